@@ -1,0 +1,115 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of settings for every Swift target.
+let strict: [SwiftSetting] = [
+  // A protocol used as a type says so.
+  .enableUpcomingFeature("ExistentialAny"),
+  // An import is part of a module's public face only where it says `public import`.
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  // Async functions stay where their caller is: no hidden hops between actors.
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  // A member can be used only where its module is imported: guards the order of the layers.
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .treatAllWarnings(as: .error),
+]
+
+func layer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []
+) -> Target {
+  .testTarget(
+    name: name, dependencies: ["DatTesting"] + dependencies, resources: resources,
+    swiftSettings: strict)
+}
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let arguments = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "dat-swift",
+  platforms: [.macOS(.v14)],
+  products: [
+    .library(name: "RandomAccessStorage", targets: ["RandomAccessStorage"]),
+    .library(name: "HypercoreCrypto", targets: ["HypercoreCrypto"]),
+    .library(name: "HypercoreProtocol", targets: ["HypercoreProtocol"]),
+    .library(name: "Hypercore", targets: ["Hypercore"]),
+    .library(name: "HyperDB", targets: ["HyperDB"]),
+    .library(name: "Saga", targets: ["Saga"]),
+    .library(name: "DatSwarm", targets: ["DatSwarm"]),
+    .executable(name: "dat", targets: ["dat"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+  ],
+  targets: [
+    // The C libraries, from the system.
+    .systemLibrary(
+      name: "CSodium", pkgConfig: "libsodium",
+      providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
+    .systemLibrary(
+      name: "CProtobufC", pkgConfig: "libprotobuf-c",
+      providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
+    // Generated from Schemas/ by `make schemas`.
+    .target(name: "CDatMessages", dependencies: ["CProtobufC"]),
+
+    // The layers, lowest first. Each may name only those above it in this list.
+    layer("DatCoding", []),
+    layer("RandomAccessStorage", []),
+    layer("HypercoreCrypto", ["CSodium", "DatCoding"]),
+    layer(
+      "HypercoreProtocol", ["HypercoreCrypto", "DatCoding", "CDatMessages", "CProtobufC"]),
+    layer(
+      "Hypercore", ["RandomAccessStorage", "HypercoreCrypto", "HypercoreProtocol", "DatCoding"]),
+    layer(
+      "HyperDB",
+      [
+        "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage", "DatCoding",
+        "CDatMessages", "CProtobufC",
+      ]),
+    layer(
+      "Saga",
+      ["HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage"]),
+    layer(
+      "DatSwarm",
+      ["Hypercore", "HypercoreProtocol", "HypercoreCrypto", nioCore, nioPosix, logging, metrics]),
+    .executableTarget(
+      name: "dat",
+      dependencies: [
+        "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
+        arguments, logging,
+      ],
+      swiftSettings: strict),
+
+    // Shared by the tests, part of no product.
+    .target(
+      name: "DatTesting",
+      dependencies: [
+        "RandomAccessStorage", "HypercoreCrypto", "HypercoreProtocol", "Hypercore", "DatCoding",
+      ],
+      path: "Tests/DatTesting", swiftSettings: strict),
+    tests("DatCodingTests", ["DatCoding"]),
+    tests("RandomAccessStorageTests", ["RandomAccessStorage"]),
+    tests("HypercoreCryptoTests", ["HypercoreCrypto", "DatCoding"]),
+    tests("HypercoreProtocolTests", ["HypercoreProtocol", "HypercoreCrypto", "DatCoding"]),
+    tests(
+      "HypercoreTests",
+      ["Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage", "DatCoding"]),
+    tests(
+      "HyperDBTests",
+      ["HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage"]),
+    tests("SagaTests", ["Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol"]),
+    tests("DatSwarmTests", ["DatSwarm", "Hypercore"]),
+    tests("DatCommandTests", ["Saga", "DatSwarm"]),
+  ]
+)

@@ -1,0 +1,78 @@
+internal import CSodium
+
+/// The 24 bytes that a side puts in its first Feed message.
+public struct Nonce: Hashable, Sendable {
+  public static let byteCount = 24
+  public let bytes: [UInt8]
+
+  /// Takes exactly 24 bytes; nil for any other number.
+  public init?(bytes: some Collection<UInt8>) {
+    guard bytes.count == Self.byteCount else { return nil }
+    self.bytes = Array(bytes)
+  }
+}
+
+/// One direction of an encrypted connection: XSalsa20, one keystream from its start to its end.
+///
+/// Keeps its place between calls, so the stream may be cut anywhere.
+/// Calls `crypto_core_hsalsa20` once and `crypto_stream_salsa20_xor_ic` after that, which together
+/// are XSalsa20. Fixture: the `sessions` and `vectors/crypto.json`.
+public struct StreamCipher: Sendable {
+  private static let blockSize: UInt64 = 64
+
+  /// The Salsa20 key that XSalsa20 derives from the key and the first 16 bytes of the nonce.
+  private let key: [UInt8]
+  /// The last 8 bytes of the nonce.
+  private let nonce: [UInt8]
+  /// How many bytes of keystream were used.
+  private var position: UInt64 = 0
+  /// The keystream block that ``position`` lies in, where it lies inside one.
+  private var partial = [UInt8](repeating: 0, count: 64)
+
+  /// - Parameters:
+  ///   - key: the key of the connection's first feed.
+  ///   - nonce: the nonce of the side that sends in this direction.
+  public init(key: PublicKey, nonce: Nonce) {
+    _ = Sodium.ready
+    var derived = [UInt8](repeating: 0, count: 32)
+    key.withUnsafeBytes { keyBytes in
+      _ = crypto_core_hsalsa20(
+        &derived, nonce.bytes, keyBytes.octets, nil)
+    }
+    self.key = derived
+    self.nonce = Array(nonce.bytes[16...])
+  }
+
+  /// Encrypts or decrypts `bytes` in place and moves on by their number.
+  public mutating func apply(to bytes: UnsafeMutableRawBufferPointer) {
+    if bytes.isEmpty { return }
+    let base = bytes.octets
+    var done = 0
+    // The rest of a keystream block that an earlier call began.
+    let inBlock = Int(position % Self.blockSize)
+    if inBlock > 0 {
+      let count = min(64 - inBlock, bytes.count)
+      for index in 0..<count { base[index] ^= partial[inBlock + index] }
+      done = count
+    }
+    // Whole blocks in one call.
+    let whole = (bytes.count - done) & ~63
+    if whole > 0 {
+      _ = crypto_stream_salsa20_xor_ic(
+        base + done, base + done, UInt64(whole), nonce,
+        (position + UInt64(done)) / Self.blockSize, key)
+      done += whole
+    }
+    // The start of a block, the rest of which is kept for the next call.
+    if done < bytes.count {
+      for index in 0..<64 { partial[index] = 0 }
+      partial.withUnsafeMutableBufferPointer { block in
+        _ = crypto_stream_salsa20_xor_ic(
+          block.baseAddress!, block.baseAddress!, 64, nonce,
+          (position + UInt64(done)) / Self.blockSize, key)
+      }
+      for index in 0..<(bytes.count - done) { base[done + index] ^= partial[index] }
+    }
+    position += UInt64(bytes.count)
+  }
+}

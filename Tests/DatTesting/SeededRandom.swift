@@ -1,0 +1,36 @@
+internal import Foundation
+
+/// A generator whose whole sequence follows from its seed (SplitMix64), so that a failing run can be
+/// repeated from the seed that it prints.
+public struct SeededRandom: RandomNumberGenerator, Sendable {
+  private var state: UInt64
+
+  public init(seed: UInt64) { state = seed }
+
+  public mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+
+  /// `count` random bytes.
+  public mutating func bytes(_ count: Int) -> [UInt8] {
+    (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &self) }
+  }
+
+  /// Whether an event of the given chance, 0 to 1, happens.
+  public mutating func chance(_ probability: Double) -> Bool {
+    Double.random(in: 0..<1, using: &self) < probability
+  }
+}
+
+/// The seeds that property tests run: as many as the environment variable `SEEDS` says, else
+/// `standard`; one alone where `SEED` names it.
+public func testSeeds(standard: Int) -> [UInt64] {
+  let environment = ProcessInfo.processInfo.environment
+  if let seed = environment["SEED"].flatMap(UInt64.init) { return [seed] }
+  let count = environment["SEEDS"].flatMap(Int.init) ?? standard
+  return (0..<max(count, 0)).map { UInt64($0) }
+}
