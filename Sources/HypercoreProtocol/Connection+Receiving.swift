@@ -1,0 +1,224 @@
+internal import DatCoding
+public import HypercoreCrypto
+
+extension Connection {
+  /// Takes bytes from the remote, cut anywhere. They are copied, decrypted and kept until
+  /// ``nextEvent()`` gets to them.
+  ///
+  /// - Throws: ``ProtocolError`` when more is waiting than ``WireLimits`` allow.
+  public func receive(_ bytes: UnsafeRawBufferPointer, now: Instant) throws(ProtocolError) {
+    if isClosed { return }
+    timers.received(now)
+    statistics.bytesReceived += UInt64(bytes.count)
+    let waiting = input.count + bytes.count
+    if isWaitingForKey, waiting > WireLimits.parkedBytes { throw fail(.tooManyParkedBytes) }
+    if waiting > WireLimits.unparsedBytes { throw fail(.tooManyUnparsedBytes) }
+    input.append(bytes, decrypting: &incomingCipher)
+  }
+
+  /// Takes bytes from the remote, cut anywhere.
+  ///
+  /// - Throws: ``ProtocolError`` when more is waiting than ``WireLimits`` allow.
+  public func receive(_ bytes: [UInt8], now: Instant) throws(ProtocolError) {
+    let failure = bytes.withUnsafeBytes { buffer -> ProtocolError? in
+      do throws(ProtocolError) {
+        try receive(buffer, now: now)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// Parses as far as the next event.
+  ///
+  /// - Returns: nil when that takes more bytes, or a key that is not known here.
+  /// - Throws: ``ProtocolError`` when the remote broke a rule; the connection is closed then.
+  public func nextEvent() throws(ProtocolError) -> Event? {
+    if let event = nextReplayed() { return event }
+    while true {
+      switch state {
+      case .closed, .waitingForKey: return nil
+      case .waitingForFeed, .open: break
+      }
+      let limit =
+        remoteHandshake == nil ? WireLimits.frameBytesBeforeHandshake : WireLimits.frameBytes
+      switch input.nextFrame(limit: limit) {
+      case .incomplete:
+        if inputEnded {
+          input.removeAll()
+          if endWasReported { return nil }
+          endWasReported = true
+          return .end
+        }
+        if input.count > 0 { timers.frameBegan() } else { timers.frameCompleted() }
+        return nil
+      case .tooLarge:
+        throw fail(
+          limit == WireLimits.frameBytes ? .remoteFrameTooLarge : sizeError())
+      case .payload(let payload):
+        timers.frameCompleted()
+        statistics.framesReceived += 1
+        if let event = try handle(payload) { return event }
+      }
+    }
+  }
+
+  /// The name of the feed that a stream starts with, from its first bytes, which are in clear: how a
+  /// listener finds out who should get the connection.
+  ///
+  /// - Parameter bytes: everything received so far.
+  /// - Returns: nil when that takes more bytes; 62 are enough from the reference.
+  /// - Throws: ``ProtocolError`` when the bytes are no start of a stream.
+  public static func peek(_ bytes: [UInt8]) throws(ProtocolError) -> DiscoveryKey? {
+    var buffer = ReceiveBuffer()
+    var cipher: StreamCipher?
+    bytes.withUnsafeBytes { buffer.append($0, decrypting: &cipher) }
+    while true {
+      switch buffer.nextFrame(limit: WireLimits.frameBytesBeforeHandshake) {
+      case .incomplete: return nil
+      case .tooLarge: throw .earlyFrameTooLarge
+      case .payload(let payload):
+        guard payload.count >= 2 else { continue }
+        guard let header = Header(in: buffer, payload), header.type == MessageType.feed.rawValue,
+          let feed = buffer.withBytes(header.body, MessageDecoder().feed)
+        else { throw .invalidFeed }
+        return feed.discoveryKey
+      }
+    }
+  }
+
+  /// The next message that had waited for its channel and whose channel is still open.
+  private func nextReplayed() -> Event? {
+    while replayPlace < replay.count {
+      let event = replay[replayPlace]
+      replayPlace += 1
+      if replayPlace == replay.count {
+        replay = []
+        replayPlace = 0
+      }
+      if case .message(let channel, _) = event, channels.isOpen(channel) { return event }
+    }
+    return nil
+  }
+
+  /// The length is over the limit before the Handshake: the reference's text where it is over the
+  /// protocol's limit as well.
+  private func sizeError() -> ProtocolError {
+    var copy = input
+    if case .tooLarge = copy.nextFrame(limit: WireLimits.frameBytes) {
+      return .remoteFrameTooLarge
+    }
+    return .earlyFrameTooLarge
+  }
+
+  // MARK: One frame
+
+  private func handle(_ payload: ReceiveBuffer.Payload) throws(ProtocolError) -> Event? {
+    // As in the reference: a message without fields on a low channel vanishes.
+    guard payload.count >= 2 else { return nil }
+    guard let header = Header(in: input, payload) else { throw fail(.invalidHeader) }
+    guard header.channel < UInt64(maximumChannels) else {
+      throw fail(.tooManyFeeds(maximumChannels))
+    }
+    let number = Int(header.channel)
+    let type = MessageType(rawValue: header.type)
+    if type == .feed { return try handleFeed(header.body, on: number) }
+    guard let channel = channels.remoteChannel(number) else { throw fail(.invalidFeed) }
+    switch type {
+    case nil: return nil
+    case .handshake: return try handleHandshake(header.body, on: number)
+    case .extension: return try handleExtension(header.body, on: channel)
+    case .some(let type):
+      if channel.isClosedLocally { return nil }
+      guard let message = input.withBytes(header.body, { decoder.message(type, $0) }) else {
+        throw fail(.invalidMessage(type, on: number))
+      }
+      switch channels.deliver(message, on: number, byteCount: payload.count) {
+      case .deliver(let id): return .message(id, message)
+      case .queued, .drop: return nil
+      case .tooMany: throw fail(.tooManyMessages)
+      }
+    }
+  }
+
+  private func handleFeed(_ body: Range<Int>, on number: Int) throws(ProtocolError) -> Event {
+    guard let feed = input.withBytes(body, decoder.feed),
+      channels.openRemotely(feed.discoveryKey, number: number)
+    else { throw fail(.invalidFeed) }
+    if case .waitingForFeed = state { try handleFirstFeed(feed) }
+    return .feed(feed.discoveryKey)
+  }
+
+  private func handleFirstFeed(_ feed: MessageDecoder.Feed) throws(ProtocolError) {
+    remoteFirstFeed = feed.discoveryKey
+    guard options.isEncrypted else {
+      state = .open
+      return
+    }
+    guard let nonce = feed.nonce else { throw fail(.nonceMissing) }
+    guard let firstKey else {
+      state = .waitingForKey(nonce)
+      timers.waitsForKey()
+      return
+    }
+    guard firstFeed == feed.discoveryKey else { throw fail(.firstFeedMismatch) }
+    startDecrypting(with: firstKey, nonce: nonce)
+  }
+
+  /// From here on everything that comes is encrypted, what is already here included.
+  func startDecrypting(with key: PublicKey, nonce: Nonce) {
+    incomingCipher = StreamCipher(key: key, nonce: nonce)
+    input.decryptRest(with: &incomingCipher)
+    state = .open
+  }
+
+  private func handleHandshake(
+    _ body: Range<Int>, on number: Int
+  ) throws(ProtocolError) -> Event? {
+    // Only the first one counts.
+    if remoteHandshake != nil { return nil }
+    guard let raw = input.withBytes(body, decoder.handshake) else {
+      throw fail(.invalidMessage(.handshake, on: number))
+    }
+    extensions.setRemote(raw.extensionNames)
+    remoteHandshake = raw.handshake
+    timers.handshakeArrived()
+    return .handshake(raw.handshake)
+  }
+
+  private func handleExtension(
+    _ body: Range<Int>, on channel: ChannelTable.Channel
+  ) throws(ProtocolError) -> Event? {
+    if body.isEmpty { return nil }
+    guard case .value(let place, let length) = input.withBytes(body, { Varint.read($0) }) else {
+      throw fail(.invalidExtension)
+    }
+    switch extensions.lookup(place) {
+    case .outOfRange: throw fail(.invalidExtension)
+    case .notShared: return nil
+    case .name(let name):
+      // An extension message doesn't wait: where the channel is not open it is lost.
+      guard let id = channel.localID, !channel.isClosedLocally else { return nil }
+      let payload = input.withBytes(body.dropFirst(length)) { Array($0) }
+      return .extension(id, name: name, payload: payload)
+    }
+  }
+}
+
+/// The start of a payload: `channel << 4 | type`, and where the body is.
+private struct Header {
+  let channel: UInt64
+  let type: UInt8
+  let body: Range<Int>
+
+  /// Nil where it is no varint, or runs past the frame.
+  init?(in buffer: ReceiveBuffer, _ payload: ReceiveBuffer.Payload) {
+    guard case .value(let value, let length) = buffer.withBytes(payload, { Varint.read($0) })
+    else { return nil }
+    channel = value >> 4
+    type = UInt8(value & 15)
+    body = payload.lowerBound + length..<payload.upperBound
+  }
+}

@@ -1,0 +1,89 @@
+/// When to say that we are still here, and when to give up. It has no clock: instants are handed in.
+///
+/// Source: hypercore-protocol `index.js`, the `timeout-refresh` ticks. There a silent remote is
+/// given up 1.25 to 1.5 timeouts after its last byte; here after 1.5.
+struct ConnectionTimers {
+  enum Action: Equatable {
+    case none
+    case sendKeepAlive
+    case close(ProtocolError)
+  }
+
+  typealias Instant = ContinuousClock.Instant
+
+  /// Nil turns every timer off.
+  private let timeout: Duration?
+  private let handshakeTimeout: Duration
+  /// The newest instant that was handed in. What is sent is taken to be sent then, so a keep-alive
+  /// comes early rather than late.
+  private var latest: Instant
+  /// When something came last, at first when the connection began.
+  private var lastReceived: Instant
+  /// When something was sent last; nil before the first Feed.
+  private var lastSent: Instant?
+  /// When the Handshake must be here; nil when it is, or when the delay is ours.
+  private var handshakeDeadline: Instant?
+  /// When the frame that has begun must be complete.
+  private var frameDeadline: Instant?
+  private var isStopped = false
+
+  init(timeout: Duration?, handshakeTimeout: Duration, now: Instant) {
+    self.timeout = timeout.flatMap { $0 > .zero ? $0 : nil }
+    self.handshakeTimeout = handshakeTimeout
+    latest = now
+    lastReceived = now
+    handshakeDeadline = now.advanced(by: handshakeTimeout)
+  }
+
+  /// When to call ``tick(_:)`` next.
+  var deadline: Instant? {
+    guard let timeout, !isStopped else { return nil }
+    var earliest = silence(timeout)
+    for other in [handshakeDeadline, frameDeadline, lastSent?.advanced(by: timeout)] {
+      if let other, other < earliest { earliest = other }
+    }
+    return earliest
+  }
+
+  mutating func tick(_ now: Instant) -> Action {
+    note(now)
+    guard let timeout, !isStopped else { return .none }
+    if now >= silence(timeout) { return .close(.remoteTimedOut) }
+    if let handshakeDeadline, now >= handshakeDeadline { return .close(.handshakeTimedOut) }
+    if let frameDeadline, now >= frameDeadline { return .close(.frameTimedOut) }
+    if let lastSent, now >= lastSent.advanced(by: timeout) { return .sendKeepAlive }
+    return .none
+  }
+
+  mutating func received(_ now: Instant) {
+    note(now)
+    lastReceived = max(lastReceived, now)
+  }
+
+  mutating func sent() { lastSent = latest }
+
+  /// The Feed came and the key is missing here: the remote is not to blame for what follows.
+  mutating func waitsForKey() {
+    handshakeDeadline = nil
+    frameDeadline = nil
+  }
+
+  mutating func hasKey() { handshakeDeadline = latest.advanced(by: handshakeTimeout) }
+
+  mutating func handshakeArrived() { handshakeDeadline = nil }
+
+  mutating func frameCompleted() { frameDeadline = nil }
+
+  mutating func frameBegan() {
+    if frameDeadline == nil { frameDeadline = latest.advanced(by: WireLimits.frameDuration) }
+  }
+
+  /// Nothing more is expected.
+  mutating func stop() { isStopped = true }
+
+  private func silence(_ timeout: Duration) -> Instant {
+    lastReceived.advanced(by: timeout * 3 / 2)
+  }
+
+  private mutating func note(_ now: Instant) { latest = max(latest, now) }
+}

@@ -1,0 +1,173 @@
+internal import CDatMessages
+internal import CProtobufC
+internal import DatCoding
+internal import HypercoreCrypto
+
+/// Turns bodies into values. With `MessageEncoder` the only place that knows protobuf-c.
+///
+/// Presence, lengths and ranges are checked here, so what comes out needs no more of that. Every
+/// method returns nil for a body that the protocol doesn't allow.
+final class MessageDecoder {
+  /// What a Feed message says.
+  struct Feed: Equatable {
+    var discoveryKey: DiscoveryKey
+    var nonce: Nonce?
+  }
+
+  /// A Handshake, with the extensions' names as sent: they need not be UTF-8.
+  struct RawHandshake: Equatable {
+    var handshake: Handshake
+    var extensionNames: [[UInt8]]
+  }
+
+  private let arena = MessageArena()
+
+  /// The most that protobuf-c allocates for one field: its place in the scan, twice for doubling
+  /// tables, and a node with its hash.
+  private static let bytesPerField = 256
+
+  func feed(_ body: UnsafeRawBufferPointer) -> Feed? {
+    unpack(body, as: .feed, dat_wire__feed__unpack) { message, _ in
+      guard let key = DiscoveryKey(bytes: message.discoverykey.bytes) else { return nil }
+      guard message.has_nonce != 0 else { return Feed(discoveryKey: key, nonce: nil) }
+      guard let nonce = Nonce(bytes: message.nonce.bytes) else { return nil }
+      return Feed(discoveryKey: key, nonce: nonce)
+    }
+  }
+
+  func handshake(_ body: UnsafeRawBufferPointer) -> RawHandshake? {
+    unpack(body, as: .handshake, dat_wire__handshake__unpack) { message, userData in
+      guard message.n_extensions <= WireLimits.extensions,
+        userData?.count ?? 0 <= WireLimits.userDataBytes,
+        message.has_id == 0 || message.id.len <= WireLimits.peerIDBytes
+      else { return nil }
+      var names: [[UInt8]] = []
+      for index in 0..<message.n_extensions {
+        let name = message.extensions[index].bytes
+        guard name.count <= WireLimits.extensionNameBytes else { return nil }
+        names.append(Array(name))
+      }
+      return RawHandshake(
+        handshake: Handshake(
+          id: message.has_id != 0 ? Array(message.id.bytes) : nil,
+          live: message.has_live != 0 && message.live != 0,
+          userData: userData.map { Array($0) },
+          extensions: names.map { String(decoding: $0, as: UTF8.self) },
+          ack: message.has_ack != 0 && message.ack != 0),
+        extensionNames: names)
+    }
+  }
+
+  /// A message of one of the types 2 to 9; nil for any other type as well.
+  func message(_ type: MessageType, _ body: UnsafeRawBufferPointer) -> Message? {
+    switch type {
+    case .info:
+      unpack(body, as: .info, dat_wire__info__unpack) { message, _ in
+        .info(
+          uploading: message.has_uploading != 0 && message.uploading != 0,
+          downloading: message.has_downloading != 0 && message.downloading != 0)
+      }
+    case .have:
+      unpack(body, as: .have, dat_wire__have__unpack) { message, bitfield in
+        let length = message.has_length != 0 ? message.length : 1
+        guard inRange(message.start), inRange(length) else { return nil }
+        return .have(
+          start: message.start, length: length, bitfield: bitfield.map { Array($0) },
+          ack: message.has_ack != 0 && message.ack != 0)
+      }
+    case .unhave:
+      unpack(body, as: .range, dat_wire__unhave__unpack) { message, _ in
+        let length = message.has_length != 0 ? message.length : 1
+        guard inRange(message.start), inRange(length) else { return nil }
+        return .unhave(start: message.start, length: length)
+      }
+    case .want:
+      unpack(body, as: .range, dat_wire__want__unpack) { message, _ in
+        let length = message.has_length != 0 ? message.length : 0
+        guard inRange(message.start), inRange(length) else { return nil }
+        return .want(start: message.start, length: length)
+      }
+    case .unwant:
+      unpack(body, as: .range, dat_wire__unwant__unpack) { message, _ in
+        let length = message.has_length != 0 ? message.length : 0
+        guard inRange(message.start), inRange(length) else { return nil }
+        return .unwant(start: message.start, length: length)
+      }
+    case .request:
+      unpack(body, as: .request, dat_wire__request__unpack) { message, _ in
+        let bytes = message.has_bytes != 0 ? message.bytes : 0
+        guard inRange(message.index), inRange(bytes) else { return nil }
+        return .request(
+          Request(
+            index: message.index, bytes: bytes,
+            hash: message.has_hash != 0 && message.hash != 0,
+            nodes: message.has_nodes != 0 ? message.nodes : 0))
+      }
+    case .cancel:
+      unpack(body, as: .cancel, dat_wire__cancel__unpack) { message, _ in
+        let bytes = message.has_bytes != 0 ? message.bytes : 0
+        guard inRange(message.index), inRange(bytes) else { return nil }
+        return .cancel(
+          index: message.index, bytes: bytes, hash: message.has_hash != 0 && message.hash != 0)
+      }
+    case .data:
+      unpack(body, as: .data, dat_wire__data__unpack) { message, value in
+        data(message, value: value).map { .data($0) }
+      }
+    case .feed, .handshake, .extension: nil
+    }
+  }
+
+  private func data(_ message: DatWire__Data, value: UnsafeRawBufferPointer?) -> DataMessage? {
+    guard inRange(message.index), message.n_nodes <= WireLimits.nodes else { return nil }
+    var result = DataMessage(index: message.index)
+    if message.has_signature != 0 {
+      guard let signature = Signature(bytes: message.signature.bytes) else { return nil }
+      result.signature = signature
+    }
+    if message.n_nodes > 0 {
+      result.nodes.reserveCapacity(message.n_nodes)
+      for index in 0..<message.n_nodes {
+        guard let node = message.nodes[index]?.pointee, inRange(node.index), inRange(node.size),
+          let hash = Digest(bytes: node.hash.bytes)
+        else { return nil }
+        result.nodes.append(Node(index: node.index, hash: hash, size: node.size))
+      }
+    }
+    // Last, so that a refused message costs no copy. The only one of the block in this module.
+    result.value = value.map { Array($0) }
+    return result
+  }
+
+  private func inRange(_ value: UInt64) -> Bool { value <= Varint.maximum }
+
+  /// Unpacks `body` and hands the C message, and the bytes of its bulk field, to `convert`; both are
+  /// gone after that.
+  @inline(__always)
+  private func unpack<CMessage, Value>(
+    _ body: UnsafeRawBufferPointer, as shape: BodyShape,
+    _ unpacker: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) ->
+      UnsafeMutablePointer<CMessage>?,
+    _ convert: (CMessage, UnsafeRawBufferPointer?) -> Value?
+  ) -> Value? {
+    guard let scan = BodyScan(body, as: shape) else { return nil }
+    let bulk = scan.bulk.map { UnsafeRawBufferPointer(rebasing: body[$0]) }
+    func run(_ bytes: UnsafeRawBufferPointer) -> Value? {
+      let bound = bytes.count + (scan.fieldCount + 4) * Self.bytesPerField
+      return arena.withAllocator(reserving: bound) { allocator in
+        let octets = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        guard let message = unpacker(allocator, bytes.count, octets) else { return nil }
+        return convert(message.pointee, bulk)
+      }
+    }
+    guard scan.needsRewriting else { return run(body) }
+    return BodyScan.rewrite(body, as: shape).withUnsafeBytes(run)
+  }
+}
+
+extension ProtobufCBinaryData {
+  /// The bytes, as long as the message is there.
+  fileprivate var bytes: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: data, count: data == nil ? 0 : len)
+  }
+}

@@ -1,0 +1,79 @@
+internal import DatCoding
+
+/// What a connection has to send: frames one after the other in one array.
+///
+/// The array is longer than what it holds, so that a frame is packed in place.
+struct OutputBuffer {
+  private var storage: [UInt8] = []
+  /// How many bytes are ready.
+  private(set) var count = 0
+
+  /// What a buffer starts with: a turn's requests or announcements.
+  private static let firstCapacity = 512
+
+  /// Adds one frame, whose body of `bodyCount` bytes `pack` writes.
+  ///
+  /// - Returns: false, with nothing added, where the frame would be over the limit.
+  mutating func addFrame(
+    channel: Int, type: MessageType, bodyCount: Int, _ pack: (UnsafeMutablePointer<UInt8>) -> Void
+  ) -> Bool {
+    let header = UInt64(channel) << 4 | UInt64(type.rawValue)
+    let length = Varint.length(header) + bodyCount
+    guard length <= WireLimits.frameBytes else { return false }
+    let frameCount = Varint.length(UInt64(length)) + length
+    reserve(frameCount)
+    let start = count
+    storage.withUnsafeMutableBufferPointer { bytes in
+      guard var place = bytes.baseAddress.map({ $0 + start }) else { return }
+      Self.write(UInt64(length), to: &place)
+      Self.write(header, to: &place)
+      pack(place)
+    }
+    count += frameCount
+    return true
+  }
+
+  /// Adds the one byte that only says: still here.
+  mutating func addKeepAlive() {
+    reserve(1)
+    storage[count] = 0
+    count += 1
+  }
+
+  /// Hands everything over, after `encrypt` changed it in place, and starts anew.
+  mutating func take(_ encrypt: (UnsafeMutableRawBufferPointer) -> Void) -> [UInt8] {
+    var taken: [UInt8] = []
+    swap(&taken, &storage)
+    taken.removeLast(taken.count - count)
+    count = 0
+    taken.withUnsafeMutableBytes(encrypt)
+    return taken
+  }
+
+  /// Forgets everything.
+  mutating func removeAll() {
+    storage = []
+    count = 0
+  }
+
+  private mutating func reserve(_ more: Int) {
+    let needed = count + more
+    if needed <= storage.count { return }
+    var grown = [UInt8](repeating: 0, count: max(needed, storage.count * 2, Self.firstCapacity))
+    grown.withUnsafeMutableBytes { target in
+      storage.withUnsafeBytes { target.copyMemory(from: .init(rebasing: $0[..<count])) }
+    }
+    storage = grown
+  }
+
+  private static func write(_ value: UInt64, to place: inout UnsafeMutablePointer<UInt8>) {
+    var rest = value
+    while rest >= 0x80 {
+      place.pointee = UInt8(truncatingIfNeeded: rest) | 0x80
+      place += 1
+      rest >>= 7
+    }
+    place.pointee = UInt8(truncatingIfNeeded: rest)
+    place += 1
+  }
+}
