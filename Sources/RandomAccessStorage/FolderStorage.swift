@@ -1,0 +1,86 @@
+/// A storage in a folder, one file per name: what the reference writes.
+///
+/// Folders are created at the first write, for their owner alone (0700), and so are files (0600).
+/// Symbolic links inside the folder are not followed. Files open when they are used; all folder
+/// storages of a process share a bounded number of open files.
+public struct FolderStorage: StorageProvider {
+  /// The folder, as an absolute path.
+  public let path: String
+  public let access: StorageAccess
+  let pool: DescriptorPool
+
+  /// The files in the folder at `path`, which need not exist yet.
+  public init(path: String, access: StorageAccess = .readWrite) {
+    self.init(path: path, access: access, pool: .shared)
+  }
+
+  init(path: String, access: StorageAccess = .readWrite, pool: DescriptorPool) {
+    var path = path.hasPrefix("/") ? path : Platform.currentFolder + "/" + path
+    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+    self.path = path
+    self.access = access
+    self.pool = pool
+  }
+
+  public func storage(named name: String) throws(StorageError) -> any RandomAccessStorage {
+    FolderFile(try location(name), access: access, pool: pool)
+  }
+
+  /// Takes an advisory lock (`flock`) on the file, without changing a byte of it.
+  ///
+  /// - Returns: nil with ``StorageAccess/readOnly``, which takes no lock.
+  /// - Throws: code `locked` when another process, or another lock of this one, holds it.
+  public func lock(_ name: String) throws(StorageError) -> (any StorageLock)? {
+    let location = try location(name)
+    guard access == .readWrite else { return nil }
+    let operation = "lock"
+    guard let descriptor = try location.open(.readWriteCreate, operation, pool) else {
+      throw location.error(operation, Platform.noSuchFile)
+    }
+    let failure = Platform.lock(descriptor)
+    if failure == 0 { return FolderLock(descriptor) }
+    defer { Platform.closeFile(descriptor) }
+    if failure == Platform.wouldBlock {
+      throw location.locked(by: Platform.lockOwner(descriptor))
+    }
+    throw location.error(operation, failure)
+  }
+
+  public func exists(_ name: String) throws(StorageError) -> Bool {
+    let parts = try StorageName.parts(ofFileOrFolder: name)
+    let location = FileLocation(root: path, parts: parts)
+    guard let folder = try location.openFolder(creating: false, "look for a file", pool) else {
+      return false
+    }
+    defer { Platform.closeFile(folder) }
+    switch Platform.isFile(location.file, in: folder) {
+    case .failure(let number): throw location.error("look for a file", number)
+    case .success(nil): return false
+    case .success(true?): return true
+    case .success(false?):
+      guard case .success(let inner) = Platform.openFolder(location.file, in: folder) else {
+        return false
+      }
+      return Platform.hasEntries(inner)
+    }
+  }
+
+  private func location(_ name: String) throws(StorageError) -> FileLocation {
+    FileLocation(root: path, parts: try StorageName.parts(of: name))
+  }
+}
+
+/// A held lock: an open descriptor outside the pool.
+final class FolderLock: StorageLock {
+  private var descriptor: Int32
+
+  init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+  func release() {
+    guard descriptor >= 0 else { return }
+    Platform.closeFile(descriptor)
+    descriptor = -1
+  }
+
+  deinit { release() }
+}

@@ -1,0 +1,269 @@
+#if canImport(Darwin)
+  internal import Darwin
+#elseif canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#endif
+
+/// The system calls of this module, all that differs between systems.
+///
+/// Calls return the system's error number rather than setting a variable; interrupted ones are
+/// repeated.
+enum Platform {
+  /// The result of a call: a value, or an error number.
+  enum Outcome<Value> {
+    case success(Value)
+    case failure(Int32)
+  }
+
+  enum OpenMode {
+    case read
+    case readWrite
+    case readWriteCreate
+  }
+
+  static let noSuchFile = ENOENT
+  static let exists = EEXIST
+  static let isSymbolicLink = ELOOP
+  static let isNoFolder = ENOTDIR
+  static let wouldBlock = EWOULDBLOCK
+  static let accessRefused: Set<Int32> = [EACCES, EPERM, EROFS]
+  static let diskFull: Set<Int32> = [ENOSPC, EDQUOT]
+  static let tooManyOpenFiles: Set<Int32> = [EMFILE, ENFILE]
+  static let locksUnsupported: Set<Int32> = [ENOLCK, EOPNOTSUPP, ENOSYS]
+  static let noPlainFile: Int32 = EISDIR
+  static let inputOutput: Int32 = EIO
+
+  static func message(_ number: Int32) -> String { String(cString: strerror(number)) }
+
+  static var processID: Int32 { getpid() }
+
+  /// The folder that relative paths start from.
+  static var currentFolder: String {
+    guard let path = getcwd(nil, 0) else { return "/" }
+    defer { free(path) }
+    return String(cString: path)
+  }
+
+  /// How many descriptors this process may hold open.
+  static var descriptorLimit: Int {
+    var limit = rlimit()
+    #if canImport(Glibc)
+      let result = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    #else
+      let result = getrlimit(RLIMIT_NOFILE, &limit)
+    #endif
+    guard result == 0 else { return 256 }
+    return Int(clamping: limit.rlim_cur)
+  }
+
+  private static func repeated(_ call: () -> Int32) -> Outcome<Int32> {
+    while true {
+      let result = call()
+      if result >= 0 { return .success(result) }
+      if errno != EINTR { return .failure(errno) }
+    }
+  }
+
+  static func openFolder(_ path: String) -> Outcome<Int32> {
+    repeated { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+  }
+
+  static func openFolder(_ name: String, in folder: Int32) -> Outcome<Int32> {
+    repeated { openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
+  }
+
+  /// Opens a plain file, without following a symbolic link and without waiting on a pipe.
+  static func openFile(_ name: String, in folder: Int32, _ mode: OpenMode) -> Outcome<Int32> {
+    let flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK
+    let outcome =
+      switch mode {
+      case .read: repeated { openat(folder, name, flags | O_RDONLY) }
+      case .readWrite: repeated { openat(folder, name, flags | O_RDWR) }
+      case .readWriteCreate: repeated { openat(folder, name, flags | O_RDWR | O_CREAT, 0o600) }
+      }
+    guard case .success(let descriptor) = outcome else { return outcome }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      return .failure(noPlainFile)
+    }
+    return outcome
+  }
+
+  static func makeFolder(_ path: String) -> Int32 { mkdir(path, 0o700) == 0 ? 0 : errno }
+
+  static func makeFolder(_ name: String, in folder: Int32) -> Int32 {
+    mkdirat(folder, name, 0o700) == 0 ? 0 : errno
+  }
+
+  static func isLink(_ name: String, in folder: Int32) -> Bool {
+    var status = stat()
+    return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+      && status.st_mode & S_IFMT == S_IFLNK
+  }
+
+  /// What is at `name`: nil for nothing, true for a plain file, false for anything else.
+  static func isFile(_ name: String, in folder: Int32) -> Outcome<Bool?> {
+    var status = stat()
+    if fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
+      return .success(status.st_mode & S_IFMT == S_IFREG)
+    }
+    return errno == ENOENT ? .success(nil) : .failure(errno)
+  }
+
+  /// Whether a folder has an entry; takes the descriptor over.
+  static func hasEntries(_ folder: Int32) -> Bool {
+    guard let stream = fdopendir(folder) else {
+      close(folder)
+      return false
+    }
+    defer { closedir(stream) }
+    while let entry = readdir(stream) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        (bytes[0], bytes[1], bytes[2])
+      }
+      let dot = UInt8(ascii: ".")
+      if name.0 != dot || (name.1 != 0 && (name.1 != dot || name.2 != 0)) { return true }
+    }
+    return false
+  }
+
+  static func closeFile(_ descriptor: Int32) { _ = close(descriptor) }
+
+  /// Reads until the buffer is full or the file ends.
+  static func read(
+    _ descriptor: Int32, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) -> Outcome<Int> {
+    guard let base = buffer.baseAddress else { return .success(0) }
+    var done = 0
+    while done < buffer.count {
+      let count = pread(
+        descriptor, base + done, buffer.count - done, off_t(offset) + off_t(done))
+      if count == 0 { break }
+      if count > 0 {
+        done += count
+      } else if errno != EINTR {
+        return .failure(errno)
+      }
+    }
+    return .success(done)
+  }
+
+  /// Writes all bytes. Returns 0 or the error number.
+  static func write(_ descriptor: Int32, at offset: UInt64, _ bytes: UnsafeRawBufferPointer)
+    -> Int32
+  {
+    guard let base = bytes.baseAddress else { return 0 }
+    var done = 0
+    while done < bytes.count {
+      let count = pwrite(descriptor, base + done, bytes.count - done, off_t(offset) + off_t(done))
+      if count > 0 {
+        done += count
+      } else if count == 0 {
+        return EIO
+      } else if errno != EINTR {
+        return errno
+      }
+    }
+    return 0
+  }
+
+  static func length(_ descriptor: Int32) -> Outcome<UInt64> {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { return .failure(errno) }
+    return .success(UInt64(clamping: status.st_size))
+  }
+
+  static func truncate(_ descriptor: Int32, to length: UInt64) -> Int32 {
+    switch repeated({ ftruncate(descriptor, off_t(length)) }) {
+    case .success: 0
+    case .failure(let number): number
+    }
+  }
+
+  /// Brings a file's or folder's content to the disk, through the disk's own cache. Returns 0 or the
+  /// error number. Not repeated after a failure: what failed may be gone from the cache as if clean.
+  static func sync(_ descriptor: Int32) -> Int32 {
+    #if canImport(Darwin)
+      // fsync leaves the data in the drive's cache here.
+      if fcntl(descriptor, F_FULLFSYNC) == 0 { return 0 }
+      // Not every file system knows the full kind.
+      guard errno == ENOTSUP || errno == EINVAL else { return errno }
+    #endif
+    while fsync(descriptor) != 0 {
+      if errno != EINTR { return errno }
+    }
+    return 0
+  }
+
+  /// Takes the whole file's lock without waiting. Returns 0 or the error number.
+  static func lock(_ descriptor: Int32) -> Int32 {
+    switch repeated({ flock(descriptor, LOCK_EX | LOCK_NB) }) {
+    case .success: 0
+    case .failure(let number): number
+    }
+  }
+
+  /// The process that holds the lock of an open file, where the system tells.
+  static func lockOwner(_ descriptor: Int32) -> Int32? {
+    #if os(Linux) || os(Android)
+      var status = stat()
+      guard fstat(descriptor, &status) == 0, let table = wholeFile("/proc/locks") else {
+        return nil
+      }
+      // The kernel's packing of a device number, as in `sysmacros.h`.
+      let device = UInt64(status.st_dev)
+      return lockOwner(
+        table: table, inode: UInt64(status.st_ino),
+        major: device >> 8 & 0xfff | device >> 32 & ~0xfff,
+        minor: device & 0xff | device >> 12 & ~0xff)
+    #else
+      return nil
+    #endif
+  }
+
+  /// Finds a lock's owner in a table such as `/proc/locks`, whose lines read
+  /// `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`: process, device in hex, and inode.
+  ///
+  /// Some file systems give another device there than to `stat`: then the inode alone decides, if
+  /// there is only one such line.
+  static func lockOwner(table: String, inode: UInt64, major: UInt64, minor: UInt64) -> Int32? {
+    var others: [Int32] = []
+    for line in table.split(separator: "\n") {
+      let fields = line.split(separator: " ")
+      guard fields.count >= 6, fields[1] == "FLOCK", let process = Int32(fields[4]), process > 0
+      else { continue }
+      let place = fields[5].split(separator: ":")
+      guard place.count == 3, UInt64(place[2]) == inode else { continue }
+      if UInt64(place[0], radix: 16) == major, UInt64(place[1], radix: 16) == minor {
+        return process
+      }
+      others.append(process)
+    }
+    return others.count == 1 ? others[0] : nil
+  }
+
+  private static func wholeFile(_ path: String) -> String? {
+    guard case .success(let descriptor) = repeated({ open(path, O_RDONLY | O_CLOEXEC) }) else {
+      return nil
+    }
+    defer { closeFile(descriptor) }
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 16 * 1024)
+    while true {
+      let size = part.count
+      #if canImport(Darwin)
+        let count = part.withUnsafeMutableBytes { Darwin.read(descriptor, $0.baseAddress, size) }
+      #elseif canImport(Glibc)
+        let count = part.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, size) }
+      #else
+        let count = part.withUnsafeMutableBytes { Musl.read(descriptor, $0.baseAddress, size) }
+      #endif
+      if count <= 0 { break }
+      bytes += part[..<count]
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
