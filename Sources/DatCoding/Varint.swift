@@ -13,7 +13,7 @@ public enum Varint {
   /// How many bytes the shortest form of `value` takes: 1 to 10.
   @inlinable
   public static func length(_ value: UInt64) -> Int {
-    value < 0x80 ? 1 : (70 - value.leadingZeroBitCount - 1) / 7
+    value < 0x80 ? 1 : (70 - value.leadingZeroBitCount) / 7
   }
 
   /// Appends the shortest form of `value` to `output`.
