@@ -13,6 +13,9 @@ final class MessageArena {
   /// What is kept between messages; more than that is given back after use.
   private static let keptBytes = 65_536
 
+  /// The most that was ever reserved.
+  private(set) var largestReservation = 0
+
   private let memory: UnsafeMutablePointer<Memory>
   private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
 
@@ -45,6 +48,7 @@ final class MessageArena {
   func withAllocator<Result>(
     reserving bytes: Int, _ body: (UnsafeMutablePointer<ProtobufCAllocator>) -> Result
   ) -> Result {
+    largestReservation = max(largestReservation, bytes)
     if memory.pointee.capacity < bytes {
       memory.pointee.base?.deallocate()
       let capacity = max(bytes, 4096)

@@ -1,32 +1,37 @@
 internal import CDatMessages
 internal import CProtobufC
 internal import DatCoding
-internal import HypercoreCrypto
+package import HypercoreCrypto
 
 /// Turns bodies into values. With `MessageEncoder` the only place that knows protobuf-c.
 ///
 /// Presence, lengths and ranges are checked here, so what comes out needs no more of that. Every
 /// method returns nil for a body that the protocol doesn't allow.
-final class MessageDecoder {
+package final class MessageDecoder {
   /// What a Feed message says.
-  struct Feed: Equatable {
-    var discoveryKey: DiscoveryKey
-    var nonce: Nonce?
+  package struct Feed: Equatable {
+    package var discoveryKey: DiscoveryKey
+    package var nonce: Nonce?
   }
 
   /// A Handshake, with the extensions' names as sent: they need not be UTF-8.
-  struct RawHandshake: Equatable {
-    var handshake: Handshake
-    var extensionNames: [[UInt8]]
+  package struct RawHandshake: Equatable {
+    package var handshake: Handshake
+    package var extensionNames: [[UInt8]]
   }
 
   private let arena = MessageArena()
+
+  package init() {}
+
+  /// The most memory that one message took so far, beside the values made of it.
+  package var largestReservation: Int { arena.largestReservation }
 
   /// The most that protobuf-c allocates for one field: its place in the scan, twice for doubling
   /// tables, and a node with its hash.
   private static let bytesPerField = 256
 
-  func feed(_ body: UnsafeRawBufferPointer) -> Feed? {
+  package func feed(_ body: UnsafeRawBufferPointer) -> Feed? {
     unpack(body, as: .feed, dat_wire__feed__unpack) { message, _ in
       guard let key = DiscoveryKey(bytes: message.discoverykey.bytes) else { return nil }
       guard message.has_nonce != 0 else { return Feed(discoveryKey: key, nonce: nil) }
@@ -35,7 +40,7 @@ final class MessageDecoder {
     }
   }
 
-  func handshake(_ body: UnsafeRawBufferPointer) -> RawHandshake? {
+  package func handshake(_ body: UnsafeRawBufferPointer) -> RawHandshake? {
     unpack(body, as: .handshake, dat_wire__handshake__unpack) { message, userData in
       guard message.n_extensions <= WireLimits.extensions,
         userData?.count ?? 0 <= WireLimits.userDataBytes,
@@ -59,7 +64,7 @@ final class MessageDecoder {
   }
 
   /// A message of one of the types 2 to 9; nil for any other type as well.
-  func message(_ type: MessageType, _ body: UnsafeRawBufferPointer) -> Message? {
+  package func message(_ type: MessageType, _ body: UnsafeRawBufferPointer) -> Message? {
     switch type {
     case .info:
       unpack(body, as: .info, dat_wire__info__unpack) { message, _ in

@@ -1,17 +1,19 @@
 internal import CDatMessages
 internal import CProtobufC
-internal import HypercoreCrypto
+package import HypercoreCrypto
 
 /// Packs messages straight into an output buffer. With `MessageDecoder` the only place that knows
 /// protobuf-c.
 ///
 /// A field that is nil is left out, any other is written even where it equals its default, as the
 /// reference does. Every method returns false where the frame would be over the limit.
-struct MessageEncoder {
+package struct MessageEncoder {
   /// The sender's number of the feed.
   let channel: Int
 
-  func feed(_ key: DiscoveryKey, nonce: Nonce?, to output: inout OutputBuffer) -> Bool {
+  package init(channel: Int) { self.channel = channel }
+
+  package func feed(_ key: DiscoveryKey, nonce: Nonce?, to output: inout OutputBuffer) -> Bool {
     key.withUnsafeBytes { keyBytes in
       withBytes(nonce?.bytes) { nonceBytes in
         var message = DatWire__Feed()
@@ -27,7 +29,7 @@ struct MessageEncoder {
   }
 
   /// - Parameter extensions: the names' bytes.
-  func handshake(
+  package func handshake(
     id: [UInt8]?, live: Bool?, userData: [UInt8]?, extensions: [[UInt8]], ack: Bool?,
     to output: inout OutputBuffer
   ) -> Bool {
@@ -65,7 +67,7 @@ struct MessageEncoder {
     }
   }
 
-  func info(uploading: Bool?, downloading: Bool?, to output: inout OutputBuffer) -> Bool {
+  package func info(uploading: Bool?, downloading: Bool?, to output: inout OutputBuffer) -> Bool {
     var message = DatWire__Info()
     dat_wire__info__init(&message)
     message.has_uploading = present(uploading)
@@ -77,7 +79,7 @@ struct MessageEncoder {
     ) { _ = dat_wire__info__pack(&message, $0) }
   }
 
-  func have(
+  package func have(
     start: UInt64, length: UInt64?, bitfield: [UInt8]?, ack: Bool?, to output: inout OutputBuffer
   ) -> Bool {
     withBytes(bitfield) { bitfieldBytes in
@@ -96,7 +98,7 @@ struct MessageEncoder {
     }
   }
 
-  func unhave(start: UInt64, length: UInt64?, to output: inout OutputBuffer) -> Bool {
+  package func unhave(start: UInt64, length: UInt64?, to output: inout OutputBuffer) -> Bool {
     var message = DatWire__Unhave()
     dat_wire__unhave__init(&message)
     message.start = start
@@ -107,7 +109,7 @@ struct MessageEncoder {
     ) { _ = dat_wire__unhave__pack(&message, $0) }
   }
 
-  func want(start: UInt64, length: UInt64?, to output: inout OutputBuffer) -> Bool {
+  package func want(start: UInt64, length: UInt64?, to output: inout OutputBuffer) -> Bool {
     var message = DatWire__Want()
     dat_wire__want__init(&message)
     message.start = start
@@ -118,7 +120,7 @@ struct MessageEncoder {
     ) { _ = dat_wire__want__pack(&message, $0) }
   }
 
-  func unwant(start: UInt64, length: UInt64?, to output: inout OutputBuffer) -> Bool {
+  package func unwant(start: UInt64, length: UInt64?, to output: inout OutputBuffer) -> Bool {
     var message = DatWire__Unwant()
     dat_wire__unwant__init(&message)
     message.start = start
@@ -129,7 +131,7 @@ struct MessageEncoder {
     ) { _ = dat_wire__unwant__pack(&message, $0) }
   }
 
-  func request(
+  package func request(
     index: UInt64, bytes: UInt64?, hash: Bool?, nodes: UInt64?, to output: inout OutputBuffer
   ) -> Bool {
     var message = DatWire__Request()
@@ -146,7 +148,9 @@ struct MessageEncoder {
     ) { _ = dat_wire__request__pack(&message, $0) }
   }
 
-  func cancel(index: UInt64, bytes: UInt64?, hash: Bool?, to output: inout OutputBuffer) -> Bool {
+  package func cancel(index: UInt64, bytes: UInt64?, hash: Bool?, to output: inout OutputBuffer)
+    -> Bool
+  {
     var message = DatWire__Cancel()
     dat_wire__cancel__init(&message)
     message.index = index
@@ -159,7 +163,7 @@ struct MessageEncoder {
     ) { _ = dat_wire__cancel__pack(&message, $0) }
   }
 
-  func data(
+  package func data(
     index: UInt64, value: UnsafeRawBufferPointer?, nodes: [Node], signature: Signature?,
     to output: inout OutputBuffer
   ) -> Bool {

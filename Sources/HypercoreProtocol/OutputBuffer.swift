@@ -3,10 +3,12 @@ internal import DatCoding
 /// What a connection has to send: frames one after the other in one array.
 ///
 /// The array is longer than what it holds, so that a frame is packed in place.
-struct OutputBuffer {
+package struct OutputBuffer {
   private var storage: [UInt8] = []
   /// How many bytes are ready.
-  private(set) var count = 0
+  package private(set) var count = 0
+
+  package init() {}
 
   /// What a buffer starts with: a turn's requests or announcements.
   private static let firstCapacity = 512
@@ -41,7 +43,7 @@ struct OutputBuffer {
   }
 
   /// Hands everything over, after `encrypt` changed it in place, and starts anew.
-  mutating func take(_ encrypt: (UnsafeMutableRawBufferPointer) -> Void) -> [UInt8] {
+  package mutating func take(_ encrypt: (UnsafeMutableRawBufferPointer) -> Void) -> [UInt8] {
     var taken: [UInt8] = []
     swap(&taken, &storage)
     taken.removeLast(taken.count - count)

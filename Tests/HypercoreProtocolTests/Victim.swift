@@ -1,0 +1,89 @@
+import DatCoding
+import DatTesting
+import HypercoreCrypto
+import HypercoreProtocol
+import Testing
+
+/// Frames made by hand, to say what no well-behaved end would.
+enum Raw {
+  static func frame(_ channel: UInt64, _ type: UInt8, _ body: [UInt8]) -> [UInt8] {
+    let payload = varint(channel << 4 | UInt64(type)) + body
+    return varint(UInt64(payload.count)) + payload
+  }
+
+  static func feed(
+    _ channel: UInt64, _ name: DiscoveryKey, nonce: [UInt8]? = nil
+  ) -> [UInt8] {
+    frame(
+      channel, 0,
+      [0x0a, 0x20] + name.bytes + (nonce.map { [0x12, UInt8($0.count)] + $0 } ?? []))
+  }
+
+  static func handshake(_ channel: UInt64 = 0, extensions: [String] = []) -> [UInt8] {
+    var names: [UInt8] = []
+    for name in extensions { names += [0x22, UInt8(name.utf8.count)] + Array(name.utf8) }
+    return frame(channel, 1, [0x10, 0x01] + names)
+  }
+
+  /// A Have of one block.
+  static func have(_ channel: UInt64, _ start: UInt64) -> [UInt8] {
+    frame(channel, 3, [0x08] + varint(start))
+  }
+}
+
+func key(_ number: UInt8) -> PublicKey {
+  PublicKey(bytes: [UInt8](repeating: number, count: 32))!
+}
+
+/// An unencrypted connection at the mercy of hand-made frames.
+final class Victim {
+  let connection: Connection
+  let channel: ChannelID
+  var now: Connection.Instant
+
+  /// - Parameter greeted: whether the remote's Feed and Handshake have come already.
+  init(greeted: Bool = true, extensions: [String] = [], maximumChannels: Int = 256) throws {
+    var random = SeededRandom(seed: 0)
+    var options = Connection.Options.random(using: &random)
+    options.isEncrypted = false
+    options.extensions = extensions
+    options.maximumChannels = maximumChannels
+    now = .now
+    connection = Connection(options: options, now: now)
+    channel = try connection.open(key(1))
+    _ = connection.takeOutput()
+    if greeted {
+      let events = try receive(Raw.feed(0, key(1).discoveryKey) + Raw.handshake())
+      #expect(events.count == 2)
+    }
+  }
+
+  /// The events that bytes bring.
+  @discardableResult
+  func receive(_ bytes: [UInt8]) throws -> [Connection.Event] {
+    try connection.receive(bytes, now: now)
+    var events: [Connection.Event] = []
+    while let event = try connection.nextEvent() { events.append(event) }
+    return events
+  }
+
+  /// Expects that the bytes close the connection for this reason.
+  func expectClosed(
+    _ code: ProtocolError.Code, reason: String? = nil, by bytes: [UInt8],
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let error = #expect(throws: ProtocolError.self, sourceLocation: sourceLocation) {
+      try receive(bytes)
+    }
+    #expect(error?.code == code, sourceLocation: sourceLocation)
+    if let reason { #expect(error?.reason == reason, sourceLocation: sourceLocation) }
+    #expect(connection.isClosed, sourceLocation: sourceLocation)
+    #expect(connection.takeOutput().isEmpty, sourceLocation: sourceLocation)
+    #expect(connection.deadline == nil, sourceLocation: sourceLocation)
+    // From now on it only ignores.
+    #expect(throws: Never.self, sourceLocation: sourceLocation) {
+      #expect(try receive(bytes).isEmpty)
+      try connection.tick(now: now.advanced(by: .seconds(1000)))
+    }
+  }
+}
