@@ -17,7 +17,19 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
 
   /// `count` random bytes.
   public mutating func bytes(_ count: Int) -> [UInt8] {
-    (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &self) }
+    [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      let raw = UnsafeMutableRawBufferPointer(buffer)
+      while filled + 8 <= count {
+        raw.storeBytes(of: next().littleEndian, toByteOffset: filled, as: UInt64.self)
+        filled += 8
+      }
+      var last = next()
+      while filled < count {
+        raw.storeBytes(of: UInt8(truncatingIfNeeded: last), toByteOffset: filled, as: UInt8.self)
+        last >>= 8
+        filled += 1
+      }
+    }
   }
 
   /// Whether an event of the given chance, 0 to 1, happens.

@@ -1,0 +1,50 @@
+public import RandomAccessStorage
+
+/// A storage that writes down every call before it passes it on, to check which reads and writes an
+/// operation costs.
+public final class TrackingStorage: StorageProvider {
+  /// One call.
+  public struct Call: Hashable, Sendable {
+    public enum Kind: Hashable, Sendable {
+      case read, write, length, delete, truncate, sync, close
+    }
+
+    public let kind: Kind
+    /// The file's name.
+    public let name: String
+    /// The bytes it was about: one range for a read, one a piece for a write, none for the others.
+    public let ranges: [Range<UInt64>]
+  }
+
+  private let wrapped: any StorageProvider
+  private let log = Guarded<[Call]>([])
+
+  public init(_ wrapped: any StorageProvider = MemoryStorage()) { self.wrapped = wrapped }
+
+  /// The calls since the start or the last ``reset()``, in order.
+  public var calls: [Call] { log.with { $0 } }
+
+  /// The calls of one kind, of the files whose name ends as given.
+  public func calls(_ kind: Call.Kind, _ nameEnd: String = "") -> [Call] {
+    calls.filter { $0.kind == kind && (nameEnd.isEmpty || $0.name.hasSuffix(nameEnd)) }
+  }
+
+  /// Forgets the calls so far.
+  public func reset() { log.with { $0 = [] } }
+
+  public var access: StorageAccess { wrapped.access }
+
+  public func storage(named name: String) throws(StorageError) -> any RandomAccessStorage {
+    let log = log
+    return ObservedFile(name, try wrapped.storage(named: name)) { call in
+      log.with { $0.append(call) }
+      return nil
+    }
+  }
+
+  public func lock(_ name: String) throws(StorageError) -> (any StorageLock)? {
+    try wrapped.lock(name)
+  }
+
+  public func exists(_ name: String) throws(StorageError) -> Bool { try wrapped.exists(name) }
+}
