@@ -52,7 +52,13 @@ extension Connection {
           endWasReported = true
           return .end
         }
-        if input.count > 0 { timers.frameBegan() } else { timers.frameCompleted() }
+        if input.count > 0 {
+          timers.frameBegan()
+        } else {
+          // A padded keep-alive may have been cut in its middle.
+          timers.frameCompleted()
+          input.trim()
+        }
         return nil
       case .tooLarge:
         throw fail(

@@ -157,7 +157,9 @@ public final class Connection {
   /// When to call ``tick(now:)``; nil when there is nothing to wait for.
   public var deadline: Instant? { isClosed ? nil : timers.deadline }
 
-  /// Does what is due: a keep-alive, or giving the remote up. Calling it early does nothing.
+  /// Does what is due: a keep-alive, or giving the remote up. Calling it early does nothing. After a
+  /// stall of this process hand in first what has arrived meanwhile: it was not the remote that was
+  /// silent.
   ///
   /// - Throws: ``ProtocolError`` when the remote took too long; the connection is closed then.
   public func tick(now: Instant) throws(ProtocolError) {

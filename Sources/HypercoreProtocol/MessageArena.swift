@@ -11,7 +11,7 @@ final class MessageArena {
   }
 
   /// What is kept between messages; more than that is given back after use.
-  private static let keptBytes = 65_536
+  private static let keptBytes = 16_384
 
   /// The most that was ever reserved.
   private(set) var largestReservation = 0

@@ -10,8 +10,11 @@ package struct OutputBuffer {
 
   package init() {}
 
-  /// What a buffer starts with: a turn's requests or announcements.
-  private static let firstCapacity = 512
+  /// What a new array starts with: what the last one held, within bounds.
+  private var firstCapacity = Self.firstCapacities.lowerBound
+
+  /// From a turn's requests or announcements to a turn's blocks.
+  private static let firstCapacities = 512...65_536
 
   /// Adds one frame, whose body of `bodyCount` bytes `pack` writes.
   ///
@@ -47,6 +50,8 @@ package struct OutputBuffer {
     var taken: [UInt8] = []
     swap(&taken, &storage)
     taken.removeLast(taken.count - count)
+    firstCapacity = min(
+      max(count, Self.firstCapacities.lowerBound), Self.firstCapacities.upperBound)
     count = 0
     taken.withUnsafeMutableBytes(encrypt)
     return taken
@@ -61,7 +66,7 @@ package struct OutputBuffer {
   private mutating func reserve(_ more: Int) {
     let needed = count + more
     if needed <= storage.count { return }
-    var grown = [UInt8](repeating: 0, count: max(needed, storage.count * 2, Self.firstCapacity))
+    var grown = [UInt8](repeating: 0, count: max(needed, storage.count * 2, firstCapacity))
     grown.withUnsafeMutableBytes { target in
       storage.withUnsafeBytes { target.copyMemory(from: .init(rebasing: $0[..<count])) }
     }

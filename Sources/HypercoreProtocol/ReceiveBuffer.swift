@@ -20,7 +20,7 @@ struct ReceiveBuffer {
   private var start = 0
 
   /// The array is given back when empty and larger than this.
-  private static let keptBytes = 65_536
+  private static let keptBytes = 16_384
 
   /// How many bytes are not yet parsed.
   var count: Int { storage.count - start }
@@ -72,10 +72,15 @@ struct ReceiveBuffer {
     start = 0
   }
 
+  /// Gives a large array back once all of it is parsed.
+  mutating func trim() {
+    if start == storage.count, storage.capacity > Self.keptBytes { removeAll() }
+  }
+
   /// Drops what was parsed, once that moves no more bytes than it frees.
   private mutating func compact() {
     if start == storage.count {
-      storage.removeAll(keepingCapacity: storage.capacity <= Self.keptBytes)
+      storage.removeAll(keepingCapacity: true)
       start = 0
     } else if start > storage.count - start {
       storage.removeSubrange(..<start)
