@@ -1,0 +1,47 @@
+// The index: a flat tree of bytes over the data bytes that lets the reference skip stored blocks.
+// It is written by the reference's rule, so that the files are the same, and never read for an answer:
+// older page sizes and pages that appeared out of order leave it stale.
+
+extension Bitfield {
+  /// What a data byte becomes in the index: 2 bits.
+  private static func summary(_ byte: UInt8) -> UInt8 {
+    byte == 0xff ? 0b11 : byte == 0 ? 0 : 0b01
+  }
+
+  /// What an index byte becomes in its parent: 4 bits.
+  private static let halves: [UInt8] = (0...255).map { byte in
+    func cell(_ nibble: Int) -> UInt8 { nibble == 15 ? 0b11 : nibble == 0 ? 0 : 0b01 }
+    return (cell(byte >> 4) << 2) | cell(byte & 15)
+  }
+
+  /// Records that a data byte has changed.
+  ///
+  /// Source: hypercore v6.26.0 `lib/bitfield.js`, `_setIndex`.
+  func updateIndex(dataByte: UInt64, to value: UInt8) {
+    let limit = UInt64(pageCount) * UInt64(indexSize)
+    let shift = UInt8(6 - 2 * (dataByte & 3))
+    var place = (dataByte >> 2) << 1
+    guard place < limit else { return }
+    var byte = indexByte(place) & ~(0b11 << shift) | (Self.summary(value) << shift)
+    while place < limit, setIndexByte(place, to: byte) {
+      let sibling = Self.halves[Int(indexByte(FlatTree.sibling(place)))]
+      let own = Self.halves[Int(byte)]
+      byte = FlatTree.isRight(place) ? (sibling << 4) | own : (own << 4) | sibling
+      place = FlatTree.parent(place)
+    }
+  }
+
+  private func indexByte(_ place: UInt64) -> UInt8 {
+    let (number, byte) = place.quotientAndRemainder(dividingBy: UInt64(indexSize))
+    return page(Int(number))?.index[Int(byte)] ?? 0
+  }
+
+  private func setIndexByte(_ place: UInt64, to value: UInt8) -> Bool {
+    let (number, byte) = place.quotientAndRemainder(dividingBy: UInt64(indexSize))
+    let page = writablePage(Int(number))
+    if page.index[Int(byte)] == value { return false }
+    page.index[Int(byte)] = value
+    touch(page)
+    return true
+  }
+}

@@ -1,0 +1,256 @@
+internal import RandomAccessStorage
+
+/// What is stored of a feed: a data bit for each block, a tree bit for each verified node.
+///
+/// Pages are read when they are touched, and one that holds no bit is not kept, so a feed of any
+/// length opens at once. A page that can't be read counts as empty and leaves its error in
+/// ``failure``; nothing is written after that.
+///
+/// Source: hypercore v6.26.0 `lib/bitfield.js`. Fixture: `feeds/two-pages/bitfield`.
+package final class Bitfield {
+  static let standardPageSize = 3584
+
+  /// Bytes of a page in the file: 3584, or 3328 in feeds by older versions.
+  let pageSize: Int
+  let indexSize: Int
+  /// The first error of reading a page.
+  private(set) var failure: FeedError?
+
+  private let file: FeedFile?
+  /// nil: empty; `unread`: still in the file.
+  private var pages: [BitfieldPage?]
+  private let unread = BitfieldPage(number: -1, indexSize: 0)
+  /// The page used last.
+  private var current: BitfieldPage
+  private var dirty: [Int] = []
+
+  /// - Parameter pageCount: how many pages are in the file; the last may be cut.
+  init(file: FeedFile?, pageSize: Int = Bitfield.standardPageSize, pageCount: Int = 0) {
+    self.file = file
+    self.pageSize = pageSize
+    indexSize = max(pageSize - BitfieldPage.indexOffset, 1)
+    current = unread
+    pages = Array(repeating: unread, count: pageCount)
+  }
+
+  /// One more than the highest page in the file or in memory.
+  var pageCount: Int { pages.count }
+
+  /// One more than the highest block that a page has a bit for.
+  var dataLimit: UInt64 { UInt64(pages.count) * BitfieldPage.dataBits }
+
+  /// One more than the highest node that a page has a bit for.
+  var treeLimit: UInt64 { UInt64(pages.count) * BitfieldPage.treeBits }
+
+  // MARK: Pages
+
+  /// The page, or nil where it holds nothing.
+  @inline(__always)
+  func page(_ number: Int) -> BitfieldPage? {
+    if current.number == number { return current }
+    return find(number)
+  }
+
+  private func find(_ number: Int) -> BitfieldPage? {
+    guard number < pages.count, number >= 0, var page = pages[number] else { return nil }
+    if page === unread {
+      guard let read = read(number) else {
+        pages[number] = nil
+        return nil
+      }
+      pages[number] = read
+      page = read
+    }
+    current = page
+    return page
+  }
+
+  private func read(_ number: Int) -> BitfieldPage? {
+    guard let file, failure == nil else { return nil }
+    return withUnsafeTemporaryAllocation(byteCount: pageSize, alignment: 8) { bytes in
+      do throws(FeedError) {
+        try file.fill(bytes, at: 32 + UInt64(number) * UInt64(pageSize))
+      } catch {
+        failure = error
+        return nil
+      }
+      if bytes.allSatisfy({ $0 == 0 }) { return nil }
+      let page = BitfieldPage(number: number, indexSize: indexSize)
+      page.load(UnsafeRawBufferPointer(bytes))
+      return page
+    }
+  }
+
+  /// The page, made where it holds nothing yet. The number is checked against ``FeedLimits``.
+  @inline(__always)
+  func writablePage(_ number: Int) -> BitfieldPage {
+    if current.number == number { return current }
+    return find(number) ?? make(number)
+  }
+
+  private func make(_ number: Int) -> BitfieldPage {
+    if number >= pages.count {
+      pages.append(contentsOf: repeatElement(nil, count: number + 1 - pages.count))
+    }
+    let page = BitfieldPage(number: number, indexSize: indexSize)
+    pages[number] = page
+    current = page
+    return page
+  }
+
+  @inline(__always)
+  func touch(_ page: BitfieldPage) {
+    guard !page.isDirty else { return }
+    page.isDirty = true
+    dirty.append(page.number)
+  }
+
+  /// Whether pages wait for ``flush()``.
+  var isDirty: Bool { !dirty.isEmpty }
+
+  /// Writes the pages that changed, in one call.
+  func flush() throws(FeedError) {
+    if let failure { throw failure }
+    guard !dirty.isEmpty, let file else { return }
+    try file.write(dirtyPieces())
+    for number in dirty { pages[number]?.isDirty = false }
+    dirty.removeAll(keepingCapacity: true)
+  }
+
+  private func dirtyPieces() -> [StorageWrite] {
+    dirty.sort()
+    var pieces: [StorageWrite] = []
+    var start = 0
+    while start < dirty.count {
+      var end = start + 1
+      while end < dirty.count, dirty[end] == dirty[end - 1] + 1 { end += 1 }
+      let bytes = [UInt8](unsafeUninitializedCapacity: (end - start) * pageSize) { buffer, count in
+        let bytes = UnsafeMutableRawBufferPointer(buffer)
+        for place in start..<end {
+          let range = (place - start) * pageSize..<(place - start + 1) * pageSize
+          pages[dirty[place]]?.store(to: UnsafeMutableRawBufferPointer(rebasing: bytes[range]))
+        }
+        count = (end - start) * pageSize
+      }
+      pieces.append(
+        StorageWrite(offset: 32 + UInt64(dirty[start]) * UInt64(pageSize), bytes: bytes))
+      start = end
+    }
+    return pieces
+  }
+
+  // MARK: Data bits
+
+  /// Whether the block is stored.
+  @inline(__always)
+  func hasBlock(_ block: UInt64) -> Bool {
+    guard block < dataLimit, let page = page(Int(block >> 13)) else { return false }
+    return page.data[Int((block & 8191) >> 6)] & BitfieldPage.mask(block) != 0
+  }
+
+  /// Sets or clears the bits of the blocks in a range, which lies below
+  /// ``FeedLimits/maximumLength``.
+  ///
+  /// - Returns: how many bits changed.
+  @discardableResult
+  func setBlocks(_ range: Range<UInt64>, to value: Bool) -> UInt64 {
+    var changed: UInt64 = 0
+    var block = range.lowerBound
+    while block < range.upperBound {
+      let number = Int(block >> 13)
+      let end = min(range.upperBound, (UInt64(number) + 1) << 13)
+      if value {
+        changed += setBlocks(block..<end, in: writablePage(number), to: true)
+      } else if let page = page(number) {
+        changed += setBlocks(block..<end, in: page, to: false)
+      }
+      block = end
+    }
+    return changed
+  }
+
+  /// The same within one page.
+  private func setBlocks(_ range: Range<UInt64>, in page: BitfieldPage, to value: Bool) -> UInt64 {
+    var changed = 0
+    var block = range.lowerBound
+    while block < range.upperBound {
+      let word = Int((block & 8191) >> 6)
+      let start = block & 63
+      let count = min(64 - start, range.upperBound - block)
+      let mask = BitfieldPage.mask(from: start, to: start + count)
+      let old = page.data[word]
+      let new = value ? old | mask : old & ~mask
+      if new != old {
+        page.data[word] = new
+        changed += (new ^ old).nonzeroBitCount
+        var byte = 0
+        while byte < 8 {
+          let shift = UInt64(56 - 8 * byte)
+          if (new ^ old) >> shift & 0xff != 0 {
+            updateIndex(
+              dataByte: (block & ~63) >> 3 + UInt64(byte),
+              to: UInt8(truncatingIfNeeded: new >> shift))
+          }
+          byte += 1
+        }
+      }
+      block += count
+    }
+    guard changed > 0 else { return 0 }
+    page.dataCount += value ? changed : -changed
+    touch(page)
+    return UInt64(changed)
+  }
+
+  // MARK: Tree bits
+
+  /// Whether the node is stored and verified.
+  @inline(__always)
+  package func hasNode(_ index: UInt64) -> Bool {
+    guard index < treeLimit, let page = page(Int(index >> 14)) else { return false }
+    return page.tree[Int((index & 16383) >> 6)] & BitfieldPage.mask(index) != 0
+  }
+
+  /// Sets or clears a node's bit. The node is under a length below ``FeedLimits/maximumLength``.
+  @inline(__always)
+  func setNode(_ index: UInt64, to value: Bool = true) {
+    let page = writablePage(Int(index >> 14))
+    let word = Int((index & 16383) >> 6)
+    let mask = BitfieldPage.mask(index)
+    if value {
+      if page.tree[word] & mask != 0 { return }
+      page.tree[word] |= mask
+    } else {
+      if page.tree[word] & mask == 0 { return }
+      page.tree[word] &= ~mask
+    }
+    touch(page)
+  }
+
+  /// Forgets every block from `length` on and every node with a leaf there.
+  func cut(to length: UInt64) {
+    setBlocks(min(length, dataLimit)..<dataLimit, to: false)
+    // Nodes from leaf 2 * length on; those before it reach past it only where they are parents of
+    // the leaf before it.
+    var node = 2 * length
+    while node < treeLimit {
+      guard let page = page(Int(node >> 14)) else {
+        node = (node >> 14 + 1) << 14
+        continue
+      }
+      let word = Int((node & 16383) >> 6)
+      let mask = UInt64.max >> (node & 63)
+      if page.tree[word] & mask != 0 {
+        page.tree[word] &= ~mask
+        touch(page)
+      }
+      node = (node >> 6 + 1) << 6
+    }
+    guard length > 0 else { return }
+    node = 2 * (length - 1)
+    while node < treeLimit, FlatTree.depth(node) < 62 {
+      if FlatTree.rightSpan(node) >= 2 * length, hasNode(node) { setNode(node, to: false) }
+      node = FlatTree.parent(node)
+    }
+  }
+}

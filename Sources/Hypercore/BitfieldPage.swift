@@ -1,0 +1,67 @@
+/// One page of the `bitfield` file in memory: 8,192 data bits, 16,384 tree bits, the index bytes.
+///
+/// Bits are kept in 64-bit words with the lowest bit of the file at the top, so that a scan is a
+/// count of leading zeros.
+final class BitfieldPage {
+  static let dataBits: UInt64 = 8192
+  static let treeBits: UInt64 = 16384
+  static let dataWords = 128
+  static let treeWords = 256
+  /// Where the index bytes start in the file's page.
+  static let indexOffset = 8 * (dataWords + treeWords)
+
+  let number: Int
+  /// How many data bits are set.
+  var dataCount = 0
+  var isDirty = false
+
+  /// ``dataWords`` data words, then ``treeWords`` tree words. In bounds because every caller masks
+  /// the word's number.
+  let data: UnsafeMutablePointer<UInt64>
+  let tree: UnsafeMutablePointer<UInt64>
+  let index: UnsafeMutableBufferPointer<UInt8>
+
+  init(number: Int, indexSize: Int) {
+    self.number = number
+    data = .allocate(capacity: Self.dataWords + Self.treeWords)
+    data.initialize(repeating: 0, count: Self.dataWords + Self.treeWords)
+    tree = data + Self.dataWords
+    index = .allocate(capacity: indexSize)
+    index.initialize(repeating: 0)
+  }
+
+  deinit {
+    data.deallocate()
+    index.deallocate()
+  }
+
+  /// Takes over a page as it is in the file.
+  func load(_ bytes: UnsafeRawBufferPointer) {
+    for word in 0..<(Self.dataWords + Self.treeWords) {
+      data[word] = UInt64(
+        bigEndian: bytes.loadUnaligned(fromByteOffset: word * 8, as: UInt64.self))
+    }
+    for byte in index.indices { index[byte] = bytes[Self.indexOffset + byte] }
+    dataCount = 0
+    for word in 0..<Self.dataWords { dataCount += data[word].nonzeroBitCount }
+  }
+
+  /// Writes the page as it is in the file.
+  func store(to bytes: UnsafeMutableRawBufferPointer) {
+    for word in 0..<(Self.dataWords + Self.treeWords) {
+      bytes.storeBytes(of: data[word].bigEndian, toByteOffset: word * 8, as: UInt64.self)
+    }
+    UnsafeMutableRawBufferPointer(rebasing: bytes[Self.indexOffset...])
+      .copyMemory(from: UnsafeRawBufferPointer(index))
+  }
+
+  /// The mask of a bit in its word.
+  @inline(__always)
+  static func mask(_ bit: UInt64) -> UInt64 { 1 << (63 - (bit & 63)) }
+
+  /// The bits of a word from bit `start` up to but not including `end`, 0...64 each.
+  @inline(__always)
+  static func mask(from start: UInt64, to end: UInt64) -> UInt64 {
+    (UInt64.max >> start) & ~(UInt64.max >> end)
+  }
+}

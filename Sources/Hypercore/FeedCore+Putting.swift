@@ -1,0 +1,233 @@
+package import HypercoreCrypto
+internal import RandomAccessStorage
+
+/// What became of a block or hash that a peer sent.
+package struct PutResult: Equatable {
+  package enum Outcome: Equatable {
+    /// The block is verified and stored.
+    case stored
+    /// The hash, sent without the block, is verified and stored.
+    case hashStored
+    /// It is right, and was here already.
+    case known
+  }
+
+  package var outcome: Outcome
+  /// The feed's length, where the proof made it longer.
+  package var newLength: UInt64?
+}
+
+/// Verified writes that wait to be written together.
+struct PutBatch {
+  /// How much may wait before it is written, whatever the owner says: 4 MiB.
+  static let limit = 4 << 20
+
+  var isOpen = false
+  var data: [StorageWrite] = []
+  var dataSize = 0
+  var signatures: [(slot: UInt64, signature: Signature)] = []
+  /// Nodes or bits have changed.
+  var hasNodes = false
+  /// What observers are told at the end.
+  var stored: [Range<UInt64>] = []
+  var newLength: UInt64?
+
+  /// Whether all blocks and signatures can be read from the files.
+  var isWritten: Bool { data.isEmpty && signatures.isEmpty }
+}
+
+extension FeedCore {
+  // MARK: Batches
+
+  /// Collects what ``put(_:value:nodes:signature:)`` stores until ``commitBatch()``.
+  ///
+  /// What was put is seen by everything that follows, and counts as stored, at once.
+  package func beginBatch() { batch.isOpen = true }
+
+  /// Writes what was put since ``beginBatch()``, each file in one call, then tells ``onChange``.
+  ///
+  /// Without a batch it does nothing.
+  package func commitBatch() throws(FeedError) {
+    batch.isOpen = false
+    try writeBatch()
+    let (stored, newLength) = (batch.stored, batch.newLength)
+    guard !stored.isEmpty || newLength != nil else { return }
+    batch.stored = []
+    batch.newLength = nil
+    settleDamage()
+    if let newLength { onChange?(.grew(to: newLength)) }
+    if !stored.isEmpty { onChange?(.stored(stored)) }
+  }
+
+  /// Writes what waits and leaves the batch open.
+  func writeBatch() throws(FeedError) {
+    guard batch.hasNodes || !batch.isWritten else { return }
+    if let failure { throw failure }
+    try writing { () throws(FeedError) in
+      if !batch.data.isEmpty {
+        if zip(batch.data, batch.data.dropFirst()).contains(where: { $0.offset > $1.offset }) {
+          batch.data.sort { $0.offset < $1.offset }
+        }
+        try files.data.write(batch.data)
+      }
+      try tree.flush()
+      if durability == .synced {
+        try files.data.sync()
+        try tree.file.sync()
+      }
+      if !batch.signatures.isEmpty {
+        batch.signatures.sort { $0.slot < $1.slot }
+        try signatures.file.write(
+          batch.signatures.map {
+            StorageWrite(offset: SignatureFile.offset(of: $0.slot), bytes: $0.signature.bytes)
+          })
+        if durability == .synced { try signatures.file.sync() }
+      }
+      try bits.flush()
+    }
+    batch.data.removeAll(keepingCapacity: batch.data.count < 4096)
+    batch.dataSize = 0
+    batch.signatures.removeAll(keepingCapacity: true)
+    batch.hasNodes = false
+  }
+
+  // MARK: Putting
+
+  /// Verifies what a peer sent and stores it: a block, or with no `value` its hash.
+  ///
+  /// Nothing is stored unless it is verified: each node that is stored was hashed into one that was
+  /// trusted before, or into roots that the key has signed. Outside of a batch it is written before
+  /// this returns.
+  ///
+  /// - Parameters:
+  ///   - block: the block's index.
+  ///   - value: its bytes; nil for a hash-only answer, which starts with the block's own node.
+  ///   - nodes: the proof, in climbing order. More than is needed is ignored.
+  ///   - signature: the signature over the roots, where the proof leads to them.
+  /// - Throws: ``FeedError/Code/proofRejected`` for what is not proven: the peer is out.
+  ///   ``FeedError/Code/forked`` where the key has signed something else than what is here.
+  ///   Storage failures otherwise.
+  /// - Complexity: one leaf hash and as many parent hashes as there are new nodes above it; one check
+  ///   of a signature where the proof reaches no trusted node.
+  ///
+  /// Source: hypercore v6.26.0 `index.js`, `_verifyAndWrite`, with its two holes closed.
+  @discardableResult
+  package func put(
+    _ block: UInt64, value: [UInt8]?, nodes: [Node], signature: Signature? = nil
+  ) throws(FeedError) -> PutResult {
+    try checkStorable()
+    var climb = try Climb(block: block, value: value, nodes: nodes)
+    var roots: VerifiedRoots?
+    do {
+      if try !climbToTrusted(&climb) { roots = try verifyRoots(&climb, signature) }
+    } catch {
+      guard error.code == .proofRejected, let signature,
+        let fork = try findFork(block: block, value: value, nodes: nodes, signature: signature)
+      else { throw error }
+      throw fork
+    }
+    let result = try writing { () throws(FeedError) in
+      try store(block, value: value, climb: climb, roots: roots)
+    }
+    if !batch.isOpen {
+      try commitBatch()
+    } else if batch.dataSize >= PutBatch.limit {
+      try writeBatch()
+    }
+    return result
+  }
+
+  /// Puts several answers as one batch, in order.
+  ///
+  /// What was verified before one that is refused is stored all the same.
+  package func putAll(
+    _ answers: [(block: UInt64, value: [UInt8]?, nodes: [Node], signature: Signature?)]
+  ) throws(FeedError) -> [PutResult] {
+    beginBatch()
+    var results: [PutResult] = []
+    results.reserveCapacity(answers.count)
+    do {
+      for answer in answers {
+        results.append(
+          try put(
+            answer.block, value: answer.value, nodes: answer.nodes, signature: answer.signature))
+      }
+    } catch {
+      if failure == nil { try commitBatch() }
+      throw error
+    }
+    try commitBatch()
+    return results
+  }
+
+  /// Keeps what is verified.
+  private func store(
+    _ block: UInt64, value: [UInt8]?, climb: Climb, roots: VerifiedRoots?
+  ) throws(FeedError) -> PutResult {
+    var result = PutResult(outcome: .known)
+    for node in climb.nodes where !bits.hasNode(node.index) {
+      try keep(node)
+      result.outcome = .hashStored
+    }
+    if let roots {
+      for node in roots.nodes where !bits.hasNode(node.index) {
+        try keep(node)
+        result.outcome = .hashStored
+      }
+      if let signature = roots.signature {
+        batch.signatures.append((roots.length - 1, signature))
+      }
+      isLive = roots.signature != nil
+      if roots.length > length {
+        length = roots.length
+        byteLength = roots.byteLength
+        self.roots = roots.nodes
+        batch.newLength = length
+        result.newLength = length
+      }
+    }
+    guard let value else { return result }
+    if climb.leafSizeDiffers {
+      try correctSizes(of: block, size: UInt64(value.count))
+    }
+    guard !bits.hasBlock(block) else { return result }
+    if !value.isEmpty {
+      batch.data.append(StorageWrite(offset: try byteOffset(of: block), bytes: value))
+      batch.dataSize += value.count
+    }
+    bits.setBlocks(block..<(block + 1), to: true)
+    batch.hasNodes = true
+    batch.stored.appendBlock(block)
+    result.outcome = .stored
+    return result
+  }
+
+  private func keep(_ node: Node) throws(FeedError) {
+    try tree.put(node)
+    bits.setNode(node.index)
+    batch.hasNodes = true
+  }
+
+  /// Sets right the sizes of a leaf and its sibling, which a hash-only proof shows only as a sum.
+  private func correctSizes(of block: UInt64, size: UInt64) throws(FeedError) {
+    var leaf = try node(at: 2 * block)
+    let parent = try node(at: FlatTree.parent(leaf.index))
+    guard size <= parent.size else {
+      throw .rejected("Block \(block) is longer than the node above it says.")
+    }
+    leaf.size = size
+    try tree.put(leaf)
+    if var sibling = try knownNode(FlatTree.sibling(leaf.index)) {
+      sibling.size = parent.size - size
+      try tree.put(sibling)
+    }
+    batch.hasNodes = true
+  }
+
+  /// Lifts the ban on writing once peers have restored what was lost.
+  func settleDamage() {
+    guard let damage else { return }
+    guard length >= damage.length, damage.lost.allSatisfy({ has($0) }) else { return }
+    self.damage = nil
+  }
+}

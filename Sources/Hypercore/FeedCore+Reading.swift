@@ -1,0 +1,209 @@
+package import HypercoreCrypto
+internal import DatCoding
+
+extension FeedCore {
+  // MARK: Possession
+
+  /// Whether the block is stored here.
+  package func has(_ block: UInt64) -> Bool { bits.hasBlock(block) }
+
+  /// Whether all blocks of a range are stored here.
+  package func has(_ range: Range<UInt64>) -> Bool {
+    bits.nextMissing(from: range.lowerBound, below: range.upperBound) == nil
+  }
+
+  /// How many blocks of a range, or of the feed, are stored here.
+  package func downloaded(_ range: Range<UInt64>? = nil) -> UInt64 {
+    bits.countStored(in: range ?? 0..<length)
+  }
+
+  /// The first block from `block` on, below `end`, that is not stored here.
+  package func nextMissing(from block: UInt64, below end: UInt64) -> UInt64? {
+    bits.nextMissing(from: block, below: end)
+  }
+
+  /// The first block from `block` on, below `end`, that is stored here.
+  package func nextStored(from block: UInt64, below end: UInt64) -> UInt64? {
+    bits.nextStored(from: block, below: end)
+  }
+
+  /// The last block below `end` that is stored here.
+  package func lastStored(below end: UInt64) -> UInt64? { bits.lastStored(below: end) }
+
+  /// The data bits of a region as Have messages carry them: run-length encoded, empty for none.
+  ///
+  /// - Parameters:
+  ///   - start: a multiple of 8192, as `length` is.
+  ///   - length: 0 for everything from `start` on.
+  package func haveBitfield(from start: UInt64, length: UInt64) -> [UInt8] {
+    BitfieldRLE.encode(bits.dataBytes(from: start, length: length))
+  }
+
+  /// The same before run-length encoding: bit 0 is the top bit of byte 0, zeros at the end left out.
+  package func haveBytes(from start: UInt64, length: UInt64) -> [UInt8] {
+    bits.dataBytes(from: start, length: length)
+  }
+
+  // MARK: Blocks
+
+  /// The bytes of a block, nil where it is not stored here.
+  ///
+  /// - Complexity: one read of `data`, besides nodes that are not in memory yet.
+  package func block(at index: UInt64) throws(FeedError) -> [UInt8]? {
+    try checkOpen()
+    guard bits.hasBlock(index) else {
+      if let failure = bits.failure { throw failure }
+      return nil
+    }
+    if !batch.isWritten { try writeBatch() }
+    let size = try node(at: 2 * index).size
+    if size == 0 { return [] }
+    let offset = try byteOffset(of: index)
+    return try readData(at: offset, size: size, blocks: index..<(index + 1))
+  }
+
+  /// The bytes of some blocks in a row, read at once; nil where one is not stored here.
+  package func blocks(in range: Range<UInt64>) throws(FeedError) -> [[UInt8]]? {
+    try checkOpen()
+    guard range.upperBound <= length, has(range) else {
+      if let failure = bits.failure { throw failure }
+      return range.isEmpty ? [] : nil
+    }
+    guard !range.isEmpty else { return [] }
+    if !batch.isWritten { try writeBatch() }
+    var sizes: [Int] = []
+    sizes.reserveCapacity(range.count)
+    var total: UInt64 = 0
+    for block in range {
+      let size = try node(at: 2 * block).size
+      total = try sum(total, size, at: 2 * block)
+      sizes.append(Int(size))
+    }
+    let bytes = try readData(
+      at: try byteOffset(of: range.lowerBound), size: total, blocks: range)
+    var start = 0
+    return sizes.map { size in
+      defer { start += size }
+      return Array(bytes[start..<(start + size)])
+    }
+  }
+
+  private func readData(
+    at offset: UInt64, size: UInt64, blocks: Range<UInt64>
+  ) throws(FeedError) -> [UInt8] {
+    if size == 0 { return [] }
+    if size > FeedLimits.trustedBlockSize {
+      let (end, overflow) = offset.addingReportingOverflow(size)
+      let length = try files.data.length()
+      guard !overflow, end <= length else { throw short(blocks) }
+    }
+    let bytes = try files.data.read(at: offset, count: Int(size))
+    guard bytes.count == Int(size) else { throw short(blocks) }
+    return bytes
+  }
+
+  private func short(_ blocks: Range<UInt64>) -> FeedError {
+    .damaged(
+      "Blocks \(blocks.lowerBound) to \(blocks.upperBound - 1) are marked as stored, but "
+        + "\(files.data.name) ends before they do. Audit the feed to fetch them again.")
+  }
+
+  // MARK: Nodes
+
+  /// A node that is stored and verified.
+  ///
+  /// - Throws: ``FeedError/Code/nodeMissing`` where it is not.
+  package func node(at index: UInt64) throws(FeedError) -> Node {
+    guard let node = try knownNode(index) else { throw .nodeMissing(index) }
+    return node
+  }
+
+  /// A node that is stored and verified, or nil. A bit over a blank slot, as a crash may leave, counts
+  /// for nothing.
+  @inline(__always)
+  func knownNode(_ index: UInt64) throws(FeedError) -> Node? {
+    guard bits.hasNode(index), let node = try tree.node(at: index),
+      node.size <= FeedLimits.maximumByteLength
+    else { return nil }
+    return node
+  }
+
+  /// Where a block starts in `data`, which is known for every verified block.
+  func byteOffset(of block: UInt64) throws(FeedError) -> UInt64 {
+    let mark = block >> 6
+    var offset = try markOffset(mark)
+    for root in FlatTree.fullRoots(length: block & 63) {
+      let index = root + mark << 7
+      offset = try sum(offset, try node(at: index).size, at: index)
+    }
+    return offset
+  }
+
+  /// Where block 64 * `mark` starts.
+  private func markOffset(_ mark: UInt64) throws(FeedError) -> UInt64 {
+    guard mark > 0 else { return 0 }
+    let place = Int(mark)
+    if place < offsetMarks.count, offsetMarks[place] != .max { return offsetMarks[place] }
+    var offset: UInt64 = 0
+    for index in FlatTree.fullRoots(length: mark << 6) {
+      offset = try sum(offset, try node(at: index).size, at: index)
+    }
+    if place < FeedLimits.offsetMarks {
+      if place >= offsetMarks.count {
+        let count = max(place + 1, min(Int(length >> 6) + 1, FeedLimits.offsetMarks))
+        offsetMarks.append(contentsOf: repeatElement(.max, count: count - offsetMarks.count))
+      }
+      offsetMarks[place] = offset
+    }
+    return offset
+  }
+
+  private func sum(_ left: UInt64, _ right: UInt64, at index: UInt64) throws(FeedError) -> UInt64 {
+    // Both are below 2^53.
+    let total = left + right
+    guard total <= FeedLimits.maximumByteLength else {
+      throw .damaged("The sizes in \(tree.file.name) add up to more than a feed can hold.")
+    }
+    return total
+  }
+
+  /// The full roots of a length up to this feed's.
+  func roots(of length: UInt64) throws(FeedError) -> [Node] {
+    if length == self.length { return roots }
+    var roots: [Node] = []
+    for index in FlatTree.fullRoots(length: length) { roots.append(try node(at: index)) }
+    return roots
+  }
+
+  // MARK: Signatures
+
+  /// The roots of the feed as it was when `block` was its last block.
+  ///
+  /// Source: hypercore v6.26.0 `index.js`, `rootHashes`.
+  package func rootHashes(at block: UInt64) throws(FeedError) -> [Node] {
+    guard block < length else {
+      throw .outOfBounds("There is no block \(block): the feed has \(length).")
+    }
+    return try roots(of: block + 1)
+  }
+
+  /// The first signature stored that covers `block`, and the block that it ends with.
+  ///
+  /// Not verified here: a feed that was overwritten may have left it. Nil where none is stored.
+  package func signature(covering block: UInt64) throws(FeedError) -> (
+    index: UInt64, signature: Signature
+  )? {
+    guard block < length else {
+      throw .outOfBounds("No signature for block \(block): the feed has \(length).")
+    }
+    if !batch.isWritten { try writeBatch() }
+    guard let found = try signatures.next(from: block, before: length) else { return nil }
+    return (found.slot, found.signature)
+  }
+
+  /// Whether `signature` is the key's over the feed as it was when `block` was its last block.
+  package func verify(_ signature: Signature, at block: UInt64) throws(FeedError) -> Bool {
+    guard let key else { return false }
+    return key.verifies(signature, of: TreeHash.tree(try rootHashes(at: block)))
+  }
+}

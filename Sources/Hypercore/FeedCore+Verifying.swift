@@ -1,0 +1,247 @@
+internal import HypercoreCrypto
+
+/// The way up from a block, hashed from what a peer sent and what is known.
+struct Climb {
+  /// The node reached: known to be right once a trusted node or a signature confirms it.
+  var top: Node
+  /// Nodes below `top` that have been hashed into it.
+  var nodes: [Node] = []
+  /// The peer's nodes not used yet.
+  var rest: ArraySlice<Node>
+  let block: UInt64
+  let isHashOnly: Bool
+  /// The block's leaf is known under another size, which a hash-only proof may have brought.
+  var leafSizeDiffers = false
+
+  init(block: UInt64, value: [UInt8]?, nodes: [Node]) throws(FeedError) {
+    guard block < FeedLimits.maximumLength else {
+      throw .rejected("Block \(block) is beyond what a feed can have.")
+    }
+    self.block = block
+    isHashOnly = value == nil
+    if let value {
+      top = Node(index: 2 * block, hash: TreeHash.leaf(value), size: UInt64(value.count))
+      rest = nodes[...]
+    } else {
+      guard let first = nodes.first, first.index == 2 * block else {
+        throw .rejected("An answer for block \(block) has neither the block nor its hash.")
+      }
+      guard first.size <= FeedLimits.maximumByteLength else { throw Self.tooLarge(first.index) }
+      top = first
+      rest = nodes.dropFirst()
+    }
+  }
+
+  static func tooLarge(_ index: UInt64) -> FeedError {
+    .rejected("Node \(index) claims more bytes than a feed can hold.")
+  }
+
+  /// Takes the peer's next node if it is `index`.
+  mutating func take(_ index: UInt64) -> Node? {
+    guard let first = rest.first, first.index == index else { return nil }
+    rest = rest.dropFirst()
+    return first
+  }
+
+  /// Hashes `top` with its sibling into their parent.
+  mutating func rise(with sibling: Node) throws(FeedError) {
+    let (size, overflow) = top.size.addingReportingOverflow(sibling.size)
+    guard !overflow, size <= FeedLimits.maximumByteLength else {
+      throw Self.tooLarge(FlatTree.parent(top.index))
+    }
+    nodes.append(top)
+    let hash =
+      FlatTree.isRight(top.index)
+      ? TreeHash.parent(sibling, top) : TreeHash.parent(top, sibling)
+    top = Node(index: FlatTree.parent(top.index), hash: hash, size: size)
+  }
+}
+
+/// Roots that are signed, or whose hash is the key of a static feed.
+struct VerifiedRoots {
+  var length: UInt64
+  var nodes: [Node]
+  var byteLength: UInt64
+  var signature: Signature?
+}
+
+extension FeedCore {
+  /// Climbs until a node is reached that is trusted.
+  ///
+  /// - Returns: whether one was; if not, `top` has to be a root.
+  /// - Throws: where a trusted node has another hash.
+  func climbToTrusted(_ climb: inout Climb) throws(FeedError) -> Bool {
+    while FlatTree.depth(climb.top.index) < 40 {
+      if let known = try knownNode(climb.top.index) {
+        guard known.hash == climb.top.hash else { throw mismatch(at: known.index) }
+        if climb.nodes.isEmpty, known.size != climb.top.size { climb.leafSizeDiffers = true }
+        return true
+      }
+      let index = FlatTree.sibling(climb.top.index)
+      let known = try knownNode(index)
+      if let sibling = climb.take(index) {
+        if let known {
+          guard known.hash == sibling.hash else { throw mismatch(at: index) }
+          if climb.isHashOnly, climb.nodes.isEmpty {
+            // Only the sum is proven, and what is stored was proven on its own.
+            guard known.size == sibling.size else { throw mismatch(at: index) }
+          }
+        }
+        try climb.rise(with: sibling)
+        if known == nil { climb.nodes.append(sibling) }
+      } else if let known {
+        try climb.rise(with: known)
+      } else {
+        return false
+      }
+    }
+    throw .rejected("The proof of block \(climb.block) leads nowhere.")
+  }
+
+  /// Checks that `top` is one of the roots that the signature covers.
+  func verifyRoots(_ climb: inout Climb, _ signature: Signature?) throws(FeedError) -> VerifiedRoots
+  {
+    let roots = try collectRoots(&climb, trustingKnown: true)
+    try checkSignature(signature, over: roots, block: climb.block)
+    return VerifiedRoots(
+      length: roots.length, nodes: roots.nodes, byteLength: roots.byteLength, signature: signature)
+  }
+
+  private func checkSignature(
+    _ signature: Signature?, over roots: VerifiedRoots, block: UInt64
+  ) throws(FeedError) {
+    guard let key else {
+      throw FeedError(code: .keyMissing, reason: "The feed has no key to verify blocks with.")
+    }
+    let hash = TreeHash.tree(roots.nodes)
+    if let signature {
+      guard key.verifies(signature, of: hash) else {
+        throw .rejected("The signature sent with block \(block) could not be verified.")
+      }
+    } else if length > 0, isLive {
+      throw .rejected("Block \(block) came without a signature and leads to no known node.")
+    } else {
+      guard hash.bytes == key.bytes else {
+        throw .rejected("The hash of the feed sent with block \(block) is not its key.")
+      }
+    }
+  }
+
+  /// The roots that `top` is one of, from the peer's remaining nodes and those known.
+  ///
+  /// - Parameter trustingKnown: whether a peer's root has to be the one known here.
+  func collectRoots(_ climb: inout Climb, trustingKnown: Bool) throws(FeedError) -> VerifiedRoots {
+    let top = climb.top
+    let last = climb.rest.last?.index ?? top.index
+    guard last < 2 * FeedLimits.maximumLength else {
+      throw .rejected("Node \(last) is beyond what a feed can have.")
+    }
+    let length = max(FlatTree.rightSpan(top.index), FlatTree.rightSpan(last)) / 2 + 1
+    guard length <= FeedLimits.maximumLength else {
+      throw .rejected("A length of \(length) is beyond what a feed can have.")
+    }
+    var roots = VerifiedRoots(length: length, nodes: [], byteLength: 0, signature: nil)
+    var hasTop = false
+    for index in FlatTree.fullRoots(length: length) {
+      let root: Node
+      if index == top.index {
+        root = top
+        hasTop = true
+      } else if let sent = climb.take(index) {
+        if trustingKnown, let known = try knownNode(index),
+          known.hash != sent.hash || known.size != sent.size
+        {
+          throw mismatch(at: index)
+        }
+        root = sent
+      } else if let known = try knownNode(index) {
+        root = known
+      } else {
+        throw .rejected("Root \(index) is missing in the proof of block \(climb.block).")
+      }
+      let (size, overflow) = roots.byteLength.addingReportingOverflow(root.size)
+      guard !overflow, size <= FeedLimits.maximumByteLength else { throw Climb.tooLarge(index) }
+      roots.byteLength = size
+      roots.nodes.append(root)
+    }
+    // A signature over other nodes proves nothing about this block.
+    guard hasTop else {
+      throw .rejected("Block \(climb.block) is under none of the roots that came with it.")
+    }
+    return roots
+  }
+
+  private func mismatch(at index: UInt64) -> FeedError {
+    .rejected("Node \(index) of the proof is not the one known here.")
+  }
+
+  // MARK: Forks
+
+  /// Whether a refused proof is one that the feed's own key signed: then there are two histories.
+  ///
+  /// Tries the peer's nodes as far as they lead, then with what is known where they leave gaps.
+  func findFork(
+    block: UInt64, value: [UInt8]?, nodes: [Node], signature: Signature
+  ) throws(FeedError) -> FeedError? {
+    guard let key else { return nil }
+    var climb = try Climb(block: block, value: value, nodes: nodes)
+    var conflict: UInt64?
+    while FlatTree.depth(climb.top.index) < 40 {
+      if conflict == nil, let known = try knownNode(climb.top.index), known.hash != climb.top.hash {
+        conflict = known.index
+      }
+      let index = FlatTree.sibling(climb.top.index)
+      if let sibling = climb.take(index) {
+        if conflict == nil, let known = try knownNode(index), known.hash != sibling.hash {
+          conflict = index
+        }
+        guard (try? climb.rise(with: sibling)) != nil else { return nil }
+        climb.nodes.append(sibling)
+        continue
+      }
+      var attempt = climb
+      if let theirs = try? collectRoots(&attempt, trustingKnown: false),
+        key.verifies(signature, of: TreeHash.tree(theirs.nodes))
+      {
+        if conflict == nil { conflict = try firstConflict(in: theirs.nodes) }
+        guard let conflict else { return nil }
+        return try fork(
+          at: conflict, climb: climb,
+          theirs: SignedRoots(length: theirs.length, roots: theirs.nodes, signature: signature))
+      }
+      guard let known = try knownNode(index), (try? climb.rise(with: known)) != nil else {
+        return nil
+      }
+      climb.nodes.append(known)
+    }
+    return nil
+  }
+
+  private func firstConflict(in roots: [Node]) throws(FeedError) -> UInt64? {
+    for root in roots {
+      if let known = try knownNode(root.index), known.hash != root.hash || known.size != root.size {
+        return root.index
+      }
+    }
+    return nil
+  }
+
+  private func fork(at node: UInt64, climb: Climb, theirs: SignedRoots) throws(FeedError)
+    -> FeedError?
+  {
+    guard let key else { return nil }
+    var ours: SignedRoots?
+    if length > 0, let signature = try signatures.signature(at: length - 1) {
+      ours = SignedRoots(length: length, roots: roots, signature: signature)
+    }
+    let ourProof = (try? proof(climb.block, hash: true))?.nodes ?? []
+    let evidence = ForkEvidence(
+      key: key, node: node, block: climb.block, ours: ours, ourProof: ourProof, theirs: theirs,
+      theirProof: climb.nodes)
+    return FeedError(
+      code: .forked,
+      reason: "The feed \(key) has two histories: its key signed another node \(node) than the one "
+        + "stored here. Its secret key is in use in two places, or a backup was written to.",
+      fork: evidence)
+  }
+}

@@ -1,0 +1,177 @@
+package import HypercoreCrypto
+internal import RandomAccessStorage
+
+/// What has changed in a feed, told once it is written.
+package enum FeedChange: Equatable {
+  /// Blocks were appended here.
+  case appended(Range<UInt64>)
+  /// A verified proof has made the feed longer.
+  case grew(to: UInt64)
+  /// Blocks that came from elsewhere were stored, in runs.
+  case stored([Range<UInt64>])
+  /// Blocks were given up.
+  case cleared(Range<UInt64>)
+}
+
+/// The engine of one feed: its files, tree and bitfield, without peers.
+///
+/// Synchronous and not Sendable: the owner keeps it in one isolation domain. It uses no clock and no
+/// task, and nothing but its storage. After a write that failed it refuses to write on, since memory
+/// and storage may differ; opening it anew settles that.
+///
+/// Source: hypercore v6.26.0 `index.js`.
+package final class FeedCore {
+  /// The feed's key; nil for a static feed that is not finalized.
+  package internal(set) var key: PublicKey?
+  package internal(set) var discoveryKey: DiscoveryKey?
+  /// Nil where the feed can't be signed here.
+  package internal(set) var secretKey: SecretKey?
+  /// Whether the feed is signed; a static one has its tree hash for a key.
+  package internal(set) var isLive: Bool
+  /// How many blocks the feed is known to have, stored here or not.
+  package internal(set) var length: UInt64 = 0
+  /// How many bytes these blocks have together.
+  package internal(set) var byteLength: UInt64 = 0
+  /// The full roots of ``length``, ascending.
+  package internal(set) var roots: [Node] = []
+  /// What opening found.
+  package internal(set) var report = RepairReport()
+  /// Told of changes after they are written.
+  package var onChange: ((FeedChange) -> Void)?
+  package var durability: Durability
+
+  let access: StorageAccess
+  let files: FeedFiles
+  let tree: TreeFile
+  let signatures: SignatureFile
+  package let bits: Bitfield
+  var lock: (any StorageLock)?
+  var isClosed = false
+  /// The first write that failed.
+  var failure: FeedError?
+  /// What must be restored before the feed may be written; see ``RepairReport``.
+  var damage: Damage?
+  /// Byte offset of every 64th block; `UInt64.max` where it was not asked for yet.
+  var offsetMarks: [UInt64] = []
+  var unsyncedBlocks = 0
+  var batch = PutBatch()
+
+  init(
+    _ files: FeedFiles, access: StorageAccess, options: FeedOptions, bits: Bitfield,
+    lock: (any StorageLock)?
+  ) throws(FeedError) {
+    self.files = files
+    self.access = access
+    self.bits = bits
+    self.lock = lock
+    isLive = options.isLive
+    durability = options.durability
+    tree = try TreeFile(files.tree)
+    signatures = SignatureFile(file: files.signatures)
+  }
+
+  /// Whether ``append(_:)`` is possible.
+  package var isWritable: Bool {
+    access == .readWrite && (secretKey != nil || key == nil) && damage == nil && !isClosed
+      && failure == nil
+  }
+
+  /// Whether the secret key is here, even where writing has to wait.
+  package var isOwned: Bool { secretKey != nil }
+
+  /// The hash over all roots, which is what is signed.
+  package var treeHash: Digest { TreeHash.tree(roots) }
+
+  // MARK: State
+
+  func checkOpen() throws(FeedError) {
+    if isClosed { throw FeedError(code: .closed, reason: "The feed is closed.") }
+  }
+
+  /// That blocks or bits may be written.
+  func checkStorable() throws(FeedError) {
+    try checkOpen()
+    if let failure {
+      throw FeedError(
+        code: failure.code,
+        reason: "An earlier write failed, so nothing more is written before the feed is opened "
+          + "anew: \(failure.reason)", cause: failure.cause)
+    }
+    if let failure = bits.failure { throw failure }
+    guard access == .readWrite else {
+      throw FeedError(code: .notWritable, reason: "The feed was opened read-only.")
+    }
+  }
+
+  /// Runs writes; a failure leaves the feed unwritable.
+  func writing<Result>(_ body: () throws(FeedError) -> Result) throws(FeedError) -> Result {
+    do {
+      return try body()
+    } catch {
+      failure = error
+      throw error
+    }
+  }
+
+  func setKey(_ key: PublicKey?) {
+    self.key = key
+    discoveryKey = key?.discoveryKey
+  }
+
+  // MARK: Ending
+
+  /// Writes what waits to be written and brings it to the disk.
+  package func sync() throws(FeedError) {
+    try checkStorable()
+    try commitBatch()
+    try writing { () throws(FeedError) in
+      try files.data.sync()
+      try tree.file.sync()
+      try signatures.file.sync()
+      try files.bitfield.sync()
+    }
+    unsyncedBlocks = 0
+  }
+
+  /// Writes what waits and gives up files and lock. Calling it again does nothing.
+  package func close() throws(FeedError) {
+    guard !isClosed else { return }
+    defer {
+      isClosed = true
+      files.close()
+      lock?.release()
+      lock = nil
+      onChange = nil
+    }
+    if access == .readWrite, failure == nil { try commitBatch() }
+  }
+
+  /// Gives up memory that can be read again. An open file stays open until the pool wants it.
+  package func releaseCaches() {
+    tree.releaseCaches()
+    offsetMarks = []
+  }
+}
+
+/// The six files of a feed.
+struct FeedFiles {
+  let key: FeedFile
+  let secretKey: FeedFile
+  let tree: FeedFile
+  let data: FeedFile
+  let bitfield: FeedFile
+  let signatures: FeedFile
+
+  init(_ provider: any StorageProvider, prefix: String) throws(FeedError) {
+    key = try FeedFile(prefix + "key", in: provider)
+    secretKey = try FeedFile(prefix + "secret_key", in: provider)
+    tree = try FeedFile(prefix + "tree", in: provider)
+    data = try FeedFile(prefix + "data", in: provider)
+    bitfield = try FeedFile(prefix + "bitfield", in: provider)
+    signatures = try FeedFile(prefix + "signatures", in: provider)
+  }
+
+  func close() {
+    for file in [key, secretKey, tree, data, bitfield, signatures] { file.storage.close() }
+  }
+}

@@ -1,0 +1,93 @@
+internal import RandomAccessStorage
+
+/// One of the six files: the storage under it, its name, and errors turned into the feed's.
+struct FeedFile {
+  let name: String
+  let storage: any RandomAccessStorage
+
+  init(_ name: String, in provider: any StorageProvider) throws(FeedError) {
+    self.name = name
+    do {
+      storage = try provider.storage(named: name)
+    } catch {
+      throw FeedError(error)
+    }
+  }
+
+  /// As many of `count` bytes as are stored at `offset`.
+  func read(at offset: UInt64, count: Int) throws(FeedError) -> [UInt8] {
+    var failure: StorageError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      do throws(StorageError) {
+        filled = try storage.read(at: offset, into: UnsafeMutableRawBufferPointer(buffer))
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw FeedError(failure) }
+    return bytes
+  }
+
+  /// Fills the start of `buffer` and zeroes what the file does not have.
+  ///
+  /// - Returns: how many bytes were there.
+  @discardableResult
+  func fill(_ buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(FeedError) -> Int {
+    let count: Int
+    do {
+      count = try storage.read(at: offset, into: buffer)
+    } catch {
+      throw FeedError(error)
+    }
+    if count < buffer.count {
+      UnsafeMutableRawBufferPointer(rebasing: buffer[max(count, 0)...])
+        .initializeMemory(as: UInt8.self, repeating: 0)
+    }
+    return count
+  }
+
+  func write(_ pieces: [StorageWrite]) throws(FeedError) {
+    guard !pieces.isEmpty else { return }
+    do {
+      try storage.write(pieces)
+    } catch {
+      throw FeedError(error)
+    }
+  }
+
+  func write(_ bytes: [UInt8], at offset: UInt64) throws(FeedError) {
+    try write([StorageWrite(offset: offset, bytes: bytes)])
+  }
+
+  func length() throws(FeedError) -> UInt64 {
+    do {
+      return try storage.length()
+    } catch {
+      throw FeedError(error)
+    }
+  }
+
+  func delete(at offset: UInt64, count: UInt64) throws(FeedError) {
+    do {
+      try storage.delete(at: offset, count: count)
+    } catch {
+      throw FeedError(error)
+    }
+  }
+
+  func truncate(to length: UInt64) throws(FeedError) {
+    do {
+      try storage.truncate(to: length)
+    } catch {
+      throw FeedError(error)
+    }
+  }
+
+  func sync() throws(FeedError) {
+    do {
+      try storage.sync()
+    } catch {
+      throw FeedError(error)
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/// The bounds of what a feed takes from files and peers, in one place.
+package enum FeedLimits {
+  /// How many blocks a feed may have: 4,294,967,296. Its page table then takes 4 MB; a feed that
+  /// claims more, which only its own writer could sign, is refused before anything is allocated.
+  package static let maximumLength: UInt64 = 1 << 32
+
+  /// How many bytes a feed may have: what the reference's numbers hold exactly, 2^53 - 1.
+  package static let maximumByteLength: UInt64 = (1 << 53) - 1
+
+  /// A block up to this size (16 MiB, twice the largest frame) is read as its size says; for a larger
+  /// one it is asked first whether the file holds that much.
+  static let trustedBlockSize: UInt64 = 16 << 20
+
+  /// Pages of the `tree` file kept in memory: 256 pages of 5,120 bytes, 1.3 MB. Taken as they are
+  /// used. Together they hold the nodes of 16,384 blocks.
+  static let treePages = 256
+
+  /// Nodes of depth 7 and more kept apart from their pages, in which they stand alone: 8,192 nodes,
+  /// about 0.6 MB. Enough for all such nodes of a feed of 500,000 blocks.
+  static let upperNodes = 8192
+
+  /// Byte offsets of every 64th block kept in memory, 8 bytes each: up to 8 MB, for a feed of 64
+  /// million blocks; above, offsets are summed up each time.
+  static let offsetMarks = 1 << 20
+
+  /// 64-bit words of a ``RemoteTree``: 65,536, about 1.5 MB a peer and feed. Past it the tree is
+  /// forgotten, at the price of nodes sent twice.
+  static let remoteTreeWords = 1 << 16
+
+  /// How many signatures are tried one after another before the search goes in growing steps.
+  static let linearSignatureChecks = 64
+}

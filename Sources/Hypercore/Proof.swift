@@ -1,0 +1,68 @@
+public import HypercoreCrypto
+
+/// What proves that a block belongs to a feed: the nodes that lead from it to a trusted one, and
+/// where those lead to the roots, the signature over them.
+public struct Proof: Hashable, Sendable {
+  /// In the order in which they are climbed. A hash-only proof starts with the block's own node.
+  public var nodes: [Node]
+  /// Signs the length that the roots in ``nodes`` cover; nil where the proof ends at a node that the
+  /// other side knows, or the feed is static.
+  public var signature: Signature?
+
+  public init(nodes: [Node] = [], signature: Signature? = nil) {
+    self.nodes = nodes
+    self.signature = signature
+  }
+}
+
+/// A length of a feed as its key signed it.
+public struct SignedRoots: Hashable, Sendable {
+  /// How many blocks it covers.
+  public var length: UInt64
+  /// The full roots of that length, ascending.
+  public var roots: [Node]
+  /// The signature over their tree hash.
+  public var signature: Signature
+
+  public init(length: UInt64, roots: [Node], signature: Signature) {
+    self.length = length
+    self.roots = roots
+    self.signature = signature
+  }
+
+  /// Whether the key signed these roots.
+  public func isValid(under key: PublicKey) -> Bool {
+    key.verifies(signature, of: TreeHash.tree(roots))
+  }
+}
+
+/// Two histories signed by one key: proof that its owner, or a copy of its secret key, wrote twice.
+public struct ForkEvidence: Hashable, Sendable {
+  /// The feed.
+  public var key: PublicKey
+  /// The node at which the two differ: a root of both, or one on the way from ``block``.
+  public var node: UInt64
+  /// The block whose proof brought it up.
+  public var block: UInt64
+  /// What is stored here; nil where no signature for it is stored.
+  public var ours: SignedRoots?
+  /// The nodes that lead from our ``block`` to our roots, its own first; empty where it is not here.
+  public var ourProof: [Node]
+  /// What the peer brought.
+  public var theirs: SignedRoots
+  /// The nodes that lead from their ``block`` to their roots, its own first.
+  public var theirProof: [Node]
+
+  public init(
+    key: PublicKey, node: UInt64, block: UInt64, ours: SignedRoots?, ourProof: [Node],
+    theirs: SignedRoots, theirProof: [Node]
+  ) {
+    self.key = key
+    self.node = node
+    self.block = block
+    self.ours = ours
+    self.ourProof = ourProof
+    self.theirs = theirs
+    self.theirProof = theirProof
+  }
+}

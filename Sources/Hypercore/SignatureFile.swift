@@ -1,0 +1,63 @@
+internal import HypercoreCrypto
+internal import RandomAccessStorage
+
+/// The `signatures` file: the signature of length *n* in slot *n* - 1, zeros where a length was not
+/// signed or not received.
+struct SignatureFile {
+  static let slotSize = 64
+  private static let readAhead = 64
+
+  let file: FeedFile
+
+  static func offset(of slot: UInt64) -> UInt64 { 32 + 64 * slot }
+
+  /// The signature in a slot; nil where it is blank or the file ends before its end.
+  func signature(at slot: UInt64) throws(FeedError) -> Signature? {
+    let bytes = try file.read(at: Self.offset(of: slot), count: Self.slotSize)
+    guard let signature = Signature(bytes: bytes), !signature.isZero else { return nil }
+    return signature
+  }
+
+  /// The first signature in a slot from `slot` on, before `end`.
+  ///
+  /// Source: hypercore v6.26.0 `lib/storage.js`, `nextSignature`.
+  func next(from slot: UInt64, before end: UInt64) throws(FeedError) -> (
+    slot: UInt64, signature: Signature
+  )? {
+    var slot = slot
+    while slot < end {
+      let count = Int(min(UInt64(Self.readAhead), end - slot))
+      let bytes = try file.read(at: Self.offset(of: slot), count: count * Self.slotSize)
+      for place in 0..<(bytes.count / Self.slotSize) {
+        let range = place * Self.slotSize..<(place + 1) * Self.slotSize
+        if let signature = Signature(bytes: bytes[range]), !signature.isZero {
+          return (slot + UInt64(place), signature)
+        }
+      }
+      if bytes.count < count * Self.slotSize { return nil }
+      slot += UInt64(count)
+    }
+    return nil
+  }
+
+  /// The last slot before `end` that is not blank, whole or not.
+  func lastUsed(before end: UInt64, from start: UInt64) throws(FeedError) -> UInt64? {
+    var end = end
+    while end > start {
+      let count = min(UInt64(Self.readAhead), end - start)
+      let first = end - count
+      let bytes = try file.read(at: Self.offset(of: first), count: Int(count) * Self.slotSize)
+      if let last = bytes.lastIndex(where: { $0 != 0 }) {
+        return first + UInt64(last / Self.slotSize)
+      }
+      end = first
+    }
+    return nil
+  }
+
+  /// How many slots the file has, a cut one counted.
+  func slotCount() throws(FeedError) -> UInt64 {
+    let length = try file.length()
+    return length <= 32 ? 0 : (length - 32 + 63) / 64
+  }
+}

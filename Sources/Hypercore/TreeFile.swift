@@ -1,0 +1,260 @@
+internal import HypercoreCrypto
+internal import RandomAccessStorage
+
+/// The `tree` file: one node of 40 bytes each, behind a cache of pages.
+///
+/// What is put here is seen at once and written by ``flush()``, in one call; until then its pages
+/// stay in memory. Whether a node counts is for the tree bits to say: slots may be stale.
+final class TreeFile {
+  static let slotSize = 40
+  /// A page holds the nodes of 64 blocks: depths 0 to 6 stand together, those above alone.
+  static let slotBits: UInt64 = 7
+  static let slots = 128
+  static let pageSize = slotSize * slots
+
+  private final class Page {
+    let number: UInt64
+    let bytes: UnsafeMutableRawBufferPointer
+    /// The first and the last slot to write; none where `dirtyFrom` is past `dirtyTo`.
+    var dirtyFrom = TreeFile.slots
+    var dirtyTo = -1
+    var wasUsed = true
+
+    init(_ number: UInt64) {
+      self.number = number
+      bytes = .allocate(byteCount: TreeFile.pageSize, alignment: 8)
+    }
+
+    deinit { bytes.deallocate() }
+
+    var isDirty: Bool { dirtyTo >= 0 }
+  }
+
+  let file: FeedFile
+  /// From here on the file is known to hold nothing.
+  private var fileEnd: UInt64
+  private var pages: [UInt64: Page] = [:]
+  /// Pages in the order of their coming, for eviction by second chance.
+  private var ring: [Page] = []
+  private var hand = 0
+  private var current: Page?
+  private var dirty: [Page] = []
+  private var upper: [UInt64: Node] = [:]
+
+  init(_ file: FeedFile) throws(FeedError) {
+    self.file = file
+    fileEnd = try file.length()
+  }
+
+  static func offset(of index: UInt64) -> UInt64 { 32 + 40 * index }
+
+  // MARK: Reading
+
+  /// The node in a slot, nil where it is blank or the file ends before it.
+  func node(at index: UInt64) throws(FeedError) -> Node? {
+    let number = index >> Self.slotBits
+    if let current, current.number == number { return Self.node(index, in: current) }
+    if let page = pages[number] {
+      use(page)
+      return Self.node(index, in: page)
+    }
+    guard FlatTree.depth(index) >= Self.slotBits else {
+      return Self.node(index, in: try load(number))
+    }
+    // Alone in its page, so not worth one.
+    if let node = upper[index] { return node }
+    let node = try withUnsafeTemporaryAllocation(byteCount: Self.slotSize, alignment: 8) {
+      (bytes) throws(FeedError) -> Node? in
+      try file.fill(bytes, at: Self.offset(of: index))
+      return Self.node(index, in: bytes, at: 0)
+    }
+    if let node {
+      if upper.count >= FeedLimits.upperNodes { upper.removeAll(keepingCapacity: true) }
+      upper[index] = node
+    }
+    return node
+  }
+
+  private static func node(_ index: UInt64, in page: Page) -> Node? {
+    node(index, in: page.bytes, at: Int(index & UInt64(slots - 1)) * slotSize)
+  }
+
+  private static func node(
+    _ index: UInt64, in bytes: UnsafeMutableRawBufferPointer, at place: Int
+  ) -> Node? {
+    let size = UInt64(
+      bigEndian: bytes.loadUnaligned(fromByteOffset: place + 32, as: UInt64.self))
+    var hash = Digest()
+    hash.withUnsafeMutableBytes {
+      $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[place..<(place + 32)]))
+    }
+    // A node of an empty block has size 0 but a hash.
+    if size == 0, hash.isZero { return nil }
+    return Node(index: index, hash: hash, size: size)
+  }
+
+  // MARK: Writing
+
+  /// Stores a node, to be written by ``flush()``.
+  func put(_ node: Node) throws(FeedError) {
+    let page = try writablePage(node.index >> Self.slotBits)
+    let slot = Int(node.index & UInt64(Self.slots - 1))
+    let place = slot * Self.slotSize
+    node.hash.withUnsafeBytes {
+      UnsafeMutableRawBufferPointer(rebasing: page.bytes[place..<(place + 32)]).copyMemory(from: $0)
+    }
+    page.bytes.storeBytes(of: node.size.bigEndian, toByteOffset: place + 32, as: UInt64.self)
+    mark(page, slot)
+    if !upper.isEmpty, FlatTree.depth(node.index) >= Self.slotBits { upper[node.index] = nil }
+  }
+
+  /// Blanks a slot, to be written by ``flush()``.
+  func blank(_ index: UInt64) throws(FeedError) {
+    let page = try writablePage(index >> Self.slotBits)
+    let slot = Int(index & UInt64(Self.slots - 1))
+    let place = slot * Self.slotSize
+    UnsafeMutableRawBufferPointer(rebasing: page.bytes[place..<(place + Self.slotSize)])
+      .initializeMemory(as: UInt8.self, repeating: 0)
+    mark(page, slot)
+    if !upper.isEmpty { upper[index] = nil }
+  }
+
+  @inline(__always)
+  private func mark(_ page: Page, _ slot: Int) {
+    if !page.isDirty { dirty.append(page) }
+    if slot < page.dirtyFrom { page.dirtyFrom = slot }
+    if slot > page.dirtyTo { page.dirtyTo = slot }
+  }
+
+  /// Writes what was put since the last time.
+  func flush() throws(FeedError) {
+    guard !dirty.isEmpty else { return }
+    if dirty.count > 1 { dirty.sort { $0.number < $1.number } }
+    var pieces: [StorageWrite] = []
+    pieces.reserveCapacity(dirty.count)
+    var first = 0
+    while first < dirty.count {
+      // Pages that touch each other become one piece.
+      var last = first
+      while last + 1 < dirty.count, dirty[last].dirtyTo == Self.slots - 1,
+        dirty[last + 1].dirtyFrom == 0, dirty[last + 1].number == dirty[last].number + 1
+      {
+        last += 1
+      }
+      pieces.append(piece(dirty[first...last]))
+      first = last + 1
+    }
+    try file.write(pieces)
+    if let last = pieces.last {
+      fileEnd = max(fileEnd, last.offset + UInt64(last.bytes.count))
+    }
+    for page in dirty {
+      page.dirtyFrom = Self.slots
+      page.dirtyTo = -1
+    }
+    dirty.removeAll(keepingCapacity: true)
+    shrink()
+  }
+
+  private func piece(_ pages: ArraySlice<Page>) -> StorageWrite {
+    let count = pages.reduce(0) { $0 + ($1.dirtyTo - $1.dirtyFrom + 1) * Self.slotSize }
+    let first = pages[pages.startIndex]
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      let bytes = UnsafeMutableRawBufferPointer(buffer)
+      for page in pages {
+        let range = page.dirtyFrom * Self.slotSize..<(page.dirtyTo + 1) * Self.slotSize
+        UnsafeMutableRawBufferPointer(rebasing: bytes[filled..<(filled + range.count)])
+          .copyMemory(from: UnsafeRawBufferPointer(rebasing: page.bytes[range]))
+        filled += range.count
+      }
+    }
+    let index = first.number << Self.slotBits + UInt64(first.dirtyFrom)
+    return StorageWrite(offset: Self.offset(of: index), bytes: bytes)
+  }
+
+  /// Cuts the file behind a node and forgets what was cached.
+  func truncate(toSlots count: UInt64) throws(FeedError) {
+    try file.truncate(to: Self.offset(of: count))
+    fileEnd = Self.offset(of: count)
+    pages = [:]
+    ring = []
+    hand = 0
+    current = nil
+    dirty = []
+    upper = [:]
+  }
+
+  /// Gives up the memory of everything that is written.
+  func releaseCaches() {
+    guard dirty.isEmpty else { return }
+    pages = [:]
+    ring = []
+    hand = 0
+    current = nil
+    upper = [:]
+  }
+
+  // MARK: Pages
+
+  @inline(__always)
+  private func writablePage(_ number: UInt64) throws(FeedError) -> Page {
+    if let current, current.number == number { return current }
+    if let page = pages[number] {
+      use(page)
+      return page
+    }
+    return try load(number)
+  }
+
+  private func use(_ page: Page) {
+    page.wasUsed = true
+    current = page
+  }
+
+  private func load(_ number: UInt64) throws(FeedError) -> Page {
+    let page = Page(number)
+    let offset = Self.offset(of: number << Self.slotBits)
+    if offset < fileEnd {
+      try file.fill(page.bytes, at: offset)
+    } else {
+      page.bytes.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+    if ring.count >= FeedLimits.treePages, let place = evict() {
+      ring[place] = page
+    } else {
+      ring.append(page)
+    }
+    pages[number] = page
+    current = page
+    return page
+  }
+
+  /// Frees the place of a page that is written and was not used lately; nil where all wait to be
+  /// written.
+  private func evict() -> Int? {
+    for _ in 0..<min(2 * ring.count, 4 * FeedLimits.treePages) {
+      hand = hand + 1 < ring.count ? hand + 1 : 0
+      let page = ring[hand]
+      if page.isDirty { continue }
+      if page.wasUsed {
+        page.wasUsed = false
+        continue
+      }
+      pages[page.number] = nil
+      return hand
+    }
+    return nil
+  }
+
+  /// Gives up the pages that a large batch took beyond the cap.
+  private func shrink() {
+    guard ring.count > FeedLimits.treePages else { return }
+    pages = [:]
+    ring = []
+    if let current {
+      pages[current.number] = current
+      ring = [current]
+    }
+    hand = 0
+  }
+}
