@@ -1,0 +1,210 @@
+package import HypercoreCrypto
+
+/// One change of a batch.
+package struct Change: Sendable {
+  package var key: [UInt8]
+  /// Nil for a delete, and for a value that a codec has no bytes for.
+  package var value: [UInt8]?
+  package var isDelete: Bool
+
+  package static func put(_ key: [UInt8], _ value: [UInt8]?) -> Change {
+    Change(key: key, value: value, isDelete: false)
+  }
+
+  package static func delete(_ key: [UInt8]) -> Change {
+    Change(key: key, value: nil, isDelete: true)
+  }
+}
+
+extension DatabaseCore {
+  /// Writes a value. Nothing is waited for, and only what is stored here is built on.
+  ///
+  /// Source: hyperdb `index.js`, `put`.
+  @discardableResult
+  package func put(_ key: [UInt8], _ value: [UInt8]?) throws -> EntryNode {
+    try write([.put(key, value)])[0]
+  }
+
+  /// Deletes a key, whether or not it has a value.
+  @discardableResult
+  package func delete(_ key: [UInt8]) throws -> EntryNode {
+    try write([.delete(key)])[0]
+  }
+
+  /// Writes a value unless the key has entries, a delete among them.
+  ///
+  /// - Returns: the new entry and nothing, or nil and the entries that were there.
+  package func putIfAbsent(
+    _ key: [UInt8], _ value: [UInt8]?
+  ) throws -> (written: EntryNode?, existing: [EntryNode]) {
+    let existing = try get(key, GetOptions(deletes: true), in: snapshot(.local))
+    if !existing.isEmpty { return (nil, existing) }
+    return (try put(key, value), [])
+  }
+
+  /// Writes several changes in one append: all of them or none.
+  ///
+  /// Source: hyperdb `index.js`, `batch`.
+  @discardableResult
+  package func write(_ changes: [Change]) throws -> [EntryNode] {
+    if changes.isEmpty { return [] }
+    guard let local, writers[local].log.isWritable else {
+      throw HyperDBError(
+        .notWritable, "This replica has no feed of its own to write to")
+    }
+    for change in changes { try Self.check(change) }
+    let snapshot = try snapshot(.local)
+    let writer = writers[local]
+    pendingStart = writer.log.length
+    defer { pending.removeAll() }
+
+    let list = try writableList(of: writer, seq: pendingStart)
+    let encodeMap = list.encodeMap(feedCount: writers.count)
+    var clock = snapshot.lengths.map { UInt64($0) }
+    var blocks: [[UInt8]] = []
+    blocks.reserveCapacity(changes.count)
+    var heads = snapshot.heads
+    for change in changes {
+      let seq = pendingStart + blocks.count
+      clock[local] = UInt64(seq) + 1
+      let key = EntryKey.normalize(change.key)
+      let path = hash.path(of: key, terminated: true)
+      let trie = try insertion.run(self, key: key, path: path, heads: heads, in: snapshot)
+      let node = EntryNode(
+        place: FeedSequence(feed: local, seq: seq), key: key, value: change.value,
+        isDeleted: change.isDelete, clock: clock, trie: trie, inflate: list.seq, path: path)
+      blocks.append(try encode(node, list, encodeMap))
+      pending.append(node)
+      heads = [node]
+    }
+    try writer.log.append(blocks)
+    commit(pending, list, snapshot)
+    return pending
+  }
+
+  private func commit(_ nodes: [EntryNode], _ list: FeedList, _ snapshot: Snapshot) {
+    guard let local, let last = nodes.last else { return }
+    let writer = writers[local]
+    if writer.newestList !== list { learn(list, from: local) }
+    for node in nodes { keep(node) }
+    _ = writer.extendPrefix()
+    // What was just written knew the whole cut: it is the one head.
+    cut = snapshot.lengths
+    cut[local] = last.seq + 1
+    cutSnapshot = Snapshot(heads: [last], lengths: cut, isBounded: true)
+  }
+
+  private static func check(_ change: Change) throws {
+    let key = change.key.count
+    if key > HyperDBLimits.keyBytes + 1
+      || EntryKey.normalize(change.key).count > HyperDBLimits.keyBytes
+    {
+      throw HyperDBError(
+        .keyTooLong, "The key has \(key) bytes; at most \(HyperDBLimits.keyBytes) are written")
+    }
+    let segments = EntryKey.segments(EntryKey.normalize(change.key))
+    if segments > HyperDBLimits.keySegments {
+      throw HyperDBError(
+        .keyTooLong,
+        "The key has \(segments) segments; at most \(HyperDBLimits.keySegments) are written")
+    }
+    if let value = change.value, value.count > HyperDBLimits.entryBytes {
+      throw HyperDBError(
+        .entryTooLarge,
+        "The value has \(value.count) bytes; with its key it has to fit \(HyperDBLimits.entryBytes)"
+      )
+    }
+  }
+
+  /// The list for the next entry: the writer's own, or a longer one where feeds were opened since.
+  ///
+  /// Positions never change; missing feeds come after them, in the database's order.
+  private func writableList(of writer: Writer, seq: Int) throws -> FeedList {
+    var known = writer.newestList
+    if known == nil, seq > 1 {
+      _ = try node(at: FeedSequence(feed: writer.id, seq: seq - 1))
+      known = writer.newestList
+    }
+    let listed = known?.decodeMap ?? []
+    let missing = writers.indices.filter { !listed.contains($0) }
+    if let known, missing.isEmpty { return known }
+    return FeedList(
+      seq: seq, keys: (known?.keys ?? []) + missing.map { writers[$0].log.key.bytes },
+      decodeMap: listed + missing, contentKey: options.contentKey)
+  }
+
+  private func encode(_ node: EntryNode, _ list: FeedList, _ encodeMap: [Int]) throws -> [UInt8] {
+    var message = EntryMessage(key: node.key, value: node.value)
+    message.deleted = node.isDeleted
+    message.trie = TrieCoding.encode(node.trie, encodeMap: encodeMap)
+    message.clock = list.encode(clock: node.clock)
+    message.inflate = UInt64(list.seq)
+    if list.seq == node.seq {
+      message.feeds = list.keys
+      message.contentFeed = list.contentKey
+    }
+    if message.trie.count > HyperDBLimits.trieBytes {
+      throw HyperDBError(
+        .entryTooLarge,
+        "The index of the entry would take \(message.trie.count) bytes; other implementations read "
+          + "at most \(HyperDBLimits.trieBytes)")
+    }
+    let block = codec.encode(message)
+    if block.count > HyperDBLimits.entryBytes {
+      throw HyperDBError(
+        .entryTooLarge,
+        "The entry would take \(block.count) bytes; at most \(HyperDBLimits.entryBytes) fit")
+    }
+    return block
+  }
+
+  /// The bytes that an entry has in its feed, made anew from what was decoded.
+  ///
+  /// Source of the comparison: every `raw` of `hyperdbs/manifest.json`.
+  package func reencode(_ node: EntryNode) throws -> [UInt8]? {
+    guard let list = writers[node.feed].list(at: node.inflate) else { return nil }
+    return try encode(node, list, list.encodeMap(feedCount: writers.count))
+  }
+
+  /// The trie that an entry of `key` gets on top of `heads`.
+  package func trie(for key: [UInt8], on heads: [EntryNode]) throws -> Trie {
+    let snapshot = Snapshot(heads: heads, lengths: [], isBounded: false)
+    return try insertion.run(
+      self, key: key, path: hash.path(of: key, terminated: true), heads: heads, in: snapshot)
+  }
+
+  // MARK: Authorising
+
+  /// Whether the source lists the feed, or any authorised writer does, as far as lists were read.
+  package func isAuthorized(_ key: PublicKey) -> Bool {
+    number(of: key).map { writers[$0].isAuthorized } ?? false
+  }
+
+  /// Lists a feed as one of the database's writers, for good.
+  ///
+  /// - Returns: the entry that lists it; nil where it was listed before and nothing was written.
+  /// - Throws: `HyperDBError` with code `invalidKey` for anything but 32 bytes, `tooManyFeeds`.
+  ///
+  /// Source: hyperdb `index.js`, `authorize`, which writes a useless entry the second time.
+  @discardableResult
+  package func authorize(_ key: [UInt8]) throws -> EntryNode? {
+    guard let key = PublicKey(bytes: key) else {
+      throw HyperDBError(.invalidKey, "A feed's key has 32 bytes, this one has \(key.count)")
+    }
+    guard let local, writers[local].log.isWritable else {
+      throw HyperDBError(
+        .notWritable, "This replica has no feed of its own to write to")
+    }
+    if let known = number(of: key) {
+      let isListed = writers[local].newestList?.decodeMap.contains(known) ?? false
+      if isListed || writers[known].isAuthorized { return nil }
+    }
+    guard try open(key) != nil else {
+      throw HyperDBError(
+        .tooManyFeeds,
+        "The database has \(writers.count) feeds; more than that no other implementation can follow"
+      )
+    }
+    return try put([], nil)
+  }
+}

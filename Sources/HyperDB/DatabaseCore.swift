@@ -1,0 +1,296 @@
+internal import DatCoding
+package import HypercoreCrypto
+
+/// A database of one or more writers: everything it does with blocks that are here, without a
+/// suspension, a lock or a clock. The actor around it waits where this throws `MissingBlock`.
+///
+/// Source: hyperdb 3.5.0 `index.js`.
+package final class DatabaseCore {
+  package struct Options {
+    /// How keys are spread; see `PathHash`.
+    package var hash = PathHash.standard
+    /// Bytes of decoded entries to keep.
+    package var cacheBytes = HyperDBLimits.cacheBytes
+    /// Feeds to open at once, in this order, after the source and the local feed: numbers feeds as
+    /// another database did. Needed to replay recordings only.
+    package var feedOrder: [PublicKey] = []
+    /// The key of the local writer's content feed, where content feeds are on.
+    package var contentKey: [UInt8]?
+
+    package init() {}
+  }
+
+  /// Called for every feed that an entry names and that isn't open yet. It opens what is stored of
+  /// it; storage need not be created before a first block arrives.
+  package typealias OpenFeed = (PublicKey) throws -> any EntryLog
+
+  var writers: [Writer] = []
+  private var numbers: [PublicKey: Int] = [:]
+  private let openFeed: OpenFeed
+  let options: Options
+  var hash: PathHash { options.hash }
+  /// The number of the feed that this replica writes; nil where it has none.
+  package private(set) var local: Int?
+
+  let codec = EntryMessageCodec()
+  private let cache: EntryCache
+  private var trieScratch = TrieCoding.Scratch()
+  let lookup = Lookup()
+  let insertion = Insertion()
+
+  /// The authorised feeds, in the order of authorisation, which is the order of replication.
+  package private(set) var authorized: [Int] = []
+  /// Goes up with every feed that is opened or authorised.
+  package private(set) var feedChanges = 0
+
+  /// Entries that can't be read, the first ``HyperDBLimits/rememberedIssues`` of them.
+  package private(set) var issues: [HyperDBError] = []
+  /// How many there are in all.
+  package private(set) var issueCount = 0
+
+  /// The local cut: see `LocalCut`.
+  var cut: [Int] = []
+  var cutSnapshot: Snapshot?
+  var latestSnapshot: Snapshot?
+
+  /// Entries of a batch that are not appended yet, and the block of the first.
+  var pending: [EntryNode] = []
+  var pendingStart = 0
+
+  /// Opens a database.
+  ///
+  /// - Parameters:
+  ///   - source: the feed whose key is the database's.
+  ///   - local: the feed to write, where it is not the source; nil to open for reading alone.
+  /// - Throws: `HyperDBError` with code `notADatabase` where the source's first block is something
+  ///   else, and whatever is wrong with the local feed's newest entry.
+  package init(
+    source: any EntryLog, local: (any EntryLog)?, options: Options = Options(),
+    openFeed: @escaping OpenFeed
+  ) throws {
+    self.openFeed = openFeed
+    self.options = options
+    cache = EntryCache(limit: options.cacheBytes)
+    add(source)
+    if source.isWritable {
+      self.local = 0
+    } else if let local, local.key != source.key {
+      self.local = add(local)
+    }
+    for key in options.feedOrder { _ = try open(key) }
+    authorize(0)
+    if let header = try source.block(at: 0),
+      codec.headerProtocol(header) != Array("hyperdb".utf8)
+    {
+      throw HyperDBError(
+        .notADatabase, "Feed \(source.key) is no hyperdb: its first block is not the header",
+        feed: 0, seq: 0)
+    }
+    try openLocal()
+  }
+
+  /// Reads the local head, so that its list is known before anything is written, and writes the
+  /// header of a new feed.
+  private func openLocal() throws {
+    guard let local else { return }
+    let log = writers[local].log
+    if log.length == 0 {
+      if log.isWritable { try log.append([EntryMessageCodec.header]) }
+    } else if log.length > 1 {
+      let place = FeedSequence(feed: local, seq: log.length - 1)
+      if try node(at: place) == nil { throw fault(at: place) ?? unknownFault(place) }
+    }
+  }
+
+  private func unknownFault(_ place: FeedSequence) -> HyperDBError {
+    HyperDBError(
+      .malformedEntry, "Entry \(place) can't be read", feed: place.feed, seq: place.seq)
+  }
+
+  // MARK: Feeds
+
+  /// The key of every open feed, by number.
+  package var feeds: [PublicKey] { writers.map { $0.log.key } }
+
+  /// The database's key.
+  package var key: PublicKey { writers[0].log.key }
+
+  package func log(of feed: Int) -> any EntryLog { writers[feed].log }
+
+  /// The number of a feed, nil where it isn't open.
+  package func number(of key: PublicKey) -> Int? { numbers[key] }
+
+  @discardableResult
+  private func add(_ log: any EntryLog) -> Int {
+    let writer = Writer(id: writers.count, log: log)
+    writers.append(writer)
+    numbers[log.key] = writer.id
+    feedChanges += 1
+    return writer.id
+  }
+
+  /// Opens a feed unless it is open; nil where the database has as many as it may.
+  func open(_ key: PublicKey) throws -> Int? {
+    if let number = numbers[key] { return number }
+    if writers.count >= HyperDBLimits.feeds { return nil }
+    return add(try openFeed(key))
+  }
+
+  /// Marks a feed as authorised, with all that it lists.
+  private func authorize(_ feed: Int) {
+    var next = [feed]
+    while let feed = next.popLast() {
+      let writer = writers[feed]
+      if !writer.isAuthorized {
+        writer.isAuthorized = true
+        authorized.append(feed)
+        feedChanges += 1
+      }
+      next += writer.listed.reversed().filter { !writers[$0].isAuthorized }
+    }
+  }
+
+  // MARK: Entries
+
+  /// An entry; nil where what is stored there can't be read as one.
+  ///
+  /// - Throws: `MissingBlock` where it isn't stored here.
+  package func node(at place: FeedSequence) throws -> EntryNode? {
+    switch cache[place] {
+    case .node(let node): return node
+    case .bad: return nil
+    case .empty: break
+    }
+    if !pending.isEmpty, place.feed == local, place.seq >= pendingStart {
+      let index = place.seq - pendingStart
+      return index < pending.count ? pending[index] : nil
+    }
+    guard place.seq > 0 else { return nil }
+    guard let block = try writers[place.feed].log.block(at: place.seq) else {
+      throw MissingBlock(feed: place.feed, seq: place.seq)
+    }
+    do {
+      let node = try decode(block, at: place)
+      cache.insert(.node(node), at: place)
+      return node
+    } catch let fault as HyperDBError where fault.isQuarantine {
+      quarantine(fault, place)
+      return nil
+    }
+  }
+
+  /// Looks at a block that was just stored, so that the feeds it lists are opened at once.
+  package func inspect(feed: Int, seq: Int) throws {
+    do { _ = try node(at: FeedSequence(feed: feed, seq: seq)) } catch is MissingBlock {}
+  }
+
+  /// Keeps an entry that was just written here.
+  func keep(_ node: EntryNode) { cache.insert(.node(node), at: node.place) }
+
+  private func decode(_ block: [UInt8], at place: FeedSequence) throws -> EntryNode {
+    guard let message = codec.decode(block, inflated: false) else {
+      throw HyperDBError(
+        .malformedEntry, "Entry \(place) is no entry of a hyperdb", feed: place.feed,
+        seq: place.seq)
+    }
+    guard let inflate = message.inflate, inflate > 0, inflate <= UInt64(place.seq) else {
+      throw HyperDBError(
+        .malformedFeedList,
+        "Entry \(place) names block \(message.inflate ?? 0) as its list, which can't be one",
+        feed: place.feed, seq: place.seq)
+    }
+    let list = try self.list(at: Int(inflate), of: place, block: block)
+    guard let clock = list.decode(clock: message.clock) else {
+      throw HyperDBError(
+        .missingFeedMappings,
+        "Missing feed mappings: entry \(place) counts \(message.clock.count) feeds, its list has "
+          + "\(list.keys.count)", feed: place.feed, seq: place.seq)
+    }
+    let trie: Trie
+    do throws(TrieCoding.Fault) {
+      trie = try TrieCoding.decode(
+        message.trie, decodeMap: list.decodeMap, owner: place, scratch: &trieScratch)
+    } catch {
+      throw HyperDBError(
+        .malformedEntry, "Entry \(place) is left out: \(error.reason)", feed: place.feed,
+        seq: place.seq)
+    }
+    return EntryNode(
+      place: place, key: message.key, value: message.value, isDeleted: message.deleted,
+      clock: clock, trie: trie, inflate: Int(inflate))
+  }
+
+  /// The list in block `seq` of the feed that `place` is in.
+  private func list(at seq: Int, of place: FeedSequence, block: [UInt8]) throws -> FeedList {
+    let writer = writers[place.feed]
+    if let known = writer.list(at: seq) { return known }
+    let listBlock: [UInt8]
+    if seq == place.seq {
+      listBlock = block
+    } else if let stored = try writer.log.block(at: seq) {
+      listBlock = stored
+    } else {
+      throw MissingBlock(feed: place.feed, seq: seq)
+    }
+    guard let message = codec.decode(listBlock, inflated: true), let keys = message.feeds,
+      !keys.isEmpty
+    else {
+      throw HyperDBError(
+        .malformedFeedList,
+        "Entry \(place) takes its list of feeds from block \(seq), which has none",
+        feed: place.feed, seq: place.seq)
+    }
+    guard Set(keys).count == keys.count else {
+      throw HyperDBError(
+        .malformedFeedList,
+        "The list of feeds in block \(seq) of feed \(place.feed) has a key twice",
+        feed: place.feed, seq: place.seq)
+    }
+    let list = FeedList(
+      seq: seq, keys: keys, decodeMap: try numbers(of: keys),
+      contentKey: message.contentFeed.flatMap { $0.count == PublicKey.byteCount ? $0 : nil })
+    learn(list, from: place.feed)
+    return list
+  }
+
+  private func numbers(of keys: [[UInt8]]) throws -> [Int] {
+    var map: [Int] = []
+    map.reserveCapacity(keys.count)
+    for bytes in keys {
+      map.append(try PublicKey(bytes: bytes).flatMap { try open($0) } ?? -1)
+    }
+    return map
+  }
+
+  /// Takes in a list of feeds that a writer published.
+  func learn(_ list: FeedList, from feed: Int) {
+    let hasMore = writers[feed].learn(list)
+    if hasMore, writers[feed].isAuthorized { authorize(feed) }
+  }
+
+  /// The key of a writer's content feed, as far as its lists were read.
+  package func contentKey(of feed: Int) -> [UInt8]? { writers[feed].newestList?.contentKey }
+
+  // MARK: Quarantine
+
+  private func quarantine(_ fault: HyperDBError, _ place: FeedSequence) {
+    cache.insert(.bad, at: place)
+    if issues.contains(where: { $0.feed == place.feed && $0.seq == place.seq }) { return }
+    issueCount += 1
+    if issues.count < HyperDBLimits.rememberedIssues { issues.append(fault) }
+  }
+
+  private func fault(at place: FeedSequence) -> HyperDBError? {
+    issues.first { $0.feed == place.feed && $0.seq == place.seq }
+  }
+}
+
+extension HyperDBError {
+  /// Whether the error is about the bytes of one entry, which is left out for it.
+  var isQuarantine: Bool {
+    switch code {
+    case .malformedEntry, .missingFeedMappings, .malformedFeedList: true
+    default: false
+    }
+  }
+}

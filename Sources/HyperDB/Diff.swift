@@ -1,0 +1,93 @@
+/// One key in which two snapshots differ.
+package struct Difference {
+  /// The entries of the first; nil where it doesn't have the key.
+  package let left: [EntryNode]?
+  /// The entries of the second.
+  package let right: [EntryNode]?
+}
+
+extension DatabaseCore {
+  /// The keys under a prefix whose entries differ between two snapshots.
+  ///
+  /// Source: hyperdb `lib/differ.js`.
+  package func diff(
+    _ left: Snapshot, _ right: Snapshot, prefix: [UInt8] = [],
+    _ options: ListOptions = ListOptions()
+  ) -> Diff {
+    let prefix = options.raw ? prefix : EntryKey.normalize(prefix)
+    return Diff(
+      Listing(self, prefix: prefix, options, left), Listing(self, prefix: prefix, options, right),
+      options, hash)
+  }
+}
+
+/// Two lists, side by side. Where ``next()`` throws `MissingBlock` it may be called again once the
+/// block is there.
+package final class Diff {
+  private let leftList: Listing
+  private let rightList: Listing
+  private let options: ListOptions
+  private let hash: PathHash
+  private var left: [EntryNode]?
+  private var right: [EntryNode]?
+
+  init(_ left: Listing, _ right: Listing, _ options: ListOptions, _ hash: PathHash) {
+    leftList = left
+    rightList = right
+    self.options = options
+    self.hash = hash
+  }
+
+  /// The next difference, nil at the end.
+  package func next() throws -> Difference? {
+    while true {
+      if left == nil { left = try leftList.next() }
+      if right == nil { right = try rightList.next() }
+      guard let left, let right else {
+        if left == nil, right == nil { return nil }
+        return take(left: true, right: true)
+      }
+      if left[0].key == right[0].key {
+        if isSame(left, right) {
+          _ = take(left: true, right: true)
+          continue
+        }
+        return take(left: true, right: true)
+      }
+      let isLeftFirst = options.raw ? rawPrecedes(left[0], right[0]) : precedes(left[0], right[0])
+      return take(left: isLeftFirst, right: !isLeftFirst)
+    }
+  }
+
+  private func take(left takesLeft: Bool, right takesRight: Bool) -> Difference {
+    let difference = Difference(left: takesLeft ? left : nil, right: takesRight ? right : nil)
+    if takesLeft { left = nil }
+    if takesRight { right = nil }
+    return difference
+  }
+
+  private func isSame(_ left: [EntryNode], _ right: [EntryNode]) -> Bool {
+    let leftPlaces = left.map(\.place)
+    let rightPlaces = right.map(\.place)
+    return options.raw ? leftPlaces == rightPlaces : Set(leftPlaces) == Set(rightPlaces)
+  }
+
+  /// The order that both lists come in.
+  private func precedes(_ left: EntryNode, _ right: EntryNode) -> Bool {
+    let leftPath = left.path(hash)
+    let rightPath = right.path(hash)
+    let isSameFolder = leftPath.firstDifference(from: rightPath) >= leftList.end
+    let byPath = isSameFolder ? nil : leftPath.precedes(rightPath)
+    return (byPath ?? EntryKey.precedes(left.key, right.key)) != options.reverse
+  }
+
+  /// The reference's order, which is not that of its lists: the terminator comes last.
+  private func rawPrecedes(_ left: EntryNode, _ right: EntryNode) -> Bool {
+    let leftPath = left.path(hash)
+    let rightPath = right.path(hash)
+    let index = leftPath.firstDifference(from: rightPath)
+    let (leftDigit, rightDigit) = (leftPath.digit(index), rightPath.digit(index))
+    if leftDigit != rightDigit { return leftDigit < rightDigit }
+    return EntryKey.precedes(left.key, right.key)
+  }
+}

@@ -1,0 +1,43 @@
+package import HypercoreCrypto
+
+/// A feed as the database needs it: blocks that are here, and appending. Synchronous.
+package protocol EntryLog: AnyObject {
+  /// The feed's public key.
+  var key: PublicKey { get }
+  /// Whether the secret key is here.
+  var isWritable: Bool { get }
+  /// The verified length: what a signature vouches for, never what a peer only claims.
+  var length: Int { get }
+  /// Whether a block is stored here.
+  func has(_ index: Int) -> Bool
+  /// A block, nil where it is not stored here.
+  func block(at index: Int) throws -> [UInt8]?
+  /// Appends blocks under one signature, all or nothing, and returns the index of the first.
+  @discardableResult
+  func append(_ blocks: [[UInt8]]) throws -> Int
+}
+
+/// A feed without storage or signatures, for tests and benchmarks of the database alone.
+package final class MemoryLog: EntryLog {
+  package let key: PublicKey
+  package let isWritable: Bool
+  /// The blocks, nil where one is not here.
+  package var blocks: [[UInt8]?]
+
+  package init(key: PublicKey, isWritable: Bool, blocks: [[UInt8]?] = []) {
+    self.key = key
+    self.isWritable = isWritable
+    self.blocks = blocks
+  }
+
+  package var length: Int { blocks.count }
+
+  package func has(_ index: Int) -> Bool { index < blocks.count && blocks[index] != nil }
+
+  package func block(at index: Int) -> [UInt8]? { index < blocks.count ? blocks[index] : nil }
+
+  package func append(_ blocks: [[UInt8]]) -> Int {
+    defer { self.blocks += blocks }
+    return self.blocks.count
+  }
+}

@@ -1,0 +1,93 @@
+/// What a block of a feed says, before feeds are numbered as in this open database.
+///
+/// Source: hyperdb `lib/messages.js`. Fixture: `vectors/hyperdb-messages.json`.
+package struct EntryMessage: Hashable {
+  /// The key as stored: bytes, UTF-8 where the reference wrote them.
+  package var key: [UInt8]
+  /// Nil where there is none, which is not the same as an empty one.
+  package var value: [UInt8]?
+  /// Written only where true.
+  package var deleted = false
+  /// The trie's bytes; see `TrieCoding`.
+  package var trie: [UInt8] = []
+  /// One value for each feed of the writer's list.
+  package var clock: [UInt64] = []
+  /// The block that has the list to read this entry by; the reference always writes it.
+  package var inflate: UInt64?
+  /// The writer's list, in an inflated entry. Keys should have 32 bytes each.
+  package var feeds: [[UInt8]]?
+  /// The key of the writer's content feed, in an inflated entry.
+  package var contentFeed: [UInt8]?
+
+  package init(key: [UInt8], value: [UInt8]? = nil) {
+    self.key = key
+    self.value = value
+  }
+}
+
+/// The top-level fields of an entry's bytes, counted before anything is allocated for them.
+struct EntryScan {
+  /// How many values the clock has.
+  private(set) var clockCount = 0
+  /// How many feeds are listed.
+  private(set) var feedCount = 0
+  /// How many fields there are in all.
+  private(set) var fieldCount = 0
+  /// Whether there is a field that only an inflated entry has.
+  var isInflated: Bool { feedCount > 0 || hasContentFeed }
+  private var hasContentFeed = false
+
+  /// Nil for bytes that are no protobuf message or have a known field of the wrong kind.
+  init?(_ bytes: UnsafeRawBufferPointer) {
+    var position = 0
+    while position < bytes.count {
+      guard let tag = Self.varint(bytes, &position) else { return nil }
+      fieldCount += 1
+      switch tag & 7 {
+      case 0:
+        guard Self.varint(bytes, &position) != nil else { return nil }
+      case 1:
+        guard bytes.count - position >= 8 else { return nil }
+        position += 8
+      case 2:
+        guard let length = Self.varint(bytes, &position),
+          length <= UInt64(bytes.count - position)
+        else { return nil }
+        position += Int(length)
+      case 5:
+        guard bytes.count - position >= 4 else { return nil }
+        position += 4
+      default: return nil
+      }
+      switch tag >> 3 {
+      case 1, 2, 4: guard tag & 7 == 2 else { return nil }
+      case 3, 6: guard tag & 7 == 0 else { return nil }
+      case 5:
+        // Packed clocks are nothing that the reference reads.
+        guard tag & 7 == 0 else { return nil }
+        clockCount += 1
+      case 7:
+        guard tag & 7 == 2 else { return nil }
+        feedCount += 1
+      case 8:
+        guard tag & 7 == 2 else { return nil }
+        hasContentFeed = true
+      default: break
+      }
+    }
+  }
+
+  private static func varint(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) -> UInt64? {
+    var value: UInt64 = 0
+    var shift: UInt64 = 0
+    while position < bytes.count, shift < 70 {
+      let byte = bytes[position]
+      position += 1
+      if shift == 63, byte > 1 { return nil }
+      value |= UInt64(byte & 0x7f) << shift
+      if byte < 0x80 { return value }
+      shift += 7
+    }
+    return nil
+  }
+}

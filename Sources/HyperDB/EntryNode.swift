@@ -1,0 +1,85 @@
+/// A decoded entry, with feeds numbered as in this open database.
+///
+/// Immutable but for its path, which is computed when first needed.
+package final class EntryNode {
+  /// Where it is.
+  package let place: FeedSequence
+  /// The key, without a leading slash where this implementation or the reference wrote it.
+  package let key: [UInt8]
+  /// Nil where none was stored: deletes, authorisations, and nulls of a codec.
+  package let value: [UInt8]?
+  /// Whether it deletes the key.
+  package let isDeleted: Bool
+  /// By feed: how many of its blocks, header included, the writer knew. Feeds past the end: 0.
+  package let clock: [UInt64]
+  package let trie: Trie
+  /// The block of the same feed that has the list which this entry is read by.
+  package let inflate: Int
+
+  private var knownPath: HashPath?
+
+  init(
+    place: FeedSequence, key: [UInt8], value: [UInt8]?, isDeleted: Bool, clock: [UInt64],
+    trie: Trie, inflate: Int, path: HashPath? = nil
+  ) {
+    self.place = place
+    self.key = key
+    self.value = value
+    self.isDeleted = isDeleted
+    self.clock = clock
+    self.trie = trie
+    self.inflate = inflate
+    knownPath = path
+  }
+
+  package var feed: Int { place.feed }
+  package var seq: Int { place.seq }
+
+  /// How many blocks of a feed the writer knew.
+  package func clock(of feed: Int) -> UInt64 { feed < clock.count ? clock[feed] : 0 }
+
+  /// Whether the writer of this entry knew `other`.
+  package func covers(_ other: EntryNode) -> Bool { clock(of: other.feed) > UInt64(other.seq) }
+
+  /// The path of the key, terminator included.
+  func path(_ hash: PathHash) -> HashPath {
+    if let knownPath { return knownPath }
+    let path = hash.path(of: key, terminated: true)
+    knownPath = path
+    return path
+  }
+
+  /// About how much memory it takes.
+  var byteCount: Int {
+    // The object, five arrays' headers, and a path of two words.
+    320 + key.count + (value?.count ?? 0) + clock.count * 8 + trie.byteCount
+  }
+}
+
+extension EntryNode: CustomStringConvertible {
+  package var description: String {
+    "\(place) \(isDeleted ? "delete" : "put") \(String(decoding: key, as: UTF8.self))"
+  }
+}
+
+extension [EntryNode] {
+  /// Those that no other of the list knew.
+  ///
+  /// Source: hyperdb `index.js`, `filterHeads`.
+  func withoutCovered() -> [EntryNode] {
+    if count < 2 { return self }
+    return filter { node in
+      !contains { other in other !== node && other.covers(node) }
+    }
+  }
+
+  /// Those that no other of the same key knew.
+  func withoutCoveredOfSameKey() -> [EntryNode] {
+    if count < 2 { return self }
+    return filter { node in
+      !contains { other in other !== node && other.covers(node) && other.key == node.key }
+    }
+  }
+
+  var isAllDeleted: Bool { allSatisfy { $0.isDeleted } }
+}

@@ -1,0 +1,21 @@
+/// The place of an entry: the number of its feed in this open database's list, and its block.
+package struct FeedSequence: Hashable, CustomStringConvertible {
+  /// The feed in the top 8 bits, the block in the rest: both were checked when this was made.
+  let raw: UInt64
+
+  private static let seqBits: UInt64 = 56
+
+  /// - Parameters:
+  ///   - feed: 0 to 255.
+  ///   - seq: 0 to 2^53 - 1.
+  package init(feed: Int, seq: Int) {
+    raw = UInt64(truncatingIfNeeded: feed) << Self.seqBits | UInt64(truncatingIfNeeded: seq)
+  }
+
+  init(raw: UInt64) { self.raw = raw }
+
+  package var feed: Int { Int(truncatingIfNeeded: raw >> Self.seqBits) }
+  package var seq: Int { Int(truncatingIfNeeded: raw & (1 << Self.seqBits - 1)) }
+
+  package var description: String { "\(feed)/\(seq)" }
+}

@@ -1,0 +1,202 @@
+/// Building the trie of a new entry, with room that is used again for the next.
+///
+/// Workers take turns in the order in which their loads were asked for. Source: hyperdb `lib/put.js`.
+final class Insertion {
+  private struct Worker {
+    var node: EntryNode
+    var index: Int
+    /// Loads that it waits for before it goes on.
+    var waiting = 0
+    var hasEnded = false
+  }
+
+  private enum Turn {
+    /// Keep a pointer unless it leads to the new key itself.
+    case check(worker: Int, digit: UInt8, pointer: FeedSequence)
+    /// Go on from the node of a pointer.
+    case step(worker: Int, pointer: FeedSequence)
+    /// Start workers for more pointers of a node's trie.
+    case fork(worker: Int, trie: Trie, pointers: Range<Int>)
+  }
+
+  private struct Start: Hashable {
+    let place: FeedSequence
+    let index: Int
+  }
+
+  private var workers: [Worker] = []
+  private var turns: [Turn] = []
+  private var started: Set<Start> = []
+  private var builder = TrieBuilder()
+  private var steps = 0
+
+  /// The trie of an entry of `key` that is written on top of `heads`.
+  func run(
+    _ core: DatabaseCore, key: [UInt8], path: HashPath, heads: [EntryNode], in snapshot: Snapshot
+  ) throws -> Trie {
+    workers.removeAll(keepingCapacity: true)
+    turns.removeAll(keepingCapacity: true)
+    started.removeAll(keepingCapacity: true)
+    builder.removeAll()
+    steps = 0
+    defer {
+      workers.removeAll(keepingCapacity: true)
+      turns.removeAll(keepingCapacity: true)
+    }
+    let context = Context(core: core, key: key, path: path, snapshot: snapshot)
+    for head in heads { start(head, 0, context) }
+    var next = 0
+    while next < turns.count {
+      let turn = turns[next]
+      next += 1
+      try take(turn, context)
+    }
+    return builder.finish()
+  }
+
+  private struct Context {
+    let core: DatabaseCore
+    let key: [UInt8]
+    let path: HashPath
+    let snapshot: Snapshot
+  }
+
+  private func start(_ node: EntryNode, _ index: Int, _ context: Context) {
+    // A second worker at the same place would add nothing.
+    if workers.count >= 16 {
+      if started.isEmpty {
+        for worker in workers {
+          started.insert(Start(place: worker.node.place, index: worker.index))
+        }
+      }
+      if !started.insert(Start(place: node.place, index: index)).inserted { return }
+    }
+    workers.append(Worker(node: node, index: index))
+    advance(workers.count - 1, context)
+  }
+
+  /// Copies the node's pointers, place by place, until it has to be left for a nearer one.
+  private func advance(_ worker: Int, _ context: Context) {
+    let node = workers[worker].node
+    let path = context.path
+    let nodePath = node.path(context.core.hash)
+    var split = nodePath.firstDifference(from: path)
+    // A node of the same path and another key is left at the terminator.
+    if split == path.count, node.key != context.key { split -= 1 }
+    var index = workers[worker].index
+    var slot = node.trie.firstSlot(from: index)
+    while true {
+      // Only places with pointers, and the one where the paths part, have anything to do.
+      let nextSlot = slot < node.trie.count ? node.trie.slot(slot).index : Int.max
+      index = max(index, min(nextSlot, split))
+      guard index < path.count else { return }
+      workers[worker].index = index
+      let digit = path.digit(index)
+      while slot < node.trie.count, node.trie.slot(slot).index == index {
+        copy(node.trie, slot, digit, worker, context)
+        slot += 1
+      }
+      if index == split { leave(node, nodePath.digit(index), digit, worker, context) }
+      if workers[worker].waiting > 0 || workers[worker].hasEnded { return }
+      index += 1
+    }
+  }
+
+  private func copy(
+    _ trie: Trie, _ slot: Int, _ digit: UInt8, _ worker: Int, _ context: Context
+  ) {
+    let slotDigit = trie.slot(slot).digit
+    if slotDigit == digit, digit != HashPath.terminator { return }
+    for pointer in trie.pointers(slot) {
+      let target = trie.pointer(pointer)
+      if digit == HashPath.terminator {
+        workers[worker].waiting += 1
+        turns.append(.check(worker: worker, digit: slotDigit, pointer: target))
+      } else {
+        add(target, worker, slotDigit, context)
+      }
+    }
+  }
+
+  private func leave(
+    _ node: EntryNode, _ nodeDigit: UInt8, _ digit: UInt8, _ worker: Int, _ context: Context
+  ) {
+    add(node.place, worker, nodeDigit, context)
+    let pointers = node.trie.pointers(at: workers[worker].index, digit)
+    if pointers.isEmpty {
+      workers[worker].hasEnded = true
+      return
+    }
+    workers[worker].waiting += 1
+    turns.append(.step(worker: worker, pointer: node.trie.pointer(pointers.lowerBound)))
+    if pointers.count > 1 {
+      workers[worker].waiting += 1
+      turns.append(.fork(worker: worker, trie: node.trie, pointers: pointers.dropFirst()))
+    }
+  }
+
+  private func add(
+    _ pointer: FeedSequence, _ worker: Int, _ digit: UInt8, _ context: Context
+  ) {
+    guard digit <= HashPath.terminator,
+      context.snapshot.contains(pointer) || context.core.isPending(pointer)
+    else { return }
+    builder.add(pointer, at: workers[worker].index, digit)
+  }
+
+  private func take(_ turn: Turn, _ context: Context) throws {
+    let core = context.core
+    let worker: Int
+    switch turn {
+    case .check(let checked, let digit, let pointer):
+      worker = checked
+      try step(1, worker)
+      let depth = workers[worker].index
+      let node = try core.follow(
+        pointer, to: context.path, depth: depth, in: context.snapshot)
+      if let node, node.key != context.key { add(pointer, worker, digit, context) }
+    case .step(let stepping, let pointer):
+      worker = stepping
+      try step(1, worker)
+      let depth = depthBelow(worker, context)
+      if let node = try core.follow(
+        pointer, to: context.path, depth: depth, in: context.snapshot)
+      {
+        workers[worker].node = node
+      } else {
+        workers[worker].hasEnded = true
+      }
+    case .fork(let forking, let trie, let pointers):
+      worker = forking
+      try step(pointers.count, worker)
+      let depth = depthBelow(worker, context)
+      let index = workers[worker].index + 1
+      for pointer in pointers {
+        let node = try core.follow(
+          trie.pointer(pointer), to: context.path, depth: depth, in: context.snapshot)
+        if let node { start(node, index, context) }
+      }
+    }
+    workers[worker].waiting -= 1
+    if workers[worker].waiting == 0, !workers[worker].hasEnded {
+      workers[worker].index += 1
+      if workers[worker].index < context.path.count { advance(worker, context) }
+    }
+  }
+
+  /// How far a node behind the worker's place has to agree with the path.
+  private func depthBelow(_ worker: Int, _ context: Context) -> Int {
+    min(workers[worker].index + 1, context.path.count)
+  }
+
+  private func step(_ count: Int, _ worker: Int) throws {
+    steps += count
+    if steps > HyperDBLimits.lookupSteps {
+      let place = workers[worker].node.place
+      throw HyperDBError(
+        .tooManySteps,
+        "A put was given up at entry \(place) after \(HyperDBLimits.lookupSteps) steps: its "
+          + "writer's entries lead in circles", feed: place.feed, seq: place.seq)
+    }
+  }
+}

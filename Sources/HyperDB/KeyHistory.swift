@@ -1,0 +1,78 @@
+extension DatabaseCore {
+  /// The entries of one key, the newest first: groups of those that didn't know each other.
+  ///
+  /// Source: hyperdb `lib/key-history.js`.
+  package func keyHistory(
+    _ key: [UInt8], raw: Bool = false, in snapshot: Snapshot
+  ) -> KeyHistory {
+    KeyHistory(self, EntryKey.normalize(key), raw, snapshot)
+  }
+}
+
+/// A walk back in time over one key. Where ``next()`` throws `MissingBlock` it may be called again
+/// once the block is there.
+package final class KeyHistory {
+  private let core: DatabaseCore
+  private let key: [UInt8]
+  private let path: HashPath
+  private let isRaw: Bool
+  private let snapshot: Snapshot
+  private var heads: [EntryNode]
+  private var given: Set<FeedSequence> = []
+  /// Every round goes back by an entry at least; entries that lead in circles end here.
+  private var rounds: Int
+
+  init(_ core: DatabaseCore, _ key: [UInt8], _ raw: Bool, _ snapshot: Snapshot) {
+    self.core = core
+    self.key = key
+    path = core.hash.path(of: key, terminated: true)
+    isRaw = raw
+    self.snapshot = snapshot
+    heads = snapshot.heads
+    rounds = snapshot.lengths.reduce(1, +)
+  }
+
+  /// The next group, nil at the end.
+  package func next() throws -> [EntryNode]? {
+    while !heads.isEmpty {
+      let from = Snapshot(heads: heads, lengths: snapshot.lengths, isBounded: snapshot.isBounded)
+      var nodes = try core.find(path, key: key, in: from)
+      if !isRaw { nodes = nodes.withoutCoveredOfSameKey() }
+      let older = try heads(before: nodes)
+      rounds -= 1
+      if rounds < 0 {
+        throw HyperDBError(
+          .tooManySteps, "The history of a key was given up: its entries lead in circles",
+          feed: nodes.first?.feed, seq: nodes.first?.seq)
+      }
+      heads = older
+      if isRaw { return nodes.isEmpty ? nil : nodes }
+      let new = nodes.filter { given.insert($0.place).inserted }
+      if !new.isEmpty { return new }
+    }
+    return nil
+  }
+
+  /// What the writers of `nodes` knew just before.
+  private func heads(before nodes: [EntryNode]) throws -> [EntryNode] {
+    var heads: [EntryNode] = []
+    for node in nodes {
+      for (feed, value) in node.clock.enumerated() {
+        let length: Int
+        if feed == node.feed {
+          length = node.seq
+        } else {
+          // The reference never looks at another feed's first entry.
+          guard value > (isRaw ? 2 : 1) else { continue }
+          length = Int(value)
+        }
+        guard length > 1 else { continue }
+        let bound = feed < snapshot.lengths.count ? snapshot.lengths[feed] : 0
+        let limit = snapshot.isBounded || !isRaw ? min(length, max(bound, 1)) : length
+        let head = try core.writers[feed].head(below: limit, core.node(at:))
+        if let head { heads.append(head) }
+      }
+    }
+    return heads.withoutCovered()
+  }
+}

@@ -1,0 +1,238 @@
+/// What a list takes in, and in which order.
+package struct ListOptions: Sendable, Hashable {
+  /// Whether to go below the first level of folders; where not, a folder is shown by one of its keys.
+  package var recursive = true
+  /// The other way round.
+  package var reverse = false
+  /// Leaves the prefix itself out.
+  package var after = false
+  /// Gives deletes, too.
+  package var deletes = false
+  /// Gives the reference's own answer; see ``GetOptions/raw``.
+  package var raw = false
+
+  package init(
+    recursive: Bool = true, reverse: Bool = false, after: Bool = false, deletes: Bool = false,
+    raw: Bool = false
+  ) {
+    self.recursive = recursive
+    self.reverse = reverse
+    self.after = after
+    self.deletes = deletes
+    self.raw = raw
+  }
+}
+
+extension DatabaseCore {
+  /// The entries under a prefix, key by key.
+  ///
+  /// - Parameter prefix: a folder or key; all where it is empty. `a` takes in `a` and `a/b`, not `ab`.
+  ///
+  /// Source: hyperdb `lib/iterator.js`.
+  package func list(
+    _ prefix: [UInt8] = [], _ options: ListOptions = ListOptions(), in snapshot: Snapshot
+  ) -> Listing {
+    Listing(self, prefix: EntryKey.normalize(prefix), options, snapshot)
+  }
+}
+
+/// A walk over a snapshot in the order of paths: lazy, with memory for one way down.
+///
+/// Where ``next()`` throws `MissingBlock` it may be called again once the block is there.
+package final class Listing {
+  private enum Item {
+    /// Everything at a path, which has to be looked up.
+    case expand(HashPath)
+    /// Everything that a node knows from a place on.
+    case walk(EntryNode, Int)
+  }
+
+  private static let upwards: [UInt8] = [4, 0, 1, 2, 3]
+
+  private let core: DatabaseCore
+  private let snapshot: Snapshot
+  private let prefix: [UInt8]
+  private let options: ListOptions
+  /// The length of the prefix's path.
+  private let start: Int
+  /// Where a list that doesn't go below folders stops.
+  let end: Int
+  private var stack: [Item]
+  /// Groups of keys with one path that follow the one just given, last first.
+  private var collisions: [[EntryNode]] = []
+  private var steps = 0
+  private let stepLimit: Int
+
+  init(_ core: DatabaseCore, prefix: [UInt8], _ options: ListOptions, _ snapshot: Snapshot) {
+    self.core = core
+    self.prefix = prefix
+    self.options = options
+    self.snapshot = snapshot
+    let path = prefix.isEmpty ? HashPath.empty : core.hash.path(of: prefix, terminated: false)
+    start = path.count
+    end = options.recursive ? Int.max : path.count + 32
+    stack = [.expand(path)]
+    stepLimit =
+      HyperDBLimits.listSteps + HyperDBLimits.listStepsPerEntry * snapshot.lengths.reduce(0, +)
+  }
+
+  /// The next key's entries, nil at the end.
+  package func next() throws -> [EntryNode]? {
+    steps = 0
+    while true {
+      if let group = collisions.popLast() { return group }
+      guard let item = stack.popLast() else { return nil }
+      do {
+        if let group = try take(item) { return group }
+      } catch {
+        // Asked for again once the missing block is here.
+        stack.append(item)
+        throw error
+      }
+    }
+  }
+
+  private func take(_ item: Item) throws -> [EntryNode]? {
+    steps += 1
+    switch item {
+    case .walk(let node, let index):
+      if steps > stepLimit { throw tooManySteps(node) }
+      return try walk(node, index)
+    case .expand(let path):
+      let nodes = try core.find(path, key: nil, in: snapshot)
+      guard let first = nodes.first else { return nil }
+      steps += path.words.count / 16 + core.lookup.steps
+      if steps > stepLimit { throw tooManySteps(first) }
+      if nodes.count == 1 { return try walk(first, path.count) }
+      return split(path, nodes)
+    }
+  }
+
+  // MARK: One node
+
+  private func walk(_ node: EntryNode, _ index: Int) throws -> [EntryNode]? {
+    let slot = node.trie.firstSlot(from: index)
+    guard slot < node.trie.count, node.trie.slot(slot).index < end else { return single(node) }
+    let place = node.trie.slot(slot).index
+    let path = node.path(core.hash)
+    let own = path.digit(place)
+    let before = stack.count
+    do {
+      for step in 0..<5 {
+        let digit = Self.upwards[options.reverse ? step : 4 - step]
+        if isLeftOut(digit, place) { continue }
+        let pointers = node.trie.pointers(at: place, digit)
+        if digit == own {
+          stack.append(
+            pointers.isEmpty
+              ? .walk(node, place + 1) : .expand(path.prefix(place, then: digit)))
+        } else if pointers.count > 1 {
+          stack.append(.expand(path.prefix(place, then: digit)))
+        } else if let pointer = pointers.first {
+          let child = try core.follow(
+            node.trie.pointer(pointer), to: path, depth: place, in: snapshot)
+          // A pointer to something that isn't there would lead round in circles.
+          if let child, child.path(core.hash).digit(place) == digit {
+            stack.append(.walk(child, place + 1))
+          }
+        }
+      }
+    } catch {
+      stack.removeLast(stack.count - before)
+      throw error
+    }
+    return nil
+  }
+
+  private func single(_ node: EntryNode) -> [EntryNode]? {
+    if node.isDeleted, !options.deletes { return nil }
+    return belongs(node) ? [node] : nil
+  }
+
+  private func belongs(_ node: EntryNode) -> Bool {
+    guard EntryKey.hasPrefix(node.key, prefix) else { return false }
+    // The reference forgets this where a node leads nowhere else.
+    return options.raw || !(options.after || start == 0)
+      || node.path(core.hash).count != start + 1
+  }
+
+  /// Whether a list that starts after its prefix, as that of everything does, leaves a branch out.
+  private func isLeftOut(_ digit: UInt8, _ place: Int) -> Bool {
+    digit == HashPath.terminator && place == start && (options.after || start == 0)
+  }
+
+  // MARK: Several nodes
+
+  private func split(_ path: HashPath, _ nodes: [EntryNode]) -> [EntryNode]? {
+    let depth = path.count
+    if depth < end, !path.isTerminated {
+      for step in 0..<5 {
+        let digit = Self.upwards[options.reverse ? step : 4 - step]
+        if isLeftOut(digit, depth) { continue }
+        let isThere = nodes.contains {
+          $0.path(core.hash).digit(depth) == digit || $0.trie.hasPointers(at: depth, digit)
+        }
+        if isThere { stack.append(.expand(path.prefix(depth, then: digit))) }
+      }
+    }
+    let found = nodes.filter {
+      (depth == end || $0.path(core.hash).count == depth) && belongs($0)
+    }
+    if found.isEmpty { return nil }
+    return options.raw ? rawGroups(found) : groups(found, isFolder: depth == end)
+  }
+
+  /// Sorted by key, and the nodes of one key by feed, the last first.
+  private func byKey(_ nodes: [EntryNode]) -> [[EntryNode]] {
+    let sorted = nodes.sorted {
+      $0.key == $1.key ? $0.feed > $1.feed : EntryKey.precedes($0.key, $1.key)
+    }
+    var groups: [[EntryNode]] = []
+    for node in sorted {
+      if let last = groups.last, last[0].key == node.key {
+        groups[groups.count - 1].append(node)
+      } else {
+        groups.append([node])
+      }
+    }
+    return groups
+  }
+
+  /// The reference's way: the same order in reverse, and never a deleted key but the first.
+  private func rawGroups(_ nodes: [EntryNode]) -> [EntryNode]? {
+    let groups = byKey(nodes)
+    collisions = groups.dropFirst().filter { !$0.isAllDeleted }.reversed()
+    return options.deletes || !groups[0].isAllDeleted ? groups[0] : nil
+  }
+
+  private func groups(_ nodes: [EntryNode], isFolder: Bool) -> [EntryNode]? {
+    var groups = byKey(nodes).map { $0.withoutCoveredOfSameKey() }
+    if !options.deletes { groups.removeAll { $0.isAllDeleted } }
+    if isFolder {
+      // One key stands for a folder, however many writers it has.
+      var seen: Set<ArraySlice<UInt8>> = []
+      groups = groups.filter { seen.insert(folder(of: $0[0].key)).inserted }
+    }
+    collisions = options.reverse ? groups : groups.reversed()
+    return collisions.popLast()
+  }
+
+  /// The key's component that follows those of the prefix.
+  private func folder(of key: [UInt8]) -> ArraySlice<UInt8> {
+    let slash = UInt8(ascii: "/")
+    var rest = key[...]
+    if rest.first == slash { rest = rest.dropFirst() }
+    for _ in 0..<(start / 32) {
+      guard let index = rest.firstIndex(of: slash) else { return [] }
+      rest = rest[(index + 1)...]
+    }
+    return rest[..<(rest.firstIndex(of: slash) ?? rest.endIndex)]
+  }
+
+  private func tooManySteps(_ node: EntryNode) -> HyperDBError {
+    HyperDBError(
+      .tooManySteps,
+      "A list was given up at entry \(node.place) after \(stepLimit) steps without a result",
+      feed: node.feed, seq: node.seq)
+  }
+}

@@ -1,0 +1,200 @@
+/// What a get does besides finding a key.
+package struct GetOptions: Sendable {
+  /// Takes the key as a prefix: gives the nearest entries under it, deletes included.
+  package var isPrefix = false
+  /// Gives deletes, too.
+  package var deletes = false
+  /// Gives the reference's own answer, with values that a later one of the same key replaced.
+  package var raw = false
+
+  package init(isPrefix: Bool = false, deletes: Bool = false, raw: Bool = false) {
+    self.isPrefix = isPrefix
+    self.deletes = deletes
+    self.raw = raw
+  }
+}
+
+extension DatabaseCore {
+  /// The entries of a key: none, one, or several that were written without knowing each other. A
+  /// delete is given with values that it is in conflict with, alone only where `deletes` says so.
+  ///
+  /// - Parameter onLookup: told every entry that was visited, heads first.
+  ///
+  /// Source: hyperdb `lib/get.js`.
+  package func get(
+    _ key: [UInt8], _ options: GetOptions = GetOptions(), in snapshot: Snapshot,
+    onLookup: ((FeedSequence) -> Void)? = nil
+  ) throws -> [EntryNode] {
+    let key = EntryKey.normalize(key)
+    let path = hash.path(of: key, terminated: !options.isPrefix)
+    var nodes = try find(
+      path, key: options.isPrefix ? nil : key, in: snapshot, onLookup: onLookup)
+    if !options.raw { nodes = nodes.withoutCoveredOfSameKey() }
+    if !options.deletes, !options.isPrefix, nodes.isAllDeleted { return [] }
+    return nodes
+  }
+
+  /// The nearest entries to a path, as the trie leads to them.
+  ///
+  /// - Parameter key: only entries of this key; nil for all.
+  func find(
+    _ path: HashPath, key: [UInt8]?, in snapshot: Snapshot,
+    onLookup: ((FeedSequence) -> Void)? = nil
+  ) throws -> [EntryNode] {
+    try lookup.run(self, path, key: key, in: snapshot, onLookup: onLookup)
+  }
+
+  /// An entry that a pointer leads to: nil where it can't be read, lies outside a bounded snapshot, or
+  /// does not agree with `path` before `depth`, so that the pointer is wrong.
+  func follow(
+    _ pointer: FeedSequence, to path: HashPath, depth: Int, in snapshot: Snapshot
+  ) throws -> EntryNode? {
+    guard snapshot.contains(pointer) || isPending(pointer), let node = try node(at: pointer),
+      node.path(hash).firstDifference(from: path) >= depth
+    else { return nil }
+    return node
+  }
+
+  /// Whether an entry belongs to the batch that is being built.
+  func isPending(_ place: FeedSequence) -> Bool {
+    !pending.isEmpty && place.feed == local && place.seq >= pendingStart
+  }
+}
+
+/// One walk from the heads towards a path, with room that is used again for the next.
+///
+/// Walkers take turns in the order in which their loads were asked for: the reference's order where
+/// every load takes equally long. One walker alone, the usual case, needs no room at all.
+final class Lookup {
+  private struct Walker {
+    /// The node that the walker was born with: what its writer knew needs no other walker.
+    let lock: EntryNode
+    var node: EntryNode
+    var index: Int
+    var isListed = true
+  }
+
+  /// A load that a walker waits for: the pointers at a place of its node's trie.
+  private struct Turn {
+    let walker: Int
+    let pointers: Range<Int>
+    /// Whether the walker is at the end of the path, and the pointers lead to colliding keys.
+    let isEnd: Bool
+  }
+
+  private var walkers: [Walker] = []
+  private var turns: [Turn] = []
+  private var results: [EntryNode] = []
+  /// How many pointers the last walk followed.
+  private(set) var steps = 0
+
+  func run(
+    _ core: DatabaseCore, _ path: HashPath, key: [UInt8]?, in snapshot: Snapshot,
+    onLookup: ((FeedSequence) -> Void)?
+  ) throws -> [EntryNode] {
+    walkers.removeAll(keepingCapacity: true)
+    turns.removeAll(keepingCapacity: true)
+    results = []
+    steps = 0
+    defer {
+      // Nothing stays alive because it was once looked up.
+      walkers.removeAll(keepingCapacity: true)
+      results = []
+    }
+    if let onLookup { for head in snapshot.heads { onLookup(head.place) } }
+    for head in snapshot.heads { spawn(head, 0, core, path, key) }
+    var next = 0
+    while next < turns.count {
+      let turn = turns[next]
+      next += 1
+      try take(turn, core, path, key, snapshot, onLookup)
+      if next > 4096 {
+        turns.removeFirst(next)
+        next = 0
+      }
+    }
+    return results
+  }
+
+  private func spawn(
+    _ node: EntryNode, _ index: Int, _ core: DatabaseCore, _ path: HashPath, _ key: [UInt8]?
+  ) {
+    if isCovered(node, except: -1) { return }
+    walkers.append(Walker(lock: node, node: node, index: index))
+    advance(walkers.count - 1, core, path, key)
+  }
+
+  /// Goes on until the walker's node differs from the path, and asks for what comes next.
+  private func advance(_ walker: Int, _ core: DatabaseCore, _ path: HashPath, _ key: [UInt8]?) {
+    let node = walkers[walker].node
+    let index = node.path(core.hash).firstDifference(from: path)
+    if index < path.count {
+      walkers[walker].index = index
+      let pointers = node.trie.pointers(at: index, path.digit(index))
+      if !pointers.isEmpty {
+        turns.append(Turn(walker: walker, pointers: pointers, isEnd: false))
+      }
+      return
+    }
+    accept(node, key)
+    guard path.count > 0 else { return }
+    let last = path.count - 1
+    let pointers = node.trie.pointers(at: last, path.digit(last))
+    if !pointers.isEmpty { turns.append(Turn(walker: walker, pointers: pointers, isEnd: true)) }
+  }
+
+  private func take(
+    _ turn: Turn, _ core: DatabaseCore, _ path: HashPath, _ key: [UInt8]?, _ snapshot: Snapshot,
+    _ onLookup: ((FeedSequence) -> Void)?
+  ) throws {
+    let trie = walkers[turn.walker].node.trie
+    let depth = turn.isEnd ? path.count - 1 : walkers[turn.walker].index + 1
+    steps += turn.pointers.count
+    if steps > HyperDBLimits.lookupSteps { throw tooManySteps(walkers[turn.walker].node.place) }
+    if let onLookup { for index in turn.pointers { onLookup(trie.pointer(index)) } }
+    if turn.pointers.count == 1, !turn.isEnd {
+      let pointer = trie.pointer(turn.pointers.lowerBound)
+      guard let node = try core.follow(pointer, to: path, depth: depth, in: snapshot) else {
+        return
+      }
+      if isCovered(node, except: turn.walker) {
+        walkers[turn.walker].isListed = false
+      } else {
+        walkers[turn.walker].node = node
+        advance(turn.walker, core, path, key)
+      }
+      return
+    }
+    if !turn.isEnd { walkers[turn.walker].isListed = false }
+    for index in turn.pointers {
+      let node = try core.follow(trie.pointer(index), to: path, depth: depth, in: snapshot)
+      guard let node else { continue }
+      if turn.isEnd {
+        if !isCovered(node, except: turn.walker) { accept(node, key) }
+      } else {
+        spawn(node, depth, core, path, key)
+      }
+    }
+  }
+
+  private func accept(_ node: EntryNode, _ key: [UInt8]?) {
+    if let key, node.key != key { return }
+    results.append(node)
+  }
+
+  private func isCovered(_ node: EntryNode, except walker: Int) -> Bool {
+    if walkers.count == 1, walker == 0 { return false }
+    for (index, other) in walkers.enumerated()
+    where index != walker && other.isListed && other.lock.covers(node) {
+      return true
+    }
+    return false
+  }
+
+  private func tooManySteps(_ place: FeedSequence) -> HyperDBError {
+    HyperDBError(
+      .tooManySteps,
+      "A lookup was given up at entry \(place) after \(HyperDBLimits.lookupSteps) steps: its "
+        + "writer's entries lead in circles", feed: place.feed, seq: place.seq)
+  }
+}

@@ -1,0 +1,122 @@
+/// The database as seen from some heads. Values of it stay what they are while the database goes on.
+package struct Snapshot {
+  /// The newest entries: those that no other head knew.
+  package let heads: [EntryNode]
+  /// By feed, how many blocks belong to what is seen.
+  package let lengths: [Int]
+  /// Whether pointers to blocks past those lengths are left out, instead of waited for.
+  let isBounded: Bool
+
+  /// Sees nothing.
+  package static var empty: Snapshot { Snapshot(heads: [], lengths: [], isBounded: true) }
+
+  func contains(_ place: FeedSequence) -> Bool {
+    !isBounded || (place.feed < lengths.count && place.seq < lengths[place.feed])
+  }
+}
+
+/// Which of the blocks a read takes in.
+package enum ReadView: Sendable {
+  /// Every verified block. One that isn't stored here is waited for.
+  case latest
+  /// The local cut: nothing is ever waited for.
+  case local
+}
+
+extension DatabaseCore {
+  /// The heads of a view.
+  ///
+  /// Source: hyperdb `index.js`, `heads`.
+  package func snapshot(_ view: ReadView = .latest) throws -> Snapshot {
+    switch view {
+    case .latest: try latest()
+    case .local: try localCut()
+    }
+  }
+
+  private func latest() throws -> Snapshot {
+    if let known = latestSnapshot, known.lengths.count == writers.count {
+      var isCurrent = true
+      for writer in writers where writer.log.length != known.lengths[writer.id] {
+        isCurrent = false
+        break
+      }
+      if isCurrent { return known }
+    }
+    while true {
+      let count = writers.count
+      let lengths = writers.map { $0.log.length }
+      let heads = try heads(below: lengths)
+      // Reading heads may have opened feeds.
+      if writers.count != count { continue }
+      let snapshot = Snapshot(heads: heads, lengths: lengths, isBounded: false)
+      latestSnapshot = snapshot
+      return snapshot
+    }
+  }
+
+  /// The newest entries below some lengths, one by feed, that no other of them knew.
+  package func heads(below lengths: [Int]) throws -> [EntryNode] {
+    var heads: [EntryNode] = []
+    for (feed, length) in lengths.enumerated() where length > 1 {
+      if let head = try writers[feed].head(below: length, node(at:)) { heads.append(head) }
+    }
+    return heads.withoutCovered()
+  }
+
+  /// What a put builds on: by writer the longest stored prefix whose entries' clocks lie inside the
+  /// cut.
+  ///
+  /// A put's clock is exactly these lengths, its heads the newest entries below them, and its trie
+  /// points to nothing beyond them. So an entry claims to know what it was built from, no more, and
+  /// nothing that a peer merely announced gets into it. Since the clocks of a sound writer only grow,
+  /// its newest entry below a length speaks for those before; an entry that can't be read is taken as
+  /// knowing nothing. From one cut to the next only what was stored in between is looked at.
+  private func localCut() throws -> Snapshot {
+    var hasChanged = cutSnapshot == nil || cut.count != writers.count
+    for writer in writers where writer.extendPrefix() { hasChanged = true }
+    if !hasChanged, let cutSnapshot { return cutSnapshot }
+    while true {
+      let count = writers.count
+      var lengths = writers.map { $0.prefix }
+      var isStable = false
+      while !isStable {
+        isStable = true
+        for feed in lengths.indices where feed != local {
+          let floor = feed < cut.count ? cut[feed] : 0
+          let length = try fit(feed, lengths, floor: floor)
+          if length != lengths[feed] {
+            lengths[feed] = length
+            isStable = false
+          }
+        }
+      }
+      let heads = try heads(below: lengths)
+      if writers.count != count {
+        for writer in writers { _ = writer.extendPrefix() }
+        continue
+      }
+      cut = lengths
+      let snapshot = Snapshot(heads: heads, lengths: lengths, isBounded: true)
+      cutSnapshot = snapshot
+      return snapshot
+    }
+  }
+
+  /// The longest prefix of a feed, at most `lengths[feed]`, whose newest entry's clock lies inside
+  /// `lengths`.
+  private func fit(_ feed: Int, _ lengths: [Int], floor: Int) throws -> Int {
+    var length = lengths[feed]
+    while length > floor {
+      guard let head = try writers[feed].head(below: length, node(at:)), head.seq >= floor else {
+        return length
+      }
+      let isInside = head.clock.enumerated().allSatisfy { feed, value in
+        value <= UInt64(feed < lengths.count ? lengths[feed] : 0) || feed == head.feed
+      }
+      if isInside { return length }
+      length = head.seq
+    }
+    return floor
+  }
+}

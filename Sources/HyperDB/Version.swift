@@ -1,0 +1,70 @@
+internal import DatCoding
+internal import HypercoreCrypto
+
+extension DatabaseCore {
+  /// The bytes that name a state of the database: for each head the key of its feed and its block.
+  ///
+  /// Source: hyperdb `index.js`, `version`.
+  package func version(of snapshot: Snapshot) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for head in snapshot.heads {
+      bytes += writers[head.feed].log.key.bytes
+      Varint.write(UInt64(head.seq), to: &bytes)
+    }
+    return bytes
+  }
+
+  /// The database as it was at a version.
+  ///
+  /// - Throws: `HyperDBError` with code `invalidVersion`; `MissingBlock`.
+  ///
+  /// Source: hyperdb `index.js`, `checkout`.
+  package func checkout(_ version: [UInt8]) throws -> Snapshot {
+    var heads: [EntryNode] = []
+    var rest = version[...]
+    while !rest.isEmpty {
+      guard let key = PublicKey(bytes: rest.prefix(PublicKey.byteCount)) else {
+        throw HyperDBError(
+          .invalidVersion, "Invalid version: it ends inside a key, \(version.count) bytes long")
+      }
+      rest = rest.dropFirst(PublicKey.byteCount)
+      let reading = rest.withUnsafeBytes { Varint.read($0) }
+      guard case .value(let seq, let length) = reading, seq > 0, seq <= Varint.maximum else {
+        throw HyperDBError(.invalidVersion, "Invalid version: no block follows the key \(key)")
+      }
+      rest = rest.dropFirst(length)
+      guard let feed = number(of: key) else {
+        throw HyperDBError(
+          .invalidVersion, "Invalid version: the database has no feed \(key)")
+      }
+      heads.append(try head(FeedSequence(feed: feed, seq: Int(seq))))
+    }
+    return checkout(heads)
+  }
+
+  /// The database as the source knew it with its block `seq`.
+  package func checkout(source seq: Int) throws -> Snapshot {
+    guard seq > 0 else {
+      throw HyperDBError(.invalidVersion, "Invalid version: block \(seq) is no entry")
+    }
+    return checkout([try head(FeedSequence(feed: 0, seq: seq))])
+  }
+
+  /// The database as seen from some entries.
+  package func checkout(_ heads: [EntryNode]) -> Snapshot {
+    let lengths = writers.map { writer in
+      min(
+        Int(heads.map { $0.clock(of: writer.id) }.max() ?? 0), writer.log.length)
+    }
+    return Snapshot(heads: heads, lengths: lengths, isBounded: false)
+  }
+
+  private func head(_ place: FeedSequence) throws -> EntryNode {
+    guard let node = try node(at: place) else {
+      throw HyperDBError(
+        .invalidVersion, "Invalid version: entry \(place) can't be read", feed: place.feed,
+        seq: place.seq)
+    }
+    return node
+  }
+}

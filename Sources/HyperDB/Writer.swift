@@ -1,0 +1,81 @@
+internal import HypercoreCrypto
+
+/// One author: a feed, and what was learned from its entries so far.
+final class Writer {
+  /// Its number in the open database's list.
+  let id: Int
+  let log: any EntryLog
+  /// Whether the source lists it, or any authorised writer does. Never taken back.
+  var isAuthorized = false
+  /// Feeds that any of its lists named, in the order of learning.
+  private(set) var listed: [Int] = []
+  /// Its list with the highest block so far.
+  private(set) var newestList: FeedList?
+
+  /// Lists by block, the oldest use first; a sound writer has few.
+  private var lists: [FeedList] = []
+  private static let keptLists = 16
+
+  /// Blocks stored without a gap from the header on.
+  private(set) var prefix = 0
+
+  /// The newest good entry below a length, for the lengths last asked for.
+  private var heads: [(length: Int, node: EntryNode?)] = []
+
+  init(id: Int, log: any EntryLog) {
+    self.id = id
+    self.log = log
+  }
+
+  /// Looks for blocks stored since the last time. True where there are more.
+  func extendPrefix() -> Bool {
+    let before = prefix
+    let length = log.length
+    while prefix < length, log.has(prefix) { prefix += 1 }
+    return prefix != before
+  }
+
+  func list(at seq: Int) -> FeedList? {
+    if let newestList, newestList.seq == seq { return newestList }
+    return lists.first { $0.seq == seq }
+  }
+
+  /// Keeps a list; true where it names feeds that no earlier one did.
+  func learn(_ list: FeedList) -> Bool {
+    if newestList.map({ $0.seq < list.seq }) ?? true {
+      if let newestList { keep(newestList) }
+      newestList = list
+    } else {
+      keep(list)
+    }
+    let before = listed.count
+    for feed in list.decodeMap where feed >= 0 && !listed.contains(feed) { listed.append(feed) }
+    return listed.count > before
+  }
+
+  private func keep(_ list: FeedList) {
+    if lists.count == Self.keptLists { lists.removeFirst() }
+    lists.append(list)
+  }
+
+  /// The newest entry below `length` that can be read.
+  ///
+  /// What can't be read is stepped over, once: the answer is kept.
+  func head(below length: Int, _ load: (FeedSequence) throws -> EntryNode?) rethrows -> EntryNode? {
+    if let known = heads.first(where: { $0.length == length }) { return known.node }
+    // The best answer for a shorter length ends the search.
+    let shorter = heads.filter { $0.length < length }.max { $0.length < $1.length }
+    var node = shorter?.node
+    var seq = length - 1
+    while seq >= max(shorter?.length ?? 1, 1) {
+      if let found = try load(FeedSequence(feed: id, seq: seq)) {
+        node = found
+        break
+      }
+      seq -= 1
+    }
+    if heads.count == 4 { heads.removeFirst() }
+    heads.append((length, node))
+    return node
+  }
+}
