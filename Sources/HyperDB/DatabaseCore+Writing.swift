@@ -7,6 +7,12 @@ package struct Change: Sendable {
   package var value: [UInt8]?
   package var isDelete: Bool
 
+  package init(key: [UInt8], value: [UInt8]?, isDelete: Bool) {
+    self.key = key
+    self.value = value
+    self.isDelete = isDelete
+  }
+
   package static func put(_ key: [UInt8], _ value: [UInt8]?) -> Change {
     Change(key: key, value: value, isDelete: false)
   }

@@ -72,7 +72,7 @@ package final class DatabaseCore {
     self.options = options
     cache = EntryCache(limit: options.cacheBytes)
     add(source)
-    if source.isWritable {
+    if source.isOwned {
       self.local = 0
     } else if let local, local.key != source.key {
       self.local = add(local)

@@ -4,12 +4,14 @@ package import HypercoreCrypto
 package protocol EntryLog: AnyObject {
   /// The feed's public key.
   var key: PublicKey { get }
-  /// Whether the secret key is here.
+  /// Whether the secret key is here: the feed is this replica's own.
+  var isOwned: Bool { get }
+  /// Whether appending is possible now.
   var isWritable: Bool { get }
   /// The verified length: what a signature vouches for, never what a peer only claims.
   var length: Int { get }
-  /// Whether a block is stored here.
-  func has(_ index: Int) -> Bool
+  /// The first block from `start` on that is not stored here; at most `length`.
+  func firstMissing(from start: Int) -> Int
   /// A block, nil where it is not stored here.
   func block(at index: Int) throws -> [UInt8]?
   /// Appends blocks under one signature, all or nothing, and returns the index of the first.
@@ -32,7 +34,13 @@ package final class MemoryLog: EntryLog {
 
   package var length: Int { blocks.count }
 
-  package func has(_ index: Int) -> Bool { index < blocks.count && blocks[index] != nil }
+  package var isOwned: Bool { isWritable }
+
+  package func firstMissing(from start: Int) -> Int {
+    var index = start
+    while index < blocks.count, blocks[index] != nil { index += 1 }
+    return index
+  }
 
   package func block(at index: Int) -> [UInt8]? { index < blocks.count ? blocks[index] : nil }
 

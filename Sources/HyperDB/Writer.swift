@@ -29,9 +29,9 @@ final class Writer {
 
   /// Looks for blocks stored since the last time. True where there are more.
   func extendPrefix() -> Bool {
+    if prefix == log.length { return false }
     let before = prefix
-    let length = log.length
-    while prefix < length, log.has(prefix) { prefix += 1 }
+    prefix = log.firstMissing(from: prefix)
     return prefix != before
   }
 

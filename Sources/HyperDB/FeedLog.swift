@@ -1,0 +1,45 @@
+package import HypercoreCrypto
+package import Hypercore
+internal import DatCoding
+
+/// A stored feed as the database's log of entries. Its errors come out as `HyperDBError`, code `feed`.
+package final class FeedLog: EntryLog {
+  package let core: FeedCore
+  package let key: PublicKey
+
+  /// Nil for a static feed that has no key yet, which can't be a database's.
+  package init?(_ core: FeedCore) {
+    guard let key = core.key else { return nil }
+    self.core = core
+    self.key = key
+  }
+
+  package var isOwned: Bool { core.isOwned }
+  package var isWritable: Bool { core.isOwned && core.isWritable }
+  package var length: Int { Int(clamping: core.length) }
+
+  package func firstMissing(from start: Int) -> Int {
+    let missing = core.nextMissing(from: UInt64(start), below: core.length) ?? core.length
+    return Int(clamping: missing)
+  }
+
+  package func block(at index: Int) throws -> [UInt8]? {
+    guard index >= 0, UInt64(index) <= Varint.maximum else { return nil }
+    do {
+      return try core.block(at: UInt64(index))
+    } catch {
+      throw HyperDBError(
+        .feed, "Block \(index) of feed \(key) can't be read: \(error.reason)", seq: index,
+        cause: error)
+    }
+  }
+
+  package func append(_ blocks: [[UInt8]]) throws -> Int {
+    do {
+      return Int(clamping: try core.append(blocks))
+    } catch {
+      throw HyperDBError(
+        .feed, "Nothing was written to feed \(key): \(error.reason)", cause: error)
+    }
+  }
+}
