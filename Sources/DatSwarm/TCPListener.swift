@@ -1,0 +1,120 @@
+internal import NIOCore
+internal import NIOPosix
+
+/// Listens on a TCP port and hands over each connection.
+///
+/// ```swift
+/// let listener = try await TCPListener(port: 0)
+/// print("listening on \(listener.address)")
+/// try await listener.run { socket in
+///   try? await socket.pump(stream(for: socket))
+/// }
+/// ```
+public final class TCPListener: Sendable {
+  /// How many connections are taken.
+  public struct Options: Sendable {
+    /// Connections that others opened, at a time. More are closed at once.
+    public var maximumInbound = 64
+    /// Connections of one address that are not confirmed yet (``PeerSocket/confirm()``), loopback
+    /// excepted.
+    public var maximumHalfOpen = 8
+
+    public init() {}
+  }
+
+  /// Where it listens, with the port that was chosen for 0.
+  public let address: PeerAddress
+  private let channel: any Channel
+  private let sockets: AsyncStream<PeerSocket>
+  private let admission: Admission
+
+  /// Listens on the host's address: `::` for all of both kinds, `0.0.0.0` for all of IPv4,
+  /// `127.0.0.1` or `::1` for this machine only, or a name.
+  ///
+  /// - Parameter port: 0 for any that is free.
+  /// - Throws: ``SwarmError``, such as code `addressInUse`.
+  public init(host: String = "0.0.0.0", port: Int = 0, options: Options = Options())
+    async throws(SwarmError)
+  {
+    let what = "Could not listen on \(PeerAddress(host: host, port: port))"
+    guard (0...65535).contains(port) else {
+      throw SwarmError(.address, "\(what): ports go from 0 to 65535.")
+    }
+    let admission = Admission(
+      maximum: options.maximumInbound, maximumHalfOpen: options.maximumHalfOpen)
+    let (sockets, arrivals) = AsyncStream.makeStream(of: PeerSocket.self)
+    let bootstrap = TCPOptions.apply(to: ServerBootstrap(group: TCPOptions.group))
+      .childChannelInitializer { channel in
+        guard let remote = PeerAddress(channel.remoteAddress),
+          let ticket = admission.admit(remote)
+        else { return channel.close() }
+        channel.closeFuture.whenComplete { _ in ticket.leave() }
+        return channel.eventLoop.makeCompletedFuture {
+          let wrapped = try TCPOptions.wrap(channel)
+          try channel.pipeline.syncOperations.addHandler(
+            ArrivalHandler { local in
+              arrivals.yield(PeerSocket(wrapped, remote: remote, local: local, ticket: ticket))
+            })
+        }
+      }
+    do {
+      channel = try await bootstrap.bind(host: host, port: port).get()
+    } catch {
+      arrivals.finish()
+      throw SwarmError(what, error)
+    }
+    channel.closeFuture.whenComplete { _ in arrivals.finish() }
+    guard let address = PeerAddress(channel.localAddress) else {
+      channel.close(promise: nil)
+      throw SwarmError(.failed, "\(what): the system named no address.")
+    }
+    self.address = address
+    self.sockets = sockets
+    self.admission = admission
+  }
+
+  deinit { channel.close(promise: nil) }
+
+  /// How many connections are open that others opened.
+  public var inboundCount: Int { admission.total }
+
+  /// Calls `serve` for each connection, each in a task of its own, until ``close()``; then waits for
+  /// those that are under way. Cancelling the task closes the listener and cancels them too. A
+  /// connection is closed when its `serve` returns. To be called once.
+  public func run(_ serve: @escaping @Sendable (PeerSocket) async -> Void) async {
+    await withTaskCancellationHandler {
+      await withDiscardingTaskGroup { group in
+        for await socket in sockets {
+          group.addTask {
+            await serve(socket)
+            socket.close()
+          }
+        }
+      }
+    } onCancel: {
+      channel.close(promise: nil)
+    }
+    // Cancellation ends the loop before the port is free.
+    await close()
+  }
+
+  /// Takes no more connections. Those that are open stay. Returns when the port is free.
+  public func close() async {
+    channel.close(promise: nil)
+    try? await channel.closeFuture.get()
+  }
+}
+
+/// Hands a connection over once it can be used, which is only after it was set up.
+private final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
+  typealias InboundIn = ByteBuffer
+  private let arrived: (_ local: PeerAddress) -> Void
+
+  init(_ arrived: @escaping (PeerAddress) -> Void) { self.arrived = arrived }
+
+  func channelActive(context: ChannelHandlerContext) {
+    arrived(PeerAddress(context.localAddress) ?? PeerAddress(host: "", port: 0))
+    context.fireChannelActive()
+    context.pipeline.syncOperations.removeHandler(self, promise: nil)
+  }
+}

@@ -1,0 +1,48 @@
+internal import NIOCore
+internal import NIOPosix
+
+/// What all our sockets have in common.
+enum TCPOptions {
+  /// Largest read: a burst of blocks in one turn. The size adapts to what arrives.
+  static let maximumRead = 1 << 20
+  /// Output in the queue above which the stream is no longer asked, and below which it is again.
+  static let writeMarks = ChannelOptions.Types.WriteBufferWaterMark(
+    low: 64 * 1024, high: 256 * 1024)
+  /// How long one write may take, within a factor of two.
+  static let stallLimit = TimeAmount.seconds(30)
+
+  static var group: MultiThreadedEventLoopGroup { .singleton }
+
+  static func apply(to bootstrap: ClientBootstrap) -> ClientBootstrap {
+    bootstrap
+      .channelOption(.socketOption(.tcp_nodelay), value: 1)
+      .channelOption(.allowRemoteHalfClosure, value: true)
+      .channelOption(.recvAllocator, value: allocator)
+      .channelOption(.writeBufferWaterMark, value: writeMarks)
+  }
+
+  static func apply(to bootstrap: ServerBootstrap) -> ServerBootstrap {
+    bootstrap
+      .serverChannelOption(.backlog, value: 128)
+      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+      .childChannelOption(.allowRemoteHalfClosure, value: true)
+      .childChannelOption(.recvAllocator, value: allocator)
+      .childChannelOption(.writeBufferWaterMark, value: writeMarks)
+  }
+
+  /// Makes a channel usable by tasks. To be called while it is set up: the end of the remote's sending
+  /// may arrive before anybody reads, and would be lost without a handler.
+  static func wrap(_ channel: any Channel) throws -> PeerSocket.Wrapped {
+    // A buffer waiting and one being taken: with the largest read that is 2 MiB at most.
+    try PeerSocket.Wrapped(
+      wrappingChannelSynchronously: channel,
+      configuration: .init(
+        backPressureStrategy: .init(lowWatermark: 1, highWatermark: 1),
+        isOutboundHalfClosureEnabled: true))
+  }
+
+  private static var allocator: AdaptiveRecvByteBufferAllocator {
+    AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16 * 1024, maximum: maximumRead)
+  }
+}
