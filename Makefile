@@ -1,0 +1,37 @@
+# Each target is one command, so that it can be run by hand as well. `make` alone lists them.
+
+SWIFT ?= swift
+SOURCES := Sources Tests Package.swift
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build test demo schemas check-schemas format lint clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## Install the C libraries (libsodium, protobuf-c) if they are missing
+	@Scripts/deps
+
+build: ## Build everything
+	$(SWIFT) build
+
+test: ## Run all tests; SEEDS=1000 runs the random ones longer, SEED=7 one seed alone
+	$(SWIFT) test
+
+demo: ## See it at work on this machine
+	@Scripts/demo
+
+schemas: ## Generate Sources/CDatMessages from Schemas/
+	@Scripts/schemas
+
+check-schemas: ## Fail if Sources/CDatMessages is not what Schemas/ generates
+	@Scripts/schemas --check
+
+format: ## Format the sources in place
+	$(SWIFT) format --in-place --recursive $(SOURCES)
+
+lint: ## Fail if the sources are not formatted
+	$(SWIFT) format lint --strict --recursive $(SOURCES)
+
+clean: ## Remove what was built
+	$(SWIFT) package clean
