@@ -25,6 +25,8 @@ package final class DatabaseCore {
   package typealias OpenFeed = (PublicKey) throws -> any EntryLog
 
   var writers: [Writer] = []
+  /// The key of every open feed, by number.
+  package private(set) var feedKeys: [PublicKey] = []
   private var numbers: [PublicKey: Int] = [:]
   private let openFeed: OpenFeed
   let options: Options
@@ -109,9 +111,6 @@ package final class DatabaseCore {
 
   // MARK: Feeds
 
-  /// The key of every open feed, by number.
-  package var feeds: [PublicKey] { writers.map { $0.log.key } }
-
   /// The database's key.
   package var key: PublicKey { writers[0].log.key }
 
@@ -124,6 +123,7 @@ package final class DatabaseCore {
   private func add(_ log: any EntryLog) -> Int {
     let writer = Writer(id: writers.count, log: log)
     writers.append(writer)
+    feedKeys.append(log.key)
     numbers[log.key] = writer.id
     feedChanges += 1
     return writer.id

@@ -1,1 +1,185 @@
-// placeholder
+public import Hypercore
+public import HypercoreCrypto
+public import RandomAccessStorage
+
+/// A hyperdb: a key-value database that several writers share without a server.
+///
+/// ```swift
+/// let db = try await HyperDB.open(folder: "people")
+/// try await db.put("ana/city", "Bogotá", as: .utf8)
+/// for node in try await db.get("ana/city") { print(node.value ?? []) }
+/// ```
+///
+/// Each writer appends to a feed of its own; a key has several nodes where writers changed it without
+/// knowing each other. What is here is answered at once, from one consistent cut of all feeds: nothing
+/// that a peer only claims to have is waited for.
+public actor HyperDB {
+  /// The isolation domain of the database, its feeds and its connections.
+  public nonisolated let replica: Replica
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
+
+  /// The database's key, which is its first writer's: whoever has it can read.
+  public nonisolated let key: PublicKey
+  /// What the database is called in public.
+  public nonisolated var discoveryKey: DiscoveryKey { key.discoveryKey }
+  /// The key of the feed that is written here; the database's own key for its owner.
+  public nonisolated let localKey: PublicKey
+
+  let core: DatabaseCore
+  let feedSet: FeedSet
+  let options: HyperDBOptions
+  /// What this database calls itself towards peers.
+  let ownID: [UInt8]
+  var sessions: [ObjectIdentifier: DatabaseSession] = [:]
+  var readers: [UInt64: UpdateReader] = [:]
+  var watchers: [UInt64: Watcher] = [:]
+  var lastNumber: UInt64 = 0
+  var firstContent: [CheckedContinuation<Void, Never>] = []
+  /// The highest block of the local feed that a peer has fetched, plus one.
+  public internal(set) var uploadedLength: UInt64 = 0
+  var wasAuthorized = false
+  var knownFeedChanges = -1
+  var isClosed = false
+
+  /// Opens the database in a folder: the one stored there, a new one, or the one of `key`.
+  ///
+  /// - Parameter access: with `readOnly` nothing is written and no lock taken.
+  /// - Throws: ``HyperDBError``, or `FeedError` such as `anotherFeedStored`.
+  ///
+  /// Stands for `hyperdb(folder, key)`.
+  public static func open(
+    folder: String, key: PublicKey? = nil, access: StorageAccess = .readWrite,
+    options: HyperDBOptions = HyperDBOptions()
+  ) async throws -> HyperDB {
+    try await open(FolderStorage(path: folder, access: access), key: key, options: options)
+  }
+
+  /// Opens a database that is kept in memory.
+  public static func inMemory(
+    key: PublicKey? = nil, options: HyperDBOptions = HyperDBOptions()
+  ) async throws -> HyperDB {
+    try await open(MemoryStorage(), key: key, options: options)
+  }
+
+  /// Opens the database in a storage.
+  public static func open(
+    _ storage: any StorageProvider, key: PublicKey? = nil,
+    options: HyperDBOptions = HyperDBOptions(), replica: Replica = Replica()
+  ) async throws -> HyperDB {
+    let parts = try await open(on: replica, storage, key, options)
+    let db = HyperDB(parts, options: options)
+    await db.start()
+    return db
+  }
+
+  private static func open(
+    on replica: isolated Replica, _ storage: any StorageProvider, _ key: PublicKey?,
+    _ options: HyperDBOptions
+  ) throws -> OnReplica<(FeedSet, DatabaseCore)> {
+    let feeds = FeedSet(storage, options)
+    let source = try feeds.openSource(key)
+    let local = source.core.isOwned ? nil : try feeds.openLocal()
+    var coreOptions = DatabaseCore.Options()
+    coreOptions.cacheBytes = options.cacheBytes
+    coreOptions.feedOrder = options.feedOrder
+    let core = try DatabaseCore(source: source.log, local: local?.log, options: coreOptions) { key in
+      try feeds.openPeer(key).log
+    }
+    return OnReplica((feeds, core), on: replica)
+  }
+
+  private init(_ parts: OnReplica<(FeedSet, DatabaseCore)>, options: HyperDBOptions) {
+    replica = parts.replica
+    let (feeds, core) = parts.take(on: parts.replica)
+    feedSet = feeds
+    self.core = core
+    self.options = options
+    key = core.key
+    localKey = core.local.map { core.feedKeys[$0] } ?? core.key
+    ownID = randomBytes(32)
+  }
+
+  private func start() {
+    feedSet.onChange = { [weak self, replica] feed, event in
+      let event = OnReplica(event, on: replica)
+      self?.assumeIsolated { $0.feedChanged(feed, event.take(on: $0.replica)) }
+    }
+    wasAuthorized = isLocalAuthorized
+    // What is stored already is read now, so that every writer is known.
+    for feed in core.feedKeys.indices { inspect(feed) }
+    settle()
+  }
+
+  // MARK: State
+
+  /// Whether this replica's own feed is one of the database's: what is written here is read by others.
+  ///
+  /// Until then writing is possible and stays here; others get all of it once it is authorized.
+  public var isLocalAuthorized: Bool { core.isAuthorized(localKey) }
+
+  /// Whether anything of the database is here; a clone that met no peer has nothing.
+  public var hasContent: Bool {
+    core.log(of: 0).length > 0 || core.local.map { core.log(of: $0).length > 1 } ?? false
+  }
+
+  /// How many feeds the database has, this replica's own included.
+  public var feedCount: Int { core.feedKeys.count }
+
+  /// The feeds of the database: who may write, and how much of it is here.
+  public var feeds: [DatabaseFeed] {
+    core.feedKeys.indices.map { number in
+      let log = core.log(of: number)
+      return DatabaseFeed(
+        key: log.key, length: UInt64(log.length), isAuthorized: core.isAuthorized(log.key),
+        isLocal: number == core.local)
+    }
+  }
+
+  /// Entries that can't be read, and are left out; the rest of the database goes on without them.
+  public var issues: [HyperDBError] { core.issues }
+
+  /// Ends replication and gives the folder back. Everything that waits fails.
+  public func close() async {
+    guard !isClosed else { return }
+    isClosed = true
+    for session in Array(sessions.values) { session.session.end() }
+    for reader in readers.values { reader.wake() }
+    for watcher in watchers.values { watcher.wake() }
+    for waiter in firstContent { waiter.resume() }
+    firstContent = []
+    feedSet.close()
+  }
+
+  func checkOpen() throws {
+    if isClosed { throw HyperDBError(.closed, "The database is closed.") }
+  }
+}
+
+/// One feed of a database.
+public struct DatabaseFeed: Hashable, Sendable {
+  public let key: PublicKey
+  /// How many blocks it is known to have, its header included.
+  public let length: UInt64
+  /// Whether the database's first writer lists it, or any writer so listed does.
+  public let isAuthorized: Bool
+  /// Whether it is written here.
+  public let isLocal: Bool
+}
+
+/// How a database is opened.
+public struct HyperDBOptions: Sendable {
+  /// Whether only blocks that a read needs are downloaded.
+  public var sparse = false
+  /// When a write counts as done.
+  public var durability = Durability.buffered
+  /// How much memory decoded entries may take, in bytes.
+  public var cacheBytes = HyperDBLimits.cacheBytes
+  /// The key pair of a new database; nil for a fresh one.
+  public var keyPair: KeyPair?
+  /// The key pair of a clone's own feed; nil for the stored one or a fresh one.
+  public var localKeyPair: KeyPair?
+  /// Feeds to be numbered in this order, to repeat what another replica recorded.
+  package var feedOrder: [PublicKey] = []
+
+  public init() {}
+}

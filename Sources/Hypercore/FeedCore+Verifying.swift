@@ -119,7 +119,7 @@ extension FeedCore {
         throw .rejected("The signature sent with block \(block) could not be verified.")
       }
     } else if length > 0, isLive {
-      throw .rejected("Block \(block) came without a signature and leads to no known node.")
+      throw .incomplete("Block \(block) came without a signature and leads to no known node.")
     } else {
       guard hash.bytes == key.bytes else {
         throw .rejected("The hash of the feed sent with block \(block) is not its key.")
@@ -157,7 +157,7 @@ extension FeedCore {
       } else if let known = try knownNode(index) {
         root = known
       } else {
-        throw .rejected("Root \(index) is missing in the proof of block \(climb.block).")
+        throw .incomplete("Root \(index) is missing in the proof of block \(climb.block).")
       }
       let (size, overflow) = roots.byteLength.addingReportingOverflow(root.size)
       guard !overflow, size <= FeedLimits.maximumByteLength else { throw Climb.tooLarge(index) }

@@ -30,6 +30,10 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     case blockNotStored
     /// The node was never stored here. A peer may have it.
     case nodeMissing
+    /// No peer brought it in time.
+    case timeout
+    /// Waiting for it was given up, by the caller or the task.
+    case cancelled
     /// No signature is stored for that length.
     case signatureMissing
     /// What is stored contradicts itself: a block shorter than its node says, for example.
@@ -39,6 +43,11 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
 
     /// A peer's proof does not lead to what is trusted. Nothing was written; drop that peer.
     case proofRejected
+    /// A peer's proof leads to nothing that is trusted here, and brings no signed roots: it counts
+    /// on nodes that are not here. Nothing was written.
+    case proofIncomplete
+    /// A peer broke a rule of replication; it is disconnected.
+    case peerMisbehaved
     /// The feed's own key has signed two histories; ``FeedError/fork`` has both. Nothing was
     /// written. The peer that brought it is not to blame.
     case forked
@@ -76,6 +85,10 @@ extension FeedError {
 
   static func outOfBounds(_ reason: String) -> FeedError {
     FeedError(code: .outOfBounds, reason: reason)
+  }
+
+  static func incomplete(_ reason: String) -> FeedError {
+    FeedError(code: .proofIncomplete, reason: reason)
   }
 
   static func rejected(_ reason: String) -> FeedError {

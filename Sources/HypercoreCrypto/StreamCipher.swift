@@ -76,3 +76,13 @@ public struct StreamCipher: Sendable {
     position += UInt64(bytes.count)
   }
 }
+
+extension Nonce {
+  /// 24 bytes from the system's generator: never the same twice.
+  public static func random() -> Nonce {
+    var generator = SystemRandomNumberGenerator()
+    return Nonce((0..<byteCount).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
+  }
+
+  private init(_ bytes: [UInt8]) { self.bytes = bytes }
+}

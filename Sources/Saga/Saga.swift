@@ -1,1 +1,316 @@
-// placeholder
+internal import Foundation
+public import HyperDB
+public import Hypercore
+public import HypercoreCrypto
+public import RandomAccessStorage
+
+/// A chat room: a database that everybody in the room writes, and the users who are there.
+///
+/// ```swift
+/// let saga = try await Saga.open(folder: "room", username: "ana")
+/// print("share this key:", saga.key)
+/// try await saga.writeMessage("hello")
+/// for await event in saga.events() {
+///   if case .message(let message) = event { print(message.username, message.text) }
+/// }
+/// ```
+///
+/// The same on disk and on the wire as the Saga class of the "building web apps using Dat" workshop, so
+/// its peers and these share rooms.
+public actor Saga {
+  public nonisolated let replica: Replica
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
+
+  /// The room's database.
+  public nonisolated let db: HyperDB
+  /// The name shown to others.
+  public nonisolated let username: String
+  /// Since when this user is here, in milliseconds since 1970.
+  public nonisolated let timestamp: Int64
+
+  let options: SagaOptions
+  var log = MessageLog()
+  var roster = Roster()
+  var ids: MessageIDGenerator
+  var random = SystemRandomNumberGenerator()
+  var subscribers: [UInt64: SagaEventQueue] = [:]
+  var lastSubscriber: UInt64 = 0
+  var reader: Task<Void, Never>?
+  var isReady = false
+  var readyWaiters: [CheckedContinuation<Void, Never>] = []
+  /// How far this user's own feed has been taken into the log.
+  var ownSeq: UInt64 = 0
+  var ownWaiters: [(seq: UInt64, CheckedContinuation<Void, Never>)] = []
+  /// Newcomers of whom it is still to be decided, by the key they claim.
+  var newcomers: [PublicKey: Newcomer] = [:]
+  var refused: Set<PublicKey> = []
+  var burst = BurstLimit()
+  var authorizer: Task<Void, Never>?
+  var isAuthorized: Bool
+  var isClosed = false
+
+  /// The room's key: whoever has it can read the room and ask to write.
+  public nonisolated var key: PublicKey { db.key }
+
+  /// Opens the room in a folder: the one that is stored there, or a new one, or the one of `key`.
+  public static func open(
+    folder: String, key: PublicKey? = nil, username: String, options: SagaOptions = SagaOptions()
+  ) async throws -> Saga {
+    try await open(
+      storage: FolderStorage(path: folder), key: key, username: username, options: options)
+  }
+
+  /// Opens the room in a storage.
+  ///
+  /// - Parameters:
+  ///   - key: the room to join; nil for the stored one or a new one.
+  ///   - username: the name shown to others; a label, not an identity.
+  public static func open(
+    storage: any StorageProvider, key: PublicKey? = nil, username: String,
+    options: SagaOptions = SagaOptions()
+  ) async throws -> Saga {
+    let db = try await HyperDB.open(storage, key: key, options: options.database)
+    let saga = await Saga(db: db, username: username, options: options)
+    await saga.initialize()
+    return saga
+  }
+
+  /// A room on a database that is open already. Call ``initialize()`` before anything else.
+  public init(db: HyperDB, username: String, options: SagaOptions = SagaOptions()) async {
+    self.db = db
+    replica = db.replica
+    self.username = username
+    self.options = options
+    timestamp = options.now()
+    ids = options.ids ?? MessageIDGenerator(random: &random)
+    isAuthorized = await db.isLocalAuthorized
+  }
+
+  /// Starts following the database. Returns when every stored message is in ``messages``.
+  public func initialize() async {
+    if reader == nil {
+      reader = Task { [weak self, db] in
+        for await update in db.updates() {
+          guard let self, await self.handle(update) else { return }
+        }
+        await self?.databaseEnded()
+      }
+    }
+    if !isReady { await withCheckedContinuation { readyWaiters.append($0) } }
+  }
+
+  /// What this side says about its user when it connects.
+  public nonisolated var userData: UserData {
+    UserData(key: db.localKey, username: username, timestamp: timestamp)
+  }
+
+  // MARK: Reading
+
+  /// All messages, sorted by time, then key.
+  public var messages: [Message] { log.messages }
+
+  /// The messages of a stretch of ``messages``, for showing a long room in pages.
+  public func messages(_ range: Range<Int>) -> [Message] {
+    Array(log.messages[range.clamped(to: 0..<log.messages.count)])
+  }
+
+  /// How many messages there are.
+  public var messageCount: Int { log.messages.count }
+
+  /// The message of a key.
+  public func message(_ key: String) -> Message? { log[key] }
+
+  /// The other users who are connected now.
+  public var users: [UserData] { roster.users }
+
+  // MARK: Writing
+
+  /// Writes a message. When it returns, the message is in ``messages`` and its event was sent.
+  ///
+  /// - Returns: its key, `messages/<id>`.
+  /// - Throws: ``SagaError`` with `tooLarge` beyond 64 KiB of text; what the database throws.
+  @discardableResult
+  public func writeMessage(_ text: String) async throws -> String {
+    guard text.utf8.count <= MessageContent.textLimit else {
+      throw SagaError(
+        .tooLarge, "A message can have 64 KiB of text; this one has \(text.utf8.count) bytes.")
+    }
+    let key = "messages/\(ids.next(random: &random))"
+    try await write(text, key: key)
+    return key
+  }
+
+  /// Replaces the text of one's own message.
+  public func edit(_ key: String, to text: String) async throws {
+    try await write(text, key: key)
+  }
+
+  /// Deletes one's own message: readers of this project stop showing it, the block stays.
+  public func delete(_ key: String) async throws {
+    let node = try await db.delete(key)
+    await takenIn(node.seq)
+  }
+
+  private func write(_ text: String, key: String) async throws {
+    if isClosed { throw SagaError(.closed, "The room is closed.") }
+    let content = MessageContent(text: text, username: username, timestamp: options.now())
+    let node = try await db.put(key, content.value(key: key))
+    await takenIn(node.seq)
+  }
+
+  /// Waits until an entry of one's own is in the log.
+  private func takenIn(_ seq: UInt64) async {
+    if ownSeq >= seq || isClosed { return }
+    await withCheckedContinuation { ownWaiters.append((seq, $0)) }
+  }
+
+  // MARK: Following the database
+
+  /// - Returns: whether to go on.
+  private func handle(_ update: DatabaseUpdate) -> Bool {
+    if isClosed { return false }
+    switch update {
+    case .entries(let entries):
+      for entry in entries { take(entry) }
+      tryNewcomers()
+    case .caughtUp:
+      isReady = true
+      for waiter in readyWaiters { waiter.resume() }
+      readyWaiters = []
+      tell(.ready)
+    case .authorized:
+      isAuthorized = true
+      tell(.authorized)
+      tryNewcomers()
+    case .uploaded(let seq): tell(.sent(seq: seq))
+    case .issue(let error): tell(.error(SagaError(.database, error.reason)))
+    }
+    return true
+  }
+
+  private func take(_ entry: DatabaseNode) {
+    defer {
+      if entry.feed == db.localKey {
+        ownSeq = max(ownSeq, entry.seq)
+        let done = ownWaiters.filter { $0.seq <= ownSeq }
+        ownWaiters.removeAll { $0.seq <= ownSeq }
+        for waiter in done { waiter.1.resume() }
+      }
+    }
+    guard entry.keyBytes.starts(with: Self.prefix) else { return }
+    let changes = log.add(
+      MessageLog.Entry(
+        key: entry.key, feed: entry.feed,
+        feedNumber: entry.feedNumber, seq: entry.seq, clock: entry.rawClock,
+        content: entry.value.flatMap(MessageContent.init(value:)), isDeletion: entry.isDeleted))
+    if isReady || !subscribers.isEmpty {
+      for change in changes { tell(change) }
+    }
+  }
+
+  private static let prefix = Array("messages/".utf8)
+
+  private func tell(_ change: MessageLog.Change) {
+    // What was there before is told to each reader sorted, once all of it is read.
+    guard isReady else { return }
+    switch change {
+    case .added(let message): tell(.message(message))
+    case .edited(let message): tell(.edit(message))
+    case .removed(let message): tell(.removal(message))
+    case .conflicted(let message): tell(.conflict(message))
+    case .unreadable(let key, let feed): tell(SagaEvent.unreadable(key: key, feed: feed))
+    }
+  }
+
+  private func databaseEnded() {
+    for waiter in readyWaiters { waiter.resume() }
+    readyWaiters = []
+    for waiter in ownWaiters { waiter.1.resume() }
+    ownWaiters = []
+  }
+
+  // MARK: Events
+
+  /// What happens from now on, after the messages that are here already.
+  public nonisolated func events() -> SagaEvents { SagaEvents(saga: self) }
+
+  func subscribe() -> UInt64 {
+    lastSubscriber += 1
+    var queue = SagaEventQueue()
+    if isReady {
+      for message in log.messages { queue.add(.message(message)) }
+      queue.add(.ready)
+    }
+    for user in roster.users { queue.add(.join(user)) }
+    if isClosed { queue.close() }
+    subscribers[lastSubscriber] = queue
+    return lastSubscriber
+  }
+
+  func nextEvent(_ number: UInt64) async -> SagaEvent? {
+    while true {
+      if let event = subscribers[number]?.next() { return event }
+      guard let queue = subscribers[number], !queue.isClosed, !Task.isCancelled else {
+        subscribers[number] = nil
+        return nil
+      }
+      await withTaskCancellationHandler {
+        await withCheckedContinuation { continuation in
+          if Task.isCancelled {
+            continuation.resume()
+          } else {
+            subscribers[number]?.waiter = continuation
+          }
+        }
+      } onCancel: {
+        Task { await self.wake(number) }
+      }
+    }
+  }
+
+  private func wake(_ number: UInt64) {
+    let waiter = subscribers[number]?.waiter
+    subscribers[number]?.waiter = nil
+    waiter?.resume()
+  }
+
+  func tell(_ event: SagaEvent) {
+    for number in Array(subscribers.keys) {
+      if case .ready = event {
+        for message in log.messages { subscribers[number]?.add(.message(message)) }
+      }
+      subscribers[number]?.add(event)
+      wake(number)
+    }
+  }
+
+  /// Closes the room and its database.
+  public func close() async {
+    guard !isClosed else { return }
+    isClosed = true
+    reader?.cancel()
+    authorizer?.cancel()
+    for number in Array(subscribers.keys) {
+      subscribers[number]?.close()
+      wake(number)
+    }
+    databaseEnded()
+    await db.close()
+  }
+}
+
+/// How a room is opened.
+public struct SagaOptions: Sendable {
+  /// How its database is.
+  public var database = HyperDBOptions()
+  /// Who may write.
+  public var authorization = AuthorizationPolicy.open
+  /// What bounds that.
+  public var limits = AuthorizationLimits()
+  /// The time, in milliseconds since 1970.
+  public var now: @Sendable () -> Int64 = { Int64((Date().timeIntervalSince1970 * 1000).rounded()) }
+  /// The keys of new messages, for tests.
+  var ids: MessageIDGenerator?
+
+  public init() {}
+}

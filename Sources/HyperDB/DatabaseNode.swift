@@ -1,0 +1,63 @@
+public import HypercoreCrypto
+
+/// One entry of a database: what one writer wrote under one key at one time.
+public struct DatabaseNode: Sendable, Hashable {
+  /// The key as bytes. Keys need not be text, and are compared byte by byte.
+  public let keyBytes: [UInt8]
+  /// What was stored; nil for deletes, authorizations, and a `null` in JSON.
+  public let value: [UInt8]?
+  /// Whether the entry deletes the key.
+  public let isDeleted: Bool
+  /// Who wrote it.
+  public let feed: PublicKey
+  /// The block of that feed it is in.
+  public let seq: UInt64
+
+  /// The number of ``feed`` in ``feeds``.
+  package let feedNumber: Int
+  /// By the number of a feed, how many of its blocks the writer knew.
+  package let rawClock: [UInt64]
+  /// The feeds by number, as they were when this was read.
+  package let feeds: [PublicKey]
+
+  /// The key as text.
+  public var key: String { String(decoding: keyBytes, as: UTF8.self) }
+
+  /// What the writer knew when it wrote this: by feed, how many of its blocks, header included.
+  public var clock: [PublicKey: UInt64] {
+    var clock: [PublicKey: UInt64] = [:]
+    for (number, value) in rawClock.enumerated() where value > 0 && number < feeds.count {
+      clock[feeds[number]] = value
+    }
+    return clock
+  }
+
+  /// Whether the writer of this entry knew `other`.
+  public func covers(_ other: DatabaseNode) -> Bool {
+    guard let number = feeds.firstIndex(of: other.feed), number < rawClock.count else {
+      return false
+    }
+    return rawClock[number] > other.seq
+  }
+
+  init(_ node: EntryNode, feeds: [PublicKey]) {
+    keyBytes = node.key
+    value = node.value
+    isDeleted = node.isDeleted
+    feedNumber = node.feed
+    feed = feeds[node.feed]
+    seq = UInt64(node.seq)
+    rawClock = node.clock
+    self.feeds = feeds
+  }
+
+  public static func == (one: Self, other: Self) -> Bool {
+    one.feed == other.feed && one.seq == other.seq && one.keyBytes == other.keyBytes
+      && one.value == other.value && one.isDeleted == other.isDeleted
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(feed)
+    hasher.combine(seq)
+  }
+}

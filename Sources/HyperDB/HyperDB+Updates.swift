@@ -1,0 +1,124 @@
+internal import HypercoreCrypto
+
+/// What happens to a database, for a follower that takes in every entry once.
+@nonexhaustive
+public enum DatabaseUpdate: Sendable {
+  /// Entries that were not told before: those of one feed in order, feeds in no order.
+  case entries([DatabaseNode])
+  /// All that was stored when the sequence began was told.
+  case caughtUp
+  /// This replica's own feed is one of the database's now.
+  case authorized
+  /// Peers have fetched the local feed up to and with this block.
+  case uploaded(seq: UInt64)
+  /// An entry can't be read, and is left out.
+  case issue(HyperDBError)
+}
+
+/// Every entry of a database, once each: those that are here, then those that come.
+///
+/// Costs what is new, whatever the order in which feeds arrive: a place in each feed is all that is
+/// kept for a reader, however slow.
+public struct DatabaseUpdates: AsyncSequence, Sendable {
+  public typealias Element = DatabaseUpdate
+
+  let db: HyperDB
+
+  public func makeAsyncIterator() -> Iterator { Iterator(db: db) }
+
+  public struct Iterator: AsyncIteratorProtocol {
+    let db: HyperDB
+    private var number: UInt64?
+
+    init(db: HyperDB) { self.db = db }
+
+    /// The next update; nil once the database is closed, or when the task is cancelled.
+    public mutating func next() async -> DatabaseUpdate? {
+      if number == nil { number = await db.addReader() }
+      guard let number else { return nil }
+      return await db.nextUpdate(number)
+    }
+  }
+}
+
+/// How far one follower has read.
+final class UpdateReader {
+  /// By feed, the next block.
+  var cursors: [Int] = []
+  var isCaughtUp = false
+  var authorizedIsDue = false
+  var uploaded: UInt64 = 0
+  var issueCount = 0
+  var waiter: CheckedContinuation<Void, Never>?
+
+  func wake() {
+    waiter?.resume()
+    waiter = nil
+  }
+}
+
+extension HyperDB {
+  /// Every entry, once each, from the first on.
+  public nonisolated func updates() -> DatabaseUpdates { DatabaseUpdates(db: self) }
+
+  func addReader() -> UInt64 {
+    lastNumber += 1
+    readers[lastNumber] = UpdateReader()
+    return lastNumber
+  }
+
+  func nextUpdate(_ number: UInt64) async -> DatabaseUpdate? {
+    guard let reader = readers[number] else { return nil }
+    while !isClosed, !Task.isCancelled {
+      if let update = take(from: reader) { return update }
+      await withTaskCancellationHandler {
+        await withCheckedContinuation { continuation in
+          if Task.isCancelled { continuation.resume() } else { reader.waiter = continuation }
+        }
+      } onCancel: {
+        Task { await self.wakeReader(number) }
+      }
+    }
+    readers[number] = nil
+    return nil
+  }
+
+  private func wakeReader(_ number: UInt64) { readers[number]?.wake() }
+
+  /// How many entries are told at once.
+  private static let entriesAtOnce = 512
+
+  private func take(from reader: UpdateReader) -> DatabaseUpdate? {
+    var nodes: [DatabaseNode] = []
+    let feeds = core.feedKeys
+    for feed in feeds.indices {
+      while reader.cursors.count <= feed { reader.cursors.append(1) }
+      guard let log = feedSet.logs[feeds[feed]] else { continue }
+      while nodes.count < Self.entriesAtOnce, reader.cursors[feed] < log.length {
+        let place = FeedSequence(feed: feed, seq: reader.cursors[feed])
+        let node: EntryNode?
+        do { node = try core.node(at: place) } catch is MissingBlock { break } catch { node = nil }
+        reader.cursors[feed] += 1
+        if let node { nodes.append(DatabaseNode(node, feeds: core.feedKeys)) }
+      }
+    }
+    if !nodes.isEmpty { return .entries(nodes) }
+    if reader.issueCount < core.issues.count {
+      reader.issueCount += 1
+      return .issue(core.issues[reader.issueCount - 1])
+    }
+    if !reader.isCaughtUp {
+      reader.isCaughtUp = true
+      return .caughtUp
+    }
+    if reader.authorizedIsDue {
+      reader.authorizedIsDue = false
+      return .authorized
+    }
+    if reader.uploaded < uploadedLength {
+      reader.uploaded = uploadedLength
+      return .uploaded(seq: uploadedLength - 1)
+    }
+    return nil
+  }
+}

@@ -1,0 +1,205 @@
+public import HypercoreCrypto
+
+extension Feed {
+  /// How a block that isn't here is treated.
+  public struct GetOptions: Sendable {
+    /// Whether to wait for peers to bring it.
+    public var wait = true
+    /// How long to wait at most; nil for as long as it takes.
+    public var timeout: Duration?
+
+    public init(wait: Bool = true, timeout: Duration? = nil) {
+      self.wait = wait
+      self.timeout = timeout
+    }
+  }
+
+  /// A block.
+  ///
+  /// - Throws: ``FeedError`` with `blockNotStored` where it is not here and not waited for, `timeout`,
+  ///   `cancelled` when the task or the request is, `closed`.
+  ///
+  /// Stands for hypercore `get(index)`. An index beyond the length waits for the feed to grow.
+  public func get(_ index: UInt64, options: GetOptions = GetOptions()) async throws -> [UInt8] {
+    try checkOpen()
+    if let block = try core.block(at: index) { return block }
+    guard options.wait else { throw FeedError.blockNotStored(index) }
+    return try await waiting(timeout: options.timeout, for: "block \(index)") { done in
+      self.replicator.get(index, completion: done)
+    }
+  }
+
+  /// A block in an encoding.
+  public func get<Value>(
+    _ index: UInt64, as encoding: ValueEncoding<Value>, options: GetOptions = GetOptions()
+  ) async throws -> Value {
+    try encoding.decode(try await get(index, options: options))
+  }
+
+  /// The blocks of a range, read at once where they are here.
+  ///
+  /// Stands for hypercore `getBatch(start, end)`.
+  public func get(_ range: Range<UInt64>, options: GetOptions = GetOptions()) async throws
+    -> [[UInt8]]
+  {
+    try checkOpen()
+    if let blocks = try core.blocks(in: range) { return blocks }
+    guard options.wait else { throw FeedError.blockNotStored(range.lowerBound) }
+    try await download(DownloadRange(range), timeout: options.timeout)
+    guard let blocks = try core.blocks(in: range) else {
+      throw FeedError.blockNotStored(range.lowerBound)
+    }
+    return blocks
+  }
+
+  /// The last block.
+  ///
+  /// - Throws: ``FeedError`` with `outOfBounds` for an empty feed.
+  ///
+  /// Stands for hypercore `head()`.
+  public func head(options: GetOptions = GetOptions()) async throws -> [UInt8] {
+    try checkOpen()
+    guard core.length > 0 else {
+      throw FeedError.outOfBounds("The feed is empty: it has no last block.")
+    }
+    return try await get(core.length - 1, options: options)
+  }
+
+  /// Whether a block is here. Stands for hypercore `has(index)`.
+  public func has(_ index: UInt64) async -> Bool { core.has(index) }
+
+  /// Whether all blocks of a range are here. Stands for hypercore `has(start, end)`.
+  public func has(_ range: Range<UInt64>) async -> Bool { core.has(range) }
+
+  /// How many blocks of a range, or of the whole feed, are here.
+  ///
+  /// Stands for hypercore `downloaded(start, end)`.
+  public func downloaded(in range: Range<UInt64>? = nil) async -> UInt64 {
+    core.downloaded(range)
+  }
+
+  /// Which block byte `offset` of the feed is in, and where in it.
+  ///
+  /// - Throws: ``FeedError`` with `outOfBounds` past the end, `blockNotStored` where it can't be told
+  ///   without peers and isn't waited for.
+  ///
+  /// Stands for hypercore `seek(bytes)`.
+  public func seek(
+    _ offset: UInt64, in range: Range<UInt64>? = nil, options: GetOptions = GetOptions()
+  ) async throws -> BytePosition {
+    try checkOpen()
+    if case .found(let block, let offset) = try core.seek(toByte: offset) {
+      return BytePosition(block: block, offset: offset)
+    }
+    guard options.wait else { throw FeedError.seekFailed(offset) }
+    return try await waiting(timeout: options.timeout, for: "byte \(offset)") { done in
+      self.replicator.seek(offset, in: range, completion: done)
+    }
+  }
+
+  /// Waits until the feed has at least `length` blocks, verified; without one, until it grows.
+  ///
+  /// - Returns: the length it has then.
+  ///
+  /// Stands for hypercore `update(length)`.
+  @discardableResult
+  public func update(to length: UInt64? = nil, timeout: Duration? = nil) async throws -> UInt64 {
+    try checkOpen()
+    let target = length ?? core.length + 1
+    if core.length >= target { return core.length }
+    return try await waiting(timeout: timeout, for: "length \(target)") { done in
+      self.replicator.update(to: target, completion: done)
+    }
+  }
+
+  // MARK: Proofs
+
+  /// What proves a block to a peer that has the nodes of `digest`; 0 for one that has none.
+  ///
+  /// Stands for hypercore `proof(index)`.
+  public func proof(of index: UInt64, digest: UInt64 = 0) async throws -> Proof {
+    try checkOpen()
+    return try core.proof(index, digest: digest, hash: false, remoteTree: RemoteTree())
+  }
+
+  /// What this side tells peers about the nodes it has on the way from a block to its root.
+  ///
+  /// Stands for hypercore `digest(index)`.
+  public func digest(of index: UInt64) async -> UInt64 { core.digest(index) }
+
+  /// Verifies a block against its proof and stores it.
+  ///
+  /// - Throws: ``FeedError`` with `proofRejected`, or `forked`; nothing is stored then.
+  ///
+  /// Stands for hypercore `put(index, data, proof)`.
+  public func put(_ index: UInt64, _ block: [UInt8], proof: Proof) async throws {
+    try checkOpen()
+    _ = try core.put(index, value: block, nodes: proof.nodes, signature: proof.signature)
+    try replicator.flush()
+  }
+
+  /// The roots of the tree over the blocks up to and with `index`; for nil, over all.
+  ///
+  /// Stands for hypercore `rootHashes(index)`.
+  public func rootHashes(upTo index: UInt64? = nil) async throws -> [Node] {
+    index == nil && core.length == 0 ? [] : try core.rootHashes(at: index ?? core.length - 1)
+  }
+
+  /// The first stored signature that covers block `index`; for nil, the last.
+  ///
+  /// - Returns: the index of the last block that it signs, and the signature.
+  ///
+  /// Stands for hypercore `signature(index)`.
+  public func signature(covering index: UInt64? = nil) async throws
+    -> (index: UInt64, signature: Signature)?
+  {
+    try core.signature(covering: index ?? (core.length == 0 ? 0 : core.length - 1))
+  }
+
+  /// Whether `signature` signs the tree over the blocks up to and with `index`.
+  ///
+  /// Stands for hypercore `verify(index, signature)`.
+  public func verify(_ signature: Signature, upTo index: UInt64) async throws -> Bool {
+    try core.verify(signature, at: index)
+  }
+
+  // MARK: Waiting
+
+  /// Waits for what `start` registers: until it completes, the time is up or the task is cancelled.
+  func waiting<Value: Sendable>(
+    timeout: Duration?, for what: String,
+    _ start: (@escaping (Result<Value, FeedError>) -> Void) -> UInt64?
+  ) async throws -> Value {
+    let box = WaitBox()
+    let timer = timeout.map { timeout in
+      Task { [weak self] in
+        try? await Task.sleep(for: timeout)
+        if !Task.isCancelled { await self?.cancel(box, FeedError.timedOut(what, timeout)) }
+      }
+    }
+    defer { timer?.cancel() }
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        if Task.isCancelled {
+          continuation.resume(throwing: FeedError.cancelled(what))
+          return
+        }
+        box.id = start { continuation.resume(with: $0) }
+        do { try replicator.flush() } catch { cancel(box, FeedError.wrapping(error)) }
+      }
+    } onCancel: {
+      Task { await self.cancel(box, FeedError.cancelled(what)) }
+    }
+  }
+
+  func cancel(_ box: WaitBox, _ error: FeedError) {
+    if let id = box.id { replicator.cancel(id, error) }
+  }
+}
+
+/// The number of a waiter, known once it is registered.
+///
+/// Unchecked with this proof: it is set and read on the feed's executor alone.
+final class WaitBox: @unchecked Sendable {
+  var id: UInt64?
+}

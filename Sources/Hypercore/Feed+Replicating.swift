@@ -1,0 +1,171 @@
+internal import HypercoreCrypto
+package import HypercoreProtocol
+
+/// How a feed or a database is replicated over one connection.
+public struct ReplicationOptions: Sendable {
+  /// Whether to go on when everything is exchanged, for what comes later.
+  public var live = false
+  /// Whether to fetch blocks; nil for what is usual: a reader does, a writer does not.
+  public var download: Bool?
+  /// Whether to answer requests.
+  public var upload = true
+  /// Whether the connection is encrypted with the feed's key. Both sides must agree.
+  public var encrypt = true
+  /// What this side calls itself; nil for a random name that the feed keeps.
+  public var id: [UInt8]?
+  /// Bytes for the application on the other side, at most 64 KiB.
+  public var userData: [UInt8]?
+  /// Names of the extensions spoken here, at most 64.
+  public var extensions: [String] = []
+  /// Announces that acknowledgements are wanted, and no more: as in the reference.
+  public var ack = false
+  /// After how long of silence a keep-alive is sent; at one and a half times that of the other side's
+  /// the connection is given up. Nil turns both off.
+  public var timeout: Duration? = .seconds(5)
+
+  public init() {}
+
+  /// Options for a connection that stays.
+  public static var live: ReplicationOptions {
+    var options = ReplicationOptions()
+    options.live = true
+    return options
+  }
+
+  package func connectionOptions(defaultID: [UInt8]) -> Connection.Options {
+    var connection = Connection.Options(id: id ?? defaultID, nonce: .random())
+    connection.isEncrypted = encrypt
+    connection.live = live
+    connection.userData = userData
+    connection.extensions = extensions
+    connection.ack = ack
+    connection.timeout = timeout
+    return connection
+  }
+}
+
+/// `count` bytes from the system's generator.
+package func randomBytes(_ count: Int) -> [UInt8] {
+  var generator = SystemRandomNumberGenerator()
+  return (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+}
+
+extension Feed {
+  /// Starts replicating with one peer.
+  ///
+  /// - Returns: the connection, which a transport drives. Both sides must have opened the same feed.
+  ///
+  /// Stands for hypercore `replicate(options)`. Not live, it ends by itself when both sides have
+  /// everything that the other has.
+  public func replicate(_ options: ReplicationOptions = ReplicationOptions()) async throws
+    -> ReplicationStream
+  {
+    try checkOpen()
+    let connection = Connection(
+      options: options.connectionOptions(defaultID: ownID), now: .now)
+    let session = ReplicationSession(
+      connection: connection, expectedFeeds: 1, now: .now)
+    try session.open(
+      replicator, download: options.download ?? !core.isWritable, upload: options.upload)
+    let id = ObjectIdentifier(session)
+    sessions[id] = session
+    session.onClose = { [weak self] _ in self?.assumeIsolated { $0.sessions[id] = nil } }
+    return await ReplicationStream(OnReplica(session, on: replica))
+  }
+
+  /// Downloads a range and returns when all of it is here. A range without an end is downloaded as
+  /// long as the task is not cancelled.
+  ///
+  /// Stands for hypercore `download(range, callback)`.
+  public func download(_ range: DownloadRange = DownloadRange(), timeout: Duration? = nil)
+    async throws
+  {
+    try checkOpen()
+    let _: Bool = try await waitingForDownload(range, timeout: timeout)
+  }
+
+  private func waitingForDownload(_ range: DownloadRange, timeout: Duration?) async throws -> Bool {
+    let box = WaitBox()
+    let timer = timeout.map { timeout in
+      Task { [weak self] in
+        try? await Task.sleep(for: timeout)
+        if !Task.isCancelled { await self?.undownload(box) }
+      }
+    }
+    defer { timer?.cancel() }
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        box.id = replicator.download(range) { result in
+          continuation.resume(with: result.map { true })
+        }
+        if Task.isCancelled { undownload(box) }
+        do { try replicator.flush() } catch { undownload(box) }
+      }
+    } onCancel: {
+      Task { await self.undownload(box) }
+    }
+  }
+
+  private func undownload(_ box: WaitBox) {
+    if let id = box.id { replicator.undownload(id) }
+  }
+
+  /// Adds a range to what is downloaded and returns at once.
+  ///
+  /// - Returns: what takes it back, ``undownload(_:)``.
+  public func startDownload(_ range: DownloadRange = DownloadRange()) async throws -> DownloadHandle
+  {
+    try checkOpen()
+    let id = replicator.download(range)
+    try replicator.flush()
+    return DownloadHandle(id: id)
+  }
+
+  /// Takes a range back. Stands for hypercore `undownload(selection)`.
+  public func undownload(_ handle: DownloadHandle) async throws {
+    replicator.undownload(handle.id)
+    try replicator.flush()
+  }
+
+  /// Fails everything that waits for a block of `range`, and takes back downloads inside it.
+  ///
+  /// Stands for hypercore `cancel(start, end)`.
+  public func cancel(_ range: Range<UInt64>) async throws {
+    replicator.cancelAll(in: range)
+    try replicator.flush()
+  }
+
+  /// How much was exchanged, in all and with each peer that is connected now.
+  ///
+  /// Stands for hypercore `stats`.
+  public var statistics: FeedStatistics {
+    FeedStatistics(
+      totals: replicator.statistics,
+      peers: replicator.peers.map { (peerID(of: $0), $0.statistics) })
+  }
+
+  /// The peers that speak about this feed now.
+  public var peers: [FeedPeerID] { replicator.peers.map(peerID(of:)) }
+
+  func peerID(of peer: FeedPeer) -> FeedPeerID {
+    let id = ObjectIdentifier(peer)
+    if let known = peerNumbers[id] { return known }
+    lastPeer += 1
+    let new = FeedPeerID(number: lastPeer, id: peer.session.connection.remoteHandshake?.id)
+    peerNumbers[id] = new
+    return new
+  }
+}
+
+/// A range that is being downloaded.
+public struct DownloadHandle: Hashable, Sendable {
+  let id: UInt64
+}
+
+/// How much of a feed was exchanged.
+public struct FeedStatistics: Sendable {
+  /// Since the feed was opened.
+  public let totals: PeerStatistics
+  /// With the peers that are connected now.
+  public let peers: [(peer: FeedPeerID, statistics: PeerStatistics)]
+}

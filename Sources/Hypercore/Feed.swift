@@ -1,0 +1,164 @@
+public import HypercoreCrypto
+public import RandomAccessStorage
+
+/// A hypercore: an append-only log of blocks, signed by one writer, that any reader can verify in part.
+///
+/// ```swift
+/// let feed = try await Feed.open(folder: "numbers")
+/// try await feed.append("one", as: .utf8)
+/// print(try await feed.get(0, as: .utf8))
+/// ```
+///
+/// Calls are safe from any task and run one at a time. What is here is answered without waiting;
+/// a block that isn't is waited for until a peer brings it, the timeout passes, the task is cancelled
+/// or the feed closes.
+public actor Feed {
+  /// The isolation domain that the feed belongs to.
+  public nonisolated let replica: Replica
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
+
+  /// The feed's public key: whoever has it can read the feed. Nil for a static feed that was not
+  /// finalized when it was opened; ``currentKey`` has it afterwards.
+  public nonisolated let key: PublicKey?
+  /// What the feed is called in public; nil where ``key`` is.
+  public nonisolated let discoveryKey: DiscoveryKey?
+
+  let core: FeedCore
+  let replicator: Replicator
+  /// What this feed calls itself towards peers.
+  let ownID: [UInt8]
+  var subscribers: [UInt64: EventQueue] = [:]
+  var lastSubscriber: UInt64 = 0
+  var peerNumbers: [ObjectIdentifier: FeedPeerID] = [:]
+  var lastPeer: UInt64 = 0
+  var sessions: [ObjectIdentifier: ReplicationSession] = [:]
+  var isClosed = false
+
+  /// How a feed is opened. Each stands for the option of hypercore of about that name.
+  public struct Options: Sendable {
+    /// The feed's key; nil for the stored one, or a new one.
+    public var key: PublicKey?
+    /// The feed's secret key, to write a feed whose folder doesn't hold it.
+    public var secretKey: SecretKey?
+    /// Whether to make a feed where none is stored and no key is given.
+    public var createIfMissing = true
+    /// Whether to forget a feed that is stored there.
+    public var overwrite = false
+    /// Whether the secret key is stored beside the feed.
+    public var storeSecretKey = true
+    /// Whether only blocks that are asked for are downloaded; otherwise all of them.
+    public var sparse = false
+    /// False for a static feed: not signed, and named by the hash of its content once finalized.
+    public var live = true
+    /// When an append counts as done.
+    public var durability = Durability.buffered
+    /// What the names of the feed's files start with, such as `metadata.` in an old `.dat` folder.
+    public var prefix = ""
+
+    public init() {}
+
+    /// Opens the feed of a key.
+    public init(key: PublicKey, sparse: Bool = false) {
+      self.key = key
+      self.sparse = sparse
+    }
+
+    /// Opens the feed of a key pair, to write it.
+    public init(keyPair: KeyPair) {
+      key = keyPair.publicKey
+      secretKey = keyPair.secretKey
+    }
+
+    var core: FeedOptions {
+      FeedOptions(
+        key: key, secretKey: secretKey, createIfMissing: createIfMissing, overwrite: overwrite,
+        storeSecretKey: storeSecretKey, isLive: live, durability: durability)
+    }
+  }
+
+  /// Opens the feed in a folder, or makes one.
+  ///
+  /// - Parameter access: with `readOnly` no byte changes and no lock is taken, as it has to be on
+  ///   read-only media.
+  /// - Throws: ``FeedError``, such as `anotherFeedStored`, or `storage` with a locked folder's owner.
+  ///
+  /// Stands for `hypercore(folder, key, options)`.
+  public static func open(
+    folder: String, access: StorageAccess = .readWrite, options: Options = Options()
+  ) async throws -> Feed {
+    try await open(storage: FolderStorage(path: folder, access: access), options: options)
+  }
+
+  /// Opens a new feed that is kept in memory.
+  ///
+  /// Stands for `hypercore(ram, key, options)`.
+  public static func inMemory(options: Options = Options()) async throws -> Feed {
+    try await open(storage: MemoryStorage(), options: options)
+  }
+
+  /// Opens the feed in a storage, or makes one.
+  public static func open(
+    storage: any StorageProvider, options: Options = Options(), replica: Replica = Replica()
+  ) async throws -> Feed {
+    try await open(on: replica, storage, options)
+  }
+
+  private static func open(
+    on replica: isolated Replica, _ storage: any StorageProvider, _ options: Options
+  ) throws -> Feed {
+    let core = try FeedCore.open(in: storage, prefix: options.prefix, options: options.core)
+    let replicator = Replicator(core: core, isSparse: options.sparse)
+    return Feed(OnReplica(replicator, on: replica), key: core.key)
+  }
+
+  /// Wraps a feed that is open already.
+  package init(_ replicator: OnReplica<Replicator>, key: PublicKey?) {
+    replica = replicator.replica
+    let replicator = replicator.take(on: replicator.replica)
+    core = replicator.core
+    self.replicator = replicator
+    self.key = key
+    discoveryKey = key?.discoveryKey
+    ownID = randomBytes(32)
+    Task { await self.follow() }
+  }
+
+  // MARK: State
+
+  /// The feed's key, also of a static feed that was finalized since.
+  public var currentKey: PublicKey? { core.key }
+
+  /// How many blocks the feed is known to have, stored here or not.
+  public var length: UInt64 { core.length }
+
+  /// How many bytes these blocks have together.
+  public var byteLength: UInt64 { core.byteLength }
+
+  /// Whether ``append(_:)-([UInt8])`` is possible here.
+  public var isWritable: Bool { core.isWritable }
+
+  /// Whether the feed is signed; a static one is named by its content.
+  public var isLive: Bool { core.isLive }
+
+  /// What opening the feed found amiss, and mended.
+  public var repairReport: RepairReport { core.report }
+
+  /// The hash over all roots: what the writer signs.
+  public var treeHash: Digest { core.treeHash }
+
+  /// Ends replication, fails whatever waits, writes what is to be written and gives the folder back.
+  ///
+  /// Stands for hypercore `close()`.
+  public func close() async throws {
+    guard !isClosed else { return }
+    isClosed = true
+    for session in Array(sessions.values) { session.end() }
+    replicator.close()
+    tell(.close)
+    try core.close()
+  }
+
+  func checkOpen() throws {
+    if isClosed { throw FeedError.closed }
+  }
+}

@@ -1,0 +1,37 @@
+extension FeedError {
+  static var closed: FeedError { FeedError(code: .closed, reason: "The feed is closed.") }
+
+  static func blockNotStored(_ index: UInt64) -> FeedError {
+    FeedError(
+      code: .blockNotStored, reason: "Block \(index) is not stored here; a peer may have it.")
+  }
+
+  static func seekFailed(_ offset: UInt64) -> FeedError {
+    FeedError(
+      code: .blockNotStored,
+      reason: "Which block byte \(offset) is in can't be told from what is stored here.")
+  }
+
+  static func timedOut(_ what: String, _ timeout: Duration) -> FeedError {
+    FeedError(code: .timeout, reason: "No peer brought \(what) within \(timeout).")
+  }
+
+  static func cancelled(_ what: String) -> FeedError {
+    FeedError(code: .cancelled, reason: "Waiting for \(what) was cancelled.")
+  }
+
+  static var downloadCancelled: FeedError {
+    FeedError(code: .cancelled, reason: "The download was cancelled.")
+  }
+
+  /// A peer broke a rule of replication.
+  static func peer(_ what: String) -> FeedError {
+    FeedError(code: .peerMisbehaved, reason: "The peer \(what).")
+  }
+
+  /// Any error as one of this module.
+  static func wrapping(_ error: any Error) -> FeedError {
+    if let error = error as? FeedError { return error }
+    return FeedError(code: .storage, reason: "\(error)", cause: error)
+  }
+}

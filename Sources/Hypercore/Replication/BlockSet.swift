@@ -1,0 +1,322 @@
+internal import DatCoding
+
+/// A set of block or node indexes that a peer can grow: memory follows its irregular parts alone.
+///
+/// Whole pages of 8,192 are kept as ranges, so a claim to have 2^50 blocks costs as much as one for
+/// a page; pages in part are bitmaps, of which there are at most ``mixedPageLimit``. Beyond that new
+/// claims are forgotten: what is in here is a hint where to ask, never a proof.
+///
+/// Bits are numbered as in the files and on the wire: the top bit of a word comes first.
+struct BlockSet {
+  static let pageBits: UInt64 = 8192
+  private static let pageWords = 128
+
+  /// 4 MiB of bitmaps: 33 million blocks of which each page is held in part.
+  static let mixedPageLimit = 4096
+
+  private final class Page {
+    var words: [UInt64]
+    var count: Int
+
+    init(full: Bool) {
+      words = [UInt64](repeating: full ? .max : 0, count: BlockSet.pageWords)
+      count = full ? Int(BlockSet.pageBits) : 0
+    }
+  }
+
+  /// The numbers of the pages held in part, ascending, and their bits.
+  private var numbers: [UInt64] = []
+  private var pages: [Page] = []
+  /// Page numbers of which every bit is set, ascending, apart from each other.
+  private var full: [Range<UInt64>] = []
+
+  var isEmpty: Bool { numbers.isEmpty && full.isEmpty }
+
+  mutating func removeAll() {
+    numbers = []
+    pages = []
+    full = []
+  }
+
+  // MARK: Looking
+
+  func contains(_ index: UInt64) -> Bool {
+    word(index >> 6) & Self.mask(index) != 0
+  }
+
+  /// The 64 bits from `64 * number` on, the first one on top.
+  func word(_ number: UInt64) -> UInt64 {
+    let page = number >> 7
+    let place = Self.place(of: page, in: numbers)
+    if place < numbers.count, numbers[place] == page {
+      return pages[place].words[Int(number & 127)]
+    }
+    return isFull(page) ? .max : 0
+  }
+
+  /// The first page from `page` on that has any bit set.
+  func nextPage(from page: UInt64) -> UInt64? {
+    let place = Self.place(of: page, in: numbers)
+    let mixed = place < numbers.count ? numbers[place] : nil
+    let range = full.first { $0.upperBound > page }
+    let whole = range.map { max($0.lowerBound, page) }
+    switch (mixed, whole) {
+    case (nil, nil): return nil
+    case (let number?, nil), (nil, let number?): return number
+    case (let one?, let other?): return min(one, other)
+    }
+  }
+
+  // MARK: Changing
+
+  /// - Returns: whether the bit was clear.
+  @discardableResult
+  mutating func insert(_ index: UInt64) -> Bool {
+    let number = index >> 13
+    guard let page = page(number, makingFull: false, adding: true) else { return false }
+    let word = Int((index >> 6) & 127)
+    let mask = Self.mask(index)
+    if page.words[word] & mask != 0 { return false }
+    page.words[word] |= mask
+    page.count += 1
+    if page.count == Int(Self.pageBits) { settle(number) }
+    return true
+  }
+
+  mutating func remove(_ index: UInt64) {
+    let number = index >> 13
+    guard let page = page(number, makingFull: true, adding: false) else { return }
+    let word = Int((index >> 6) & 127)
+    let mask = Self.mask(index)
+    if page.words[word] & mask == 0 { return }
+    page.words[word] &= ~mask
+    page.count -= 1
+    if page.count == 0 { settle(number) }
+  }
+
+  mutating func insert(_ range: Range<UInt64>) { set(range, true) }
+
+  mutating func remove(_ range: Range<UInt64>) { set(range, false) }
+
+  /// Takes over what a Have bitfield says about the blocks from `start` on, a multiple of 8,192.
+  mutating func replace(from start: UInt64, with runs: BitfieldRLE.Runs) {
+    for run in runs {
+      let (first, overflow) = start.addingReportingOverflow(UInt64(run.offset) * 8)
+      guard !overflow else { return }
+      let end = first + UInt64(run.count) * 8
+      switch run.content {
+      case .zeros: remove(first..<end)
+      case .ones: insert(first..<end)
+      case .literal(let at):
+        for place in 0..<run.count {
+          setByte(first + UInt64(place) * 8, runs.encoded[at + place])
+        }
+      }
+    }
+  }
+
+  // MARK: Parts
+
+  private static func mask(_ index: UInt64) -> UInt64 { 1 << (63 - (index & 63)) }
+
+  private static func place(of number: UInt64, in numbers: [UInt64]) -> Int {
+    // Most sets have one page, and most questions are about the last one asked for.
+    if let last = numbers.last, last < number { return numbers.count }
+    var low = 0
+    var high = numbers.count
+    while low < high {
+      let middle = (low + high) / 2
+      if numbers[middle] < number { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  private func isFull(_ page: UInt64) -> Bool {
+    full.contains { $0.contains(page) }
+  }
+
+  /// The bitmap of a page.
+  ///
+  /// - Parameters:
+  ///   - makingFull: whether a whole page is turned into a bitmap.
+  ///   - adding: whether a missing one is made.
+  private mutating func page(_ number: UInt64, makingFull: Bool, adding: Bool) -> Page? {
+    let place = Self.place(of: number, in: numbers)
+    if place < numbers.count, numbers[place] == number { return pages[place] }
+    let whole = isFull(number)
+    guard whole ? makingFull : adding, numbers.count < Self.mixedPageLimit else { return nil }
+    if whole { removeFull(number..<number + 1) }
+    let page = Page(full: whole)
+    numbers.insert(number, at: place)
+    pages.insert(page, at: place)
+    return page
+  }
+
+  /// Turns a bitmap that became uniform back into a whole page or none.
+  private mutating func settle(_ number: UInt64) {
+    let place = Self.place(of: number, in: numbers)
+    guard place < numbers.count, numbers[place] == number else { return }
+    let isWhole = pages[place].count > 0
+    numbers.remove(at: place)
+    pages.remove(at: place)
+    if isWhole { insertFull(number..<number + 1) }
+  }
+
+  private mutating func set(_ range: Range<UInt64>, _ value: Bool) {
+    if range.isEmpty { return }
+    let firstWhole = (range.lowerBound + Self.pageBits - 1) >> 13
+    let endWhole = range.upperBound >> 13
+    guard firstWhole < endWhole else {
+      // No whole page: one page, or two neighbours.
+      let border = min(range.upperBound, firstWhole << 13)
+      if range.lowerBound < border { setPart(range.lowerBound..<border, value) }
+      if border < range.upperBound {
+        setPart(max(border, range.lowerBound)..<range.upperBound, value)
+      }
+      return
+    }
+    if range.lowerBound < firstWhole << 13 { setPart(range.lowerBound..<firstWhole << 13, value) }
+    let low = Self.place(of: firstWhole, in: numbers)
+    let high = Self.place(of: endWhole, in: numbers)
+    if low < high {
+      numbers.removeSubrange(low..<high)
+      pages.removeSubrange(low..<high)
+    }
+    removeFull(firstWhole..<endWhole)
+    if value { insertFull(firstWhole..<endWhole) }
+    if endWhole << 13 < range.upperBound { setPart(endWhole << 13..<range.upperBound, value) }
+  }
+
+  /// Sets bits inside one page.
+  private mutating func setPart(_ range: Range<UInt64>, _ value: Bool) {
+    let number = range.lowerBound >> 13
+    guard let page = page(number, makingFull: !value, adding: value) else { return }
+    var index = range.lowerBound
+    while index < range.upperBound {
+      let word = Int((index >> 6) & 127)
+      let end = min(range.upperBound, (index | 63) + 1)
+      let length = end - index
+      let bits: UInt64 = length == 64 ? .max : ((1 << length) - 1) << (64 - (index & 63) - length)
+      let before = page.words[word].nonzeroBitCount
+      if value { page.words[word] |= bits } else { page.words[word] &= ~bits }
+      page.count += page.words[word].nonzeroBitCount - before
+      index = end
+    }
+    if page.count == 0 || page.count == Int(Self.pageBits) { settle(number) }
+  }
+
+  /// Sets eight bits at once; `index` is a multiple of 8.
+  private mutating func setByte(_ index: UInt64, _ byte: UInt8) {
+    let number = index >> 13
+    guard let page = page(number, makingFull: true, adding: byte != 0) else { return }
+    let word = Int((index >> 6) & 127)
+    let shift = 56 - (index & 63)
+    let before = page.words[word].nonzeroBitCount
+    page.words[word] = page.words[word] & ~(0xff << shift) | UInt64(byte) << shift
+    page.count += page.words[word].nonzeroBitCount - before
+    if page.count == 0 || page.count == Int(Self.pageBits) { settle(number) }
+  }
+
+  private mutating func insertFull(_ range: Range<UInt64>) {
+    var merged = range
+    var kept: [Range<UInt64>] = []
+    var placed = false
+    for other in full {
+      if other.upperBound < merged.lowerBound {
+        kept.append(other)
+      } else if merged.upperBound < other.lowerBound {
+        if !placed {
+          kept.append(merged)
+          placed = true
+        }
+        kept.append(other)
+      } else {
+        merged = min(merged.lowerBound, other.lowerBound)..<max(merged.upperBound, other.upperBound)
+      }
+    }
+    if !placed { kept.append(merged) }
+    if kept.count <= Self.mixedPageLimit { full = kept }
+  }
+
+  private mutating func removeFull(_ range: Range<UInt64>) {
+    guard full.contains(where: { $0.overlaps(range) }) else { return }
+    var kept: [Range<UInt64>] = []
+    for other in full {
+      if !other.overlaps(range) {
+        kept.append(other)
+        continue
+      }
+      if other.lowerBound < range.lowerBound { kept.append(other.lowerBound..<range.lowerBound) }
+      if range.upperBound < other.upperBound { kept.append(range.upperBound..<other.upperBound) }
+    }
+    full = kept
+  }
+}
+
+extension BlockSet {
+  /// The highest bit that is set in `range`.
+  func last(in range: Range<UInt64>) -> UInt64? {
+    guard !range.isEmpty else { return nil }
+    var number = (range.upperBound - 1) >> 6
+    while true {
+      var bits = word(number)
+      if number == (range.upperBound - 1) >> 6 {
+        bits &= ~((.max >> 1) >> ((range.upperBound - 1) & 63))
+      }
+      if bits != 0 {
+        let index = number << 6 + UInt64(63 - bits.trailingZeroBitCount)
+        return index >= range.lowerBound ? index : nil
+      }
+      if number == range.lowerBound >> 6 { return nil }
+      number -= 1
+    }
+  }
+}
+
+extension BlockSet {
+  /// Takes out the lowest run of set bits.
+  mutating func removeFirstRange() -> Range<UInt64>? {
+    guard let page = nextPage(from: 0) else { return nil }
+    var start = page * Self.pageBits
+    while !contains(start) { start = nextSet(from: start) }
+    var end = start
+    while end < start + 64 * Self.pageBits {
+      let bits = word(end >> 6) << (end & 63)
+      let run = UInt64((~bits).leadingZeroBitCount)
+      let left = 64 - (end & 63)
+      end += min(run, left)
+      if run < left { break }
+    }
+    remove(start..<end)
+    return start..<end
+  }
+
+  /// The first set bit at or after `index` on the same page, or the page's end.
+  private func nextSet(from index: UInt64) -> UInt64 {
+    let pageEnd = (index / Self.pageBits + 1) * Self.pageBits
+    var position = index
+    while position < pageEnd {
+      let bits = word(position >> 6) & (.max >> (position & 63))
+      if bits != 0 { return position & ~63 + UInt64(bits.leadingZeroBitCount) }
+      position = (position | 63) + 1
+    }
+    return pageEnd
+  }
+}
+
+extension BlockSet {
+  /// Whether every index of a range is in the set.
+  func containsAll(_ range: Range<UInt64>) -> Bool {
+    var index = range.lowerBound
+    while index < range.upperBound {
+      if index & 63 == 0, range.upperBound - index >= 64, word(index >> 6) == .max {
+        index += 64
+      } else if contains(index) {
+        index += 1
+      } else {
+        return false
+      }
+    }
+    return true
+  }
+}

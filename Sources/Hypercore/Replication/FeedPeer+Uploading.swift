@@ -1,0 +1,73 @@
+internal import HypercoreCrypto
+internal import HypercoreProtocol
+
+extension FeedPeer {
+  /// Whether the remote waits for an answer.
+  var hasQueuedAnswers: Bool { nextRequest < queuedRequests.count || !queuedWants.isEmpty }
+
+  /// Answers what the remote asked until the connection holds `limit` bytes: called when the
+  /// transport has room, so that a peer that doesn't read costs its questions and not the answers.
+  func answer(upTo limit: Int) throws {
+    while !queuedWants.isEmpty, session.connection.outputCount < limit {
+      try answerWant(queuedWants.removeFirst())
+    }
+    while nextRequest < queuedRequests.count, session.connection.outputCount < limit {
+      let request = queuedRequests[nextRequest]
+      nextRequest += 1
+      if nextRequest == queuedRequests.count {
+        queuedRequests.removeAll(keepingCapacity: true)
+        nextRequest = 0
+      } else if nextRequest >= 1024 {
+        queuedRequests.removeSubrange(0..<nextRequest)
+        nextRequest = 0
+      }
+      try answerRequest(request)
+    }
+  }
+
+  private func answerWant(_ region: Range<UInt64>) throws {
+    // Never more than there is: a region may be 2^53 blocks long.
+    let end = min(region.upperBound, core.length)
+    let bits =
+      region.lowerBound < end
+      ? core.haveBitfield(from: region.lowerBound, length: end - region.lowerBound) : []
+    let isWhole = region.upperBound - region.lowerBound <= ReplicationLimits.wantEnd
+    let length = isWhole ? region.upperBound - region.lowerBound : 0
+    send(.have(start: region.lowerBound, length: length, bitfield: bits))
+  }
+
+  private func answerRequest(_ request: Request) throws {
+    var index = request.index
+    var digest = request.nodes
+    if request.bytes > 0, let found = core.position(ofByte: request.bytes) {
+      index = found.block
+      digest = 0
+    }
+    // Asked for what isn't here: the reference would close or say nothing.
+    guard index <= FeedLimits.maximumLength, core.bits.hasNode(index * 2) else {
+      send(.unhave(start: index))
+      return
+    }
+    if request.hash {
+      let proof = try core.proof(index, digest: digest, hash: true, remoteTree: remoteTree)
+      send(.data(DataMessage(index: index, nodes: proof.nodes, signature: proof.signature)))
+      return
+    }
+    guard core.has(index) else {
+      send(.unhave(start: index))
+      return
+    }
+    let proof = try core.proof(index, digest: digest, hash: false, remoteTree: remoteTree)
+    guard let block = try core.block(at: index) else { return }
+    let size = block.count
+    block.withUnsafeBytes { bytes in
+      // A block too large for a frame can't be sent to anybody.
+      try? session.connection.sendData(
+        index: index, value: bytes, nodes: proof.nodes, signature: proof.signature, on: channel)
+    }
+    session.hasOutput()
+    statistics.uploadedBlocks += 1
+    statistics.uploadedBytes += UInt64(size)
+    replicator.uploaded(index, size: size, to: self)
+  }
+}

@@ -1,0 +1,246 @@
+internal import DatCoding
+internal import HypercoreCrypto
+package import HypercoreProtocol
+
+/// One peer of one feed: what it has, what it wants, what was asked of it.
+///
+/// Lives from when both sides have the feed open until its channel closes. Source: hypercore
+/// `lib/replicate.js`.
+package final class FeedPeer {
+  package typealias Instant = ContinuousClock.Instant
+
+  unowned let replicator: Replicator
+  unowned let session: ReplicationSession
+  package let channel: ChannelID
+
+  // MARK: What is downloaded from it
+
+  /// The blocks it said it has.
+  var remoteBlocks = BlockSet()
+  /// One more than the highest block it said it has: a hint.
+  package internal(set) var remoteLength: UInt64 = 0
+  /// Regions that were asked about, and how many of these questions are open.
+  var wantedRegions: Set<UInt64> = []
+  var openWants = 0
+  var requests = RequestTable()
+  /// How many requests may be on their way: grows with each answer, halves when one stalls.
+  var window = ReplicationLimits.firstRequests
+  /// Tree nodes that will be known once everything on its way has arrived.
+  var promisedNodes = BlockSet()
+  /// Whether to count on ``promisedNodes``: not with a peer that answers out of order.
+  var answersInOrder = true
+  var offences = 0
+  /// The byte offsets that it was asked to seek.
+  var soughtBytes: Set<UInt64> = []
+
+  // MARK: What is uploaded to it
+
+  /// Whether it sent a Want, and so is told of new blocks.
+  var wantsAnnouncements = false
+  var queuedRequests: [Request] = []
+  var nextRequest = 0
+  var queuedWants: [Range<UInt64>] = []
+  /// The tree nodes that it has, by the digests of its requests.
+  var remoteTree = RemoteTree()
+  /// Blocks that are new here, to be announced.
+  var announcements: [Range<UInt64>] = []
+
+  // MARK: How it ends
+
+  /// Whether blocks are fetched from it.
+  package internal(set) var isDownloading: Bool
+  var everDownloaded: Bool
+  var isUploading: Bool
+  var remoteIsDownloading = true
+  var isClosed = false
+  var sentFinalInfo = false
+  var lastActivity: Instant
+
+  package internal(set) var statistics = PeerStatistics()
+
+  init(
+    replicator: Replicator, session: ReplicationSession, channel: ChannelID, download: Bool,
+    upload: Bool
+  ) {
+    self.replicator = replicator
+    self.session = session
+    self.channel = channel
+    isDownloading = download
+    everDownloaded = download
+    isUploading = upload
+    lastActivity = session.now
+  }
+
+  var core: FeedCore { replicator.core }
+
+  /// Sends a message, unless the channel is closed.
+  func send(_ message: Message) {
+    guard !isClosed else { return }
+    do {
+      try session.connection.send(message, on: channel)
+    } catch {
+      // Closed under way, or a block too large for a frame: nothing went out.
+      return
+    }
+    session.hasOutput()
+  }
+
+  // MARK: Messages
+
+  func receive(_ message: Message) throws {
+    guard !isClosed else { return }
+    switch message {
+    case .info(_, let downloading): try receiveInfo(downloading: downloading)
+    case .have(let start, let length, let bitfield, _):
+      try receiveHave(start: start, length: length, bitfield: bitfield)
+    case .unhave(let start, let length):
+      remoteBlocks.remove(start..<start + min(length, Varint.maximum))
+    case .want(let start, let length): try receiveWant(start: start, length: length)
+    case .unwant(let start, let length):
+      queuedWants.removeAll { $0.lowerBound == start && UInt64($0.count) == length }
+    case .request(let request): try receiveRequest(request)
+    case .cancel(let index, let bytes, let hash):
+      cancelQueued { $0.index == index && $0.bytes == bytes && $0.hash == hash }
+    case .data(let data): try receiveData(data)
+    }
+  }
+
+  private func receiveInfo(downloading: Bool) throws {
+    remoteIsDownloading = downloading
+    replicator.needsUpdate()
+  }
+
+  private func receiveHave(start: UInt64, length: UInt64, bitfield: [UInt8]?) throws {
+    let isFirst = remoteLength == 0
+    let before = remoteLength
+    if let bitfield {
+      guard start.isMultiple(of: ReplicationLimits.wantUnit) else {
+        throw FeedError.peer("sent a bitfield that starts at block \(start), no multiple of 8192")
+      }
+      let runs: BitfieldRLE.Runs
+      do {
+        runs = try BitfieldRLE.Runs(bitfield, limit: Int(ReplicationLimits.wantLength / 8))
+      } catch {
+        throw FeedError.peer("sent a bitfield that is no run-length encoding of 2^20 blocks")
+      }
+      remoteBlocks.replace(from: start, with: runs)
+      if length >= ReplicationLimits.wantLength || length == 0 { openWants = max(0, openWants - 1) }
+      if let last = remoteBlocks.last(in: start..<start + UInt64(runs.decodedCount) * 8) {
+        remoteLength = max(remoteLength, last + 1)
+      }
+    } else {
+      let end = min(start + max(min(length, Varint.maximum), 1), Varint.maximum)
+      guard start < end else { return }
+      remoteBlocks.insert(start..<end)
+      remoteLength = max(remoteLength, end)
+    }
+    replicator.lowerCursors(to: start)
+    if isFirst || remoteLength > before { replicator.remoteUpdated(self) }
+    replicator.needsUpdate()
+  }
+
+  private func receiveWant(start: UInt64, length: UInt64) throws {
+    lastActivity = session.now
+    let unit = ReplicationLimits.wantUnit
+    guard isUploading, start.isMultiple(of: unit), length.isMultiple(of: unit) else { return }
+    if !wantsAnnouncements {
+      wantsAnnouncements = true
+      // The reference learns the length from this.
+      if core.length > 0, core.has(core.length - 1) { send(.have(start: core.length - 1)) }
+    }
+    let end = start + min(length == 0 ? Varint.maximum : length, Varint.maximum)
+    guard !queuedWants.contains(where: { $0.lowerBound == start }) else { return }
+    guard queuedWants.count < ReplicationLimits.queuedWants else {
+      throw FeedError.peer("asked about more than 64 regions without reading the answers")
+    }
+    queuedWants.append(start..<end)
+    session.hasOutput()
+  }
+
+  private func receiveRequest(_ request: Request) throws {
+    lastActivity = session.now
+    guard isUploading else { return }
+    guard queuedRequests.count - nextRequest < ReplicationLimits.queuedRequests else {
+      throw FeedError.peer("sent more than 16384 requests without reading the answers")
+    }
+    queuedRequests.append(request)
+    session.hasOutput()
+  }
+
+  func cancelQueued(where matches: (Request) -> Bool) {
+    guard nextRequest < queuedRequests.count else { return }
+    queuedRequests.removeSubrange(0..<nextRequest)
+    nextRequest = 0
+    queuedRequests.removeAll(where: matches)
+  }
+
+  // MARK: Time
+
+  /// When something is due here.
+  var deadline: Instant? {
+    var next: Instant?
+    if let oldest = requests.oldest() { next = oldest + ReplicationLimits.requestTimeout }
+    if endsWhenIdle { next = min(next, lastActivity + ReplicationLimits.idleEnd) }
+    return next
+  }
+
+  func tick(now: Instant) {
+    let late = requests.stall(sentBy: now - ReplicationLimits.requestTimeout)
+    if !late.isEmpty {
+      // Its claim to have them is not believed again until it is repeated.
+      for index in late {
+        remoteBlocks.remove(index)
+        replicator.release(index)
+      }
+      window = max(window / 2, 4)
+      stopCountingOnOrder()
+      replicator.needsUpdate()
+    }
+    if endsWhenIdle, now >= lastActivity + ReplicationLimits.idleEnd {
+      sentFinalInfo = true
+      send(.info(uploading: true, downloading: false))
+      replicator.needsUpdate()
+    }
+  }
+
+  func stopCountingOnOrder() {
+    answersInOrder = false
+    promisedNodes.removeAll()
+  }
+
+  // MARK: Announcing
+
+  /// Blocks that are here now, to be announced at the end of the burst.
+  func announce(_ range: Range<UInt64>) {
+    guard wantsAnnouncements, !remoteBlocks.containsAll(range) else { return }
+    if let last = announcements.last, last.upperBound == range.lowerBound {
+      announcements[announcements.count - 1] = last.lowerBound..<range.upperBound
+    } else {
+      announcements.append(range)
+    }
+  }
+
+  func flushAnnouncements() {
+    for range in announcements {
+      send(.have(start: range.lowerBound, length: UInt64(range.count)))
+    }
+    announcements.removeAll(keepingCapacity: true)
+  }
+}
+
+/// The earlier of two instants, either of which may be missing.
+func min(_ one: ContinuousClock.Instant?, _ other: ContinuousClock.Instant?)
+  -> ContinuousClock.Instant?
+{
+  guard let one else { return other }
+  guard let other else { return one }
+  return one < other ? one : other
+}
+
+/// How much one peer sent and got of a feed.
+public struct PeerStatistics: Hashable, Sendable {
+  public internal(set) var uploadedBlocks: UInt64 = 0
+  public internal(set) var uploadedBytes: UInt64 = 0
+  public internal(set) var downloadedBlocks: UInt64 = 0
+  public internal(set) var downloadedBytes: UInt64 = 0
+}

@@ -1,0 +1,30 @@
+/// Every number that bounds what replication holds or does, in one place, with its reason.
+enum ReplicationLimits {
+  /// How many blocks one Want asks about, as the reference does: a bitfield of 128 KiB.
+  static let wantLength: UInt64 = 1 << 20
+  /// The unit of wants: start and length are multiples of it, or the reference ignores them.
+  static let wantUnit: UInt64 = 8192
+  /// The reference accepts Wants of up to 2^32 blocks; so no region beyond is asked about.
+  static let wantEnd: UInt64 = 1 << 32
+  /// Requests on their way to one peer: at most these many …
+  static let requests = 8192
+  /// … and at most so many bytes of blocks, as far as their size is known.
+  static let requestedBytes = 16 << 20
+  /// Requests on their way to a peer of which nothing has been received yet.
+  static let firstRequests = 64
+  /// Requests of one peer waiting to be answered, 40 bytes each; beyond it the peer is out.
+  static let queuedRequests = 16_384
+  /// Regions of one peer waiting for their Have; each region waits once.
+  static let queuedWants = 64
+  /// How much is encoded ahead of the transport.
+  static let outputBytes = 256 << 10
+  /// Blocks received in one burst are written at the latest when they have so many bytes.
+  static let batchBytes = 4 << 20
+  /// How long a request may go unanswered before another peer is asked.
+  static let requestTimeout: Duration = .seconds(5)
+  /// In a session that ends by itself: how long a side that fetches nothing waits for the other to
+  /// want something before it says that it is done.
+  static let idleEnd: Duration = .milliseconds(2500)
+  /// Offences (blocks nobody asked for) after which a peer is out.
+  static let offences = 10_000
+}

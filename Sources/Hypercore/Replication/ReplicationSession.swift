@@ -1,0 +1,257 @@
+package import HypercoreCrypto
+package import HypercoreProtocol
+
+/// One connection and the feeds replicated over it: takes bytes apart into messages for the feeds'
+/// peers, and gathers what they say.
+///
+/// Synchronous, without I/O or a clock. Its owner hands in bytes and instants and takes output; the
+/// hooks tell it what it has to know.
+package final class ReplicationSession {
+  package typealias Instant = ContinuousClock.Instant
+
+  package let connection: Connection
+  package let isLive: Bool
+  /// The instant of the call under way.
+  package private(set) var now: Instant
+
+  /// The remote opened a feed; the owner may answer with ``open(_:download:upload:)``.
+  package var onFeed: ((DiscoveryKey) throws -> Void)?
+  package var onHandshake: ((Handshake) -> Void)?
+  package var onExtension: ((ChannelID, String, [UInt8]) -> Void)?
+  /// Asked when every expected feed has ended: whether to end the connection. May raise
+  /// ``expectedFeeds`` and say no.
+  package var onFinish: (() throws -> Bool)?
+  /// Called once, with the reason where it was not a proper end.
+  package var onClose: (((any Error)?) -> Void)?
+  /// There is output to be taken, or the end of it. Called once until ``takeOutput(now:)``.
+  package var onOutput: (() -> Void)?
+
+  /// How many feeds must end until the connection does; 0 for one that doesn't end by itself.
+  package var expectedFeeds: Int
+
+  private var peers: [FeedPeer?] = []
+  private var opened: [(replicator: Replicator, channel: ChannelID, download: Bool, upload: Bool)] =
+    []
+  private var touched: [Replicator] = []
+  private var outputWasSignalled = false
+  private var isEnding = false
+  private var isClosed = false
+  private var isFlushing = false
+
+  package init(connection: Connection, expectedFeeds: Int, now: Instant) {
+    self.connection = connection
+    isLive = connection.options.live
+    self.expectedFeeds = expectedFeeds
+    self.now = now
+  }
+
+  /// Whether nothing more goes out after what is queued.
+  package var hasEnded: Bool { isClosed || isEnding }
+
+  // MARK: Feeds
+
+  /// Speaks about a feed on this connection. The first one of an encrypted connection must be the
+  /// same on both sides.
+  package func open(_ replicator: Replicator, download: Bool, upload: Bool = true) throws {
+    guard let key = replicator.core.key else {
+      throw FeedError(
+        code: .keyMissing,
+        reason: "A static feed can be replicated once it is finalized: it has no key yet.")
+    }
+    let channel = try connection.open(key)
+    guard !opened.contains(where: { $0.channel == channel }) else { return }
+    opened.append((replicator, channel, download, upload))
+    if connection.remoteHandshake != nil {
+      activate(replicator, channel, download: download, upload: upload)
+    }
+    hasOutput()
+  }
+
+  /// The peer of the feed of this name, once it is active.
+  package func peer(of discoveryKey: DiscoveryKey) -> FeedPeer? {
+    guard let channel = connection.channel(of: discoveryKey), channel.number < peers.count else {
+      return nil
+    }
+    return peers[channel.number]
+  }
+
+  private func activate(
+    _ replicator: Replicator, _ channel: ChannelID, download: Bool, upload: Bool
+  ) {
+    let peer = FeedPeer(
+      replicator: replicator, session: self, channel: channel, download: download, upload: upload)
+    while peers.count <= channel.number { peers.append(nil) }
+    peers[channel.number] = peer
+    replicator.add(peer)
+    touch(replicator)
+  }
+
+  private func touch(_ replicator: Replicator) {
+    if !touched.contains(where: { $0 === replicator }) { touched.append(replicator) }
+  }
+
+  // MARK: Input
+
+  /// Takes bytes from the remote and does everything that follows from them.
+  package func receive(_ bytes: [UInt8], now: Instant) {
+    guard !isClosed else { return }
+    self.now = now
+    perform {
+      try connection.receive(bytes, now: now)
+      try drain()
+    }
+  }
+
+  /// The remote ended its direction.
+  package func finishInput(now: Instant) {
+    guard !isClosed else { return }
+    self.now = now
+    perform {
+      connection.finishInput()
+      try drain()
+    }
+  }
+
+  /// Does what is due at `now`.
+  package func tick(now: Instant) {
+    guard !isClosed else { return }
+    self.now = now
+    perform {
+      try connection.tick(now: now)
+      for peer in peers { peer?.tick(now: now) }
+      for peer in peers { if let peer { touch(peer.replicator) } }
+      try flush()
+    }
+    if connection.outputCount > 0 { hasOutput() }
+  }
+
+  /// When ``tick(now:)`` has something to do.
+  package var deadline: Instant? {
+    var next = connection.deadline
+    for peer in peers { next = min(next, peer?.deadline) }
+    return next
+  }
+
+  /// Runs a part that a peer's fault may end.
+  package func perform(_ body: () throws -> Void) {
+    do {
+      try body()
+    } catch {
+      close(error)
+    }
+  }
+
+  private func drain() throws {
+    while let event = try connection.nextEvent() {
+      switch event {
+      case .feed(let discoveryKey): try onFeed?(discoveryKey)
+      case .handshake(let handshake):
+        for (replicator, channel, download, upload) in opened {
+          activate(replicator, channel, download: download, upload: upload)
+        }
+        onHandshake?(handshake)
+      case .message(let channel, let message):
+        guard channel.number < peers.count, let peer = peers[channel.number] else { continue }
+        touch(peer.replicator)
+        try peer.receive(message)
+      case .extension(let channel, let name, let payload): onExtension?(channel, name, payload)
+      case .end:
+        end()
+        return
+      }
+    }
+    try flush()
+  }
+
+  /// Ends the burst for every feed that it touched.
+  package func flush() throws {
+    guard !isFlushing else { return }
+    isFlushing = true
+    defer { isFlushing = false }
+    while let replicator = touched.popLast() { try replicator.flush() }
+  }
+
+  // MARK: Output
+
+  /// Tells the owner that there is something to send.
+  func hasOutput() {
+    guard !outputWasSignalled else { return }
+    outputWasSignalled = true
+    onOutput?()
+  }
+
+  /// What to send next: answers are made now, up to ``ReplicationLimits/outputBytes``.
+  ///
+  /// - Returns: nil when there is nothing more, ever; empty when there is nothing now.
+  package func takeOutput(now: Instant) -> [UInt8]? {
+    self.now = now
+    outputWasSignalled = false
+    if !isClosed {
+      perform {
+        var answered = false
+        for peer in peers {
+          guard let peer, !peer.isClosed, peer.hasQueuedAnswers else { continue }
+          try peer.answer(upTo: ReplicationLimits.outputBytes)
+          touch(peer.replicator)
+          peer.replicator.needsUpdate()
+          answered = true
+        }
+        if answered { try flush() }
+      }
+    }
+    let output = connection.takeOutput()
+    if output.isEmpty, hasEnded { return nil }
+    outputWasSignalled = false
+    if hasEnded || peers.contains(where: { $0?.hasQueuedAnswers == true && $0?.isClosed == false })
+    {
+      // There is more where that came from.
+      hasOutput()
+    }
+    return output
+  }
+
+  // MARK: Ends
+
+  /// A feed has ended on this connection.
+  func peerClosed(_ peer: FeedPeer) {
+    if peer.channel.number < peers.count { peers[peer.channel.number] = nil }
+    guard expectedFeeds > 0, !isEnding, !isClosed else { return }
+    expectedFeeds -= 1
+    guard expectedFeeds == 0 else { return }
+    do {
+      if try onFinish?() ?? true { end() }
+    } catch {
+      close(error)
+    }
+  }
+
+  /// Ends in order: what is queued is still sent, then the transport is ended.
+  package func end() {
+    guard !isEnding, !isClosed else { return }
+    isEnding = true
+    for peer in peers { peer?.close() }
+    hasOutput()
+    report(nil)
+  }
+
+  /// Ends at once.
+  package func close(_ error: (any Error)? = nil) {
+    guard !isClosed else { return }
+    isClosed = true
+    let replicators = peers.compactMap { $0?.replicator }
+    for peer in peers { peer?.close() }
+    connection.close()
+    hasOutput()
+    // What had arrived before is verified and stays; the other peers take over what this one owed.
+    for replicator in replicators {
+      do { try replicator.flush() } catch { continue }
+    }
+    report(error)
+  }
+
+  private func report(_ error: (any Error)?) {
+    let report = onClose
+    onClose = nil
+    report?(error)
+  }
+}

@@ -1,0 +1,154 @@
+public import HypercoreProtocol
+
+/// One connection to a peer, as bytes: what a transport drives, whatever the transport is.
+///
+/// Two loops are all it takes:
+///
+/// ```swift
+/// // From the peer: suspends while this side is behind, which is back-pressure.
+/// for try await chunk in socket { await stream.receive(chunk) }
+/// await stream.finishInput()
+///
+/// // To the peer: blocks are read only when the socket has room for them.
+/// while let bytes = await stream.nextOutput() { try await socket.write(bytes) }
+/// ```
+///
+/// Stands for the duplex stream that hypercore `replicate()` returns.
+public actor ReplicationStream {
+  nonisolated let replica: Replica
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
+
+  private let session: ReplicationSession
+  private var outputWaiter: CheckedContinuation<Void, Never>?
+  private var hasOutput = true
+  private var closeWaiters: [CheckedContinuation<Void, Never>] = []
+  private var handshakeWaiters: [CheckedContinuation<Void, Never>] = []
+  private var ticker: Task<Void, Never>?
+  private var isDone = false
+
+  /// Why the connection ended; nil while it goes on and after a proper end.
+  public private(set) var closeReason: (any Error)?
+  /// What the remote said about itself, once it has. Nothing in it is proven.
+  public private(set) var remote: Handshake?
+
+  package init(_ session: OnReplica<ReplicationSession>) async {
+    replica = session.replica
+    self.session = session.take(on: session.replica)
+    start()
+  }
+
+  private func start() {
+    let previousHandshake = session.onHandshake
+    session.onHandshake = { [weak self] handshake in
+      previousHandshake?(handshake)
+      self?.assumeIsolated { $0.handshakeArrived(handshake) }
+    }
+    let previousClose = session.onClose
+    session.onClose = { [weak self] error in
+      previousClose?(error)
+      self?.assumeIsolated { $0.closed(error) }
+    }
+    session.onOutput = { [weak self] in self?.assumeIsolated { $0.wakeOutput() } }
+    let interval = min(session.connection.options.timeout ?? .seconds(4), .seconds(4)) / 4
+    ticker = Task { [weak self] in
+      while !Task.isCancelled {
+        try? await Task.sleep(for: interval)
+        guard let self, await self.tick() else { return }
+      }
+    }
+  }
+
+  deinit {
+    ticker?.cancel()
+  }
+
+  // MARK: Bytes
+
+  /// Takes bytes that came from the peer, cut anywhere.
+  public func receive(_ bytes: [UInt8]) {
+    session.receive(bytes, now: .now)
+  }
+
+  /// The peer sends nothing more.
+  public func finishInput() {
+    session.finishInput(now: .now)
+  }
+
+  /// The next bytes for the peer; waits until there are some.
+  ///
+  /// - Returns: nil when this side has ended: close the transport then. Also when the task was
+  ///   cancelled.
+  public func nextOutput() async -> [UInt8]? {
+    while true {
+      guard let output = session.takeOutput(now: .now) else { return nil }
+      if !output.isEmpty { return output }
+      hasOutput = false
+      await withTaskCancellationHandler {
+        await withCheckedContinuation { continuation in
+          if Task.isCancelled || hasOutput {
+            continuation.resume()
+          } else {
+            outputWaiter = continuation
+          }
+        }
+      } onCancel: {
+        Task { await self.wakeOutput() }
+      }
+      if Task.isCancelled { return nil }
+    }
+  }
+
+  /// Ends the connection. Without a reason what is queued is still sent.
+  public func close(_ reason: (any Error)? = nil) {
+    if let reason { session.close(reason) } else { session.end() }
+  }
+
+  // MARK: Waiting
+
+  /// Waits for what the peer says about itself.
+  ///
+  /// - Returns: nil when the connection ended before.
+  public func handshake() async -> Handshake? {
+    if remote == nil, !isDone { await withCheckedContinuation { handshakeWaiters.append($0) } }
+    return remote
+  }
+
+  /// Waits until the connection has ended: for one that isn't live, until all was exchanged.
+  ///
+  /// - Throws: the reason, where it was not a proper end.
+  public func finished() async throws {
+    if !isDone { await withCheckedContinuation { closeWaiters.append($0) } }
+    if let closeReason { throw closeReason }
+  }
+
+  /// How much went through this connection.
+  public var statistics: Connection.Statistics { session.connection.statistics }
+
+  // MARK: Parts
+
+  private func tick() -> Bool {
+    session.tick(now: .now)
+    return !isDone
+  }
+
+  private func wakeOutput() {
+    hasOutput = true
+    outputWaiter?.resume()
+    outputWaiter = nil
+  }
+
+  private func handshakeArrived(_ handshake: Handshake) {
+    remote = handshake
+    for waiter in handshakeWaiters { waiter.resume() }
+    handshakeWaiters = []
+  }
+
+  private func closed(_ error: (any Error)?) {
+    isDone = true
+    closeReason = error
+    ticker?.cancel()
+    for waiter in handshakeWaiters + closeWaiters { waiter.resume() }
+    handshakeWaiters = []
+    closeWaiters = []
+  }
+}

@@ -1,0 +1,213 @@
+internal import HypercoreCrypto
+internal import HypercoreProtocol
+
+/// What happened to a feed; see ``FeedEvent`` for the public kind.
+package enum ReplicatorEvent {
+  case appended
+  case stored([Range<UInt64>])
+  case downloaded(index: UInt64, size: Int, peer: FeedPeer)
+  case uploaded(index: UInt64, size: Int, peer: FeedPeer)
+  case remoteUpdate(FeedPeer)
+  case peerAdded(FeedPeer)
+  case peerRemoved(FeedPeer)
+  case synced
+  case cleared(Range<UInt64>)
+  case forked
+}
+
+/// Brings a feed and its peers together: what is waited for, what is selected, who is asked for what.
+///
+/// Plain synchronous code without I/O of its own. A burst of messages is handed to the peers one by
+/// one; what it brought is verified at once and written, announced and followed by new requests at its
+/// end, in ``flush()``.
+package final class Replicator {
+  package typealias Instant = ContinuousClock.Instant
+
+  package let core: FeedCore
+  /// Whether only blocks that are asked for are downloaded.
+  package let isSparse: Bool
+  /// Called for everything that happens.
+  package var onEvent: ((ReplicatorEvent) -> Void)?
+  /// May refuse a block before it is stored: hyperdb's hook `onwrite`.
+  package var onWrite: ((UInt64, [UInt8]) throws -> Void)?
+
+  package internal(set) var peers: [FeedPeer] = []
+  var selections: [Selection] = []
+  var waiting: [UInt64: [Waiter]] = [:]
+  /// Waited-for blocks in the order they were asked for.
+  var waitingOrder: [UInt64] = []
+  var seeks: [SeekWaiter] = []
+  var updates: [UpdateWaiter] = []
+  /// Blocks that were asked of some peer.
+  var reserved = BlockSet()
+  private var updateIsDue = false
+  private var batchedBytes = 0
+  private var nextID: UInt64 = 0
+  var random: any RandomNumberGenerator
+  private(set) var isClosed = false
+  private var wasSynced = false
+  /// The running mean of the size of received blocks.
+  private(set) var averageBlockSize = 0
+  package private(set) var statistics = PeerStatistics()
+
+  package init(
+    core: FeedCore, isSparse: Bool = false,
+    random: any RandomNumberGenerator = SystemRandomNumberGenerator()
+  ) {
+    self.core = core
+    self.isSparse = isSparse
+    self.random = random
+    if !isSparse, !core.isOwned {
+      selections.append(Selection(id: newID(), range: DownloadRange()))
+    }
+    core.onChange = { [unowned self] change in self.coreChanged(change) }
+  }
+
+  func newID() -> UInt64 {
+    nextID += 1
+    return nextID
+  }
+
+  var isSeeking: Bool { !seeks.isEmpty }
+  var isWaiting: Bool { !waiting.isEmpty || !seeks.isEmpty || !updates.isEmpty }
+
+  // MARK: Peers
+
+  func add(_ peer: FeedPeer) {
+    peers.append(peer)
+    wasSynced = false
+    onEvent?(.peerAdded(peer))
+    needsUpdate()
+  }
+
+  func remove(_ peer: FeedPeer) {
+    guard let place = peers.firstIndex(where: { $0 === peer }) else { return }
+    peers.remove(at: place)
+    onEvent?(.peerRemoved(peer))
+    needsUpdate()
+  }
+
+  func remoteUpdated(_ peer: FeedPeer) { onEvent?(.remoteUpdate(peer)) }
+
+  func uploaded(_ index: UInt64, size: Int, to peer: FeedPeer) {
+    statistics.uploadedBlocks += 1
+    statistics.uploadedBytes += UInt64(size)
+    onEvent?(.uploaded(index: index, size: size, peer: peer))
+  }
+
+  // MARK: Changes of the feed
+
+  /// Verifies what a peer sent and takes it into the batch.
+  func store(_ data: DataMessage, from peer: FeedPeer) throws {
+    if let value = data.value { try onWrite?(data.index, value) }
+    do {
+      core.beginBatch()
+      let result = try core.put(
+        data.index, value: data.value, nodes: data.nodes, signature: data.signature)
+      if result.outcome == .stored, let value = data.value {
+        averageBlockSize =
+          averageBlockSize == 0 ? value.count : (averageBlockSize * 15 + value.count) / 16
+        batchedBytes += value.count
+        statistics.downloadedBlocks += 1
+        statistics.downloadedBytes += UInt64(value.count)
+        onEvent?(.downloaded(index: data.index, size: value.count, peer: peer))
+      }
+    } catch  where error.code == .forked {
+      onEvent?(.forked)
+      throw error
+    }
+    needsUpdate()
+    if batchedBytes >= ReplicationLimits.batchBytes { try commit() }
+  }
+
+  private func commit() throws {
+    batchedBytes = 0
+    try core.commitBatch()
+  }
+
+  /// What the feed's core tells as it happens.
+  private func coreChanged(_ change: FeedChange) {
+    switch change {
+    case .appended(let range):
+      for peer in peers { peer.announce(range) }
+      onEvent?(.appended)
+    case .grew: onEvent?(.appended)
+    case .stored(let ranges):
+      for peer in peers {
+        for range in ranges { peer.announce(range) }
+      }
+      onEvent?(.stored(ranges))
+    case .cleared(let range):
+      for peer in peers where peer.wantsAnnouncements {
+        peer.send(.unhave(start: range.lowerBound, length: UInt64(range.count)))
+      }
+      lowerCursors(to: range.lowerBound)
+      onEvent?(.cleared(range))
+    }
+    wasSynced = false
+    needsUpdate()
+  }
+
+  /// Asks for ``flush()`` to look at everything again.
+  func needsUpdate() { updateIsDue = true }
+
+  /// Ends a burst: writes what arrived, announces it, wakes who waited, asks for more, and sees who is
+  /// done.
+  package func flush() throws {
+    while updateIsDue, !isClosed {
+      updateIsDue = false
+      try commit()
+      try resumeWaiters()
+      for peer in peers { peer.flushAnnouncements() }
+      try schedule()
+      try finishSelections()
+      for peer in peers { try peer.updateEnd() }
+      try checkSynced()
+    }
+  }
+
+  /// Whether everything is here that a connected peer is known to have.
+  package var isSynced: Bool {
+    !peers.isEmpty && core.length > 0 && core.has(0..<core.length)
+      && peers.allSatisfy {
+        $0.openWants == 0 && $0.requests.activeCount == 0 && $0.remoteLength <= core.length
+      }
+  }
+
+  private func checkSynced() throws {
+    guard !wasSynced, !core.isOwned, core.length > 0, core.has(0..<core.length) else { return }
+    wasSynced = true
+    onEvent?(.synced)
+  }
+
+  // MARK: Time
+
+  package var deadline: Instant? {
+    var next: Instant?
+    for peer in peers { next = min(next, peer.deadline) }
+    return next
+  }
+
+  package func tick(now: Instant) throws {
+    for peer in peers { peer.tick(now: now) }
+    try flush()
+  }
+
+  /// Fails everything that waits and ends all peers.
+  package func close() {
+    guard !isClosed else { return }
+    for peer in peers { peer.close() }
+    isClosed = true
+    let error = FeedError.closed
+    let all = waiting.values.flatMap { $0 }
+    waiting = [:]
+    waitingOrder = []
+    for waiter in all { waiter.completion(.failure(error)) }
+    for seek in seeks { seek.completion(.failure(error)) }
+    seeks = []
+    for update in updates { update.completion(.failure(error)) }
+    updates = []
+    for selection in selections { selection.finish(.failure(error)) }
+    selections = []
+  }
+}

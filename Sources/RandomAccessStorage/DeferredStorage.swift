@@ -1,0 +1,102 @@
+/// A storage that stays in memory until there is something worth keeping.
+///
+/// For files that a stranger can ask for by naming a feed: they reach the place below only once one of
+/// them is written beyond its first 32 bytes, the header, other than the key. From then on it is that
+/// place.
+///
+/// Unchecked with this proof: a provider is made and used by one feed, in whose isolation domain all of
+/// its calls come; nothing else holds a reference to it.
+public final class DeferredStorage: StorageProvider, @unchecked Sendable {
+  private let base: any StorageProvider
+  private let memory = MemoryStorage()
+  private var files: [DeferredFile] = []
+  private var isSettled = false
+
+  public init(_ base: any StorageProvider) { self.base = base }
+
+  public var access: StorageAccess { base.access }
+
+  public func storage(named name: String) throws(StorageError) -> any RandomAccessStorage {
+    if isSettled { return try base.storage(named: name) }
+    let file = DeferredFile(
+      owner: self, file: try memory.storage(named: name), final: try base.storage(named: name),
+      isKey: name.hasSuffix("key"))
+    files.append(file)
+    return file
+  }
+
+  public func lock(_ name: String) throws(StorageError) -> (any StorageLock)? {
+    isSettled ? try base.lock(name) : nil
+  }
+
+  public func exists(_ name: String) throws(StorageError) -> Bool {
+    isSettled ? try base.exists(name) : try memory.exists(name)
+  }
+
+  /// Writes what is in memory to its place.
+  fileprivate func settle() throws(StorageError) {
+    guard !isSettled else { return }
+    isSettled = true
+    for file in files { try file.settle() }
+    files = []
+  }
+}
+
+private final class DeferredFile: RandomAccessStorage {
+  private static let headerSize: UInt64 = 32
+
+  private weak var owner: DeferredStorage?
+  private var file: any RandomAccessStorage
+  private let final: any RandomAccessStorage
+  private let isKey: Bool
+
+  init(
+    owner: DeferredStorage, file: any RandomAccessStorage, final: any RandomAccessStorage,
+    isKey: Bool
+  ) {
+    self.owner = owner
+    self.file = file
+    self.final = final
+    self.isKey = isKey
+  }
+
+  func settle() throws(StorageError) {
+    let length = try file.length()
+    var bytes = [UInt8](repeating: 0, count: Int(length))
+    var failure: StorageError?
+    let count = bytes.withUnsafeMutableBytes { buffer -> Int in
+      do throws(StorageError) { return try file.read(at: 0, into: buffer) } catch {
+        failure = error
+        return 0
+      }
+    }
+    if let failure { throw failure }
+    file = final
+    if count > 0 { try final.write([StorageWrite(offset: 0, bytes: bytes)]) }
+  }
+
+  func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(StorageError)
+    -> Int
+  {
+    try file.read(at: offset, into: buffer)
+  }
+
+  func write(_ pieces: [StorageWrite]) throws(StorageError) {
+    if !isKey, pieces.contains(where: { $0.offset + UInt64($0.bytes.count) > Self.headerSize }) {
+      try owner?.settle()
+    }
+    try file.write(pieces)
+  }
+
+  func length() throws(StorageError) -> UInt64 { try file.length() }
+
+  func delete(at offset: UInt64, count: UInt64) throws(StorageError) {
+    try file.delete(at: offset, count: count)
+  }
+
+  func truncate(to length: UInt64) throws(StorageError) { try file.truncate(to: length) }
+
+  func sync() throws(StorageError) { try file.sync() }
+
+  func close() { file.close() }
+}

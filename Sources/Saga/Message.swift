@@ -1,0 +1,82 @@
+public import HypercoreCrypto
+
+/// A message of a room, as shown.
+public struct Message: Hashable, Sendable {
+  /// The entry's key in the database, `messages/<id>`.
+  public var key: String
+  /// The text. Anything may be in it: escape it where it is shown.
+  public var text: String
+  /// The name that the author went by; a label, not an identity.
+  public var username: String
+  /// When it was written, in milliseconds since 1970 by the author's clock.
+  public var timestamp: Int64
+  /// Who wrote it: the key of the feed that holds it, proven by its signature.
+  public var feed: PublicKey
+  /// The entry's place in that feed.
+  public var seq: UInt64
+  /// Whether the author has replaced an earlier text.
+  public var isEdited = false
+  /// Whether another feed wrote under the same key. That other text is not shown.
+  public var isConflicted = false
+
+  public init(
+    key: String, text: String, username: String, timestamp: Int64, feed: PublicKey, seq: UInt64
+  ) {
+    self.key = key
+    self.text = text
+    self.username = username
+    self.timestamp = timestamp
+    self.feed = feed
+    self.seq = seq
+  }
+}
+
+/// What an entry under `messages/` or `operations/` holds.
+struct MessageContent: Hashable, Sendable {
+  var text: String
+  var username: String
+  var timestamp: Int64
+
+  /// Longer texts are shown cut, and as such are harmless.
+  static let textLimit = 64 << 10
+  /// Values beyond this aren't read.
+  static let valueLimit = 1 << 20
+
+  init(text: String, username: String, timestamp: Int64) {
+    self.text = text
+    self.username = username
+    self.timestamp = timestamp
+  }
+
+  /// Reads an entry's value; nil where it is no message.
+  init?(value: [UInt8]) {
+    guard value.count <= Self.valueLimit, let fields = FlatJSON.object(value),
+      case .string(var text) = fields["message"]
+    else { return nil }
+    if text.utf8.count > Self.textLimit {
+      text = String(decoding: text.utf8.prefix(Self.textLimit), as: UTF8.self) + " […]"
+    }
+    var username = ""
+    if case .string(let name) = fields["username"] { username = name }
+    if username.utf8.count > UserData.nameLimit {
+      username = String(decoding: username.utf8.prefix(UserData.nameLimit), as: UTF8.self)
+    }
+    var timestamp: Int64 = 0
+    if case .number(let number) = fields["timestamp"] {
+      timestamp = Int64(exactly: number.rounded()) ?? 0
+    }
+    self.init(text: text, username: username, timestamp: timestamp)
+  }
+
+  /// The value that the workshop's class stores for this message.
+  func value(key: String) -> [UInt8] {
+    var output = Array("{\"key\":".utf8)
+    FlatJSON.write(key, to: &output)
+    output.append(contentsOf: ",\"message\":".utf8)
+    FlatJSON.write(text, to: &output)
+    output.append(contentsOf: ",\"username\":".utf8)
+    FlatJSON.write(username, to: &output)
+    output.append(contentsOf: ",\"timestamp\":\(timestamp)}".utf8)
+    return output
+  }
+}

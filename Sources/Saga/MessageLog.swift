@@ -1,0 +1,137 @@
+internal import HypercoreCrypto
+
+/// The messages of a room, from the entries of all its feeds in whatever order they come.
+///
+/// One message a key. Shown is the causally first entry of the key; of several that did not know of
+/// each other the one of the lowest feed key, flagged. A later value of the same feed is an edit; of
+/// another feed a conflict, which is flagged and not shown. Where the author deletes, it is removed.
+/// The outcome does not depend on the order of arrival, and each entry costs what is new.
+struct MessageLog {
+  /// An entry under the room's prefix, as far as it matters here.
+  struct Entry {
+    var key: String
+    var feed: PublicKey
+    /// The number of the feed in ``clock``.
+    var feedNumber: Int
+    var seq: UInt64
+    var clock: [UInt64]
+    /// Nil for a deletion, or a value that is no message.
+    var content: MessageContent?
+    var isDeletion: Bool
+  }
+
+  /// What an entry changed.
+  enum Change: Hashable {
+    case added(Message)
+    case edited(Message)
+    case removed(Message)
+    case conflicted(Message)
+    case unreadable(key: String, feed: PublicKey)
+  }
+
+  /// An entry without its key.
+  private struct Version {
+    var feed: PublicKey
+    var feedNumber: Int
+    var seq: UInt64
+    var clock: [UInt64]
+    var content: MessageContent?
+    var isDeletion: Bool
+
+    /// Whether the writer of `other` knew of this one.
+    func precedes(_ other: Version) -> Bool {
+      if feedNumber == other.feedNumber { return seq < other.seq }
+      return feedNumber < other.clock.count && other.clock[feedNumber] > seq
+    }
+  }
+
+  /// All entries of a key; nearly always one.
+  private var versions: [String: [Version]] = [:]
+  /// What is shown, by key.
+  private var shown: [String: Message] = [:]
+  /// The same, sorted by time, then key.
+  private(set) var messages: [Message] = []
+
+  subscript(key: String) -> Message? { shown[key] }
+
+  mutating func add(_ entry: Entry) -> [Change] {
+    let version = Version(
+      feed: entry.feed, feedNumber: entry.feedNumber, seq: entry.seq, clock: entry.clock,
+      content: entry.content, isDeletion: entry.isDeletion)
+    var changes: [Change] = []
+    if entry.content == nil, !entry.isDeletion {
+      changes.append(.unreadable(key: entry.key, feed: entry.feed))
+    }
+    versions[entry.key, default: []].append(version)
+    let before = shown[entry.key]
+    let after = message(for: entry.key)
+    guard before != after else { return changes }
+    if let before { removeSorted(before) }
+    shown[entry.key] = after
+    if let after { insertSorted(after) }
+    switch (before, after) {
+    case (nil, let after?):
+      changes.append(.added(after))
+    case (let before?, nil): changes.append(.removed(before))
+    case (let before?, let after?):
+      let sameText =
+        before.text == after.text && before.feed == after.feed && before.seq == after.seq
+      changes.append(sameText ? .conflicted(after) : .edited(after))
+    case (nil, nil): break
+    }
+    return changes
+  }
+
+  /// What is to be shown for a key, from all its entries.
+  private func message(for key: String) -> Message? {
+    guard let all = versions[key] else { return nil }
+    // The first readable entry: known to all the others, or of the lowest feed among those that did
+    // not know of any other.
+    let readable = all.filter { $0.content != nil }
+    let firsts = readable.filter { one in
+      !readable.contains { $0.feed != one.feed || $0.seq != one.seq ? $0.precedes(one) : false }
+    }
+    guard let first = firsts.min(by: { $0.feed.bytes.lexicographicallyPrecedes($1.feed.bytes) })
+    else { return nil }
+    let own = all.filter {
+      $0.feed == first.feed && $0.seq >= first.seq && ($0.content != nil || $0.isDeletion)
+    }
+    guard let latest = own.max(by: { $0.seq < $1.seq }), let content = latest.content else {
+      return nil
+    }
+    var message = Message(
+      key: key, text: content.text, username: content.username, timestamp: content.timestamp,
+      feed: first.feed, seq: latest.seq)
+    message.isEdited = latest.seq != first.seq
+    message.isConflicted = readable.contains { $0.feed != first.feed }
+    return message
+  }
+
+  // MARK: Order
+
+  private func place(of message: Message) -> Int {
+    // New messages nearly always go to the end.
+    if let last = messages.last, Self.areInOrder(last, message) { return messages.count }
+    var low = 0
+    var high = messages.count
+    while low < high {
+      let middle = (low + high) / 2
+      if Self.areInOrder(messages[middle], message) { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  private static func areInOrder(_ one: Message, _ other: Message) -> Bool {
+    if one.timestamp != other.timestamp { return one.timestamp < other.timestamp }
+    return one.key.utf8.lexicographicallyPrecedes(other.key.utf8)
+  }
+
+  private mutating func insertSorted(_ message: Message) {
+    messages.insert(message, at: place(of: message))
+  }
+
+  private mutating func removeSorted(_ message: Message) {
+    let place = place(of: message)
+    if place < messages.count, messages[place].key == message.key { messages.remove(at: place) }
+  }
+}
