@@ -108,7 +108,11 @@ let package = Package(
     tests(
       "HyperDBTests",
       ["HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage"]),
-    tests("SagaTests", ["Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol"]),
+    tests(
+      "SagaTests",
+      [
+        "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage",
+      ]),
     tests("DatSwarmTests", ["DatSwarm", "Hypercore"]),
     tests("DatCommandTests", ["Saga", "DatSwarm"]),
   ]

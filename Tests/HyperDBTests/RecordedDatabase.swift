@@ -175,7 +175,7 @@ struct RecordedDatabase: Decodable, Sendable, CustomTestStringConvertible {
     let core = try DatabaseCore(
       source: source, local: logs[PublicKey(hex: local)!], options: options
     ) { key in logs[key] ?? MemoryLog(key: key, isWritable: false) }
-    try #require(core.feeds.map(\.hex) == feeds.map(\.key))
+    try #require(core.feedKeys.map(\.hex) == feeds.map(\.key))
     return core
   }
 }

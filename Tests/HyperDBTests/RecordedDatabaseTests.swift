@@ -19,7 +19,7 @@ struct RecordedDatabaseTests {
       #expect(try JSONValue(bytes: node.value) == entry.value)
       #expect(node.isDeleted == entry.deleted)
       #expect(node.inflate == entry.inflate)
-      for feed in 0..<max(entry.clock.count, core.feeds.count) {
+      for feed in 0..<max(entry.clock.count, core.feedKeys.count) {
         #expect(
           node.clock(of: feed) == (feed < entry.clock.count ? entry.clock[feed] : 0), "\(place)")
       }

@@ -1,0 +1,279 @@
+internal import DatSwarm
+internal import Foundation
+internal import Hypercore
+internal import HyperDB
+internal import HypercoreCrypto
+internal import Saga
+
+/// One run of `dat chat`: the room, its connections, the person or program in front of it.
+actor ChatSession {
+  private let saga: Saga
+  private let output: Output
+  private let ownName: String
+  private let stay: Bool
+  private let linger: Duration
+  private let hasAddresses: Bool
+  /// The last entry written here, and the last one that a peer has fetched.
+  private var written: UInt64?
+  private var sent: UInt64 = 0
+  private var isReady = false
+  private var lastDay = ""
+
+  init(
+    saga: Saga, output: Output, ownName: String, stay: Bool, linger: Duration, hasAddresses: Bool
+  ) {
+    self.saga = saga
+    self.output = output
+    self.ownName = ownName
+    self.stay = stay
+    self.linger = linger
+    self.hasAddresses = hasAddresses
+  }
+
+  /// Returns when the person leaves, or standard input ends.
+  func run(listen: [ListenAddress], connect: [PeerAddress]) async throws {
+    Interruption.ignoreBrokenPipes()
+    announceRoom()
+    let listeners = try await open(listen)
+    let connections = PeerConnections { [saga] socket in
+      try await Self.serve(socket, in: saga)
+    }
+    for address in connect { await connections.add(address) }
+    let tasks = [
+      Task { await follow() },
+      Task { await report(connections) },
+    ]
+    + listeners.map { listener in
+      Task { [saga, output] in
+        await listener.run { socket in
+          do { try await Self.serve(socket, in: saga) } catch {
+            output.problem("\(socket.remoteAddress): \(Problem.sentence(for: error))")
+          }
+        }
+      }
+    }
+    await untilLeaving()
+    for task in tasks.dropFirst() { task.cancel() }
+    await connections.stop()
+    for listener in listeners { await listener.close() }
+    await saga.close()
+    tasks[0].cancel()
+  }
+
+  // MARK: Connections
+
+  private func open(_ addresses: [ListenAddress]) async throws -> [TCPListener] {
+    var listeners: [TCPListener] = []
+    for address in addresses {
+      let listener = try await TCPListener(host: address.host, port: address.port)
+      listeners.append(listener)
+      if output.json {
+        output.object([
+          "event": "listening", "host": .string(listener.address.host),
+          "port": .integer(Int64(listener.address.port)),
+        ])
+      } else {
+        output.line(output.dim("listening on \(listener.address)"))
+      }
+    }
+    return listeners
+  }
+
+  /// Drives one connection until it ends.
+  private static func serve(_ socket: PeerSocket, in saga: Saga) async throws {
+    let stream = try await saga.replicate()
+    let meeting = Task {
+      _ = await stream.handshake()
+      socket.confirm()
+      try await saga.connect(stream)
+    }
+    defer { meeting.cancel() }
+    let ended: Result<Void, any Error>
+    do {
+      try await socket.pump(stream)
+      ended = .success(())
+    } catch {
+      ended = .failure(error)
+    }
+    // The reason why the stream gave up says more than how the socket ended.
+    if let reason = await stream.closeReason { throw reason }
+    try ended.get()
+  }
+
+  private func report(_ connections: PeerConnections) async {
+    for await change in await connections.changes() {
+      switch change.state {
+      case .connected: note("connected to \(change.address)")
+      case .failed(let reason): complain("\(change.address): \(reason)")
+      case .connecting, .waiting, nil: break
+      @unknown default: break
+      }
+    }
+  }
+
+  private func note(_ text: String) {
+    if !output.json { output.line(output.dim(SafeText.line(text))) }
+  }
+
+  private func complain(_ text: String) {
+    if output.json { output.problem(text) } else { note(text) }
+  }
+
+  // MARK: Events
+
+  private func announceRoom() {
+    if output.json {
+      output.object([
+        "event": "ready", "key": .string(saga.key.hex), "local": .string(saga.db.localKey.hex),
+      ])
+    } else {
+      output.line("\(output.bold("dat://\(saga.key.hex)"))")
+      output.line(output.dim("share this key: whoever has it can join the room"))
+    }
+  }
+
+  private func follow() async {
+    for await event in saga.events() {
+      switch event {
+      case .ready: isReady = true
+      case .sent(let seq): sent = max(sent, seq)
+      default: break
+      }
+      if output.json { showJSON(event) } else { show(event) }
+    }
+  }
+
+  private func showJSON(_ event: SagaEvent) {
+    switch event {
+    case .message(let message): output.object(["event": "message", "data": Self.json(message)])
+    case .edit(let message): output.object(["event": "edit", "data": Self.json(message)])
+    case .removal(let message): output.object(["event": "removal", "data": Self.json(message)])
+    case .conflict(let message): output.object(["event": "conflict", "data": Self.json(message)])
+    case .unreadable(let key, let feed):
+      output.object([
+        "event": "unreadable", "data": ["key": .string(key), "feed": .string(feed.hex)],
+      ])
+    case .join(let user): output.object(["event": "join", "data": Self.json(user)])
+    case .leave(let user): output.object(["event": "leave", "data": Self.json(user)])
+    case .authorized: output.object(["event": "authorized"])
+    case .request(let user): output.object(["event": "request", "data": Self.json(user)])
+    case .waiting(let user, let reason):
+      output.object([
+        "event": "waiting", "data": Self.json(user), "message": .string(reason),
+      ])
+    case .error(let error): output.problem(error.reason)
+    case .ready, .sent: break
+    @unknown default: break
+    }
+  }
+
+  private static func json(_ message: Message) -> JSON {
+    [
+      "key": .string(message.key), "message": .string(message.text),
+      "username": .string(message.username), "timestamp": .integer(message.timestamp),
+      "feed": .string(message.feed.hex),
+    ]
+  }
+
+  private static func json(_ user: UserData) -> JSON {
+    [
+      "username": .string(user.username), "key": .string(user.key.hex),
+      "timestamp": .integer(user.timestamp),
+    ]
+  }
+
+  private func show(_ event: SagaEvent) {
+    switch event {
+    case .message(let message): show(message, note: "")
+    case .edit(let message): show(message, note: " (edited)")
+    case .removal(let message): note("\(SafeText.name(message.username)) took a message back")
+    case .conflict(let message):
+      note("somebody else wrote over a message of \(SafeText.name(message.username)); it is not shown")
+    case .unreadable: note("a message that can't be read was skipped")
+    case .join(let user): note("\(SafeText.name(user.username)) joined")
+    case .leave(let user): note("\(SafeText.name(user.username)) left")
+    case .authorized: note("you can write in this room now")
+    case .request(let user):
+      note("\(SafeText.name(user.username)) wants to write: /accept \(user.key.hex.prefix(8))")
+    case .waiting(let user, let reason): note("\(SafeText.name(user.username)) has to wait: \(reason)")
+    case .error(let error): output.problem(error.reason)
+    case .ready, .sent: break
+    @unknown default: break
+    }
+  }
+
+  private func show(_ message: Message, note: String) {
+    let date = Date(timeIntervalSince1970: Double(message.timestamp) / 1000)
+    let day = date.formatted(.iso8601.year().month().day())
+    if day != lastDay {
+      lastDay = day
+      output.line(output.dim("— \(day) —"))
+    }
+    let time = date.formatted(.iso8601.time(includingFractionalSeconds: false)).prefix(5)
+    let name = output.name(SafeText.name(message.username), of: message.feed.bytes)
+    // Every line of a message stands under its author.
+    let lines = message.text.split(separator: "\n", omittingEmptySubsequences: false).prefix(100)
+    let text = lines.map { SafeText.line(String($0)) }.joined(separator: "\n      ")
+    output.line("\(output.dim(String(time))) \(name): \(text)\(output.dim(note))")
+  }
+
+  // MARK: Writing and leaving
+
+  private enum Input: Sendable {
+    case line(String)
+    case end
+    case interrupt
+  }
+
+  private func untilLeaving() async {
+    let inputs = AsyncStream<Input> { continuation in
+      let reading = Task {
+        for await line in StandardInput.lines() { continuation.yield(.line(line)) }
+        continuation.yield(.end)
+      }
+      let interruption = Task {
+        for await _ in Interruption.requests() { continuation.yield(.interrupt) }
+      }
+      continuation.onTermination = { _ in
+        reading.cancel()
+        interruption.cancel()
+      }
+    }
+    for await input in inputs {
+      switch input {
+      case .line(let text): await write(text)
+      case .interrupt: return
+      case .end:
+        if stay { continue }
+        await untilDelivered()
+        return
+      }
+    }
+  }
+
+  private func write(_ text: String) async {
+    let text = text.trimmingCharacters(in: .whitespaces)
+    guard !text.isEmpty else { return }
+    do {
+      let key = try await saga.writeMessage(text)
+      if let message = await saga.message(key) { written = message.seq }
+    } catch {
+      output.problem(Problem.sentence(for: error))
+    }
+  }
+
+  /// Standard input has ended: what was written gets its chance to reach a peer, and with nothing
+  /// written what peers have gets its chance to be shown.
+  private func untilDelivered() async {
+    guard hasAddresses else { return }
+    let deadline = ContinuousClock.now + linger
+    while ContinuousClock.now < deadline {
+      if let written {
+        if await saga.db.uploadedLength > written { return }
+      } else if await saga.db.isSynced {
+        return
+      }
+      try? await Task.sleep(for: .milliseconds(20))
+    }
+  }
+}

@@ -1,0 +1,118 @@
+internal import ArgumentParser
+internal import DatSwarm
+internal import HyperDB
+internal import HypercoreCrypto
+internal import RandomAccessStorage
+internal import Saga
+
+/// `dat chat`: a room, in a terminal or driven by a program.
+struct ChatCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "chat",
+    abstract: "Open a chat room and stay in sync with its peers.",
+    discussion: """
+      Without KEY the room in DIR is opened, or a new one is made, and the key to share is printed. \
+      With KEY the room is joined. A line typed is a message sent.
+
+      EXAMPLES
+        dat chat ~/room --name ana --listen 0.0.0.0:3282
+        dat chat ~/copy 4c1f…e9 --name bea --connect 192.0.2.7:3282
+        echo "hello" | dat chat ~/room --name ana --connect 192.0.2.7:3282
+
+      With --json every event is one JSON object a line, and lines of standard input are messages.
+      """)
+
+  @Argument(help: "The folder of the room.", completion: .directory)
+  var dir: String
+
+  @Argument(help: "The room to join: its key in hex, or a dat:// link.")
+  var key: String?
+
+  @Option(help: "The name that others see.")
+  var name: String
+
+  @Option(help: ArgumentHelp("Accept peers here; port 0 takes any free one.", valueName: "host:port"))
+  var listen: [String] = []
+
+  @Option(help: ArgumentHelp("Stay connected to this peer; retried for ever.", valueName: "host:port"))
+  var connect: [String] = []
+
+  @Flag(help: "Print JSON, one object a line.")
+  var json = false
+
+  @Flag(help: "Keep nothing on disk; DIR is not used.")
+  var memory = false
+
+  @Flag(help: "Stay in the room when standard input ends.")
+  var stay = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How long to wait for a peer to take what was written, when standard input has ended.",
+      valueName: "seconds"))
+  var linger: Double = 10
+
+  func validate() throws {
+    if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
+    guard linger >= 0, linger.isFinite else {
+      throw ValidationError("--linger takes a number of seconds, 0 or more.")
+    }
+  }
+
+  func run() async throws {
+    let output = Output(json: json)
+    do {
+      let key = try self.key.map(RoomKey.parse)
+      let listen = try self.listen.map { try ListenAddress(parsing: $0) }
+      let connect = try self.connect.map { try PeerAddress(parsing: $0) }
+      let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
+      let saga = try await Saga.open(storage: storage, key: key, username: name)
+      let session = ChatSession(
+        saga: saga, output: output, ownName: name, stay: stay, linger: .seconds(linger),
+        hasAddresses: !listen.isEmpty || !connect.isEmpty)
+      try await session.run(listen: listen, connect: connect)
+    } catch {
+      output.problem(Problem.sentence(for: error))
+      throw ExitCode(1)
+    }
+  }
+}
+
+/// The key of a room as people pass it on.
+enum RoomKey {
+  /// Takes 64 hex digits, with or without `dat://` before them.
+  static func parse(_ text: String) throws -> PublicKey {
+    var digits = text[...]
+    if digits.hasPrefix("dat://") { digits = digits.dropFirst(6) }
+    if digits.hasSuffix("/") { digits = digits.dropLast() }
+    guard let key = PublicKey(hex: digits) else {
+      throw ValidationError(
+        "\"\(SafeText.line(text, limit: 80))\" is no key: a key is 64 hex digits; this has \(digits.count) characters.")
+    }
+    return key
+  }
+}
+
+/// Where to listen: like a peer's address, and port 0 for any that is free.
+struct ListenAddress {
+  let host: String
+  let port: Int
+
+  init(parsing text: String) throws {
+    if let colon = text.lastIndex(of: ":"), text[text.index(after: colon)...] == "0" {
+      let address = try PeerAddress(parsing: text[..<colon] + ":1")
+      (host, port) = (address.host, 0)
+    } else {
+      let address = try PeerAddress(parsing: text)
+      (host, port) = (address.host, address.port)
+    }
+  }
+}
+
+/// Failures in words.
+enum Problem {
+  static func sentence(for error: any Error) -> String {
+    if let error = error as? ValidationError { return error.message }
+    return "\(error)"
+  }
+}

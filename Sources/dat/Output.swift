@@ -1,0 +1,112 @@
+internal import Foundation
+
+/// Where a command's words go: lines for people, or one JSON object a line for programs.
+struct Output: Sendable {
+  /// Whether programs are reading.
+  let json: Bool
+  /// Whether colours are wanted: a terminal, and `NO_COLOR` is not set.
+  let colours: Bool
+
+  init(json: Bool) {
+    self.json = json
+    colours =
+      !json && isatty(STDOUT_FILENO) == 1
+      && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
+  }
+
+  /// Prints a line for people.
+  func line(_ text: String) { Self.write(text + "\n", to: .standardOutput) }
+
+  /// Prints an object for programs, on one line.
+  func object(_ fields: KeyValuePairs<String, JSON>) {
+    Self.write(JSON.object(fields).text + "\n", to: .standardOutput)
+  }
+
+  /// Reports a failure in one sentence.
+  func problem(_ text: String) {
+    if json {
+      object(["event": "error", "message": .string(text)])
+    } else {
+      Self.write("dat: \(SafeText.line(text))\n", to: .standardError)
+    }
+  }
+
+  func dim(_ text: String) -> String { colours ? "\u{1b}[2m\(text)\u{1b}[0m" : text }
+
+  func bold(_ text: String) -> String { colours ? "\u{1b}[1m\(text)\u{1b}[0m" : text }
+
+  /// A name in the colour of its owner's key.
+  func name(_ name: String, of key: some Sequence<UInt8>) -> String {
+    guard colours else { return name }
+    let palette = [31, 32, 33, 34, 35, 36, 91, 92, 93, 94, 95, 96]
+    let sum = key.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xffff }
+    return "\u{1b}[\(palette[sum % palette.count])m\(name)\u{1b}[0m"
+  }
+
+  private static let lock = NSLock()
+
+  private static func write(_ text: String, to handle: FileHandle) {
+    lock.lock()
+    defer { lock.unlock() }
+    // A reader that has gone is no reason to stop: the pipe's signal is ignored.
+    try? handle.write(contentsOf: Data(text.utf8))
+  }
+}
+
+/// A JSON value whose objects keep the order of their fields.
+enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
+  ExpressibleByBooleanLiteral, ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral
+{
+  case string(String)
+  case integer(Int64)
+  case bool(Bool)
+  case null
+  case array([JSON])
+  case members([(String, JSON)])
+  /// JSON text as it stands.
+  case raw(String)
+
+  init(stringLiteral value: String) { self = .string(value) }
+  init(integerLiteral value: Int64) { self = .integer(value) }
+  init(booleanLiteral value: Bool) { self = .bool(value) }
+  init(dictionaryLiteral elements: (String, JSON)...) { self = .members(elements) }
+  init(arrayLiteral elements: JSON...) { self = .array(elements) }
+
+  static func object(_ fields: KeyValuePairs<String, JSON>) -> JSON {
+    .members(fields.map { ($0.key, $0.value) })
+  }
+
+  /// Compact JSON, slashes as they are.
+  var text: String {
+    switch self {
+    case .string(let string): Self.quoted(string)
+    case .integer(let number): String(number)
+    case .bool(let bool): bool ? "true" : "false"
+    case .null: "null"
+    case .raw(let text): text
+    case .array(let values): "[" + values.map(\.text).joined(separator: ",") + "]"
+    case .members(let members):
+      "{" + members.map { Self.quoted($0.0) + ":" + $0.1.text }.joined(separator: ",") + "}"
+    }
+  }
+
+  private static func quoted(_ string: String) -> String {
+    var text = "\""
+    for scalar in string.unicodeScalars {
+      switch scalar {
+      case "\"": text += "\\\""
+      case "\\": text += "\\\\"
+      case "\n": text += "\\n"
+      case "\r": text += "\\r"
+      case "\t": text += "\\t"
+      case "\u{2028}": text += "\\u2028"
+      case "\u{2029}": text += "\\u2029"
+      case _ where scalar.value < 0x20 || scalar.value == 0x7f:
+        text += "\\u" + String(repeating: "0", count: 4 - String(scalar.value, radix: 16).count)
+          + String(scalar.value, radix: 16)
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    return text + "\""
+  }
+}

@@ -1,0 +1,49 @@
+internal import Foundation
+
+/// The lines of standard input, as they are typed or piped.
+enum StandardInput {
+  /// Ends when standard input does. One thread waits for the system, nothing else does.
+  static func lines() -> AsyncStream<String> {
+    AsyncStream(bufferingPolicy: .unbounded) { continuation in
+      let thread = Thread {
+        while let line = readLine(strippingNewline: true) { continuation.yield(line) }
+        continuation.finish()
+      }
+      thread.name = "standard input"
+      thread.start()
+    }
+  }
+}
+
+/// The signals that ask a command to end.
+enum Interruption {
+  /// Yields once for each Ctrl-C or termination request, instead of dying of it.
+  static func requests() -> AsyncStream<Void> {
+    AsyncStream { continuation in
+      let sources = [SIGINT, SIGTERM].map { number in
+        signal(number, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+        source.setEventHandler { continuation.yield() }
+        source.resume()
+        return source
+      }
+      let holder = SignalSources(sources: sources)
+      continuation.onTermination = { _ in holder.cancel() }
+    }
+  }
+
+  /// A reader of our output that goes away must not end us.
+  static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
+}
+
+/// Keeps signal sources alive until their stream ends.
+///
+/// Unchecked with this proof: the array never changes, and cancelling a dispatch source is safe from
+/// any thread.
+private final class SignalSources: @unchecked Sendable {
+  private let sources: [any DispatchSourceSignal]
+
+  init(sources: [any DispatchSourceSignal]) { self.sources = sources }
+
+  func cancel() { for source in sources { source.cancel() } }
+}

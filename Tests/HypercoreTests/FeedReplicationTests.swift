@@ -1,0 +1,36 @@
+import DatTesting
+import Hypercore
+import Testing
+
+@Suite struct FeedReplicationTests {
+  @Test func `a reader gets every block of a feed and both ends end`() async throws {
+    let feed = try await Feed.inMemory()
+    try await feed.append((0..<100).map { Array("block \($0)".utf8) })
+    let copy = try await Feed.inMemory(options: .init(key: try #require(feed.key)))
+    await join(try await feed.replicate(), try await copy.replicate())
+    #expect(await copy.length == 100)
+    #expect(try await copy.get(0..<100) == feed.get(0..<100))
+  }
+
+  @Test(arguments: [1, 7, 64]) func `bytes may arrive in pieces of any size`(size: Int) async throws {
+    let feed = try await Feed.inMemory()
+    try await feed.append((0..<20).map { Array("block \($0)".utf8) })
+    let copy = try await Feed.inMemory(options: .init(key: try #require(feed.key)))
+    await join(try await feed.replicate(), try await copy.replicate(), piece: size)
+    #expect(try await copy.get(0..<20) == feed.get(0..<20))
+  }
+
+  @Test func `a live reader gets what is appended later`() async throws {
+    let feed = try await Feed.inMemory()
+    let copy = try await Feed.inMemory(options: .init(key: try #require(feed.key)))
+    let (one, other) = (try await feed.replicate(.live), try await copy.replicate(.live))
+    let joined = Task { await join(one, other) }
+    try await feed.append("late", as: .utf8)
+    #expect(try await copy.get(0, as: .utf8) == "late")
+    try await feed.append("later", as: .utf8)
+    #expect(try await copy.get(1, as: .utf8) == "later")
+    await one.close()
+    await other.close()
+    await joined.value
+  }
+}
