@@ -111,7 +111,8 @@ let package = Package(
     tests(
       "SagaTests",
       [
-        "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage",
+        "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
+        "RandomAccessStorage",
       ]),
     tests("DatSwarmTests", ["DatSwarm", "Hypercore"]),
     tests("DatCommandTests", ["Saga", "DatSwarm"]),

@@ -114,7 +114,7 @@ extension HyperDB {
       for number in core.feedKeys.indices { inspect(number) }
       for entry in Array(sessions.values) {
         entry.session.perform { try openFeeds(entry) }
-        entry.session.perform { try entry.session.flush() }
+        entry.session.perform { try entry.session.process() }
       }
     }
     if !wasAuthorized, isLocalAuthorized {

@@ -82,7 +82,8 @@ public actor HyperDB {
     var coreOptions = DatabaseCore.Options()
     coreOptions.cacheBytes = options.cacheBytes
     coreOptions.feedOrder = options.feedOrder
-    let core = try DatabaseCore(source: source.log, local: local?.log, options: coreOptions) { key in
+    let core = try DatabaseCore(source: source.log, local: local?.log, options: coreOptions) {
+      key in
       try feeds.openPeer(key).log
     }
     return OnReplica((feeds, core), on: replica)

@@ -39,19 +39,20 @@ actor ChatSession {
       try await Self.serve(socket, in: saga)
     }
     for address in connect { await connections.add(address) }
-    let tasks = [
-      Task { await follow() },
-      Task { await report(connections) },
-    ]
-    + listeners.map { listener in
-      Task { [saga, output] in
-        await listener.run { socket in
-          do { try await Self.serve(socket, in: saga) } catch {
-            output.problem("\(socket.remoteAddress): \(Problem.sentence(for: error))")
+    let tasks =
+      [
+        Task { await follow() },
+        Task { await report(connections) },
+      ]
+      + listeners.map { listener in
+        Task { [saga, output] in
+          await listener.run { socket in
+            do { try await Self.serve(socket, in: saga) } catch {
+              output.problem("\(socket.remoteAddress): \(Problem.sentence(for: error))")
+            }
           }
         }
       }
-    }
     await untilLeaving()
     for task in tasks.dropFirst() { task.cancel() }
     await connections.stop()
@@ -188,14 +189,16 @@ actor ChatSession {
     case .edit(let message): show(message, note: " (edited)")
     case .removal(let message): note("\(SafeText.name(message.username)) took a message back")
     case .conflict(let message):
-      note("somebody else wrote over a message of \(SafeText.name(message.username)); it is not shown")
+      note(
+        "somebody else wrote over a message of \(SafeText.name(message.username)); it is not shown")
     case .unreadable: note("a message that can't be read was skipped")
     case .join(let user): note("\(SafeText.name(user.username)) joined")
     case .leave(let user): note("\(SafeText.name(user.username)) left")
     case .authorized: note("you can write in this room now")
     case .request(let user):
       note("\(SafeText.name(user.username)) wants to write: /accept \(user.key.hex.prefix(8))")
-    case .waiting(let user, let reason): note("\(SafeText.name(user.username)) has to wait: \(reason)")
+    case .waiting(let user, let reason):
+      note("\(SafeText.name(user.username)) has to wait: \(reason)")
     case .error(let error): output.problem(error.reason)
     case .ready, .sent: break
     @unknown default: break

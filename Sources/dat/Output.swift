@@ -102,7 +102,8 @@ enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
       case "\u{2028}": text += "\\u2028"
       case "\u{2029}": text += "\\u2029"
       case _ where scalar.value < 0x20 || scalar.value == 0x7f:
-        text += "\\u" + String(repeating: "0", count: 4 - String(scalar.value, radix: 16).count)
+        text +=
+          "\\u" + String(repeating: "0", count: 4 - String(scalar.value, radix: 16).count)
           + String(scalar.value, radix: 16)
       default: text.unicodeScalars.append(scalar)
       }

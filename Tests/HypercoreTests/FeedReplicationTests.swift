@@ -12,7 +12,8 @@ import Testing
     #expect(try await copy.get(0..<100) == feed.get(0..<100))
   }
 
-  @Test(arguments: [1, 7, 64]) func `bytes may arrive in pieces of any size`(size: Int) async throws {
+  @Test(arguments: [1, 7, 64]) func `bytes may arrive in pieces of any size`(size: Int) async throws
+  {
     let feed = try await Feed.inMemory()
     try await feed.append((0..<20).map { Array("block \($0)".utf8) })
     let copy = try await Feed.inMemory(options: .init(key: try #require(feed.key)))

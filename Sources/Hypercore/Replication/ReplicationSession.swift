@@ -36,7 +36,7 @@ package final class ReplicationSession {
   private var outputWasSignalled = false
   private var isEnding = false
   private var isClosed = false
-  private var isFlushing = false
+  private var isProcessing = false
 
   package init(connection: Connection, expectedFeeds: Int, now: Instant) {
     self.connection = connection
@@ -98,7 +98,7 @@ package final class ReplicationSession {
     self.now = now
     perform {
       try connection.receive(bytes, now: now)
-      try drain()
+      try process()
     }
   }
 
@@ -108,7 +108,7 @@ package final class ReplicationSession {
     self.now = now
     perform {
       connection.finishInput()
-      try drain()
+      try process()
     }
   }
 
@@ -120,7 +120,7 @@ package final class ReplicationSession {
       try connection.tick(now: now)
       for peer in peers { peer?.tick(now: now) }
       for peer in peers { if let peer { touch(peer.replicator) } }
-      try flush()
+      try process()
     }
     if connection.outputCount > 0 { hasOutput() }
   }
@@ -141,34 +141,38 @@ package final class ReplicationSession {
     }
   }
 
-  private func drain() throws {
-    while let event = try connection.nextEvent() {
-      switch event {
-      case .feed(let discoveryKey): try onFeed?(discoveryKey)
-      case .handshake(let handshake):
-        for (replicator, channel, download, upload) in opened {
-          activate(replicator, channel, download: download, upload: upload)
-        }
-        onHandshake?(handshake)
-      case .message(let channel, let message):
-        guard channel.number < peers.count, let peer = peers[channel.number] else { continue }
-        touch(peer.replicator)
-        try peer.receive(message)
-      case .extension(let channel, let name, let payload): onExtension?(channel, name, payload)
-      case .end:
-        end()
+  /// Handles every message that is here, then ends the burst for every feed that it touched; opening a
+  /// feed in between may release messages that had waited for it.
+  package func process() throws {
+    guard !isProcessing else { return }
+    isProcessing = true
+    defer { isProcessing = false }
+    while !isClosed {
+      if let event = try connection.nextEvent() {
+        try handle(event)
+      } else if let replicator = touched.popLast() {
+        try replicator.flush()
+      } else {
         return
       }
     }
-    try flush()
   }
 
-  /// Ends the burst for every feed that it touched.
-  package func flush() throws {
-    guard !isFlushing else { return }
-    isFlushing = true
-    defer { isFlushing = false }
-    while let replicator = touched.popLast() { try replicator.flush() }
+  private func handle(_ event: Connection.Event) throws {
+    switch event {
+    case .feed(let discoveryKey): try onFeed?(discoveryKey)
+    case .handshake(let handshake):
+      for (replicator, channel, download, upload) in opened {
+        activate(replicator, channel, download: download, upload: upload)
+      }
+      onHandshake?(handshake)
+    case .message(let channel, let message):
+      guard channel.number < peers.count, let peer = peers[channel.number] else { return }
+      touch(peer.replicator)
+      try peer.receive(message)
+    case .extension(let channel, let name, let payload): onExtension?(channel, name, payload)
+    case .end: end()
+    }
   }
 
   // MARK: Output
@@ -196,7 +200,7 @@ package final class ReplicationSession {
           peer.replicator.needsUpdate()
           answered = true
         }
-        if answered { try flush() }
+        if answered { try process() }
       }
     }
     let output = connection.takeOutput()

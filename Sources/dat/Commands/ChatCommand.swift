@@ -31,10 +31,12 @@ struct ChatCommand: AsyncParsableCommand {
   @Option(help: "The name that others see.")
   var name: String
 
-  @Option(help: ArgumentHelp("Accept peers here; port 0 takes any free one.", valueName: "host:port"))
+  @Option(
+    help: ArgumentHelp("Accept peers here; port 0 takes any free one.", valueName: "host:port"))
   var listen: [String] = []
 
-  @Option(help: ArgumentHelp("Stay connected to this peer; retried for ever.", valueName: "host:port"))
+  @Option(
+    help: ArgumentHelp("Stay connected to this peer; retried for ever.", valueName: "host:port"))
   var connect: [String] = []
 
   @Flag(help: "Print JSON, one object a line.")
@@ -87,7 +89,8 @@ enum RoomKey {
     if digits.hasSuffix("/") { digits = digits.dropLast() }
     guard let key = PublicKey(hex: digits) else {
       throw ValidationError(
-        "\"\(SafeText.line(text, limit: 80))\" is no key: a key is 64 hex digits; this has \(digits.count) characters.")
+        "\"\(SafeText.line(text, limit: 80))\" is no key: a key is 64 hex digits; this has \(digits.count) characters."
+      )
     }
     return key
   }
