@@ -31,6 +31,40 @@ extension Bitfield {
     }
   }
 
+  /// Makes the whole index anew from the data bits, after a repair. The reference believes it.
+  func rebuildIndex() {
+    let limit = UInt64(pageCount) * UInt64(indexSize)
+    var count: UInt64 = (limit + 1) / 2
+    for leaf in 0..<count {
+      let bytes = dataBytes(group: leaf)
+      var byte: UInt8 = 0
+      for place in 0..<4 { byte = (byte << 2) | Self.summary(bytes[place]) }
+      if byte != 0 || indexByte(2 * leaf) != 0 { _ = setIndexByte(2 * leaf, to: byte) }
+    }
+    var depth: UInt64 = 1
+    while count > 0 {
+      let first = FlatTree.index(depth: depth, offset: 0)
+      guard first < limit else { return }
+      count = (limit - 1 - first) >> (depth + 1) + 1
+      for offset in 0..<count {
+        let place = FlatTree.index(depth: depth, offset: offset)
+        let left = Self.halves[Int(indexByte(FlatTree.leftChild(place)))]
+        let right = FlatTree.rightChild(place)
+        let byte = (left << 4) | (right < limit ? Self.halves[Int(indexByte(right))] : 0)
+        if byte != 0 || indexByte(place) != 0 { _ = setIndexByte(place, to: byte) }
+      }
+      depth += 1
+    }
+  }
+
+  /// The four data bytes that a leaf of the index stands for.
+  private func dataBytes(group: UInt64) -> [UInt8] {
+    guard group * 32 < dataLimit, let page = page(Int(group >> 8)) else { return [0, 0, 0, 0] }
+    let word = page.data[Int((group & 255) >> 1)]
+    let half = UInt32(truncatingIfNeeded: group & 1 == 0 ? word >> 32 : word)
+    return (0..<4).map { UInt8(truncatingIfNeeded: half >> (24 - 8 * UInt32($0))) }
+  }
+
   private func indexByte(_ place: UInt64) -> UInt8 {
     let (number, byte) = place.quotientAndRemainder(dividingBy: UInt64(indexSize))
     return page(Int(number))?.index[Int(byte)] ?? 0

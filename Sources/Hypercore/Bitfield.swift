@@ -230,9 +230,23 @@ package final class Bitfield {
   /// Forgets every block from `length` on and every node with a leaf there.
   func cut(to length: UInt64) {
     setBlocks(min(length, dataLimit)..<dataLimit, to: false)
-    // Nodes from leaf 2 * length on; those before it reach past it only where they are parents of
-    // the leaf before it.
-    var node = 2 * length
+    clearNodes(from: 2 * length)
+    // Those before it reach past it only where they are parents of the leaf before it.
+    guard length > 0 else { return }
+    var node = 2 * (length - 1)
+    while node < treeLimit, FlatTree.depth(node) < 62 {
+      if FlatTree.rightSpan(node) >= 2 * length, hasNode(node) { setNode(node, to: false) }
+      node = FlatTree.parent(node)
+    }
+  }
+
+  /// Forgets every node from an index on.
+  ///
+  /// - Returns: whether there were any.
+  @discardableResult
+  func clearNodes(from index: UInt64) -> Bool {
+    var changed = false
+    var node = index
     while node < treeLimit {
       guard let page = page(Int(node >> 14)) else {
         node = (node >> 14 + 1) << 14
@@ -243,14 +257,10 @@ package final class Bitfield {
       if page.tree[word] & mask != 0 {
         page.tree[word] &= ~mask
         touch(page)
+        changed = true
       }
       node = (node >> 6 + 1) << 6
     }
-    guard length > 0 else { return }
-    node = 2 * (length - 1)
-    while node < treeLimit, FlatTree.depth(node) < 62 {
-      if FlatTree.rightSpan(node) >= 2 * length, hasNode(node) { setNode(node, to: false) }
-      node = FlatTree.parent(node)
-    }
+    return changed
   }
 }

@@ -94,6 +94,8 @@ struct StoredFeed {
   var secretKeyIsCut = false
   var pageSize = Bitfield.standardPageSize
   var pageCount = 0
+  /// The last page ends before it should.
+  var hasCutPage = false
   var hasTreeHeader = false
   var hasSignaturesHeader = false
   var hasBitfieldHeader = false
@@ -120,6 +122,7 @@ struct StoredFeed {
     hasBitfieldHeader = bitfield != nil && bitfield?.bytes == start
     let length = try files.bitfield.length()
     if length > 32 {
+      hasCutPage = (length - 32) % UInt64(pageSize) != 0
       let pages = (length - 32 + UInt64(pageSize) - 1) / UInt64(pageSize)
       pageCount = Int(min(pages, FeedLimits.maximumLength / BitfieldPage.dataBits))
     }

@@ -118,9 +118,14 @@ extension FeedCore {
     try checkStorable()
     var climb = try Climb(block: block, value: value, nodes: nodes)
     var roots: VerifiedRoots?
+    let lostBefore = lostNodes
     do {
       if try !climbToTrusted(&climb) { roots = try verifyRoots(&climb, signature) }
     } catch {
+      guard lostNodes == lostBefore else {
+        throw .damaged(
+          "A node that block \(block) needs was lost here. It is fetched with the next request.")
+      }
       guard error.code == .proofRejected, let signature,
         let fork = try findFork(block: block, value: value, nodes: nodes, signature: signature)
       else { throw error }
@@ -170,9 +175,13 @@ extension FeedCore {
       result.outcome = .hashStored
     }
     if let roots {
-      for node in roots.nodes where !bits.hasNode(node.index) {
-        try keep(node)
-        result.outcome = .hashStored
+      for node in roots.nodes {
+        if !bits.hasNode(node.index) {
+          try keep(node)
+          result.outcome = .hashStored
+        } else if node.index & 1 == 0, try self.node(at: node.index).size != node.size {
+          try correctSizes(of: node.index / 2, size: node.size)
+        }
       }
       if let signature = roots.signature {
         batch.signatures.append((roots.length - 1, signature))

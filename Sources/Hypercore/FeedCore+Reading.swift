@@ -56,7 +56,11 @@ extension FeedCore {
       return nil
     }
     if !batch.isWritten { try writeBatch() }
-    let size = try node(at: 2 * index).size
+    guard let size = try knownNode(2 * index)?.size else {
+      // Without its hash it can't be told from garbage.
+      bits.setBlocks(index..<(index + 1), to: false)
+      return nil
+    }
     if size == 0 { return [] }
     let offset = try byteOffset(of: index)
     return try readData(at: offset, size: size, blocks: index..<(index + 1))
@@ -118,13 +122,16 @@ extension FeedCore {
     return node
   }
 
-  /// A node that is stored and verified, or nil. A bit over a blank slot, as a crash may leave, counts
-  /// for nothing.
+  /// A node that is stored and verified, or nil.
   @inline(__always)
   func knownNode(_ index: UInt64) throws(FeedError) -> Node? {
-    guard bits.hasNode(index), let node = try tree.node(at: index),
-      node.size <= FeedLimits.maximumByteLength
-    else { return nil }
+    guard bits.hasNode(index) else { return nil }
+    guard let node = try tree.node(at: index), node.size <= FeedLimits.maximumByteLength else {
+      // A bit over a blank slot, as a crash may leave: taken back, so that peers are asked for it.
+      bits.setNode(index, to: false)
+      lostNodes += 1
+      return nil
+    }
     return node
   }
 

@@ -28,6 +28,9 @@ extension FeedCore {
   /// Finds the feed's length and repairs what can be repaired with certainty.
   func recover(_ stored: StoredFeed) throws(FeedError) {
     let claimed = min(bits.treeLength(), FeedLimits.maximumLength)
+    var isRepaired = stored.hasCutPage
+    let treeEnd = try files.tree.length()
+    if bits.clearNodes(from: treeEnd > 32 ? (treeEnd - 32) / 40 : 0) { isRepaired = true }
     if let failure = bits.failure { throw failure }
     var known = try claimed > 0 ? verifiedRoots(of: claimed) : .empty
     if known == nil, stored.key == nil, stored.secretKey == nil {
@@ -39,7 +42,9 @@ extension FeedCore {
       }
       return
     }
-    if known == nil, try signAgain(claimed) { known = try verifiedRoots(of: claimed) }
+    if known == nil, try signAgain(claimed, stored.signatureCount) {
+      known = try verifiedRoots(of: claimed)
+    }
     let start: KnownLength
     if let known { start = known } else { start = try newestVerified(below: claimed) }
     if start.length < claimed { bits.cut(to: start.length) }
@@ -49,6 +54,7 @@ extension FeedCore {
     try checkData()
     offsetMarks = []
     report.isDamaged = damage != nil
+    if isRepaired || bits.isDirty { bits.rebuildIndex() }
     guard access == .readWrite, damage == nil else { return }
     try removeUnsigned()
     try bits.flush()
@@ -139,9 +145,9 @@ extension FeedCore {
 
   /// Makes the last signature anew where it was lost but the bitfield, written after it, and all
   /// that it signed are here. It comes out as it was, so this can't fork the feed.
-  private func signAgain(_ length: UInt64) throws(FeedError) -> Bool {
+  private func signAgain(_ length: UInt64, _ slotCount: UInt64) throws(FeedError) -> Bool {
     guard let secretKey, access == .readWrite, length > 0,
-      try signatures.lastUsed(before: length, from: length - 1) == nil,
+      try signatures.lastUsed(before: max(slotCount, length), from: length - 1) == nil,
       let roots = try storedRoots(of: length)
     else { return false }
     // What was signed last vouches for the blocks before it.
@@ -326,6 +332,15 @@ extension FeedCore {
       (treeLength > treeEnd ? treeLength - treeEnd : 0)
       + (dataLength > byteLength ? dataLength - byteLength : 0)
     guard extra > 0 else { return }
+    // Parents that the append completed.
+    var node = FlatTree.parent(2 * (length - 1))
+    while FlatTree.depth(node) < 40 {
+      if node < slots, FlatTree.rightSpan(node) >= 2 * length, try tree.node(at: node) != nil {
+        try tree.blank(node)
+      }
+      node = FlatTree.parent(node)
+    }
+    try tree.flush()
     if treeLength > treeEnd { try tree.truncate(toSlots: slots) }
     if dataLength > byteLength { try files.data.truncate(to: byteLength) }
     report.findings.append(.unsignedBytesRemoved(extra))

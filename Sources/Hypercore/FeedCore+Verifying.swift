@@ -148,9 +148,7 @@ extension FeedCore {
         root = top
         hasTop = true
       } else if let sent = climb.take(index) {
-        if trustingKnown, let known = try knownNode(index),
-          known.hash != sent.hash || known.size != sent.size
-        {
+        if trustingKnown, let known = try knownNode(index), known.hash != sent.hash {
           throw mismatch(at: index)
         }
         root = sent
@@ -219,7 +217,7 @@ extension FeedCore {
 
   private func firstConflict(in roots: [Node]) throws(FeedError) -> UInt64? {
     for root in roots {
-      if let known = try knownNode(root.index), known.hash != root.hash || known.size != root.size {
+      if let known = try knownNode(root.index), known.hash != root.hash {
         return root.index
       }
     }

@@ -54,6 +54,8 @@ package final class FeedCore {
   /// Byte offset of every 64th block; `UInt64.max` where it was not asked for yet.
   var offsetMarks: [UInt64] = []
   var unsyncedBlocks = 0
+  /// How many nodes were found to be lost since opening.
+  var lostNodes = 0
   var batch = PutBatch()
 
   init(
