@@ -104,7 +104,8 @@ extension FeedCore {
   ///   - value: its bytes; nil for a hash-only answer, which starts with the block's own node.
   ///   - nodes: the proof, in climbing order. More than is needed is ignored.
   ///   - signature: the signature over the roots, where the proof leads to them.
-  /// - Throws: ``FeedError/Code/proofRejected`` for what is not proven: the peer is out.
+  /// - Throws: ``FeedError/Code/proofRejected`` for what is wrong: the peer is out.
+  ///   ``FeedError/Code/proofIncomplete`` for what leads to nothing that is trusted here.
   ///   ``FeedError/Code/forked`` where the key has signed something else than what is here.
   ///   Storage failures otherwise.
   /// - Complexity: one leaf hash and as many parent hashes as there are new nodes above it; one check
@@ -126,7 +127,7 @@ extension FeedCore {
         throw .damaged(
           "A node that block \(block) needs was lost here. It is fetched with the next request.")
       }
-      guard error.code == .proofRejected, let signature,
+      guard error.code == .proofRejected || error.code == .proofIncomplete, let signature,
         let fork = try findFork(block: block, value: value, nodes: nodes, signature: signature)
       else { throw error }
       throw fork
