@@ -200,11 +200,16 @@ package final class DatabaseCore {
         feed: place.feed, seq: place.seq)
     }
     let list = try self.list(at: Int(inflate), of: place, block: block)
-    guard let clock = list.decode(clock: message.clock) else {
+    guard var clock = list.decode(clock: message.clock) else {
       throw HyperDBError(
         .missingFeedMappings,
         "Missing feed mappings: entry \(place) counts \(message.clock.count) feeds, its list has "
           + "\(list.keys.count)", feed: place.feed, seq: place.seq)
+    }
+    // A writer knows its own feed, whatever it says: the later of its entries covers the earlier.
+    if list.decodeMap.contains(place.feed) {
+      while clock.count <= place.feed { clock.append(0) }
+      clock[place.feed] = UInt64(place.seq) + 1
     }
     let trie: Trie
     do throws(TrieCoding.Fault) {

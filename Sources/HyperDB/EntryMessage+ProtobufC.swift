@@ -2,8 +2,8 @@ internal import CDatMessages
 internal import CProtobufC
 internal import DatCoding
 
-// The only place of this module that knows protobuf-c. What comes out of here is of a sound size and
-// range.
+// The only place of this module that knows protobuf-c. What comes out of here is of a sound size
+// and range.
 
 /// Turns blocks into entries and back.
 package final class EntryMessageCodec {

@@ -69,7 +69,7 @@ extension [EntryNode] {
   func withoutCovered() -> [EntryNode] {
     if count < 2 { return self }
     return filter { node in
-      !contains { other in other !== node && other.covers(node) }
+      !contains { other in other.place != node.place && other.covers(node) }
     }
   }
 
@@ -77,7 +77,8 @@ extension [EntryNode] {
   func withoutCoveredOfSameKey() -> [EntryNode] {
     if count < 2 { return self }
     return filter { node in
-      !contains { other in other !== node && other.covers(node) && other.key == node.key }
+      !contains { other in other.place != node.place && other.covers(node) && other.key == node.key
+      }
     }
   }
 

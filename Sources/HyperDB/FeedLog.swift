@@ -2,7 +2,8 @@ package import HypercoreCrypto
 package import Hypercore
 internal import DatCoding
 
-/// A stored feed as the database's log of entries. Its errors come out as `HyperDBError`, code `feed`.
+/// A stored feed as the database's log of entries. Its errors come out as `HyperDBError`, code
+/// `feed`.
 package final class FeedLog: EntryLog {
   package let core: FeedCore
   package let key: PublicKey

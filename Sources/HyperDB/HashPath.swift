@@ -1,4 +1,5 @@
-/// The place of a key, or of a prefix, in the trie: digits 0 to 3, and for a whole key a 4 after them.
+/// The place of a key, or of a prefix, in the trie: digits 0 to 3, and for a whole key a 4 after
+/// them.
 package struct HashPath: Hashable, CustomStringConvertible {
   /// The digit that ends the path of a key.
   package static let terminator: UInt8 = 4
@@ -70,8 +71,8 @@ package struct HashPath: Hashable, CustomStringConvertible {
     return start
   }
 
-  /// Whether this path comes before `other` in the order of a list: by digits, the terminator before
-  /// all others; nil where they are equal.
+  /// Whether this path comes before `other` in the order of a list: by digits, the terminator
+  /// before all others; nil where they are equal.
   func precedes(_ other: HashPath) -> Bool? {
     let index = firstDifference(from: other)
     // The terminator turns to 0 and no digit at all to 0 as well: nothing comes before either.

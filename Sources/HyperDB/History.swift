@@ -1,9 +1,9 @@
 extension DatabaseCore {
   /// Every entry of every writer, deletes and authorisations included.
   ///
-  /// An entry comes after all that its writer knew, or before it in reverse; entries that don't know
-  /// each other come in the order of their feeds. With `raw` the order is the reference's, which does
-  /// not always keep to that.
+  /// An entry comes after all that its writer knew, or before it in reverse; entries that don't
+  /// know each other come in the order of their feeds. With `raw` the order is the reference's,
+  /// which does not always keep to that.
   ///
   /// Source: hyperdb `lib/history.js`.
   package func history(
@@ -72,7 +72,7 @@ package final class History {
       if first == nil { first = feed }
       var isFree = true
       for other in cursors {
-        guard let other = other.node, other !== node else { continue }
+        guard let other = other.node, other.place != node.place else { continue }
         if isReverse ? other.covers(node) : node.covers(other) {
           isFree = false
           break

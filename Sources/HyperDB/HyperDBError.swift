@@ -78,9 +78,9 @@ public enum HyperDBLimits {
   public static let feeds = 255
   /// Bytes of decoded entries kept by one database.
   public static let cacheBytes = 32 * 1024 * 1024
-  /// Nodes that one lookup or one put may visit. The deepest sound lookup, 64 segments of 32
-  /// levels for each of 255 heads, needs a tenth of it even where every level leads on.
-  public static let lookupSteps = 5_000_000
+  /// Pointers that one lookup or one put may follow. The deepest sound lookup, 64 segments of 32
+  /// levels for each of 255 heads, needs half of it even where every level leads on.
+  public static let lookupSteps = 1_000_000
   /// Steps to the next result of a list: this many, and as many again as `listStepsPerEntry` for
   /// each entry of the database, so that a long run of deleted keys is no error.
   public static let listSteps = 1_000_000

@@ -1,6 +1,7 @@
 /// Building the trie of a new entry, with room that is used again for the next.
 ///
-/// Workers take turns in the order in which their loads were asked for. Source: hyperdb `lib/put.js`.
+/// Workers take turns in the order in which their loads were asked for. Source: hyperdb
+/// `lib/put.js`.
 final class Insertion {
   private struct Worker {
     var node: EntryNode

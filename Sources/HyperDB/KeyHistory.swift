@@ -36,7 +36,7 @@ package final class KeyHistory {
   package func next() throws -> [EntryNode]? {
     while !heads.isEmpty {
       let from = Snapshot(heads: heads, lengths: snapshot.lengths, isBounded: snapshot.isBounded)
-      var nodes = try core.find(path, key: key, in: from)
+      var nodes = try core.find(path, key: key, raw: isRaw, in: from)
       if !isRaw { nodes = nodes.withoutCoveredOfSameKey() }
       let older = try heads(before: nodes)
       rounds -= 1

@@ -1,6 +1,7 @@
 /// What a list takes in, and in which order.
 package struct ListOptions: Sendable, Hashable {
-  /// Whether to go below the first level of folders; where not, a folder is shown by one of its keys.
+  /// Whether to go below the first level of folders; where not, a folder is shown by one of its
+  /// keys.
   package var recursive = true
   /// The other way round.
   package var reverse = false
@@ -26,7 +27,8 @@ package struct ListOptions: Sendable, Hashable {
 extension DatabaseCore {
   /// The entries under a prefix, key by key.
   ///
-  /// - Parameter prefix: a folder or key; all where it is empty. `a` takes in `a` and `a/b`, not `ab`.
+  /// - Parameter prefix: a folder or key; all where it is empty. `a` takes in `a` and `a/b`, not
+  ///   `ab`.
   ///
   /// Source: hyperdb `lib/iterator.js`.
   package func list(
@@ -38,7 +40,9 @@ extension DatabaseCore {
 
 /// A walk over a snapshot in the order of paths: lazy, with memory for one way down.
 ///
-/// Where ``next()`` throws `MissingBlock` it may be called again once the block is there.
+/// Where ``next()`` throws `MissingBlock` it may be called again once the block is there. Where it
+/// throws `HyperDBError` with code `tooManySteps` the branch that the error names is left out, and
+/// ``next()`` goes on after it.
 package final class Listing {
   private enum Item {
     /// Everything at a path, which has to be looked up.
@@ -84,6 +88,8 @@ package final class Listing {
       guard let item = stack.popLast() else { return nil }
       do {
         if let group = try take(item) { return group }
+      } catch let error as HyperDBError where error.code == .tooManySteps {
+        throw error
       } catch {
         // Asked for again once the missing block is here.
         stack.append(item)
@@ -99,7 +105,7 @@ package final class Listing {
       if steps > stepLimit { throw tooManySteps(node) }
       return try walk(node, index)
     case .expand(let path):
-      let nodes = try core.find(path, key: nil, in: snapshot)
+      let nodes = try core.find(path, key: nil, raw: options.raw, in: snapshot)
       guard let first = nodes.first else { return nil }
       steps += path.words.count / 16 + core.lookup.steps
       if steps > stepLimit { throw tooManySteps(first) }
@@ -112,9 +118,12 @@ package final class Listing {
 
   private func walk(_ node: EntryNode, _ index: Int) throws -> [EntryNode]? {
     let slot = node.trie.firstSlot(from: index)
-    guard slot < node.trie.count, node.trie.slot(slot).index < end else { return single(node) }
-    let place = node.trie.slot(slot).index
     let path = node.path(core.hash)
+    // Nothing sound is kept past the end of a node's own path.
+    guard slot < node.trie.count, node.trie.slot(slot).index < min(end, path.count) else {
+      return single(node)
+    }
+    let place = node.trie.slot(slot).index
     let own = path.digit(place)
     let before = stack.count
     do {
@@ -166,6 +175,10 @@ package final class Listing {
   private func split(_ path: HashPath, _ nodes: [EntryNode]) -> [EntryNode]? {
     let depth = path.count
     if depth < end, !path.isTerminated {
+      if let further = commonPath(nodes, from: depth) {
+        stack.append(.expand(further))
+        return nil
+      }
       for step in 0..<5 {
         let digit = Self.upwards[options.reverse ? step : 4 - step]
         if isLeftOut(digit, depth) { continue }
@@ -180,6 +193,21 @@ package final class Listing {
     }
     if found.isEmpty { return nil }
     return options.raw ? rawGroups(found) : groups(found, isFolder: depth == end)
+  }
+
+  /// Where nodes that part later than at `depth` do so, if nothing else branches off on the way: a
+  /// lookup at every place between would find the same nodes again.
+  private func commonPath(_ nodes: [EntryNode], from depth: Int) -> HashPath? {
+    let path = nodes[0].path(core.hash)
+    if isLeftOut(path.digit(depth), depth) { return nil }
+    var place = min(end, path.count)
+    for node in nodes {
+      place = min(place, path.firstDifference(from: node.path(core.hash)))
+      let slot = node.trie.firstSlot(from: depth)
+      if slot < node.trie.count { place = min(place, node.trie.slot(slot).index) }
+    }
+    guard place > depth + 1 else { return nil }
+    return path.prefix(place - 1, then: path.digit(place - 1))
   }
 
   /// Sorted by key, and the nodes of one key by feed, the last first.

@@ -28,7 +28,7 @@ extension DatabaseCore {
     let key = EntryKey.normalize(key)
     let path = hash.path(of: key, terminated: !options.isPrefix)
     var nodes = try find(
-      path, key: options.isPrefix ? nil : key, in: snapshot, onLookup: onLookup)
+      path, key: options.isPrefix ? nil : key, raw: options.raw, in: snapshot, onLookup: onLookup)
     if !options.raw { nodes = nodes.withoutCoveredOfSameKey() }
     if !options.deletes, !options.isPrefix, nodes.isAllDeleted { return [] }
     return nodes
@@ -36,16 +36,18 @@ extension DatabaseCore {
 
   /// The nearest entries to a path, as the trie leads to them.
   ///
-  /// - Parameter key: only entries of this key; nil for all.
+  /// - Parameters:
+  ///   - key: only entries of this key; nil for all.
+  ///   - raw: whether to lose what the reference loses; see `Lookup`.
   func find(
-    _ path: HashPath, key: [UInt8]?, in snapshot: Snapshot,
+    _ path: HashPath, key: [UInt8]?, raw: Bool, in snapshot: Snapshot,
     onLookup: ((FeedSequence) -> Void)? = nil
   ) throws -> [EntryNode] {
-    try lookup.run(self, path, key: key, in: snapshot, onLookup: onLookup)
+    try lookup.run(self, path, key: key, raw: raw, in: snapshot, onLookup: onLookup)
   }
 
-  /// An entry that a pointer leads to: nil where it can't be read, lies outside a bounded snapshot, or
-  /// does not agree with `path` before `depth`, so that the pointer is wrong.
+  /// An entry that a pointer leads to: nil where it can't be read, lies outside a bounded snapshot,
+  /// or does not agree with `path` before `depth`, so that the pointer is wrong.
   func follow(
     _ pointer: FeedSequence, to path: HashPath, depth: Int, in snapshot: Snapshot
   ) throws -> EntryNode? {
@@ -64,7 +66,11 @@ extension DatabaseCore {
 /// One walk from the heads towards a path, with room that is used again for the next.
 ///
 /// Walkers take turns in the order in which their loads were asked for: the reference's order where
-/// every load takes equally long. One walker alone, the usual case, needs no room at all.
+/// every load takes equally long.
+///
+/// Keys of one path hang in a chain behind the one that was written last. Two walkers that both
+/// come to such a chain each leave its nodes to the other in the reference, where both were born
+/// with nodes that know them, and a current value is lost. So here each takes them, once.
 final class Lookup {
   private struct Walker {
     /// The node that the walker was born with: what its writer knew needs no other walker.
@@ -85,15 +91,21 @@ final class Lookup {
   private var walkers: [Walker] = []
   private var turns: [Turn] = []
   private var results: [EntryNode] = []
+  private var isRaw = false
+  /// Where walkers were born, once there are more than sound entries lead to.
+  private var births: Set<FeedSequence> = []
+  private static let manyWalkers = 64
   /// How many pointers the last walk followed.
   private(set) var steps = 0
 
   func run(
-    _ core: DatabaseCore, _ path: HashPath, key: [UInt8]?, in snapshot: Snapshot,
+    _ core: DatabaseCore, _ path: HashPath, key: [UInt8]?, raw: Bool, in snapshot: Snapshot,
     onLookup: ((FeedSequence) -> Void)?
   ) throws -> [EntryNode] {
+    isRaw = raw
     walkers.removeAll(keepingCapacity: true)
     turns.removeAll(keepingCapacity: true)
+    if !births.isEmpty { births = [] }
     results = []
     steps = 0
     defer {
@@ -119,7 +131,13 @@ final class Lookup {
   private func spawn(
     _ node: EntryNode, _ index: Int, _ core: DatabaseCore, _ path: HashPath, _ key: [UInt8]?
   ) {
+    steps += walkers.count >> 4
     if isCovered(node, except: -1) { return }
+    if !isRaw, walkers.count >= Self.manyWalkers {
+      // A second walk from the same node finds nothing more.
+      if births.isEmpty { for walker in walkers { births.insert(walker.lock.place) } }
+      if !births.insert(node.place).inserted { return }
+    }
     walkers.append(Walker(lock: node, node: node, index: index))
     advance(walkers.count - 1, core, path, key)
   }
@@ -170,7 +188,7 @@ final class Lookup {
       let node = try core.follow(trie.pointer(index), to: path, depth: depth, in: snapshot)
       guard let node else { continue }
       if turn.isEnd {
-        if !isCovered(node, except: turn.walker) { accept(node, key) }
+        if !isRaw || !isCovered(node, except: turn.walker) { accept(node, key) }
       } else {
         spawn(node, depth, core, path, key)
       }
@@ -179,6 +197,7 @@ final class Lookup {
 
   private func accept(_ node: EntryNode, _ key: [UInt8]?) {
     if let key, node.key != key { return }
+    if !isRaw, results.contains(where: { $0.place == node.place }) { return }
     results.append(node)
   }
 

@@ -21,8 +21,8 @@ package struct PathHash: Sendable {
   /// The path of a key: 32 digits for each component between slashes, one empty first and one empty
   /// last component left out.
   ///
-  /// - Parameter terminated: whether the path ends in the terminator, as that of a key does and that
-  ///   of a prefix does not.
+  /// - Parameter terminated: whether the path ends in the terminator, as that of a key does and
+  ///   that of a prefix does not.
   ///
   /// Source: hyperdb `lib/hash.js`. Fixture: `vectors/path-hash.json`.
   package func path(of key: [UInt8], terminated: Bool) -> HashPath {

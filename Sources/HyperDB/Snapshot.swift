@@ -1,4 +1,5 @@
-/// The database as seen from some heads. Values of it stay what they are while the database goes on.
+/// The database as seen from some heads. Values of it stay what they are while the database goes
+/// on.
 package struct Snapshot {
   /// The newest entries: those that no other head knew.
   package let heads: [EntryNode]
@@ -69,9 +70,10 @@ extension DatabaseCore {
   ///
   /// A put's clock is exactly these lengths, its heads the newest entries below them, and its trie
   /// points to nothing beyond them. So an entry claims to know what it was built from, no more, and
-  /// nothing that a peer merely announced gets into it. Since the clocks of a sound writer only grow,
-  /// its newest entry below a length speaks for those before; an entry that can't be read is taken as
-  /// knowing nothing. From one cut to the next only what was stored in between is looked at.
+  /// nothing that a peer merely announced gets into it. Since the clocks of a sound writer only
+  /// grow, its newest entry below a length speaks for those before; an entry that can't be read is
+  /// taken as knowing nothing. From one cut to the next only what was stored in between is looked
+  /// at.
   private func localCut() throws -> Snapshot {
     var hasChanged = cutSnapshot == nil || cut.count != writers.count
     for writer in writers where writer.extendPrefix() { hasChanged = true }

@@ -1,12 +1,12 @@
 internal import DatCoding
 
-/// The bytes of a trie: for each place `index`, `mask` of digits, then the digits' pointers, each as
-/// `feed * 2 + more`, `seq`, with the feeds numbered as in the writer's own list.
+/// The bytes of a trie: for each place `index`, `mask` of digits, then the digits' pointers, each
+/// as `feed * 2 + more`, `seq`, with the feeds numbered as in the writer's own list.
 ///
 /// Source: hyperdb `lib/trie-encoding.js`. Fixture: `vectors/trie-encoding.json`.
 package enum TrieCoding {
-  /// - Parameter encodeMap: for each feed of the open database its number in the writer's list. Every
-  ///   feed that the trie points to has one.
+  /// - Parameter encodeMap: for each feed of the open database its number in the writer's list.
+  ///   Every feed that the trie points to has one.
   package static func encode(_ trie: Trie, encodeMap: [Int]) -> [UInt8] {
     var bytes: [UInt8] = []
     if trie.isEmpty { return bytes }
@@ -57,8 +57,8 @@ package enum TrieCoding {
     }
   }
 
-  /// Pointers to feeds of the list that this database doesn't open (their keys are no keys) are left
-  /// out.
+  /// Pointers to feeds of the list that this database doesn't open (their keys are no keys) are
+  /// left out.
   ///
   /// - Parameters:
   ///   - decodeMap: for each feed of the writer's list its number in the open database, or -1.

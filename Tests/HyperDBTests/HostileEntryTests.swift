@@ -1,0 +1,315 @@
+import DatTesting
+import HyperDB
+import HypercoreCrypto
+import Testing
+
+/// A room with an owner, and writers whose entries are made by hand.
+private final class Room {
+  let core: DatabaseCore
+  let evil: [MemoryLog]
+  private(set) var opened = 0
+
+  init(evil count: Int = 1, hash: PathHash = .standard) throws {
+    let owner = MemoryLog(key: try Self.key(1), isWritable: true)
+    let evil = try (0..<count).map { MemoryLog(key: try Self.key($0 + 2), isWritable: false) }
+    self.evil = evil
+    let counter = Counter()
+    var options = DatabaseCore.Options()
+    options.hash = hash
+    core = try DatabaseCore(source: owner, local: nil, options: options) { key in
+      counter.count += 1
+      return evil.first { $0.key == key } ?? MemoryLog(key: key, isWritable: false)
+    }
+    self.counter = counter
+    try core.put(Array("shared".utf8), [1])
+    try core.put(Array("folder/owner".utf8), [2])
+    for log in evil {
+      log.blocks = [EntryMessageCodec.header]
+      try core.authorize(log.key.bytes)
+    }
+  }
+
+  private final class Counter { var count = 0 }
+  private let counter: Counter
+  var openCount: Int { counter.count }
+
+  static func key(_ number: Int) throws -> PublicKey {
+    try #require(
+      PublicKey(bytes: [UInt8(number >> 8), UInt8(number & 255)] + Array(repeating: 9, count: 30)))
+  }
+
+  /// The list that every hand-made writer publishes: the owner, then all writers.
+  var list: [[UInt8]] { [core.key.bytes] + evil.map(\.key.bytes) }
+
+  /// Appends a hand-made entry, with a sound list where it is the first.
+  @discardableResult
+  func append(
+    _ writer: Int = 0, _ key: String, trie: [UInt8] = [], clock: [UInt64]? = nil,
+    change: (inout EntryMessage) -> Void = { _ in }
+  ) -> FeedSequence {
+    let seq = evil[writer].blocks.count
+    var message = EntryMessage(key: Array(key.utf8), value: [0xee])
+    message.trie = trie
+    message.clock = clock ?? Array(repeating: 0, count: list.count)
+    if clock == nil { message.clock[writer + 1] = UInt64(seq) + 1 }
+    message.inflate = 1
+    if seq == 1 { message.feeds = list }
+    change(&message)
+    evil[writer].blocks.append(EntryMessageCodec().encode(message))
+    return FeedSequence(feed: writer + 1, seq: seq)
+  }
+
+  /// That the owner's values are there, and that writing goes on.
+  func checkSound(_ note: String) throws {
+    for view in [ReadView.latest, .local] {
+      let snapshot = try core.snapshot(view)
+      #expect(try value("shared", snapshot).contains([1]), "\(note)")
+      #expect(try value("folder/owner", snapshot).contains([2]), "\(note)")
+      let keys = try core.groups("", ListOptions(), in: snapshot).map { $0[0].key }
+      #expect(keys.contains(Array("shared".utf8)), "\(note)")
+      #expect(keys.contains(Array("folder/owner".utf8)), "\(note)")
+      #expect(try core.entries(in: snapshot).contains { $0.feed == 0 }, "\(note)")
+    }
+    let written = try core.put(Array("after".utf8), [3])
+    #expect(try core.get(Array("after".utf8), in: core.snapshot()).places.contains(written.place))
+    #expect(try value("shared", core.snapshot()).contains([1]), "\(note)")
+    _ = try core.keyGroups("shared", in: core.snapshot())
+  }
+
+  func value(_ key: String, _ snapshot: Snapshot) throws -> [[UInt8]?] {
+    try core.get(Array(key.utf8), in: snapshot).map(\.value)
+  }
+}
+
+struct HostileEntryTests {
+  private func trie(_ numbers: UInt64...) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for var number in numbers {
+      while number >= 0x80 {
+        bytes.append(UInt8(number & 0x7f) | 0x80)
+        number >>= 7
+      }
+      bytes.append(UInt8(number))
+    }
+    return bytes
+  }
+
+  @Test func `an entry that can't be read is reported and hides nothing`() throws {
+    let huge: UInt64 = 1 << 53
+    let cases: [(String, HyperDBError.Code, (inout EntryMessage) -> Void)] = [
+      ("trie cut short", .malformedEntry, { $0.trie = [0, 1] }),
+      ("trie of junk", .malformedEntry, { $0.trie = Array(repeating: 0xff, count: 100) }),
+      ("trie digit 5", .malformedEntry, { $0.trie = self.trie(0, 32, 0, 1) }),
+      ("trie out of order", .malformedEntry, { $0.trie = self.trie(5, 1, 0, 1, 5, 1, 0, 1) }),
+      ("trie at 2^52", .malformedEntry, { $0.trie = self.trie(1 << 52, 1, 0, 1) }),
+      ("trie to feed 7", .malformedEntry, { $0.trie = self.trie(0, 1, 14, 1) }),
+      ("trie to a header", .malformedEntry, { $0.trie = self.trie(0, 1, 0, 0) }),
+      ("trie to itself", .malformedEntry, { $0.trie = self.trie(0, 1, 2, 2) }),
+      ("trie to its future", .malformedEntry, { $0.trie = self.trie(0, 1, 2, 1 << 40) }),
+      ("seq over 2^53", .malformedEntry, { $0.trie = self.trie(0, 1, 0, huge) }),
+      ("clock over 2^53", .malformedEntry, { $0.clock = [huge, huge] }),
+      ("clock of 300", .malformedEntry, { $0.clock = Array(repeating: 1, count: 300) }),
+      ("clock too long", .missingFeedMappings, { $0.clock = [1, 3, 9] }),
+      ("inflate in the future", .malformedFeedList, { $0.inflate = 1 << 50 }),
+      ("inflate 0", .malformedFeedList, { $0.inflate = 0 }),
+      ("no inflate", .malformedFeedList, { $0.inflate = nil }),
+      ("inflate without list", .malformedFeedList, { $0.inflate = 2 }),
+      (
+        "2,000 feeds", .malformedEntry,
+        { message in
+          message.inflate = 2
+          message.feeds = (0..<2000).map {
+            [UInt8($0 & 255), UInt8($0 >> 8)] + Array(repeating: 1, count: 30)
+          }
+        }
+      ),
+      (
+        "a feed twice", .malformedFeedList,
+        { message in
+          message.inflate = 2
+          message.feeds = [Array(repeating: 1, count: 32), Array(repeating: 1, count: 32)]
+        }
+      ),
+    ]
+    for (name, code, change) in cases {
+      let room = try Room()
+      room.append(0, "good")
+      let bad = room.append(0, "bad", change: change)
+      try room.checkSound(name)
+      #expect(room.core.issues.map(\.code) == [code], "\(name)")
+      #expect(room.core.issues.map(\.seq) == [bad.seq], "\(name)")
+      #expect(room.core.issues.map(\.feed) == [bad.feed], "\(name)")
+      // The writer's last good entry still counts, and so does the next one.
+      #expect(try room.value("good", room.core.snapshot()) == [[0xee]], "\(name)")
+      room.append(0, "better")
+      #expect(try room.value("better", room.core.snapshot()) == [[0xee]], "\(name)")
+      #expect(room.core.issueCount == 1)
+    }
+  }
+
+  @Test func `blocks that are no entries at all are stepped over`() throws {
+    let room = try Room()
+    room.append(0, "good")
+    room.evil[0].blocks += [[], [0xff], Array("hello".utf8), EntryMessageCodec.header]
+    try room.checkSound("junk")
+    #expect(room.core.issueCount == 4)
+    #expect(try room.value("good", room.core.snapshot()) == [[0xee]])
+  }
+
+  @Test func `no more than 255 feeds are opened, whatever is listed`() throws {
+    let room = try Room(evil: 3)
+    for writer in 0..<3 {
+      room.append(writer, "many") { message in
+        message.feeds =
+          room.list
+          + (0..<240).map {
+            [UInt8($0), UInt8(writer)] + Array(repeating: 7, count: 30)
+          }
+      }
+    }
+    try room.checkSound("many feeds")
+    #expect(room.core.feeds.count == HyperDBLimits.feeds)
+    #expect(room.openCount < HyperDBLimits.feeds)
+    #expect(throws: HyperDBError.self) { try room.core.authorize(Array(repeating: 77, count: 32)) }
+  }
+
+  @Test func `keys in a list that are none are skipped`() throws {
+    let room = try Room()
+    room.append(0, "junk", trie: trie(0, 1, 4, 9)) { message in
+      message.feeds = room.list + [[1, 2, 3]]
+      message.clock = [0, 2, 5]
+    }
+    try room.checkSound("junk key")
+    #expect(room.core.issueCount == 0)
+    #expect(room.core.feeds.count == 2)
+    #expect(try room.value("junk", room.core.snapshot()) == [[0xee]])
+    #expect(throws: HyperDBError.self) { try room.core.authorize([1, 2, 3]) }
+  }
+
+  @Test func `an entry that claims to know everything hides no entry from the history`() throws {
+    let room = try Room()
+    room.append(0, "liar", clock: [1 << 40, 2])
+    let places = try room.core.entries(in: room.core.snapshot()).places
+    #expect(places.count == 4)
+    // It is outside the local cut, and so is no foundation of what is written here.
+    let snapshot = try room.core.snapshot(.local)
+    #expect(snapshot.heads.map(\.feed) == [0])
+    #expect(try room.value("shared", snapshot) == [[1]])
+    let written = try room.core.put(Array("after".utf8), [3])
+    #expect(written.clock(of: 1) == 1)
+  }
+
+  @Test func `tries that lead in circles come to an end`() throws {
+    // Each key is its own hash, so that paths can be made by hand.
+    let hash = PathHash { bytes in
+      bytes.prefix(8).enumerated().reduce(0) { $0 | UInt64($1.element) << UInt64($1.offset * 8) }
+    }
+    let room = try Room(evil: 2, hash: hash)
+    // Nodes that part from the target later and later, each with pointers to all that follow.
+    let target = Array("target!!".utf8)
+    for layer in (0..<24).reversed() {
+      for writer in 0..<2 {
+        var key = target
+        key[layer / 4] ^= 1 << UInt8(layer % 4 * 2)
+        let digit = target[layer / 4] >> UInt8(layer % 4 * 2) & 3
+        let seq = UInt64(room.evil[writer].blocks.count)
+        var bytes: [UInt8] = []
+        if seq > 1 {
+          let mask: UInt64 = 1 << UInt64(digit)
+          bytes = trie(UInt64(layer), mask, 3, seq - 1, 4, seq - 1)
+        }
+        var clock: [UInt64] = [0, 0, 0]
+        clock[writer + 1] = seq + 1
+        var message = EntryMessage(key: key, value: [1])
+        message.trie = bytes
+        message.clock = clock
+        message.inflate = 1
+        if seq == 1 { message.feeds = room.list }
+        room.evil[writer].blocks.append(EntryMessageCodec().encode(message))
+      }
+    }
+    _ = try? room.core.get(target, in: room.core.snapshot())
+    _ = try? room.core.get(target, GetOptions(raw: true), in: room.core.snapshot())
+    _ = try? room.core.groups("", ListOptions(), in: room.core.snapshot())
+    try room.checkSound("circles")
+    try room.core.put(target, [4])
+    #expect(try room.core.get(target, in: room.core.snapshot()).map(\.value) == [[4]])
+  }
+
+  @Test func `pointers to where their path does not lead are not followed`() throws {
+    let room = try Room()
+    // Points from every place to the owner's entries.
+    var bytes: [UInt8] = []
+    for index in 0..<64 {
+      bytes += trie(UInt64(index), 31)
+      for _ in 0..<5 { bytes += trie(1, 1, 1, 2, 0, 3) }
+    }
+    room.append(0, "everywhere", trie: bytes)
+    try room.checkSound("wrong pointers")
+    let groups = try room.core.groups("", ListOptions(), in: room.core.snapshot())
+    #expect(Set(groups.map { $0[0].key }).count == groups.count)
+  }
+
+  @Test func `keys of any length are read, and only short ones written`() throws {
+    let room = try Room()
+    let deep = String(repeating: "x/", count: 200_000) + "y"
+    let long = String(repeating: "z", count: 1_000_000)
+    room.append(0, deep)
+    room.append(0, long)
+    try room.checkSound("long keys")
+    #expect(try room.value(long, room.core.snapshot()) == [[0xee]])
+    #expect(throws: HyperDBError.self) { try room.core.put(Array(long.utf8), [1]) }
+    #expect(throws: HyperDBError.self) {
+      try room.core.put(Array(String(repeating: "x/", count: 100).utf8), [1])
+    }
+    try room.core.put(Array(repeating: UInt8(ascii: "k"), count: HyperDBLimits.keyBytes), [1])
+  }
+
+  @Test func `a missing block is told, not waited for, and never stops a put`() throws {
+    let room = try Room()
+    room.append(0, "a")
+    room.append(0, "b", trie: [])
+    room.evil[0].blocks[1] = nil
+    #expect(throws: MissingBlock(feed: 1, seq: 1)) { try room.core.snapshot() }
+    let snapshot = try room.core.snapshot(.local)
+    #expect(snapshot.lengths == [4, 1])
+    try room.core.put(Array("shared".utf8), [9])
+    #expect(try room.value("shared", room.core.snapshot(.local)) == [[9]])
+  }
+
+  @Test(arguments: testSeeds(standard: 100))
+  func `damaged entries of one writer leave the others' values alone`(seed: UInt64) throws {
+    var random = SeededRandom(seed: seed)
+    let room = try Room(evil: 2)
+    for step in 0..<12 {
+      room.append(
+        Int.random(in: 0..<2, using: &random), "k/\(step)",
+        trie: random.bytes(random.chance(0.5) ? 0 : 12))
+    }
+    for log in room.evil {
+      for index in log.blocks.indices.dropFirst() where random.chance(0.6) {
+        guard var block = log.blocks[index], !block.isEmpty else { continue }
+        let place = Int.random(in: block.indices, using: &random)
+        switch Int.random(in: 0..<3, using: &random) {
+        case 0: block[place] = UInt8.random(in: .min ... .max, using: &random)
+        case 1: block.removeSubrange(place...)
+        default: block = random.bytes(40)
+        }
+        log.blocks[index] = block
+      }
+    }
+    let snapshot: Snapshot
+    do { snapshot = try room.core.snapshot(.local) } catch {
+      Issue.record("seed \(seed): \(error)")
+      return
+    }
+    #expect(try room.value("shared", snapshot).contains([1]), "seed \(seed)")
+    _ = try room.core.groups("", ListOptions(), in: snapshot)
+    _ = try room.core.entries(in: snapshot)
+    for key in ["shared", "k/1", "k/2", "folder/owner"] {
+      _ = try room.core.keyGroups(key, in: snapshot)
+      try room.core.put(Array(key.utf8), [5])
+      #expect(try room.value(key, room.core.snapshot(.local)) == [[5]], "seed \(seed)")
+    }
+  }
+}
