@@ -168,7 +168,7 @@ struct HostileEntryTests {
       }
     }
     try room.checkSound("many feeds")
-    #expect(room.core.feeds.count == HyperDBLimits.feeds)
+    #expect(room.core.feedKeys.count == HyperDBLimits.feeds)
     #expect(room.openCount < HyperDBLimits.feeds)
     #expect(throws: HyperDBError.self) { try room.core.authorize(Array(repeating: 77, count: 32)) }
   }
@@ -181,7 +181,7 @@ struct HostileEntryTests {
     }
     try room.checkSound("junk key")
     #expect(room.core.issueCount == 0)
-    #expect(room.core.feeds.count == 2)
+    #expect(room.core.feedKeys.count == 2)
     #expect(try room.value("junk", room.core.snapshot()) == [[0xee]])
     #expect(throws: HyperDBError.self) { try room.core.authorize([1, 2, 3]) }
   }

@@ -57,7 +57,7 @@ struct ModelDatabase {
   mutating func restart(_ index: Int) throws {
     let replica = replicas[index]
     let box = LogBox(replica.logs)
-    for feed in replica.core.feeds.indices {
+    for feed in replica.core.feedKeys.indices {
       if let log = replica.core.log(of: feed) as? MemoryLog { box.logs[log.key] = log }
     }
     var options = DatabaseCore.Options()
@@ -80,7 +80,7 @@ struct ModelDatabase {
   }
 
   private func modelFeed(_ core: DatabaseCore, _ feed: Int) -> Int? {
-    keys.firstIndex(of: core.feeds[feed])
+    keys.firstIndex(of: core.feedKeys[feed])
   }
 
   // MARK: Steps
@@ -105,7 +105,7 @@ struct ModelDatabase {
     try #require(nodes.count == changes.count)
     for (node, entry) in zip(nodes, entries[index].suffix(nodes.count)) {
       try #require(node.seq == entry.seq)
-      for feed in core.feeds.indices {
+      for feed in core.feedKeys.indices {
         guard let number = modelFeed(core, feed) else { continue }
         #expect(node.clock(of: feed) == UInt64(entry.clock[number]), "clock of \(node)")
       }
@@ -133,7 +133,7 @@ struct ModelDatabase {
       _ = try sender.snapshot(.local)
       _ = try receiver.snapshot(.local)
       for feed in sender.authorized {
-        let key = sender.feeds[feed]
+        let key = sender.feedKeys[feed]
         guard key != replicas[to].key, let number = receiver.number(of: key),
           let source = sender.log(of: feed) as? MemoryLog,
           let target = receiver.log(of: number) as? MemoryLog
@@ -221,7 +221,7 @@ struct ModelDatabase {
         #expect(all.places == places(expected, core), "get \(key) with deletes \(note)")
         for node in found {
           let entry = try #require(
-            live.first { core.feeds[node.feed] == keys[$0.feed] && $0.seq == node.seq })
+            live.first { core.feedKeys[node.feed] == keys[$0.feed] && $0.seq == node.seq })
           #expect(node.value == entry.value)
         }
       }
