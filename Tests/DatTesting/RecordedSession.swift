@@ -1,0 +1,206 @@
+internal import Foundation
+public import HypercoreCrypto
+public import HypercoreProtocol
+
+/// A recorded replication, `Fixtures/sessions/NAME.json`, taken apart: who sent which bytes in which
+/// order, and what these bytes say.
+public struct RecordedSession: Sendable {
+  public enum Side: String, Sendable, CaseIterable {
+    case a, b
+
+    public var other: Side { self == .a ? .b : .a }
+  }
+
+  /// What a recorded end said, with feeds by name instead of channels.
+  public enum Said: Hashable, Sendable {
+    case feed(DiscoveryKey)
+    case handshake(Handshake)
+    case message(DiscoveryKey, Message)
+    case `extension`(DiscoveryKey, name: String, payload: [UInt8])
+  }
+
+  /// Bytes that were emitted at once.
+  public struct Chunk: Sendable {
+    public let from: Side
+    public let bytes: [UInt8]
+    /// The messages that end in it; mostly one.
+    public let said: [Said]
+  }
+
+  public let name: String
+  public let isLive: Bool
+  public let isEncrypted: Bool
+  /// The key of the first feed.
+  public let key: PublicKey
+  /// Of every feed that was written during the recording.
+  public let keyPairs: [KeyPair]
+  /// The blocks that the file lists for the first feed; nil where it does not.
+  public let listedBlocks: [[UInt8]]?
+  public let chunks: [Chunk]
+
+  /// The names of all recorded sessions, sorted.
+  public static func names() throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: Fixtures.url("sessions").path)
+      .filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }.sorted()
+  }
+
+  /// The names of the sessions about one feed alone, rather than about a database.
+  public static func feedNames() throws -> [String] {
+    try names().filter { try RecordedSession($0).feeds.count == 1 }
+  }
+
+  /// Reads the session of a name from the fixtures.
+  public init(_ name: String) throws {
+    let file: File = try Fixtures.json("sessions/\(name).json")
+    self.name = name
+    isLive = file.live
+    isEncrypted = file.encrypted ?? true
+    guard let key = PublicKey(hex: file.key) else { throw BadRecording(name) }
+    self.key = key
+    keyPairs = try file.secretKeys.sorted { $0.key < $1.key }.map { entry in
+      guard let publicKey = PublicKey(hex: entry.key), let secret = SecretKey(hex: entry.value)
+      else { throw BadRecording(name) }
+      return KeyPair(publicKey: publicKey, secretKey: secret)
+    }
+    listedBlocks = file.blocks?.map { Array($0) }
+    let keys = [key] + keyPairs.map(\.publicKey)
+    var readers: [Side: StreamReader] = [:]
+    for side in Side.allCases {
+      let bytes = file.chunks.filter { $0.from == side.rawValue }.map { Array($0.bytes) }
+      let names = try StreamReader.extensionNames(in: bytes, keys: keys, isEncrypted: isEncrypted)
+      readers[side] = try StreamReader(keys: keys, isEncrypted: isEncrypted, extensions: names)
+    }
+    chunks = try file.chunks.map { chunk in
+      guard let side = Side(rawValue: chunk.from), let reader = readers[side] else {
+        throw BadRecording(name)
+      }
+      let bytes = Array(chunk.bytes)
+      return Chunk(from: side, bytes: bytes, said: try reader.read(bytes))
+    }
+  }
+
+  /// Everything that one end said, in order.
+  public func said(by side: Side) -> [Said] {
+    chunks.filter { $0.from == side }.flatMap(\.said)
+  }
+
+  /// The feeds that were opened, by name.
+  public var feeds: Set<DiscoveryKey> {
+    Set(chunks.flatMap(\.said).compactMap { if case .feed(let name) = $0 { name } else { nil } })
+  }
+
+  /// Every message of one end about a feed; of the first one where none is named.
+  public func messages(of side: Side, about feed: DiscoveryKey? = nil) -> [Message] {
+    let feed = feed ?? key.discoveryKey
+    return said(by: side).compactMap {
+      if case .message(feed, let message) = $0 { message } else { nil }
+    }
+  }
+
+  /// What one end said about itself.
+  public func handshake(of side: Side) -> Handshake? {
+    for case .handshake(let handshake) in said(by: side) { return handshake }
+    return nil
+  }
+
+  /// The blocks of a feed that are known: those listed, and those that one end sent.
+  public func blocks(of feed: DiscoveryKey? = nil) -> [UInt64: [UInt8]] {
+    let feed = feed ?? key.discoveryKey
+    var blocks: [UInt64: [UInt8]] = [:]
+    if feed == key.discoveryKey, let listedBlocks {
+      for (index, block) in listedBlocks.enumerated() { blocks[UInt64(index)] = block }
+    }
+    for side in Side.allCases {
+      for case .data(let data) in messages(of: side, about: feed) {
+        if let value = data.value { blocks[data.index] = value }
+      }
+    }
+    return blocks
+  }
+
+  /// The options of a connection that takes the place of one end: new id and nonce, and else what that
+  /// end said about itself.
+  public func options(of side: Side, random: inout SeededRandom) -> Connection.Options {
+    var options = Connection.Options.random(using: &random)
+    options.isEncrypted = isEncrypted
+    options.live = isLive
+    if let handshake = handshake(of: side) {
+      options.live = handshake.live
+      options.userData = handshake.userData
+      options.extensions = handshake.extensions
+      options.ack = handshake.ack
+    }
+    return options
+  }
+
+  private struct File: Decodable {
+    struct Chunk: Decodable {
+      var from: String
+      var bytes: Data
+    }
+    var live: Bool
+    var encrypted: Bool?
+    var key: String
+    var secretKeys: [String: String]
+    var blocks: [Data]?
+    var chunks: [Chunk]
+  }
+}
+
+/// A recording that is not what the fixtures' README says.
+public struct BadRecording: Error, CustomStringConvertible {
+  public let description: String
+
+  init(_ name: String) { description = "The recorded session \(name) can't be used." }
+}
+
+/// Understands one direction of a connection of known feeds, without taking part in it.
+public final class StreamReader {
+  private let connection: Connection
+  private let keys: [DiscoveryKey: PublicKey]
+  private var names: [ChannelID: DiscoveryKey] = [:]
+  private let now = ContinuousClock.now
+
+  /// - Parameter keys: of all feeds that may be opened, the first one first.
+  public init(keys: [PublicKey], isEncrypted: Bool, extensions: [String] = []) throws {
+    self.keys = Dictionary(keys.map { ($0.discoveryKey, $0) }) { first, _ in first }
+    var random = SeededRandom(seed: 1)
+    var options = Connection.Options.random(using: &random)
+    options.isEncrypted = isEncrypted
+    options.extensions = extensions
+    connection = Connection(options: options, now: now)
+  }
+
+  /// What the next bytes say.
+  public func read(_ bytes: [UInt8]) throws -> [RecordedSession.Said] {
+    var said: [RecordedSession.Said] = []
+    try connection.receive(bytes, now: now)
+    while let event = try connection.nextEvent() {
+      switch event {
+      case .feed(let name):
+        if let key = keys[name] { names[try connection.open(key)] = name }
+        said.append(.feed(name))
+      case .handshake(let handshake): said.append(.handshake(handshake))
+      case .message(let channel, let message):
+        if let name = names[channel] { said.append(.message(name, message)) }
+      case .extension(let channel, let name, let payload):
+        if let feed = names[channel] {
+          said.append(.extension(feed, name: name, payload: payload))
+        }
+      case .end: break
+      }
+    }
+    _ = connection.takeOutput()
+    return said
+  }
+
+  static func extensionNames(
+    in chunks: [[UInt8]], keys: [PublicKey], isEncrypted: Bool
+  ) throws -> [String] {
+    let reader = try StreamReader(keys: keys, isEncrypted: isEncrypted)
+    for chunk in chunks {
+      for case .handshake(let handshake) in try reader.read(chunk) { return handshake.extensions }
+    }
+    return []
+  }
+}
