@@ -12,13 +12,14 @@ help: ## List the targets
 deps: ## Install the C libraries (libsodium, protobuf-c) if they are missing
 	@Scripts/deps
 
-build: ## Build everything
+build: deps ## Build everything
 	$(SWIFT) build
 
-test: ## Run all tests; SEEDS=1000 runs the random ones longer, SEED=7 one seed alone
+test: deps ## Run all tests; SEEDS=1000 runs the random ones longer, SEED=7 one seed alone
 	$(SWIFT) test
 
-demo: ## See it at work on this machine
+demo: deps ## See it at work on this machine
+	$(SWIFT) build --configuration release --product dat
 	@Scripts/demo
 
 schemas: ## Generate Sources/CDatMessages from Schemas/

@@ -115,6 +115,6 @@ let package = Package(
         "RandomAccessStorage",
       ]),
     tests("DatSwarmTests", ["DatSwarm", "Hypercore"]),
-    tests("DatCommandTests", ["Saga", "DatSwarm"]),
+    tests("DatCommandTests", ["Saga", "DatSwarm", "dat"]),
   ]
 )

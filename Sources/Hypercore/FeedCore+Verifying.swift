@@ -122,7 +122,8 @@ extension FeedCore {
       throw .incomplete("Block \(block) came without a signature and leads to no known node.")
     } else {
       guard hash.bytes == key.bytes else {
-        throw .rejected("The hash of the feed sent with block \(block) is not its key.")
+        throw .incomplete(
+          "Block \(block) came without a signature, and the hash of the feed is not its key.")
       }
     }
   }

@@ -17,6 +17,7 @@ actor ChatSession {
   private var written: UInt64?
   private var sent: UInt64 = 0
   private var isReady = false
+  private var isLeaving = false
   private var lastDay = ""
 
   init(
@@ -54,6 +55,7 @@ actor ChatSession {
         }
       }
     await untilLeaving()
+    isLeaving = true
     for task in tasks.dropFirst() { task.cancel() }
     await connections.stop()
     for listener in listeners { await listener.close() }
@@ -135,6 +137,8 @@ actor ChatSession {
 
   private func follow() async {
     for await event in saga.events() {
+      // That connections end is our own doing.
+      if isLeaving { break }
       switch event {
       case .ready: isReady = true
       case .sent(let seq): sent = max(sent, seq)

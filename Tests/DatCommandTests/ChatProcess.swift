@@ -1,0 +1,75 @@
+import DatTesting
+import Foundation
+
+/// `dat chat --json` as a process, with its events as values.
+struct ChatProcess {
+  let process: DatProcess
+  /// The room's key and this peer's own.
+  let key: String
+  let local: String
+  /// Where it listens, when told to.
+  let address: String?
+
+  /// Starts a peer and waits until it is ready, and listening where it is to.
+  init(
+    _ dir: String, key: String? = nil, name: String, listen: Bool = false, connect: [String] = [],
+    options: [String] = []
+  ) async throws {
+    var arguments = ["chat", dir]
+    if let key { arguments.append(key) }
+    arguments += ["--name", name, "--json"]
+    if listen { arguments += ["--listen", "127.0.0.1:0"] }
+    for address in connect { arguments += ["--connect", address] }
+    process = try await DatProcess(arguments + options)
+    let ready = try Self.event(await process.line(containing: #""event":"ready""#), process)
+    self.key = ready["key"] as? String ?? ""
+    local = ready["local"] as? String ?? ""
+    guard listen else {
+      address = nil
+      return
+    }
+    let listening = try Self.event(
+      await process.line(containing: #""event":"listening""#), process)
+    address = "127.0.0.1:\(listening["port"] as? Int ?? 0)"
+  }
+
+  /// What a line says.
+  static func event(_ line: String?, _ process: DatProcess) throws -> [String: Any] {
+    guard let line,
+      let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+    else { throw Missing() }
+    return object
+  }
+
+  struct Missing: Error {}
+
+  /// Waits for an event of a kind whose data has a field of a value.
+  @discardableResult
+  func event(_ kind: String, _ field: String, _ value: String) async throws -> [String: Any] {
+    let line = await process.line { line in
+      guard
+        let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+        object["event"] as? String == kind
+      else { return false }
+      return (object["data"] as? [String: Any])?[field] as? String == value
+    }
+    return try Self.event(line, process)["data"] as? [String: Any] ?? [:]
+  }
+
+  /// The texts of all messages so far.
+  func messages() async -> [String] {
+    await process.lines.compactMap { line in
+      guard
+        let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+        object["event"] as? String == "message"
+      else { return nil }
+      return (object["data"] as? [String: Any])?["message"] as? String
+    }
+  }
+
+  /// Ctrl-C, and its exit status.
+  func leave() async -> Int32 {
+    await process.signal(SIGINT)
+    return await process.status()
+  }
+}

@@ -1,0 +1,88 @@
+import DatTesting
+import Foundation
+import Testing
+
+/// Where the reference is to be found; these tests are skipped where it isn't.
+enum Node {
+  private static let environment = ProcessInfo.processInfo.environment
+
+  static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Interop/workshop-peer.js").path
+
+  /// The `node` on the path.
+  static let executable: URL? = (environment["PATH"] ?? "").split(separator: ":")
+    .map { URL(fileURLWithPath: String($0)).appendingPathComponent("node") }
+    .first { FileManager.default.isExecutableFile(atPath: $0.path) }
+
+  /// Whether `NODE_PATH` has the packages, and `DAT_WORKSHOP` the workshop.
+  static let isHere: Bool = {
+    guard executable != nil, environment["DAT_WORKSHOP"] != nil else { return false }
+    return (environment["NODE_PATH"] ?? "").split(separator: ":").contains {
+      FileManager.default.fileExists(atPath: "\($0)/hyperdb")
+    }
+  }()
+
+  static func peer(_ arguments: [String]) async throws -> DatProcess {
+    try await DatProcess([script] + arguments, executable: try #require(executable))
+  }
+}
+
+@Suite(
+  .serialized,
+  .enabled(
+    if: Node.isHere,
+    "needs node, NODE_PATH with the packages of Interop/package.json, and DAT_WORKSHOP"))
+struct NodeRoomTests {
+  private func field(_ name: String, of line: String?) throws -> String {
+    let object = try JSONSerialization.jsonObject(with: Data((try #require(line)).utf8))
+    let value = (object as? [String: Any])?[name]
+    return value.map { "\($0)" } ?? ""
+  }
+
+  @Test func `a Swift peer joins a room that a Node peer made`() async throws {
+    let folder = try TemporaryFolder()
+    let node = try await Node.peer(["--name", "nan", "--listen", "--dir", folder.path + "/node"])
+    let key = try field("key", of: await node.line(containing: #""event":"ready""#))
+    let port = try field("port", of: await node.line(containing: #""event":"listening""#))
+    await node.send("made by Node")
+    await node.line(containing: "made by Node")
+    let sue = try await ChatProcess(
+      folder.path + "/swift", key: key, name: "sue", connect: ["127.0.0.1:\(port)"])
+    try await sue.event("message", "message", "made by Node")
+    try await sue.event("join", "username", "nan")
+    await sue.process.line(containing: #""event":"authorized""#)
+    await sue.process.send("joined from Swift")
+    #expect(await node.line(containing: "joined from Swift") != nil)
+    await node.send("and back")
+    try await sue.event("message", "message", "and back")
+    #expect(await node.lines.contains { $0.contains(#""event":"join""#) && $0.contains(sue.local) })
+    await node.closeInput()
+    #expect(await node.status() == 0)
+    try await sue.event("leave", "username", "nan")
+    #expect(await sue.leave() == 0)
+  }
+
+  @Test func `a Node peer joins a room that a Swift peer made`() async throws {
+    let folder = try TemporaryFolder()
+    let sue = try await ChatProcess(folder.path + "/swift", name: "sue", listen: true)
+    await sue.process.send("made by Swift")
+    try await sue.event("message", "message", "made by Swift")
+    let port = try #require(sue.address?.split(separator: ":").last.map(String.init))
+    let node = try await Node.peer(["--name", "nan", "--key", sue.key, "--connect", port])
+    let local = try field("local", of: await node.line(containing: #""event":"ready""#))
+    #expect(await node.line(containing: "made by Swift") != nil)
+    let join = try await sue.event("join", "username", "nan")
+    #expect(join["key"] as? String == local)
+    await node.line(containing: #""event":"join""#)
+    await node.send("joined from Node")
+    let message = try await sue.event("message", "message", "joined from Node")
+    #expect(message["feed"] as? String == local)
+    await sue.process.send("and back")
+    #expect(await node.line(containing: "and back") != nil)
+    await node.closeInput()
+    #expect(await node.status() == 0)
+    try await sue.event("leave", "username", "nan")
+    #expect(await sue.leave() == 0)
+  }
+}

@@ -1,0 +1,155 @@
+public import Foundation
+
+/// The built command, run as a process of its own and driven through its pipes.
+///
+/// Lines of output are awaited as they come, so no test has to guess how long something takes.
+public actor DatProcess {
+  /// Where the build put the command: beside the tests.
+  public static let executable: URL = {
+    #if os(macOS)
+      let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") } ?? .main
+      return bundle.bundleURL.deletingLastPathComponent().appendingPathComponent("dat")
+    #else
+      return URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        .appendingPathComponent("dat")
+    #endif
+  }()
+
+  private let process = Process()
+  private let input = Pipe()
+  private let output = Pipe()
+  private let errors = Pipe()
+  private var isInputClosed = false
+  private var waiters: [(matches: (String) -> Bool, from: Int, CheckedContinuation<String?, Never>)] = []
+  /// The lines of standard output so far.
+  public private(set) var lines: [String] = []
+  /// What came on standard error so far.
+  public private(set) var errorText = ""
+  private var readers: [Task<Void, Never>] = []
+  private var outputEnded = false
+
+  /// Starts the command with these arguments.
+  public init(_ arguments: [String], environment: [String: String] = [:], executable: URL? = nil)
+    async throws
+  {
+    process.executableURL = executable ?? Self.executable
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.standardInput = input
+    process.standardOutput = output
+    process.standardError = errors
+    let lines = Self.lines(of: output.fileHandleForReading)
+    let errorLines = Self.lines(of: errors.fileHandleForReading)
+    try process.run()
+    readers = [
+      Task { [weak self] in
+        for await line in lines { await self?.add(line) }
+        await self?.endOutput()
+      },
+      Task { [weak self] in
+        for await line in errorLines { await self?.addError(line) }
+      },
+    ]
+  }
+
+  deinit {
+    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+  }
+
+  /// Runs the command to its end with nothing on standard input.
+  public static func run(
+    _ arguments: [String], input: String = "", environment: [String: String] = [:]
+  ) async throws -> (status: Int32, lines: [String], errors: String) {
+    let process = try await DatProcess(arguments, environment: environment)
+    if !input.isEmpty { await process.write(input) }
+    await process.closeInput()
+    let status = await process.status()
+    return (status, await process.lines, await process.errorText)
+  }
+
+  private static func lines(of handle: FileHandle) -> AsyncStream<String> {
+    AsyncStream { continuation in
+      Thread {
+        var rest = Data()
+        while case let data = handle.availableData, !data.isEmpty {
+          rest.append(data)
+          while let end = rest.firstIndex(of: 10) {
+            continuation.yield(String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
+            rest = Data(rest[rest.index(after: end)...])
+          }
+        }
+        if !rest.isEmpty { continuation.yield(String(decoding: rest, as: UTF8.self)) }
+        continuation.finish()
+      }.start()
+    }
+  }
+
+  // MARK: Input
+
+  /// Writes a line to its standard input.
+  public func send(_ line: String) { write(line + "\n") }
+
+  /// Writes text to its standard input.
+  public func write(_ text: String) {
+    try? input.fileHandleForWriting.write(contentsOf: Data(text.utf8))
+  }
+
+  /// Ends its standard input.
+  public func closeInput() {
+    guard !isInputClosed else { return }
+    isInputClosed = true
+    try? input.fileHandleForWriting.close()
+  }
+
+  /// Sends it a signal.
+  public func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+  // MARK: Output
+
+  /// The first line that matches, of those printed so far or of those to come.
+  ///
+  /// - Returns: nil where the output ended without one.
+  @discardableResult
+  public func line(where matches: @escaping @Sendable (String) -> Bool) async -> String? {
+    if let found = lines.first(where: matches) { return found }
+    if outputEnded { return nil }
+    return await withCheckedContinuation { waiters.append((matches, lines.count, $0)) }
+  }
+
+  /// The first line that has `text` in it.
+  @discardableResult
+  public func line(containing text: String) async -> String? {
+    await line { $0.contains(text) }
+  }
+
+  /// Waits for it to end.
+  ///
+  /// - Returns: the exit status; 128 and more for a signal.
+  public func status() async -> Int32 {
+    await withCheckedContinuation { continuation in
+      let process = process
+      Thread {
+        process.waitUntilExit()
+        continuation.resume()
+      }.start()
+    }
+    for reader in readers { await reader.value }
+    return process.terminationReason == .uncaughtSignal
+      ? 128 + process.terminationStatus : process.terminationStatus
+  }
+
+  private func add(_ line: String) {
+    lines.append(line)
+    let done = waiters.filter { $0.matches(line) }
+    waiters.removeAll { $0.matches(line) }
+    for waiter in done { waiter.2.resume(returning: line) }
+  }
+
+  private func addError(_ line: String) { errorText += line + "\n" }
+
+  private func endOutput() {
+    outputEnded = true
+    for waiter in waiters { waiter.2.resume(returning: nil) }
+    waiters = []
+  }
+}
