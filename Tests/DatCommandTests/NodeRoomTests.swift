@@ -24,7 +24,7 @@ enum Node {
   }()
 
   static func peer(_ arguments: [String]) async throws -> DatProcess {
-    try await DatProcess([script] + arguments, executable: try #require(executable))
+    try await DatProcess([script] + arguments, executable: executable)
   }
 }
 

@@ -20,7 +20,8 @@ public actor DatProcess {
   private let output = Pipe()
   private let errors = Pipe()
   private var isInputClosed = false
-  private var waiters: [(matches: (String) -> Bool, from: Int, CheckedContinuation<String?, Never>)] = []
+  private var waiters:
+    [(matches: (String) -> Bool, from: Int, CheckedContinuation<String?, Never>)] = []
   /// The lines of standard output so far.
   public private(set) var lines: [String] = []
   /// What came on standard error so far.

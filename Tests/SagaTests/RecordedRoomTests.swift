@@ -1,4 +1,6 @@
 import DatTesting
+import HyperDB
+import Hypercore
 import HypercoreCrypto
 import RandomAccessStorage
 import Saga
