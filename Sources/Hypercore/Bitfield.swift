@@ -139,6 +139,13 @@ package final class Bitfield {
     return pieces
   }
 
+  /// Gives up the memory of pages that are in the file as they are here.
+  func releasePages() {
+    guard file != nil, failure == nil else { return }
+    current = unread
+    for number in pages.indices where pages[number]?.isDirty == false { pages[number] = unread }
+  }
+
   // MARK: Data bits
 
   /// Whether the block is stored.

@@ -30,7 +30,11 @@ extension Feed {
   }
 
   /// A block in an encoding.
-  public func get<Value>(
+  ///
+  /// - Throws: what the encoding throws; else as ``get(_:options:)-(UInt64,_)``.
+  ///
+  /// Stands for hypercore `get(index, { valueEncoding })`.
+  public nonisolated func get<Value>(
     _ index: UInt64, as encoding: ValueEncoding<Value>, options: GetOptions = GetOptions()
   ) async throws -> Value {
     try encoding.decode(try await get(index, options: options))
@@ -52,6 +56,15 @@ extension Feed {
     return blocks
   }
 
+  /// The blocks of a range in an encoding.
+  ///
+  /// Stands for hypercore `getBatch(start, end, { valueEncoding })`.
+  public nonisolated func get<Value>(
+    _ range: Range<UInt64>, as encoding: ValueEncoding<Value>, options: GetOptions = GetOptions()
+  ) async throws -> [Value] {
+    try await get(range, options: options).map { try encoding.decode($0) }
+  }
+
   /// The last block.
   ///
   /// - Throws: ``FeedError`` with `outOfBounds` for an empty feed.
@@ -66,32 +79,45 @@ extension Feed {
   }
 
   /// Whether a block is here. Stands for hypercore `has(index)`.
-  public func has(_ index: UInt64) async -> Bool { core.has(index) }
+  public func has(_ index: UInt64) async -> Bool {
+    noteUse()
+    return core.has(index)
+  }
 
   /// Whether all blocks of a range are here. Stands for hypercore `has(start, end)`.
-  public func has(_ range: Range<UInt64>) async -> Bool { core.has(range) }
+  public func has(_ range: Range<UInt64>) async -> Bool {
+    noteUse()
+    return core.has(range)
+  }
 
   /// How many blocks of a range, or of the whole feed, are here.
   ///
   /// Stands for hypercore `downloaded(start, end)`.
   public func downloaded(in range: Range<UInt64>? = nil) async -> UInt64 {
-    core.downloaded(range)
+    noteUse()
+    return core.downloaded(range)
   }
 
   /// Which block byte `offset` of the feed is in, and where in it.
   ///
-  /// - Throws: ``FeedError`` with `outOfBounds` past the end, `blockNotStored` where it can't be told
-  ///   without peers and isn't waited for.
+  /// - Parameter range: where to look first when peers have to be asked.
+  /// - Throws: ``FeedError`` with `outOfBounds` past the end of a feed written here, or where nothing is
+  ///   waited for; `blockNotStored` where it can't be told without peers and isn't waited for.
   ///
   /// Stands for hypercore `seek(bytes)`.
   public func seek(
     _ offset: UInt64, in range: Range<UInt64>? = nil, options: GetOptions = GetOptions()
   ) async throws -> BytePosition {
     try checkOpen()
-    if case .found(let block, let offset) = try core.seek(toByte: offset) {
-      return BytePosition(block: block, offset: offset)
+    do {
+      if case .found(let block, let offset) = try core.seek(toByte: offset) {
+        return BytePosition(block: block, offset: offset)
+      }
+      guard options.wait else { throw FeedError.seekFailed(offset) }
+    } catch let error as FeedError where error.code == .outOfBounds && options.wait && !core.isOwned
+    {
+      // Peers may have more than is known here.
     }
-    guard options.wait else { throw FeedError.seekFailed(offset) }
     return try await waiting(timeout: options.timeout, for: "byte \(offset)") { done in
       self.replicator.seek(offset, in: range, completion: done)
     }
@@ -125,7 +151,10 @@ extension Feed {
   /// What this side tells peers about the nodes it has on the way from a block to its root.
   ///
   /// Stands for hypercore `digest(index)`.
-  public func digest(of index: UInt64) async -> UInt64 { core.digest(index) }
+  public func digest(of index: UInt64) async -> UInt64 {
+    noteUse()
+    return core.digest(index)
+  }
 
   /// Verifies a block against its proof and stores it.
   ///

@@ -89,7 +89,7 @@ extension Feed {
     let timer = timeout.map { timeout in
       Task { [weak self] in
         try? await Task.sleep(for: timeout)
-        if !Task.isCancelled { await self?.undownload(box) }
+        if !Task.isCancelled { await self?.undownload(box, .timedOut("the range", timeout)) }
       }
     }
     defer { timer?.cancel() }
@@ -99,15 +99,17 @@ extension Feed {
           continuation.resume(with: result.map { true })
         }
         if Task.isCancelled { undownload(box) }
-        do { try replicator.flush() } catch { undownload(box) }
+        do { try replicator.flush() } catch { undownload(box, .wrapping(error)) }
       }
     } onCancel: {
       Task { await self.undownload(box) }
     }
   }
 
-  private func undownload(_ box: WaitBox) {
-    if let id = box.id { replicator.undownload(id) }
+  private func undownload(_ box: WaitBox, _ error: FeedError = .downloadCancelled) {
+    guard let id = box.id else { return }
+    replicator.undownload(id, error)
+    try? replicator.flush()
   }
 
   /// Adds a range to what is downloaded and returns at once.
@@ -144,16 +146,18 @@ extension Feed {
       peers: replicator.peers.map { (peerID(of: $0), $0.statistics) })
   }
 
-  /// The peers that speak about this feed now.
+  /// Whether every block is here that a connected peer is known to have, with at least one connected
+  /// that has said what it has. A moment later peers may have more.
+  public var isSynced: Bool { replicator.isSynced }
+
+  /// The highest length that a connected peer claims to have: a hint to show, not verified.
+  public var remoteLength: UInt64 { replicator.peers.map(\.remoteLength).max() ?? 0 }
+
+  /// The peers that speak about this feed now. Stands for hypercore `peers`.
   public var peers: [FeedPeerID] { replicator.peers.map(peerID(of:)) }
 
   func peerID(of peer: FeedPeer) -> FeedPeerID {
-    let id = ObjectIdentifier(peer)
-    if let known = peerNumbers[id] { return known }
-    lastPeer += 1
-    let new = FeedPeerID(number: lastPeer, id: peer.session.connection.remoteHandshake?.id)
-    peerNumbers[id] = new
-    return new
+    FeedPeerID(number: peer.number, id: peer.session.connection.remoteHandshake?.id)
   }
 }
 

@@ -1,7 +1,12 @@
 public import HypercoreCrypto
+internal import RandomAccessStorage
 
 extension Feed {
   /// Appends one block.
+  ///
+  /// Blocks come in the order of the calls, whatever tasks make them. Calls that are made while
+  /// another is being written are joined and signed once, as in the reference; one that is awaited
+  /// before the next is made has its own signature.
   ///
   /// - Returns: its index.
   /// - Throws: ``FeedError`` with `notWritable` without the secret key, `storage` where a write failed;
@@ -10,8 +15,8 @@ extension Feed {
   /// Stands for hypercore `append(data)`. When it returns, the block is stored as the feed's
   /// ``Durability`` says.
   @discardableResult
-  public func append(_ block: [UInt8]) async throws -> UInt64 {
-    try append(now: [block])
+  public nonisolated func append(_ block: [UInt8]) async throws -> UInt64 {
+    try await settle(appends.add([block]))
   }
 
   /// Appends blocks as one batch, with one signature.
@@ -20,58 +25,135 @@ extension Feed {
   ///
   /// Stands for hypercore `append([data])`.
   @discardableResult
-  public func append(_ blocks: [[UInt8]]) async throws -> UInt64 {
-    try append(now: blocks)
+  public nonisolated func append(_ blocks: [[UInt8]]) async throws -> UInt64 {
+    try await settle(appends.add(blocks))
   }
 
   /// Appends one value in an encoding.
   ///
-  /// - Throws: what the encoding throws, before anything is written; else as ``append(_:)``.
+  /// - Throws: what the encoding throws, before anything is written; else as ``append(_:)-([UInt8])``.
+  ///
+  /// Stands for hypercore `append(data)` of a feed with a `valueEncoding`.
   @discardableResult
-  public func append<Value>(_ value: Value, as encoding: ValueEncoding<Value>) async throws
-    -> UInt64
-  {
-    try append(now: [encoding.encode(value)])
+  public nonisolated func append<Value>(
+    _ value: Value, as encoding: ValueEncoding<Value>
+  ) async throws -> UInt64 {
+    try await settle(appends.add([encoding.encode(value)]))
   }
 
   /// Appends values in an encoding as one batch.
+  ///
+  /// Stands for hypercore `append([data])` of a feed with a `valueEncoding`.
   @discardableResult
-  public func append<Value>(
+  public nonisolated func append<Value>(
     contentsOf values: [Value], as encoding: ValueEncoding<Value>
   ) async throws -> UInt64 {
-    try append(now: values.map(encoding.encode))
+    try await settle(appends.add(values.map(encoding.encode)))
   }
 
+  /// Writes a sequence of blocks: those that come while others are being written are appended
+  /// together. The sequence is asked for more only while at most 64 blocks, or 1 MiB, wait.
+  ///
+  /// - Returns: how many were written.
+  /// - Throws: what the sequence throws, once what it gave before is written; else as
+  ///   ``append(_:)-([UInt8])``.
+  ///
+  /// Stands for hypercore `createWriteStream()`.
   @discardableResult
-  private func append(now blocks: [[UInt8]]) throws -> UInt64 {
-    try checkOpen()
-    let first = try core.append(blocks)
-    try replicator.flush()
-    return first
+  public nonisolated func write<Blocks: AsyncSequence>(_ blocks: Blocks) async throws -> UInt64
+  where Blocks.Element == [UInt8] {
+    var count: UInt64 = 0
+    var last: AppendQueue.Ticket?
+    var waitingCount = 0
+    var waitingBytes = 0
+    do {
+      for try await block in blocks {
+        let ticket = appends.add([block])
+        last = ticket
+        count += 1
+        waitingCount += 1
+        waitingBytes += block.count
+        if waitingCount == 64 || waitingBytes >= 1 << 20 {
+          try await settle(ticket)
+          waitingCount = 0
+          waitingBytes = 0
+        } else if waitingCount == 1 {
+          // Gets the writing going while the next blocks are gathered.
+          Task { try await self.settle(ticket) }
+        }
+      }
+    } catch {
+      if let last { try await settle(last) }
+      throw error
+    }
+    if let last { try await settle(last) }
+    return count
   }
 
-  /// Returns when everything appended before is stored.
+  /// Writes a sequence of values in an encoding.
+  ///
+  /// Stands for hypercore `createWriteStream()` of a feed with a `valueEncoding`.
+  @discardableResult
+  public nonisolated func write<Values: AsyncSequence>(
+    _ values: Values, as encoding: ValueEncoding<Values.Element>
+  ) async throws -> UInt64 {
+    try await write(values.map { try encoding.encode($0) })
+  }
+
+  /// Has a call's blocks written, with all that were asked for since, unless they are already.
+  @discardableResult
+  private func settle(_ ticket: AppendQueue.Ticket) throws -> UInt64 {
+    if ticket.result == nil { writeAppends() }
+    guard let result = ticket.result else { throw FeedError.closed }
+    return try result.get()
+  }
+
+  /// Writes every append that waits, as one batch.
+  func writeAppends() {
+    let tickets = appends.takeAll()
+    guard !tickets.isEmpty else { return }
+    do {
+      try checkOpen()
+      var next = try core.append(tickets.count == 1 ? tickets[0].blocks : tickets.flatMap(\.blocks))
+      for ticket in tickets {
+        ticket.result = .success(next)
+        next += UInt64(ticket.blocks.count)
+      }
+      // The blocks are stored: what fails from here on is another call's, which is told of it.
+      try? replicator.flush()
+    } catch {
+      for ticket in tickets { ticket.result = .failure(FeedError.wrapping(error)) }
+    }
+  }
+
+  /// Returns when everything appended before is stored; with a ``Durability`` other than `buffered`,
+  /// on the disk.
   ///
   /// Stands for hypercore `flush()`.
   public func flush() async throws {
     try checkOpen()
-    _ = try core.append([])
-    if core.durability != .buffered { try core.sync() }
+    writeAppends()
+    if core.access == .readWrite {
+      if core.durability == .buffered { try core.commitBatch() } else { try core.sync() }
+    }
     try replicator.flush()
   }
 
-  /// Ends a static feed: its key becomes the hash of its tree, and nothing can be appended any more.
+  /// Ends a static feed: its key becomes the hash of its tree. A live feed stays as it is.
   ///
   /// - Returns: the key.
+  /// - Throws: ``FeedError`` with `outOfBounds` for a static feed without blocks.
   ///
   /// Stands for hypercore `finalize()`.
   @discardableResult
   public func finalize() async throws -> PublicKey {
     try checkOpen()
-    try core.finalize()
-    guard let key = core.key else {
-      throw FeedError(code: .notWritable, reason: "An empty feed has no key.")
+    writeAppends()
+    guard core.key != nil || core.length > 0 else {
+      throw FeedError.outOfBounds("An empty feed has no hash to be its key: append a block first.")
     }
+    try core.finalize()
+    guard let key = core.key else { throw FeedError.closed }
     return key
   }
 
@@ -85,7 +167,8 @@ extension Feed {
     try replicator.flush()
   }
 
-  /// Hashes every block that is here again, and forgets those that don't match.
+  /// Hashes every block that is here again, and forgets those that don't match. A feed opened
+  /// read-only forgets them in memory alone.
   ///
   /// Stands for hypercore `audit()`.
   public func audit() async throws -> AuditReport {
@@ -93,27 +176,5 @@ extension Feed {
     let (valid, invalid) = try core.audit()
     try replicator.flush()
     return AuditReport(valid: valid, invalid: invalid)
-  }
-
-  /// Writes an async sequence of blocks, gathering what is at hand into batches of up to 64.
-  ///
-  /// - Returns: how many were written.
-  ///
-  /// Stands for hypercore `createWriteStream()`.
-  @discardableResult
-  public func write<Blocks: AsyncSequence>(_ blocks: Blocks) async throws -> UInt64
-  where Blocks.Element == [UInt8] {
-    var count: UInt64 = 0
-    var batch: [[UInt8]] = []
-    for try await block in blocks {
-      batch.append(block)
-      count += 1
-      if batch.count == 64 {
-        try append(now: batch)
-        batch = []
-      }
-    }
-    if !batch.isEmpty { try append(now: batch) }
-    return count
   }
 }

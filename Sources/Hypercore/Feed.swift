@@ -27,12 +27,12 @@ public actor Feed {
   let replicator: Replicator
   /// What this feed calls itself towards peers.
   let ownID: [UInt8]
-  var subscribers: [UInt64: EventQueue] = [:]
-  var lastSubscriber: UInt64 = 0
-  var peerNumbers: [ObjectIdentifier: FeedPeerID] = [:]
-  var lastPeer: UInt64 = 0
+  let hub = EventHub()
+  let appends = AppendQueue()
   var sessions: [ObjectIdentifier: ReplicationSession] = [:]
   var isClosed = false
+  /// Waits for the feed to be idle.
+  var idleWatch: Task<Void, Never>?
 
   /// How a feed is opened. Each stands for the option of hypercore of about that name.
   public struct Options: Sendable {
@@ -108,11 +108,16 @@ public actor Feed {
   ) throws -> Feed {
     let core = try FeedCore.open(in: storage, prefix: options.prefix, options: options.core)
     let replicator = Replicator(core: core, isSparse: options.sparse)
-    return Feed(OnReplica(replicator, on: replica), key: core.key)
+    let feed = Feed(OnReplica(replicator, on: replica), key: core.key)
+    feed.assumeIsolated {
+      $0.follow()
+      $0.noteUse()
+    }
+    return feed
   }
 
   /// Wraps a feed that is open already.
-  package init(_ replicator: OnReplica<Replicator>, key: PublicKey?) {
+  private init(_ replicator: OnReplica<Replicator>, key: PublicKey?) {
     replica = replicator.replica
     let replicator = replicator.take(on: replicator.replica)
     core = replicator.core
@@ -120,7 +125,6 @@ public actor Feed {
     self.key = key
     discoveryKey = key?.discoveryKey
     ownID = randomBytes(32)
-    Task { await self.follow() }
   }
 
   // MARK: State
@@ -151,14 +155,19 @@ public actor Feed {
   /// Stands for hypercore `close()`.
   public func close() async throws {
     guard !isClosed else { return }
+    writeAppends()
     isClosed = true
+    idleWatch?.cancel()
     for session in Array(sessions.values) { session.end() }
     replicator.close()
-    tell(.close)
+    defer { hub.tell(.close) }
     try core.close()
   }
 
   func checkOpen() throws {
     if isClosed { throw FeedError.closed }
+    noteUse()
   }
+
+  deinit { idleWatch?.cancel() }
 }

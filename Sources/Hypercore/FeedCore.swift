@@ -57,6 +57,8 @@ package final class FeedCore {
   /// How many nodes were found to be lost since opening.
   var lostNodes = 0
   var batch = PutBatch()
+  /// Counts on with every use, so that an owner can tell whether there was one.
+  package private(set) var uses: UInt64 = 0
 
   init(
     _ files: FeedFiles, access: StorageAccess, options: FeedOptions, bits: Bitfield,
@@ -87,6 +89,7 @@ package final class FeedCore {
   // MARK: State
 
   func checkOpen() throws(FeedError) {
+    uses &+= 1
     if isClosed { throw FeedError(code: .closed, reason: "The feed is closed.") }
   }
 
@@ -151,6 +154,7 @@ package final class FeedCore {
   /// Gives up memory that can be read again. An open file stays open until the pool wants it.
   package func releaseCaches() {
     tree.releaseCaches()
+    bits.releasePages()
     offsetMarks = []
   }
 }

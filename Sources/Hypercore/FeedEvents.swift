@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// What happens to a feed.
 @nonexhaustive
 public enum FeedEvent: Hashable, Sendable {
@@ -33,30 +35,127 @@ public struct FeedPeerID: Hashable, Sendable {
   public let id: [UInt8]?
 }
 
-/// The events of a feed from now on.
+/// The events of a feed from the call of ``Feed/events()`` on.
 ///
 /// A slow reader loses nothing and costs little: what has the same meaning is told once (two appends as
 /// the latest length, blocks as ranges), so the sequence holds at most a bit for each block and an entry
-/// for each peer.
+/// for each peer. It ends after ``FeedEvent/close``, and when its task is cancelled. To be read by one
+/// task; who else wants to know asks for events of their own.
+///
+/// Stands for hypercore's events `ready`, `append`, `download`, `upload`, `sync`, `remote-update`,
+/// `peer-add`, `peer-remove`, `clear` and `close`.
 public struct FeedEvents: AsyncSequence, Sendable {
   public typealias Element = FeedEvent
 
-  let feed: Feed
+  let subscription: EventHub.Subscription
 
-  public func makeAsyncIterator() -> Iterator { Iterator(feed: feed) }
+  public func makeAsyncIterator() -> Iterator { Iterator(subscription: subscription) }
 
   public struct Iterator: AsyncIteratorProtocol {
-    let feed: Feed
-    private var number: UInt64?
-
-    init(feed: Feed) { self.feed = feed }
+    let subscription: EventHub.Subscription
 
     /// The next event; nil after ``FeedEvent/close`` or when the task is cancelled.
     public mutating func next() async -> FeedEvent? {
-      if number == nil { number = await feed.subscribe() }
-      guard let number else { return nil }
-      return await feed.nextEvent(number)
+      await subscription.next()
     }
+  }
+}
+
+/// Those who follow a feed, each with what it has not been told yet.
+///
+/// Unchecked with this proof: `queues` and `last` are touched under the lock only.
+final class EventHub: @unchecked Sendable {
+  private let lock = NSLock()
+  private var queues: [UInt64: EventQueue] = [:]
+  private var last: UInt64 = 0
+  private var isClosed = false
+
+  /// One reader's place; given up with the last reference to it.
+  final class Subscription: Sendable {
+    let hub: EventHub
+    let number: UInt64
+
+    init(_ hub: EventHub, _ number: UInt64) {
+      self.hub = hub
+      self.number = number
+    }
+
+    deinit { hub.forget(number) }
+
+    func next() async -> FeedEvent? {
+      while true {
+        switch hub.step(number) {
+        case .event(let event): return event
+        case .end: return nil
+        case .nothing: break
+        }
+        await withTaskCancellationHandler {
+          await withCheckedContinuation { hub.wait(number, $0) }
+        } onCancel: {
+          hub.cancel(number)
+        }
+      }
+    }
+  }
+
+  enum Step {
+    case event(FeedEvent)
+    case nothing
+    case end
+  }
+
+  func subscribe() -> Subscription {
+    lock.withLock {
+      last += 1
+      var queue = EventQueue()
+      if isClosed { queue.add(.close) }
+      queues[last] = queue
+      return Subscription(self, last)
+    }
+  }
+
+  var isEmpty: Bool { lock.withLock { queues.isEmpty } }
+
+  /// How many queues there are and what they hold, in events; for tests.
+  var pendingCounts: [Int] { lock.withLock { queues.values.map(\.pendingCount) } }
+
+  func tell(_ event: FeedEvent) {
+    let waiters = lock.withLock {
+      if case .close = event { isClosed = true }
+      return queues.keys.compactMap { number in
+        queues[number]?.add(event)
+        return queues[number]?.waiter.take()
+      }
+    }
+    for waiter in waiters { waiter.resume() }
+  }
+
+  private func step(_ number: UInt64) -> Step {
+    lock.withLock {
+      if Task.isCancelled { return .end }
+      if let event = queues[number]?.next() { return .event(event) }
+      return queues[number]?.isClosed ?? true ? .end : .nothing
+    }
+  }
+
+  /// Keeps the continuation until there is something; resumes it at once where there is already.
+  private func wait(_ number: UInt64, _ continuation: CheckedContinuation<Void, Never>) {
+    let former = lock.withLock { () -> CheckedContinuation<Void, Never>? in
+      guard !Task.isCancelled, let queue = queues[number], queue.pendingCount == 0, !queue.isClosed
+      else { return continuation }
+      let former = queues[number]?.waiter.take()
+      queues[number]?.waiter = continuation
+      return former
+    }
+    former?.resume()
+  }
+
+  private func cancel(_ number: UInt64) {
+    lock.withLock { queues[number]?.waiter.take() }?.resume()
+  }
+
+  private func forget(_ number: UInt64) {
+    lock.withLock { queues.removeValue(forKey: number)?.waiter }?.resume()
   }
 }
 
@@ -64,9 +163,9 @@ public struct FeedEvents: AsyncSequence, Sendable {
 struct EventQueue {
   private var ready = true
   private var length: UInt64?
-  private var downloaded = BlockSet()
-  private var uploaded = BlockSet()
-  private var cleared: [Range<UInt64>] = []
+  private var downloaded = BlockSet(mixedPageLimit: .max)
+  private var uploaded = BlockSet(mixedPageLimit: .max)
+  private var cleared = BlockSet(mixedPageLimit: .max)
   private var peers: [(FeedPeerID, added: Bool)] = []
   private var remoteUpdate = false
   private var synced = false
@@ -78,7 +177,10 @@ struct EventQueue {
   mutating func add(_ event: FeedEvent) {
     switch event {
     case .ready: ready = true
-    case .append(let length): self.length = length
+    case .append(let length):
+      self.length = length
+      // It would be told after, and is no longer so.
+      synced = false
     case .download(let range): downloaded.insert(range)
     case .upload(let range): uploaded.insert(range)
     case .sync: synced = true
@@ -93,14 +195,18 @@ struct EventQueue {
       }
     case .clear(let range):
       downloaded.remove(range)
-      if let last = cleared.last, last.upperBound == range.lowerBound {
-        cleared[cleared.count - 1] = last.lowerBound..<range.upperBound
-      } else {
-        cleared.append(range)
-      }
+      cleared.insert(range)
+      synced = false
     case .fork: forked = true
     case .close: isClosed = true
     }
+  }
+
+  /// About how many events wait: a set of blocks counts as one.
+  var pendingCount: Int {
+    (ready ? 1 : 0) + (length == nil ? 0 : 1) + peers.count + (remoteUpdate ? 1 : 0)
+      + (downloaded.isEmpty ? 0 : 1) + (uploaded.isEmpty ? 0 : 1) + (cleared.isEmpty ? 0 : 1)
+      + (synced ? 1 : 0) + (forked ? 1 : 0) + (isClosed && !closeWasTold ? 1 : 0)
   }
 
   mutating func next() -> FeedEvent? {
@@ -110,11 +216,8 @@ struct EventQueue {
       return added ? .peerAdd(peer) : .peerRemove(peer)
     }
     if Self.take(&remoteUpdate) { return .remoteUpdate }
-    if let length {
-      self.length = nil
-      return .append(length: length)
-    }
-    if !cleared.isEmpty { return .clear(cleared.removeFirst()) }
+    if let length = length.take() { return .append(length: length) }
+    if let range = cleared.removeFirstRange() { return .clear(range) }
     if let range = downloaded.removeFirstRange() { return .download(range) }
     if let range = uploaded.removeFirstRange() { return .upload(range) }
     if Self.take(&synced) { return .sync }

@@ -3,13 +3,15 @@ internal import Foundation
 /// The open files of this process's folder storages, at most so many at once.
 ///
 /// A file that is used is pinned for the length of one call; the one that was not used for longest is
-/// closed when room is needed. A use of an open file costs two turns of an uncontended lock.
+/// closed when room is needed, and the shared pool closes those that were not used for a while. A use
+/// of an open file costs two turns of an uncontended lock.
 ///
-/// `@unchecked Sendable`: `slots`, `clock` and `free` are touched only between `lock()` and
+/// `@unchecked Sendable`: `slots`, `clock`, `free`, `swept` and `isSwept` are touched only between `lock()` and
 /// `unlock()`; the rest is constant.
 final class DescriptorPool: @unchecked Sendable {
   /// The pool of every ``FolderStorage`` that names no other.
-  static let shared = DescriptorPool(capacity: max(4, min(128, Platform.descriptorLimit / 2)))
+  static let shared = DescriptorPool(
+    capacity: max(4, min(128, Platform.descriptorLimit / 2)), idleTime: .seconds(5))
 
   /// Where a file is in the pool. The ticket tells whether the slot is still the same file's.
   struct Place {
@@ -29,12 +31,22 @@ final class DescriptorPool: @unchecked Sendable {
   private var slots: [Slot] = []
   private var free: [Int] = []
   private var clock: UInt64 = 0
+  /// The clock at the last sweep.
+  private var swept: UInt64 = 0
+  /// Whether somebody sweeps: while files are open.
+  private var isSwept = false
+  private let idleTime: Duration?
   let capacity: Int
   /// What brings a descriptor's file to the disk; tests make it fail.
   let sync: @Sendable (Int32) -> Int32
 
-  init(capacity: Int, sync: @escaping @Sendable (Int32) -> Int32 = { Platform.sync($0) }) {
+  /// - Parameter idleTime: files are closed when they were not used for about so long; nil for never.
+  init(
+    capacity: Int, idleTime: Duration? = nil,
+    sync: @escaping @Sendable (Int32) -> Int32 = { Platform.sync($0) }
+  ) {
     self.capacity = capacity
+    self.idleTime = idleTime
     self.sync = sync
   }
 
@@ -83,7 +95,10 @@ final class DescriptorPool: @unchecked Sendable {
     }
     slots[slot] = Slot(descriptor: descriptor, ticket: clock, pins: 1, lastUse: clock)
     let place = Place(slot: slot, ticket: clock)
+    let startsSweeping = idleTime != nil && !isSwept
+    if startsSweeping { isSwept = true }
     lock.unlock()
+    if startsSweeping { startSweeping() }
     if victim >= 0 { Platform.closeFile(victim) }
     return place
   }
@@ -110,6 +125,33 @@ final class DescriptorPool: @unchecked Sendable {
     }
     lock.unlock()
     for descriptor in closing { Platform.closeFile(descriptor) }
+  }
+
+  private func startSweeping() {
+    guard let idleTime else { return }
+    Task.detached(priority: .utility) { [weak self] in
+      repeat {
+        try? await Task.sleep(for: idleTime)
+      } while self?.sweep() ?? false
+    }
+  }
+
+  /// Closes what was not used since the last sweep.
+  ///
+  /// - Returns: whether any file is still open.
+  func sweep() -> Bool {
+    let (closing, goesOn) = lock.withLock {
+      var closing: [Int32] = []
+      for slot in slots.indices
+      where slots[slot].descriptor >= 0 && slots[slot].pins == 0 && slots[slot].lastUse <= swept {
+        closing.append(empty(slot))
+      }
+      swept = clock
+      isSwept = slots.count > free.count
+      return (closing, isSwept)
+    }
+    for descriptor in closing { Platform.closeFile(descriptor) }
+    return goesOn
   }
 
   /// How many descriptors the pool holds open.

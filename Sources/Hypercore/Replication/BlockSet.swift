@@ -3,7 +3,7 @@ internal import DatCoding
 /// A set of block or node indexes that a peer can grow: memory follows its irregular parts alone.
 ///
 /// Whole pages of 8,192 are kept as ranges, so a claim to have 2^50 blocks costs as much as one for
-/// a page; pages in part are bitmaps, of which there are at most ``mixedPageLimit``. Beyond that new
+/// a page; pages in part are bitmaps, of which there are at most `mixedPageLimit`. Beyond that new
 /// claims are forgotten: what is in here is a hint where to ask, never a proof.
 ///
 /// Bits are numbered as in the files and on the wire: the top bit of a word comes first.
@@ -11,8 +11,10 @@ struct BlockSet {
   static let pageBits: UInt64 = 8192
   private static let pageWords = 128
 
-  /// 4 MiB of bitmaps: 33 million blocks of which each page is held in part.
-  static let mixedPageLimit = 4096
+  /// By default 4 MiB of bitmaps: 33 million blocks of which each page is held in part.
+  private let mixedPageLimit: Int
+
+  init(mixedPageLimit: Int = 4096) { self.mixedPageLimit = mixedPageLimit }
 
   private final class Page {
     var words: [UInt64]
@@ -144,7 +146,7 @@ struct BlockSet {
     let place = Self.place(of: number, in: numbers)
     if place < numbers.count, numbers[place] == number { return pages[place] }
     let whole = isFull(number)
-    guard whole ? makingFull : adding, numbers.count < Self.mixedPageLimit else { return nil }
+    guard whole ? makingFull : adding, numbers.count < mixedPageLimit else { return nil }
     if whole { removeFull(number..<number + 1) }
     let page = Page(full: whole)
     numbers.insert(number, at: place)
@@ -235,7 +237,7 @@ struct BlockSet {
       }
     }
     if !placed { kept.append(merged) }
-    if kept.count <= Self.mixedPageLimit { full = kept }
+    if kept.count <= mixedPageLimit { full = kept }
   }
 
   private mutating func removeFull(_ range: Range<UInt64>) {

@@ -12,6 +12,8 @@ package final class FeedPeer {
   unowned let replicator: Replicator
   unowned let session: ReplicationSession
   package let channel: ChannelID
+  /// Tells the peers of a feed apart, in the order of their coming.
+  package internal(set) var number: UInt64 = 0
 
   // MARK: What is downloaded from it
 

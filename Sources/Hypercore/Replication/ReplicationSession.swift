@@ -75,6 +75,14 @@ package final class ReplicationSession {
     return peers[channel.number]
   }
 
+  /// The name of the feed of a channel that was opened here.
+  func discoveryKey(of channel: ChannelID) -> DiscoveryKey? {
+    opened.first { $0.channel == channel }?.replicator.core.discoveryKey
+  }
+
+  /// The channel of the feed that was opened here first.
+  var firstChannel: ChannelID? { opened.first?.channel }
+
   private func activate(
     _ replicator: Replicator, _ channel: ChannelID, download: Bool, upload: Bool
   ) {

@@ -18,7 +18,8 @@ public actor ReplicationStream {
   nonisolated let replica: Replica
   public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
 
-  private let session: ReplicationSession
+  let session: ReplicationSession
+  let extensionQueue = ExtensionQueue()
   private var outputWaiter: CheckedContinuation<Void, Never>?
   private var hasOutput = true
   private var closeWaiters: [CheckedContinuation<Void, Never>] = []
@@ -48,6 +49,10 @@ public actor ReplicationStream {
       previousClose?(error)
       self?.assumeIsolated { $0.closed(error) }
     }
+    session.onExtension = { [extensionQueue, unowned session] channel, name, payload in
+      guard let feed = session.discoveryKey(of: channel) else { return }
+      extensionQueue.add(ExtensionMessage(name: name, payload: payload, feed: feed))
+    }
     session.onOutput = { [weak self] in self?.assumeIsolated { $0.wakeOutput() } }
     let interval = min(session.connection.options.timeout ?? .seconds(4), .seconds(4)) / 4
     ticker = Task { [weak self] in
@@ -64,9 +69,11 @@ public actor ReplicationStream {
 
   // MARK: Bytes
 
-  /// Takes bytes that came from the peer, cut anywhere.
-  public func receive(_ bytes: [UInt8]) {
+  /// Takes bytes that came from the peer, cut anywhere. Suspended while messages of extensions wait to
+  /// be read, see ``extensionMessages()``: the transport reads on when it returns.
+  public func receive(_ bytes: [UInt8]) async {
     session.receive(bytes, now: .now)
+    await extensionQueue.waitForRoom()
   }
 
   /// The peer sends nothing more.
@@ -121,12 +128,16 @@ public actor ReplicationStream {
     if let closeReason { throw closeReason }
   }
 
-  /// How much went through this connection.
+  /// How much went through this connection, in bytes and frames.
+  ///
+  /// Stands for hypercore-protocol's `bytes` of a stream.
   public var statistics: Connection.Statistics { session.connection.statistics }
 
   // MARK: Parts
 
   private func tick() -> Bool {
+    // The remote isn't silent while it is us who don't listen.
+    if extensionQueue.isFull { session.receive([], now: .now) }
     session.tick(now: .now)
     return !isDone
   }
@@ -146,6 +157,7 @@ public actor ReplicationStream {
   private func closed(_ error: (any Error)?) {
     isDone = true
     closeReason = error
+    extensionQueue.finish()
     ticker?.cancel()
     for waiter in handshakeWaiters + closeWaiters { waiter.resume() }
     handshakeWaiters = []

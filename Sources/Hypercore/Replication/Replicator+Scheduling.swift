@@ -21,10 +21,10 @@ extension Replicator {
     return selection.id
   }
 
-  /// Takes a range out of what is downloaded.
-  package func undownload(_ id: UInt64) {
+  /// Takes a range out of what is downloaded; its completion is called with `error`.
+  package func undownload(_ id: UInt64, _ error: FeedError = .downloadCancelled) {
     guard let place = selections.firstIndex(where: { $0.id == id }) else { return }
-    selections.remove(at: place).finish(.failure(.downloadCancelled))
+    selections.remove(at: place).finish(.failure(error))
     needsUpdate()
   }
 

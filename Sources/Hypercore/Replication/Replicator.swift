@@ -74,6 +74,7 @@ package final class Replicator {
   // MARK: Peers
 
   func add(_ peer: FeedPeer) {
+    peer.number = newID()
     peers.append(peer)
     wasSynced = false
     onEvent?(.peerAdded(peer))
@@ -166,11 +167,13 @@ package final class Replicator {
     }
   }
 
-  /// Whether everything is here that a connected peer is known to have.
+  /// Whether everything is here that a connected peer is known to have. A feed without blocks is
+  /// when a peer has said that it has none.
   package var isSynced: Bool {
-    !peers.isEmpty && core.length > 0 && core.has(0..<core.length)
+    !peers.isEmpty && core.has(0..<core.length)
       && peers.allSatisfy {
         $0.openWants == 0 && $0.requests.activeCount == 0 && $0.remoteLength <= core.length
+          && (core.length > 0 || !$0.wantedRegions.isEmpty)
       }
   }
 

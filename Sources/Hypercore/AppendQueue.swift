@@ -1,0 +1,38 @@
+internal import Foundation
+
+/// Appends on their way to a feed, in the order in which they were asked for.
+///
+/// An append is put here by its caller before it waits for the feed's executor. So those that arrive
+/// while one is being written are found together afterwards, and are written and signed as one batch;
+/// an append that was awaited before the next was called has its own signature.
+///
+/// Unchecked with this proof: `waiting` is touched under the lock only.
+final class AppendQueue: @unchecked Sendable {
+  /// One call's blocks.
+  ///
+  /// Unchecked with this proof: `blocks` never changes, and `result` is set and read on the feed's
+  /// executor alone.
+  final class Ticket: @unchecked Sendable {
+    let blocks: [[UInt8]]
+    /// The index of the first block, once written.
+    var result: Result<UInt64, FeedError>?
+
+    init(_ blocks: [[UInt8]]) { self.blocks = blocks }
+  }
+
+  private let lock = NSLock()
+  private var waiting: [Ticket] = []
+
+  func add(_ blocks: [[UInt8]]) -> Ticket {
+    let ticket = Ticket(blocks)
+    lock.withLock { waiting.append(ticket) }
+    return ticket
+  }
+
+  func takeAll() -> [Ticket] {
+    lock.withLock {
+      defer { waiting = [] }
+      return waiting
+    }
+  }
+}

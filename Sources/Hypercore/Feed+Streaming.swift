@@ -1,0 +1,170 @@
+internal import HypercoreCrypto
+
+extension Feed {
+  /// Which blocks a stream reads, and when it ends.
+  public struct StreamOptions: Sendable {
+    /// The first block.
+    public var start: UInt64 = 0
+    /// The block after the last; nil for the feed's end, which ``live`` and ``snapshot`` say more about.
+    /// Beyond the length it is waited for.
+    public var end: UInt64?
+    /// Whether to go on with what is appended later, without an end.
+    public var live = false
+    /// Whether to start at the length that the feed has at the first read, instead of at ``start``.
+    public var tail = false
+    /// Whether the feed's end is where it was at the first read; otherwise it is where it is when the
+    /// stream gets there.
+    public var snapshot = true
+    /// What to do about blocks that aren't here; the timeout is for each of them.
+    public var get = GetOptions()
+
+    public init(
+      start: UInt64 = 0, end: UInt64? = nil, live: Bool = false, tail: Bool = false,
+      snapshot: Bool = true, get: GetOptions = GetOptions()
+    ) {
+      self.start = start
+      self.end = end
+      self.live = live
+      self.tail = tail
+      self.snapshot = snapshot
+      self.get = get
+    }
+  }
+
+  /// The blocks of the feed in their order, read in pieces as they are asked for.
+  ///
+  /// What isn't here is downloaded meanwhile, lower blocks first, until the stream ends or is let go
+  /// of.
+  ///
+  /// Stands for hypercore `createReadStream(options)`.
+  public nonisolated func blocks(_ options: StreamOptions = StreamOptions()) -> FeedBlocks {
+    FeedBlocks(feed: self, options: options)
+  }
+
+  /// The blocks of the feed in an encoding.
+  ///
+  /// Stands for hypercore `createReadStream(options)` of a feed with a `valueEncoding`.
+  public nonisolated func blocks<Value>(
+    as encoding: ValueEncoding<Value>, _ options: StreamOptions = StreamOptions()
+  ) -> AsyncThrowingMapSequence<FeedBlocks, Value> {
+    blocks(options).map { try encoding.decode($0) }
+  }
+}
+
+/// The blocks of a feed, as a sequence; see ``Feed/blocks(_:)``.
+public struct FeedBlocks: AsyncSequence, Sendable {
+  public typealias Element = [UInt8]
+
+  let feed: Feed
+  let options: Feed.StreamOptions
+
+  public func makeAsyncIterator() -> Iterator { Iterator(feed: feed, options: options) }
+
+  public struct Iterator: AsyncIteratorProtocol {
+    let feed: Feed
+    let options: Feed.StreamOptions
+    private var piece: [[UInt8]] = []
+    private var place = 0
+    private var plan: StreamPlan?
+    private var isDone = false
+
+    init(feed: Feed, options: Feed.StreamOptions) {
+      self.feed = feed
+      self.options = options
+    }
+
+    /// The next block, nil after the last.
+    ///
+    /// - Throws: ``FeedError`` as ``Feed/get(_:options:)``, and with `cancelled` once the task is. Nothing
+    ///   follows then.
+    public mutating func next() async throws -> [UInt8]? {
+      if place == piece.count, try await !refill() { return nil }
+      defer { place += 1 }
+      return piece[place]
+    }
+
+    private mutating func refill() async throws -> Bool {
+      if isDone { return false }
+      isDone = true
+      piece = []
+      place = 0
+      do {
+        if Task.isCancelled { throw FeedError.cancelled("the next block") }
+        var plan: StreamPlan
+        if let known = self.plan { plan = known } else { plan = try await feed.plan(options) }
+        piece = try await feed.piece(of: plan, options.get)
+        plan.next += UInt64(piece.count)
+        self.plan = plan
+      } catch {
+        plan = nil
+        throw error
+      }
+      isDone = piece.isEmpty
+      if isDone { plan = nil }
+      return !isDone
+    }
+  }
+}
+
+/// Where a stream is.
+struct StreamPlan: Sendable {
+  var next: UInt64
+  /// Nil for none, or for wherever the feed ends.
+  var end: UInt64?
+  var isLive: Bool
+  var selection: StreamSelection?
+}
+
+/// What a stream has downloaded for it; taken back with the last reference.
+final class StreamSelection: Sendable {
+  let feed: Feed
+  let handle: DownloadHandle
+
+  init(feed: Feed, handle: DownloadHandle) {
+    self.feed = feed
+    self.handle = handle
+  }
+
+  deinit {
+    Task { [feed, handle] in try await feed.undownload(handle) }
+  }
+}
+
+extension Feed {
+  /// A piece of a stream has as many blocks, and about as many bytes, at most.
+  private static let pieceBlocks: UInt64 = 1024
+  private static let pieceBytes: UInt64 = 256 << 10
+
+  func plan(_ options: StreamOptions) throws -> StreamPlan {
+    try checkOpen()
+    let start = options.tail ? core.length : options.start
+    let end = options.end ?? (options.live || !options.snapshot ? nil : core.length)
+    var plan = StreamPlan(next: start, end: end, isLive: options.live)
+    let reach = end ?? (options.live ? .max : core.length)
+    if options.get.wait, !core.isOwned, start < reach,
+      reach > core.length || !core.has(start..<reach)
+    {
+      let range = DownloadRange(start: start, end: reach == .max ? nil : reach)
+      plan.selection = StreamSelection(
+        feed: self, handle: DownloadHandle(id: replicator.download(range)))
+      try replicator.flush()
+    }
+    return plan
+  }
+
+  /// The next blocks of a stream: as many as are here, or the next one once it is. Empty at the end.
+  func piece(of plan: StreamPlan, _ options: GetOptions) async throws -> [[UInt8]] {
+    try checkOpen()
+    let end = plan.end ?? (plan.isLive ? .max : core.length)
+    guard plan.next < end else { return [] }
+    var last = plan.next
+    var bytes: UInt64 = 0
+    let limit = min(end, core.length, plan.next + Self.pieceBlocks)
+    while last < limit, bytes < Self.pieceBytes, core.has(last) {
+      bytes += try core.node(at: 2 * last).size
+      last += 1
+    }
+    if last > plan.next, let blocks = try core.blocks(in: plan.next..<last) { return blocks }
+    return [try await get(plan.next, options: options)]
+  }
+}
