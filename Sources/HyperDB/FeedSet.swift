@@ -36,8 +36,8 @@ final class FeedSet {
     return try open("local/", feed)
   }
 
-  /// Another writer's feed. Nothing is created on disk before a block of it is verified: anybody whose
-  /// list is read can name feeds.
+  /// Another writer's feed. Nothing is created on disk before a block of it is verified: anybody
+  /// whose list is read can name feeds.
   func openPeer(_ key: PublicKey) throws -> ReplicatedFeed {
     if let known = logs[key] { return known }
     let prefix = "peers/\(key.discoveryKey.hex)/"

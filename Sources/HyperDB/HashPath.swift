@@ -7,19 +7,22 @@ package struct HashPath: Hashable, CustomStringConvertible {
   static let none: UInt8 = 255
 
   /// 32 digits each, the first in the lowest two bits. Bits past the last digit are zero.
-  private(set) var words: [UInt64]
+  private var words: PathWords
   /// How many digits there are, without the terminator.
   private(set) var digits: Int
   let isTerminated: Bool
 
-  init(words: [UInt64], digits: Int, isTerminated: Bool) {
+  init(words: PathWords, digits: Int, isTerminated: Bool) {
     self.words = words
     self.digits = digits
     self.isTerminated = isTerminated
   }
 
   /// The path with no digits, which is that of the prefix ``.
-  package static let empty = HashPath(words: [], digits: 0, isTerminated: false)
+  package static let empty = HashPath(words: PathWords(), digits: 0, isTerminated: false)
+
+  /// How much memory it takes beside itself, in words.
+  var wordCount: Int { words.count }
 
   /// Digits and terminator together.
   package var count: Int { isTerminated ? digits + 1 : digits }
@@ -53,22 +56,12 @@ package struct HashPath: Hashable, CustomStringConvertible {
 
   /// The first `count` digits of this path, then `digit`.
   func prefix(_ count: Int, then digit: UInt8) -> HashPath {
+    var words = words.start(digits: count)
     if digit == Self.terminator {
-      return HashPath(words: start(count), digits: count, isTerminated: true)
+      return HashPath(words: words, digits: count, isTerminated: true)
     }
-    var words = start(count)
-    if count & 31 == 0 {
-      words.append(UInt64(digit))
-    } else {
-      words[count >> 5] |= UInt64(digit) << UInt64((count & 31) << 1)
-    }
+    words.set(digit, at: count)
     return HashPath(words: words, digits: count + 1, isTerminated: false)
-  }
-
-  private func start(_ count: Int) -> [UInt64] {
-    var start = Array(words[..<((count + 31) >> 5)])
-    if count & 31 != 0 { start[count >> 5] &= (1 << UInt64((count & 31) << 1)) - 1 }
-    return start
   }
 
   /// Whether this path comes before `other` in the order of a list: by digits, the terminator
@@ -86,4 +79,55 @@ package struct HashPath: Hashable, CustomStringConvertible {
 
   /// The digits in a row.
   package var description: String { (0..<count).map { String(digit($0)) }.joined() }
+}
+
+/// The words of a path: three of them, as many as most keys have components, without an array.
+struct PathWords: Hashable {
+  private var first: UInt64 = 0
+  private var second: UInt64 = 0
+  private var third: UInt64 = 0
+  private var rest: [UInt64] = []
+  private(set) var count = 0
+
+  init() {}
+
+  @inline(__always)
+  subscript(_ index: Int) -> UInt64 {
+    get {
+      switch index {
+      case 0: first
+      case 1: second
+      case 2: third
+      default: rest[index - 3]
+      }
+    }
+    set {
+      switch index {
+      case 0: first = newValue
+      case 1: second = newValue
+      case 2: third = newValue
+      default: rest[index - 3] = newValue
+      }
+    }
+  }
+
+  mutating func append(_ word: UInt64) {
+    count += 1
+    if count > 3 { rest.append(word) } else { self[count - 1] = word }
+  }
+
+  /// The first `digits` digits.
+  func start(digits: Int) -> PathWords {
+    var start = PathWords()
+    if digits > 96 { start.rest.reserveCapacity((digits + 32) >> 5 - 3) }
+    for index in 0..<((digits + 31) >> 5) { start.append(self[index]) }
+    if digits & 31 != 0 { start[digits >> 5] &= (1 << UInt64((digits & 31) << 1)) - 1 }
+    return start
+  }
+
+  /// Sets a digit that is zero, or the one behind the last.
+  mutating func set(_ digit: UInt8, at index: Int) {
+    if index >> 5 == count { append(0) }
+    self[index >> 5] |= UInt64(digit) << UInt64((index & 31) << 1)
+  }
 }

@@ -66,8 +66,8 @@ extension HyperDB {
     list(Array(prefix.utf8), options, in: nil)
   }
 
-  /// Every entry of every writer, deletes and authorizations included; each after all that its writer
-  /// knew, or in reverse.
+  /// Every entry of every writer, deletes and authorizations included; each after all that its
+  /// writer knew, or in reverse.
   ///
   /// Stands for hyperdb `createHistoryStream()`.
   public nonisolated func history(
@@ -130,8 +130,8 @@ extension HyperDB {
 
   // MARK: Parts, with or without a fixed state
 
-  /// The state that reads see: in a sparse database everything verified, what is missing being fetched;
-  /// otherwise the cut that is here, so that nothing is waited for.
+  /// The state that reads see: in a sparse database everything verified, what is missing being
+  /// fetched; otherwise the cut that is here, so that nothing is waited for.
   func snapshot(_ fixed: OnReplica<Snapshot>?) throws -> Snapshot {
     if let fixed { return fixed.take(on: replica) }
     return try core.snapshot(options.sparse ? .latest : .local)
@@ -282,7 +282,8 @@ private final class PendingWait: @unchecked Sendable {
 
 /// What a list takes in, and in which order.
 public struct ListingOptions: Sendable, Hashable {
-  /// Whether to go below the first level of folders; where not, a folder is shown by one of its keys.
+  /// Whether to go below the first level of folders; where not, a folder is shown by one of its
+  /// keys.
   public var recursive = true
   /// The other way round.
   public var reverse = false

@@ -19,8 +19,8 @@ final class DatabaseSession {
 }
 
 extension HyperDB {
-  /// Starts replicating with one peer: all authorized feeds, and those that are authorized while the
-  /// connection lasts.
+  /// Starts replicating with one peer: all authorized feeds, and those that are authorized while
+  /// the connection lasts.
   ///
   /// - Returns: the connection, which a transport drives.
   ///
@@ -57,7 +57,8 @@ extension HyperDB {
     }
   }
 
-  /// Whether a connection that has exchanged what it knew of may end: not if that brought new feeds.
+  /// Whether a connection that has exchanged what it knew of may end: not if that brought new
+  /// feeds.
   private func mayFinish(_ id: ObjectIdentifier) -> Bool {
     guard let entry = sessions[id] else { return true }
     let before = entry.openedCount

@@ -10,9 +10,9 @@ public import RandomAccessStorage
 /// for node in try await db.get("ana/city") { print(node.value ?? []) }
 /// ```
 ///
-/// Each writer appends to a feed of its own; a key has several nodes where writers changed it without
-/// knowing each other. What is here is answered at once, from one consistent cut of all feeds: nothing
-/// that a peer only claims to have is waited for.
+/// Each writer appends to a feed of its own; a key has several nodes where writers changed it
+/// without knowing each other. What is here is answered at once, from one consistent cut of all
+/// feeds: nothing that a peer only claims to have is waited for.
 public actor HyperDB {
   /// The isolation domain of the database, its feeds and its connections.
   public nonisolated let replica: Replica
@@ -113,7 +113,8 @@ public actor HyperDB {
 
   // MARK: State
 
-  /// Whether this replica's own feed is one of the database's: what is written here is read by others.
+  /// Whether this replica's own feed is one of the database's: what is written here is read by
+  /// others.
   ///
   /// Until then writing is possible and stays here; others get all of it once it is authorized.
   public var isLocalAuthorized: Bool { core.isAuthorized(localKey) }

@@ -35,6 +35,9 @@ final class Insertion {
   func run(
     _ core: DatabaseCore, key: [UInt8], path: HashPath, heads: [EntryNode], in snapshot: Snapshot
   ) throws -> Trie {
+    if heads.count == 1, let trie = try runAlone(core, key, path, heads[0], snapshot) {
+      return trie
+    }
     workers.removeAll(keepingCapacity: true)
     turns.removeAll(keepingCapacity: true)
     started.removeAll(keepingCapacity: true)
@@ -51,6 +54,58 @@ final class Insertion {
       let turn = turns[next]
       next += 1
       try take(turn, context)
+    }
+    return builder.finish()
+  }
+
+  /// The same for one worker that never forks, as in a database of one writer; nil where it does.
+  private func runAlone(
+    _ core: DatabaseCore, _ key: [UInt8], _ path: HashPath, _ head: EntryNode,
+    _ snapshot: Snapshot
+  ) throws -> Trie? {
+    var builder = TrieBuilder()
+    swap(&builder, &self.builder)
+    defer { swap(&builder, &self.builder) }
+    builder.removeAll()
+    let end = path.count
+    var node = head
+    var index = 0
+    while index < end {
+      let nodePath = node.path(core.hash)
+      let trie = node.trie
+      var split = nodePath.firstDifference(from: path)
+      if split == end, node.key != key { split -= 1 }
+      var slot = trie.firstSlot(from: index)
+      while slot < trie.count {
+        let (place, slotDigit) = (trie.slot(slot).index, trie.slot(slot).digit)
+        if place > split || place >= end { break }
+        let digit = path.digit(place)
+        if digit == HashPath.terminator {
+          for position in trie.pointers(slot) {
+            let pointer = trie.pointer(position)
+            let other = try core.follow(pointer, to: path, depth: place, in: snapshot)
+            if let other, other.key != key, core.isInside(pointer, snapshot) {
+              builder.add(pointer, at: place, slotDigit)
+            }
+          }
+        } else if slotDigit != digit {
+          for position in trie.pointers(slot) {
+            let pointer = trie.pointer(position)
+            if core.isInside(pointer, snapshot) { builder.add(pointer, at: place, slotDigit) }
+          }
+        }
+        slot += 1
+      }
+      if split >= end { break }
+      builder.add(node.place, at: split, nodePath.digit(split))
+      let pointers = trie.pointers(at: split, path.digit(split))
+      if pointers.isEmpty { break }
+      if pointers.count > 1 { return nil }
+      let next = try core.follow(
+        trie.pointer(pointers.lowerBound), to: path, depth: min(split + 1, end), in: snapshot)
+      guard let next else { break }
+      node = next
+      index = split + 1
     }
     return builder.finish()
   }
@@ -140,7 +195,7 @@ final class Insertion {
     _ pointer: FeedSequence, _ worker: Int, _ digit: UInt8, _ context: Context
   ) {
     guard digit <= HashPath.terminator,
-      context.snapshot.contains(pointer) || context.core.isPending(pointer)
+      context.core.isInside(pointer, context.snapshot)
     else { return }
     builder.add(pointer, at: workers[worker].index, digit)
   }

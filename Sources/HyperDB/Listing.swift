@@ -107,7 +107,7 @@ package final class Listing {
     case .expand(let path):
       let nodes = try core.find(path, key: nil, raw: options.raw, in: snapshot)
       guard let first = nodes.first else { return nil }
-      steps += path.words.count / 16 + core.lookup.steps
+      steps += path.wordCount / 16 + core.lookup.steps
       if steps > stepLimit { throw tooManySteps(first) }
       if nodes.count == 1 { return try walk(first, path.count) }
       return split(path, nodes)

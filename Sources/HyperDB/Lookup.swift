@@ -43,7 +43,35 @@ extension DatabaseCore {
     _ path: HashPath, key: [UInt8]?, raw: Bool, in snapshot: Snapshot,
     onLookup: ((FeedSequence) -> Void)? = nil
   ) throws -> [EntryNode] {
-    try lookup.run(self, path, key: key, raw: raw, in: snapshot, onLookup: onLookup)
+    if onLookup == nil, let found = try findAlone(path, key: key, in: snapshot) { return found }
+    return try lookup.run(self, path, key: key, raw: raw, in: snapshot, onLookup: onLookup)
+  }
+
+  /// The same where one head leads to one node all the way, as in a database of one writer; nil
+  /// where ways part.
+  private func findAlone(
+    _ path: HashPath, key: [UInt8]?, in snapshot: Snapshot
+  ) throws -> [EntryNode]? {
+    guard snapshot.heads.count == 1 else { return nil }
+    lookup.steps = 0
+    var node = snapshot.heads[0]
+    // Each step agrees with the path for a digit more.
+    while true {
+      let index = node.path(hash).firstDifference(from: path)
+      if index == path.count {
+        let last = path.count - 1
+        if last >= 0, node.trie.hasPointers(at: last, path.digit(last)) { return nil }
+        return key == nil || node.key == key ? [node] : []
+      }
+      let pointers = node.trie.pointers(at: index, path.digit(index))
+      if pointers.isEmpty { return [] }
+      if pointers.count > 1 { return nil }
+      let pointer = node.trie.pointer(pointers.lowerBound)
+      guard let next = try follow(pointer, to: path, depth: index + 1, in: snapshot) else {
+        return []
+      }
+      node = next
+    }
   }
 
   /// An entry that a pointer leads to: nil where it can't be read, lies outside a bounded snapshot,
@@ -51,15 +79,18 @@ extension DatabaseCore {
   func follow(
     _ pointer: FeedSequence, to path: HashPath, depth: Int, in snapshot: Snapshot
   ) throws -> EntryNode? {
-    guard snapshot.contains(pointer) || isPending(pointer), let node = try node(at: pointer),
+    guard isInside(pointer, snapshot), let node = try node(at: pointer),
       node.path(hash).firstDifference(from: path) >= depth
     else { return nil }
     return node
   }
 
-  /// Whether an entry belongs to the batch that is being built.
-  func isPending(_ place: FeedSequence) -> Bool {
-    !pending.isEmpty && place.feed == local && place.seq >= pendingStart
+  /// Whether an entry is part of a snapshot, or of the batch that is being built on it.
+  func isInside(_ place: FeedSequence, _ snapshot: Snapshot) -> Bool {
+    if !snapshot.isBounded { return true }
+    let (feed, seq) = (place.feed, place.seq)
+    if feed < snapshot.lengths.count, seq < snapshot.lengths[feed] { return true }
+    return !pending.isEmpty && feed == local && seq >= pendingStart
   }
 }
 
@@ -96,7 +127,7 @@ final class Lookup {
   private var births: Set<FeedSequence> = []
   private static let manyWalkers = 64
   /// How many pointers the last walk followed.
-  private(set) var steps = 0
+  fileprivate(set) var steps = 0
 
   func run(
     _ core: DatabaseCore, _ path: HashPath, key: [UInt8]?, raw: Bool, in snapshot: Snapshot,

@@ -27,12 +27,12 @@ package struct PathHash: Sendable {
   /// Source: hyperdb `lib/hash.js`. Fixture: `vectors/path-hash.json`.
   package func path(of key: [UInt8], terminated: Bool) -> HashPath {
     key.withUnsafeBytes { bytes in
-      var words: [UInt64] = []
+      var words = PathWords()
       var start = 0
       var end = bytes.count
       let slash = UInt8(ascii: "/")
       if end > 0, bytes[0] == slash { start = 1 }
-      if start == end { return HashPath(words: [], digits: 0, isTerminated: terminated) }
+      if start == end { return HashPath(words: words, digits: 0, isTerminated: terminated) }
       if bytes[end - 1] == slash { end -= 1 }
       var segmentStart = start
       for index in start...end where index == end || bytes[index] == slash {

@@ -10,10 +10,6 @@ package struct Snapshot {
 
   /// Sees nothing.
   package static var empty: Snapshot { Snapshot(heads: [], lengths: [], isBounded: true) }
-
-  func contains(_ place: FeedSequence) -> Bool {
-    !isBounded || (place.feed < lengths.count && place.seq < lengths[place.feed])
-  }
 }
 
 /// Which of the blocks a read takes in.

@@ -12,15 +12,26 @@ package struct Trie: Hashable {
 
   static let empty = Trie(slots: [], pointers: [])
 
+  fileprivate init(words: [UInt64], slotCount: Int) {
+    self.words = words
+    self.slotCount = slotCount
+  }
+
   /// - Parameters:
-  ///   - slots: (place, end of its pointers) in ascending order.
+  ///   - slots: places in ascending order, each with the end of its pointers.
   init(slots: [Slot], pointers: [FeedSequence]) {
     slotCount = slots.count
-    words = []
-    if slots.isEmpty { return }
-    words.reserveCapacity(slots.count + pointers.count)
-    for slot in slots { words.append(slot.word) }
-    for pointer in pointers { words.append(pointer.raw) }
+    if slots.isEmpty {
+      words = []
+      return
+    }
+    words = [UInt64](unsafeUninitializedCapacity: slots.count + pointers.count) { words, count in
+      for (position, slot) in slots.enumerated() { words[position] = slot.word }
+      for (position, pointer) in pointers.enumerated() {
+        words[slots.count + position] = pointer.raw
+      }
+      count = slots.count + pointers.count
+    }
   }
 
   /// One place and digit that has pointers.
@@ -114,17 +125,24 @@ struct TrieBuilder {
   /// The trie of what was added.
   func finish() -> Trie {
     if entries.isEmpty { return .empty }
-    var slots: [Trie.Slot] = []
-    slots.reserveCapacity(entries.count)
-    var pointers: [FeedSequence] = []
-    pointers.reserveCapacity(entries.count)
-    for (position, entry) in entries.enumerated() {
-      pointers.append(entry.pointer)
-      if position + 1 == entries.count || entries[position + 1].place != entry.place {
-        slots.append(Trie.Slot(place: entry.place, end: position + 1))
+    var slotCount = 0
+    for position in entries.indices where isLast(position) { slotCount += 1 }
+    let words = [UInt64](unsafeUninitializedCapacity: slotCount + entries.count) { words, count in
+      var slot = 0
+      for (position, entry) in entries.enumerated() {
+        words[slotCount + position] = entry.pointer.raw
+        if isLast(position) {
+          words[slot] = Trie.Slot(place: entry.place, end: position + 1).word
+          slot += 1
+        }
       }
+      count = slotCount + entries.count
     }
-    return Trie(slots: slots, pointers: pointers)
+    return Trie(words: words, slotCount: slotCount)
+  }
+
+  private func isLast(_ position: Int) -> Bool {
+    position + 1 == entries.count || entries[position + 1].place != entries[position].place
   }
 }
 
