@@ -82,7 +82,7 @@ public actor Saga {
     self.username = username
     self.options = options
     timestamp = options.now()
-    ids = options.ids ?? MessageIDGenerator(random: &random)
+    ids = MessageIDGenerator(random: &random)
     isAuthorized = await db.isLocalAuthorized
   }
 
@@ -135,7 +135,7 @@ public actor Saga {
       throw SagaError(
         .tooLarge, "A message can have 64 KiB of text; this one has \(text.utf8.count) bytes.")
     }
-    let key = "messages/\(ids.next(random: &random))"
+    let key = "messages/\(options.makeID?() ?? ids.next(random: &random))"
     try await write(text, key: key)
     return key
   }
@@ -309,8 +309,8 @@ public struct SagaOptions: Sendable {
   public var limits = AuthorizationLimits()
   /// The time, in milliseconds since 1970.
   public var now: @Sendable () -> Int64 = { Int64((Date().timeIntervalSince1970 * 1000).rounded()) }
-  /// The keys of new messages, for tests.
-  var ids: MessageIDGenerator?
+  /// Makes the ids of new messages, to repeat recorded ones; nil for random ones.
+  package var makeID: (@Sendable () -> String)?
 
   public init() {}
 }

@@ -105,13 +105,36 @@ actor ChatSession {
 
   private func report(_ connections: PeerConnections) async {
     for await change in await connections.changes() {
+      if output.json {
+        output.object([
+          "event": "connection", "address": .string("\(change.address)"),
+          "state": .string(Self.word(for: change.state)),
+        ])
+      }
       switch change.state {
       case .connected: note("connected to \(change.address)")
       case .failed(let reason): complain("\(change.address): \(reason)")
-      case .connecting, .waiting, nil: break
+      case .waiting(let until): note("trying \(change.address) again in \(Self.seconds(until))")
+      case .connecting, nil: break
       @unknown default: break
       }
     }
+  }
+
+  private static func word(for state: PeerConnections.State?) -> String {
+    switch state {
+    case .connecting: "connecting"
+    case .connected: "connected"
+    case .failed: "failed"
+    case .waiting: "waiting"
+    case nil: "gone"
+    @unknown default: "unknown"
+    }
+  }
+
+  private static func seconds(_ instant: ContinuousClock.Instant) -> String {
+    let seconds = max((instant - .now).components.seconds, 1)
+    return "\(seconds) s"
   }
 
   private func note(_ text: String) {

@@ -1,3 +1,4 @@
+import DatSwarm
 import DatTesting
 import Foundation
 import Testing
@@ -153,5 +154,44 @@ import Testing
     let bea = try await ChatProcess(dir("bea"), key: ana.key, name: "bea", connect: [address])
     try await ana.event("join", "username", "bea")
     for peer in [stranger, bea, ana] { #expect(await peer.leave() == 0) }
+  }
+}
+
+extension ChatCommandTests {
+  @Test func `a peer that talks garbage is dropped, and the others go on`() async throws {
+    let ana = try await ChatProcess(dir("garbage"), name: "ana", listen: true)
+    let address = try #require(ana.address)
+    let bea = try await ChatProcess(dir("bea"), key: ana.key, name: "bea", connect: [address])
+    try await ana.event("join", "username", "bea")
+    var random = SeededRandom(seed: 7)
+    for _ in 0..<20 {
+      let socket = try await TCPDialer.connect(
+        to: PeerAddress(parsing: address), timeout: .seconds(5))
+      let garbage = Garbage(random.bytes(Int.random(in: 1..<5000, using: &random)))
+      // How it ends is up to the other side.
+      try? await socket.pump(garbage)
+    }
+    await bea.process.line(containing: #""event":"authorized""#)
+    await bea.process.send("still here")
+    try await ana.event("message", "message", "still here")
+    #expect(await ana.process.line(containing: #""event":"error""#) != nil)
+    for peer in [bea, ana] { #expect(await peer.leave() == 0) }
+  }
+
+  /// Says some bytes, then nothing more.
+  private actor Garbage: PeerStream {
+    private var bytes: [UInt8]?
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    func receive(_ bytes: [UInt8]) {}
+
+    func nextOutput() -> [UInt8]? {
+      defer { bytes = nil }
+      return bytes
+    }
+
+    func finishInput() {}
+    func close(_ error: (any Error)?) {}
   }
 }

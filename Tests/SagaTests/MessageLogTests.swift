@@ -1,0 +1,119 @@
+import DatTesting
+import HypercoreCrypto
+import Testing
+
+@testable import Saga
+
+@Suite struct MessageLogTests {
+  private static let feeds = (0..<4).map { number in
+    PublicKey(bytes: [UInt8](repeating: UInt8(number + 1), count: 32))!
+  }
+
+  private func entry(
+    _ key: String, feed: Int, seq: UInt64, clock: [UInt64], _ text: String?, deletes: Bool = false,
+    time: Int64 = 0
+  ) -> MessageLog.Entry {
+    MessageLog.Entry(
+      key: "messages/\(key)", feed: Self.feeds[feed], feedNumber: feed, seq: seq, clock: clock,
+      content: text.map { MessageContent(text: $0, username: "u\(feed)", timestamp: time) },
+      isDeletion: deletes)
+  }
+
+  private func log(_ entries: [MessageLog.Entry]) -> MessageLog {
+    var log = MessageLog()
+    for entry in entries { _ = log.add(entry) }
+    return log
+  }
+
+  @Test func `the author's later value is an edit, another's a conflict that is not shown`() {
+    let first = entry("a", feed: 1, seq: 1, clock: [0, 2], "first")
+    let edit = entry("a", feed: 1, seq: 2, clock: [0, 3], "edited")
+    let foreign = entry("a", feed: 0, seq: 5, clock: [6, 3], "taken over")
+    var log = MessageLog()
+    let added = log.add(first)
+    #expect(added.count == 1)
+    guard case .edited(let edited)? = log.add(edit).first else {
+      Issue.record("no edit")
+      return
+    }
+    #expect(edited.text == "edited" && edited.isEdited)
+    guard case .conflicted(let conflicted)? = log.add(foreign).first else {
+      Issue.record("no conflict")
+      return
+    }
+    #expect(conflicted.text == "edited" && conflicted.isConflicted)
+    #expect(log.messages.count == 1)
+  }
+
+  @Test func `of two firsts that did not know each other the lowest feed's is shown and flagged`() {
+    let one = entry("a", feed: 2, seq: 1, clock: [0, 0, 2], "from two")
+    let other = entry("a", feed: 1, seq: 1, clock: [0, 2], "from one")
+    for order in [[one, other], [other, one]] {
+      let message = log(order).messages.first
+      #expect(message?.text == "from one")
+      #expect(message?.isConflicted == true)
+    }
+  }
+
+  @Test func `the causally first entry is shown though it arrives last, whatever the feeds' order`()
+  {
+    let first = entry("a", feed: 3, seq: 1, clock: [0, 0, 0, 2], "first")
+    let later = entry("a", feed: 0, seq: 9, clock: [10, 0, 0, 2], "later")
+    #expect(log([later, first]).messages.map(\.text) == ["first"])
+  }
+
+  @Test func `the author's deletion removes a message, another's does not`() {
+    let first = entry("a", feed: 1, seq: 1, clock: [0, 2], "text")
+    let foreign = entry("a", feed: 0, seq: 1, clock: [2, 2], nil, deletes: true)
+    #expect(log([first, foreign]).messages.count == 1)
+    let own = entry("a", feed: 1, seq: 2, clock: [2, 3], nil, deletes: true)
+    #expect(log([first, foreign, own]).messages.isEmpty)
+    #expect(log([own, foreign, first]).messages.isEmpty)
+  }
+
+  @Test func `a value that is no message is told and skipped`() {
+    var log = MessageLog()
+    let bad = entry("a", feed: 1, seq: 1, clock: [0, 2], nil)
+    let changes = log.add(bad)
+    #expect(changes == [.unreadable(key: "messages/a", feed: Self.feeds[1])])
+    #expect(log.messages.isEmpty)
+  }
+
+  @Test func `messages come by time, then key`() {
+    let entries = [
+      entry("b", feed: 0, seq: 1, clock: [2], "3", time: 7),
+      entry("a", feed: 0, seq: 2, clock: [3], "2", time: 7),
+      entry("c", feed: 0, seq: 3, clock: [4], "1", time: 5),
+      entry("d", feed: 0, seq: 4, clock: [5], "4", time: 9),
+    ]
+    #expect(log(entries).messages.map(\.text) == ["1", "2", "3", "4"])
+  }
+
+  @Test(arguments: testSeeds(standard: 200))
+  func `the order of arrival does not matter`(seed: UInt64) {
+    var random = SeededRandom(seed: seed)
+    // Writers that write, edit, delete and take over under few keys, knowing more or less.
+    var known = [[UInt64]](repeating: [0, 0, 0], count: 3)
+    var entries: [MessageLog.Entry] = []
+    for step in 0..<30 {
+      let feed = Int.random(in: 0..<3, using: &random)
+      if random.chance(0.3) {
+        let other = Int.random(in: 0..<3, using: &random)
+        for place in 0..<3 { known[feed][place] = max(known[feed][place], known[other][place]) }
+      }
+      known[feed][feed] = max(known[feed][feed], 1)
+      let seq = known[feed][feed]
+      known[feed][feed] += 1
+      let deletes = random.chance(0.15)
+      entries.append(
+        entry(
+          "k\(Int.random(in: 0..<4, using: &random))", feed: feed, seq: seq, clock: known[feed],
+          deletes || random.chance(0.1) ? nil : "text \(step)", deletes: deletes,
+          time: Int64.random(in: 0..<10, using: &random)))
+    }
+    let expected = log(entries).messages
+    for _ in 0..<5 {
+      #expect(log(entries.shuffled(using: &random)).messages == expected, "seed \(seed)")
+    }
+  }
+}
