@@ -38,8 +38,8 @@ public actor Saga {
   var reader: Task<Void, Never>?
   var isReady = false
   var readyWaiters: [CheckedContinuation<Void, Never>] = []
-  /// How far this user's own feed has been taken into the log.
-  var ownSeq: UInt64 = 0
+  /// How far each feed has been taken into the log.
+  var taken: [PublicKey: UInt64] = [:]
   var ownWaiters: [(seq: UInt64, CheckedContinuation<Void, Never>)] = []
   /// Newcomers of whom it is still to be decided, by the key they claim.
   var newcomers: [PublicKey: Newcomer] = [:]
@@ -117,6 +117,13 @@ public actor Saga {
   /// How many messages there are.
   public var messageCount: Int { log.messages.count }
 
+  /// Whether every stored entry of the room's feeds is in ``messages``.
+  public var isCaughtUp: Bool {
+    get async {
+      await db.feeds.allSatisfy { $0.length < 2 || taken[$0.key, default: 0] >= $0.length - 1 }
+    }
+  }
+
   /// The message of a key.
   public func message(_ key: String) -> Message? { log[key] }
 
@@ -160,7 +167,7 @@ public actor Saga {
 
   /// Waits until an entry of one's own is in the log.
   private func takenIn(_ seq: UInt64) async {
-    if ownSeq >= seq || isClosed { return }
+    if taken[db.localKey, default: 0] >= seq || isClosed { return }
     await withCheckedContinuation { ownWaiters.append((seq, $0)) }
   }
 
@@ -190,10 +197,10 @@ public actor Saga {
 
   private func take(_ entry: DatabaseNode) {
     defer {
-      if entry.feed == db.localKey {
-        ownSeq = max(ownSeq, entry.seq)
-        let done = ownWaiters.filter { $0.seq <= ownSeq }
-        ownWaiters.removeAll { $0.seq <= ownSeq }
+      taken[entry.feed] = entry.seq
+      if entry.feed == db.localKey, !ownWaiters.isEmpty {
+        let done = ownWaiters.filter { $0.seq <= entry.seq }
+        ownWaiters.removeAll { $0.seq <= entry.seq }
         for waiter in done { waiter.1.resume() }
       }
     }

@@ -60,7 +60,8 @@ actor ChatSession {
     await connections.stop()
     for listener in listeners { await listener.close() }
     await saga.close()
-    tasks[0].cancel()
+    // What is stored here is shown before the end.
+    await tasks[0].value
   }
 
   // MARK: Connections
@@ -161,7 +162,7 @@ actor ChatSession {
   private func follow() async {
     for await event in saga.events() {
       // That connections end is our own doing.
-      if isLeaving { break }
+      if isLeaving, case .leave = event { continue }
       switch event {
       case .ready: isReady = true
       case .sent(let seq): sent = max(sent, seq)
@@ -300,7 +301,7 @@ actor ChatSession {
     while ContinuousClock.now < deadline {
       if let written {
         if await saga.db.uploadedLength > written { return }
-      } else if await saga.db.isSynced {
+      } else if await saga.db.isSynced, await saga.isCaughtUp {
         return
       }
       try? await Task.sleep(for: .milliseconds(20))

@@ -195,3 +195,20 @@ extension ChatCommandTests {
     func close(_ error: (any Error)?) {}
   }
 }
+
+extension ChatCommandTests {
+  @Test func `a program that only reads leaves after the first sync, with every message shown`()
+    async throws
+  {
+    let ana = try await ChatProcess(dir("sync"), name: "ana", listen: true)
+    for number in 0..<200 { await ana.process.send("message \(number)") }
+    try await ana.event("message", "message", "message 199")
+    let (status, lines, _) = try await DatProcess.run([
+      "chat", dir("copy"), ana.key, "--name", "reader", "--json", "--connect",
+      try #require(ana.address),
+    ])
+    #expect(status == 0)
+    #expect(lines.filter { $0.contains(#""event":"message""#) }.count == 200)
+    #expect(await ana.leave() == 0)
+  }
+}
