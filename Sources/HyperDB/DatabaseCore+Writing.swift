@@ -186,6 +186,9 @@ extension DatabaseCore {
     number(of: key).map { writers[$0].isAuthorized } ?? false
   }
 
+  /// Whether the feed of that number is authorised.
+  func isAuthorized(_ feed: Int) -> Bool { writers[feed].isAuthorized }
+
   /// Lists a feed as one of the database's writers, for good.
   ///
   /// - Returns: the entry that lists it; nil where it was listed before and nothing was written.

@@ -14,6 +14,9 @@ package final class DatabaseCore {
     /// Feeds to open at once, in this order, after the source and the local feed: numbers feeds as
     /// another database did. Needed to replay recordings only.
     package var feedOrder: [PublicKey] = []
+    /// Whether blocks that are verified and not stored count for writes as well, since they can be
+    /// fetched: in a sparse database.
+    package var fetchesBlocks = false
     /// The key of the local writer's content feed, where content feeds are on.
     package var contentKey: [UInt8]?
 
@@ -106,7 +109,8 @@ package final class DatabaseCore {
 
   private func unknownFault(_ place: FeedSequence) -> HyperDBError {
     HyperDBError(
-      .malformedEntry, "Entry \(place) can't be read", feed: place.feed, seq: place.seq)
+      .malformedEntry, "The entry in \(name(place)) can't be read", feed: place.feed, seq: place.seq
+    )
   }
 
   // MARK: Feeds
@@ -121,7 +125,7 @@ package final class DatabaseCore {
 
   @discardableResult
   private func add(_ log: any EntryLog) -> Int {
-    let writer = Writer(id: writers.count, log: log)
+    let writer = Writer(id: writers.count, log: log, fetchesBlocks: options.fetchesBlocks)
     writers.append(writer)
     feedKeys.append(log.key)
     numbers[log.key] = writer.id
@@ -180,8 +184,10 @@ package final class DatabaseCore {
   }
 
   /// Looks at a block that was just stored, so that the feeds it lists are opened at once.
+  ///
+  /// - Throws: `MissingBlock` where the list that it is read by is not here.
   package func inspect(feed: Int, seq: Int) throws {
-    do { _ = try node(at: FeedSequence(feed: feed, seq: seq)) } catch is MissingBlock {}
+    _ = try node(at: FeedSequence(feed: feed, seq: seq))
   }
 
   /// Keeps an entry that was just written here.
@@ -190,20 +196,20 @@ package final class DatabaseCore {
   private func decode(_ block: [UInt8], at place: FeedSequence) throws -> EntryNode {
     guard let message = codec.decode(block, inflated: false) else {
       throw HyperDBError(
-        .malformedEntry, "Entry \(place) is no entry of a hyperdb", feed: place.feed,
+        .malformedEntry, "The entry in \(name(place)) is no entry of a hyperdb", feed: place.feed,
         seq: place.seq)
     }
     guard let inflate = message.inflate, inflate > 0, inflate <= UInt64(place.seq) else {
       throw HyperDBError(
         .malformedFeedList,
-        "Entry \(place) names block \(message.inflate ?? 0) as its list, which can't be one",
+        "The entry in \(name(place)) names block \(message.inflate ?? 0) as its list, which can't be one",
         feed: place.feed, seq: place.seq)
     }
     let list = try self.list(at: Int(inflate), of: place, block: block)
     guard var clock = list.decode(clock: message.clock) else {
       throw HyperDBError(
         .missingFeedMappings,
-        "Missing feed mappings: entry \(place) counts \(message.clock.count) feeds, its list has "
+        "Missing feed mappings: the entry in \(name(place)) counts \(message.clock.count) feeds, its list has "
           + "\(list.keys.count)", feed: place.feed, seq: place.seq)
     }
     // A writer knows its own feed, whatever it says: the later of its entries covers the earlier.
@@ -217,7 +223,8 @@ package final class DatabaseCore {
         message.trie, decodeMap: list.decodeMap, owner: place, scratch: &trieScratch)
     } catch {
       throw HyperDBError(
-        .malformedEntry, "Entry \(place) is left out: \(error.reason)", feed: place.feed,
+        .malformedEntry, "The entry in \(name(place)) is left out: \(error.reason)",
+        feed: place.feed,
         seq: place.seq)
     }
     return EntryNode(
@@ -242,13 +249,13 @@ package final class DatabaseCore {
     else {
       throw HyperDBError(
         .malformedFeedList,
-        "Entry \(place) takes its list of feeds from block \(seq), which has none",
+        "The entry in \(name(place)) takes its list of feeds from block \(seq), which has none",
         feed: place.feed, seq: place.seq)
     }
     guard Set(keys).count == keys.count else {
       throw HyperDBError(
         .malformedFeedList,
-        "The list of feeds in block \(seq) of feed \(place.feed) has a key twice",
+        "The list of feeds in block \(seq) of feed \(feedKeys[place.feed]) has a key twice",
         feed: place.feed, seq: place.seq)
     }
     let list = FeedList(
@@ -275,6 +282,11 @@ package final class DatabaseCore {
 
   /// The key of a writer's content feed, as far as its lists were read.
   package func contentKey(of feed: Int) -> [UInt8]? { writers[feed].newestList?.contentKey }
+
+  /// What an entry is called in an error.
+  func name(_ place: FeedSequence) -> String {
+    "block \(place.seq) of feed \(feedKeys[place.feed])"
+  }
 
   // MARK: Quarantine
 

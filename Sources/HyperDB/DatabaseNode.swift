@@ -13,6 +13,10 @@ public struct DatabaseNode: Sendable, Hashable {
   /// The block of that feed it is in.
   public let seq: UInt64
 
+  /// Whether its writer was one of the database's when this was read. What any other writer writes,
+  /// such as a clone that was not authorized yet, stays where it was written.
+  public let isFromAuthorizedWriter: Bool
+
   /// The number of ``feed`` in ``feeds``.
   package let feedNumber: Int
   /// By the number of a feed, how many of its blocks the writer knew.
@@ -40,7 +44,8 @@ public struct DatabaseNode: Sendable, Hashable {
     return rawClock[number] > other.seq
   }
 
-  init(_ node: EntryNode, feeds: [PublicKey]) {
+  init(_ node: EntryNode, feeds: [PublicKey], isAuthorized: Bool) {
+    isFromAuthorizedWriter = isAuthorized
     keyBytes = node.key
     value = node.value
     isDeleted = node.isDeleted
@@ -50,6 +55,21 @@ public struct DatabaseNode: Sendable, Hashable {
     rawClock = node.clock
     self.feeds = feeds
   }
+
+  private init(_ node: DatabaseNode, value: [UInt8]?) {
+    keyBytes = node.keyBytes
+    self.value = value
+    isDeleted = node.isDeleted
+    feedNumber = node.feedNumber
+    feed = node.feed
+    seq = node.seq
+    isFromAuthorizedWriter = node.isFromAuthorizedWriter
+    rawClock = node.rawClock
+    feeds = node.feeds
+  }
+
+  /// The same node with another value, for a ``NodeTransform``.
+  public func with(value: [UInt8]?) -> DatabaseNode { DatabaseNode(self, value: value) }
 
   public static func == (one: Self, other: Self) -> Bool {
     one.feed == other.feed && one.seq == other.seq && one.keyBytes == other.keyBytes

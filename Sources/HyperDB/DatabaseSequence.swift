@@ -9,14 +9,18 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
   typealias Start = @Sendable (isolated HyperDB) throws -> () throws -> Element?
 
   let db: HyperDB
+  let update: Bool?
+  let timeout: Duration?
   let start: Start
 
-  init(db: HyperDB, start: @escaping Start) {
+  init(db: HyperDB, update: Bool?, timeout: Duration?, start: @escaping Start) {
     self.db = db
+    self.update = update
+    self.timeout = timeout
     self.start = start
   }
 
-  public func makeAsyncIterator() -> Iterator { Iterator(db: db, start: start) }
+  public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
 
   /// All elements at once.
   public func collect() async throws -> [Element] {
@@ -26,32 +30,46 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
   }
 
   public struct Iterator: AsyncIteratorProtocol {
-    let db: HyperDB
-    let start: Start
-    private var walk: OnReplica<() throws -> Element?>?
+    let sequence: DatabaseSequence
+    private var walk: OnReplica<DatabaseWalk<Element>>?
     private var ahead: [Element] = []
     private var place = 0
     private var isDone = false
 
-    init(db: HyperDB, start: @escaping Start) {
-      self.db = db
-      self.start = start
-    }
+    init(sequence: DatabaseSequence) { self.sequence = sequence }
 
     /// The next element, nil at the end.
+    ///
+    /// - Throws: what the reading calls of ``HyperDB`` throw. After an error the walk is at its end.
     public mutating func next() async throws -> Element? {
       if place < ahead.count {
         defer { place += 1 }
         return ahead[place]
       }
       if isDone { return nil }
-      if walk == nil { walk = try await db.begin(start) }
-      guard let walk else { return nil }
-      (ahead, isDone) = try await db.advance(walk)
+      do {
+        try Task.checkCancellation()
+        if walk == nil { walk = try await sequence.db.begin(sequence) }
+        guard let walk else { return nil }
+        (ahead, isDone) = try await sequence.db.advance(walk, timeout: sequence.timeout)
+      } catch {
+        isDone = true
+        ahead = []
+        throw error
+      }
       place = 1
       return ahead.first
     }
   }
+}
+
+/// A walk under way.
+final class DatabaseWalk<Element> {
+  let next: () throws -> Element?
+  /// What went wrong after elements that are still to be given.
+  var failure: (any Error)?
+
+  init(_ next: @escaping () throws -> Element?) { self.next = next }
 }
 
 extension HyperDB {
@@ -59,25 +77,33 @@ extension HyperDB {
   private static var elementsAtOnce: Int { 128 }
 
   func begin<Element>(
-    _ start: DatabaseSequence<Element>.Start
-  ) async throws -> OnReplica<() throws -> Element?> {
-    let walk = try await reading(ReadOptions()) { try start(self) }
-    return OnReplica(walk, on: replica)
+    _ sequence: DatabaseSequence<Element>
+  ) async throws -> OnReplica<DatabaseWalk<Element>> {
+    let waiting = waiting(update: sequence.update, timeout: sequence.timeout)
+    let walk = try await reading(waiting) { try sequence.start(self) }
+    return OnReplica(DatabaseWalk(walk), on: replica)
   }
 
   func advance<Element>(
-    _ walk: OnReplica<() throws -> Element?>
+    _ walk: OnReplica<DatabaseWalk<Element>>, timeout: Duration?
   ) async throws -> (elements: [Element], isDone: Bool) {
-    let next = walk.take(on: replica)
+    let walk = walk.take(on: replica)
+    if let failure = walk.failure { throw failure }
+    try checkOpen()
+    let deadline = waiting(timeout: timeout).timeout.map { ContinuousClock.now + $0 }
     var elements: [Element] = []
     elements.reserveCapacity(Self.elementsAtOnce)
     while elements.count < Self.elementsAtOnce {
       do {
-        guard let element = try next() else { return (elements, true) }
+        guard let element = try walk.next() else { return (elements, true) }
         elements.append(element)
       } catch let missing as MissingBlock {
         if !elements.isEmpty { return (elements, false) }
-        try await fetch(missing, timeout: nil)
+        try await fetch(missing, until: deadline)
+      } catch {
+        if elements.isEmpty { throw error }
+        walk.failure = error
+        return (elements, false)
       }
     }
     return (elements, false)

@@ -6,6 +6,8 @@ internal import DatCoding
 /// `feed`.
 package final class FeedLog: EntryLog {
   package let core: FeedCore
+  /// Asked before blocks are appended; what it throws, nothing is appended.
+  var onAppend: ((UInt64, [UInt8]) throws -> Void)?
   package let key: PublicKey
 
   /// Nil for a static feed that has no key yet, which can't be a database's.
@@ -36,6 +38,15 @@ package final class FeedLog: EntryLog {
   }
 
   package func append(_ blocks: [[UInt8]]) throws -> Int {
+    if let onAppend {
+      for (offset, block) in blocks.enumerated() {
+        do { try onAppend(core.length + UInt64(offset), block) } catch {
+          throw HyperDBError(
+            .refused, "Nothing was written to feed \(key): the write hook refused it: \(error)",
+            seq: Int(clamping: core.length) + offset, cause: error)
+        }
+      }
+    }
     do {
       return Int(clamping: try core.append(blocks))
     } catch {

@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
@@ -7,13 +8,18 @@ final class FeedSet {
   private let storage: any StorageProvider
   private let options: HyperDBOptions
   private(set) var logs: [PublicKey: ReplicatedFeed] = [:]
+  /// The keys of the local content feed, where content feeds are on and there is a local feed.
+  private(set) var contentKeyPair: KeyPair?
   /// Told what happens to any of them.
   var onChange: ((PublicKey, ReplicatorEvent) -> Void)?
+  private let codec = EntryMessageCodec()
 
   init(_ storage: any StorageProvider, _ options: HyperDBOptions) {
     self.storage = storage
     self.options = options
   }
+
+  var isReadOnly: Bool { storage.access == .readOnly }
 
   /// The first writer's feed, whose key is the database's. Its lock stands for the whole folder.
   func openSource(_ key: PublicKey?) throws -> ReplicatedFeed {
@@ -22,7 +28,7 @@ final class FeedSet {
       feed.key = pair.publicKey
       feed.secretKey = pair.secretKey
     }
-    return try open("source/", feed)
+    return try deriveContent(of: try open("source/", feed))
   }
 
   /// A clone's own feed, made at the first time.
@@ -33,7 +39,14 @@ final class FeedSet {
       feed.key = pair.publicKey
       feed.secretKey = pair.secretKey
     }
-    return try open("local/", feed)
+    return try deriveContent(of: try open("local/", feed))
+  }
+
+  private func deriveContent(of log: ReplicatedFeed) throws -> ReplicatedFeed {
+    if options.contentFeed, let secret = log.core.secretKey {
+      contentKeyPair = KeyPair.contentFeed(of: secret)
+    }
+    return log
   }
 
   /// Another writer's feed. Nothing is created on disk before a block of it is verified: anybody
@@ -42,8 +55,23 @@ final class FeedSet {
     if let known = logs[key] { return known }
     let prefix = "peers/\(key.discoveryKey.hex)/"
     let feed = FeedOptions(key: key, durability: options.durability, holdsLock: true)
-    let isStored = try storage.exists(prefix + "key")
-    return try open(prefix, feed, in: isStored ? storage : DeferredStorage(storage))
+    return try open(prefix, feed, in: try deferred(prefix))
+  }
+
+  /// A writer's content feed, in the folder that is named for the writer's own feed.
+  func openContent(
+    of writer: PublicKey, key: PublicKey, secret: KeyPair?
+  ) throws -> Replicator {
+    let prefix = "content/\(writer.discoveryKey.hex)/"
+    var feed = FeedOptions(
+      key: key, storeSecretKey: false, durability: options.durability, holdsLock: true)
+    feed.secretKey = secret?.secretKey
+    let core = try FeedCore.open(in: try deferred(prefix), prefix: prefix, options: feed)
+    return Replicator(core: core, isSparse: options.sparseContent ?? options.sparse)
+  }
+
+  private func deferred(_ prefix: String) throws -> any StorageProvider {
+    try storage.exists(prefix + "key") ? storage : DeferredStorage(storage)
   }
 
   private func open(
@@ -52,8 +80,27 @@ final class FeedSet {
     let core = try FeedCore.open(in: storage ?? self.storage, prefix: prefix, options: feed)
     let log = try ReplicatedFeed(Replicator(core: core, isSparse: options.sparse))
     log.replicator.onEvent = { [weak self] event in self?.onChange?(log.key, event) }
+    if let onWrite = options.onWrite {
+      log.replicator.onWrite = { [codec, key = log.key] index, block, peer in
+        guard index > 0 else { return }
+        try onWrite(Self.proposal(codec, key, index, block, peer: peer))
+      }
+      log.log.onAppend = { [codec, key = log.key] index, block in
+        guard index > 0 else { return }
+        try onWrite(Self.proposal(codec, key, index, block, peer: nil))
+      }
+    }
     logs[log.key] = log
     return log
+  }
+
+  private static func proposal(
+    _ codec: EntryMessageCodec, _ feed: PublicKey, _ seq: UInt64, _ block: [UInt8], peer: FeedPeer?
+  ) -> ProposedEntry {
+    let entry = codec.decode(block, inflated: false)
+    return ProposedEntry(
+      feed: feed, seq: seq, block: block, keyBytes: entry?.key, value: entry?.value,
+      isDeleted: entry?.deleted ?? false, isLocal: peer == nil, peer: peer?.remoteID)
   }
 
   func close() {

@@ -6,8 +6,9 @@ internal import HypercoreProtocol
 final class DatabaseSession {
   let session: ReplicationSession
   let options: ReplicationOptions
-  /// Feeds opened so far, as a number of those authorized.
-  var openedCount = 0
+  /// Feeds opened so far, by number.
+  var opened: Set<Int> = []
+  var openedContents: Set<Int> = []
   private(set) var isClosed = false
 
   init(session: ReplicationSession, options: ReplicationOptions) {
@@ -31,7 +32,7 @@ extension HyperDB {
     try checkOpen()
     let connection = Connection(options: options.connectionOptions(defaultID: ownID), now: .now)
     let session = ReplicationSession(
-      connection: connection, expectedFeeds: max(core.authorized.count, 1), now: .now)
+      connection: connection, expectedFeeds: 0, now: .now)
     let entry = DatabaseSession(session: session, options: options)
     let id = ObjectIdentifier(session)
     session.onFinish = { [weak self] in
@@ -45,15 +46,22 @@ extension HyperDB {
     return await ReplicationStream(OnReplica(session, on: replica))
   }
 
-  /// Opens what is authorized and not open on this connection yet, the source first.
+  /// Opens what is authorized and not open on this connection yet, the source first, each content feed
+  /// after its writer's own. The connection expects each of them to end.
   private func openFeeds(_ entry: DatabaseSession) throws {
-    while !entry.isClosed, entry.openedCount < core.authorized.count {
-      let number = core.authorized[entry.openedCount]
-      entry.openedCount += 1
-      guard let log = feedSet.logs[core.feedKeys[number]] else { continue }
-      try entry.session.open(
-        log.replicator, download: entry.options.download ?? !log.core.isOwned,
-        upload: entry.options.upload)
+    for number in core.authorized where !entry.isClosed {
+      if let log = feedSet.logs[core.feedKeys[number]], entry.opened.insert(number).inserted {
+        entry.session.expectedFeeds += 1
+        try entry.session.open(
+          log.replicator, download: entry.options.download ?? !log.core.isOwned,
+          upload: entry.options.upload)
+      }
+      if let content = contents[number], entry.openedContents.insert(number).inserted {
+        entry.session.expectedFeeds += 1
+        try entry.session.open(
+          content.replicator, download: entry.options.download ?? content.download,
+          upload: entry.options.upload)
+      }
     }
   }
 
@@ -61,12 +69,8 @@ extension HyperDB {
   /// feeds.
   private func mayFinish(_ id: ObjectIdentifier) -> Bool {
     guard let entry = sessions[id] else { return true }
-    let before = entry.openedCount
     settle()
-    let added = entry.openedCount - before
-    if added == 0 { return true }
-    entry.session.expectedFeeds += added
-    return false
+    return entry.session.expectedFeeds == 0
   }
 
   /// Whether every feed is as long here as any connected peer says, with at least one connected.
@@ -85,9 +89,11 @@ extension HyperDB {
   func feedChanged(_ key: PublicKey, _ event: ReplicatorEvent) {
     guard !isClosed else { return }
     switch event {
-    case .stored:
-      if let number = core.number(of: key) { inspect(number) }
+    case .stored(let ranges):
+      if let number = core.number(of: key) { inspect(number, ranges) }
       settle()
+    case .remoteUpdate, .peerAdded:
+      if options.sparse, let log = feedSet.logs[key] { askForNewest(log) }
     case .uploaded(let index, _, _):
       if key == localKey, index + 1 > uploadedLength {
         uploadedLength = index + 1
@@ -97,22 +103,56 @@ extension HyperDB {
     }
   }
 
-  /// Reads what is stored of a feed and was not looked at yet: the lists in it name more feeds.
+  /// Reads what is stored of a feed without a gap and was not looked at yet: the lists in it name more
+  /// feeds.
   func inspect(_ number: Int) {
     guard let log = feedSet.logs[core.feedKeys[number]] else { return }
     while log.inspected < log.length, log.has(log.inspected) {
       let seq = log.inspected
       log.inspected += 1
-      guard seq > 0 else { continue }
-      do { try core.inspect(feed: number, seq: seq) } catch { continue }
+      inspect(number, seq)
+    }
+  }
+
+  private func inspect(_ number: Int, _ ranges: [Range<UInt64>]) {
+    inspect(number)
+    guard options.sparse else { return }
+    for range in ranges {
+      for seq in range { inspect(number, Int(clamping: seq)) }
+    }
+  }
+
+  private func inspect(_ number: Int, _ seq: Int) {
+    guard seq > 0 else { return }
+    do { try core.inspect(feed: number, seq: seq) } catch let missing as MissingBlock {
+      if options.sparse { prefetch(missing) }
+    } catch {
+      // A storage that fails: reads that need the block say so.
+      return
+    }
+  }
+
+  /// In a sparse database: asks for the newest block that a peer announces. It brings the length with a
+  /// signature, and nobody waits for it.
+  private func askForNewest(_ log: ReplicatedFeed) {
+    let announced = log.replicator.peers.map(\.remoteLength).max() ?? 0
+    guard announced > log.core.length else { return }
+    if let last = newestAsked.removeValue(forKey: log.key) {
+      log.replicator.cancel(last, FeedError(code: .cancelled, reason: "There is a newer block."))
+    }
+    newestAsked[log.key] = log.replicator.update(to: announced) { _ in }
+    if log.key == key, options.contentFeed, core.contentKey(of: 0) == nil, announced > 1 {
+      prefetch(MissingBlock(feed: 0, seq: 1))
     }
   }
 
   /// Follows up on feeds that were opened or authorized, and wakes those who follow the database.
   func settle() {
-    while knownFeedChanges != core.feedChanges {
-      knownFeedChanges = core.feedChanges
+    attachContents()
+    while knownFeedChanges != core.feedChanges + contentChanges {
+      knownFeedChanges = core.feedChanges + contentChanges
       for number in core.feedKeys.indices { inspect(number) }
+      attachContents()
       for entry in Array(sessions.values) {
         entry.session.perform { try openFeeds(entry) }
         entry.session.perform { try entry.session.process() }
@@ -133,12 +173,5 @@ extension HyperDB {
   func flush(_ log: ReplicatedFeed) {
     // What fails here belongs to peers and to storage that fails again at the next write.
     try? log.replicator.flush()
-  }
-
-  /// Waits, on a clone that has nothing yet, for the first block of the database.
-  func untilFirstContent() async throws {
-    if hasContent || isClosed { return }
-    await withCheckedContinuation { firstContent.append($0) }
-    try checkOpen()
   }
 }

@@ -99,7 +99,7 @@ extension HyperDB {
         let node: EntryNode?
         do { node = try core.node(at: place) } catch is MissingBlock { break } catch { node = nil }
         reader.cursors[feed] += 1
-        if let node { nodes.append(DatabaseNode(node, feeds: core.feedKeys)) }
+        if let node { nodes.append(publicNode(node)) }
       }
     }
     if !nodes.isEmpty { return .entries(nodes) }

@@ -1,43 +1,58 @@
 /// Tells that something below a key has changed.
 ///
-/// Several changes in a row are one; the last one is never missed. The first element comes with the
-/// first change after the sequence began.
+/// Several changes in a row are one; the last one is never missed, whenever it is asked for. Where the
+/// sequence is iterated twice, each change goes to one of the iterators.
+///
+/// Stands for what hyperdb `watch(key)` returns.
 public struct DatabaseChanges: AsyncSequence, Sendable {
   public typealias Element = Void
 
-  let db: HyperDB
-  let prefix: [UInt8]
+  let registration: WatchRegistration
 
-  public func makeAsyncIterator() -> Iterator { Iterator(db: db, prefix: prefix) }
+  public func makeAsyncIterator() -> Iterator { Iterator(registration: registration) }
+
+  /// Ends the sequence.
+  public func cancel() async { await registration.db.removeWatcher(registration.number) }
 
   public struct Iterator: AsyncIteratorProtocol {
-    let db: HyperDB
-    let prefix: [UInt8]
-    private var number: UInt64?
+    let registration: WatchRegistration
 
-    init(db: HyperDB, prefix: [UInt8]) {
-      self.db = db
-      self.prefix = prefix
+    /// Waits for the next change.
+    ///
+    /// - Returns: nil once the database is closed, or when the task is cancelled.
+    /// - Throws: ``HyperDBError`` where the state below the key can't be read.
+    public mutating func next() async throws -> Void? {
+      try await registration.db.nextChange(registration.number) ? () : nil
     }
+  }
+}
 
-    /// Waits for the next change; nil once the database is closed, or when the task is cancelled.
-    public mutating func next() async -> Void? {
-      if number == nil { number = await db.addWatcher(prefix) }
-      guard let number else { return nil }
-      return await db.nextChange(number) ? () : nil
-    }
+/// Keeps a watcher as long as its sequence is in use.
+final class WatchRegistration: Sendable {
+  let db: HyperDB
+  let number: UInt64
+
+  init(db: HyperDB, number: UInt64) {
+    self.db = db
+    self.number = number
+  }
+
+  deinit {
+    Task { [db, number] in await db.removeWatcher(number) }
   }
 }
 
 /// One follower of a key.
 final class Watcher {
   let prefix: [UInt8]
-  /// What was there when it was last looked at.
-  var known: [FeedSequence] = []
+  /// What was there when it was last looked at; nil where it could not be told yet.
+  var known: [FeedSequence]?
   var isDue = false
-  var waiter: CheckedContinuation<Void, Never>?
+  private var waiters: [CheckedContinuation<Void, Never>] = []
 
   init(prefix: [UInt8]) { self.prefix = prefix }
+
+  func add(_ waiter: CheckedContinuation<Void, Never>) { waiters.append(waiter) }
 
   func changed() {
     isDue = true
@@ -45,59 +60,65 @@ final class Watcher {
   }
 
   func wake() {
-    waiter?.resume()
-    waiter = nil
+    let waiters = waiters
+    self.waiters = []
+    for waiter in waiters { waiter.resume() }
   }
 }
 
 extension HyperDB {
-  /// Changes at or below a key, by whomever.
+  /// Changes at or below a key, by whomever, from now on.
   ///
-  /// Watching begins with the first call of the iterator's `next()`.
+  /// ```swift
+  /// for try await _ in await db.watch("people") { show(try await db.list("people").collect()) }
+  /// ```
+  ///
+  /// Watching has begun when this returns: what is written before the first `next()` counts.
   ///
   /// Stands for hyperdb `watch(key)`.
-  public nonisolated func watch(_ prefix: String = "") -> DatabaseChanges {
-    DatabaseChanges(db: self, prefix: Array(prefix.utf8))
-  }
-
-  func addWatcher(_ prefix: [UInt8]) -> UInt64 {
+  public func watch(_ prefix: String = "") -> DatabaseChanges {
     lastNumber += 1
-    let watcher = Watcher(prefix: prefix)
-    watcher.known = state(under: prefix) ?? []
+    let watcher = Watcher(prefix: EntryKey.normalize(Array(prefix.utf8)))
+    // What can't be told now is told by whatever changes it.
+    watcher.known = try? state(under: watcher.prefix)
     watchers[lastNumber] = watcher
-    return lastNumber
+    return DatabaseChanges(registration: WatchRegistration(db: self, number: lastNumber))
   }
 
-  func nextChange(_ number: UInt64) async -> Bool {
-    guard let watcher = watchers[number] else { return false }
-    while !isClosed, !Task.isCancelled {
+  func removeWatcher(_ number: UInt64) { watchers.removeValue(forKey: number)?.wake() }
+
+  func nextChange(_ number: UInt64) async throws -> Bool {
+    while !isClosed, !Task.isCancelled, let watcher = watchers[number] {
       if watcher.isDue {
         watcher.isDue = false
-        if let state = state(under: watcher.prefix), state != watcher.known {
+        if let state = try state(under: watcher.prefix), state != watcher.known {
           watcher.known = state
           return true
         }
       }
       await withTaskCancellationHandler {
         await withCheckedContinuation { continuation in
-          if Task.isCancelled { continuation.resume() } else { watcher.waiter = continuation }
+          if Task.isCancelled { continuation.resume() } else { watcher.add(continuation) }
         }
       } onCancel: {
         Task { await self.wakeWatcher(number) }
       }
     }
-    watchers[number] = nil
     return false
   }
 
   private func wakeWatcher(_ number: UInt64) { watchers[number]?.wake() }
 
-  /// The nearest nodes under a prefix; nil where a block is missing that it takes to tell.
-  private func state(under prefix: [UInt8]) -> [FeedSequence]? {
-    guard
-      let nodes = try? core.get(
-        prefix, GetOptions(isPrefix: true, deletes: true, raw: true), in: core.snapshot(.local))
-    else { return nil }
-    return nodes.map(\.place).sorted { ($0.feed, $0.seq) < ($1.feed, $1.seq) }
+  /// The nearest nodes under a prefix; nil where a block is missing that it takes to tell. It is asked
+  /// for then, and its arrival is a change to look at.
+  private func state(under prefix: [UInt8]) throws -> [FeedSequence]? {
+    do {
+      let nodes = try core.get(
+        prefix, GetOptions(isPrefix: true, deletes: true, raw: true), in: snapshot(nil))
+      return nodes.map(\.place).sorted { ($0.feed, $0.seq) < ($1.feed, $1.seq) }
+    } catch let missing as MissingBlock {
+      prefetch(missing)
+      return nil
+    }
   }
 }

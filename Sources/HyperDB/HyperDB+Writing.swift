@@ -1,4 +1,3 @@
-public import Hypercore
 public import HypercoreCrypto
 
 extension HyperDB {
@@ -11,6 +10,16 @@ extension HyperDB {
       BatchChange(change: .put(Array(key.utf8), value))
     }
 
+    /// Writes a value in an encoding.
+    ///
+    /// - Throws: ``HyperDBError`` with `value` for what the encoding has no bytes for.
+    public static func put<Value>(
+      _ key: String, _ value: Value, as encoding: DatabaseEncoding<Value>
+    ) throws -> BatchChange {
+      let key = Array(key.utf8)
+      return BatchChange(change: .put(key, try encoding.encoded(value, key)))
+    }
+
     /// Deletes a key.
     public static func delete(_ key: String) -> BatchChange {
       BatchChange(change: .delete(Array(key.utf8)))
@@ -19,23 +28,31 @@ extension HyperDB {
 
   /// Writes a value under a key, over all that is there: conflicts of the key are settled by it.
   ///
-  /// - Parameter key: text with `/` between folders; one leading slash is dropped.
-  /// - Returns: the entry.
-  /// - Throws: ``HyperDBError``: `keyTooLong`, `entryTooLarge`, `notWritable`, `closed`.
+  /// It never waits for peers, except in a sparse database for blocks that the new entry has to point
+  /// to. Where ``DatabaseNode/isFromAuthorizedWriter`` of the result is false the entry stays here
+  /// until this replica's feed is authorized.
   ///
-  /// Stands for hyperdb `put(key, value)`. It never waits for peers.
+  /// - Parameters:
+  ///   - key: text with `/` between folders; one leading slash is dropped.
+  ///   - timeout: how long to wait in a sparse database.
+  /// - Returns: the entry.
+  /// - Throws: ``HyperDBError``: `keyTooLong`, `entryTooLarge`, `notWritable`, `readOnly`, `refused`,
+  ///   `timedOut`, `closed`. Nothing was written then.
+  ///
+  /// Stands for hyperdb `put(key, value)`.
   @discardableResult
-  public func put(_ key: String, _ value: [UInt8]?) async throws -> DatabaseNode {
-    try writing { try core.put(Array(key.utf8), value) }
+  public func put(_ key: String, _ value: [UInt8]?, timeout: Duration? = nil) async throws
+    -> DatabaseNode
+  {
+    publicNode(try await writing(timeout) { try core.put(Array(key.utf8), value) })
   }
 
   /// Writes a value in an encoding.
   @discardableResult
   public func put<Value>(
-    _ key: String, _ value: Value, as encoding: ValueEncoding<Value>
+    _ key: String, _ value: Value, as encoding: DatabaseEncoding<Value>, timeout: Duration? = nil
   ) async throws -> DatabaseNode {
-    let bytes = try encoding.encode(value)
-    return try writing { try core.put(Array(key.utf8), bytes) }
+    try await put(key, try encoding.encoded(value, Array(key.utf8)), timeout: timeout)
   }
 
   /// Writes a value where the key has none.
@@ -44,11 +61,20 @@ extension HyperDB {
   ///
   /// Stands for hyperdb `put(key, value, {ifNotExists: true})`.
   @discardableResult
-  public func put(ifAbsent key: String, _ value: [UInt8]?) async throws -> DatabaseNode? {
-    try checkOpen()
-    let (written, _) = try core.putIfAbsent(Array(key.utf8), value)
-    afterWriting()
-    return written.map(publicNode)
+  public func put(ifAbsent key: String, _ value: [UInt8]?, timeout: Duration? = nil) async throws
+    -> DatabaseNode?
+  {
+    try await writing(timeout) { try core.putIfAbsent(Array(key.utf8), value).written }
+      .map(publicNode)
+  }
+
+  /// Writes a value in an encoding where the key has none.
+  @discardableResult
+  public func put<Value>(
+    ifAbsent key: String, _ value: Value, as encoding: DatabaseEncoding<Value>,
+    timeout: Duration? = nil
+  ) async throws -> DatabaseNode? {
+    try await put(ifAbsent: key, try encoding.encoded(value, Array(key.utf8)), timeout: timeout)
   }
 
   /// Deletes a key.
@@ -57,47 +83,110 @@ extension HyperDB {
   ///
   /// Stands for hyperdb `del(key)`.
   @discardableResult
-  public func delete(_ key: String) async throws -> DatabaseNode {
-    try writing { try core.delete(Array(key.utf8)) }
+  public func delete(_ key: String, timeout: Duration? = nil) async throws -> DatabaseNode {
+    publicNode(try await writing(timeout) { try core.delete(Array(key.utf8)) })
   }
 
   /// Makes several changes at once: all of them or none, also when the process or the power dies.
   ///
+  /// Unlike the reference's it doesn't wait for a first peer on an empty clone, as `put` doesn't.
+  ///
   /// Stands for hyperdb `batch(changes)`.
   @discardableResult
-  public func batch(_ changes: [BatchChange]) async throws -> [DatabaseNode] {
-    try checkOpen()
-    let nodes = try core.write(changes.map(\.change))
-    afterWriting()
-    return nodes.map(publicNode)
+  public func batch(_ changes: [BatchChange], timeout: Duration? = nil) async throws
+    -> [DatabaseNode]
+  {
+    let changes = changes.map(\.change)
+    return try await writing(timeout) { try core.write(changes) }.map(publicNode)
+  }
+
+  /// Settles a key that has several nodes, in one step with reading them.
+  ///
+  /// - Parameter choose: makes one value of the nodes, deletes among them; nil to delete the key.
+  /// - Returns: the entry that was written; nil where there was no conflict and `choose` wasn't called.
+  /// - Throws: what ``put(_:_:timeout:)`` throws, and what `choose` does.
+  @discardableResult
+  public func resolve(
+    _ key: String, timeout: Duration? = nil,
+    _ choose: @Sendable ([DatabaseNode]) throws -> [UInt8]?
+  ) async throws -> DatabaseNode? {
+    let key = Array(key.utf8)
+    let written: EntryNode? = try await writing(timeout) {
+      let nodes = try core.get(key, GetOptions(deletes: true), in: core.snapshot(.local))
+      guard nodes.count > 1 else { return nil }
+      guard let value = try choose(nodes.map(publicNode)) else { return try core.delete(key) }
+      return try core.put(key, value)
+    }
+    return written.map(publicNode)
+  }
+
+  /// Changes a key, in one step with reading it: what others write meanwhile is never lost.
+  ///
+  /// - Parameter change: makes the value of the nodes there are, none or several; nil to delete the key.
+  /// - Returns: the entry that was written.
+  @discardableResult
+  public func update(
+    _ key: String, timeout: Duration? = nil,
+    _ change: @Sendable ([DatabaseNode]) throws -> [UInt8]?
+  ) async throws -> DatabaseNode {
+    let key = Array(key.utf8)
+    let written = try await writing(timeout) {
+      let nodes = try core.get(key, in: core.snapshot(.local)).map(publicNode)
+      guard let value = try change(nodes) else { return try core.delete(key) }
+      return try core.put(key, value)
+    }
+    return publicNode(written)
   }
 
   /// Lets another feed write in this database, for good: there is no way to take it back.
+  ///
+  /// On a clone that has nothing yet it waits for a first peer.
   ///
   /// - Parameter key: the feed's key, such as the other replica's ``localKey``.
   /// - Throws: ``HyperDBError`` with `tooManyFeeds` beyond 255.
   ///
   /// Stands for hyperdb `authorize(key)`, without the useless entry for a feed that is in already.
-  public func authorize(_ key: PublicKey) async throws {
-    try await untilFirstContent()
-    try checkOpen()
-    try core.authorize(key.bytes)
-    afterWriting()
+  public func authorize(_ key: PublicKey, timeout: Duration? = nil) async throws {
+    try checkWritable()
+    let waiting = waiting(timeout: timeout)
+    if waiting.update {
+      try await untilFirstContent(until: waiting.timeout.map { ContinuousClock.now + $0 })
+    }
+    _ = try await writing(timeout) { try core.authorize(key.bytes) }
   }
 
-  /// Whether a feed may write in this database.
+  /// Whether a feed may write in this database, as far as lists are here.
   ///
   /// Stands for hyperdb `authorized(key)`.
-  public func isAuthorized(_ key: PublicKey) async -> Bool { core.isAuthorized(key) }
+  public func isAuthorized(_ key: PublicKey) -> Bool { core.isAuthorized(key) }
 
-  private func writing(_ write: () throws -> EntryNode) throws -> DatabaseNode {
-    try checkOpen()
-    let node = try write()
-    afterWriting()
-    return publicNode(node)
+  func publicNode(_ node: EntryNode) -> DatabaseNode {
+    DatabaseNode(node, feeds: core.feedKeys, isAuthorized: core.isAuthorized(node.feed))
   }
 
-  func publicNode(_ node: EntryNode) -> DatabaseNode { DatabaseNode(node, feeds: core.feedKeys) }
+  private func checkWritable() throws {
+    try checkOpen()
+    if feedSet.isReadOnly {
+      throw HyperDBError(.readOnly, "The database is open for reading only: nothing was written.")
+    }
+  }
+
+  /// Runs a write, and again whenever a block that it needs has come; it has changed nothing then.
+  private func writing<Result>(
+    _ timeout: Duration?, _ write: () throws -> Result
+  ) async throws -> Result {
+    let deadline = (timeout ?? options.timeout).map { ContinuousClock.now + $0 }
+    while true {
+      try checkWritable()
+      do {
+        let result = try write()
+        afterWriting()
+        return result
+      } catch let missing as MissingBlock {
+        try await fetch(missing, until: deadline)
+      }
+    }
+  }
 
   /// Announces what was appended, and tells who follows the database.
   private func afterWriting() {

@@ -34,7 +34,17 @@ public actor HyperDB {
   var readers: [UInt64: UpdateReader] = [:]
   var watchers: [UInt64: Watcher] = [:]
   var lastNumber: UInt64 = 0
-  var firstContent: [CheckedContinuation<Void, Never>] = []
+  var firstContent: [PendingWait] = []
+  /// In a sparse database: blocks that were asked for without anybody waiting.
+  var prefetched: Set<FeedSequence> = []
+  /// In a sparse database: by feed, the question for its newest block.
+  var newestAsked: [PublicKey: UInt64] = [:]
+  /// Content feeds by the number of their writer.
+  var contents: [Int: ContentFeed] = [:]
+  /// Goes up with every content feed that is opened.
+  var contentChanges = 0
+  var contentIssues: [HyperDBError] = []
+  var refusedContents: Set<Int> = []
   /// The highest block of the local feed that a peer has fetched, plus one.
   public internal(set) var uploadedLength: UInt64 = 0
   var wasAuthorized = false
@@ -82,6 +92,8 @@ public actor HyperDB {
     var coreOptions = DatabaseCore.Options()
     coreOptions.cacheBytes = options.cacheBytes
     coreOptions.feedOrder = options.feedOrder
+    coreOptions.contentKey = feeds.contentKeyPair?.publicKey.bytes
+    coreOptions.fetchesBlocks = options.sparse
     let core = try DatabaseCore(source: source.log, local: local?.log, options: coreOptions) {
       key in
       try feeds.openPeer(key).log
@@ -138,7 +150,7 @@ public actor HyperDB {
   }
 
   /// Entries that can't be read, and are left out; the rest of the database goes on without them.
-  public var issues: [HyperDBError] { core.issues }
+  public var issues: [HyperDBError] { core.issues + contentIssues }
 
   /// Ends replication and gives the folder back. Everything that waits fails.
   public func close() async {
@@ -149,6 +161,9 @@ public actor HyperDB {
     for watcher in watchers.values { watcher.wake() }
     for waiter in firstContent { waiter.resume() }
     firstContent = []
+    for content in contents.values {
+      do { try await content.feed.close() } catch { continue }
+    }
     feedSet.close()
   }
 
@@ -166,22 +181,4 @@ public struct DatabaseFeed: Hashable, Sendable {
   public let isAuthorized: Bool
   /// Whether it is written here.
   public let isLocal: Bool
-}
-
-/// How a database is opened.
-public struct HyperDBOptions: Sendable {
-  /// Whether only blocks that a read needs are downloaded.
-  public var sparse = false
-  /// When a write counts as done.
-  public var durability = Durability.buffered
-  /// How much memory decoded entries may take, in bytes.
-  public var cacheBytes = HyperDBLimits.cacheBytes
-  /// The key pair of a new database; nil for a fresh one.
-  public var keyPair: KeyPair?
-  /// The key pair of a clone's own feed; nil for the stored one or a fresh one.
-  public var localKeyPair: KeyPair?
-  /// Feeds to be numbered in this order, to repeat what another replica recorded.
-  package var feedOrder: [PublicKey] = []
-
-  public init() {}
 }

@@ -27,6 +27,9 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
     case notADatabase
     /// A walk through the entries took more steps than sound entries can need.
     case tooManySteps
+    /// The write hook, ``HyperDBOptions/onWrite``, said no; ``HyperDBError/cause`` is what it threw.
+    /// Nothing was written.
+    case refused
     /// A block that was needed did not arrive in time.
     case timedOut
     /// The database is closed.

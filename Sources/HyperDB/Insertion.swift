@@ -206,14 +206,14 @@ final class Insertion {
     switch turn {
     case .check(let checked, let digit, let pointer):
       worker = checked
-      try step(1, worker)
+      try step(1, worker, context.core)
       let depth = workers[worker].index
       let node = try core.follow(
         pointer, to: context.path, depth: depth, in: context.snapshot)
       if let node, node.key != context.key { add(pointer, worker, digit, context) }
     case .step(let stepping, let pointer):
       worker = stepping
-      try step(1, worker)
+      try step(1, worker, context.core)
       let depth = depthBelow(worker, context)
       if let node = try core.follow(
         pointer, to: context.path, depth: depth, in: context.snapshot)
@@ -224,7 +224,7 @@ final class Insertion {
       }
     case .fork(let forking, let trie, let pointers):
       worker = forking
-      try step(pointers.count, worker)
+      try step(pointers.count, worker, context.core)
       let depth = depthBelow(worker, context)
       let index = workers[worker].index + 1
       for pointer in pointers {
@@ -245,13 +245,13 @@ final class Insertion {
     min(workers[worker].index + 1, context.path.count)
   }
 
-  private func step(_ count: Int, _ worker: Int) throws {
+  private func step(_ count: Int, _ worker: Int, _ core: DatabaseCore) throws {
     steps += count
     if steps > HyperDBLimits.lookupSteps {
       let place = workers[worker].node.place
       throw HyperDBError(
         .tooManySteps,
-        "A put was given up at entry \(place) after \(HyperDBLimits.lookupSteps) steps: its "
+        "A put was given up at \(core.name(place)) after \(HyperDBLimits.lookupSteps) steps: its "
           + "writer's entries lead in circles", feed: place.feed, seq: place.seq)
     }
   }

@@ -260,7 +260,7 @@ package final class Listing {
   private func tooManySteps(_ node: EntryNode) -> HyperDBError {
     HyperDBError(
       .tooManySteps,
-      "A list was given up at entry \(node.place) after \(stepLimit) steps without a result",
+      "A list was given up at \(core.name(node.place)) after \(stepLimit) steps without a result",
       feed: node.feed, seq: node.seq)
   }
 }

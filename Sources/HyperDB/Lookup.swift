@@ -199,7 +199,9 @@ final class Lookup {
     let trie = walkers[turn.walker].node.trie
     let depth = turn.isEnd ? path.count - 1 : walkers[turn.walker].index + 1
     steps += turn.pointers.count
-    if steps > HyperDBLimits.lookupSteps { throw tooManySteps(walkers[turn.walker].node.place) }
+    if steps > HyperDBLimits.lookupSteps {
+      throw tooManySteps(walkers[turn.walker].node.place, core)
+    }
     if let onLookup { for index in turn.pointers { onLookup(trie.pointer(index)) } }
     if turn.pointers.count == 1, !turn.isEnd {
       let pointer = trie.pointer(turn.pointers.lowerBound)
@@ -241,10 +243,10 @@ final class Lookup {
     return false
   }
 
-  private func tooManySteps(_ place: FeedSequence) -> HyperDBError {
+  private func tooManySteps(_ place: FeedSequence, _ core: DatabaseCore) -> HyperDBError {
     HyperDBError(
       .tooManySteps,
-      "A lookup was given up at entry \(place) after \(HyperDBLimits.lookupSteps) steps: its "
+      "A lookup was given up at \(core.name(place)) after \(HyperDBLimits.lookupSteps) steps: its "
         + "writer's entries lead in circles", feed: place.feed, seq: place.seq)
   }
 }

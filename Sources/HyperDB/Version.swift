@@ -1,5 +1,5 @@
 internal import DatCoding
-internal import HypercoreCrypto
+package import HypercoreCrypto
 
 extension DatabaseCore {
   /// The bytes that name a state of the database: for each head the key of its feed and its block.
@@ -59,10 +59,30 @@ extension DatabaseCore {
     return Snapshot(heads: heads, lengths: lengths, isBounded: false)
   }
 
+  /// The database as seen from the entries at some places.
+  package func checkout(_ places: [(feed: PublicKey, seq: UInt64)]) throws -> Snapshot {
+    checkout(
+      try places.map { key, seq in
+        guard let feed = number(of: key) else {
+          throw HyperDBError(
+            .invalidVersion, "Invalid version: the database has no feed \(key)")
+        }
+        return try head(FeedSequence(feed: feed, seq: Int(min(seq, Varint.maximum))))
+      })
+  }
+
   private func head(_ place: FeedSequence) throws -> EntryNode {
+    let log = writers[place.feed].log
+    guard place.seq < log.length else {
+      throw HyperDBError(
+        .invalidVersion,
+        "Invalid version: it names block \(place.seq) of feed \(log.key), which is known to have "
+          + "\(log.length) blocks", feed: place.feed, seq: place.seq)
+    }
     guard let node = try node(at: place) else {
       throw HyperDBError(
-        .invalidVersion, "Invalid version: entry \(place) can't be read", feed: place.feed,
+        .invalidVersion, "Invalid version: the entry in \(name(place)) can't be read",
+        feed: place.feed,
         seq: place.seq)
     }
     return node

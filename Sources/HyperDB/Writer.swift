@@ -16,22 +16,25 @@ final class Writer {
   private var lists: [FeedList] = []
   private static let keptLists = 16
 
-  /// Blocks stored without a gap from the header on.
+  private let fetchesBlocks: Bool
+  /// Blocks stored without a gap from the header on; all that are verified where missing ones can be
+  /// fetched.
   private(set) var prefix = 0
 
   /// The newest good entry below a length, for the lengths last asked for.
   private var heads: [(length: Int, node: EntryNode?)] = []
 
-  init(id: Int, log: any EntryLog) {
+  init(id: Int, log: any EntryLog, fetchesBlocks: Bool) {
     self.id = id
     self.log = log
+    self.fetchesBlocks = fetchesBlocks
   }
 
   /// Looks for blocks stored since the last time. True where there are more.
   func extendPrefix() -> Bool {
     if prefix == log.length { return false }
     let before = prefix
-    prefix = log.firstMissing(from: prefix)
+    prefix = fetchesBlocks ? log.length : log.firstMissing(from: prefix)
     return prefix != before
   }
 

@@ -108,7 +108,12 @@ public actor Feed {
   ) throws -> Feed {
     let core = try FeedCore.open(in: storage, prefix: options.prefix, options: options.core)
     let replicator = Replicator(core: core, isSparse: options.sparse)
-    let feed = Feed(OnReplica(replicator, on: replica), key: core.key)
+    return wrapping(OnReplica(replicator, on: replica))
+  }
+
+  /// A feed that is open already, as an actor. Called on the executor of its replica.
+  package static func wrapping(_ replicator: OnReplica<Replicator>) -> Feed {
+    let feed = Feed(replicator, key: replicator.take(on: replicator.replica).core.key)
     feed.assumeIsolated {
       $0.follow()
       $0.noteUse()
@@ -116,7 +121,6 @@ public actor Feed {
     return feed
   }
 
-  /// Wraps a feed that is open already.
   private init(_ replicator: OnReplica<Replicator>, key: PublicKey?) {
     replica = replicator.replica
     let replicator = replicator.take(on: replicator.replica)

@@ -104,6 +104,8 @@ extension FeedCore {
   ///   - value: its bytes; nil for a hash-only answer, which starts with the block's own node.
   ///   - nodes: the proof, in climbing order. More than is needed is ignored.
   ///   - signature: the signature over the roots, where the proof leads to them.
+  ///   - accept: asked about a block that is verified and not here yet; what it throws is thrown, and
+  ///     nothing is stored.
   /// - Throws: ``FeedError/Code/proofRejected`` for what is wrong: the peer is out.
   ///   ``FeedError/Code/proofIncomplete`` for what leads to nothing that is trusted here.
   ///   ``FeedError/Code/forked`` where the key has signed something else than what is here.
@@ -114,7 +116,8 @@ extension FeedCore {
   /// Source: hypercore v6.26.0 `index.js`, `_verifyAndWrite`, with its two holes closed.
   @discardableResult
   package func put(
-    _ block: UInt64, value: [UInt8]?, nodes: [Node], signature: Signature? = nil
+    _ block: UInt64, value: [UInt8]?, nodes: [Node], signature: Signature? = nil,
+    accept: ((UInt64, [UInt8]) throws(FeedError) -> Void)? = nil
   ) throws(FeedError) -> PutResult {
     try checkStorable()
     var climb = try Climb(block: block, value: value, nodes: nodes)
@@ -132,6 +135,7 @@ extension FeedCore {
       else { throw error }
       throw fork
     }
+    if let accept, let value, !bits.hasBlock(block) { try accept(block, value) }
     let result = try writing { () throws(FeedError) in
       try store(block, value: value, climb: climb, roots: roots)
     }

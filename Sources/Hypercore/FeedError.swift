@@ -52,6 +52,10 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     /// written. The peer that brought it is not to blame.
     case forked
 
+    /// A hook of the application refused the block; ``FeedError/cause`` is what it threw. Nothing was
+    /// written.
+    case refused
+
     // Storage
 
     /// The storage threw; ``FeedError/cause`` is its error.

@@ -75,6 +75,9 @@ package final class FeedPeer {
 
   var core: FeedCore { replicator.core }
 
+  /// What the remote calls itself.
+  package var remoteID: [UInt8]? { session.connection.remoteHandshake?.id }
+
   /// Sends a message, unless the channel is closed.
   func send(_ message: Message) {
     guard !isClosed else { return }

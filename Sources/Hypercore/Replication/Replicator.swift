@@ -28,8 +28,8 @@ package final class Replicator {
   package let isSparse: Bool
   /// Called for everything that happens.
   package var onEvent: ((ReplicatorEvent) -> Void)?
-  /// May refuse a block before it is stored: hyperdb's hook `onwrite`.
-  package var onWrite: ((UInt64, [UInt8]) throws -> Void)?
+  /// May refuse a block before it is stored: hyperdb's hook `onwrite`. It is verified then.
+  package var onWrite: ((UInt64, [UInt8], FeedPeer) throws -> Void)?
 
   package internal(set) var peers: [FeedPeer] = []
   var selections: [Selection] = []
@@ -100,11 +100,11 @@ package final class Replicator {
 
   /// Verifies what a peer sent and takes it into the batch.
   func store(_ data: DataMessage, from peer: FeedPeer) throws {
-    if let value = data.value { try onWrite?(data.index, value) }
     do {
       core.beginBatch()
       let result = try core.put(
-        data.index, value: data.value, nodes: data.nodes, signature: data.signature)
+        data.index, value: data.value, nodes: data.nodes, signature: data.signature,
+        accept: acceptance(from: peer))
       if result.outcome == .stored, let value = data.value {
         averageBlockSize =
           averageBlockSize == 0 ? value.count : (averageBlockSize * 15 + value.count) / 16
@@ -119,6 +119,20 @@ package final class Replicator {
     }
     needsUpdate()
     if batchedBytes >= ReplicationLimits.batchBytes { try commit() }
+  }
+
+  private func acceptance(
+    from peer: FeedPeer
+  ) -> ((UInt64, [UInt8]) throws(FeedError) -> Void)? {
+    guard let onWrite else { return nil }
+    return { index, value throws(FeedError) in
+      do { try onWrite(index, value, peer) } catch {
+        throw FeedError(
+          code: .refused,
+          reason: "Block \(index) was not stored: the write hook refused it: \(error)",
+          cause: error)
+      }
+    }
   }
 
   private func commit() throws {

@@ -1,0 +1,37 @@
+/// What is done to nodes on their way out of a read: each is mapped, then those of a key are reduced
+/// to one.
+///
+/// A default of the database, ``HyperDBOptions/transform``, and an option of each call. History knows
+/// neither, and the history of a key only the first.
+///
+/// Stands for hyperdb's options `map` and `reduce`.
+public struct NodeTransform: Sendable {
+  /// Replaces a node; what it throws, the read throws.
+  public var map: (@Sendable (DatabaseNode) throws -> DatabaseNode)?
+  /// Makes one node of two of the same key, from the left.
+  public var reduce: (@Sendable (DatabaseNode, DatabaseNode) throws -> DatabaseNode)?
+
+  public init(
+    map: (@Sendable (DatabaseNode) throws -> DatabaseNode)? = nil,
+    reduce: (@Sendable (DatabaseNode, DatabaseNode) throws -> DatabaseNode)? = nil
+  ) {
+    self.map = map
+    self.reduce = reduce
+  }
+
+  /// Every node as it is.
+  public static let unchanged = NodeTransform()
+
+  /// One node of those in conflict, any one: `reduce: (a, b) => a`.
+  public static let firstNode = NodeTransform(reduce: { first, _ in first })
+
+  func callAsFunction(_ nodes: [DatabaseNode]) throws -> [DatabaseNode] {
+    var nodes = nodes
+    if let map { nodes = try nodes.map(map) }
+    guard let reduce, nodes.count > 1 else { return nodes }
+    return [try nodes.dropFirst().reduce(nodes[0], reduce)]
+  }
+
+  /// Without reducing.
+  var mapping: NodeTransform { NodeTransform(map: map) }
+}
