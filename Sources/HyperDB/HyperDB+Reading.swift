@@ -122,7 +122,7 @@ extension HyperDB {
   }
 
   /// The database as it was with these nodes as its newest.
-  public func checkout(_ heads: [DatabaseNode], timeout: Duration? = nil) async throws -> Checkout {
+  public func checkout(heads: [DatabaseNode], timeout: Duration? = nil) async throws -> Checkout {
     let places = heads.map { ($0.feed, $0.seq) }
     return try await checkout(timeout) { try core.checkout(places) }
   }
