@@ -49,6 +49,7 @@ extension FeedCore {
     if let known { start = known } else { start = try newestVerified(below: claimed) }
     if start.length < claimed { bits.cut(to: start.length) }
     adopt(start)
+    if isOwned { try restoreLastBits() }
     if isOwned, stored.signatureCount > length { try rollForward(stored.signatureCount) }
     if length < claimed { report.findings.append(.steppedDown(from: claimed, to: length)) }
     try checkData()
@@ -284,6 +285,22 @@ extension FeedCore {
     }
     report.findings += lost.map { .blocksLost($0) }
     if access == .readWrite { try tree.flush() }
+  }
+
+  /// Takes back into the data bits what was appended last, where only the tree bits of the page
+  /// reached the disk. Goes back from the end as long as blocks are found whole; those that were
+  /// cleared there were cut off `data`.
+  private func restoreLastBits() throws(FeedError) {
+    var end = length
+    while end > 0, !bits.hasBlock(end - 1) {
+      bits.setBlocks(end - 1..<end, to: true)
+      guard try isIntact(end - 1) else {
+        bits.setBlocks(end - 1..<end, to: false)
+        break
+      }
+      end -= 1
+    }
+    if end < length { report.findings.append(.rolledForward(from: end, to: length)) }
   }
 
   // MARK: The ends of the files
