@@ -134,7 +134,7 @@ package final class FeedPeer {
         remoteLength = max(remoteLength, last + 1)
       }
     } else {
-      let end = min(start + max(min(length, Varint.maximum), 1), Varint.maximum)
+      let end = min(start + max(min(length, Varint.maximum), 1), FeedLimits.maximumLength)
       guard start < end else { return }
       remoteBlocks.insert(start..<end)
       remoteLength = max(remoteLength, end)
