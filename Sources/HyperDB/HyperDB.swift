@@ -144,7 +144,8 @@ public actor HyperDB {
     core.feedKeys.indices.map { number in
       let log = core.log(of: number)
       return DatabaseFeed(
-        key: log.key, length: UInt64(log.length), isAuthorized: core.isAuthorized(log.key),
+        key: log.key, length: UInt64(log.length),
+        storedLength: feedSet.logs[log.key]?.core.storedCount ?? 0, isAuthorized: core.isAuthorized(log.key),
         isLocal: number == core.local)
     }
   }
@@ -177,6 +178,8 @@ public struct DatabaseFeed: Hashable, Sendable {
   public let key: PublicKey
   /// How many blocks it is known to have, its header included.
   public let length: UInt64
+  /// How many of them are here.
+  public let storedLength: UInt64
   /// Whether the database's first writer lists it, or any writer so listed does.
   public let isAuthorized: Bool
   /// Whether it is written here.

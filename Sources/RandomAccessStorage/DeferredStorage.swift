@@ -45,7 +45,8 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
 private final class DeferredFile: RandomAccessStorage {
   private static let headerSize: UInt64 = 32
 
-  private weak var owner: DeferredStorage?
+  /// Lives as long as its files may have to be written; let go of when they are, or closed.
+  private var owner: DeferredStorage?
   private var file: any RandomAccessStorage
   private let final: any RandomAccessStorage
   private let isKey: Bool
@@ -72,6 +73,7 @@ private final class DeferredFile: RandomAccessStorage {
     }
     if let failure { throw failure }
     file = final
+    owner = nil
     if count > 0 { try final.write([StorageWrite(offset: 0, bytes: bytes)]) }
   }
 
@@ -98,5 +100,8 @@ private final class DeferredFile: RandomAccessStorage {
 
   func sync() throws(StorageError) { try file.sync() }
 
-  func close() { file.close() }
+  func close() {
+    owner = nil
+    file.close()
+  }
 }
