@@ -92,8 +92,10 @@ extension HyperDB {
     case .stored(let ranges):
       if let number = core.number(of: key) { inspect(number, ranges) }
       settle()
-    case .remoteUpdate, .peerAdded:
-      if options.sparse, let log = feedSet.logs[key] { askForNewest(log) }
+    case .peerAdded:
+      if options.sparse, let log = feedSet.logs[key] { askForNewest(log, isNewPeer: true) }
+    case .remoteUpdate:
+      if options.sparse, let log = feedSet.logs[key] { askForNewest(log, isNewPeer: false) }
     case .uploaded(let index, _, _):
       if key == localKey, index + 1 > uploadedLength {
         uploadedLength = index + 1
@@ -134,8 +136,11 @@ extension HyperDB {
 
   /// In a sparse database: asks for the newest block that a peer announces. It brings the length with a
   /// signature, and nobody waits for it.
-  private func askForNewest(_ log: ReplicatedFeed) {
-    let announced = log.replicator.peers.map(\.remoteLength).max() ?? 0
+  private func askForNewest(_ log: ReplicatedFeed, isNewPeer: Bool) {
+    guard !log.core.isOwned else { return }
+    var announced = log.replicator.peers.map(\.remoteLength).max() ?? 0
+    // A question makes a new peer tell what it has.
+    if isNewPeer { announced = max(announced, log.core.length + 1) }
     guard announced > log.core.length else { return }
     if let last = newestAsked.removeValue(forKey: log.key) {
       log.replicator.cancel(last, FeedError(code: .cancelled, reason: "There is a newer block."))

@@ -73,7 +73,8 @@ extension HyperDB {
       if let update = take(from: reader) { return update }
       await withTaskCancellationHandler {
         await withCheckedContinuation { continuation in
-          if Task.isCancelled { continuation.resume() } else { reader.waiter = continuation }
+          // Named, so that the closure belongs to this actor: one that doesn't would run elsewhere.
+          self.wait(continuation, for: reader)
         }
       } onCancel: {
         Task { await self.wakeReader(number) }
@@ -81,6 +82,10 @@ extension HyperDB {
     }
     readers[number] = nil
     return nil
+  }
+
+  private func wait(_ continuation: CheckedContinuation<Void, Never>, for reader: UpdateReader) {
+    if Task.isCancelled { continuation.resume() } else { reader.waiter = continuation }
   }
 
   private func wakeReader(_ number: UInt64) { readers[number]?.wake() }

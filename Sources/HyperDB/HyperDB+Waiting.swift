@@ -124,13 +124,21 @@ extension HyperDB {
     defer { timer?.cancel() }
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        wait.continuation = continuation
-        start(wait)
-        if Task.isCancelled { wait.giveUp(CancellationError()) }
+        // Named, so that the closure belongs to this actor: one that doesn't would run elsewhere.
+        self.begin(wait, continuation, start)
       }
     } onCancel: {
       Task { await self.giveUp(wait, CancellationError()) }
     }
+  }
+
+  private func begin(
+    _ wait: PendingWait, _ continuation: CheckedContinuation<Void, any Error>,
+    _ start: (PendingWait) -> Void
+  ) {
+    wait.continuation = continuation
+    start(wait)
+    if Task.isCancelled { wait.giveUp(CancellationError()) }
   }
 
   private func giveUp(_ wait: PendingWait, _ error: any Error) { wait.giveUp(error) }

@@ -98,13 +98,18 @@ extension HyperDB {
       }
       await withTaskCancellationHandler {
         await withCheckedContinuation { continuation in
-          if Task.isCancelled { continuation.resume() } else { watcher.add(continuation) }
+          // Named, so that the closure belongs to this actor: one that doesn't would run elsewhere.
+          self.wait(continuation, for: watcher)
         }
       } onCancel: {
         Task { await self.wakeWatcher(number) }
       }
     }
     return false
+  }
+
+  private func wait(_ continuation: CheckedContinuation<Void, Never>, for watcher: Watcher) {
+    if Task.isCancelled { continuation.resume() } else { watcher.add(continuation) }
   }
 
   private func wakeWatcher(_ number: UInt64) { watchers[number]?.wake() }

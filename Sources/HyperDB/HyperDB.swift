@@ -145,7 +145,8 @@ public actor HyperDB {
       let log = core.log(of: number)
       return DatabaseFeed(
         key: log.key, length: UInt64(log.length),
-        storedLength: feedSet.logs[log.key]?.core.storedCount ?? 0, isAuthorized: core.isAuthorized(log.key),
+        storedLength: feedSet.logs[log.key]?.core.downloaded() ?? 0,
+        isAuthorized: core.isAuthorized(log.key),
         isLocal: number == core.local)
     }
   }
