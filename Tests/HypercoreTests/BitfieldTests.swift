@@ -10,14 +10,14 @@ import Testing
     Bitfield(file: try FeedFile("bitfield", in: storage), pageCount: pages)
   }
 
-  @Test(arguments: testSeeds(standard: 20))
+  @Test(arguments: testSeeds(standard: 6))
   func `data bits agree with a set of numbers through changes and reopening`(seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
     let storage = MemoryStorage()
     var bits = try bitfield(in: storage, pages: 0)
     var model: Set<UInt64> = []
     let limit: UInt64 = 30_000
-    for _ in 0..<60 {
+    for _ in 0..<15 {
       let start = UInt64.random(in: 0..<limit, using: &random)
       let most: UInt64 = random.chance(0.3) ? 10_000 : 100
       let range = start..<min(limit, start + UInt64.random(in: 0...most, using: &random))
@@ -30,7 +30,7 @@ import Testing
         try bits.flush()
         bits = try bitfield(in: storage, pages: bits.pageCount)
       }
-      for _ in 0..<10 {
+      for _ in 0..<4 {
         let from = UInt64.random(in: 0..<limit, using: &random)
         let below = UInt64.random(in: 0..<limit + 9000, using: &random)
         let window = from..<max(from, below)
