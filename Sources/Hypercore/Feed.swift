@@ -27,8 +27,8 @@ public actor Feed {
   let replicator: Replicator
   /// What this feed calls itself towards peers.
   let ownID: [UInt8]
-  let hub = EventHub()
-  let appends = AppendQueue()
+  nonisolated let hub = EventHub()
+  nonisolated let appends = AppendQueue()
   var sessions: [ObjectIdentifier: ReplicationSession] = [:]
   var isClosed = false
   /// Waits for the feed to be idle.

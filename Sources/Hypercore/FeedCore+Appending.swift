@@ -58,6 +58,11 @@ extension FeedCore {
     try checkStorable()
     if let damage { throw FeedError(code: .notWritable, reason: damage.reason) }
     guard secretKey != nil || key == nil else {
+      if !isLive {
+        throw FeedError(
+          code: .notWritable,
+          reason: "This feed is static and has its key: nothing can be appended any more.")
+      }
       throw FeedError(
         code: .notWritable,
         reason: "This feed is not writable: its secret key is not here. Did you create it?")

@@ -126,6 +126,9 @@ final class ExtensionQueue: @unchecked Sendable {
 
   var isFull: Bool { lock.withLock { !isFinished && places.values.contains(where: \.isFull) } }
 
+  /// How many messages wait; for tests.
+  var pendingCount: Int { lock.withLock { places.values.reduce(0) { $0 + $1.count } } }
+
   func add(_ message: ExtensionMessage) {
     let waiters = lock.withLock {
       places.keys.compactMap { number in

@@ -19,7 +19,7 @@ public actor ReplicationStream {
   public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
 
   let session: ReplicationSession
-  let extensionQueue = ExtensionQueue()
+  nonisolated let extensionQueue = ExtensionQueue()
   private var outputWaiter: CheckedContinuation<Void, Never>?
   private var hasOutput = true
   private var closeWaiters: [CheckedContinuation<Void, Never>] = []

@@ -1,0 +1,199 @@
+import DatTesting
+import Foundation
+import Hypercore
+import HypercoreCrypto
+import RandomAccessStorage
+import Testing
+
+@Suite struct FeedWritingTests {
+  /// The indexes of the last blocks that were signed.
+  private func signedBlocks(of feed: Feed) async throws -> [UInt64] {
+    var signed: [UInt64] = []
+    var next: UInt64 = 0
+    while next < (await feed.length), let found = try await feed.signature(covering: next) {
+      #expect(try await feed.verify(found.signature, upTo: found.index))
+      signed.append(found.index)
+      next = found.index + 1
+    }
+    return signed
+  }
+
+  @Test func `an append says where it is, a batch has one signature`() async throws {
+    let feed = try await Feed.inMemory()
+    #expect(try await feed.append([1]) == 0)
+    #expect(try await feed.append(someBlocks(5)) == 1)
+    #expect(try await feed.append([[UInt8]]()) == 6)
+    #expect(try await feed.append([2]) == 6)
+    #expect(try await signedBlocks(of: feed) == [0, 5, 6])
+  }
+
+  @Test(arguments: RecordedFeed.written.filter { $0.secretKey != nil && $0.blockBytes != nil })
+  func `a feed written here has the bytes that Node wrote`(recorded: RecordedFeed) async throws {
+    let pair = KeyPair(
+      publicKey: recorded.publicKey,
+      secretKey: try #require(recorded.secretKey.flatMap { SecretKey(hex: $0) }))
+    // The batches are those that were signed.
+    let blocks = try #require(recorded.blockBytes).compactMap { $0 }
+    guard blocks.count == Int(recorded.length) else { return }
+    let copy = try TemporaryFolder(copyOf: recorded.folder)
+    let recordedFiles = try contents(of: copy)
+    let node = try await Feed.open(folder: copy.path, access: .readOnly)
+    let ends = try await signedBlocks(of: node)
+    try await node.close()
+
+    let folder = try TemporaryFolder()
+    let feed = try await Feed.open(folder: folder.path, options: .init(keyPair: pair))
+    var start = 0
+    for end in ends {
+      try await feed.append(Array(blocks[start...Int(end)]))
+      start = Int(end) + 1
+    }
+    try await feed.close()
+    let files = try contents(of: folder)
+    for name in ["key", "secret_key", "tree", "data", "signatures"] {
+      #expect(files[name] ?? [] == recordedFiles[name] ?? [], "\(name)")
+    }
+  }
+
+  @Test func `concurrent appends all succeed, each with a place of its own`() async throws {
+    let feed = try await Feed.inMemory()
+    let places = try await withThrowingTaskGroup(of: (Int, UInt64).self) { group in
+      for number in 0..<500 {
+        group.addTask { (number, try await feed.append("\(number)", as: .utf8)) }
+      }
+      return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+    }
+    #expect(await feed.length == 500)
+    #expect(Set(places.values) == Set(0..<500))
+    for (number, place) in places {
+      #expect(try await feed.get(place, as: .utf8) == "\(number)")
+    }
+    // Whatever was joined is signed.
+    #expect(try await signedBlocks(of: feed).last == 499)
+  }
+
+  @Test func `appends that come while one is written keep their order and are signed once`()
+    async throws
+  {
+    let storage = GatedStorage()
+    let feed = try await Feed.open(storage: storage)
+    let caller = Caller(feed)
+    storage.holdNextWrite()
+    let first = Task { try await feed.append("first", as: .utf8) }
+    await storage.arrived()
+    let calls = (0..<5).map { number in Task { try await caller.append("\(number)") } }
+    let order = await caller.called(5)
+    storage.release()
+    #expect(try await first.value == 0)
+    for (number, call) in calls.enumerated() {
+      #expect(try await call.value == UInt64(1 + order.firstIndex(of: "\(number)")!))
+    }
+    #expect(try await feed.get(0..<6, as: .utf8) == ["first"] + order)
+    #expect(try await signedBlocks(of: feed) == [0, 5])
+    // One after the other they have a signature each.
+    for number in 6...8 { try await feed.append("\(number)", as: .utf8) }
+    #expect(try await signedBlocks(of: feed) == [0, 5, 6, 7, 8])
+  }
+
+  /// Calls appends from one place, so that their order is known.
+  private actor Caller {
+    let feed: Feed
+    var order: [String] = []
+
+    init(_ feed: Feed) { self.feed = feed }
+
+    func append(_ value: String) async throws -> UInt64 {
+      // The call itself follows without a pause in which another could come.
+      order.append(value)
+      return try await feed.append(value, as: .utf8)
+    }
+
+    /// The order of the calls, once there were so many.
+    func called(_ count: Int) async -> [String] {
+      while order.count < count { await Task.yield() }
+      return order
+    }
+  }
+
+  @Test func `flush returns when what was appended is stored`() async throws {
+    let disk = TrackingStorage(MemoryStorage())
+    var options = Feed.Options()
+    options.durability = .grouped(blocks: 100)
+    let feed = try await Feed.open(storage: disk, options: options)
+    try await feed.append(someBlocks(10))
+    #expect(disk.calls(.sync).isEmpty)
+    try await feed.flush()
+    for name in ["data", "tree", "signatures", "bitfield"] {
+      #expect(!disk.calls(.sync, name).isEmpty, "\(name)")
+    }
+  }
+
+  @Test
+  func `with synced, data and tree are on the disk before the signature, and it before the end`()
+    async throws
+  {
+    let disk = TrackingStorage(MemoryStorage())
+    var options = Feed.Options()
+    options.durability = .synced
+    let feed = try await Feed.open(storage: disk, options: options)
+    disk.reset()
+    try await feed.append(someBlocks(3))
+    let calls = disk.calls.filter { [.write, .sync].contains($0.kind) }
+      .map { "\($0.kind) \($0.name)" }
+    let order = [
+      "write data", "sync data", "write signatures", "sync signatures", "write bitfield",
+    ]
+    #expect(calls.filter(order.contains) == order)
+    let treeSync = try #require(calls.firstIndex(of: "sync tree"))
+    #expect(treeSync < (try #require(calls.firstIndex(of: "write signatures"))))
+  }
+
+  @Test func `a sequence of blocks is written, gathered into batches`() async throws {
+    let feed = try await Feed.inMemory()
+    let blocks = someBlocks(1000)
+    let source = AsyncStream<[UInt8]> { continuation in
+      for block in blocks { continuation.yield(block) }
+      continuation.finish()
+    }
+    #expect(try await feed.write(source) == 1000)
+    #expect(try await feed.get(0..<1000) == blocks)
+    #expect(try await signedBlocks(of: feed).count < 1000)
+  }
+
+  @Test func `a block of a slow sequence is written without waiting for the next`() async throws {
+    let feed = try await Feed.inMemory()
+    let (source, continuation) = AsyncStream.makeStream(of: String.self)
+    let writing = Task { try await feed.write(source, as: .utf8) }
+    continuation.yield("first")
+    #expect(try await feed.get(0, as: .utf8) == "first")
+    continuation.yield("second")
+    continuation.finish()
+    #expect(try await writing.value == 2)
+    #expect(try await feed.get(1, as: .utf8) == "second")
+  }
+
+  @Test func `when a sequence fails, what came before is written`() async throws {
+    struct Broken: Error {}
+    let feed = try await Feed.inMemory()
+    let source = AsyncThrowingStream<[UInt8], any Error> { continuation in
+      for block in someBlocks(10) { continuation.yield(block) }
+      continuation.finish(throwing: Broken())
+    }
+    await #expect(throws: Broken.self) { try await feed.write(source) }
+    #expect(await feed.length == 10)
+  }
+
+  @Test func `an append that can't be stored throws, and the feed says why from then on`()
+    async throws
+  {
+    let storage = FaultyStorage(MemoryStorage())
+    let feed = try await Feed.open(storage: storage)
+    try await feed.append([1])
+    storage.fail(.init(call: 0, kinds: [.write], forEver: true))
+    await expectFailure(.storage) { try await feed.append([2]) }
+    #expect(await feed.isWritable == false)
+    #expect(await feed.length == 1)
+    await expectFailure(.storage, "opened anew") { try await feed.append([3]) }
+    #expect(try await feed.get(0) == [1])
+  }
+}

@@ -1,0 +1,164 @@
+import DatCoding
+import DatTesting
+import Hypercore
+import HypercoreCrypto
+import HypercoreProtocol
+import Testing
+
+/// A feed's answers to single messages, from a peer that sends exactly those.
+@Suite struct WantTests {
+  /// The other end of a feed's connection: messages as they are.
+  private final class RawPeer {
+    let connection: Connection
+    let channel: ChannelID
+    let stream: ReplicationStream
+    private(set) var heard: [Message] = []
+
+    init(_ feed: Feed, _ options: ReplicationOptions = .live) async throws {
+      var random = SeededRandom(seed: 1)
+      var own = Connection.Options.random(using: &random)
+      own.live = true
+      connection = Connection(options: own, now: .now)
+      stream = try await feed.replicate(options)
+      channel = try connection.open(try #require(feed.key))
+      try await exchange()
+    }
+
+    /// Sends messages in one burst, and takes what is answered to them.
+    @discardableResult
+    func say(_ messages: Message...) async throws -> [Message] {
+      for message in messages { try connection.send(message, on: channel) }
+      let before = heard.count
+      try await exchange()
+      return Array(heard[before...])
+    }
+
+    private func exchange() async throws {
+      var goesOn = true
+      while goesOn {
+        await stream.receive(connection.takeOutput())
+        goesOn = false
+        while let bytes = await stream.outputNow() {
+          goesOn = true
+          try connection.receive(bytes, now: .now)
+          while let event = try connection.nextEvent() {
+            if case .message(_, let message) = event { heard.append(message) }
+          }
+        }
+      }
+    }
+  }
+
+  private func feed(_ count: Int = 20) async throws -> Feed {
+    let feed = try await Feed.inMemory()
+    try await feed.append(someBlocks(count))
+    return feed
+  }
+
+  @Test func `a Want is answered with the last block and a bitfield of the region`() async throws {
+    let feed = try await feed()
+    try await feed.clear(3..<5)
+    let peer = try await RawPeer(feed)
+    let answers = try await peer.say(.want(start: 0, length: 8192))
+    #expect(answers.first == .have(start: 19))
+    guard case .have(0, 8192, let encoded?, _) = answers.last else {
+      Issue.record("\(answers)")
+      return
+    }
+    let bits = try BitfieldRLE.decode(encoded, limit: 1024)
+    #expect(bits == [0b1110_0111, 0xff, 0b1111_0000])
+  }
+
+  @Test func `who sent a Want hears of blocks that come and go, others don't`() async throws {
+    let feed = try await feed()
+    let peer = try await RawPeer(feed)
+    try await feed.append(someBlocks(20..<22))
+    #expect(try await peer.say() == [])
+    try await peer.say(.want(start: 0, length: 8192))
+    try await feed.append(someBlocks(22..<24))
+    try await feed.clear(1..<3)
+    #expect(try await peer.say() == [.have(start: 22, length: 2), .unhave(start: 1, length: 2)])
+  }
+
+  @Test func `a Request is answered with Data, its proof and signature`() async throws {
+    let feed = try await feed()
+    let peer = try await RawPeer(feed)
+    for answer in try await peer.say(
+      .request(Request(index: 4)), .request(Request(index: 9, hash: true)))
+    {
+      guard case .data(let data) = answer else {
+        Issue.record("\(answer)")
+        continue
+      }
+      #expect(data.value == (data.index == 4 ? someBlocks(20)[4] : nil))
+      #expect(!data.nodes.isEmpty)
+    }
+    let copy = try await Feed.inMemory(options: .init(key: try #require(feed.key)))
+    guard
+      case .data(let data) = peer.heard.last(where: {
+        if case .data(let data) = $0 { data.index == 4 } else { false }
+      })
+    else { return }
+    try await copy.put(
+      4, try #require(data.value), proof: Proof(nodes: data.nodes, signature: data.signature))
+    #expect(await copy.length == 20)
+  }
+
+  @Test func `a Request for a byte is answered with its block`() async throws {
+    let feed = try await feed()
+    let position = try await feed.seek(100)
+    let peer = try await RawPeer(feed)
+    let answers = try await peer.say(.request(Request(index: 0, bytes: 100, hash: true)))
+    guard case .data(let data) = answers.first else {
+      Issue.record("\(answers)")
+      return
+    }
+    #expect(data.index == position.block && data.value == nil)
+  }
+
+  @Test func `a Request for what isn't here is answered with Unhave`() async throws {
+    let feed = try await feed()
+    try await feed.clear(5..<6)
+    let peer = try await RawPeer(feed)
+    #expect(try await peer.say(.request(Request(index: 5))) == [.unhave(start: 5)])
+    #expect(try await peer.say(.request(Request(index: 99))) == [.unhave(start: 99)])
+  }
+
+  @Test func `a Cancel takes a Request back, an Unwant a Want`() async throws {
+    let peer = try await RawPeer(try await feed())
+    let answers = try await peer.say(
+      .request(Request(index: 1)), .request(Request(index: 2)),
+      .cancel(index: 1, bytes: 0, hash: false),
+      .want(start: 0, length: 8192), .want(start: 8192, length: 8192),
+      .unwant(start: 0, length: 8192))
+    var blocks: [UInt64] = []
+    var regions: [UInt64] = []
+    for answer in answers {
+      switch answer {
+      case .data(let data): blocks.append(data.index)
+      case .have(let start, _, _?, _): regions.append(start)
+      default: break
+      }
+    }
+    #expect(blocks == [2])
+    #expect(regions == [8192])
+  }
+
+  @Test func `a side that only downloads answers neither Wants nor Requests`() async throws {
+    var options = ReplicationOptions.live
+    options.upload = false
+    let peer = try await RawPeer(try await feed(), options)
+    #expect(
+      try await peer.say(.want(start: 0, length: 8192), .request(Request(index: 1))) == [])
+  }
+}
+
+extension ReplicationStream {
+  /// What there is to send now; nil for nothing.
+  fileprivate func outputNow() async -> [UInt8]? {
+    let task = Task { await nextOutput() }
+    // Cancelled, it hands out what there is and doesn't wait.
+    task.cancel()
+    return await task.value
+  }
+}
