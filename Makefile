@@ -15,8 +15,8 @@ deps: ## Install the C libraries (libsodium, protobuf-c) if they are missing
 build: deps ## Build everything
 	$(SWIFT) build
 
-test: deps ## Run all tests; SEEDS=1000 runs the random ones longer, SEED=7 one seed alone
-	$(SWIFT) test
+test: deps ## Run all tests, one at a time: some watch clocks; SEEDS=1000 runs the random ones longer, SEED=7 one seed alone
+	$(SWIFT) test --no-parallel
 
 demo: deps ## See it at work on this machine
 	$(SWIFT) build --configuration release --product dat

@@ -9,55 +9,29 @@ import Testing
       key: PublicKey(bytes: [UInt8](repeating: number, count: 32))!, username: name, timestamp: 0)
   }
 
-  @Test func `two users of one name come and go each for itself`() {
+  /// What a row of comings (positive) and goings (negative) of users all called ana tells.
+  private func told(_ steps: [Int]) -> [String] {
     var roster = Roster()
-    do {
-      let result = roster.connect(user(1, "ana"))
-      #expect(result)
+    return steps.map { step in
+      let user = user(UInt8(abs(step)), "ana")
+      if step > 0 { return roster.connect(user) ? "join \(step)" : "" }
+      return roster.disconnect(user.key) == nil ? "" : "leave \(-step)"
     }
-    do {
-      let result = roster.connect(user(2, "ana"))
-      #expect(result)
-    }
-    #expect(roster.users.count == 2)
-    do {
-      let result = roster.disconnect(user(1, "ana").key)
-      #expect(result?.username == "ana")
-    }
-    #expect(roster.users.map(\.key) == [user(2, "ana").key])
+  }
+
+  @Test func `two users of one name come and go each for itself`() {
+    #expect(told([1, 2, -1, -2]) == ["join 1", "join 2", "leave 1", "leave 2"])
   }
 
   @Test func `a user with two connections joins with the first and leaves with the last`() {
-    var roster = Roster()
-    do {
-      let result = roster.connect(user(1, "ana"))
-      #expect(result)
-    }
-    do {
-      let result = roster.connect(user(1, "ana"))
-      #expect(!result)
-    }
-    do {
-      let result = roster.disconnect(user(1, "ana").key)
-      #expect(result == nil)
-    }
-    do {
-      let result = roster.disconnect(user(1, "ana").key)
-      #expect(result != nil)
-    }
-    do {
-      let result = roster.disconnect(user(1, "ana").key)
-      #expect(result == nil)
-    }
+    #expect(told([1, 1, -1, -1, -1]) == ["join 1", "", "", "leave 1", ""])
   }
 
   @Test func `no more than the limit are authorized in a minute`() {
     var burst = BurstLimit()
     let start = ContinuousClock.now
-    for _ in 0..<30 {
-      let free = burst.take(now: start, limit: 30)
-      #expect(free == nil)
-    }
+    let first = (0..<30).map { _ in burst.take(now: start, limit: 30) }
+    #expect(first.allSatisfy { $0 == nil })
     let next = burst.take(now: start, limit: 30)
     #expect(next == start + .seconds(60))
     let later = burst.take(now: start + .seconds(61), limit: 30)
