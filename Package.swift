@@ -32,6 +32,11 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let arguments = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
+let web: [Target.Dependency] = [
+  .product(name: "Hummingbird", package: "hummingbird"),
+  .product(name: "HummingbirdCore", package: "hummingbird"),
+  .product(name: "HTTPTypes", package: "swift-http-types"),
+]
 
 let package = Package(
   name: "dat-swift",
@@ -51,6 +56,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
   ],
   targets: [
     // The C libraries, from the system.
@@ -60,6 +67,9 @@ let package = Package(
     .systemLibrary(
       name: "CProtobufC", pkgConfig: "libprotobuf-c",
       providers: [.apt(["libprotobuf-c-dev"]), .brew(["protobuf-c"])]),
+    .systemLibrary(
+      name: "CQRencode", pkgConfig: "libqrencode",
+      providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
     // Generated from Schemas/ by `make schemas`.
     .target(name: "CDatMessages", dependencies: ["CProtobufC"]),
 
@@ -80,6 +90,11 @@ let package = Package(
     layer(
       "Saga",
       ["HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage"]),
+    // The chat's page and the small server that carries it to the browser.
+    .target(
+      name: "DatWeb",
+      dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "CQRencode", nioCore, logging] + web,
+      resources: [.copy("Page")], swiftSettings: strict),
     layer(
       "DatSwarm",
       ["Hypercore", "HypercoreProtocol", "HypercoreCrypto", nioCore, nioPosix, logging, metrics]),
@@ -113,6 +128,19 @@ let package = Package(
       [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
         "RandomAccessStorage",
+      ]),
+    // Rooms without a network behind them: for the tests, and for `make test-web` to drive.
+    .target(
+      name: "DatWebTesting", dependencies: ["DatWeb", "HypercoreCrypto"],
+      path: "Tests/DatWebTesting", swiftSettings: strict),
+    .executableTarget(
+      name: "dat-web-fake", dependencies: ["DatWebTesting", "DatWeb", "HypercoreCrypto"],
+      path: "Tests/DatWebFake", swiftSettings: strict),
+    tests(
+      "DatWebTests",
+      [
+        "DatWeb", "DatWebTesting", "Saga", "Hypercore", "HypercoreCrypto", "RandomAccessStorage",
+        nioCore, nioPosix,
       ]),
     tests("DatSwarmTests", ["DatSwarm", "Hypercore"]),
     tests("DatCommandTests", ["Saga", "DatSwarm", "dat"]),

@@ -1,0 +1,398 @@
+// One room: what is known of it, and how its parts are kept up to date.
+
+import { $, h, say } from './dom.js'
+import { get, post, query, listen } from './api.js'
+import { Log, cursor } from './log.js'
+import { List } from './list.js'
+import { rowsOf } from './rows.js'
+import { drawRow } from './message.js'
+import { nameOf, plainText, skeleton, fingerprint } from './text.js'
+import { Composer } from './composer.js'
+import { People, showPerson } from './people.js'
+import { Search } from './search.js'
+import { drawStrips, drawEmpty } from './states.js'
+import { showShare } from './share.js'
+import { Panels } from './panels.js'
+import { setMenuRoom } from './menu.js'
+
+const PAGE = 200
+
+class Room {
+  constructor (key, { canGoBack, back, connection }) {
+    this.key = key
+    this.path = `rooms/${key}`
+    this.log = new Log()
+    this.pending = []
+    this.notices = []
+    this.people = []
+    this.requests = []
+    this.me = null
+    this.names = new Map()
+    this.open = new Set()
+    this.uncovered = new Set()
+    this.fullTexts = new Map()
+    this.behind = 0
+    this.unseen = 0
+    this.loading = {}
+    this.connection = connection
+    this.abort = new AbortController()
+
+    this.list = new List({
+      scroller: $('history'),
+      container: $('messages'),
+      draw: (row) => drawRow(row, this),
+      near: (end) => this.load(end),
+      moved: () => this.moved()
+    })
+    this.composer = new Composer(this)
+    this.peoplePanel = new People(this)
+    this.search = new Search(this)
+    this.panels = new Panels({ people: this.peoplePanel, search: this.search }, this.abort.signal)
+
+    this.on($('back'), 'click', back)
+    $('back').hidden = !canGoBack
+    this.on($('open-share'), 'click', () => showShare(this))
+    this.on($('jump'), 'click', () => this.toNewest())
+    this.on($('history'), 'keydown', (event) => this.historyKey(event))
+    this.on(document, 'visibilitychange', () => this.moved())
+    setMenuRoom(this)
+    this.minute = setInterval(() => this.peoplePanel.draw(), 60_000)
+    $('history').setAttribute('aria-busy', 'true')
+
+    this.stop = listen(() => 'events?' + query({ room: key, since: this.revision, run: this.run }), {
+      up: () => this.connected(true),
+      down: (failure) => this.connected(false, failure),
+      update: (update) => this.update(update)
+    })
+  }
+
+  on (target, name, action) { target.addEventListener(name, action, { signal: this.abort.signal }) }
+
+  leave () {
+    this.stop()
+    setMenuRoom(null)
+    this.abort.abort()
+    clearInterval(this.minute)
+    this.list.destroy()
+    this.panels.closeAll()
+    document.title = 'Olaf'
+    for (const id of ['strips', 'messages', 'empty']) {
+      $(id).replaceChildren()
+      delete $(id).dataset.look
+    }
+  }
+
+  // What the server tells
+
+  connected (isUp, failure) {
+    this.isUp = isUp
+    this.connection(isUp ? null : failure)
+    this.composer.draw()
+    if (!isUp && !this.lost) say('The connection is lost')
+    if (isUp && this.lost) say('Connected again')
+    this.lost = !isUp
+  }
+
+  async update (update) {
+    this.run = update.run
+    this.revision = update.revision
+    if (update.me) this.me = update.me
+    if (update.room) this.room = update.room
+    if (update.requests) this.setRequests(update.requests)
+    if (update.notices) this.setNotices(update.notices, update.isWhole)
+    for (const message of update.messages ?? []) this.learnName(message.feed, message.name)
+    if (update.people) {
+      this.people = update.people
+      for (const person of update.people) this.learnName(person.key, person.name)
+    }
+    if (update.problem) this.composer.complain(plainText(update.problem))
+    if (update.isWhole) await this.startOver(update)
+    else this.takeIn(update)
+    $('history').setAttribute('aria-busy', 'false')
+    this.draw()
+  }
+
+  async startOver (update) {
+    const messages = update.messages
+    const reading = this.list.isStuck ? null : this.list.firstSeen
+    this.log.reset(messages, update.isStart, true)
+    this.behind = 0
+    this.settle(messages)
+    if (!reading || this.log.byKey.has(reading)) return
+    // Somebody was reading further up: go on there.
+    try {
+      const page = await get(`${this.path}/messages?` + query({ around: reading, limit: PAGE }))
+      this.log.reset(page.messages, page.isStart, page.isEnd)
+    } catch { /* it is gone: the newest then */ }
+  }
+
+  takeIn (update) {
+    const arrived = []
+    for (const message of update.messages ?? []) {
+      const isNew = !this.log.byKey.has(message.key)
+      const isHeld = this.log.put(message)
+      if (isNew && message.feed !== this.me?.key && !this.isMuted(message.feed)) arrived.push(message)
+      if (!isHeld && isNew && !this.log.isEnd) this.behind += 1
+    }
+    this.settle(update.messages ?? [])
+    for (const key of update.removed ?? []) this.log.remove(key)
+    this.announce(arrived)
+  }
+
+  /** Own messages that have arrived are not on their way any more. */
+  settle (messages) {
+    for (const message of messages) {
+      if (message.feed !== this.me?.key) continue
+      const index = this.pending.findIndex((own) => own.text === message.text && !own.failure)
+      if (index >= 0) this.pending.splice(index, 1)[0].isDone = true
+    }
+  }
+
+  setRequests (requests) {
+    const known = new Set(this.requests.map((request) => request.key))
+    for (const request of requests) {
+      if (!known.has(request.key)) say(`${nameOf(request.name).text} asks to come in`)
+    }
+    this.requests = requests
+  }
+
+  setNotices (notices, isWhole) {
+    const last = this.notices.at(-1)?.id ?? 0
+    if (!isWhole) {
+      for (const notice of notices.slice(-3)) {
+        if (notice.id <= last || (notice.kind !== 'join' && notice.kind !== 'leave')) continue
+        say(`${nameOf(notice.name).text} ${notice.kind === 'join' ? 'came in' : 'left'}`)
+      }
+    }
+    this.notices = notices
+  }
+
+  announce (messages) {
+    if (messages.length === 0) return
+    if (document.hidden || !this.list.isStuck) this.unseen += messages.length
+    say(messages.length <= 2
+      ? messages.map((message) => `${nameOf(message.name).text}: ${plainText(message.text)}`).join('. ')
+      : `${messages.length} new messages`)
+  }
+
+  // Who is who
+
+  learnName (key, name) {
+    const shape = skeleton(name)
+    const keys = this.names.get(shape)
+    if (keys) keys.add(key)
+    else this.names.set(shape, new Set([key]))
+  }
+
+  /** Whether another feed uses this name, or one that looks like it. */
+  isAmbiguous (key, name) {
+    const shape = skeleton(name)
+    const keys = this.names.get(shape)
+    const isMine = this.me && key !== this.me.key && shape === skeleton(this.me.name)
+    return isMine || (keys !== undefined && (keys.size > 1 || !keys.has(key)))
+  }
+
+  isMuted (key) { return this.people.some((person) => person.key === key && person.isMuted) }
+  isUncovered (key) { return this.uncovered.has(key) }
+  isOpen (key) { return this.open.has(key) }
+
+  uncover (key) {
+    this.uncovered.add(key)
+    this.draw()
+  }
+
+  async setOpen (message, isOpen) {
+    if (isOpen && message.length !== undefined && !this.fullTexts.has(message.key)) {
+      try {
+        const whole = await get(`${this.path}/message?` + query({ key: message.key }))
+        this.fullTexts.set(message.key, whole.text)
+      } catch (failure) { return this.composer.complain(failure.message) }
+    }
+    if (isOpen) this.open.add(message.key)
+    else this.open.delete(message.key)
+    const text = this.fullTexts.get(message.key)
+    if (text !== undefined && this.log.byKey.has(message.key)) this.log.put({ ...message, text })
+    this.draw()
+  }
+
+  showPerson (key, name) { showPerson(this, key, name) }
+
+  // What is shown
+
+  drawMessages () {
+    const look = (message) => [
+      this.isAmbiguous(message.feed, message.name), this.isMuted(message.feed),
+      this.isUncovered(message.key), this.isOpen(message.key)].map(Number).join('')
+    this.list.update(rowsOf(this.log, this.notices, this.pending, this.me?.key, look))
+    this.moved()
+  }
+
+  draw () {
+    this.drawMessages()
+    this.drawHead()
+    drawStrips($('strips'), this)
+    drawEmpty($('empty'), this)
+    this.peoplePanel.draw()
+    this.composer.draw()
+  }
+
+  get here () { return this.people.filter((person) => person.isHere) }
+
+  get title () {
+    const maker = this.room?.maker ? nameOf(this.room.maker) : null
+    return maker && maker.text !== '(no name)' ? `${maker.text}’s room` : 'Room'
+  }
+
+  drawHead () {
+    if (!this.me) return
+    $('title').replaceChildren(h('bdi', {}, this.title))
+    const here = this.here.length
+    $('subtitle').textContent = `${here === 0 ? 'only you here' : `you and ${here} more here`} · ${fingerprint(this.key)}`
+    $('here-count').hidden = here === 0
+    $('here-count').textContent = here
+    $('open-people').setAttribute('aria-label', `People, ${here} here beside you`)
+    const unseen = this.unseen > 0 ? `(${this.unseen}) ` : ''
+    document.title = `${unseen}${this.title} · Olaf`
+  }
+
+  /** Called after scrolling and drawing: what has been seen, and the way back to the newest. */
+  moved () {
+    const isAtEnd = this.list.isAtEnd && this.log.isEnd
+    if (isAtEnd && !document.hidden) {
+      this.behind = 0
+      if (this.unseen !== 0) {
+        this.unseen = 0
+        this.drawHead()
+      }
+      this.markRead()
+    }
+    $('jump').hidden = isAtEnd
+    const count = Math.max(this.unseen, this.behind)
+    $('jump-label').textContent = count > 0 ? `${count} new` : 'Newest'
+  }
+
+  markRead () {
+    const last = this.log.last
+    if (!last || last.key === this.readKey) return
+    this.readKey = last.key
+    clearTimeout(this.readTimer)
+    this.readTimer = setTimeout(() => {
+      post(`${this.path}/read`, { order: last.order, key: last.key }).catch(() => { this.readKey = null })
+    }, 400)
+  }
+
+  // Moving through the history
+
+  async load (end) {
+    if (this.loading[end] || !this.me) return
+    const { log } = this
+    if (end === 'older' ? log.isStart || !log.first : log.isEnd || !log.last) return
+    this.loading[end] = true
+    $('older').classList.toggle('busy', end === 'older')
+    const first = log.first
+    const last = log.last
+    try {
+      const place = end === 'older' ? { before: cursor(first) } : { after: cursor(last) }
+      const page = await get(`${this.path}/messages?` + query({ ...place, limit: PAGE }))
+      for (const message of page.messages) this.learnName(message.feed, message.name)
+      // The history may have been started over meanwhile.
+      if (end === 'older' && log.first === first) log.prepend(page.messages, page.isStart)
+      if (end === 'newer' && log.last === last) log.append(page.messages, page.isEnd)
+    } catch {
+      // The stream says that the connection is lost; scrolling on asks again.
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+    }
+    this.loading[end] = false
+    $('older').classList.remove('busy')
+    if (!this.abort.signal.aborted) this.drawMessages()
+  }
+
+  async go (place) {
+    const page = await get(`${this.path}/messages?` + query({ ...place, limit: PAGE }))
+    for (const message of page.messages) this.learnName(message.feed, message.name)
+    this.log.reset(page.messages, page.isStart, page.isEnd)
+    this.draw()
+  }
+
+  async toNewest () {
+    if (!this.log.isEnd) await this.go({})
+    this.list.toEnd()
+    this.composer.focus()
+  }
+
+  async toOldest () {
+    if (!this.log.isStart) await this.go({ from: 'start' })
+    this.list.toStart()
+  }
+
+  async toMessage (key) {
+    if (!this.log.byKey.has(key)) await this.go({ around: key })
+    const element = this.list.toRow(`message ${key}`)
+    if (!element) return
+    element.classList.add('found')
+    element.tabIndex = -1
+    element.focus({ preventScroll: true })
+    setTimeout(() => element.classList.remove('found'), 2500)
+  }
+
+  historyKey (event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target !== $('history')) return
+    const action = { Home: () => this.toOldest(), End: () => this.toNewest() }[event.key]
+    if (!action) return
+    event.preventDefault()
+    action().catch((failure) => this.composer.complain(failure.message))
+  }
+
+  // What people do
+
+  async send (text) {
+    const now = Date.now()
+    const message = {
+      key: `local ${now} ${Math.random()}`, text, name: this.me.name, feed: this.me.key,
+      time: now, order: now, delivery: 'sending'
+    }
+    if (!this.log.isEnd) await this.toNewest().catch(() => {})
+    this.pending.push(message)
+    this.list.isStuck = true
+    this.draw()
+    await this.deliver(message)
+  }
+
+  async deliver (message) {
+    try {
+      const written = await post(`${this.path}/messages`, { text: message.text })
+      if (message.isDone) return
+      const index = this.pending.indexOf(message)
+      if (index >= 0) this.pending.splice(index, 1)
+      if (written.key && !this.log.byKey.has(written.key)) this.log.put(written)
+    } catch (failure) {
+      message.failure = failure.message
+      say(`Not written: ${failure.message}`)
+    }
+    this.draw()
+  }
+
+  retry (message) {
+    delete message.failure
+    this.draw()
+    this.deliver(message)
+  }
+
+  discard (message) {
+    this.pending.splice(this.pending.indexOf(message), 1)
+    this.draw()
+    this.composer.focus()
+  }
+
+  async act (path, body, done) {
+    try {
+      await post(`${this.path}/${path}`, body)
+      if (done) say(done)
+    } catch (failure) { this.composer.complain(failure.message) }
+  }
+}
+
+export function openRoom (key, options) {
+  const room = new Room(key, options)
+  return () => room.leave()
+}

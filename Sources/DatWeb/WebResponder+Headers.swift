@@ -1,0 +1,90 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import NIOCore
+
+/// Header fields that have no name of their own in HTTPTypes. The names are constants of the right
+/// form, so the initializers succeed.
+enum Fields {
+  static let secret = HTTPField.Name("Dat-Secret")!
+  static let site = HTTPField.Name("Sec-Fetch-Site")!
+  fileprivate static let referrer = HTTPField.Name("Referrer-Policy")!
+  fileprivate static let frame = HTTPField.Name("X-Frame-Options")!
+  fileprivate static let opener = HTTPField.Name("Cross-Origin-Opener-Policy")!
+  fileprivate static let resource = HTTPField.Name("Cross-Origin-Resource-Policy")!
+  fileprivate static let permissions = HTTPField.Name("Permissions-Policy")!
+}
+
+extension WebResponder {
+  /// Nothing but this server's own files, no inline script, no markup from text, no frames.
+  static let policy = [
+    "default-src 'self'", "script-src 'self'", "style-src 'self'", "img-src 'self'",
+    "connect-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'none'",
+    "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'",
+  ].joined(separator: "; ")
+
+  /// The header fields of every answer.
+  static func headers(_ type: String) -> HTTPFields {
+    var headers = HTTPFields()
+    headers[.contentType] = type
+    headers[.contentSecurityPolicy] = policy
+    headers[.xContentTypeOptions] = "nosniff"
+    headers[.cacheControl] = "no-store"
+    headers[Fields.referrer] = "no-referrer"
+    headers[Fields.frame] = "DENY"
+    headers[Fields.opener] = "same-origin"
+    headers[Fields.resource] = "same-origin"
+    headers[Fields.permissions] = "camera=(), microphone=(), geolocation=()"
+    return headers
+  }
+
+  func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
+    let data = try JSONEncoder().encode(value)
+    return Response(
+      status: status, headers: Self.headers("application/json; charset=utf-8"),
+      body: ResponseBody(byteBuffer: ByteBuffer(bytes: data)))
+  }
+
+  func failure(_ error: WebError) -> Response {
+    let body = Wire.Failure(error: .init(code: error.code.rawValue, reason: error.reason))
+    let response = try? json(body, status: Self.status(error.code))
+    return response ?? Response(status: .internalServerError)
+  }
+
+  private static func status(_ code: WebError.Code) -> HTTPResponse.Status {
+    switch code {
+    case .foreignHost, .foreignOrigin: .forbidden
+    case .noSecret: .unauthorized
+    case .notJSON: .unsupportedMediaType
+    case .badRequest: .badRequest
+    case .notFound: .notFound
+    case .tooLong: .contentTooLarge
+    case .refused, .filesMissing: .conflict
+    }
+  }
+}
+
+/// The part of an address after `?`, decoded.
+struct Query {
+  private var values: [String: String] = [:]
+
+  init(_ request: Request) {
+    for pair in (request.uri.query ?? "").split(separator: "&") {
+      let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard let name = sides.first, let value = sides.dropFirst().first else { continue }
+      values[String(name)] = value.removingPercentEncoding
+    }
+  }
+
+  subscript(name: String) -> String? { values[name] }
+
+  /// A place in the history, written as order, `~` and key.
+  func cursor(_ name: String) throws(WebError) -> Cursor? {
+    guard let text = values[name] else { return nil }
+    let sides = text.split(separator: "~", maxSplits: 1, omittingEmptySubsequences: false)
+    guard sides.count == 2, let order = Int64(sides[0]) else {
+      throw WebError(.badRequest, "A place in the history is a number, ~ and a key.")
+    }
+    return Cursor(order: order, key: String(sides[1]))
+  }
+}

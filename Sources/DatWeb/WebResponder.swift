@@ -1,0 +1,153 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import HypercoreCrypto
+internal import NIOCore
+
+/// Answers requests: files, data, actions, the event stream.
+struct WebResponder: HTTPResponder {
+  typealias Context = BasicRequestContext
+
+  let rooms: any RoomDirectory
+  let files: PageFiles
+  let gate: Gate
+  let heartbeat: Duration
+
+  func respond(to request: Request, context: Context) async throws -> Response {
+    do {
+      guard let guardian = gate.guardian else {
+        throw WebError(.badRequest, "The server is starting.")
+      }
+      var facts = RequestGuard.Facts()
+      facts.host = request.head.authority
+      facts.origin = request.headers[.origin]
+      facts.site = request.headers[Fields.site]
+      facts.secret = request.headers[Fields.secret]
+      facts.contentType = request.headers[.contentType]
+      facts.isPost = request.method == .post
+      let path = request.uri.path
+      guard path.hasPrefix("/api/") else {
+        try guardian.checkFile(facts)
+        return try file(path, request.method)
+      }
+      try guardian.checkData(facts)
+      let parts = path.dropFirst(5).split(separator: "/").map(String.init)
+      switch request.method {
+      case .get: return try await get(parts, Query(request))
+      case .post: return try await post(parts, request)
+      default: throw WebError(.badRequest, "Only GET and POST are known here.")
+      }
+    } catch let error as WebError {
+      return failure(error)
+    } catch {
+      return failure(WebError(.refused, "\(error)"))
+    }
+  }
+
+  private func file(_ path: String, _ method: HTTPRequest.Method) throws(WebError) -> Response {
+    guard method == .get || method == .head else {
+      throw WebError(.badRequest, "Only GET is known here.")
+    }
+    guard let file = files.files[path] else {
+      throw WebError(.notFound, "There is nothing at this address.")
+    }
+    var headers = Self.headers(file.type)
+    // Asked for anew every time: a newer program brings newer files under the same names.
+    headers[.cacheControl] = "no-cache"
+    guard method == .get else { return Response(status: .ok, headers: headers) }
+    return Response(
+      status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: file.bytes)))
+  }
+
+  // MARK: Data
+
+  private func get(_ parts: [String], _ query: Query) async throws -> Response {
+    switch (parts.first, parts.count) {
+    case ("start", 1):
+      return try json(await start())
+    case ("events", 1):
+      var room: RoomView?
+      if let key = query["room"] { room = try await find(key) }
+      return events(room, since: query["since"].flatMap { Int($0) }, run: query["run"])
+    case ("rooms", 3):
+      return try await get(parts[2], of: find(parts[1]), query)
+    default:
+      throw WebError(.notFound, "There is nothing at this address.")
+    }
+  }
+
+  private func get(_ what: String, of room: RoomView, _ query: Query) async throws -> Response {
+    let limit = min(max(query["limit"].flatMap { Int($0) } ?? Limits.page, 1), Limits.page)
+    switch what {
+    case "messages":
+      let place: RoomView.Place
+      if let key = query["around"] {
+        place = .around(key)
+      } else if let cursor = try query.cursor("before") {
+        place = .before(cursor)
+      } else if let cursor = try query.cursor("after") {
+        place = .after(cursor)
+      } else {
+        place = query["from"] == "start" ? .oldest : .newest
+      }
+      guard let page = await room.page(place, limit: limit) else {
+        throw WebError(.notFound, "That message is not here any more.")
+      }
+      return try json(page)
+    case "message":
+      guard let key = query["key"], let message = await room.message(key) else {
+        throw WebError(.notFound, "That message is not here any more.")
+      }
+      return try json(message)
+    case "search":
+      let text = VisibleText.prefix(query["q"] ?? "", bytes: 1_024)
+      guard !text.allSatisfy(\.isWhitespace) else {
+        return try json(Wire.SearchResult(found: [], isMore: false))
+      }
+      let cursor = try query.cursor("before")
+      return try json(await room.search(text, before: cursor, limit: min(limit, 50)))
+    case "share":
+      guard let key = await room.identity?.room else { break }
+      let link = RoomLink.link(to: key)
+      return try json(Wire.Share(key: key.hex, link: link, code: QRCode(link)?.rows))
+    case "export":
+      guard let format = Export(rawValue: query["format"] ?? "jsonl") else {
+        throw WebError(.badRequest, "An export is jsonl or text.")
+      }
+      return export(format, room)
+    default: break
+    }
+    throw WebError(.notFound, "There is nothing at this address.")
+  }
+
+  func start() async -> Wire.Start {
+    var summaries: [Wire.RoomSummary] = []
+    for room in await rooms.rooms() {
+      if let summary = await room.summary { summaries.append(summary) }
+    }
+    summaries.sort { ($0.last?.order ?? 0, $0.key) > ($1.last?.order ?? 0, $1.key) }
+    let canAdd = await rooms.canAdd
+    return Wire.Start(
+      rooms: summaries, username: await rooms.username, canMake: canAdd, canJoin: canAdd)
+  }
+
+  private func export(_ format: Export, _ room: RoomView) -> Response {
+    let body = ResponseBody { writer in
+      var cursor: Cursor?
+      repeat {
+        let part = await room.export(format, after: cursor, limit: 500)
+        if !part.text.isEmpty { try await writer.write(ByteBuffer(string: part.text)) }
+        cursor = part.next
+      } while cursor != nil
+      try await writer.finish(nil)
+    }
+    return Response(status: .ok, headers: Self.headers(format.contentType), body: body)
+  }
+
+  func find(_ hex: String) async throws -> RoomView {
+    if let key = PublicKey(hex: hex) {
+      for room in await rooms.rooms() where await room.identity?.room == key { return room }
+    }
+    throw WebError(.notFound, "That room is not open here.")
+  }
+}

@@ -1,0 +1,114 @@
+public import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import HummingbirdCore
+public import Logging
+internal import NIOCore
+
+/// Where a running server is.
+public struct WebAddress: Sendable, Hashable {
+  /// The address of the socket.
+  public let host: String
+  public let port: Int
+  /// What to open in a browser. The part after `#` is the secret; a browser does not send it.
+  public let url: String
+}
+
+/// A small server that carries the chat's page to the browser of whoever runs it.
+///
+/// ```swift
+/// let server = try WebServer(room: room)
+/// try await server.run { print($0.url) }
+/// ```
+///
+/// It listens on loopback. Page, script and style are plain files without data. Whatever holds data
+/// is given only to requests that carry the secret, and only where Host and Origin are this
+/// server's.
+public struct WebServer: Sendable {
+  /// How a server is to be run.
+  public struct Options: Sendable {
+    /// The address to listen at: a number, or `localhost`. Another than loopback lends the room to
+    /// whoever can read the network between browser and server.
+    public var host = "127.0.0.1"
+    /// The port; 0 lets the system choose.
+    public var port = 0
+    /// Further names under which the page may be opened, without port.
+    public var names: [String] = []
+    /// The secret; nil chooses one.
+    public var secret: String?
+    /// The folder of the page's files; nil: the one that was built with the program.
+    public var pageFolder: URL?
+    /// Receives what the server has to say.
+    public var logger = Logger(label: "dat.web", factory: { _ in SwiftLogNoOpLogHandler() })
+    /// How long an event stream is silent before it gives a sign of life.
+    public var heartbeat = Duration.seconds(15)
+
+    public init() {}
+  }
+
+  private let rooms: any RoomDirectory
+  private let options: Options
+  private let secret: String
+  private let files: PageFiles
+
+  /// A server for the rooms of a directory.
+  ///
+  /// - Throws: ``WebError/Code/filesMissing`` where the page's files can't be found.
+  public init(rooms: any RoomDirectory, options: Options = Options()) throws(WebError) {
+    self.rooms = rooms
+    self.options = options
+    secret = options.secret ?? Secret.random(bytes: 24)
+    files = try PageFiles(folder: options.pageFolder)
+  }
+
+  /// A server for one room.
+  ///
+  /// - Throws: ``WebError/Code/filesMissing`` where the page's files can't be found.
+  public init(room: RoomView, options: Options = Options()) throws(WebError) {
+    try self.init(rooms: SingleRoom(room), options: options)
+  }
+
+  /// Listens and answers until the task is cancelled.
+  ///
+  /// - Parameter onReady: called once, when requests are answered.
+  /// - Throws: the error of the system where the port is not to be had.
+  public func run(onReady: @escaping @Sendable (WebAddress) async -> Void = { _ in }) async throws {
+    for room in await rooms.rooms() { await room.open() }
+    let gate = Gate()
+    let responder = WebResponder(
+      rooms: rooms, files: files, gate: gate, heartbeat: options.heartbeat)
+    let host = options.host == "localhost" ? "127.0.0.1" : options.host
+    let application = Application(
+      responder: responder,
+      server: .http1(
+        configuration: .init(
+          idleTimeout: .seconds(60),
+          httpDecoderConfiguration: .init(
+            maxHeaderFieldSize: Limits.header, maxHeaderListSize: Limits.header,
+            maxHeaderFieldCount: 100))),
+      configuration: ApplicationConfiguration(
+        address: .hostname(host, port: options.port), serverName: nil,
+        availableConnectionsDelegate: MaximumAvailableConnections(Limits.connections)),
+      onServerRunning: { [options, secret] channel in
+        let port = channel.localAddress?.port ?? options.port
+        gate.open(
+          RequestGuard(boundHost: host, port: port, names: options.names, secret: secret))
+        let name = host.contains(":") ? "[\(host)]" : host == "0.0.0.0" ? "127.0.0.1" : host
+        let url = "http://\(name):\(port)/#\(secret)"
+        await onReady(WebAddress(host: host, port: port, url: url))
+      },
+      logger: options.logger)
+    try await application.run()
+  }
+}
+
+/// Holds the guard, which can be made only when the port is known.
+///
+/// `@unchecked Sendable`: its one field is read and written under the lock alone.
+final class Gate: @unchecked Sendable {
+  private let lock = NSLock()
+  private var value: RequestGuard?
+
+  func open(_ value: RequestGuard) { lock.withLock { self.value = value } }
+  var guardian: RequestGuard? { lock.withLock { value } }
+}
