@@ -56,7 +56,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
-    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
   ],
   targets: [
@@ -102,7 +102,7 @@ let package = Package(
       name: "dat",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
-        arguments, logging,
+        "DatWeb", arguments, logging,
       ],
       swiftSettings: strict),
 
@@ -139,7 +139,8 @@ let package = Package(
     tests(
       "DatWebTests",
       [
-        "DatWeb", "DatWebTesting", "Saga", "Hypercore", "HypercoreCrypto", "RandomAccessStorage",
+        "DatWeb", "DatWebTesting", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
+        "RandomAccessStorage",
         nioCore, nioPosix,
       ]),
     tests("DatSwarmTests", ["DatSwarm", "Hypercore"]),

@@ -1,4 +1,5 @@
 internal import DatSwarm
+internal import DatWeb
 internal import Foundation
 internal import Hypercore
 internal import HyperDB
@@ -13,6 +14,7 @@ actor ChatSession {
   private let stay: Bool
   private let linger: Duration
   private let hasAddresses: Bool
+  private let page: ChatPage?
   /// The last entry written here, and the last one that a peer has fetched.
   private var written: UInt64?
   private var sent: UInt64 = 0
@@ -21,7 +23,8 @@ actor ChatSession {
   private var lastDay = ""
 
   init(
-    saga: Saga, output: Output, ownName: String, stay: Bool, linger: Duration, hasAddresses: Bool
+    saga: Saga, output: Output, ownName: String, stay: Bool, linger: Duration, hasAddresses: Bool,
+    page: ChatPage? = nil
   ) {
     self.saga = saga
     self.output = output
@@ -29,6 +32,7 @@ actor ChatSession {
     self.stay = stay
     self.linger = linger
     self.hasAddresses = hasAddresses
+    self.page = page
   }
 
   /// Returns when the person leaves, or standard input ends.
@@ -36,6 +40,8 @@ actor ChatSession {
     Interruption.ignoreBrokenPipes()
     announceRoom()
     let listeners = try await open(listen)
+    let address = try await page?.open()
+    if let address { announce(address) }
     let connections = PeerConnections { [saga] socket in
       try await Self.serve(socket, in: saga)
     }
@@ -57,6 +63,7 @@ actor ChatSession {
     await untilLeaving()
     isLeaving = true
     for task in tasks.dropFirst() { task.cancel() }
+    await page?.close()
     await connections.stop()
     for listener in listeners { await listener.close() }
     await saga.close()
@@ -156,6 +163,18 @@ actor ChatSession {
     } else {
       output.line("\(output.bold("dat://\(saga.key.hex)"))")
       output.line(output.dim("share this key: whoever has it can join the room"))
+    }
+  }
+
+  private func announce(_ page: WebAddress) {
+    if output.json {
+      output.object(["event": "web", "url": .string(page.url)])
+    } else {
+      output.line(output.bold(page.url))
+      output.line(
+        output.dim(
+          "open this in a browser, and keep it to yourself: whoever has it reads and writes as you")
+      )
     }
   }
 

@@ -1,6 +1,7 @@
 internal import DatWeb
 internal import DatWebTesting
 internal import Foundation
+internal import HyperDB
 internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
@@ -16,7 +17,7 @@ private func join(_ one: Saga, _ other: Saga) async throws -> (ReplicationStream
   let right = try await other.replicate()
   for (from, to) in [(left, right), (right, left)] {
     Task {
-      while let bytes = try await from.nextOutput() { try await to.receive(bytes) }
+      while let bytes = await from.nextOutput() { await to.receive(bytes) }
       await to.finishInput()
     }
   }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import DatSwarm
+internal import DatWeb
 internal import HyperDB
 internal import HypercoreCrypto
 internal import RandomAccessStorage
@@ -18,8 +19,11 @@ struct ChatCommand: AsyncParsableCommand {
         dat chat ~/room --name ana --listen 0.0.0.0:3282
         dat chat ~/copy 4c1f…e9 --name bea --connect 192.0.2.7:3282
         echo "hello" | dat chat ~/room --name ana --connect 192.0.2.7:3282
+        dat chat ~/room --name ana --listen 0.0.0.0:3282 --authorize ask --web
 
-      With --json every event is one JSON object a line, and lines of standard input are messages.
+      With --json every event is one JSON object a line, and lines of standard input are messages. \
+      With --web the room is shown on a page for the browser on this machine; its address is printed, \
+      and whoever has that address can read and write as you.
       """)
 
   @Argument(help: "The folder of the room.", completion: .directory)
@@ -38,6 +42,19 @@ struct ChatCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp("Stay connected to this peer; retried for ever.", valueName: "host:port"))
   var connect: [String] = []
+
+  @Option(
+    defaultAsFlag: 0,
+    help: ArgumentHelp(
+      "Show the room in the browser, served on loopback; port 0 takes any free one.",
+      valueName: "port"))
+  var web: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Who may write: open lets everybody who has the key, ask waits for your answer.",
+      valueName: "open|ask"))
+  var authorize = Authorization.open
 
   @Flag(help: "Print JSON, one object a line.")
   var json = false
@@ -59,6 +76,9 @@ struct ChatCommand: AsyncParsableCommand {
     guard linger >= 0, linger.isFinite else {
       throw ValidationError("--linger takes a number of seconds, 0 or more.")
     }
+    if let web, !(0...65_535).contains(web) {
+      throw ValidationError("--web takes a port, 0 to 65535.")
+    }
   }
 
   func run() async throws {
@@ -68,16 +88,25 @@ struct ChatCommand: AsyncParsableCommand {
       let listen = try self.listen.map { try ListenAddress(parsing: $0) }
       let connect = try self.connect.map { try PeerAddress(parsing: $0) }
       let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
-      let saga = try await Saga.open(storage: storage, key: key, username: name)
+      var options = SagaOptions()
+      if authorize == .ask { options.authorization = .ask }
+      let saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
+      let page = try web.map { try ChatPage(of: saga, port: $0, asks: authorize == .ask) }
       let session = ChatSession(
-        saga: saga, output: output, ownName: name, stay: stay, linger: .seconds(linger),
-        hasAddresses: !listen.isEmpty || !connect.isEmpty)
+        saga: saga, output: output, ownName: name, stay: stay || page != nil,
+        linger: .seconds(linger), hasAddresses: !listen.isEmpty || !connect.isEmpty, page: page)
       try await session.run(listen: listen, connect: connect)
     } catch {
       output.problem(Problem.sentence(for: error))
       throw ExitCode(1)
     }
   }
+}
+
+/// Who is let in.
+enum Authorization: String, ExpressibleByArgument, CaseIterable {
+  case open
+  case ask
 }
 
 /// The key of a room as people pass it on.
