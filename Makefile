@@ -4,12 +4,12 @@ SWIFT ?= swift
 SOURCES := Sources Tests Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test demo schemas check-schemas format lint clean
+.PHONY: help deps build test test-web demo schemas check-schemas format lint clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## Install the C libraries (libsodium, protobuf-c) if they are missing
+deps: ## Install the C libraries (libsodium, protobuf-c, libqrencode) if they are missing
 	@Scripts/deps
 
 build: deps ## Build everything
@@ -17,6 +17,11 @@ build: deps ## Build everything
 
 test: deps ## Run all tests, one at a time: some watch clocks; SEEDS=1000 runs the random ones longer, SEED=7 one seed alone
 	$(SWIFT) test --no-parallel
+
+test-web: deps ## Test the chat's page in a real browser; ONLY="search theme" runs those alone
+	@Scripts/deps-web
+	$(SWIFT) build --configuration release --product dat
+	.build/web/bin/python Tests/Web/run.py $(ONLY)
 
 demo: deps ## See it at work on this machine
 	$(SWIFT) build --configuration release --product dat

@@ -1,0 +1,127 @@
+"""A room of 20,000 messages: quickly there, no gaps in scrolling, and what it takes of memory."""
+
+import os
+import time
+
+from peers import Peer
+from selenium.webdriver.common.keys import Keys
+
+COUNT = int(os.environ.get("WEB_MESSAGES", "20000"))
+
+# From the start of the navigation to the newest message in view.
+USABLE = """
+const view = document.getElementById('history').getBoundingClientRect()
+const last = [...document.querySelectorAll('#messages .message .text')].at(-1)
+return last?.textContent === arguments[0] && last.getBoundingClientRect().bottom <= view.bottom + 1
+  && !document.getElementById('text').disabled ? performance.now() : 0
+"""
+
+# Scrolls up like a wheel does, frame by frame, and notes every frame in which part of the view
+# holds no row.
+SCROLL = """
+const [pixels, frames, stop] = arguments_
+const view = document.getElementById('history')
+const seen = new Set()
+let gaps = 0, slow = 0, worst = 0, before = performance.now(), count = 0
+const look = () => {
+  const box = view.getBoundingClientRect()
+  for (const row of document.querySelectorAll('#messages .message')) {
+    const place = row.getBoundingClientRect()
+    if (place.bottom > box.top && place.top < box.bottom) {
+      const number = Number(row.querySelector('.text').textContent.match(/^number (\\d+)/)?.[1])
+      if (!Number.isNaN(number)) seen.add(number)
+    }
+  }
+  const list = document.getElementById('messages').getBoundingClientRect()
+  const atStart = [...seen].includes(0)
+  if ((list.top > box.top + 24 && !atStart) || list.bottom < box.bottom - 40) gaps += 1
+  return atStart
+}
+while (count < frames) {
+  view.scrollTop += pixels
+  await new Promise(requestAnimationFrame)
+  const now = performance.now()
+  worst = Math.max(worst, now - before)
+  if (now - before > 100) slow += 1
+  before = now
+  count += 1
+  if (look() && stop) break
+}
+return {seen: [...seen].sort((a, b) => a - b), gaps, slow, worst, count,
+  rows: document.querySelectorAll('#messages > li').length}
+"""
+
+
+def without_holes(numbers):
+    return numbers == list(range(numbers[0], numbers[-1] + 1))
+
+
+def test_twenty_thousand_messages(folder, left, right):
+    began = time.monotonic()
+    ana = Peer(folder / "ana", "ana", web=False)
+    for start in range(0, COUNT, 1000):
+        ana.say(*[f"number {number} " + "word " * (number * 7 % 23)
+                  for number in range(start, min(start + 1000, COUNT))])
+    last = f"number {COUNT - 1} " + "word " * ((COUNT - 1) * 7 % 23)
+    ana.wait_message(last.strip(), 900)
+    wrote = time.monotonic() - began
+    bea = Peer(folder / "bea", "bea", key=ana.key, connect=[ana.address])
+    bea.wait_message(last.strip(), 300)
+    synced = time.monotonic() - began - wrote
+    print(f"        {COUNT} messages written in {wrote:.1f} s, fetched in {synced:.1f} s; "
+          f"writer's memory now and at most {ana.memory} MB, reader's {bea.memory} MB", flush=True)
+    assert ana.leave() == 0
+
+    began = time.monotonic()
+    ana = Peer(folder / "ana", "ana")
+    print(f"        opened again in {time.monotonic() - began:.1f} s, {ana.memory} MB", flush=True)
+    times = []
+    for browser, peer in ((left, ana), (right, bea), (left, ana)):
+        browser.open(peer.url)
+        times.append(browser.until(lambda: browser.script(USABLE, last.strip()), "the newest", 60))
+    print("        usable after " + ", ".join(f"{round(value)} ms" for value in times), flush=True)
+
+    # Up by a few pages a second, and faster than that.
+    fast = left.script_async(SCROLL, -400, 120, False)
+    assert without_holes(fast["seen"]) and fast["gaps"] == 0, fast
+    seen, frames, slow, worst = list(fast["seen"]), fast["count"], fast["slow"], fast["worst"]
+    for _ in range(12):
+        part = left.script_async(SCROLL, -1500, 60, True)
+        seen += part["seen"]
+        frames, slow = frames + part["count"], slow + part["slow"]
+        worst = max(worst, part["worst"])
+        assert part["gaps"] == 0, {**part, "seen": len(part["seen"])}
+        assert part["rows"] < 400, "The page holds too many rows"
+    print(f"        scrolled over {len(set(seen))} messages in {frames} frames, {slow} slower than "
+          f"100 ms, the slowest {worst:.0f} ms", flush=True)
+    assert len(set(seen)) > 2500
+    # Messages that arrive don't move what is being read.
+    place = "return document.querySelector('#messages .message').dataset.key"
+    where = left.script(
+        "const top = document.getElementById('history').getBoundingClientRect().top;"
+        "const row = [...document.querySelectorAll('#messages .message')]"
+        ".find((one) => one.getBoundingClientRect().top > top);"
+        "window.watched = row; return row.getBoundingClientRect().top")
+    ana.say(*[f"arrived {number}" for number in range(5)])
+    left.until(lambda: "5 new" in left.text("#jump"), "the count of new messages")
+    assert abs(left.script("return window.watched.getBoundingClientRect().top") - where) < 2
+    assert left.script(place)
+    left.shot("long-room")
+
+    # The very beginning, and down from there.
+    left.script("document.getElementById('history').focus()")
+    left.keys(Keys.HOME)
+    left.until(lambda: any(text.startswith("number 0 ") or text == "number 0"
+                           for text in left.messages()), "the oldest message")
+    down = left.script_async(SCROLL, 700, 120, False)
+    assert without_holes(down["seen"]) and down["gaps"] == 0, {**down, "seen": down["seen"][-5:]}
+    left.keys(Keys.END)
+    left.until_message("arrived 4")
+
+    began = time.monotonic()
+    left.one("body").send_keys("/")
+    left.keys("number 17 ")
+    left.until(lambda: left.all("#search .result"), "the search")
+    print(f"        searched in {(time.monotonic() - began) * 1000:.0f} ms with the typing; memory "
+          f"of the peers now and at most {ana.memory} and {bea.memory} MB", flush=True)
+    assert times[2] < 1000, f"The page took {times} ms"

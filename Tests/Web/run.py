@@ -1,0 +1,66 @@
+"""Tests of the page in a real browser: two peers, two browsers. See `make test-web`.
+
+    python3 Tests/Web/run.py [part of a test's name …]
+"""
+
+import pathlib
+import sys
+import tempfile
+import time
+import traceback
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import cases_long_room  # noqa: E402
+import cases_room  # noqa: E402
+import cases_strangers  # noqa: E402
+from browser import SHOTS, Browser, spread  # noqa: E402
+from peers import Peer  # noqa: E402
+
+
+def main():
+    wanted = sys.argv[1:]
+    cases = [
+        (name, function)
+        for module in (cases_room, cases_strangers, cases_long_room)
+        for name, function in vars(module).items()
+        if name.startswith("test_") and (not wanted or any(part in name for part in wanted))
+    ]
+    passed, failed = 0, 0
+    browsers = [Browser(), Browser()]
+    try:
+        for name, function in cases:
+            began = time.monotonic()
+            with tempfile.TemporaryDirectory(prefix="dat-web-") as folder:
+                try:
+                    function(pathlib.Path(folder), *browsers)
+                    complaints = [line for browser in browsers for line in browser.complaints()]
+                    assert not complaints, f"The browser complains: {spread(complaints)}"
+                    passed += 1
+                    print(f"ok      {name} ({time.monotonic() - began:.1f} s)", flush=True)
+                except Exception:
+                    failed += 1
+                    print(f"FAILED  {name}\n{traceback.format_exc()}", flush=True)
+                    for index, browser in enumerate(browsers):
+                        try:
+                            browser.shot(f"failed-{name}-{index}")
+                            browser.complaints()
+                        except Exception as error:
+                            print(f"no picture: {error}")
+                finally:
+                    for browser in browsers:
+                        browser.open("about:blank")
+                        browser.size(1280, 860)
+                        browser.system_theme("light")
+                    Peer.stop_all()
+    finally:
+        for browser in browsers:
+            browser.quit()
+    print(f"Screenshots are in {SHOTS.relative_to(pathlib.Path.cwd())}."
+          if SHOTS.is_relative_to(pathlib.Path.cwd()) else f"Screenshots are in {SHOTS}.")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
