@@ -243,7 +243,7 @@ actor ChatSession {
     case .leave(let user): note("\(SafeText.name(user.username)) left")
     case .authorized: note("you can write in this room now")
     case .request(let user):
-      note("\(SafeText.name(user.username)) wants to write: /accept \(user.key.hex.prefix(8))")
+      note("\(SafeText.name(user.username)) wants to write: /accept or /refuse \(user.key.hex.prefix(8))")
     case .waiting(let user, let reason):
       note("\(SafeText.name(user.username)) has to wait: \(reason)")
     case .error(let error): output.problem(error.reason)
@@ -304,12 +304,42 @@ actor ChatSession {
   private func write(_ text: String) async {
     let text = text.trimmingCharacters(in: .whitespaces)
     guard !text.isEmpty else { return }
+    if !output.json, await answer(text) { return }
     do {
       let key = try await saga.writeMessage(text)
       if let message = await saga.message(key) { written = message.seq }
     } catch {
       output.problem(Problem.sentence(for: error))
     }
+  }
+
+  /// Answers a request to write: `/accept` or `/refuse`, with a name or the beginning of a key.
+  ///
+  /// - Returns: whether the line was such an answer, and so is no message.
+  private func answer(_ line: String) async -> Bool {
+    let words = line.split(separator: " ", maxSplits: 1)
+    guard words.first == "/accept" || words.first == "/refuse" else { return false }
+    let requests = await saga.requests
+    let wanted = words.dropFirst().first.map(String.init) ?? ""
+    let meant = requests.filter { user in
+      wanted.isEmpty || user.username == wanted
+        || user.key.hex.hasPrefix(wanted.lowercased().filter { $0 != " " })
+    }
+    guard let user = meant.first, meant.count == 1 else {
+      output.problem(
+        meant.isEmpty
+          ? "nobody of that name or key waits for an answer"
+          : "\(meant.count) wait for an answer; say which one by the beginning of the key")
+      return true
+    }
+    if words.first == "/accept" {
+      await saga.accept(user.key)
+      note("\(SafeText.name(user.username)) may write")
+    } else {
+      await saga.refuse(user.key)
+      note("\(SafeText.name(user.username)) is refused here; another writer may say yes")
+    }
+    return true
   }
 
   /// Standard input has ended: what was written gets its chance to reach a peer, and with nothing

@@ -205,6 +205,8 @@ struct EventReader {
         }
         if !event.name.isEmpty { return event }
       }
+      // The last chunk; the connection may stay open for another request.
+      if text.utf8.suffix(5).elementsEqual("0\r\n\r\n".utf8) { return nil }
       guard let part = await parts.next(isolation: #isolation) else { return nil }
       text += String(buffer: part)
     }

@@ -9,6 +9,7 @@ import time
 from selenium import webdriver
 from selenium.common.exceptions import (
     JavascriptException, NoSuchElementException, StaleElementReferenceException)
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -151,7 +152,8 @@ class Browser:
         self.one("#text").send_keys(text, Keys.ENTER)
 
     def keys(self, *keys):
-        self.driver.switch_to.active_element.send_keys(*keys)
+        # To whatever has the focus; it may be drawn anew at any moment.
+        ActionChains(self.driver).send_keys(*keys).perform()
 
     def focused(self):
         return self.script(

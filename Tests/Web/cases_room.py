@@ -275,7 +275,8 @@ def test_the_keyboard_alone_is_enough(folder, left, right):
     bea.wait(lambda event: event["event"] == "authorized")
     left.open_room(ana)
     left.until(lambda: left.focused() in ("text", "Write a message"))
-    left.keys("first line", Keys.SHIFT + Keys.ENTER, Keys.NULL, "second line", Keys.ENTER)
+    left.one("#text").send_keys("first line", Keys.SHIFT + Keys.ENTER + Keys.NULL, "second line")
+    left.keys(Keys.ENTER)
     left.until_message("first line\nsecond line")
     assert left.script("return document.getElementById('text').value") == ""
     # What arrives is told in the live region.

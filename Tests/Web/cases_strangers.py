@@ -63,6 +63,8 @@ def test_hostile_text_is_harmless(folder, left, right):
         "'#messages .bubble')].map((one) => one.getBoundingClientRect().right"
         " - view.getBoundingClientRect().right)]")
     assert max(wide) <= 0, wide
+    left.script("document.getElementById('history').scrollTop = 0")
+    left.shot("hostile-text-from-the-top")
     left.one("body").send_keys("/")
     left.keys("<script>")
     left.until(lambda: left.all("#search .result"))

@@ -36,5 +36,5 @@ export async function showShare (room) {
 }
 
 function field (id, text) {
-  return h('textarea', { id, class: 'key', rows: '2', readonly: true, spellcheck: 'false', onfocus: (event) => event.target.select() }, text)
+  return h('textarea', { id, class: 'key', rows: '3', readonly: true, spellcheck: 'false', onfocus: (event) => event.target.select() }, text)
 }
