@@ -243,7 +243,8 @@ actor ChatSession {
     case .leave(let user): note("\(SafeText.name(user.username)) left")
     case .authorized: note("you can write in this room now")
     case .request(let user):
-      note("\(SafeText.name(user.username)) wants to write: /accept or /refuse \(user.key.hex.prefix(8))")
+      let name = SafeText.name(user.username)
+      note("\(name) wants to write: /accept or /refuse \(user.key.hex.prefix(8))")
     case .waiting(let user, let reason):
       note("\(SafeText.name(user.username)) has to wait: \(reason)")
     case .error(let error): output.problem(error.reason)

@@ -94,7 +94,7 @@ def test_twenty_thousand_messages(folder, left, right):
         assert part["rows"] < 400, "The page holds too many rows"
     print(f"        scrolled over {len(set(seen))} messages in {frames} frames, {slow} slower than "
           f"100 ms, the slowest {worst:.0f} ms", flush=True)
-    assert len(set(seen)) > 2500
+    assert min(seen) < max(1, COUNT - 2500), min(seen)
     # Messages that arrive don't move what is being read.
     place = "return document.querySelector('#messages .message').dataset.key"
     where = left.script(
