@@ -274,30 +274,30 @@ actor ChatSession {
     case line(String)
     case end
     case interrupt
+    case delivered
   }
 
   private func untilLeaving() async {
-    let inputs = AsyncStream<Input> { continuation in
-      let reading = Task {
-        for await line in StandardInput.lines() { continuation.yield(.line(line)) }
-        continuation.yield(.end)
-      }
-      let interruption = Task {
-        for await _ in Interruption.requests() { continuation.yield(.interrupt) }
-      }
-      continuation.onTermination = { _ in
-        reading.cancel()
-        interruption.cancel()
-      }
-    }
+    let (inputs, arrivals) = AsyncStream.makeStream(of: Input.self)
+    var tasks = [
+      Task {
+        for await line in StandardInput.lines() { arrivals.yield(.line(line)) }
+        arrivals.yield(.end)
+      },
+      Task { for await _ in Interruption.requests() { arrivals.yield(.interrupt) } },
+    ]
+    defer { for task in tasks { task.cancel() } }
     for await input in inputs {
       switch input {
       case .line(let text): await write(text)
-      case .interrupt: return
+      case .interrupt, .delivered: return
       case .end:
         if stay { continue }
-        await untilDelivered()
-        return
+        tasks.append(
+          Task {
+            await untilDelivered()
+            arrivals.yield(.delivered)
+          })
       }
     }
   }
@@ -306,6 +306,8 @@ actor ChatSession {
     let text = text.trimmingCharacters(in: .whitespaces)
     guard !text.isEmpty else { return }
     if !output.json, await answer(text) { return }
+    // The typed line gives way to the message that it becomes.
+    if output.isTerminal, isatty(STDIN_FILENO) == 1 { output.write("\u{1b}[1A\u{1b}[2K") }
     do {
       let key = try await saga.writeMessage(text)
       if let message = await saga.message(key) { written = message.seq }
@@ -348,7 +350,7 @@ actor ChatSession {
   private func untilDelivered() async {
     guard hasAddresses else { return }
     let deadline = ContinuousClock.now + linger
-    while ContinuousClock.now < deadline {
+    while ContinuousClock.now < deadline, !Task.isCancelled {
       if let written {
         if await saga.db.uploadedLength > written { return }
       } else if await saga.db.isSynced, await saga.isCaughtUp {

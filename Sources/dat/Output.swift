@@ -4,15 +4,21 @@ internal import Foundation
 struct Output: Sendable {
   /// Whether programs are reading.
   let json: Bool
+  /// Whether people are reading on a terminal.
+  let isTerminal: Bool
   /// Whether colours are wanted: a terminal, and `NO_COLOR` is not set.
   let colours: Bool
 
   init(json: Bool) {
     self.json = json
+    isTerminal = !json && isatty(STDOUT_FILENO) == 1
     colours =
-      !json && isatty(STDOUT_FILENO) == 1
+      isTerminal
       && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
   }
+
+  /// Prints text as it is.
+  func write(_ text: String) { Self.write(text, to: .standardOutput) }
 
   /// Prints a line for people.
   func line(_ text: String) { Self.write(text + "\n", to: .standardOutput) }
