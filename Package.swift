@@ -144,6 +144,6 @@ let package = Package(
         nioCore, nioPosix,
       ]),
     tests("DatSwarmTests", ["DatSwarm", "Hypercore"]),
-    tests("DatCommandTests", ["Saga", "DatSwarm", "dat"]),
+    tests("DatCommandTests", ["Saga", "DatSwarm", "Hypercore", "RandomAccessStorage", "dat"]),
   ]
 )

@@ -10,8 +10,11 @@ public struct BytePosition: Hashable, Sendable {
 public struct AuditReport: Hashable, Sendable {
   /// How many stored blocks match their hashes.
   public let valid: UInt64
-  /// How many did not, and are no longer counted as stored.
-  public let invalid: UInt64
+  /// Which did not, ascending; they are no longer counted as stored.
+  public let invalidRanges: [Range<UInt64>]
+
+  /// How many did not.
+  public var invalid: UInt64 { invalidRanges.reduce(0) { $0 + UInt64($1.count) } }
 }
 
 extension FeedCore {

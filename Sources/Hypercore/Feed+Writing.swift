@@ -173,8 +173,8 @@ extension Feed {
   /// Stands for hypercore `audit()`.
   public func audit() async throws -> AuditReport {
     try checkOpen()
-    let (valid, invalid) = try core.audit()
+    let (valid, invalid) = try core.auditRanges()
     try replicator.flush()
-    return AuditReport(valid: valid, invalid: invalid)
+    return AuditReport(valid: valid, invalidRanges: invalid)
   }
 }

@@ -145,6 +145,9 @@ public actor Feed {
   /// Whether ``append(_:)-([UInt8])`` is possible here.
   public var isWritable: Bool { core.isWritable }
 
+  /// Whether the secret key is here, so that the feed can be written where it is opened for that.
+  public var isOwned: Bool { core.isOwned }
+
   /// Whether the feed is signed; a static one is named by its content.
   public var isLive: Bool { core.isLive }
 

@@ -34,6 +34,12 @@ extension FeedCore {
   ///
   /// Source: hypercore v6.26.0 `index.js`, `audit`.
   package func audit() throws(FeedError) -> (valid: UInt64, invalid: UInt64) {
+    let (valid, bad) = try auditRanges()
+    return (valid, bad.reduce(0) { $0 + UInt64($1.count) })
+  }
+
+  /// The same, with the ranges of blocks that are forgotten.
+  func auditRanges() throws(FeedError) -> (valid: UInt64, invalid: [Range<UInt64>]) {
     try checkOpen()
     if access == .readWrite, failure == nil { try commitBatch() }
     var valid: UInt64 = 0
@@ -49,13 +55,12 @@ extension FeedCore {
         bad.append(block..<next)
       }
     }
-    let invalid = bad.reduce(0) { $0 + UInt64($1.count) }
     for range in bad { bits.setBlocks(range, to: false) }
     if !bad.isEmpty, access == .readWrite, failure == nil {
       try writing { () throws(FeedError) in try bits.flush() }
       for range in bad { onChange?(.cleared(range)) }
     }
-    return (valid, invalid)
+    return (valid, bad)
   }
 
   /// Whether a stored block hashes to its leaf.

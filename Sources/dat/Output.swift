@@ -28,6 +28,14 @@ struct Output: Sendable {
     Self.write(JSON.object(fields).text + "\n", to: .standardOutput)
   }
 
+  /// Prints bytes as they are.
+  func bytes(_ bytes: [UInt8]) { Self.write(Data(bytes), to: .standardOutput) }
+
+  /// Reports a failure in one sentence on standard error, whoever reads.
+  func failure(_ text: String) {
+    Self.write("dat: \(SafeText.line(text))\n", to: .standardError)
+  }
+
   /// Reports a failure in one sentence.
   func problem(_ text: String) {
     if json {
@@ -51,11 +59,15 @@ struct Output: Sendable {
 
   private static let lock = NSLock()
 
-  private static func write(_ text: String, to handle: FileHandle) {
+  static func write(_ text: String, to handle: FileHandle) {
+    write(Data(text.utf8), to: handle)
+  }
+
+  private static func write(_ data: Data, to handle: FileHandle) {
     lock.lock()
     defer { lock.unlock() }
     // A reader that has gone is no reason to stop: the pipe's signal is ignored.
-    try? handle.write(contentsOf: Data(text.utf8))
+    try? handle.write(contentsOf: data)
   }
 }
 

@@ -47,3 +47,19 @@ private final class SignalSources: @unchecked Sendable {
 
   func cancel() { for source in sources { source.cancel() } }
 }
+
+extension StandardInput {
+  /// The bytes of a file, pipe or terminal as they come.
+  ///
+  /// The next are read when those before were taken, so what isn't taken is not kept.
+  static func pieces(of handle: FileHandle) -> AsyncStream<[UInt8]> {
+    AsyncStream {
+      await withCheckedContinuation { continuation in
+        DispatchQueue.global().async {
+          let data = handle.availableData
+          continuation.resume(returning: data.isEmpty ? nil : Array(data))
+        }
+      }
+    }
+  }
+}

@@ -102,6 +102,9 @@ public actor DatProcess {
     try? input.fileHandleForWriting.close()
   }
 
+  /// Its number.
+  public var processIdentifier: Int32 { process.processIdentifier }
+
   /// Sends it a signal.
   public func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 

@@ -1,0 +1,97 @@
+internal import ArgumentParser
+internal import DatSwarm
+internal import Hypercore
+internal import HypercoreCrypto
+internal import RandomAccessStorage
+
+/// `dat feed serve`: a feed for whoever has its key.
+struct FeedServeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve", abstract: "Give a feed to peers that connect, until interrupted.",
+    discussion: "A feed of somebody else's is completed meanwhile, from peers that have more of it."
+  )
+
+  @OptionGroup var place: FeedPlace
+
+  @Option(
+    help: ArgumentHelp("Accept peers here; port 0 takes any free one.", valueName: "host:port"))
+  var listen: [String]
+
+  func run() async throws {
+    try await place.run { output in
+      let addresses = try listen.map { try ListenAddress(parsing: $0) }
+      var options = Feed.Options()
+      options.createIfMissing = false
+      let feed = try await place.open(.readWrite, options)
+      // First, so that a signal that comes early ends it in order, too.
+      let interruptions = Interruption.requests()
+      var listeners: [TCPListener] = []
+      for address in addresses {
+        listeners.append(try await TCPListener(host: address.host, port: address.port))
+      }
+      await announce(feed, listeners, output)
+      let serving = listeners.map { listener in
+        Task {
+          await listener.run { socket in
+            do {
+              try await FeedConnection.carry(feed, over: socket)
+            } catch is CancellationError {
+            } catch {
+              output.failure("\(socket.remoteAddress): \(Problem.sentence(for: error))")
+            }
+          }
+        }
+      }
+      for await _ in interruptions { break }
+      for task in serving { task.cancel() }
+      for task in serving { await task.value }
+      try await feed.close()
+    }
+  }
+
+  private func announce(_ feed: Feed, _ listeners: [TCPListener], _ output: Output) async {
+    let length = await feed.length
+    if output.json {
+      output.object([
+        "event": "ready", "key": .optional(feed.key?.hex), "length": .integer(Int64(length)),
+      ])
+    } else {
+      output.line(
+        "\(output.bold("dat://\(feed.key?.hex ?? "")"))  \(Amount.count(length, "block"))")
+    }
+    for listener in listeners {
+      if output.json {
+        output.object([
+          "event": "listening", "host": .string(listener.address.host),
+          "port": .integer(Int64(listener.address.port)),
+        ])
+      } else {
+        output.line(output.dim("listening on \(listener.address)"))
+      }
+    }
+  }
+}
+
+/// One connection that carries one feed.
+enum FeedConnection {
+  /// Returns when the connection is over.
+  ///
+  /// - Throws: why, where it did not end well.
+  static func carry(_ feed: Feed, over socket: PeerSocket) async throws {
+    let stream = try await feed.replicate(.live)
+    let greeting = Task {
+      if await stream.handshake() != nil { socket.confirm() }
+    }
+    defer { greeting.cancel() }
+    let ended: Result<Void, any Error>
+    do {
+      try await socket.pump(stream)
+      ended = .success(())
+    } catch {
+      ended = .failure(error)
+    }
+    // The reason why the stream gave up says more than how the socket ended.
+    if let reason = await stream.closeReason { throw reason }
+    try ended.get()
+  }
+}

@@ -1,0 +1,97 @@
+import DatTesting
+import Foundation
+@testable import RandomAccessStorage
+import Testing
+
+@testable import Hypercore
+
+#if os(Linux)
+  /// What many idle feeds cost. Measured in a process of its own, in which nothing else happens and
+  /// the system allows 256 open files.
+  @Suite(.timeLimit(.minutes(3))) struct FootprintTests {
+    private static let isProbe = ProcessInfo.processInfo.environment["DAT_FOOTPRINT_PROBE"] != nil
+    private static let count = 1000
+
+    @Test(.enabled(if: !isProbe)) func `a thousand feeds are open under a limit of 256 files`()
+      async throws
+    {
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: "/bin/sh")
+      process.arguments = [
+        "-c", #"ulimit -n 256 && exec "$0" "$@""#, CommandLine.arguments[0], "--testing-library",
+        "swift-testing", "--filter", "FootprintTests",
+      ]
+      process.environment = ProcessInfo.processInfo.environment.merging(
+        ["DAT_FOOTPRINT_PROBE": "1"]
+      ) { $1 }
+      let output = Pipe()
+      process.standardOutput = output
+      process.standardError = output
+      try process.run()
+      let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 0, "\(text)")
+      #expect(text.contains("in 1 suite passed"), "\(text)")
+    }
+
+    @Test(.enabled(if: isProbe)) func `probe`() async throws {
+      let folder = try TemporaryFolder()
+      for number in 0..<Self.count {
+        let feed = try await Feed.open(folder: "\(folder.path)/\(number)")
+        try await feed.append(someBlocks(50))
+        try await feed.close()
+      }
+      #expect(DescriptorCount.now < 250)
+      let before = Memory.resident
+      var feeds: [Feed] = []
+      for number in 0..<Self.count {
+        let feed = try await Feed.open(folder: "\(folder.path)/\(number)", access: .readOnly)
+        #expect(try await feed.get(UInt64(number % 50)) == someBlocks(50)[number % 50])
+        feeds.append(feed)
+      }
+      #expect(DescriptorCount.now < 200)
+      for feed in feeds { await feed.rest() }
+      let each = (Memory.resident - before) / Self.count
+      print("an idle feed takes \(each) bytes")
+      #expect(each < 100_000)
+      // What nobody uses is closed: the first look notes the time, the second finds it unchanged.
+      _ = DescriptorPool.shared.sweep()
+      _ = DescriptorPool.shared.sweep()
+      #expect(DescriptorPool.shared.openCount == 0)
+      #expect(DescriptorCount.now < 20)
+      // All of them work on, the longest unused first.
+      for (number, feed) in feeds.enumerated() {
+        #expect(try await feed.get(0) == someBlocks(1)[0], "\(number)")
+      }
+      #expect(DescriptorCount.now < 200)
+      for feed in feeds { try await feed.close() }
+      feeds = []
+
+      // Those that write hold a lock each, and nothing more.
+      for number in 0..<50 { feeds.append(try await Feed.open(folder: "\(folder.path)/\(number)")) }
+      _ = DescriptorPool.shared.sweep()
+      _ = DescriptorPool.shared.sweep()
+      #expect(DescriptorPool.shared.openCount == 0)
+      #expect((50..<70).contains(DescriptorCount.now))
+      for feed in feeds { try await feed.close() }
+      #expect(DescriptorCount.now < 20 + DescriptorPool.shared.openCount)
+    }
+  }
+
+  /// How many files this process has open.
+  private enum DescriptorCount {
+    static var now: Int {
+      (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? .max
+    }
+  }
+
+  /// How much memory this process takes, in bytes.
+  private enum Memory {
+    static var resident: Int {
+      guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8),
+        let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+      else { return 0 }
+      return pages * sysconf(Int32(_SC_PAGESIZE))
+    }
+  }
+#endif
