@@ -11,6 +11,8 @@ import Testing
   @Suite(.timeLimit(.minutes(3))) struct FootprintTests {
     private static let isProbe = ProcessInfo.processInfo.environment["DAT_FOOTPRINT_PROBE"] != nil
     private static let count = 1000
+    /// Each is opened several times.
+    private static let folders = 250
 
     @Test(.enabled(if: !isProbe)) func `a thousand feeds are open under a limit of 256 files`()
       async throws
@@ -36,7 +38,7 @@ import Testing
 
     @Test(.enabled(if: isProbe)) func `probe`() async throws {
       let folder = try TemporaryFolder()
-      for number in 0..<Self.count {
+      for number in 0..<Self.folders {
         let feed = try await Feed.open(folder: "\(folder.path)/\(number)")
         try await feed.append(someBlocks(50))
         try await feed.close()
@@ -45,7 +47,8 @@ import Testing
       let before = Memory.resident
       var feeds: [Feed] = []
       for number in 0..<Self.count {
-        let feed = try await Feed.open(folder: "\(folder.path)/\(number)", access: .readOnly)
+        let path = "\(folder.path)/\(number % Self.folders)"
+        let feed = try await Feed.open(folder: path, access: .readOnly)
         #expect(try await feed.get(UInt64(number % 50)) == someBlocks(50)[number % 50])
         feeds.append(feed)
       }
