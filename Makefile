@@ -21,6 +21,7 @@ test: deps ## Run all tests, one at a time: some watch clocks; SEEDS=1000 runs t
 test-web: deps ## Test the chat's page in a real browser; ONLY="search theme" runs those alone
 	@Scripts/deps-web
 	$(SWIFT) build --configuration release --product dat
+	$(SWIFT) build --configuration release --product dat-web-fake
 	.build/web/bin/python Tests/Web/run.py $(ONLY)
 
 demo: deps ## See it at work on this machine

@@ -81,10 +81,12 @@ struct Presence {
   }
 
   /// Notes that a feed holds something that is no message.
-  mutating func noteUnreadable(_ feed: PublicKey, now: Int64) {
+  ///
+  /// - Parameter username: the name of whoever writes the feed, for one who was never seen here.
+  mutating func noteUnreadable(_ feed: PublicKey, username: String? = nil, now: Int64) {
     // One line a feed, or a writer of nonsense would push everything else out.
     if notices.contains(where: { $0.kind == .unreadable && $0.key == feed }) { return }
-    add(.unreadable, feed, people[feed]?.person.username ?? "", at: now)
+    add(.unreadable, feed, people[feed]?.person.username ?? username ?? "", at: now)
   }
 
   /// Notes that somebody can't be let in yet.

@@ -81,8 +81,9 @@ public actor RoomView {
 
   private func follow(_ identity: RoomIdentity, _ opening: RoomOpening) {
     start(identity, opening)
-    follower = Task { [weak self] in
-      for await change in opening.changes {
+    // Without the messages, which would otherwise be kept twice.
+    follower = Task { [weak self, changes = opening.changes] in
+      for await change in changes {
         guard let self else { return }
         await self.apply(change)
       }
@@ -130,7 +131,7 @@ public actor RoomView {
       authors[entry.message.feed]?.messages -= 1
       parts.people = number
     case .unreadable(_, let feed):
-      presence.noteUnreadable(feed, now: time)
+      presence.noteUnreadable(feed, username: authors[feed]?.username, now: time)
       parts.notices = number
     case .waiting(let person, let reason):
       presence.noteWaiting(person, reason: reason, now: time)

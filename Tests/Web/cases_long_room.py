@@ -113,7 +113,7 @@ def test_twenty_thousand_messages(folder, left, right):
     left.keys(Keys.HOME)
     left.until(lambda: any(text.startswith("number 0 ") or text == "number 0"
                            for text in left.messages()), "the oldest message")
-    down = left.script_async(SCROLL, 700, 120, False)
+    down = left.script_async(SCROLL, 400, 120, False)
     assert without_holes(down["seen"]) and down["gaps"] == 0, {**down, "seen": down["seen"][-5:]}
     left.keys(Keys.END)
     left.until_message("arrived 4")

@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import cases_long_room  # noqa: E402
 import cases_room  # noqa: E402
+import cases_states  # noqa: E402
 import cases_strangers  # noqa: E402
 from browser import SHOTS, Browser, spread  # noqa: E402
 from peers import Peer  # noqa: E402
@@ -22,7 +23,7 @@ def main():
     wanted = sys.argv[1:]
     cases = [
         (name, function)
-        for module in (cases_room, cases_strangers, cases_long_room)
+        for module in (cases_room, cases_states, cases_strangers, cases_long_room)
         for name, function in vars(module).items()
         if name.startswith("test_") and (not wanted or any(part in name for part in wanted))
     ]

@@ -45,7 +45,7 @@ async function begin () {
   setUpMenu()
   if (!hasSecret()) {
     $('start').hidden = false
-    $('start').replaceChildren(h('div', { class: 'card' }, icon('olaf', 'snowman'),
+    $('start').replaceChildren(h('div', { class: 'card start-head' }, icon('olaf', 'snowman'),
       h('h1', {}, 'Olaf'), h('p', {}, 'Open the whole address that dat printed: the part after # is what lets this page in.')))
     return
   }

@@ -1,0 +1,104 @@
+"""What real rooms rarely do: rooms that tests make up (Tests/DatWebFake), seen in the browser."""
+
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+from peers import DAT
+from selenium.webdriver.common.keys import Keys
+
+FAKE = os.environ.get("DAT_WEB_FAKE", str(pathlib.Path(DAT).with_name("dat-web-fake")))
+
+
+class Stage:
+    """Rooms in memory, by the name of their owner; one JSON command a line."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [FAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        return self
+
+    def __exit__(self, *problem):
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+
+    def __call__(self, run, who="ana", **values):
+        self.process.stdin.write(json.dumps({"run": run, "who": who, **values}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        assert answer["ok"], answer
+        return answer.get("url")
+
+
+def test_the_rooms_of_a_folder(folder, left, right):
+    with Stage() as stage:
+        url = stage("directory", "dan", count=3)
+        left.open(url)
+        left.until(lambda: len(left.all("#start .room-item")) == 3)
+        left.shot("rooms")
+        left.click_button("Join", "#start")
+        left.until(lambda: "Paste the key" in left.text("#start-problem"))
+        left.one("#key").send_keys("dat://nonsense", Keys.ENTER)
+        left.until(lambda: "64 hex digits" in left.text("#start-problem"))
+        left.shot("rooms-wrong-key")
+        left.complaints()
+        key = left.script("return document.querySelectorAll('.room-item')[1].dataset.room")
+        left.one("#key").clear()
+        left.one("#key").send_keys("dat://" + key, Keys.ENTER)
+        left.until(lambda: left.one("#room").is_displayed())
+        left.click("#back")
+        left.until(lambda: left.one("#start").is_displayed())
+        left.size(320, 640, is_phone=True)
+        assert left.script("return document.documentElement.scrollWidth") <= 320
+        left.shot("narrow-rooms")
+        left.size(1280, 860)
+        left.click_button("Make a new room", "#start")
+        left.until(lambda: "A quiet room" in left.text("#empty"))
+        left.click("#back")
+        left.until(lambda: len(left.all("#start .room-item")) == 4)
+
+
+def test_flags_of_messages_and_what_goes_wrong(folder, left, right):
+    with Stage() as stage:
+        left.open(stage("room", count=12))
+        left.until(lambda: len(left.messages()) == 12)
+        stage("message", name="bea", text="this was written twice", isEdited=True)
+        stage("message", name="cai", text="this one is disputed", isConflicted=True)
+        stage("message", name="eve", text="from the future",
+              time=int(time.time() * 1000) + 86_400_000)
+        stage("unreadable", name="eve")
+        stage("waiting", name="fay", text="the room has as many feeds as it may, 240")
+        left.until(lambda: "edited" in left.text("#messages")
+                   and "disputed" in left.text("#messages")
+                   and "clock ahead" in left.text("#messages")
+                   and "can’t be let in yet" in left.text("#messages")
+                   and "can’t be read" in left.text("#messages"))
+        left.shot("flags")
+
+        # What is not written stays, and can be tried again or thrown away.
+        stage("fail", text="The disk is full.")
+        left.write("keep me")
+        left.until(lambda: "The disk is full." in left.text(".failed"))
+        left.shot("not-written")
+        left.complaints()
+        left.click_button("Try again", "#messages")
+        left.until(lambda: not left.all(".failed"))
+        assert left.count_of("keep me") == 1
+        stage("fail", text="The disk is full.")
+        left.write("throw me away")
+        left.click_button("Discard", "#messages")
+        left.until(lambda: left.count_of("throw me away") == 0)
+        left.complaints()
+
+        # A server that comes back is the same one to the page; nothing is missing or double.
+        before = left.messages()
+        stage("stop")
+        left.until(lambda: "is lost" in left.text("#banner"))
+        stage("message", name="bea", text="meanwhile")
+        stage("start")
+        left.until_message("meanwhile")
+        left.until(lambda: left.text("#banner") == "")
+        assert left.messages() == before + ["meanwhile"], left.messages()[-4:]
+        left.complaints()
