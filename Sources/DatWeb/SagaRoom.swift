@@ -45,6 +45,7 @@ public struct SagaRoom: RoomSource {
     stored: ([ChatMessage]) -> Void
   ) async {
     var messages: [ChatMessage] = []
+    messages.reserveCapacity(await saga.messageCount)
     var isReady = false
     // Own messages that no peer has fetched, by their place in the feed.
     var unsent: [(seq: UInt64, key: String)] = []

@@ -20,6 +20,8 @@ public struct WebError: Error, Sendable, CustomStringConvertible {
     case refused
     /// The page's files are not where the program expects them.
     case filesMissing
+    /// The system does not let this server listen at the wanted port.
+    case cannotListen
   }
 
   public let code: Code

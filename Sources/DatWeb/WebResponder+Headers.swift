@@ -59,7 +59,7 @@ extension WebResponder {
     case .badRequest: .badRequest
     case .notFound: .notFound
     case .tooLong: .contentTooLarge
-    case .refused, .filesMissing: .conflict
+    case .refused, .filesMissing, .cannotListen: .conflict
     }
   }
 }

@@ -4,6 +4,7 @@ internal import Saga
 /// The page of one room, served while the room is open.
 actor ChatPage {
   private let server: WebServer
+  private let port: Int
   private var serving: Task<Void, any Error>?
 
   /// - Parameters:
@@ -13,13 +14,14 @@ actor ChatPage {
   init(of saga: Saga, port: Int, asks: Bool) throws {
     var options = WebServer.Options()
     options.port = port
+    self.port = port
     server = try WebServer(room: RoomView(SagaRoom(saga, asks: asks)), options: options)
   }
 
   /// Starts to answer.
   ///
   /// - Returns: the address to open, with its secret.
-  /// - Throws: the system's error where the port is not to be had.
+  /// - Throws: ``WebError`` with `cannotListen` where the port is not to be had.
   func open() async throws -> WebAddress? {
     let (addresses, continuation) = AsyncStream<WebAddress>.makeStream()
     let serving = Task { [server] in
@@ -28,8 +30,15 @@ actor ChatPage {
     }
     self.serving = serving
     for await address in addresses { return address }
-    try await serving.value
-    return nil
+    do {
+      try await serving.value
+      return nil
+    } catch {
+      throw WebError(
+        .cannotListen,
+        "the page can't be served at port \(port) (\(error)); --web without a number takes a free one"
+      )
+    }
   }
 
   /// Stops answering and ends what is being answered.
