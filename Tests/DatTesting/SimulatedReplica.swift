@@ -1,0 +1,121 @@
+package import Hypercore
+internal import HypercoreProtocol
+internal import RandomAccessStorage
+
+/// One copy of a feed in a ``Simulation``, on a disk that can be crashed.
+package final class SimulatedReplica {
+  package let name: String
+  package let isSparse: Bool
+  package private(set) var disk: SimulatedDisk
+  package private(set) var core: FeedCore
+  package private(set) var replicator: Replicator
+  /// How often each block was sent to some peer.
+  package private(set) var uploads: UInt64 = 0
+  /// How often a block was stored here.
+  package private(set) var stores: UInt64 = 0
+  /// The connections that are open, with how each was closed.
+  package private(set) var links: [(session: ReplicationSession, link: SimulatedLink)] = []
+  private let options: FeedOptions
+  private let seed: UInt64
+
+  package init(
+    _ name: String, _ options: FeedOptions, isSparse: Bool = false, seed: UInt64
+  ) throws {
+    self.name = name
+    self.options = options
+    self.isSparse = isSparse
+    self.seed = seed
+    disk = SimulatedDisk()
+    core = try FeedCore.open(in: disk, options: options)
+    replicator = Replicator(core: core, isSparse: isSparse, random: SeededRandom(seed: seed))
+    observe()
+  }
+
+  private func observe() {
+    replicator.onEvent = { [unowned self] event in
+      switch event {
+      case .uploaded: uploads += 1
+      case .downloaded: stores += 1
+      default: break
+      }
+    }
+  }
+
+  // MARK: Connecting
+
+  /// A session that speaks about this feed.
+  package func session(
+    live: Bool, in simulation: Simulation, download: Bool? = nil, timeout: Duration? = nil
+  ) throws -> ReplicationSession {
+    var options = Connection.Options.random(using: &simulation.random)
+    options.live = live
+    options.timeout = timeout
+    let session = ReplicationSession(
+      connection: Connection(options: options, now: simulation.now), expectedFeeds: 1,
+      now: simulation.now)
+    try session.open(replicator, download: download ?? !core.isOwned)
+    return session
+  }
+
+  /// Connects two replicas.
+  @discardableResult
+  package static func connect(
+    _ one: SimulatedReplica, _ other: SimulatedReplica, live: Bool, in simulation: Simulation,
+    _ conditions: Simulation.Conditions = Simulation.Conditions()
+  ) throws -> SimulatedConnection {
+    let connection = SimulatedConnection(
+      one: one, other: other,
+      sessions: [
+        try one.session(live: live, in: simulation), try other.session(live: live, in: simulation),
+      ])
+    let link = simulation.connect(connection.sessions[0], connection.sessions[1], conditions)
+    connection.link = link
+    one.links.append((connection.sessions[0], link))
+    other.links.append((connection.sessions[1], link))
+    return connection
+  }
+
+  // MARK: Failing
+
+  /// The process ends without a word, at some point of what it wrote, and starts again.
+  ///
+  /// - Parameter point: one of the disk's crash points; nil for after all that was written.
+  package func crash(
+    at point: Int? = nil, losing loss: SimulatedDisk.Loss, in simulation: Simulation
+  ) throws {
+    for (session, link) in links where !link.isOver { simulation.cut(link, without: session) }
+    // Gone without being closed; the links still hold their sessions, which are told nothing more.
+    grave.append((core, replicator, links.map(\.session)))
+    links = []
+    disk = try disk.crashed(
+      at: point ?? disk.crashPoints - 1, losing: loss, random: &simulation.random)
+    core = try FeedCore.open(in: disk, options: options)
+    replicator = Replicator(core: core, isSparse: isSparse, random: SeededRandom(seed: seed))
+    observe()
+  }
+
+  private var grave: [(FeedCore, Replicator, [ReplicationSession])] = []
+}
+
+/// A connection of two replicas, and how it ended.
+package final class SimulatedConnection {
+  package let one: SimulatedReplica
+  package let other: SimulatedReplica
+  package let sessions: [ReplicationSession]
+  package fileprivate(set) var link: SimulatedLink?
+  /// For either side: whether it has ended, and why where that was not in order.
+  package private(set) var hasEnded = [false, false]
+  package private(set) var reasons: [(any Error)?] = [nil, nil]
+
+  init(one: SimulatedReplica, other: SimulatedReplica, sessions: [ReplicationSession]) {
+    self.one = one
+    self.other = other
+    self.sessions = sessions
+    for (side, session) in sessions.enumerated() {
+      session.onClose = { [weak self] reason in
+        self?.hasEnded[side] = true
+        self?.reasons[side] = reason
+      }
+    }
+  }
+}

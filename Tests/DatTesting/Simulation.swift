@@ -1,0 +1,289 @@
+package import Hypercore
+internal import HypercoreProtocol
+
+/// One end of a simulated connection: a session of ours, or a hostile peer.
+package protocol NetworkEnd: AnyObject {
+  typealias Instant = ContinuousClock.Instant
+
+  func receive(_ bytes: [UInt8], now: Instant)
+  /// The other end sends nothing more.
+  func finishInput(now: Instant)
+  /// The connection broke.
+  func lose(now: Instant)
+  /// What to send; nil when this end has ended, empty when there is nothing now.
+  func takeOutput(now: Instant) -> [UInt8]?
+  func tick(now: Instant)
+  var deadline: Instant? { get }
+  /// Set by the network: called when there is something to be taken.
+  var onOutput: (() -> Void)? { get set }
+}
+
+/// The transport broke.
+package struct ConnectionLost: Error {
+  package init() {}
+}
+
+extension ReplicationSession: NetworkEnd {
+  package func lose(now: Instant) { close(ConnectionLost()) }
+}
+
+/// A network of peers in one thread, on virtual time.
+///
+/// Bytes take a random time and are cut at random places; within a connection they stay in order,
+/// between connections they do not. Everything follows from the seed: nothing here waits, and nothing
+/// looks at a clock.
+///
+/// ```swift
+/// let simulation = Simulation(seed: seed)
+/// let link = simulation.connect(one, other)
+/// try simulation.settle()
+/// ```
+package final class Simulation {
+  package typealias Instant = ContinuousClock.Instant
+
+  /// What a connection is like.
+  package struct Conditions: Sendable {
+    /// How long bytes take, in microseconds.
+    package var delay = 100...20_000
+    package var cutting = Cutting.random(upTo: 3000)
+    /// How many bytes may be under way in one direction.
+    package var window = 64 << 10
+    /// After so many bytes in either direction the connection breaks.
+    package var breaksAfter: Int?
+
+    package init() {}
+  }
+
+  package private(set) var now: Instant
+  package let start: Instant
+  package var random: SeededRandom
+  package private(set) var links: [SimulatedLink] = []
+  /// How many deliveries and timers there were.
+  package private(set) var stepCount = 0
+
+  package init(seed: UInt64) {
+    random = SeededRandom(seed: seed)
+    start = .now
+    now = start
+  }
+
+  /// Joins two ends.
+  @discardableResult
+  package func connect(
+    _ one: any NetworkEnd, _ other: any NetworkEnd, _ conditions: Conditions = Conditions()
+  ) -> SimulatedLink {
+    let link = SimulatedLink(one, other, conditions, now: now)
+    links.append(link)
+    return link
+  }
+
+  /// Breaks a connection: what is under way is lost. One end learns of it at once, the other one up to
+  /// `delay` later.
+  package func cut(_ link: SimulatedLink, delay: ClosedRange<Int> = 0...1_000_000) {
+    guard !link.isBroken else { return }
+    link.isBroken = true
+    let first = Int.random(in: 0...1, using: &random)
+    let late = Duration.microseconds(Int.random(in: delay, using: &random))
+    link.lossDue = [now, now]
+    link.lossDue[1 - first] = now + late
+  }
+
+  /// Breaks a connection because one end is gone: it is not told anything.
+  package func cut(_ link: SimulatedLink, without gone: any NetworkEnd) {
+    link.isBroken = true
+    link.lossDue = link.ends.map { $0 === gone ? nil : now }
+  }
+
+  // MARK: Running
+
+  /// Lets time pass.
+  package func run(for duration: Duration) {
+    let end = now + duration
+    while step(until: end) {}
+    now = max(now, end)
+  }
+
+  /// Runs until nothing is under way and no timer is set.
+  ///
+  /// - Throws: ``Restless`` where that takes more than `limit` of virtual time or too many steps.
+  package func settle(limit: Duration = .seconds(600), steps: Int = 200_000) throws {
+    let end = now + limit
+    let last = stepCount + steps
+    while step(until: end) {
+      if stepCount > last { throw Restless(what: "it took more than \(steps) steps") }
+    }
+    if nextInstant() != nil { throw Restless(what: "it was not at rest after \(limit)") }
+  }
+
+  /// The network goes on for ever.
+  package struct Restless: Error, CustomStringConvertible {
+    let what: String
+    package var description: String { "The network did not come to rest: \(what)." }
+  }
+
+  /// Does the next thing there is to do.
+  ///
+  /// - Returns: false where there is nothing before `end`.
+  @discardableResult
+  package func step(until end: Instant) -> Bool {
+    links.removeAll { $0.isOver }
+    for link in links { link.pump(now: now, random: &random) }
+    guard let next = nextInstant(), next <= end else { return false }
+    now = max(now, next)
+    stepCount += 1
+    let due = links.filter { ($0.next ?? end) <= now && $0.next != nil }
+    if let link = due.randomElement(using: &random) {
+      link.act(now: now)
+      if let most = link.conditions.breaksAfter, link.carried.contains(where: { $0 >= most }) {
+        cut(link)
+      }
+    }
+    return true
+  }
+
+  private func nextInstant() -> Instant? {
+    links.compactMap { $0.next }.min()
+  }
+}
+
+/// A connection of a ``Simulation``.
+package final class SimulatedLink {
+  package typealias Instant = ContinuousClock.Instant
+
+  /// Bytes under way, or the end of them.
+  private struct Flight {
+    var arrival: Instant
+    var bytes: [UInt8]?
+  }
+
+  /// From one end to the other.
+  private struct Direction {
+    var flights: [Flight] = []
+    var first = 0
+    var bytesUnderWay = 0
+    var hasOutput = true
+    var hasEnded = false
+    var lastArrival: Instant
+
+    var isOver: Bool { hasEnded && first == flights.count }
+  }
+
+  package let ends: [any NetworkEnd]
+  package var conditions: Conditions
+  /// How many bytes arrived at the second end, and at the first.
+  package private(set) var carried = [0, 0]
+  package fileprivate(set) var isBroken = false
+  fileprivate var lossDue: [Instant?] = [nil, nil]
+  private var directions: [Direction]
+
+  package typealias Conditions = Simulation.Conditions
+
+  init(
+    _ one: any NetworkEnd, _ other: any NetworkEnd, _ conditions: Conditions, now: Instant
+  ) {
+    ends = [one, other]
+    self.conditions = conditions
+    directions = [Direction(lastArrival: now), Direction(lastArrival: now)]
+    for (side, end) in ends.enumerated() {
+      end.onOutput = { [weak self] in self?.directions[side].hasOutput = true }
+    }
+  }
+
+  /// Whether nothing more can happen here.
+  package var isOver: Bool {
+    isBroken ? lossDue.allSatisfy { $0 == nil } : directions.allSatisfy(\.isOver)
+  }
+
+  /// Takes what the ends have to send, as far as there is room.
+  func pump(now: Instant, random: inout SeededRandom) {
+    guard !isBroken else { return }
+    for side in 0...1 {
+      while directions[side].hasOutput, !directions[side].hasEnded,
+        directions[side].bytesUnderWay < conditions.window
+      {
+        directions[side].hasOutput = false
+        guard let bytes = ends[side].takeOutput(now: now) else {
+          directions[side].hasEnded = true
+          send(nil, from: side, now: now, &random)
+          break
+        }
+        if bytes.isEmpty { continue }
+        directions[side].hasOutput = true
+        for piece in conditions.cutting.pieces(of: bytes, using: &random) {
+          send(piece, from: side, now: now, &random)
+        }
+      }
+    }
+  }
+
+  private func send(_ bytes: [UInt8]?, from side: Int, now: Instant, _ random: inout SeededRandom) {
+    let delay = Duration.microseconds(Int.random(in: conditions.delay, using: &random))
+    let arrival = max(now + delay, directions[side].lastArrival)
+    directions[side].lastArrival = arrival
+    directions[side].bytesUnderWay += bytes?.count ?? 0
+    directions[side].flights.append(Flight(arrival: arrival, bytes: bytes))
+  }
+
+  /// When something happens here next.
+  var next: Instant? {
+    if isBroken { return lossDue.compactMap { $0 }.min() }
+    var next: Instant?
+    for side in 0...1 {
+      let direction = directions[side]
+      if direction.first < direction.flights.count {
+        next = earlier(next, direction.flights[direction.first].arrival)
+      }
+      if !directions[side].hasEnded { next = earlier(next, ends[side].deadline) }
+    }
+    return next
+  }
+
+  /// Does one thing that is due.
+  func act(now: Instant) {
+    if isBroken {
+      for side in 0...1 {
+        guard let due = lossDue[side], due <= now else { continue }
+        lossDue[side] = nil
+        ends[side].lose(now: now)
+        return
+      }
+      return
+    }
+    for side in 0...1 {
+      if directions[side].first < directions[side].flights.count,
+        directions[side].flights[directions[side].first].arrival <= now
+      {
+        deliver(from: side, now: now)
+        return
+      }
+      if !directions[side].hasEnded, let deadline = ends[side].deadline, deadline <= now {
+        ends[side].tick(now: now)
+        return
+      }
+    }
+  }
+
+  private func deliver(from side: Int, now: Instant) {
+    let flight = directions[side].flights[directions[side].first]
+    directions[side].first += 1
+    if directions[side].first == directions[side].flights.count {
+      directions[side].flights.removeAll(keepingCapacity: true)
+      directions[side].first = 0
+    }
+    guard var bytes = flight.bytes else {
+      ends[1 - side].finishInput(now: now)
+      return
+    }
+    directions[side].bytesUnderWay -= bytes.count
+    if let most = conditions.breaksAfter {
+      bytes = Array(bytes.prefix(max(most - carried[side], 0)))
+    }
+    carried[side] += bytes.count
+    ends[1 - side].receive(bytes, now: now)
+  }
+
+  private func earlier(_ one: Instant?, _ other: Instant?) -> Instant? {
+    guard let one, let other else { return one ?? other }
+    return min(one, other)
+  }
+}
