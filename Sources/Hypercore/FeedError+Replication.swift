@@ -29,6 +29,11 @@ extension FeedError {
     FeedError(code: .peerMisbehaved, reason: "The peer \(what).")
   }
 
+  /// Only a new connection helps: this one's remote believes that its answer was had.
+  static var unansweredRequest: FeedError {
+    .peer("did not answer a request that later answers count on")
+  }
+
   /// Any error as one of this module.
   static func wrapping(_ error: any Error) -> FeedError {
     if let error = error as? FeedError { return error }

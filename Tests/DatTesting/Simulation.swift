@@ -173,6 +173,8 @@ package final class SimulatedLink {
   /// How many bytes arrived at the second end, and at the first.
   package private(set) var carried = [0, 0]
   package fileprivate(set) var isBroken = false
+  /// Shown what arrives: the side that sent it, and the bytes.
+  package var onDelivery: ((Int, [UInt8]) -> Void)?
   fileprivate var lossDue: [Instant?] = [nil, nil]
   private var directions: [Direction]
 
@@ -279,6 +281,7 @@ package final class SimulatedLink {
       bytes = Array(bytes.prefix(max(most - carried[side], 0)))
     }
     carried[side] += bytes.count
+    onDelivery?(side, bytes)
     ends[1 - side].receive(bytes, now: now)
   }
 

@@ -1,4 +1,5 @@
 import DatTesting
+import Foundation
 import Hypercore
 import HypercoreCrypto
 import HypercoreProtocol
@@ -109,7 +110,10 @@ final class FeedWorld {
   // MARK: Steps
 
   func run(_ steps: [FeedStep]) throws {
-    for step in steps { try run(step) }
+    for step in steps {
+      if Self.isTracing { print(step) }
+      try run(step)
+    }
   }
 
   private func run(_ step: FeedStep) throws {
@@ -173,7 +177,33 @@ final class FeedWorld {
     let connection = try SimulatedReplica.connect(
       pair[0], pair[1], live: live, in: simulation, conditions)
     connections.append(connection)
+    // Turned on to look at a seed that fails.
+    if Self.isTracing { try trace(connection) }
     return connection
+  }
+
+  private static let isTracing = ProcessInfo.processInfo.environment["TRACE"] != nil
+
+  /// Prints every message that arrives.
+  private func trace(_ connection: SimulatedConnection) throws {
+    let names = [connection.one.name, connection.other.name]
+    let readers = try names.map { _ in
+      try StreamReader(keys: [writer.core.key!], isEncrypted: true)
+    }
+    connection.link?.onDelivery = { [unowned self] side, bytes in
+      for said in (try? readers[side].read(bytes)) ?? [] {
+        print(
+          "\(simulation.now - simulation.start) \(names[side]) > \(names[1 - side]): "
+            + short(said))
+      }
+    }
+  }
+
+  private func short(_ said: RecordedSession.Said) -> String {
+    guard case .message(_, let message) = said else { return "handshake or feed" }
+    guard case .data(let data) = message else { return "\(message)" }
+    return "data \(data.index) \(data.value?.count ?? -1) nodes \(data.nodes.map(\.index)) "
+      + (data.signature == nil ? "" : "signed")
   }
 
   private func get(_ block: UInt64, by replica: SimulatedReplica) throws {
@@ -184,6 +214,8 @@ final class FeedWorld {
   private func crash(
     _ replica: SimulatedReplica, _ loss: SimulatedDisk.Loss, inside: Bool
   ) throws {
+    // Nobody can give the writer a bit back that only some sector of its bitfield had.
+    let loss = replica === writer && loss == .anySectors ? .tail : loss
     var point: Int?
     if inside {
       let before = replica.disk.crashPoints

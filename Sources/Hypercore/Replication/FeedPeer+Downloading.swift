@@ -33,38 +33,47 @@ extension FeedPeer {
   }
 
   /// Asks for a block or its hash.
+  ///
+  /// The digest may count on what earlier answers will bring: then each node comes once. The remote
+  /// remembers what a digest said for as long as the channel is open, so an answer that comes before
+  /// what it counts on is kept until that is here.
   func request(_ index: UInt64, hash: Bool) {
-    let nodes: UInt64
-    var isOptimistic = false
-    if answersInOrder, requests.activeCount > 0 || !promisedNodes.isEmpty {
-      nodes = TreeDigest.digest(of: index, bound: remoteLength * 2) { [self] node in
-        if core.bits.hasNode(node) { return true }
-        guard promisedNodes.contains(node) else { return false }
-        isOptimistic = true
-        return true
-      }
-    } else {
-      nodes = TreeDigest.digest(of: index, bound: remoteLength * 2) { core.bits.hasNode($0) }
+    let isEarly = answersInOrder && !promisedNodes.isEmpty
+    let nodes = TreeDigest.digest(of: index, bound: remoteLength * 2) { [self] node in
+      core.bits.hasNode(node) || (isEarly && promisedNodes.contains(node))
     }
     if answersInOrder { promise(index) }
-    requests.add(
-      index, RequestTable.Entry(sent: session.now, isOptimistic: isOptimistic, isHash: hash))
+    requests.add(index, RequestTable.Entry(sent: session.now, isHash: hash))
     send(.request(Request(index: index, hash: hash, nodes: nodes)))
   }
 
   /// Notes the nodes that the answer to a request for `index` brings: those on the way from its leaf
-  /// to the root that the remote is known to have.
+  /// to a node that is known or promised.
+  ///
+  /// Only as far as the remote has all blocks: in part of a feed two roots of different lengths may
+  /// not be joined.
   private func promise(_ index: UInt64) {
+    let bound = completeLength() * 2
     var node = index * 2
-    while FlatTree.rightSpan(node) < remoteLength * 2 {
-      promisedNodes.insert(node)
-      let sibling = FlatTree.sibling(node)
+    while FlatTree.rightSpan(node) < bound {
+      if core.bits.hasNode(node) || !promisedNodes.insert(node) { return }
       let parent = FlatTree.parent(node)
-      guard FlatTree.rightSpan(parent) < remoteLength * 2 else { return }
-      promisedNodes.insert(sibling)
-      if core.bits.hasNode(parent) || promisedNodes.contains(parent) { return }
+      guard FlatTree.rightSpan(parent) < bound else { return }
+      promisedNodes.insert(FlatTree.sibling(node))
       node = parent
     }
+  }
+
+  /// How many blocks from the first on the remote has without a gap.
+  private func completeLength() -> UInt64 {
+    while completePrefix < remoteLength {
+      let left = 64 - completePrefix & 63
+      let bits = remoteBlocks.word(completePrefix >> 6) << (64 - left)
+      let run = min(UInt64((~bits).leadingZeroBitCount), left)
+      completePrefix += run
+      if run < left { break }
+    }
+    return completePrefix
   }
 
   func receiveData(_ data: DataMessage) throws {
@@ -72,21 +81,48 @@ extension FeedPeer {
       try receiveUnrequested(data)
       return
     }
-    if !entry.isStalled { replicator.release(data.index) }
+    lastAnswer = session.now
     if requests.activeCount == 0 { promisedNodes.removeAll() }
     if window < ReplicationLimits.requests { window += 1 }
-    do {
-      try replicator.store(data, from: self)
-    } catch let error as FeedError where entry.isOptimistic && error.code == .proofIncomplete {
-      // It answered before what the digest counted on. Asked again without counting on anything.
-      stopCountingOnOrder()
-      replicator.lowerCursors(to: data.index)
-      replicator.needsUpdate()
-      return
-    }
     if let value = data.value {
       statistics.downloadedBlocks += 1
       statistics.downloadedBytes += UInt64(value.count)
+    }
+    if try store(data, sentAs: entry.number) {
+      if !entry.isStalled { replicator.release(data.index) }
+      try storeHeld()
+    }
+  }
+
+  /// Stores an answer, or keeps it where what it counts on may still come.
+  ///
+  /// - Returns: whether it is stored.
+  private func store(_ data: DataMessage, sentAs number: UInt64) throws -> Bool {
+    do {
+      try replicator.store(data, from: self)
+      return true
+    } catch let error as FeedError where error.code == .proofIncomplete {
+      guard let older = requests.oldest(before: number) else { throw error }
+      if older.isStalled { throw FeedError.unansweredRequest }
+      // This peer does not answer in order: nothing more is asked for that counts on it.
+      stopCountingOnOrder()
+      held.append((data, number))
+      return false
+    }
+  }
+
+  /// Stores the answers that had come before what they count on.
+  private func storeHeld() throws {
+    var place = 0
+    while place < held.count {
+      if requests.oldest(before: held[place].number) != nil {
+        place += 1
+        continue
+      }
+      let (data, number) = held.remove(at: place)
+      replicator.release(data.index)
+      _ = try store(data, sentAs: number)
+      place = 0
     }
   }
 
@@ -95,12 +131,10 @@ extension FeedPeer {
     guard data.value != nil || !data.nodes.isEmpty else {
       throw FeedError.peer("sent Data with neither a block nor a hash")
     }
-    if data.value == nil || !soughtBytes.isEmpty {
-      if !soughtBytes.isEmpty {
-        soughtBytes.removeAll()
-        try replicator.store(data, from: self)
-        return
-      }
+    if !soughtBytes.isEmpty {
+      soughtBytes.removeAll()
+      _ = try store(data, sentAs: requests.sentCount)
+      return
     }
     offences += 1
     if offences > ReplicationLimits.offences {

@@ -39,6 +39,8 @@ extension FeedPeer {
     guard !isClosed else { return }
     isClosed = true
     for index in requests.removeAll() { replicator.release(index) }
+    for (data, _) in held { replicator.release(data.index) }
+    held = []
     replicator.remove(self)
     session.connection.close(channel)
     session.peerClosed(self)

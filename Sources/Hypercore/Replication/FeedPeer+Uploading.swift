@@ -48,17 +48,18 @@ extension FeedPeer {
       send(.unhave(start: index))
       return
     }
-    if request.hash {
-      let proof = try core.proof(index, digest: digest, hash: true, remoteTree: remoteTree)
-      send(.data(DataMessage(index: index, nodes: proof.nodes, signature: proof.signature)))
-      return
-    }
-    guard core.has(index) else {
+    var stored: [UInt8]?
+    if !request.hash { stored = try core.block(at: index) }
+    guard let proof = try proof(index, digest: digest, hash: stored == nil) else {
       send(.unhave(start: index))
       return
     }
-    let proof = try core.proof(index, digest: digest, hash: false, remoteTree: remoteTree)
-    guard let block = try core.block(at: index) else { return }
+    guard let block = stored else {
+      // Where the block itself is gone its hash still is an answer: later ones may count on its proof.
+      if !request.hash { send(.unhave(start: index)) }
+      send(.data(DataMessage(index: index, nodes: proof.nodes, signature: proof.signature)))
+      return
+    }
     let size = block.count
     block.withUnsafeBytes { bytes in
       // A block too large for a frame can't be sent to anybody.
@@ -69,5 +70,15 @@ extension FeedPeer {
     statistics.uploadedBlocks += 1
     statistics.uploadedBytes += UInt64(size)
     replicator.uploaded(index, size: size, to: self)
+  }
+
+  /// The proof of a block; nil where it can't be given.
+  private func proof(_ index: UInt64, digest: UInt64, hash: Bool) throws -> Proof? {
+    do {
+      return try core.proof(index, digest: digest, hash: hash, remoteTree: remoteTree)
+    } catch {
+      if error.code == .nodeMissing || error.code == .signatureMissing { return nil }
+      throw error
+    }
   }
 }

@@ -29,6 +29,12 @@ package final class FeedPeer {
   var window = ReplicationLimits.firstRequests
   /// Tree nodes that will be known once everything on its way has arrived.
   var promisedNodes = BlockSet()
+  /// From the first block on, it has said to have so many.
+  var completePrefix: UInt64 = 0
+  /// Answers that came before others that they count on, and their requests' numbers.
+  var held: [(data: DataMessage, number: UInt64)] = []
+  /// When a request was answered last.
+  var lastAnswer: Instant
   /// Whether to count on ``promisedNodes``: not with a peer that answers out of order.
   var answersInOrder = true
   var offences = 0
@@ -71,6 +77,7 @@ package final class FeedPeer {
     everDownloaded = download
     isUploading = upload
     lastActivity = session.now
+    lastAnswer = session.now
   }
 
   var core: FeedCore { replicator.core }
@@ -100,6 +107,7 @@ package final class FeedPeer {
       try receiveHave(start: start, length: length, bitfield: bitfield)
     case .unhave(let start, let length):
       remoteBlocks.remove(start..<start + min(length, Varint.maximum))
+      completePrefix = min(completePrefix, start)
     case .want(let start, let length): try receiveWant(start: start, length: length)
     case .unwant(let start, let length):
       queuedWants.removeAll { $0.lowerBound == start && UInt64($0.count) == length }
@@ -129,6 +137,7 @@ package final class FeedPeer {
         throw FeedError.peer("sent a bitfield that is no run-length encoding of 2^20 blocks")
       }
       remoteBlocks.replace(from: start, with: runs)
+      completePrefix = min(completePrefix, start)
       if length >= ReplicationLimits.wantLength || length == 0 { openWants = max(0, openWants - 1) }
       if let last = remoteBlocks.last(in: start..<start + UInt64(runs.decodedCount) * 8) {
         remoteLength = max(remoteLength, last + 1)
@@ -184,17 +193,30 @@ package final class FeedPeer {
   /// When something is due here.
   var deadline: Instant? {
     var next: Instant?
-    if let oldest = requests.oldest() { next = oldest + ReplicationLimits.requestTimeout }
+    if let oldest = requests.oldest() {
+      next = min(
+        max(oldest, lastAnswer) + ReplicationLimits.requestTimeout,
+        oldest + ReplicationLimits.slowRequestTimeout)
+    }
     if endsWhenIdle { next = min(next, lastActivity + ReplicationLimits.idleEnd) }
     return next
   }
 
   func tick(now: Instant) {
-    let late = requests.stall(sentBy: now - ReplicationLimits.requestTimeout)
+    // A slow peer that answers one request after the other is not late with the rest.
+    let isSilent = now >= lastAnswer + ReplicationLimits.requestTimeout
+    let patience =
+      isSilent ? ReplicationLimits.requestTimeout : ReplicationLimits.slowRequestTimeout
+    let late = requests.stall(sentBy: now - patience)
     if !late.isEmpty {
+      if !held.isEmpty {
+        session.close(FeedError.unansweredRequest)
+        return
+      }
       // Its claim to have them is not believed again until it is repeated.
       for index in late {
         remoteBlocks.remove(index)
+        completePrefix = min(completePrefix, index)
         replicator.release(index)
       }
       window = max(window / 2, 4)

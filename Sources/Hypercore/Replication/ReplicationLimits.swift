@@ -20,8 +20,11 @@ enum ReplicationLimits {
   static let outputBytes = 256 << 10
   /// Blocks received in one burst are written at the latest when they have so many bytes.
   static let batchBytes = 4 << 20
-  /// How long a request may go unanswered before another peer is asked.
+  /// How long a request may go unanswered, while no other is answered either, before another peer is
+  /// asked.
   static let requestTimeout: Duration = .seconds(5)
+  /// The same for a peer that does answer others.
+  static let slowRequestTimeout: Duration = .seconds(60)
   /// In a session that ends by itself: how long a side that fetches nothing waits for the other to
   /// want something before it says that it is done.
   static let idleEnd: Duration = .milliseconds(2500)
