@@ -7,5 +7,5 @@ struct Dat: AsyncParsableCommand {
     commandName: "dat",
     abstract: "Feeds, databases and chat rooms in the Dat formats of 2018.",
     version: "0.1.0",
-    subcommands: [ChatCommand.self, FeedCommand.self])
+    subcommands: [ChatCommand.self, FeedCommand.self, DbCommand.self])
 }

@@ -45,6 +45,9 @@ struct Output: Sendable {
     }
   }
 
+  /// Prints a value for programs, on one line.
+  func value(_ value: JSON) { Self.write(value.text + "\n", to: .standardOutput) }
+
   func dim(_ text: String) -> String { colours ? "\u{1b}[2m\(text)\u{1b}[0m" : text }
 
   func bold(_ text: String) -> String { colours ? "\u{1b}[1m\(text)\u{1b}[0m" : text }

@@ -1,3 +1,4 @@
+internal import ArgumentParser
 internal import Foundation
 
 /// The lines of standard input, as they are typed or piped.
@@ -11,6 +12,53 @@ enum StandardInput {
       }
       thread.name = "standard input"
       thread.start()
+    }
+  }
+}
+
+extension StandardInput {
+  /// Everything there is on standard input.
+  static func bytes() throws -> [UInt8] {
+    Array(try FileHandle.standardInput.readToEnd() ?? Data())
+  }
+
+  /// The lines of a file, or of standard input, read as they are asked for.
+  static func lines(ofFile path: String?) throws -> InputLines {
+    guard let path else { return InputLines(.standardInput) }
+    guard let handle = FileHandle(forReadingAtPath: path) else {
+      throw ValidationError("The file \(SafeText.line(path)) can't be read.")
+    }
+    return InputLines(handle)
+  }
+}
+
+/// Lines of UTF-8 text, taken from a file in pieces.
+struct InputLines: AsyncSequence, AsyncIteratorProtocol {
+  typealias Element = String
+  private let handle: FileHandle
+  private var rest = Data()
+  private var isAtEnd = false
+
+  init(_ handle: FileHandle) { self.handle = handle }
+
+  func makeAsyncIterator() -> InputLines { self }
+
+  mutating func next() async throws -> String? {
+    while true {
+      if let end = rest.firstIndex(of: 10) {
+        defer { rest = rest[(end + 1)...] }
+        return String(decoding: rest[rest.startIndex..<end], as: UTF8.self)
+      }
+      if isAtEnd {
+        if rest.isEmpty { return nil }
+        defer { rest = Data() }
+        return String(decoding: rest, as: UTF8.self)
+      }
+      if let more = try handle.read(upToCount: 1 << 16), !more.isEmpty {
+        rest = Data(rest) + more
+      } else {
+        isAtEnd = true
+      }
     }
   }
 }

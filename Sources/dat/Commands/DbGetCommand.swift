@@ -1,0 +1,35 @@
+internal import ArgumentParser
+internal import HyperDB
+
+/// `dat db get`.
+struct DbGetCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "get",
+    abstract: "Show the values of a key: several where writers are in conflict.",
+    discussion: "With --json an array of nodes is printed, an empty one where there is no value.")
+
+  @OptionGroup var folder: DbFolder
+
+  @Argument(help: "The key.")
+  var key: String
+
+  @OptionGroup var values: DbValues
+  @OptionGroup var raw: DbRaw
+
+  @Flag(help: "Show deletes, too.")
+  var deleted = false
+
+  @Flag(help: "Show the nearest nodes under the key instead, one for each writer.")
+  var prefix = false
+
+  func run() async throws {
+    try await folder.reading { db in
+      let options = HyperDB.ReadOptions(deletes: deleted, raw: raw.raw)
+      let nodes =
+        prefix
+        ? try await db.get(prefix: key, options: options)
+        : try await db.get(key, options: options)
+      try DatabaseOutput(folder.output, values.encoding).print(nodes, withKey: prefix)
+    }
+  }
+}

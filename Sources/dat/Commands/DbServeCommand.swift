@@ -1,0 +1,32 @@
+internal import ArgumentParser
+internal import DatSwarm
+internal import HyperDB
+
+/// `dat db serve`.
+struct DbServeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve",
+    abstract: "Share a database with peers until interrupted.",
+    discussion: "With KEY and a new folder a copy of that database is made.")
+
+  @OptionGroup var folder: DbFolder
+
+  @Argument(help: "The database to copy: its key in hex, or a dat:// link.")
+  var key: String?
+
+  @OptionGroup var addresses: DbAddresses
+
+  func validate() throws {
+    if addresses.listen.isEmpty, addresses.connect.isEmpty {
+      throw ValidationError("Say where: --listen or --connect.")
+    }
+  }
+
+  func run() async throws {
+    try await folder.writing(key: key, creates: true) { db in
+      let listen = try addresses.listen.map { try ListenAddress(parsing: $0) }
+      let connect = try addresses.connect.map { try PeerAddress(parsing: $0) }
+      try await DatabasePeers(db: db, output: folder.output).run(listen: listen, connect: connect)
+    }
+  }
+}

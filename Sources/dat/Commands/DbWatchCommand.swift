@@ -1,0 +1,43 @@
+internal import ArgumentParser
+internal import DatSwarm
+internal import HyperDB
+
+/// `dat db watch`.
+struct DbWatchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "watch",
+    abstract: "Stay in sync with peers and show what changes, until interrupted.",
+    discussion: """
+      With --json every change of a key is {"left", "right"}: its nodes now and before, null where it \
+      has none; other events have a field "event".
+      """)
+
+  @OptionGroup var folder: DbFolder
+
+  @Argument(help: "A folder of keys; everything where it is left out.")
+  var prefix = ""
+
+  @OptionGroup var values: DbValues
+  @OptionGroup var addresses: DbAddresses
+
+  func run() async throws {
+    try await folder.writing(creates: false) { db in
+      let listen = try addresses.listen.map { try ListenAddress(parsing: $0) }
+      let connect = try addresses.connect.map { try PeerAddress(parsing: $0) }
+      let output = DatabaseOutput(folder.output, values.encoding)
+      let changes = await db.watch(prefix)
+      let start = try await db.snapshot()
+      let showing = Task {
+        var before = start
+        for try await _ in changes {
+          let now = try await db.snapshot()
+          for try await change in now.diff(before, prefix: prefix) { try output.print(change) }
+          before = now
+        }
+      }
+      try await DatabasePeers(db: db, output: folder.output).run(listen: listen, connect: connect)
+      showing.cancel()
+      do { try await showing.value } catch is CancellationError { return }
+    }
+  }
+}
