@@ -8,16 +8,17 @@ import Testing
 
 /// Entries that no sound writer makes, met through the public database.
 @Suite(.timeLimit(.minutes(1))) struct DatabaseHostilityTests {
-  /// A database whose source has good entries around bad blocks.
+  /// A replica of a database whose source has these blocks after the header.
   private func database(_ blocks: (PublicKey) throws -> [[UInt8]]) async throws -> HyperDB {
     let storage = MemoryStorage()
     let pair = KeyPair.generate()
     var options = Feed.Options(keyPair: pair)
     options.prefix = "source/"
+    options.storeSecretKey = false
     let feed = try await Feed.open(storage: storage, options: options)
     try await feed.append([EntryMessageCodec.header] + blocks(pair.publicKey))
     try await feed.close()
-    return try await HyperDB.open(storage)
+    return try await HyperDB.open(storage, key: pair.publicKey)
   }
 
   private func entry(
@@ -100,19 +101,22 @@ import Testing
           #expect(error.feed != nil && error.seq != nil)
         }
       }
-      #expect(try await db.history().collect().count == 3)
+      #expect(try await !db.history().collect().isEmpty)
     }
   }
 
   @Test func `long keys and large values of others are read`() async throws {
     let key = String(repeating: "k", count: 1 << 20)
     let value = [UInt8](repeating: 7, count: 8 * 1024 * 1024 - (1 << 20))
+    let long = try await database { [entry(key, [1], clock: [2], feeds: [$0.bytes])] }
+    #expect(try await long.get(key).map(\.value) == [[1]])
+    #expect(try await long.get(key + "x").isEmpty)
     let db = try await database { feed in
       [
         entry(key, [1], clock: [2], feeds: [feed.bytes]), entry("large", value, clock: [3]),
       ]
     }
-    #expect(try await db.get(key).map(\.value) == [[1]])
+    #expect(try await db.get("large").map(\.value) == [value])
     #expect(try await db.history().collect().map(\.keyBytes.count) == [1 << 20, 5])
     #expect(try await db.history().collect().last?.value == value)
     try await db.put("after", [1])
@@ -135,10 +139,22 @@ import Testing
     let db = try await database { key in
       [entry("good", clock: [2], feeds: [key.bytes])] + Self.bad.map(\.block)
     }
-    try await db.put("later", [3])
     let clone = try await db.clone(authorized: false)
     try await sync(db, clone)
-    #expect(try await clone.values("later") == [[3]])
+    #expect(try await clone.values("good") == [[1]])
+    #expect(await clone.feeds[0].storedLength == UInt64(Self.bad.count + 2))
     #expect(await clone.issues.count == Self.bad.count)
+  }
+
+  @Test func `an owner's folder whose newest entry is bad is refused with a reason`() async throws {
+    let storage = MemoryStorage()
+    var options = Feed.Options()
+    options.prefix = "source/"
+    let feed = try await Feed.open(storage: storage, options: options)
+    try await feed.append([EntryMessageCodec.header, [0xff, 0xff]])
+    try await feed.close()
+    let error = await #expect(throws: HyperDBError.self) { try await HyperDB.open(storage) }
+    #expect(error?.code == .malformedEntry)
+    #expect(error?.reason.contains(feed.key?.hex ?? "?") == true)
   }
 }

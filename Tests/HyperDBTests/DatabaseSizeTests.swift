@@ -1,0 +1,78 @@
+import DatTesting
+import Foundation
+import HyperDB
+import Hypercore
+import HypercoreCrypto
+import Testing
+
+/// Databases of many feeds.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct DatabaseSizeTests {
+  private static let feedCount = 250
+
+  /// A folder with a database of 250 writers, each with an entry.
+  private func folder() async throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    let owner = try await HyperDB.open(folder: folder.path)
+    var pairs: [KeyPair] = []
+    for _ in 1..<Self.feedCount {
+      let pair = KeyPair.generate()
+      try await owner.authorize(pair.publicKey)
+      pairs.append(pair)
+    }
+    await owner.close()
+    for (number, pair) in pairs.enumerated() {
+      var message = EntryMessage(key: Array("from/\(number)".utf8), value: [UInt8(number)])
+      message.clock = [0, 2]
+      message.inflate = 1
+      message.feeds = [owner.key.bytes, pair.publicKey.bytes]
+      var options = Feed.Options(keyPair: pair)
+      options.storeSecretKey = false
+      let dir = "\(folder.path)/peers/\(pair.publicKey.discoveryKey.hex)"
+      let feed = try await Feed.open(folder: dir, options: options)
+      try await feed.append([EntryMessageCodec.header, EntryMessageCodec().encode(message)])
+      try await feed.close()
+    }
+    return folder
+  }
+
+  @Test func `250 feeds take little memory and few open files`() async throws {
+    let folder = try await folder()
+    let filesBefore = openFiles(below: folder.path)
+    #expect(filesBefore == 0)
+    let before = residentBytes()
+    let db = try await HyperDB.open(folder: folder.path)
+    #expect(await db.feedCount == Self.feedCount)
+    #expect(try await db.get("from/7").map(\.value) == [[7]])
+    #expect(try await db.list("from").collect().count == Self.feedCount - 1)
+    let used = residentBytes() - before
+    #expect(used < Self.feedCount * 100_000, "\(used / Self.feedCount) bytes a feed")
+    let files = openFiles(below: folder.path)
+    #expect(files < 200, "\(files) open files")
+    print("250 feeds: \(used / Self.feedCount) bytes a feed, \(files) open files")
+    let clone = try await db.clone(authorized: false)
+    try await sync(db, clone)
+    #expect(await clone.feeds.count { $0.length == 2 } == Self.feedCount - 1)
+    #expect(try await clone.values("from/200") == [[200]])
+    await db.close()
+    #expect(openFiles(below: folder.path) == 0)
+  }
+
+  /// How many descriptors of this process are open on files in a folder; 0 where it can't be told.
+  private func openFiles(below path: String) -> Int {
+    let descriptors =
+      (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+    return descriptors.count {
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)"))?
+        .hasPrefix(path) == true
+    }
+  }
+
+  /// How much memory this process has; 0 where it can't be told.
+  private func residentBytes() -> Int {
+    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else {
+      return 0
+    }
+    let fields = text.split(separator: " ")
+    return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(getpagesize()) : 0
+  }
+}
