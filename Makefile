@@ -24,6 +24,14 @@ test-web: deps ## Test the chat's page in a real browser; ONLY="search theme" ru
 	$(SWIFT) build --configuration release --product dat-web-fake
 	.build/web/bin/python Tests/Web/run.py $(ONLY)
 
+bench: deps ## Measure; BENCH="--filter append --quick" says what; Node beside it where NODE_PATH has its packages
+	@$(SWIFT) build --configuration release --package-path Benchmarks
+	@Benchmarks/.build/release/dat-bench --interop Interop/bench $(BENCH)
+
+bench-json: deps ## Measure, as one JSON object a line: {name, value, unit}
+	@$(SWIFT) build --configuration release --package-path Benchmarks >&2
+	@Benchmarks/.build/release/dat-bench --interop Interop/bench --json $(BENCH)
+
 demo: deps ## See it at work on this machine
 	$(SWIFT) build --configuration release --product dat
 	@Scripts/demo

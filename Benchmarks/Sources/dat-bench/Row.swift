@@ -1,0 +1,48 @@
+/// One line of the table.
+struct Row: Sendable {
+  let name: String
+  let unit: String
+  /// What the project wants to reach, on the machine that the goals were set on.
+  let goal: Double?
+  /// The row of ``Limits`` that bounds it.
+  let limit: String?
+  /// Left out of `--quick`, and run once.
+  let isHeavy: Bool
+  /// Gives one run's value; more than one where a run measures several things.
+  let measure: @Sendable (Settings) async throws -> [Sample]
+
+  init(
+    _ name: String, goal: Double? = nil, unit: String = "/s", limit: String? = nil,
+    isHeavy: Bool = false, _ measure: @escaping @Sendable (Settings) async throws -> Double
+  ) {
+    self.name = name
+    self.unit = unit
+    self.goal = goal
+    self.limit = limit
+    self.isHeavy = isHeavy
+    self.measure = { [Sample(name: name, value: try await measure($0), unit: unit)] }
+  }
+
+  /// Several numbers of one run.
+  init(
+    group name: String, isHeavy: Bool = false,
+    samples: @escaping @Sendable (Settings) async throws -> [Sample]
+  ) {
+    self.name = name
+    unit = ""
+    goal = nil
+    limit = nil
+    self.isHeavy = isHeavy
+    measure = samples
+  }
+
+  static let all: [Row] =
+    FeedRows.all + WireRows.all + ReplicationRows.all + DatabaseRows.all + RoomRows.all
+}
+
+/// Goals and limits of the numbers that come in groups.
+enum Goals {
+  static let goals: [String: Double] = [
+    "room.join": 0.15, "room.join.memory": 60, "room.live": 0.3,
+  ]
+}
