@@ -25,14 +25,17 @@ import Testing
     let feed = try await Feed.inMemory()
     try await feed.append((0..<20).map { Array("block \($0)".utf8) })
     let copy = try await Feed.inMemory(options: .init(key: try #require(feed.key)))
-    await join(try await feed.replicate(untimed()), try await copy.replicate(untimed()), piece: size)
+    await join(
+      try await feed.replicate(untimed()), try await copy.replicate(untimed()), piece: size)
     #expect(try await copy.get(0..<20) == feed.get(0..<20))
   }
 
   @Test func `a live reader gets what is appended later`() async throws {
     let feed = try await Feed.inMemory()
     let copy = try await Feed.inMemory(options: .init(key: try #require(feed.key)))
-    let (one, other) = (try await feed.replicate(untimed(live: true)), try await copy.replicate(untimed(live: true)))
+    let (one, other) = (
+      try await feed.replicate(untimed(live: true)), try await copy.replicate(untimed(live: true))
+    )
     let joined = Task { await join(one, other) }
     try await feed.append("late", as: .utf8)
     #expect(try await copy.get(0, as: .utf8) == "late")
