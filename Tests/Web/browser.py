@@ -49,7 +49,10 @@ class Browser:
         self.size(1280, 860)
 
     def quit(self):
-        self.driver.quit()
+        try:
+            self.driver.quit()
+        except Exception as error:
+            print(f"A browser did not end as it should: {error}")
 
     # Where it is
 

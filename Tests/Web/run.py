@@ -4,12 +4,15 @@
 """
 
 import pathlib
+import signal
 import sys
 import tempfile
 import time
 import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from selenium.common.exceptions import WebDriverException  # noqa: E402
 
 import cases_long_room  # noqa: E402
 import cases_room  # noqa: E402
@@ -19,7 +22,21 @@ from browser import SHOTS, Browser, spread  # noqa: E402
 from peers import Peer  # noqa: E402
 
 
+def reset(browser):
+    """The browser as it was at the start; another one where it has died."""
+    try:
+        browser.open("about:blank")
+        browser.size(1280, 860)
+        browser.system_theme("light")
+        return browser
+    except WebDriverException:
+        browser.quit()
+        return Browser()
+
+
 def main():
+    # Asked to end, it takes its peers and browsers along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     wanted = sys.argv[1:]
     cases = [
         (name, function)
@@ -49,12 +66,10 @@ def main():
                         except Exception as error:
                             print(f"no picture: {error}")
                 finally:
-                    for browser in browsers:
-                        browser.open("about:blank")
-                        browser.size(1280, 860)
-                        browser.system_theme("light")
                     Peer.stop_all()
+                    browsers = [reset(browser) for browser in browsers]
     finally:
+        Peer.stop_all()
         for browser in browsers:
             browser.quit()
     print(f"Screenshots are in {SHOTS.relative_to(pathlib.Path.cwd())}."
