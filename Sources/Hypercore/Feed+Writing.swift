@@ -52,7 +52,7 @@ extension Feed {
   }
 
   /// Writes a sequence of blocks: those that come while others are being written are appended
-  /// together. The sequence is asked for more only while at most 64 blocks, or 1 MiB, wait.
+  /// together. The sequence is asked for more only while at most 1,024 blocks, or 1 MiB, wait.
   ///
   /// - Returns: how many were written.
   /// - Throws: what the sequence throws, once what it gave before is written; else as
@@ -73,7 +73,7 @@ extension Feed {
         count += 1
         waitingCount += 1
         waitingBytes += block.count
-        if waitingCount == 64 || waitingBytes >= 1 << 20 {
+        if waitingCount == 1024 || waitingBytes >= 1 << 20 {
           try await settle(ticket)
           waitingCount = 0
           waitingBytes = 0

@@ -20,7 +20,7 @@ public actor Feed {
   /// The feed's public key: whoever has it can read the feed. Nil for a static feed that was not
   /// finalized when it was opened; ``currentKey`` has it afterwards.
   public nonisolated let key: PublicKey?
-  /// What the feed is called in public; nil where ``key`` is.
+  /// What the feed is called in public; nil where ``key`` is. Stands for hypercore `discoveryKey`.
   public nonisolated let discoveryKey: DiscoveryKey?
 
   let core: FeedCore
@@ -97,6 +97,11 @@ public actor Feed {
   }
 
   /// Opens the feed in a storage, or makes one.
+  ///
+  /// - Parameter replica: the isolation domain to open it in; feeds of one run one at a time.
+  /// - Throws: ``FeedError``.
+  ///
+  /// Stands for hypercore `hypercore(createStorage, key, options)`.
   public static func open(
     storage: any StorageProvider, options: Options = Options(), replica: Replica = Replica()
   ) async throws -> Feed {
@@ -136,19 +141,20 @@ public actor Feed {
   /// The feed's key, also of a static feed that was finalized since.
   public var currentKey: PublicKey? { core.key }
 
-  /// How many blocks the feed is known to have, stored here or not.
+  /// How many blocks the feed is known to have, stored here or not. Stands for hypercore `length`.
   public var length: UInt64 { core.length }
 
-  /// How many bytes these blocks have together.
+  /// How many bytes these blocks have together. Stands for hypercore `byteLength`.
   public var byteLength: UInt64 { core.byteLength }
 
-  /// Whether ``append(_:)-([UInt8])`` is possible here.
+  /// Whether ``append(_:)-([UInt8])`` is possible here. Stands for hypercore `writable`.
   public var isWritable: Bool { core.isWritable }
 
   /// Whether the secret key is here, so that the feed can be written where it is opened for that.
   public var isOwned: Bool { core.isOwned }
 
-  /// Whether the feed is signed; a static one is named by its content.
+  /// Whether the feed is signed; a static one is named by its content. Stands for
+  /// hypercore `live`.
   public var isLive: Bool { core.isLive }
 
   /// What opening the feed found amiss, and mended.
