@@ -7,48 +7,6 @@ import Testing
 
 /// A feed's answers to single messages, from a peer that sends exactly those.
 @Suite struct WantTests {
-  /// The other end of a feed's connection: messages as they are.
-  private final class RawPeer {
-    let connection: Connection
-    let channel: ChannelID
-    let stream: ReplicationStream
-    private(set) var heard: [Message] = []
-
-    init(_ feed: Feed, _ options: ReplicationOptions = .live) async throws {
-      var random = SeededRandom(seed: 1)
-      var own = Connection.Options.random(using: &random)
-      own.live = true
-      connection = Connection(options: own, now: .now)
-      stream = try await feed.replicate(options)
-      channel = try connection.open(try #require(feed.key))
-      try await exchange()
-    }
-
-    /// Sends messages in one burst, and takes what is answered to them.
-    @discardableResult
-    func say(_ messages: Message...) async throws -> [Message] {
-      for message in messages { try connection.send(message, on: channel) }
-      let before = heard.count
-      try await exchange()
-      return Array(heard[before...])
-    }
-
-    private func exchange() async throws {
-      var goesOn = true
-      while goesOn {
-        await stream.receive(connection.takeOutput())
-        goesOn = false
-        while let bytes = await stream.outputNow() {
-          goesOn = true
-          try connection.receive(bytes, now: .now)
-          while let event = try connection.nextEvent() {
-            if case .message(_, let message) = event { heard.append(message) }
-          }
-        }
-      }
-    }
-  }
-
   private func feed(_ count: Int = 20) async throws -> Feed {
     let feed = try await Feed.inMemory()
     try await feed.append(someBlocks(count))
@@ -155,15 +113,5 @@ import Testing
     let peer = try await RawPeer(try await feed(), options)
     #expect(
       try await peer.say(.want(start: 0, length: 8192), .request(Request(index: 1))) == [])
-  }
-}
-
-extension ReplicationStream {
-  /// What there is to send now; nil for nothing.
-  fileprivate func outputNow() async -> [UInt8]? {
-    let task = Task { await nextOutput() }
-    // Cancelled, it hands out what there is and doesn't wait.
-    task.cancel()
-    return await task.value
   }
 }
