@@ -253,12 +253,53 @@ final class FeedWorld {
     }
   }
 
-  /// Connects everybody, lets everything be exchanged and compares.
-  func heal() throws {
+  func disconnectAll() throws {
     for connection in connections {
       if let link = connection.link, !link.isOver { simulation.cut(link) }
     }
     try simulation.settle()
+    connections = []
+  }
+
+  func expectEverywhere() throws {
+    for replica in replicas { try verify(replica, isComplete: true) }
+  }
+
+  /// Connects pairs for one exchange each, which may overlap, and expects all of them to end in order
+  /// with everything on both sides that either side had.
+  func exchangeOnce(_ steps: [FeedStep]) throws {
+    var had: [(connection: SimulatedConnection, blocks: [UInt64])] = []
+    for case .connect(let one, let other, _) in steps {
+      let pair = [one % replicas.count, other % replicas.count]
+      let blocks = (0..<UInt64(blocks.count)).filter { block in
+        pair.contains { replicas[$0].core.has(block) }
+      }
+      guard let connection = try connect(pair[0], pair[1], live: false) else { continue }
+      had.append((connection, blocks))
+      if random.chance(0.5) {
+        simulation.run(for: .milliseconds(Int.random(in: 0...80, using: &random)))
+      }
+    }
+    try simulation.settle()
+    try checkReasons()
+    for (connection, blocks) in had {
+      let names = "\(connection.one.name) and \(connection.other.name)"
+      guard connection.hasEnded == [true, true] else {
+        throw Broken("the session of \(names) did not end: \(connection.hasEnded)")
+      }
+      for replica in [connection.one, connection.other] where replica !== writer {
+        let missing = blocks.filter { !replica.core.has($0) }
+        guard missing.isEmpty else {
+          throw Broken("\(replica.name) lacks \(missing) after the session of \(names)")
+        }
+      }
+    }
+    for replica in replicas { try verify(replica, isComplete: false) }
+  }
+
+  /// Connects everybody, lets everything be exchanged and compares.
+  func heal() throws {
+    try disconnectAll()
     var full = [0]
     for number in replicas.indices.dropFirst().sorted(by: { one, _ in !replicas[one].isSparse }) {
       // To some replica that fetches everything: a tree of relays, with a few rings.

@@ -88,10 +88,15 @@ extension FeedPeer {
       statistics.downloadedBlocks += 1
       statistics.downloadedBytes += UInt64(value.count)
     }
-    if try store(data, sentAs: entry.number) {
+    do {
+      guard try store(data, sentAs: entry.number) else { return }
+    } catch {
+      // Others are asked for it.
       if !entry.isStalled { replicator.release(data.index) }
-      try storeHeld()
+      throw error
     }
+    if !entry.isStalled { replicator.release(data.index) }
+    try storeHeld()
   }
 
   /// Stores an answer, or keeps it where what it counts on may still come.

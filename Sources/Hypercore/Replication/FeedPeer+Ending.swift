@@ -11,7 +11,7 @@ extension FeedPeer {
   private func hasNothingToFetch() throws -> Bool {
     if !everDownloaded || !isDownloading { return true }
     if replicator.isSparse || openWants > 0 || requests.activeCount > 0 { return false }
-    if replicator.isWaiting { return false }
+    if try replicator.waits(for: self) { return false }
     return try !replicator.wantsAnything(from: self)
   }
 

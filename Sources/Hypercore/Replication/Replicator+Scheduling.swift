@@ -139,6 +139,21 @@ extension Replicator {
     return false
   }
 
+  /// Whether somebody waits for something that a peer can bring. A wait for what it has not does not
+  /// keep a session open.
+  func waits(for peer: FeedPeer) throws -> Bool {
+    if waitingOrder.contains(where: { peer.remoteBlocks.contains($0) && !core.has($0) }) {
+      return true
+    }
+    if peer.remoteLength > core.length, updates.contains(where: { $0.length > core.length }) {
+      return true
+    }
+    return try seeks.contains { seek in
+      let span = core.seekSpan(seek.bytes, in: seek.range, length: peer.remoteLength)
+      return try firstMissingLeaf(in: span, of: peer) != nil
+    }
+  }
+
   private func nextBlock(of selection: Selection, from peer: FeedPeer) throws -> UInt64? {
     if selection.range.linear || selection.range.hash {
       let found = try firstCandidate(of: selection, from: peer, start: selection.cursor)
