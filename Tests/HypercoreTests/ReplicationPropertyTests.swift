@@ -1,5 +1,6 @@
 import DatTesting
 import Hypercore
+import HypercoreProtocol
 import Testing
 
 /// What has to hold whatever happens to a feed and its replicas. `SEEDS=n` tries more, `SEED=n` one.
@@ -64,6 +65,39 @@ import Testing
         try world.run(Array(steps[..<split]))
         try world.disconnectAll()
         try world.exchangeOnce(Array(steps[split...]))
+      }
+    }
+  }
+
+  @Test func `answers may come in any order, as those of Node peers do`() async {
+    await forEachSeed(standard: 100) { seed in
+      var random = SeededRandom(seed: seed)
+      let count = Int.random(in: 1...60, using: &random)
+      let peer = try HostilePeer(sparse: false, count: count)
+      try peer.say(.have(start: 0, length: UInt64(count)))
+      let remoteTree = RemoteTree()
+      var answered = 0
+      while true {
+        let new = peer.heard.compactMap {
+          if case .request(let request) = $0 { request } else { nil }
+        }.dropFirst(answered)
+        if new.isEmpty { break }
+        answered += new.count
+        // Proofs are made in the order of the requests; blocks come as the disk brings them.
+        let answers = try new.map { request in
+          let proof = try peer.writer.proof(
+            request.index, digest: request.nodes, remoteTree: remoteTree)
+          return Message.data(
+            DataMessage(
+              index: request.index, value: peer.blocks[Int(request.index)], nodes: proof.nodes,
+              signature: proof.signature))
+        }
+        for answer in answers.shuffled(using: &random) { try peer.say(answer) }
+      }
+      guard !peer.isClosed, peer.victim.has(0..<UInt64(count)), answered == count else {
+        throw FeedWorld.Broken(
+          "\(peer.victim.downloaded()) of \(count) blocks after \(answered) requests: "
+            + "\(peer.reason?.reason ?? "open")")
       }
     }
   }

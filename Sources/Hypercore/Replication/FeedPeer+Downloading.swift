@@ -42,6 +42,7 @@ extension FeedPeer {
     let nodes = TreeDigest.digest(of: index, bound: remoteLength * 2) { [self] node in
       core.bits.hasNode(node) || (isEarly && promisedNodes.contains(node))
     }
+    if isEarly { hasCountedOnOrder = true }
     if answersInOrder { promise(index) }
     requests.add(index, RequestTable.Entry(sent: session.now, isHash: hash))
     send(.request(Request(index: index, hash: hash, nodes: nodes)))
@@ -106,8 +107,11 @@ extension FeedPeer {
     do {
       try replicator.store(data, from: self)
       return true
-    } catch let error as FeedError where error.code == .proofIncomplete {
-      guard let older = requests.oldest(before: number) else { throw error }
+    } catch let error as FeedError
+      where error.code == .proofIncomplete || error.code == .proofRejected
+    {
+      // What counts on nodes that are not here yet looks like what leads nowhere.
+      guard hasCountedOnOrder, let older = requests.oldest(before: number) else { throw error }
       if older.isStalled { throw FeedError.unansweredRequest }
       // This peer does not answer in order: nothing more is asked for that counts on it.
       stopCountingOnOrder()
@@ -116,18 +120,14 @@ extension FeedPeer {
     }
   }
 
-  /// Stores the answers that had come before what they count on.
+  /// Stores the answers that had come before what they count on, in the order of their requests.
   private func storeHeld() throws {
-    var place = 0
-    while place < held.count {
-      if requests.oldest(before: held[place].number) != nil {
-        place += 1
-        continue
-      }
-      let (data, number) = held.remove(at: place)
+    while let next = held.indices.min(by: { held[$0].number < held[$1].number }),
+      requests.oldest(before: held[next].number) == nil
+    {
+      let (data, number) = held.remove(at: next)
       replicator.release(data.index)
       _ = try store(data, sentAs: number)
-      place = 0
     }
   }
 

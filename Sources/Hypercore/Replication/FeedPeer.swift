@@ -37,6 +37,8 @@ package final class FeedPeer {
   var lastAnswer: Instant
   /// Whether to count on ``promisedNodes``: not with a peer that answers out of order.
   var answersInOrder = true
+  /// Whether a digest has counted on them, which the remote remembers.
+  var hasCountedOnOrder = false
   var offences = 0
   /// The byte offsets that it was asked to seek.
   var soughtBytes: Set<UInt64> = []

@@ -69,7 +69,6 @@ package final class Replicator {
   }
 
   var isSeeking: Bool { !seeks.isEmpty }
-  var isWaiting: Bool { !waiting.isEmpty || !seeks.isEmpty || !updates.isEmpty }
 
   // MARK: Peers
 
