@@ -4,7 +4,7 @@ SWIFT ?= swift
 SOURCES := Sources Tests Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-web demo schemas check-schemas format lint clean
+.PHONY: help deps build test test-web bench bench-json demo soak schemas check-schemas format lint clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ bench-json: deps ## Measure, as one JSON object a line: {name, value, unit}
 demo: deps ## See it at work on this machine
 	$(SWIFT) build --configuration release --product dat
 	@Scripts/demo
+
+soak: deps ## Ten peers chat, leave and are killed for HOURS=2 (or SECONDS=60); views and memory are checked
+	$(SWIFT) build --configuration release --product dat
+	Scripts/soak.py --hours $(or $(HOURS),0) --seconds $(or $(SECONDS),0)
 
 schemas: ## Generate Sources/CDatMessages from Schemas/
 	@Scripts/schemas
