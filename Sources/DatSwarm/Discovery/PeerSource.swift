@@ -1,0 +1,50 @@
+/// A way of finding peers: the local network, a rendezvous server, the DHT.
+///
+/// A source is a messenger: what it finds are claims of strangers. A ``Swarm`` decides which of them
+/// are worth a try.
+public protocol PeerSource: Sendable {
+  /// What kind of source this is, which also says what may be believed of it.
+  var origin: PeerOrigin { get }
+
+  /// What is found, from the first ``join(_:announcing:)`` on, until ``close()``. Read once, by the
+  /// swarm; a source that finds more than is taken drops the oldest.
+  var findings: AsyncStream<Finding> { get }
+
+  /// Looks for others who have the topic, now and from time to time. Joining a joined topic again
+  /// changes what is announced.
+  ///
+  /// - Parameter port: the TCP port to announce, so that others find us; nil to look only.
+  func join(_ topic: Topic, announcing port: Int?) async
+
+  /// Looks no more, and takes back what was announced where that can be done.
+  func leave(_ topic: Topic) async
+
+  /// Leaves all topics and ends ``findings``.
+  func close() async
+}
+
+/// Where an address was learned.
+public enum PeerOrigin: String, Hashable, Sendable, CaseIterable {
+  /// Given by the user.
+  case given
+  /// Multicast on the local network.
+  case lan
+  /// A rendezvous server of the user's choice.
+  case rendezvous
+  /// The BitTorrent mainline DHT: anybody.
+  case dht
+}
+
+/// Addresses that a source found for a topic.
+public struct Finding: Hashable, Sendable {
+  public var topic: Topic
+  public var addresses: [PeerAddress]
+  /// The numeric address of who said so, without port; nil where that is nobody in particular.
+  public var informant: String?
+
+  public init(topic: Topic, addresses: [PeerAddress], informant: String? = nil) {
+    self.topic = topic
+    self.addresses = addresses
+    self.informant = informant
+  }
+}
