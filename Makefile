@@ -4,7 +4,7 @@ SWIFT ?= swift
 SOURCES := Sources Tests Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-web bench bench-json demo soak schemas check-schemas format lint clean
+.PHONY: help deps build test test-web bench bench-json demo sanitize soak schemas check-schemas format lint clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench-json: deps ## Measure, as one JSON object a line: {name, value, unit}
 demo: deps ## See it at work on this machine
 	$(SWIFT) build --configuration release --product dat
 	@Scripts/demo
+
+sanitize: deps ## Run all tests under the thread and the address sanitizer
+	Scripts/sanitize
 
 soak: deps ## Ten peers chat, leave and are killed for HOURS=2 (or SECONDS=60); views and memory are checked
 	$(SWIFT) build --configuration release --product dat
