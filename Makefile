@@ -33,7 +33,7 @@ bench-json: deps ## Measure, as one JSON object a line: {name, value, unit}
 	@Benchmarks/.build/release/dat-bench --interop Interop/bench --json $(BENCH)
 
 demo: deps ## See it at work on this machine
-	$(SWIFT) build --configuration release --product dat
+	$(SWIFT) build --product dat
 	@Scripts/demo
 
 sanitize: deps ## Run all tests under the thread and the address sanitizer
