@@ -1,7 +1,7 @@
 # Each target is one command, so that it can be run by hand as well. `make` alone lists them.
 
 SWIFT ?= swift
-SOURCES := Sources Tests Package.swift
+SOURCES := Sources Tests Interop Package.swift
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build test test-web bench bench-json demo sanitize soak schemas check-schemas format lint clean
@@ -31,6 +31,10 @@ bench: deps ## Measure; BENCH="--filter append --quick" says what; Node beside i
 bench-json: deps ## Measure, as one JSON object a line: {name, value, unit}
 	@$(SWIFT) build --configuration release --package-path Benchmarks >&2
 	@Benchmarks/.build/release/dat-bench --interop Interop/bench --json $(BENCH)
+
+.PHONY: interop
+interop: deps ## Put Node and Swift on either end, where NODE_PATH has Node's packages; ONLY=chat runs some rows
+	@Scripts/interop
 
 demo: deps ## See it at work on this machine
 	$(SWIFT) build --product dat

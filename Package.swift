@@ -113,6 +113,13 @@ let package = Package(
         "RandomAccessStorage", "HypercoreCrypto", "HypercoreProtocol", "Hypercore", "DatCoding",
       ],
       path: "Tests/DatTesting", swiftSettings: strict),
+    // Node and Swift on either end: `make interop`.
+    .executableTarget(
+      name: "dat-interop",
+      dependencies: [
+        "DatTesting", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "DatSwarm",
+      ],
+      path: "Interop/Runner", swiftSettings: strict),
     tests("DatCodingTests", ["DatCoding"]),
     tests("RandomAccessStorageTests", ["RandomAccessStorage"]),
     tests("HypercoreCryptoTests", ["HypercoreCrypto", "DatCoding"]),
