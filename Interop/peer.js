@@ -44,7 +44,6 @@ function connections (attach) {
       if (told) return
       told = true
       sockets.delete(socket)
-      // A clean end of the socket never closes the stream by itself.
       stream.destroy()
       socket.destroy()
       tell({ event: 'disconnect', error: error ? error.message : null })
@@ -55,7 +54,9 @@ function connections (attach) {
     // The last bytes go out before the socket is let go.
     stream.on('end', () => socket.end())
     stream.pipe(socket)
-    socket.pipe(stream)
+    // A stream that is ended, not destroyed, never tells that it closed.
+    socket.pipe(stream, { end: false })
+    socket.on('end', () => end())
   }
   return {
     listen: () => new Promise((resolve, reject) => {
