@@ -36,6 +36,13 @@ bench-json: deps ## Measure, as one JSON object a line: {name, value, unit}
 interop: deps ## Put Node and Swift on either end, where NODE_PATH has Node's packages; ONLY=chat runs some rows
 	@Scripts/interop
 
+.PHONY: docs check-docs
+docs: deps ## Build the documentation, a static site in Artifacts/Documentation
+	@Scripts/docs
+
+check-docs: deps ## Fail if a public symbol has no documentation
+	@Scripts/docs --check
+
 demo: deps ## See it at work on this machine
 	$(SWIFT) build --product dat
 	@Scripts/demo

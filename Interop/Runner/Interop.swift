@@ -40,7 +40,8 @@ struct Interop {
       let result: String
       do { result = "passed: " + (try await row.run()) } catch {
         failures += 1
-        result = "**FAILED**: \(error)"
+        let reason = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
+        result = "**FAILED**: \(reason)"
       }
       print("| \(row.area) | \(row.what) | \(result) |")
       fflush(nil)

@@ -4,8 +4,10 @@ internal import NIOCore
 public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
   /// A name to look up, or an IPv4 or IPv6 address without brackets.
   public var host: String
+  /// The TCP port, 1 to 65535.
   public var port: Int
 
+  /// An address of these parts, unchecked.
   public init(host: String, port: Int) {
     self.host = host
     self.port = port

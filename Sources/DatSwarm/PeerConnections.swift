@@ -13,21 +13,26 @@ public actor PeerConnections {
     /// A connection as long as this counts as a success even if nobody confirmed it.
     public var lasting: Duration = .seconds(60)
 
+    /// The defaults.
     public init() {}
   }
 
   /// How things stand with one address.
   public enum State: Hashable, Sendable {
+    /// A call is under way.
     case connecting
+    /// The connection is up.
     case connected
     /// The last try failed or the connection ended, for a reason in words. A ``waiting(until:)``
     /// follows at once.
     case failed(reason: String)
+    /// The last call or connection ended; the next call is made then.
     case waiting(until: ContinuousClock.Instant)
   }
 
   /// One step of one address.
   public struct Change: Hashable, Sendable {
+    /// The peer it is about.
     public let address: PeerAddress
     /// Nil when the address is no longer wanted.
     public let state: State?
@@ -35,12 +40,15 @@ public actor PeerConnections {
 
   /// Time and chance, to be replaced in tests.
   public struct Timing: Sendable {
+    /// The clock.
     public var now: @Sendable () -> ContinuousClock.Instant
+    /// Waits so long; throws where its task is cancelled.
     public var sleep: @Sendable (Duration) async throws -> Void
     /// Turns a pause into the one that is made, so that peers that lost each other at one moment
     /// don't all come back at one moment.
     public var jitter: @Sendable (Duration) -> Duration
 
+    /// A time of one's own, for tests.
     public init(
       now: @escaping @Sendable () -> ContinuousClock.Instant,
       sleep: @escaping @Sendable (Duration) async throws -> Void,
@@ -69,6 +77,8 @@ public actor PeerConnections {
 
   /// - Parameter serve: drives one connection and returns when it is over; what it throws becomes
   ///   the reason that is shown.
+  /// - Parameter options: what it does; the defaults are those of their type.
+  /// - Parameter timing: the clock; another one for tests.
   public init(
     options: Options = Options(), timing: Timing = .system,
     serve: @escaping @Sendable (PeerSocket) async throws -> Void

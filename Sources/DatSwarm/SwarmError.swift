@@ -11,6 +11,7 @@ internal import NIOPosix
 
 /// Why a connection or a listener could not be had, or ended.
 public struct SwarmError: Error, Sendable, CustomStringConvertible {
+  /// What kind of failure it is, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     /// Another program, or this one, listens on the port already.
@@ -37,12 +38,14 @@ public struct SwarmError: Error, Sendable, CustomStringConvertible {
     case failed
   }
 
+  /// What kind of failure it is, for programs.
   public let code: Code
   /// A sentence for people: what happened, with whom, and what to do where something can be done.
   public let reason: String
   /// The error underneath, where there was one.
   public let cause: (any Error)?
 
+  /// A failure with its reason.
   public init(_ code: Code, _ reason: String, cause: (any Error)? = nil) {
     self.code = code
     self.reason = reason

@@ -6,6 +6,7 @@ public enum TCPDialer {
   /// Connects to an address, trying all that a host name stands for, IPv6 and IPv4.
   ///
   /// - Parameter timeout: for each address of the name.
+  /// - Parameter address: whom to call.
   /// - Throws: ``SwarmError``, such as code `refused`; code `closed` when the task is cancelled.
   public static func connect(to address: PeerAddress, timeout: Duration = .seconds(10))
     async throws(SwarmError) -> PeerSocket

@@ -19,6 +19,7 @@ public final class TCPListener: Sendable {
     /// excepted.
     public var maximumHalfOpen = 8
 
+    /// The defaults.
     public init() {}
   }
 
@@ -32,6 +33,8 @@ public final class TCPListener: Sendable {
   /// `127.0.0.1` or `::1` for this machine only, or a name.
   ///
   /// - Parameter port: 0 for any that is free.
+  /// - Parameter host: the address to listen on.
+  /// - Parameter options: what it does; the defaults are those of their type.
   /// - Throws: ``SwarmError``, such as code `addressInUse`.
   public init(host: String = "0.0.0.0", port: Int = 0, options: Options = Options())
     async throws(SwarmError)

@@ -7,7 +7,7 @@ public struct Checkout: Sendable {
   let db: HyperDB
   let snapshot: OnReplica<Snapshot>
 
-  /// See ``HyperDB/get(_:options:)``.
+  /// See `get` of ``HyperDB``.
   public func get(
     _ key: String, options: HyperDB.ReadOptions = HyperDB.ReadOptions()
   ) async throws -> [DatabaseNode] {

@@ -4,13 +4,14 @@ public import Hypercore
 /// How values are turned into the bytes of entries and back.
 ///
 /// Stands for hyperdb's `valueEncoding`. Make one of your own from two functions, or from a feed's
-/// ``ValueEncoding``.
+/// `ValueEncoding`.
 public struct DatabaseEncoding<Value>: Sendable {
   /// The bytes of a value; nil stores none, as a `null` does.
   public let encode: @Sendable (Value) throws -> [UInt8]?
   /// The value of what is stored, which may be no bytes at all; nil where that stands for no value.
   public let decode: @Sendable ([UInt8]?) throws -> Value?
 
+  /// An encoding of two functions; what they throw reaches the caller of the read or write.
   public init(
     encode: @escaping @Sendable (Value) throws -> [UInt8]?,
     decode: @escaping @Sendable ([UInt8]?) throws -> Value?

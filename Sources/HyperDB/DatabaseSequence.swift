@@ -29,6 +29,7 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
     return elements
   }
 
+  /// Goes through the sequence once.
   public struct Iterator: AsyncIteratorProtocol {
     let sequence: DatabaseSequence
     private var walk: OnReplica<DatabaseWalk<Element>>?

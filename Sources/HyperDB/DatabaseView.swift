@@ -55,6 +55,7 @@ public struct DatabaseView<Value: Sendable>: Sendable {
   /// The nodes of a key as a value or a conflict.
   ///
   /// - Parameter key: relative to ``folder``.
+  /// - Parameter timeout: how long to wait where nothing is here yet; nil: as the options say.
   /// - Throws: ``HyperDBError``, `value` among them where what is stored is of another type.
   public func get(_ key: String, timeout: Duration? = nil) async throws -> Versioned<Value> {
     let nodes = try await db.get(
@@ -87,6 +88,7 @@ public struct DatabaseView<Value: Sendable>: Sendable {
   /// Settles a conflict of a key, in one step with reading it.
   ///
   /// - Parameter merge: makes one value of the revisions; nil to delete the key.
+  /// - Parameter key: the key, without regard to one leading `/`.
   /// - Returns: the entry that was written; nil where there was no conflict.
   @discardableResult
   public func resolve(
@@ -143,6 +145,7 @@ public struct DatabaseViewSequence<Value: Sendable>: AsyncSequence, Sendable {
     return elements
   }
 
+  /// Goes through the sequence once.
   public struct Iterator: AsyncIteratorProtocol {
     let view: DatabaseView<Value>
     var nodes: DatabaseSequence<[DatabaseNode]>.Iterator
@@ -189,6 +192,7 @@ public struct MergedView<Value: Sendable>: Sendable {
   /// Changes a value, in one step with merging what is there.
   ///
   /// - Parameter change: from the merged value, nil where there is none, to the new one; nil deletes.
+  /// - Parameter key: the key, without regard to one leading `/`.
   @discardableResult
   public func update(
     _ key: String, _ change: @Sendable (Value?) throws -> Value?
@@ -223,6 +227,7 @@ extension HyperDB {
   /// A folder in which every value is JSON of one type.
   ///
   /// - Parameter folder: a key such as `people`, of which the view's keys are below.
+  /// - Parameter type: what the values are.
   public nonisolated func view<Value: Codable & Sendable & SendableMetatype>(
     of type: Value.Type, under folder: String = ""
   ) -> DatabaseView<Value> {

@@ -45,6 +45,7 @@ extension HyperDB {
   /// The nodes under a prefix, key by key, in the order of their hashes.
   ///
   /// - Parameter prefix: a folder; `a` takes in `a` and `a/b`, not `ab`. Empty for everything.
+  /// - Parameter options: what it does; the defaults are those of their type.
   /// - Returns: groups of nodes of one key. Memory is bounded by the depth of the trie.
   ///
   /// Stands for hyperdb `iterator(prefix)`, `list(prefix)` and `createReadStream(prefix)`.
@@ -58,6 +59,8 @@ extension HyperDB {
   /// writer knew, or in reverse.
   ///
   /// - Parameter raw: gives the reference's own order.
+  /// - Parameter reverse: whether the newest come first.
+  /// - Parameter timeout: how long to wait where nothing is here yet; nil: as the options say.
   ///
   /// Stands for hyperdb `createHistoryStream()`.
   public nonisolated func history(
@@ -137,6 +140,8 @@ extension HyperDB {
   /// The keys under a prefix that this state and another have different nodes of.
   ///
   /// - Parameter other: the state on the right; nil for the empty database.
+  /// - Parameter options: what it does; the defaults are those of their type.
+  /// - Parameter prefix: only keys under it; all where it is empty.
   ///
   /// Stands for hyperdb `createDiffStream(checkout, prefix)`.
   public nonisolated func diff(

@@ -26,6 +26,7 @@ public struct DatabaseUpdates: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(db: db) }
 
+  /// Waits for one update after the other.
   public struct Iterator: AsyncIteratorProtocol {
     let db: HyperDB
     private var number: UInt64?

@@ -14,6 +14,7 @@ public struct DatabaseChanges: AsyncSequence, Sendable {
   /// Ends the sequence.
   public func cancel() async { await registration.db.removeWatcher(registration.number) }
 
+  /// Waits for one change after the other.
   public struct Iterator: AsyncIteratorProtocol {
     let registration: WatchRegistration
 

@@ -35,6 +35,7 @@ extension HyperDB {
   /// - Parameters:
   ///   - key: text with `/` between folders; one leading slash is dropped.
   ///   - timeout: how long to wait in a sparse database.
+  ///   - value: the value; nil for none.
   /// - Returns: the entry.
   /// - Throws: ``HyperDBError``: `keyTooLong`, `entryTooLarge`, `notWritable`, `readOnly`, `refused`,
   ///   `timedOut`, `closed`. Nothing was written then.
@@ -103,6 +104,8 @@ extension HyperDB {
   /// Settles a key that has several nodes, in one step with reading them.
   ///
   /// - Parameter choose: makes one value of the nodes, deletes among them; nil to delete the key.
+  /// - Parameter timeout: how long to wait where nothing is here yet; nil: as the options say.
+  /// - Parameter key: the key, without regard to one leading `/`.
   /// - Returns: the entry that was written; nil where there was no conflict and `choose` wasn't called.
   /// - Throws: what ``put(_:_:timeout:)`` throws, and what `choose` does.
   @discardableResult
@@ -123,6 +126,8 @@ extension HyperDB {
   /// Changes a key, in one step with reading it: what others write meanwhile is never lost.
   ///
   /// - Parameter change: makes the value of the nodes there are, none or several; nil to delete the key.
+  /// - Parameter key: the key, without regard to one leading `/`.
+  /// - Parameter timeout: how long to wait where nothing is here yet; nil: as the options say.
   /// - Returns: the entry that was written.
   @discardableResult
   public func update(
@@ -143,6 +148,7 @@ extension HyperDB {
   /// On a clone that has nothing yet it waits for a first peer.
   ///
   /// - Parameter key: the feed's key, such as the other replica's ``localKey``.
+  /// - Parameter timeout: how long to wait where nothing is here yet; nil: as the options say.
   /// - Throws: ``HyperDBError`` with `tooManyFeeds` beyond 255.
   ///
   /// Stands for hyperdb `authorize(key)`, without the useless entry for a feed that is in already.

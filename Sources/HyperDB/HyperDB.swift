@@ -54,6 +54,9 @@ public actor HyperDB {
   /// Opens the database in a folder: the one stored there, a new one, or the one of `key`.
   ///
   /// - Parameter access: with `readOnly` nothing is written and no lock taken.
+  /// - Parameter key: the database to copy; nil for the one that is stored, or a new one.
+  /// - Parameter folder: where its files are; made where there is none.
+  /// - Parameter options: how it is kept and read.
   /// - Throws: ``HyperDBError``, or `FeedError` such as `anotherFeedStored`.
   ///
   /// Stands for `hyperdb(folder, key)`.
@@ -176,6 +179,7 @@ public actor HyperDB {
 
 /// One feed of a database.
 public struct DatabaseFeed: Hashable, Sendable {
+  /// The feed's key, which names its writer in every replica.
   public let key: PublicKey
   /// How many blocks it is known to have, its header included.
   public let length: UInt64

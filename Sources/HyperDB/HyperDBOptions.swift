@@ -33,6 +33,7 @@ public struct HyperDBOptions: Sendable {
   /// Feeds to be numbered in this order, to repeat what another replica recorded.
   package var feedOrder: [PublicKey] = []
 
+  /// The defaults.
   public init() {}
 }
 

@@ -11,6 +11,7 @@ public struct NodeTransform: Sendable {
   /// Makes one node of two of the same key, from the left.
   public var reduce: (@Sendable (DatabaseNode, DatabaseNode) throws -> DatabaseNode)?
 
+  /// A transform of two functions: `map` sees every node, `reduce` makes one of two.
   public init(
     map: (@Sendable (DatabaseNode) throws -> DatabaseNode)? = nil,
     reduce: (@Sendable (DatabaseNode, DatabaseNode) throws -> DatabaseNode)? = nil

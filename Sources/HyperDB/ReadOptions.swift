@@ -12,6 +12,7 @@ extension HyperDB {
     /// What is done to the nodes; nil for what the database does.
     public var transform: NodeTransform?
 
+    /// Options; what is left out is as the properties say.
     public init(
       deletes: Bool = false, raw: Bool = false, update: Bool? = nil, timeout: Duration? = nil,
       transform: NodeTransform? = nil
@@ -44,6 +45,7 @@ public struct ListingOptions: Sendable {
   /// What is done to the nodes; nil for what the database does.
   public var transform: NodeTransform?
 
+  /// Options; what is left out is as the properties say.
   public init(
     recursive: Bool = true, reverse: Bool = false, after: Bool = false, deletes: Bool = false,
     raw: Bool = false, update: Bool? = nil, timeout: Duration? = nil,

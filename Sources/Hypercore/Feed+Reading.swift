@@ -8,6 +8,7 @@ extension Feed {
     /// How long to wait at most; nil for as long as it takes.
     public var timeout: Duration?
 
+    /// Options; what is left out is as the properties say.
     public init(wait: Bool = true, timeout: Duration? = nil) {
       self.wait = wait
       self.timeout = timeout
@@ -101,6 +102,8 @@ extension Feed {
   /// Which block byte `offset` of the feed is in, and where in it.
   ///
   /// - Parameter range: where to look first when peers have to be asked.
+  /// - Parameter offset: in bytes from the start of the feed.
+  /// - Parameter options: whether and how long to wait for peers.
   /// - Throws: ``FeedError`` with `outOfBounds` past the end of a feed written here, or where nothing is
   ///   waited for; `blockNotStored` where it can't be told without peers and isn't waited for.
   ///

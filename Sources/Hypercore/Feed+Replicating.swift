@@ -23,6 +23,7 @@ public struct ReplicationOptions: Sendable {
   /// the connection is given up. Nil turns both off.
   public var timeout: Duration? = .seconds(5)
 
+  /// The defaults: a session that ends when both sides have everything.
   public init() {}
 
   /// Options for a connection that stays.

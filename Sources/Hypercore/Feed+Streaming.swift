@@ -18,6 +18,7 @@ extension Feed {
     /// What to do about blocks that aren't here; the timeout is for each of them.
     public var get = GetOptions()
 
+    /// Options; what is left out is as the properties say.
     public init(
       start: UInt64 = 0, end: UInt64? = nil, live: Bool = false, tail: Bool = false,
       snapshot: Bool = true, get: GetOptions = GetOptions()
@@ -60,6 +61,7 @@ public struct FeedBlocks: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(feed: feed, options: options) }
 
+  /// Goes through the blocks once.
   public struct Iterator: AsyncIteratorProtocol {
     let feed: Feed
     let options: Feed.StreamOptions
@@ -75,7 +77,7 @@ public struct FeedBlocks: AsyncSequence, Sendable {
 
     /// The next block, nil after the last.
     ///
-    /// - Throws: ``FeedError`` as ``Feed/get(_:options:)``, and with `cancelled` once the task is. Nothing
+    /// - Throws: ``FeedError`` as `get` of ``Feed``, and with `cancelled` once the task is. Nothing
     ///   follows then.
     public mutating func next() async throws -> [UInt8]? {
       if place == piece.count, try await !refill() { return nil }

@@ -55,6 +55,7 @@ public actor Feed {
     /// What the names of the feed's files start with, such as `metadata.` in an old `.dat` folder.
     public var prefix = ""
 
+    /// The defaults: the stored feed, or a new one of a new key pair.
     public init() {}
 
     /// Opens the feed of a key.
@@ -80,6 +81,8 @@ public actor Feed {
   ///
   /// - Parameter access: with `readOnly` no byte changes and no lock is taken, as it has to be on
   ///   read-only media.
+  /// - Parameter options: which feed, and how it is kept.
+  /// - Parameter folder: where its files are; made where there is none.
   /// - Throws: ``FeedError``, such as `anotherFeedStored`, or `storage` with a locked folder's owner.
   ///
   /// Stands for `hypercore(folder, key, options)`.
@@ -99,6 +102,8 @@ public actor Feed {
   /// Opens the feed in a storage, or makes one.
   ///
   /// - Parameter replica: the isolation domain to open it in; feeds of one run one at a time.
+  /// - Parameter storage: where its files are kept.
+  /// - Parameter options: which feed, and how it is kept.
   /// - Throws: ``FeedError``.
   ///
   /// Stands for hypercore `hypercore(createStorage, key, options)`.

@@ -2,6 +2,7 @@ internal import RandomAccessStorage
 
 /// Why a feed refused or failed. Programs read ``code``; people read ``reason``.
 public struct FeedError: Error, Sendable, CustomStringConvertible {
+  /// What kind of failure it is, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     // Opening
@@ -62,6 +63,7 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     case storage
   }
 
+  /// What kind of failure it is, for programs.
   public let code: Code
   /// A sentence naming the file, index or length involved.
   public let reason: String
@@ -70,6 +72,7 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
   /// With ``Code/forked``: both histories.
   public let fork: ForkEvidence?
 
+  /// A failure with its reason, and what lies behind it.
   public init(
     code: Code, reason: String, cause: (any Error)? = nil, fork: ForkEvidence? = nil
   ) {

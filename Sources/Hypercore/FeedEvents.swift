@@ -51,6 +51,7 @@ public struct FeedEvents: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(subscription: subscription) }
 
+  /// Waits for one event after the other.
   public struct Iterator: AsyncIteratorProtocol {
     let subscription: EventHub.Subscription
 

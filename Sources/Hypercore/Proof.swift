@@ -9,6 +9,7 @@ public struct Proof: Hashable, Sendable {
   /// other side knows, or the feed is static.
   public var signature: Signature?
 
+  /// A proof of these parts, unchecked until it is used.
   public init(nodes: [Node] = [], signature: Signature? = nil) {
     self.nodes = nodes
     self.signature = signature
@@ -24,6 +25,7 @@ public struct SignedRoots: Hashable, Sendable {
   /// The signature over their tree hash.
   public var signature: Signature
 
+  /// Signed roots of these parts, unchecked.
   public init(length: UInt64, roots: [Node], signature: Signature) {
     self.length = length
     self.roots = roots
@@ -53,6 +55,7 @@ public struct ForkEvidence: Hashable, Sendable {
   /// The nodes that lead from their ``block`` to their roots, its own first.
   public var theirProof: [Node]
 
+  /// Evidence of these parts, unchecked.
   public init(
     key: PublicKey, node: UInt64, block: UInt64, ours: SignedRoots?, ourProof: [Node],
     theirs: SignedRoots, theirProof: [Node]

@@ -32,6 +32,7 @@ public struct RepairReport: Hashable, Sendable {
   /// Whether the feed could not be written when it was opened, until peers restore what it lost.
   public var isDamaged = false
 
+  /// A report that nothing was found.
   public init() {}
 
   /// Whether all was as it should be.

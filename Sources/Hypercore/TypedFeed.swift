@@ -10,6 +10,7 @@
 public struct TypedFeed<Value: Sendable>: Sendable {
   /// The feed itself, for all that has nothing to do with values.
   public let feed: Feed
+  /// How values become blocks.
   public let encoding: ValueEncoding<Value>
 
   /// Appends a value; see ``Feed/append(_:)-([UInt8])``.

@@ -9,6 +9,7 @@ public struct ValueEncoding<Value>: Sendable {
   /// The value of some bytes; what it throws, the reading call throws.
   public let decode: @Sendable ([UInt8]) throws -> Value
 
+  /// An encoding of two functions; what they throw reaches the caller of the read or write.
   public init(
     encode: @escaping @Sendable (Value) throws -> [UInt8],
     decode: @escaping @Sendable ([UInt8]) throws -> Value

@@ -2,7 +2,9 @@ internal import CSodium
 
 /// The two keys of a writable feed.
 public struct KeyPair: Hashable, Sendable {
+  /// The key that names a feed and verifies its signatures.
   public let publicKey: PublicKey
+  /// The key that signs; whoever has it can write.
   public let secretKey: SecretKey
 
   /// Both halves as stored; whether they belong together is ``isValid``.

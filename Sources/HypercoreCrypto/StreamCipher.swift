@@ -2,7 +2,9 @@ internal import CSodium
 
 /// The 24 bytes that a side puts in its first Feed message.
 public struct Nonce: Hashable, Sendable {
+  /// 24.
   public static let byteCount = 24
+  /// The bytes themselves.
   public let bytes: [UInt8]
 
   /// Takes exactly 24 bytes; nil for any other number.

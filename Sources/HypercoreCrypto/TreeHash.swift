@@ -10,6 +10,7 @@ public struct Node: Hashable, Sendable {
   /// How many bytes the blocks under this node hold together.
   public var size: UInt64
 
+  /// A node of these parts, unchecked.
   @inlinable
   public init(index: UInt64, hash: Digest, size: UInt64) {
     self.index = index

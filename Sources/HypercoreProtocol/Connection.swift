@@ -15,6 +15,7 @@ public import HypercoreCrypto
 /// events and no output, and ignores what it is given. Not `Sendable`: it belongs to its owner's
 /// isolation.
 public final class Connection {
+  /// Time as the caller tells it; the connection has no clock of its own.
   public typealias Instant = ContinuousClock.Instant
 
   /// What a side says about itself, and how it behaves.
@@ -41,6 +42,7 @@ public final class Connection {
     /// How many feeds either side may open, up to ``WireLimits/channels``.
     public var maximumChannels = WireLimits.channels
 
+    /// Options with this id, 32 random bytes, and this nonce; the rest are the defaults.
     public init(id: [UInt8], nonce: Nonce) {
       self.id = id
       self.nonce = nonce
@@ -86,6 +88,7 @@ public final class Connection {
     case closed
   }
 
+  /// What it was made with.
   public let options: Options
   /// How much went through so far.
   public internal(set) var statistics = Statistics()

@@ -35,6 +35,7 @@ public struct Request: Hashable, Sendable {
   /// A digest of which proof nodes the sender has; all 64 bits are in use.
   public var nodes: UInt64
 
+  /// A request; what is left out is 0 or false, as in the reference.
   @inlinable
   public init(index: UInt64, bytes: UInt64 = 0, hash: Bool = false, nodes: UInt64 = 0) {
     self.index = index
@@ -55,6 +56,7 @@ public struct DataMessage: Hashable, Sendable {
   /// The signature of the length that the proof leads to, where the proof needs one.
   public var signature: Signature?
 
+  /// A Data message of these parts.
   @inlinable
   public init(
     index: UInt64, value: [UInt8]? = nil, nodes: [Node] = [], signature: Signature? = nil
@@ -80,6 +82,7 @@ public struct Handshake: Hashable, Sendable {
   /// Whether the remote wants to know what arrived.
   public var ack: Bool
 
+  /// A handshake; what is left out is as in the reference.
   public init(
     id: [UInt8]?, live: Bool = false, userData: [UInt8]? = nil, extensions: [String] = [],
     ack: Bool = false
@@ -97,7 +100,27 @@ public struct Handshake: Hashable, Sendable {
 /// Source: hypercore-protocol `index.js`, `_onmessage`. Types 10 to 14 are free.
 @frozen
 public enum MessageType: UInt8, Hashable, Sendable, CaseIterable, CustomStringConvertible {
-  case feed, handshake, info, have, unhave, want, unwant, request, cancel, data
+  /// Opens a channel for a feed.
+  case feed
+  /// Who speaks and how; the first message after the first Feed.
+  case handshake
+  /// Whether the sender still uploads and downloads.
+  case info
+  /// Which blocks the sender has.
+  case have
+  /// Which blocks the sender has no longer.
+  case unhave
+  /// Which blocks the sender wants to hear of.
+  case want
+  /// Which blocks the sender wants to hear of no longer.
+  case unwant
+  /// Asks for a block and its proof, or for one of them.
+  case request
+  /// Takes a request back.
+  case cancel
+  /// A block and its proof, or one of them.
+  case data
+  /// A message of an extension.
   case `extension` = 15
 
   /// The message's name in the schema, such as `Have`.

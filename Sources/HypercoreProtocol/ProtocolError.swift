@@ -1,6 +1,7 @@
 /// Why a connection was closed, or why it refused a call. Programs read ``code``; people read
 /// ``reason``.
 public struct ProtocolError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What kind of failure it is, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     // What a peer did; the connection is closed.
@@ -49,11 +50,13 @@ public struct ProtocolError: Error, Hashable, Sendable, CustomStringConvertible 
     case connectionClosed
   }
 
+  /// What kind of failure it is, for programs.
   public let code: Code
   /// A sentence saying what happened. Where the reference destroys a stream for the same cause, its
   /// own text.
   public let reason: String
 
+  /// A failure with its reason.
   public init(_ code: Code, _ reason: String) {
     self.code = code
     self.reason = reason

@@ -12,6 +12,7 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   private var files: [DeferredFile] = []
   private var isSettled = false
 
+  /// Storage that asks `base` for files only when something is written.
   public init(_ base: any StorageProvider) { self.base = base }
 
   public var access: StorageAccess { base.access }

@@ -42,6 +42,7 @@ public struct StorageWrite: Hashable, Sendable {
   /// What is written there.
   public var bytes: [UInt8]
 
+  /// A write of `bytes` at `offset`, in bytes from the file's start.
   public init(offset: UInt64, bytes: [UInt8]) {
     self.offset = offset
     self.bytes = bytes

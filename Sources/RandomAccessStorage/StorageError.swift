@@ -1,5 +1,6 @@
 /// Why a storage refused or failed.
 public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What kind of failure it is, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     /// Another process, or another feed of this process, holds the lock.
@@ -16,6 +17,7 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
     case failed
   }
 
+  /// What kind of failure it is, for programs.
   public let code: Code
   /// The file it was about, as a path for files on disk.
   public let path: String
@@ -26,6 +28,7 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A sentence for people: what happened, where, and what to do where something can be done.
   public let reason: String
 
+  /// A failure with its place and its reason.
   public init(
     code: Code, path: String, operation: String, errno: Int32? = nil, reason: String
   ) {

@@ -19,6 +19,7 @@ public struct Message: Hashable, Sendable {
   /// Whether another feed wrote under the same key. That other text is not shown.
   public var isConflicted = false
 
+  /// A message of these parts, neither edited nor in conflict.
   public init(
     key: String, text: String, username: String, timestamp: Int64, feed: PublicKey, seq: UInt64
   ) {

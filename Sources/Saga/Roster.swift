@@ -59,6 +59,7 @@ public struct AuthorizationLimits: Hashable, Sendable {
   /// to a room of more would get nothing.
   public var feeds = 240
 
+  /// The defaults.
   public init() {}
 }
 

@@ -18,6 +18,7 @@ public import RandomAccessStorage
 /// The same on disk and on the wire as the Saga class of the "building web apps using Dat" workshop, so
 /// its peers and these share rooms.
 public actor Saga {
+  /// The executor of the room and its database: one serial queue for both.
   public nonisolated let replica: Replica
   public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
 
@@ -65,6 +66,8 @@ public actor Saga {
   /// - Parameters:
   ///   - key: the room to join; nil for the stored one or a new one.
   ///   - username: the name shown to others; a label, not an identity.
+  ///   - options: who may write, and how the database is kept.
+  ///   - storage: where its files are kept.
   public static func open(
     storage: any StorageProvider, key: PublicKey? = nil, username: String,
     options: SagaOptions = SagaOptions()
@@ -319,5 +322,6 @@ public struct SagaOptions: Sendable {
   /// Makes the ids of new messages, to repeat recorded ones; nil for random ones.
   package var makeID: (@Sendable () -> String)?
 
+  /// The defaults.
   public init() {}
 }

@@ -34,6 +34,7 @@ public enum SagaEvent: Hashable, Sendable {
 
 /// Why a room refused or failed.
 public struct SagaError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What kind of failure it is, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     /// The peer sent no user data, or none that can be read.
@@ -48,10 +49,12 @@ public struct SagaError: Error, Hashable, Sendable, CustomStringConvertible {
     case connection
   }
 
+  /// What kind of failure it is, for programs.
   public let code: Code
   /// A sentence for people.
   public let reason: String
 
+  /// A failure with its reason.
   public init(_ code: Code, _ reason: String) {
     self.code = code
     self.reason = reason
@@ -71,6 +74,7 @@ public struct SagaEvents: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(saga: saga) }
 
+  /// Waits for one event after the other.
   public struct Iterator: AsyncIteratorProtocol {
     let saga: Saga
     private var number: UInt64?

@@ -12,6 +12,7 @@ public struct UserData: Hashable, Sendable {
   /// Since when the user is there, in milliseconds since 1970 by the user's clock.
   public var timestamp: Int64
 
+  /// User data of these parts.
   public init(key: PublicKey, username: String, timestamp: Int64) {
     self.key = key
     self.username = username

@@ -14,6 +14,7 @@ public protocol PeerSource: Sendable {
   /// changes what is announced.
   ///
   /// - Parameter port: the TCP port to announce, so that others find us; nil to look only.
+  /// - Parameter topic: what the peers are sought for.
   func join(_ topic: Topic, announcing port: Int?) async
 
   /// Looks no more, and takes back what was announced where that can be done.
@@ -37,11 +38,14 @@ public enum PeerOrigin: String, Hashable, Sendable, CaseIterable {
 
 /// Addresses that a source found for a topic.
 public struct Finding: Hashable, Sendable {
+  /// What was sought.
   public var topic: Topic
+  /// Where peers may be, in no order.
   public var addresses: [PeerAddress]
   /// The numeric address of who said so, without port; nil where that is nobody in particular.
   public var informant: String?
 
+  /// A finding of these parts, unchecked.
   public init(topic: Topic, addresses: [PeerAddress], informant: String? = nil) {
     self.topic = topic
     self.addresses = addresses

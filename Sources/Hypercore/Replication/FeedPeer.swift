@@ -268,8 +268,12 @@ func min(_ one: ContinuousClock.Instant?, _ other: ContinuousClock.Instant?)
 
 /// How much one peer sent and got of a feed.
 public struct PeerStatistics: Hashable, Sendable {
+  /// Blocks that were sent.
   public internal(set) var uploadedBlocks: UInt64 = 0
+  /// Bytes of the blocks that were sent, without their proofs.
   public internal(set) var uploadedBytes: UInt64 = 0
+  /// Blocks that came and were verified.
   public internal(set) var downloadedBlocks: UInt64 = 0
+  /// Bytes of the blocks that came and were verified, without their proofs.
   public internal(set) var downloadedBytes: UInt64 = 0
 }

@@ -6,6 +6,7 @@ internal import HypercoreProtocol
 public struct ExtensionMessage: Hashable, Sendable {
   /// The extension, one of ``ReplicationOptions/extensions``.
   public let name: String
+  /// The message itself; its form is the extension's own.
   public let payload: [UInt8]
   /// The feed on whose channel it came.
   public let feed: DiscoveryKey
@@ -59,6 +60,7 @@ public struct ExtensionMessages: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(reader: reader) }
 
+  /// Waits for one message after the other.
   public struct Iterator: AsyncIteratorProtocol {
     let reader: ExtensionQueue.Reader
 

@@ -12,6 +12,7 @@ public struct DownloadRange: Hashable, Sendable {
   /// Whether only the hashes are fetched, not the blocks.
   public var hash: Bool
 
+  /// A range; left out it is all of the feed, now and later.
   public init(start: UInt64 = 0, end: UInt64? = nil, linear: Bool = true, hash: Bool = false) {
     self.start = start
     self.end = end
