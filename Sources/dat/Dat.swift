@@ -6,6 +6,18 @@ struct Dat: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dat",
     abstract: "Feeds, databases and chat rooms in the Dat formats of 2018.",
+    discussion: """
+      EXAMPLES
+        dat chat ~/room --name ana --listen 0.0.0.0:3282
+        dat feed append ~/log < lines.txt
+        dat db put ~/people ana/city '"Bogotá"'
+        dat help db put
+
+      EXIT STATUS
+        0   It did what was asked.
+        1   It could not, and says why in a sentence on standard error.
+        64  It was called wrongly; the usage is shown.
+      """,
     version: "0.1.0",
     subcommands: [ChatCommand.self, FeedCommand.self, DbCommand.self])
 }
