@@ -1,7 +1,7 @@
 # Each target is one command, so that it can be run by hand as well. `make` alone lists them.
 
 SWIFT ?= swift
-SOURCES := Sources Tests Interop Package.swift
+SOURCES := Sources Tests Interop Examples Package.swift
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build test test-web bench bench-json demo sanitize soak schemas check-schemas format lint clean
@@ -42,6 +42,17 @@ docs: deps ## Build the documentation, a static site in Artifacts/Documentation
 
 check-docs: deps ## Fail if a public symbol has no documentation
 	@Scripts/docs --check
+
+.PHONY: check-readme check-api man
+check-readme: deps ## Build Examples/Consumer, and run what README and the articles print
+	@$(SWIFT) build --product dat
+	@Scripts/check-readme
+
+check-api: ## Say what breaks users since BASE, a version or a commit; the newest version where it is left out
+	@Scripts/check-api $(BASE)
+
+man: deps ## Manual pages and shell completions of dat, in Artifacts/man and Artifacts/completions
+	@Scripts/man
 
 demo: deps ## See it at work on this machine
 	$(SWIFT) build --product dat
