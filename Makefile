@@ -9,7 +9,7 @@ SOURCES := Sources Tests Interop Examples Package.swift
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## Install the C libraries (libsodium, protobuf-c, libqrencode) if they are missing
+deps: ## Install the C libraries (libsodium, protobuf-c, libqrencode, libtorrent) if they are missing
 	@Scripts/deps
 
 build: deps ## Build everything

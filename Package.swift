@@ -49,7 +49,14 @@ let package = Package(
     .library(name: "HyperDB", targets: ["HyperDB"]),
     .library(name: "Saga", targets: ["Saga"]),
     .library(name: "DatSwarm", targets: ["DatSwarm"]),
+    .library(name: "DatDHT", targets: ["DatDHT"]),
     .executable(name: "dat", targets: ["dat"]),
+  ],
+  traits: [
+    .default(enabledTraits: ["DHT"]),
+    .trait(
+      name: "DHT",
+      description: "Finding peers through the BitTorrent mainline DHT. Needs libtorrent-rasterbar."),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -98,11 +105,28 @@ let package = Package(
     layer(
       "DatSwarm",
       ["Hypercore", "HypercoreProtocol", "HypercoreCrypto", nioCore, nioPosix, logging, metrics]),
+    // The DHT, over libtorrent. Both targets are empty without the trait.
+    .target(
+      name: "CDatDHT",
+      cxxSettings: [
+        .define("DAT_DHT", .when(traits: ["DHT"])),
+        // What libtorrent was built with, as its pkg-config file says.
+        .define("TORRENT_LINKING_SHARED"), .define("TORRENT_USE_OPENSSL"),
+        .define("TORRENT_USE_LIBCRYPTO"), .define("TORRENT_SSL_PEERS"),
+        .define("BOOST_ASIO_ENABLE_CANCELIO"), .define("BOOST_ASIO_NO_DEPRECATED"),
+        .define("OPENSSL_NO_SSL2"), .define("BOOST_ALL_NO_LIB"),
+      ],
+      linkerSettings: [
+        .linkedLibrary("torrent-rasterbar", .when(traits: ["DHT"])),
+        .linkedLibrary("ssl", .when(traits: ["DHT"])),
+        .linkedLibrary("crypto", .when(traits: ["DHT"])),
+      ]),
+    layer("DatDHT", ["CDatDHT", "DatSwarm", "HypercoreCrypto", logging]),
     .executableTarget(
       name: "dat",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
-        "DatWeb", arguments, logging,
+        "DatWeb", "DatDHT", arguments, logging,
       ],
       swiftSettings: strict),
 
@@ -151,6 +175,8 @@ let package = Package(
         nioCore, nioPosix,
       ]),
     tests("DatSwarmTests", ["DatSwarm", "Hypercore"]),
+    tests("DatDHTTests", ["DatDHT", "DatSwarm", "HypercoreCrypto"]),
     tests("DatCommandTests", ["Saga", "DatSwarm", "Hypercore", "RandomAccessStorage", "dat"]),
-  ]
+  ],
+  cxxLanguageStandard: .cxx17
 )
