@@ -39,11 +39,6 @@ extension FeedCore {
     BitfieldRLE.encode(bits.dataBytes(from: start, length: length))
   }
 
-  /// The same before run-length encoding: bit 0 is the top bit of byte 0, zeros at the end left out.
-  package func haveBytes(from start: UInt64, length: UInt64) -> [UInt8] {
-    bits.dataBytes(from: start, length: length)
-  }
-
   // MARK: Blocks
 
   /// The bytes of a block, nil where it is not stored here.

@@ -26,7 +26,6 @@ enum Platform {
   static let noSuchFile = ENOENT
   static let exists = EEXIST
   static let isSymbolicLink = ELOOP
-  static let isNoFolder = ENOTDIR
   static let wouldBlock = EWOULDBLOCK
   static let accessRefused: Set<Int32> = [EACCES, EPERM, EROFS]
   static let diskFull: Set<Int32> = [ENOSPC, EDQUOT]
