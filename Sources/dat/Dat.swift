@@ -10,7 +10,7 @@ struct Dat: AsyncParsableCommand {
       EXAMPLES
         dat chat ~/room --name ana --listen 0.0.0.0:3282
         dat feed append ~/log < lines.txt
-        dat db put ~/people ana/city '"Bogotá"'
+        dat db put ~/people ana/city '"Lima"'
         dat help db put
 
       EXIT STATUS

@@ -14,11 +14,11 @@ struct DbCommand: AsyncParsableCommand {
       Every command takes the database's folder first. Commands that only read change nothing in it.
 
       EXAMPLES
-        dat db put ~/people ana/city '"Bogotá"'
+        dat db put ~/people ana/city '"Lima"'
         dat db get ~/people ana/city
         dat db list ~/people ana --json
         dat db serve ~/people --listen 0.0.0.0:3282
-        dat db sync ~/copy 4c1f…e9 --connect 192.0.2.7:3282
+        dat db sync ~/copy 4c1f..e9 --connect 192.0.2.7:3282
       """,
     subcommands: [
       DbGetCommand.self, DbPutCommand.self, DbDelCommand.self, DbListCommand.self,
