@@ -43,10 +43,14 @@ docs: deps ## Build the documentation, a static site in Artifacts/Documentation
 check-docs: deps ## Fail if a public symbol has no documentation
 	@Scripts/docs --check
 
-.PHONY: check-readme check-api man
-check-readme: deps ## Build Examples/Consumer, and run what README and the articles print
-	@$(SWIFT) build --product dat
+.PHONY: check-readme check-consumer check-api man
+check-readme: deps ## Run what README and the articles print
+	@$(SWIFT) build
 	@Scripts/check-readme
+
+check-consumer: deps ## Build and run a package that depends on this one, in Examples/Consumer
+	@$(SWIFT) build --package-path Examples/Consumer --scratch-path .build/consumer
+	@.build/consumer/debug/Consumer
 
 check-api: ## Say what breaks users since BASE, a version or a commit; the newest version where it is left out
 	@Scripts/check-api $(BASE)

@@ -2,7 +2,7 @@
 import PackageDescription
 
 // A package as a user of the libraries has it, except that it depends on this checkout by its path.
-// `make check-readme` builds and runs it, and beside it the examples of README and Documentation/.
+// `make check-consumer` builds and runs it.
 let package = Package(
   name: "Consumer",
   platforms: [.macOS(.v14)],
