@@ -44,7 +44,8 @@ check-docs: deps ## Fail if a public symbol has no documentation
 	@Scripts/docs --check
 
 .PHONY: check-readme check-consumer check-api man
-check-readme: deps ## Run what README and the articles print
+check-readme: deps ## Run what README and the articles print, and compare the bytes they show with Fixtures/
+	@Scripts/check-formats
 	@$(SWIFT) build
 	@Scripts/check-readme
 
