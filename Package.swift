@@ -30,6 +30,7 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let arguments = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let web: [Target.Dependency] = [
@@ -62,6 +63,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
@@ -104,7 +106,10 @@ let package = Package(
       resources: [.copy("Page")], swiftSettings: strict),
     layer(
       "DatSwarm",
-      ["Hypercore", "HypercoreProtocol", "HypercoreCrypto", nioCore, nioPosix, logging, metrics]),
+      [
+        "Hypercore", "HypercoreProtocol", "HypercoreCrypto", nioCore, nioPosix, heap, logging,
+        metrics,
+      ]),
     // The DHT, over libtorrent. Both targets are empty without the trait.
     .target(
       name: "CDatDHT",
@@ -174,7 +179,9 @@ let package = Package(
         "RandomAccessStorage",
         nioCore, nioPosix,
       ]),
-    tests("DatSwarmTests", ["DatSwarm", "Hypercore"]),
+    tests(
+      "DatSwarmTests",
+      ["DatSwarm", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage"]),
     tests("DatDHTTests", ["DatDHT", "DatSwarm", "HypercoreCrypto"]),
     tests("DatCommandTests", ["Saga", "DatSwarm", "Hypercore", "RandomAccessStorage", "dat"]),
   ],

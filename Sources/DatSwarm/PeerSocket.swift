@@ -1,3 +1,4 @@
+public import HypercoreCrypto
 internal import NIOCore
 internal import NIOPosix
 
@@ -11,6 +12,9 @@ public final class PeerSocket: Sendable {
   public let localAddress: PeerAddress
   /// Whether the other side opened the connection.
   public let isInbound: Bool
+  /// The feed that the remote's first message names, where the listener waited for that. The stream
+  /// that is pumped gets that message like all others.
+  public let firstFeed: DiscoveryKey?
 
   typealias Wrapped = NIOAsyncChannel<ByteBuffer, ByteBuffer>
   private let wrapped: Wrapped
@@ -28,13 +32,15 @@ public final class PeerSocket: Sendable {
   }
 
   init(
-    _ wrapped: Wrapped, remote: PeerAddress, local: PeerAddress, ticket: Admission.Ticket? = nil
+    _ wrapped: Wrapped, remote: PeerAddress, local: PeerAddress, ticket: Admission.Ticket? = nil,
+    firstFeed: DiscoveryKey? = nil
   ) {
     self.wrapped = wrapped
     remoteAddress = remote
     localAddress = local
     isInbound = ticket != nil
     self.ticket = ticket
+    self.firstFeed = firstFeed
   }
 
   deinit { if !state.with({ $0.isPumped }) { Self.discard(wrapped) } }

@@ -18,6 +18,13 @@ public final class TCPListener: Sendable {
     /// Connections of one address that are not confirmed yet (``PeerSocket/confirm()``), loopback
     /// excepted.
     public var maximumHalfOpen = 8
+    /// Where not nil, connections are handed over once the remote has said which feed it is about
+    /// (``PeerSocket/firstFeed``), and closed when that takes longer.
+    public var firstFeedTimeout: Duration?
+    /// Asked before anything is read.
+    public var permits: (@Sendable (PeerAddress) -> Bool)?
+    /// Told of every connection that is closed without being handed over.
+    public var refused: (@Sendable (PeerAddress, SwarmEvent.Refusal) -> Void)?
 
     /// The defaults.
     public init() {}
@@ -48,16 +55,23 @@ public final class TCPListener: Sendable {
     let (sockets, arrivals) = AsyncStream.makeStream(of: PeerSocket.self)
     let bootstrap = TCPOptions.apply(to: ServerBootstrap(group: TCPOptions.group))
       .childChannelInitializer { channel in
-        guard let remote = PeerAddress(channel.remoteAddress),
-          let ticket = admission.admit(remote)
-        else { return channel.close() }
+        guard let remote = PeerAddress(channel.remoteAddress) else { return channel.close() }
+        let isPermitted = options.permits?(remote) ?? true
+        guard isPermitted, let ticket = admission.admit(remote) else {
+          options.refused?(remote, isPermitted ? .crowded : .denied)
+          return channel.close()
+        }
         channel.closeFuture.whenComplete { _ in ticket.leave() }
         return channel.eventLoop.makeCompletedFuture {
+          let handler = ArrivalHandler(waiting: options.firstFeedTimeout)
+          try channel.pipeline.syncOperations.addHandler(handler)
           let wrapped = try TCPOptions.wrap(channel)
-          try channel.pipeline.syncOperations.addHandler(
-            ArrivalHandler { local in
-              arrivals.yield(PeerSocket(wrapped, remote: remote, local: local, ticket: ticket))
-            })
+          handler.refused = { options.refused?(remote, $0) }
+          handler.arrived = { local, firstFeed in
+            arrivals.yield(
+              PeerSocket(
+                wrapped, remote: remote, local: local, ticket: ticket, firstFeed: firstFeed))
+          }
         }
       }
     do {
@@ -105,19 +119,5 @@ public final class TCPListener: Sendable {
   public func close() async {
     channel.close(promise: nil)
     try? await channel.closeFuture.get()
-  }
-}
-
-/// Hands a connection over once it can be used, which is only after it was set up.
-private final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
-  typealias InboundIn = ByteBuffer
-  private let arrived: (_ local: PeerAddress) -> Void
-
-  init(_ arrived: @escaping (PeerAddress) -> Void) { self.arrived = arrived }
-
-  func channelActive(context: ChannelHandlerContext) {
-    arrived(PeerAddress(context.localAddress) ?? PeerAddress(host: "", port: 0))
-    context.fireChannelActive()
-    context.pipeline.syncOperations.removeHandler(self, promise: nil)
   }
 }

@@ -13,7 +13,8 @@ actor ChatSession {
   private let ownName: String
   private let stay: Bool
   private let linger: Duration
-  private let hasAddresses: Bool
+  /// Whether there is any way to meet a peer.
+  private let mayMeet: Bool
   private let page: ChatPage?
   /// The last entry written here, and the last one that a peer has fetched.
   private var written: UInt64?
@@ -23,7 +24,7 @@ actor ChatSession {
   private var lastDay = ""
 
   init(
-    saga: Saga, output: Output, ownName: String, stay: Bool, linger: Duration, hasAddresses: Bool,
+    saga: Saga, output: Output, ownName: String, stay: Bool, linger: Duration, mayMeet: Bool,
     page: ChatPage? = nil
   ) {
     self.saga = saga
@@ -31,126 +32,47 @@ actor ChatSession {
     self.ownName = ownName
     self.stay = stay
     self.linger = linger
-    self.hasAddresses = hasAddresses
+    self.mayMeet = mayMeet
     self.page = page
   }
 
   /// Returns when the person leaves, or standard input ends.
-  func run(listen: [ListenAddress], connect: [PeerAddress]) async throws {
+  func run(
+    listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource], verbose: Bool
+  ) async throws {
     Interruption.ignoreBrokenPipes()
     announceRoom()
-    let listeners = try await open(listen)
+    let swarm = Swarm(sources: sources)
+    let report = SwarmReport(output: output, isVerbose: verbose)
+    let events = await swarm.events()
+    let reporting = Task { await report.follow(events) }
+    for address in listen { try await swarm.listen(host: address.host, port: address.port) }
+    if listen.isEmpty, !sources.isEmpty {
+      _ = try await swarm.listen(preferring: Swarm.datPorts)
+    }
     let address = try await page?.open()
     if let address { announce(address) }
-    let connections = PeerConnections { [saga] socket in
-      try await Self.serve(socket, in: saga)
+    let key = saga.db.discoveryKey
+    await swarm.join(key) { [saga] _ in
+      try await saga.replicate()
+    } meet: { [saga] stream, _ in
+      // A peer without a user replicates all the same.
+      try? await saga.connect(stream)
     }
-    for address in connect { await connections.add(address) }
-    let tasks =
-      [
-        Task { await follow() },
-        Task { await report(connections) },
-      ]
-      + listeners.map { listener in
-        Task { [saga, output] in
-          await listener.run { socket in
-            do { try await Self.serve(socket, in: saga) } catch {
-              output.problem("\(socket.remoteAddress): \(Problem.sentence(for: error))")
-            }
-          }
-        }
-      }
+    for address in connect { await swarm.connect(to: address, about: key) }
+    let following = Task { await follow() }
     await untilLeaving()
     isLeaving = true
-    for task in tasks.dropFirst() { task.cancel() }
+    reporting.cancel()
     await page?.close()
-    await connections.stop()
-    for listener in listeners { await listener.close() }
+    await swarm.close()
     await saga.close()
     // What is stored here is shown before the end.
-    await tasks[0].value
-  }
-
-  // MARK: Connections
-
-  private func open(_ addresses: [ListenAddress]) async throws -> [TCPListener] {
-    var listeners: [TCPListener] = []
-    for address in addresses {
-      let listener = try await TCPListener(host: address.host, port: address.port)
-      listeners.append(listener)
-      if output.json {
-        output.object([
-          "event": "listening", "host": .string(listener.address.host),
-          "port": .integer(Int64(listener.address.port)),
-        ])
-      } else {
-        output.line(output.dim("listening on \(listener.address)"))
-      }
-    }
-    return listeners
-  }
-
-  /// Drives one connection until it ends.
-  private static func serve(_ socket: PeerSocket, in saga: Saga) async throws {
-    let stream = try await saga.replicate()
-    let meeting = Task {
-      _ = await stream.handshake()
-      socket.confirm()
-      try await saga.connect(stream)
-    }
-    defer { meeting.cancel() }
-    let ended: Result<Void, any Error>
-    do {
-      try await socket.pump(stream)
-      ended = .success(())
-    } catch {
-      ended = .failure(error)
-    }
-    // The reason why the stream gave up says more than how the socket ended.
-    if let reason = await stream.closeReason { throw reason }
-    try ended.get()
-  }
-
-  private func report(_ connections: PeerConnections) async {
-    for await change in await connections.changes() {
-      if output.json {
-        output.object([
-          "event": "connection", "address": .string("\(change.address)"),
-          "state": .string(Self.word(for: change.state)),
-        ])
-      }
-      switch change.state {
-      case .connected: note("connected to \(change.address)")
-      case .failed(let reason): complain("\(change.address): \(reason)")
-      case .waiting(let until): note("trying \(change.address) again in \(Self.seconds(until))")
-      case .connecting, nil: break
-      @unknown default: break
-      }
-    }
-  }
-
-  private static func word(for state: PeerConnections.State?) -> String {
-    switch state {
-    case .connecting: "connecting"
-    case .connected: "connected"
-    case .failed: "failed"
-    case .waiting: "waiting"
-    case nil: "gone"
-    @unknown default: "unknown"
-    }
-  }
-
-  private static func seconds(_ instant: ContinuousClock.Instant) -> String {
-    let seconds = max((instant - .now).components.seconds, 1)
-    return "\(seconds) s"
+    await following.value
   }
 
   private func note(_ text: String) {
     if !output.json { output.line(output.dim(SafeText.line(text))) }
-  }
-
-  private func complain(_ text: String) {
-    if output.json { output.problem(text) } else { note(text) }
   }
 
   // MARK: Events
@@ -348,7 +270,7 @@ actor ChatSession {
   /// Standard input has ended: what was written gets its chance to reach a peer, and with nothing
   /// written what peers have gets its chance to be shown.
   private func untilDelivered() async {
-    guard hasAddresses else { return }
+    guard mayMeet else { return }
     let deadline = ContinuousClock.now + linger
     while ContinuousClock.now < deadline, !Task.isCancelled {
       if let written {

@@ -13,37 +13,17 @@ struct DatabasePeers {
   /// Serves until a signal comes.
   func run(listen: [ListenAddress], connect: [PeerAddress]) async throws {
     Interruption.ignoreBrokenPipes()
-    var listeners: [TCPListener] = []
-    for address in listen {
-      let listener = try await TCPListener(host: address.host, port: address.port)
-      listeners.append(listener)
-      if output.json {
-        output.object([
-          "event": "listening", "host": .string(listener.address.host),
-          "port": .integer(Int64(listener.address.port)),
-        ])
-      } else {
-        output.line(output.dim("listening on \(listener.address)"))
-      }
-    }
+    let swarm = Swarm()
+    let report = SwarmReport(output: output, isVerbose: false)
+    let events = await swarm.events()
+    let reporting = Task { await report.follow(events) }
+    for address in listen { try await swarm.listen(host: address.host, port: address.port) }
     announce()
-    let connections = PeerConnections { [db] socket in try await Self.serve(socket, db) }
-    for address in connect { await connections.add(address) }
-    var tasks = [Task { [output] in await Self.report(connections, output) }]
-    for listener in listeners {
-      tasks.append(
-        Task { [db, output] in
-          await listener.run { socket in
-            do { try await Self.serve(socket, db) } catch {
-              output.failure("\(socket.remoteAddress): \(Problem.sentence(for: error))")
-            }
-          }
-        })
-    }
+    await swarm.join(db.discoveryKey) { [db] _ in try await db.replicate(.live) }
+    for address in connect { await swarm.connect(to: address, about: db.discoveryKey) }
     for await _ in Interruption.requests() { break }
-    for task in tasks { task.cancel() }
-    await connections.stop()
-    for listener in listeners { await listener.close() }
+    reporting.cancel()
+    await swarm.close()
   }
 
   private func announce() {
@@ -57,15 +37,6 @@ struct DatabasePeers {
     }
   }
 
-  private static func serve(_ socket: PeerSocket, _ db: HyperDB) async throws {
-    let stream = try await db.replicate(.live)
-    let confirming = Task {
-      if await stream.handshake() != nil { socket.confirm() }
-    }
-    defer { confirming.cancel() }
-    try await pump(socket, stream)
-  }
-
   private static func pump(_ socket: PeerSocket, _ stream: ReplicationStream) async throws {
     let ended: Result<Void, any Error>
     do {
@@ -77,22 +48,6 @@ struct DatabasePeers {
     // The reason why the stream gave up says more than how the socket ended.
     if let reason = await stream.closeReason { throw reason }
     try ended.get()
-  }
-
-  private static func report(_ connections: PeerConnections, _ output: Output) async {
-    for await change in await connections.changes() {
-      switch change.state {
-      case .connected:
-        if output.json {
-          output.object(["event": "connected", "address": .string("\(change.address)")])
-        } else {
-          output.line(output.dim("connected to \(change.address)"))
-        }
-      case .failed(let reason): output.failure("\(change.address): \(reason)")
-      case .connecting, .waiting, nil: break
-      @unknown default: break
-      }
-    }
   }
 
   // MARK: Once

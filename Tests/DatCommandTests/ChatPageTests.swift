@@ -64,10 +64,12 @@ import Testing
     let ana = try await ChatProcess(dir("ana"), name: "ana", options: ["--web"])
     let port = try #require(try await page(of: ana.process).origin.split(separator: ":").last)
     let second = try await DatProcess.run(
-      ["chat", dir("bea"), "--name", "bea", "--web", String(port)])
+      ["chat", dir("bea"), "--name", "bea", "--no-lan", "--web", String(port)])
     #expect(second.status == 1)
     #expect(second.errors.contains(port), "\(second.errors)")
-    let wrong = try await DatProcess.run(["chat", dir("c"), "--name", "c", "--web", "65536"])
+    let wrong = try await DatProcess.run([
+      "chat", dir("c"), "--name", "c", "--no-lan", "--web", "65536",
+    ])
     #expect(wrong.status == 64)
     #expect(wrong.errors.contains("0 to 65535"))
     #expect(await ana.leave() == 0)

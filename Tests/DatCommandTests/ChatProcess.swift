@@ -13,14 +13,19 @@ struct ChatProcess {
   /// Starts a peer and waits until it is ready, and listening where it is to.
   init(
     _ dir: String, key: String? = nil, name: String, listen: Bool = false, connect: [String] = [],
-    options: [String] = []
+    options: [String] = [], on machine: (NetworkNamespaces, Int)? = nil
   ) async throws {
     var arguments = ["chat", dir]
     if let key { arguments.append(key) }
     arguments += ["--name", name, "--json"]
+    // What tests say to each other stays on this machine.
+    if !options.contains("--lan") { arguments.append("--no-lan") }
     if listen { arguments += ["--listen", "127.0.0.1:0"] }
     for address in connect { arguments += ["--connect", address] }
-    process = try await DatProcess(arguments + options)
+    process =
+      if let (machines, number) = machine {
+        try await machines.start(arguments + options, on: number)
+      } else { try await DatProcess(arguments + options) }
     let ready = try Self.event(await process.line(containing: #""event":"ready""#), process)
     self.key = ready["key"] as? String ?? ""
     local = ready["local"] as? String ?? ""

@@ -19,7 +19,7 @@ class Peer:
 
     def __init__(self, folder, name, key=None, connect=(), listen=True, web=True, options=()):
         arguments = [DAT, "chat", str(folder)] + ([key] if key else [])
-        arguments += ["--name", name, "--json"]
+        arguments += ["--name", name, "--json", "--no-lan"]
         if listen:
             arguments += ["--listen", "127.0.0.1:0"]
         for address in connect:

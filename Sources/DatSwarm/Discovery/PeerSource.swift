@@ -17,11 +17,18 @@ public protocol PeerSource: Sendable {
   /// - Parameter topic: what the peers are sought for.
   func join(_ topic: Topic, announcing port: Int?) async
 
+  /// Looks at once: the swarm has lost its last peer of the topic. By default nothing.
+  func lookAgain(_ topic: Topic) async
+
   /// Looks no more, and takes back what was announced where that can be done.
   func leave(_ topic: Topic) async
 
   /// Leaves all topics and ends ``findings``.
   func close() async
+}
+
+extension PeerSource {
+  public func lookAgain(_ topic: Topic) async {}
 }
 
 /// Where an address was learned.

@@ -67,6 +67,9 @@ public actor ReplicationStream {
     ticker?.cancel()
   }
 
+  /// What this side calls itself on the connection.
+  public var id: [UInt8] { session.connection.options.id }
+
   // MARK: Bytes
 
   /// Takes bytes that came from the peer, cut anywhere. Suspended while messages of extensions wait to

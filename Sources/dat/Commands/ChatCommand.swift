@@ -15,7 +15,13 @@ struct ChatCommand: AsyncParsableCommand {
       Without KEY the room in DIR is opened, or a new one is made, and the key to share is printed. \
       With KEY the room is joined. A line typed is a message sent.
 
+      Peers on the local network find each other by the key alone, and so do peers that name the same \
+      server with --rendezvous. With --listen or --connect nothing is searched for unless asked.
+
       EXAMPLES
+        dat chat ~/room --name ana
+        dat chat ~/copy 4c1f…e9 --name bea
+        dat chat ~/room --name ana --rendezvous rendezvous.example.org:5300
         dat chat ~/room --name ana --listen 0.0.0.0:3282
         dat chat ~/copy 4c1f…e9 --name bea --connect 192.0.2.7:3282
         echo "hello" | dat chat ~/room --name ana --connect 192.0.2.7:3282
@@ -42,6 +48,8 @@ struct ChatCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp("Stay connected to this peer; retried for ever.", valueName: "host:port"))
   var connect: [String] = []
+
+  @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
   @Option(
     defaultAsFlag: 0,
@@ -87,6 +95,7 @@ struct ChatCommand: AsyncParsableCommand {
       let key = try self.key.map(RoomKey.parse)
       let listen = try self.listen.map { try ListenAddress(parsing: $0) }
       let connect = try self.connect.map { try PeerAddress(parsing: $0) }
+      let sources = try discovery.sources(hasAddresses: !listen.isEmpty || !connect.isEmpty)
       let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
       var options = SagaOptions()
       if authorize == .ask { options.authorization = .ask }
@@ -94,8 +103,10 @@ struct ChatCommand: AsyncParsableCommand {
       let page = try web.map { try ChatPage(of: saga, port: $0, asks: authorize == .ask) }
       let session = ChatSession(
         saga: saga, output: output, ownName: name, stay: stay || page != nil,
-        linger: .seconds(linger), hasAddresses: !listen.isEmpty || !connect.isEmpty, page: page)
-      try await session.run(listen: listen, connect: connect)
+        linger: .seconds(linger),
+        mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty, page: page)
+      try await session.run(
+        listen: listen, connect: connect, sources: sources, verbose: discovery.verbose)
     } catch {
       output.problem(Problem.sentence(for: error))
       throw ExitCode(1)

@@ -1,0 +1,73 @@
+internal import HypercoreCrypto
+internal import HypercoreProtocol
+internal import NIOCore
+
+/// Hands a connection over once it can be used, which is only after it was set up, and where that is
+/// wanted only after the remote has said which feed it is about.
+///
+/// It stands before the handler that tasks read from and keeps what arrives until then.
+final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
+  typealias InboundIn = ByteBuffer
+  typealias InboundOut = ByteBuffer
+
+  var arrived: ((_ local: PeerAddress, _ firstFeed: DiscoveryKey?) -> Void)?
+  var refused: ((SwarmEvent.Refusal) -> Void)?
+  private let timeout: TimeAmount?
+  private var deadline: Scheduled<Void>?
+  private var kept = ByteBuffer()
+  private var isClosing = false
+
+  init(waiting timeout: Duration?) { self.timeout = timeout.map { TimeAmount($0) } }
+
+  func channelActive(context: ChannelHandlerContext) {
+    context.fireChannelActive()
+    guard let timeout else { return handOver(context, nil) }
+    deadline = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
+      self.refuse(context, .silent)
+    }
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    var buffer = unwrapInboundIn(data)
+    guard timeout != nil, !isClosing else { return context.fireChannelRead(data) }
+    kept.writeBuffer(&buffer)
+    do {
+      // Refused as soon as it is no beginning, so what is kept is one read and a few bytes.
+      guard let feed = try Connection.peek(Array(kept.readableBytesView)) else {
+        if kept.readableBytes > Self.maximumKept { refuse(context, .malformed) }
+        return
+      }
+      handOver(context, feed)
+    } catch {
+      refuse(context, .malformed)
+    }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    deadline?.cancel()
+    arrived = nil
+    context.fireChannelInactive()
+  }
+
+  /// More than any first message takes, padding and keep-alives included.
+  private static let maximumKept = 4096
+
+  private func handOver(_ context: ChannelHandlerContext, _ feed: DiscoveryKey?) {
+    deadline?.cancel()
+    arrived?(PeerAddress(context.localAddress) ?? PeerAddress(host: "", port: 0), feed)
+    arrived = nil
+    if kept.readableBytes > 0 {
+      context.fireChannelRead(wrapInboundOut(kept))
+      context.fireChannelReadComplete()
+    }
+    context.pipeline.syncOperations.removeHandler(self, promise: nil)
+  }
+
+  private func refuse(_ context: ChannelHandlerContext, _ why: SwarmEvent.Refusal) {
+    guard !isClosing else { return }
+    isClosing = true
+    refused?(why)
+    kept.clear()
+    context.close(promise: nil)
+  }
+}

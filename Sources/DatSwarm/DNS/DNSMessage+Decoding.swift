@@ -1,0 +1,132 @@
+extension DNSMessage {
+  /// Reads a packet. Bytes behind the message are ignored.
+  ///
+  /// - Returns: nil for what is no message: cut short, names that loop or are too long, records whose
+  ///   data doesn't fit, more records than any peer sends.
+  package init?(decoding bytes: [UInt8]) {
+    var reader = DNSReader(bytes)
+    guard let id = reader.uint16(), let flags = reader.uint16(),
+      let questionCount = reader.uint16(), let answerCount = reader.uint16(),
+      let authorityCount = reader.uint16(), let additionalCount = reader.uint16()
+    else { return nil }
+    let counts = [questionCount, answerCount, authorityCount, additionalCount].map(Int.init)
+    guard counts.reduce(0, +) <= Self.maximumRecords else { return nil }
+    self.init(id: id, flags: flags)
+    for _ in 0..<counts[0] {
+      guard let name = reader.name(), let type = reader.uint16(), let code = reader.uint16() else {
+        return nil
+      }
+      questions.append(DNSQuestion(name, type: type, classCode: code))
+    }
+    guard let answers = reader.records(counts[1]), let authorities = reader.records(counts[2]),
+      let additionals = reader.records(counts[3])
+    else { return nil }
+    self.answers = answers
+    self.authorities = authorities
+    self.additionals = additionals
+  }
+
+  /// Names can point to one another: this bounds what a packet grows to, to 64 KiB of names.
+  private static let maximumRecords = 256
+}
+
+/// Reads a packet from its start to its end.
+private struct DNSReader {
+  private let bytes: [UInt8]
+  private var place = 0
+
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  mutating func uint16() -> UInt16? {
+    guard bytes.count - place >= 2 else { return nil }
+    defer { place += 2 }
+    return UInt16(bytes[place]) << 8 | UInt16(bytes[place + 1])
+  }
+
+  mutating func uint32() -> UInt32? {
+    guard let high = uint16(), let low = uint16() else { return nil }
+    return UInt32(high) << 16 | UInt32(low)
+  }
+
+  mutating func take(_ count: Int) -> [UInt8]? {
+    guard count <= bytes.count - place else { return nil }
+    defer { place += count }
+    return Array(bytes[place..<place + count])
+  }
+
+  /// A name, following pointers. Each must lead to before where the part that holds it began, so there
+  /// is no way round.
+  mutating func name() -> DNSName? {
+    var labels: [[UInt8]] = []
+    var length = 1
+    var at = place
+    var limit = place
+    var end: Int?
+    while true {
+      guard at < bytes.count else { return nil }
+      let first = bytes[at]
+      switch first >> 6 {
+      case 0:
+        at += 1
+        if first == 0 {
+          place = end ?? at
+          return DNSName(labels: labels)
+        }
+        let count = Int(first)
+        length += count + 1
+        guard count <= bytes.count - at, length <= 255 else { return nil }
+        labels.append(Array(bytes[at..<at + count]))
+        at += count
+      case 3:
+        guard at + 1 < bytes.count else { return nil }
+        let target = Int(first & 0x3f) << 8 | Int(bytes[at + 1])
+        guard target < limit else { return nil }
+        end = end ?? at + 2
+        at = target
+        limit = target
+      default: return nil
+      }
+    }
+  }
+
+  mutating func records(_ count: Int) -> [DNSRecord]? {
+    var records: [DNSRecord] = []
+    for _ in 0..<count {
+      guard let record = record() else { return nil }
+      records.append(record)
+    }
+    return records
+  }
+
+  private mutating func record() -> DNSRecord? {
+    guard let name = name(), let type = uint16(), let code = uint16(), let ttl = uint32(),
+      let count = uint16(), Int(count) <= bytes.count - place
+    else { return nil }
+    let end = place + Int(count)
+    guard let contents = contents(type, end), place == end else { return nil }
+    return DNSRecord(name, contents, ttl: ttl, classCode: code)
+  }
+
+  private mutating func contents(_ type: UInt16, _ end: Int) -> DNSRecord.Contents? {
+    switch type {
+    case DNSRecord.textType:
+      var strings: [[UInt8]] = []
+      while place < end {
+        let length = Int(bytes[place])
+        place += 1
+        guard place + length <= end, let string = take(length) else { return nil }
+        strings.append(string)
+      }
+      return .text(strings)
+    case DNSRecord.serviceType:
+      guard end - place >= 7, let priority = uint16(), let weight = uint16(), let port = uint16(),
+        let target = name()
+      else { return nil }
+      return .service(priority: priority, weight: weight, port: port, target: target)
+    case DNSRecord.addressType where end - place == 4:
+      return take(4).map { .address($0) }
+    default:
+      return take(end - place).map { .other(type: type, $0) }
+    }
+  }
+}

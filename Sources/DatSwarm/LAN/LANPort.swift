@@ -1,0 +1,100 @@
+internal import NIOCore
+internal import NIOPosix
+
+#if canImport(Darwin)
+  internal import Darwin
+#elseif canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#endif
+
+/// The multicast socket of one interface: what it sends goes out there, what it receives came in there.
+struct LANPort: Sendable {
+  struct Packet: Sendable {
+    var bytes: [UInt8]
+    var sender: PeerAddress
+    var interface: String
+  }
+
+  private let channel: any Channel
+
+  static let group = "224.0.0.251"
+
+  /// Opens the port that all mDNS programs share.
+  static func open(
+    _ name: String, _ device: NIONetworkDevice, _ arrived: @escaping @Sendable (Packet) -> Void
+  ) async throws -> LANPort {
+    let bootstrap = DatagramBootstrap(group: TCPOptions.group)
+      .channelOption(.socketOption(.so_reuseaddr), value: 1)
+      .channelOption(.socketOption(.init(rawValue: SO_REUSEPORT)), value: 1)
+      .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 4096))
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(
+            PacketHandler { bytes, sender in
+              arrived(Packet(bytes: bytes, sender: sender, interface: name))
+            })
+        }
+      }
+    let channel = try await bootstrap.bind(host: "0.0.0.0", port: LANCore.port).get()
+    do {
+      try await configure(channel, device)
+    } catch {
+      channel.close(promise: nil)
+      throw error
+    }
+    return LANPort(channel: channel)
+  }
+
+  private static func configure(_ channel: any Channel, _ device: NIONetworkDevice) async throws {
+    guard let options = channel as? any SocketOptionProvider,
+      let multicast = channel as? any MulticastChannel,
+      let address = device.address?.ipAddress.flatMap({ IPv4($0) })
+    else { throw SwarmError(.failed, "\(device.name) can't be used for multicast.") }
+    try await options.unsafeSetSocketOption(
+      level: .init(rawValue: CInt(IPPROTO_IP)), name: .init(rawValue: IP_MULTICAST_IF),
+      value: address.number.bigEndian
+    ).get()
+    try await options.setIPMulticastTTL(255).get()
+    try await options.setIPMulticastLoop(1).get()
+    #if os(Linux)
+      // Else every socket hears what came in by any interface.
+      try await options.unsafeSetSocketOption(
+        level: .init(rawValue: CInt(IPPROTO_IP)), name: .init(rawValue: 49 /* IP_MULTICAST_ALL */),
+        value: CInt(0)
+      ).get()
+    #endif
+    try await multicast.joinGroup(
+      SocketAddress(ipAddress: group, port: LANCore.port), device: device
+    ).get()
+  }
+
+  var isOpen: Bool { channel.isActive }
+
+  /// Sends to the group. What can't be sent is lost, as packets are.
+  func send(_ bytes: [UInt8], to port: Int) {
+    guard let group = try? SocketAddress(ipAddress: Self.group, port: port) else { return }
+    channel.writeAndFlush(
+      AddressedEnvelope(remoteAddress: group, data: ByteBuffer(bytes: bytes)), promise: nil)
+  }
+
+  func close() { channel.close(promise: nil) }
+}
+
+/// Hands on what a UDP socket receives.
+final class PacketHandler: ChannelInboundHandler {
+  typealias InboundIn = AddressedEnvelope<ByteBuffer>
+  private let arrived: ([UInt8], PeerAddress) -> Void
+
+  init(_ arrived: @escaping ([UInt8], PeerAddress) -> Void) { self.arrived = arrived }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let envelope = unwrapInboundIn(data)
+    guard let sender = PeerAddress(envelope.remoteAddress) else { return }
+    arrived(Array(envelope.data.readableBytesView), sender)
+  }
+
+  /// A packet that did not arrive somewhere is no reason to stop.
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {}
+}

@@ -1,0 +1,186 @@
+internal import HypercoreCrypto
+internal import Metrics
+internal import NIOCore
+
+/// Finds peers on the local network by dns-discovery's multicast, on every interface that can.
+///
+/// Interfaces that come and go are noticed within five seconds. Where there is no other interface the
+/// loopback one is used, so that peers of one machine find each other.
+public actor LANSource: PeerSource {
+  /// Which interfaces are used.
+  public struct Options: Sendable {
+    /// Names of the only interfaces to use, such as `eth0`; nil for all that can multicast.
+    public var interfaces: Set<String>?
+
+    public init() {}
+  }
+
+  public nonisolated let origin = PeerOrigin.lan
+  public nonisolated let findings: AsyncStream<Finding>
+  private let found: AsyncStream<Finding>.Continuation
+  private let options: Options
+  private var core: LANCore
+  private var ports: [String: LANPort] = [:]
+  private var ownHosts: Set<String> = []
+  private let packets: AsyncStream<LANPort.Packet>
+  private let arrived: AsyncStream<LANPort.Packet>.Continuation
+  private var tasks: [Task<Void, Never>] = []
+  private var timer: Task<Void, Never>?
+  private var isClosed = false
+  private let received = Counter(label: "dat_lan_packets", dimensions: [("direction", "in")])
+  private let sent = Counter(label: "dat_lan_packets", dimensions: [("direction", "out")])
+
+  public init(options: Options = Options()) {
+    self.options = options
+    (findings, found) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
+    (packets, arrived) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1024))
+    core = LANCore(secret: secretBytes())
+  }
+
+  deinit {
+    for task in tasks { task.cancel() }
+    timer?.cancel()
+    for port in ports.values { port.close() }
+    found.finish()
+    arrived.finish()
+  }
+
+  /// The interfaces in use, by name and address.
+  public var interfaces: [String] { ports.keys.sorted() }
+
+  public func join(_ topic: Topic, announcing port: Int?) async {
+    guard !isClosed else { return }
+    await start()
+    core.join(topic, announcing: port, now: .now)
+    turn()
+  }
+
+  public func leave(_ topic: Topic) { core.leave(topic) }
+
+  public func lookAgain(_ topic: Topic) {
+    core.lookAgain(topic, now: .now)
+    turn()
+  }
+
+  public func close() async {
+    isClosed = true
+    for task in tasks { task.cancel() }
+    timer?.cancel()
+    for port in ports.values { port.close() }
+    ports = [:]
+    found.finish()
+    arrived.finish()
+  }
+
+  // MARK: Turns
+
+  private func start() async {
+    guard tasks.isEmpty else { return }
+    let packets = packets
+    tasks = [
+      Task { [weak self] in
+        for await packet in packets { await self?.receive(packet) }
+      },
+      Task { [weak self] in
+        while !Task.isCancelled {
+          try? await Task.sleep(for: .seconds(5))
+          guard let self else { return }
+          await self.lookAtInterfaces()
+        }
+      },
+    ]
+    await lookAtInterfaces()
+  }
+
+  private func receive(_ packet: LANPort.Packet) {
+    received.increment()
+    carryOut(
+      core.receive(
+        packet.bytes, from: packet.sender, on: packet.interface, ownHosts: ownHosts, now: .now))
+  }
+
+  private func turn() {
+    timer?.cancel()
+    guard !isClosed else { return }
+    carryOut(core.tick(now: .now))
+    guard let due = core.deadline else { return }
+    timer = Task { [weak self] in
+      do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
+      await self?.turn()
+    }
+  }
+
+  private func carryOut(_ actions: [LANCore.Action]) {
+    for action in actions {
+      switch action {
+      case .ask(let bytes):
+        for port in ports.values { send(bytes, by: port, to: LANCore.port) }
+      case .answer(let bytes, let interface, let port):
+        if let from = ports[interface] { send(bytes, by: from, to: port) }
+      case .found(let finding): found.yield(finding)
+      }
+    }
+  }
+
+  private func send(_ bytes: [UInt8], by port: LANPort, to number: Int) {
+    sent.increment()
+    port.send(bytes, to: number)
+  }
+
+  // MARK: Interfaces
+
+  /// Opens what has come, closes what has gone.
+  private func lookAtInterfaces() async {
+    guard !isClosed, let devices = try? System.enumerateDevices() else { return }
+    ownHosts = Set(devices.compactMap { $0.address?.ipAddress })
+    let usable = Self.usable(devices, options.interfaces)
+    for (name, port) in ports where usable[name] == nil || !port.isOpen {
+      port.close()
+      ports[name] = nil
+    }
+    var hasNew = false
+    for (name, device) in usable where ports[name] == nil {
+      guard
+        let port = try? await LANPort.open(name, device, { [arrived] in arrived.yield($0) })
+      else { continue }
+      // Another look may have been at it meanwhile.
+      if isClosed || ports[name] != nil {
+        port.close()
+        continue
+      }
+      ports[name] = port
+      hasNew = true
+    }
+    if hasNew {
+      core.lookAgain(now: .now)
+      turn()
+    }
+  }
+
+  /// One IPv4 address of every interface that is wanted.
+  private static func usable(_ devices: [NIONetworkDevice], _ wanted: Set<String>?)
+    -> [String: NIONetworkDevice]
+  {
+    var usable: [String: NIONetworkDevice] = [:]
+    var loopback: [String: NIONetworkDevice] = [:]
+    var names: Set<String> = []
+    for device in devices where wanted?.contains(device.name) ?? true {
+      guard let host = device.address?.ipAddress, IPv4(host) != nil,
+        names.insert(device.name).inserted
+      else { continue }
+      let name = "\(device.name) \(host)"
+      if host.hasPrefix("127.") {
+        loopback[name] = device
+      } else if device.multicastSupported {
+        usable[name] = device
+      }
+    }
+    return usable.isEmpty || wanted != nil ? usable.merging(loopback) { $1 } : usable
+  }
+}
+
+/// 32 bytes from the system's generator, for tokens.
+func secretBytes() -> [UInt8] {
+  var generator = SystemRandomNumberGenerator()
+  return (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+}

@@ -1,0 +1,101 @@
+internal import Metrics
+internal import NIOCore
+internal import NIOPosix
+
+/// A server where peers find each other: dns-discovery's, for those who run their own.
+///
+/// It knows topics and addresses, neither keys nor what peers say to each other. Memory is bounded: some
+/// 40 MB at its limit of 200,000 entries; each lasts three minutes unless its peer renews it.
+public actor RendezvousServer {
+  /// How much has happened, and how much is stored now.
+  public struct Statistics: Hashable, Sendable {
+    public let topics: Int
+    /// Announcements and subscriptions stored.
+    public let entries: Int
+    public let received: Int
+    public let announced: Int
+    public let pushed: Int
+    /// Packets that were dropped, or not believed: no messages, too many, without a valid token, or
+    /// with no room left.
+    public let refused: Int
+  }
+
+  /// Where it listens, with the port that was chosen for 0.
+  public nonisolated let address: PeerAddress
+  private let channel: any Channel
+  private var core = RendezvousServerCore()
+  private var tasks: [Task<Void, Never>] = []
+  private let received = Counter(label: "dat_rendezvous_packets", dimensions: [("direction", "in")])
+  private let sent = Counter(label: "dat_rendezvous_packets", dimensions: [("direction", "out")])
+  private let entries = Gauge(label: "dat_rendezvous_entries")
+
+  /// Starts serving on a UDP port, IPv4 only, as the format is.
+  ///
+  /// - Throws: ``SwarmError``, such as code `addressInUse`.
+  public init(host: String = "0.0.0.0", port: Int = 0) async throws(SwarmError) {
+    let what = "Could not listen on \(PeerAddress(host: host, port: port))"
+    guard (0...65535).contains(port) else {
+      throw SwarmError(.address, "\(what): ports go from 0 to 65535.")
+    }
+    let (packets, arrived) = AsyncStream.makeStream(
+      of: ([UInt8], PeerAddress).self, bufferingPolicy: .bufferingOldest(4096))
+    do {
+      channel = try await UDP.open(host: host, port: port) { arrived.yield(($0, $1)) }
+    } catch {
+      throw SwarmError(what, error)
+    }
+    guard let address = PeerAddress(channel.localAddress) else {
+      channel.close(promise: nil)
+      throw SwarmError(.failed, "\(what): the system named no address.")
+    }
+    self.address = address
+    channel.closeFuture.whenComplete { _ in arrived.finish() }
+    tasks = [
+      Task { [weak self] in
+        for await (bytes, sender) in packets { await self?.receive(bytes, sender) }
+      },
+      Task { [weak self] in
+        while !Task.isCancelled {
+          guard let self else { return }
+          await self.tick()
+          try? await Task.sleep(for: RendezvousServerCore.tickInterval)
+        }
+      },
+    ]
+  }
+
+  deinit {
+    for task in tasks { task.cancel() }
+    channel.close(promise: nil)
+  }
+
+  public var statistics: Statistics {
+    let counts = core.statistics
+    return Statistics(
+      topics: counts.topics, entries: counts.entries, received: counts.received,
+      announced: counts.announced, pushed: counts.pushed,
+      refused: counts.malformed + counts.flooded + counts.unproven + counts.full)
+  }
+
+  /// Stops serving. Returns when the port is free.
+  public func close() async {
+    for task in tasks { task.cancel() }
+    channel.close(promise: nil)
+    try? await channel.closeFuture.get()
+  }
+
+  private func receive(_ bytes: [UInt8], _ sender: PeerAddress) {
+    received.increment()
+    send(core.receive(bytes, from: sender, now: .now))
+  }
+
+  private func tick() {
+    send(core.tick(now: .now))
+    entries.record(core.statistics.entries)
+  }
+
+  private func send(_ packets: [RendezvousServerCore.Packet]) {
+    sent.increment(by: packets.count)
+    for packet in packets { UDP.send(packet.bytes, to: packet.to, by: channel) }
+  }
+}

@@ -1,0 +1,125 @@
+internal import Hypercore
+internal import HypercoreCrypto
+internal import HypercoreProtocol
+
+/// One connection from its beginning to its end.
+extension Swarm {
+  /// Makes a try, and serves the connection that comes of it.
+  func dial(_ order: SwarmCore.Order) async {
+    let number = order.number
+    do {
+      let timeout = order.isGiven ? options.givenConnectTimeout : options.connectTimeout
+      let socket = try await TCPDialer.connect(to: order.target.address, timeout: timeout)
+      core.dialed(number)
+      // A name may lead to a host that is refused.
+      if let refusal = policy.refusal(of: socket.remoteAddress.host, now: .now) {
+        socket.close()
+        core.events.append(.refused(socket.remoteAddress, order.target.discoveryKey, refusal))
+        throw SwarmError(.closed, "There are to be no connections with \(socket.remoteAddress).")
+      }
+      running[number]?.socket = socket
+      try await carry(socket, number)
+      ended(number, nil)
+    } catch {
+      ended(number, "\(error)")
+    }
+  }
+
+  /// Serves a connection that somebody opened.
+  nonisolated func serve(_ socket: PeerSocket) async {
+    guard let task = await accept(socket) else { return }
+    await withTaskCancellationHandler {
+      await task.value
+    } onCancel: {
+      task.cancel()
+    }
+  }
+
+  private func accept(_ socket: PeerSocket) -> Task<Void, Never>? {
+    defer { turn() }
+    guard let key = socket.firstFeed, let peer = core.arrived(key, from: socket.remoteAddress)
+    else { return nil }
+    let number = peer.number
+    let task = Task { [weak self] in
+      do {
+        try await self?.carry(socket, number)
+        await self?.ended(number, nil)
+      } catch {
+        await self?.ended(number, "\(error)")
+      }
+    }
+    running[number] = Running(task: task, socket: socket)
+    return task
+  }
+
+  /// Drives one connection until it ends.
+  ///
+  /// - Throws: why, where it did not end well.
+  private func carry(_ socket: PeerSocket, _ number: Int) async throws {
+    guard let peer = core.links[number]?.peer, let service = services[peer.discoveryKey] else {
+      return
+    }
+    let stream = try await service.replicate(peer)
+    let meeting = Task { [weak self] in
+      guard let handshake = await stream.handshake() else { return }
+      let own = await stream.id
+      guard await self?.meets(number, handshake.id, own) == true else { return socket.close() }
+      socket.confirm()
+      await service.meet?(stream, peer)
+    }
+    defer { meeting.cancel() }
+    let ended: Result<Void, any Error>
+    do {
+      try await Self.pump(socket, stream)
+      ended = .success(())
+    } catch {
+      ended = .failure(error)
+    }
+    // The reason why the stream gave up says more than how the socket ended.
+    if let reason = await stream.closeReason {
+      if (reason as? ProtocolError)?.isOffence == true {
+        policy.offended(socket.remoteAddress, now: .now)
+      }
+      throw reason
+    }
+    try ended.get()
+  }
+
+  /// Off the swarm, so that connections run beside each other.
+  @concurrent
+  private static func pump(_ socket: PeerSocket, _ stream: ReplicationStream) async throws {
+    try await socket.pump(stream)
+  }
+
+  /// The peer has said what it calls itself.
+  ///
+  /// - Returns: whether the connection stays.
+  private func meets(_ number: Int, _ remote: [UInt8]?, _ own: [UInt8]) -> Bool {
+    defer { turn() }
+    switch core.handshaken(number, remote: remote, own: own) {
+    case .stays: return true
+    case .replaces(let old):
+      running[old]?.socket?.close()
+      return true
+    case .isDuplicate, .isOwn, .isOver: return false
+    }
+  }
+
+  private func ended(_ number: Int, _ reason: String?) {
+    running[number] = nil
+    core.closed(number, reason: reason, now: .now)
+    turn()
+  }
+}
+
+extension ProtocolError {
+  /// Whether the remote broke a rule, rather than fall silent or mean another feed.
+  fileprivate var isOffence: Bool {
+    switch code {
+    case .remoteTimedOut, .handshakeTimedOut, .frameTimedOut, .firstFeedMismatch, .nonceMissing,
+      .frameTooLarge, .invalidOptions, .extensionNotAnnounced, .channelClosed, .connectionClosed:
+      false
+    default: true
+    }
+  }
+}

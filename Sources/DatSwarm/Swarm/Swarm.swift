@@ -1,0 +1,343 @@
+public import Hypercore
+public import HypercoreCrypto
+internal import HypercoreProtocol
+internal import NIOCore
+
+/// Finds the peers of topics and keeps connections with them: those that are found, those that are given,
+/// and those that come in.
+///
+/// ```swift
+/// let swarm = Swarm(sources: [LANSource()])
+/// try await swarm.listen(port: 3282)
+/// await swarm.join(feed.discoveryKey) { _ in try await feed.replicate(.live) }
+/// ```
+///
+/// A topic is the discovery key of a feed, or of the first feed of a database: what the first message on
+/// a connection names. So many topics share a port, and one connection carries all feeds of one topic.
+///
+/// Stands for discovery-swarm with discovery-channel, with Dat's defaults.
+public actor Swarm {
+  /// Makes the stream for a connection with a peer.
+  public typealias Replicate = @Sendable (SwarmPeer) async throws -> ReplicationStream
+  /// Follows a connection whose peer has completed its handshake. Cancelled when the connection ends.
+  public typealias Meet = @Sendable (ReplicationStream, SwarmPeer) async -> Void
+
+  /// How one topic is searched for.
+  public struct Search: Hashable, Sendable {
+    /// Whether to tell others where we listen; without a listener there is nothing to tell.
+    public var announces = true
+    /// The sources to use; nil for all.
+    public var origins: Set<PeerOrigin>?
+
+    public init(announces: Bool = true, origins: Set<PeerOrigin>? = nil) {
+      self.announces = announces
+      self.origins = origins
+    }
+  }
+
+  struct Service {
+    var replicate: Replicate
+    var meet: Meet?
+    var lookedAgain: ContinuousClock.Instant?
+  }
+
+  struct Running {
+    var task: Task<Void, Never>
+    var socket: PeerSocket?
+  }
+
+  let options: Options
+  let policy: AddressPolicy
+  var core: SwarmCore
+  var services: [DiscoveryKey: Service] = [:]
+  var running: [Int: Running] = [:]
+  private let sources: [any PeerSource]
+  private var readers: [Task<Void, Never>] = []
+  private var listeners: [(listener: TCPListener, task: Task<Void, Never>)] = []
+  private var observers: [Int: AsyncStream<SwarmEvent>.Continuation] = [:]
+  private var observerCount = 0
+  private var timer: (due: ContinuousClock.Instant, task: Task<Void, Never>)?
+  private var localsAt: ContinuousClock.Instant?
+  private let metrics = SwarmMetrics()
+  /// Connections that listeners refused: as many as can be told of.
+  private let strangers = AsyncStream.makeStream(
+    of: SwarmEvent.self, bufferingPolicy: .bufferingNewest(256))
+  private var isReading = false
+  private var isClosed = false
+
+  /// - Parameter sources: where to look for peers; without any there are the addresses that are given,
+  ///   and those who connect. The swarm closes them with itself.
+  public init(options: Options = Options(), sources: [any PeerSource] = []) {
+    self.options = options
+    self.sources = sources
+    policy = AddressPolicy(
+      allowed: options.allowed, denied: options.denied, maximumOffences: options.maximumOffences)
+    core = SwarmCore(options: options, policy: policy)
+  }
+
+  // MARK: Listening
+
+  /// Takes connections, for whatever topic is joined. May be called for several addresses; the port of
+  /// the first is the one that is announced by topics joined afterwards.
+  ///
+  /// - Returns: where it listens, with the port that was chosen for 0.
+  /// - Throws: ``SwarmError``, such as code `addressInUse`.
+  @discardableResult
+  public func listen(host: String = "0.0.0.0", port: Int = 0) async throws(SwarmError)
+    -> PeerAddress
+  {
+    var options = TCPListener.Options()
+    options.maximumInbound = self.options.maximumInbound
+    options.maximumHalfOpen = self.options.maximumHalfOpen
+    options.firstFeedTimeout = self.options.handshakeTimeout
+    options.refused = { [metrics, strangers] address, why in
+      metrics.count(.refused(address, nil, why))
+      strangers.continuation.yield(.refused(address, nil, why))
+    }
+    options.permits = { [policy] in policy.refusal(of: $0.host, now: .now) == nil }
+    let listener = try await TCPListener(host: host, port: port, options: options)
+    if isClosed {
+      await listener.close()
+      throw SwarmError(.closed, "The swarm is closed.")
+    }
+    let task = Task { [weak self] in
+      await listener.run { [weak self] socket in await self?.serve(socket) }
+    }
+    if listeners.isEmpty {
+      readers.append(
+        Task { [weak self, strangers] in
+          for await event in strangers.stream { await self?.tell(event) }
+        })
+    }
+    listeners.append((listener, task))
+    core.local.ports.insert(listener.address.port)
+    emit(.listening(listener.address))
+    return listener.address
+  }
+
+  /// Listens on the first of these ports that is free.
+  public func listen(host: String = "0.0.0.0", preferring ports: [Int]) async throws(SwarmError)
+    -> PeerAddress
+  {
+    for port in ports.dropLast() {
+      do throws(SwarmError) {
+        return try await listen(host: host, port: port)
+      } catch {
+        guard error.code == .addressInUse else { throw error }
+      }
+    }
+    return try await listen(host: host, port: ports.last ?? 0)
+  }
+
+  /// The ports that Dat programs try, one after the other. Source: hyperdiscovery.
+  public static let datPorts = [3282, 3000, 3002, 3004, 2001, 2003, 2005, 0]
+
+  /// Where connections are taken.
+  public var addresses: [PeerAddress] { listeners.map(\.listener.address) }
+
+  // MARK: Topics
+
+  /// Joins a topic: looks for its peers, tells them where we listen, and serves every connection.
+  ///
+  /// - Parameters:
+  ///   - replicate: makes the stream of a connection; what it throws ends the connection.
+  ///   - meet: called once the peer has completed its handshake, for connections that stay.
+  public func join(
+    _ key: DiscoveryKey, search: Search = Search(), replicate: @escaping Replicate,
+    meet: Meet? = nil
+  ) async {
+    guard !isClosed else { return }
+    services[key] = Service(replicate: replicate, meet: meet)
+    core.join(key)
+    startReading()
+    let port = search.announces ? listeners.first?.listener.address.port : nil
+    for source in sources where search.origins?.contains(source.origin) ?? true {
+      await source.join(Topic(key), announcing: port)
+    }
+  }
+
+  /// Leaves a topic: ends its connections and takes back what was announced. Returns when they are closed.
+  public func leave(_ key: DiscoveryKey) async {
+    guard services.removeValue(forKey: key) != nil else { return }
+    let ending = core.leave(key).compactMap { end($0) }
+    for source in sources { await source.leave(Topic(key)) }
+    for task in ending { await task.value }
+  }
+
+  /// The topics that are joined.
+  public var topics: [DiscoveryKey] { Array(services.keys) }
+
+  // MARK: Addresses
+
+  /// Wants a connection with this address, for as long as the topic is joined or until
+  /// ``disconnect(from:about:)``: it is tried again after every failure, with pauses up to a minute.
+  public func connect(to address: PeerAddress, about key: DiscoveryKey) {
+    core.give(SwarmCore.Target(discoveryKey: key, address: address), now: .now)
+    turn()
+  }
+
+  /// No longer wants the address, and ends its connection. Returns when it is closed.
+  public func disconnect(from address: PeerAddress, about key: DiscoveryKey) async {
+    let link = core.release(SwarmCore.Target(discoveryKey: key, address: address))
+    if let task = link.flatMap({ end($0) }) { await task.value }
+  }
+
+  /// Has no more connections with a host, a numeric address, and ends those there are.
+  public func ban(_ host: String) {
+    policy.deny(host)
+    for link in core.links.values where link.peer.address.host == host { _ = end(link.peer.number) }
+  }
+
+  /// Takes ``ban(_:)`` back.
+  public func unban(_ host: String) { policy.undeny(host) }
+
+  /// The connections whose peers have completed their handshake.
+  public var peers: [SwarmPeer] {
+    core.links.values.filter { $0.name != nil && $0.replacedBy == nil }.map(\.peer)
+  }
+
+  /// How many addresses are known for a topic.
+  public func candidateCount(of key: DiscoveryKey) -> Int {
+    core.rooms[key]?.candidates.count ?? 0
+  }
+
+  // MARK: Events
+
+  /// What happens from now on. A reader that falls far behind misses the oldest.
+  public func events() -> AsyncStream<SwarmEvent> {
+    let (stream, continuation) = AsyncStream.makeStream(
+      of: SwarmEvent.self, bufferingPolicy: .bufferingNewest(4096))
+    if isClosed {
+      continuation.finish()
+      return stream
+    }
+    let number = observerCount
+    observerCount += 1
+    observers[number] = continuation
+    continuation.onTermination = { [weak self] _ in
+      Task { await self?.forget(number) }
+    }
+    return stream
+  }
+
+  private func forget(_ observer: Int) { observers[observer] = nil }
+
+  private func emit(_ event: SwarmEvent) {
+    metrics.count(event)
+    tell(event)
+  }
+
+  private func tell(_ event: SwarmEvent) {
+    for observer in observers.values { observer.yield(event) }
+  }
+
+  // MARK: Ends
+
+  /// Leaves all topics, closes the sources and the listeners, and returns when every connection is
+  /// closed.
+  public func close() async {
+    guard !isClosed else { return }
+    isClosed = true
+    for reader in readers { reader.cancel() }
+    timer?.task.cancel()
+    services = [:]
+    for key in core.rooms.keys { _ = core.leave(key) }
+    let ending = running.keys.compactMap { end($0) }
+    for source in sources { await source.close() }
+    for (listener, task) in listeners {
+      task.cancel()
+      await listener.close()
+      await task.value
+    }
+    for task in ending { await task.value }
+    turn()
+    for observer in observers.values { observer.finish() }
+    observers = [:]
+  }
+
+  deinit {
+    for reader in readers { reader.cancel() }
+    timer?.task.cancel()
+    for running in running.values { running.task.cancel() }
+    for (_, task) in listeners { task.cancel() }
+    for observer in observers.values { observer.finish() }
+  }
+
+  /// Breaks a connection or a try off.
+  private func end(_ number: Int) -> Task<Void, Never>? {
+    guard let running = running[number] else { return nil }
+    running.socket?.close()
+    running.task.cancel()
+    return running.task
+  }
+
+  // MARK: Turns
+
+  private func startReading() {
+    guard !isReading else { return }
+    isReading = true
+    readers += sources.map { source in
+      Task { [weak self] in
+        for await finding in source.findings { await self?.found(finding, source.origin) }
+      }
+    }
+  }
+
+  private func found(_ finding: Finding, _ origin: PeerOrigin) {
+    lookAtInterfaces()
+    core.found(finding, from: origin, now: .now)
+    turn()
+  }
+
+  /// Learns this machine's addresses, at most every ten seconds.
+  private func lookAtInterfaces() {
+    let now = ContinuousClock.now
+    if let localsAt, now - localsAt < .seconds(10) { return }
+    localsAt = now
+    guard let devices = try? System.enumerateDevices() else { return }
+    core.local.own = Set(devices.compactMap { $0.address?.ipAddress })
+    core.local.broadcasts = Set(devices.compactMap { $0.broadcastAddress?.ipAddress })
+  }
+
+  /// Does what is due, tells what happened, and sets the clock for the rest.
+  func turn() {
+    let now = ContinuousClock.now
+    while !isClosed, let order = core.next(now: now) {
+      running[order.number] = Running(
+        task: Task { [weak self] in await self?.dial(order) })
+    }
+    let events = core.events
+    core.events = []
+    for event in events { emit(event) }
+    for key in core.lonely { lookAgain(key, now) }
+    core.lonely = []
+    metrics.record(connections: core.named.count)
+    schedule(isClosed ? nil : core.deadline())
+  }
+
+  /// Lets the sources look at once, at most every ten seconds.
+  private func lookAgain(_ key: DiscoveryKey, _ now: ContinuousClock.Instant) {
+    guard services[key] != nil else { return }
+    if let last = services[key]?.lookedAgain, now - last < .seconds(10) { return }
+    services[key]?.lookedAgain = now
+    let sources = sources
+    Task { for source in sources { await source.lookAgain(Topic(key)) } }
+  }
+
+  private func schedule(_ due: ContinuousClock.Instant?) {
+    guard due != timer?.due else { return }
+    timer?.task.cancel()
+    timer = due.map { due in
+      let task = Task { [weak self] in
+        do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
+        await self?.rang()
+      }
+      return (due, task)
+    }
+  }
+
+  private func rang() {
+    timer = nil
+    turn()
+  }
+}

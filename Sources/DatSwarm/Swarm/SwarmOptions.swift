@@ -1,0 +1,44 @@
+extension Swarm {
+  /// How many connections, how fast, and with whom.
+  public struct Options: Sendable {
+    /// Connections that others opened, at a time, on each listening port. More are closed at once.
+    public var maximumInbound = 64
+    /// Connections of one address that have not completed their handshake, loopback excepted.
+    public var maximumHalfOpen = 8
+    /// Connections that we opened to peers that were found, for each topic. Peers pass on what they
+    /// get, so a few are enough for any number of peers. Addresses that were given are not counted.
+    public var maximumOutbound = 16
+    /// Connections being opened at a time, for all topics together.
+    public var maximumDialing = 16
+    /// Tries to connect in a second, for all topics together, and how many may come at once.
+    public var dialsPerSecond = 20
+    /// Addresses kept for each topic. More are dropped, and known again when they are found again.
+    public var maximumCandidates = 128
+    /// How many addresses other than its own one machine may name within ten minutes: nobody can make
+    /// us connect to more than these. A rendezvous server and the DHT, which name others by trade, may
+    /// name so many a topic as ``maximumCandidates`` says.
+    public var maximumNamed = 16
+    /// For one try to connect.
+    public var connectTimeout: Duration = .seconds(3)
+    /// The same for addresses that were given.
+    public var givenConnectTimeout: Duration = .seconds(10)
+    /// How long a peer that connected may take to say which feed it is about.
+    public var handshakeTimeout: Duration = .seconds(5)
+    /// The pauses before a peer that was found is tried again; after the last the address is forgotten
+    /// until it is found again. Source: discovery-swarm.
+    public var pauses: [Duration] = [1, 1, 5, 15].map { .seconds($0) }
+    /// The pauses before a given address is tried again; the last one repeats.
+    public var givenPauses: [Duration] = [1, 1, 5, 15, 30, 60].map { .seconds($0) }
+    /// Whether loopback addresses are dialled that peers beyond this machine name.
+    public var dialsLoopback = false
+    /// Where not nil, the only hosts, as numeric addresses, with which there are connections.
+    public var allowed: Set<String>?
+    /// Hosts, as numeric addresses, with which there are no connections.
+    public var denied: Set<String> = []
+    /// Broken connections of one host within ten minutes, loopback excepted, after which it is refused
+    /// as long.
+    public var maximumOffences = 20
+
+    public init() {}
+  }
+}

@@ -1,0 +1,64 @@
+internal import ArgumentParser
+internal import DatSwarm
+
+/// `dat rendezvous`: a server where peers find each other.
+struct RendezvousCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rendezvous",
+    abstract: "Run a server where peers find each other, until interrupted.",
+    discussion: """
+      Peers that name it with --rendezvous tell it the topics they are about and their addresses, and \
+      learn of each other. It knows no keys, and what peers say to each other does not pass through it. \
+      It speaks dns-discovery's protocol over UDP and IPv4, so peers of 2018 can use it as well.
+
+      EXAMPLES
+        dat rendezvous
+        dat rendezvous --listen 0.0.0.0:5300
+        dat chat ~/room KEY --name ana --rendezvous rendezvous.example.org:5300
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      "Take packets here; port 0 takes any free one.", valueName: "host:port"))
+  var listen = "0.0.0.0:5300"
+
+  @Flag(help: "Print JSON, one object a line.")
+  var json = false
+
+  func run() async throws {
+    let output = Output(json: json)
+    do {
+      let address = try ListenAddress(parsing: listen)
+      // First, so that a signal that comes early ends it in order, too.
+      let interruptions = Interruption.requests()
+      let server = try await RendezvousServer(host: address.host, port: address.port)
+      if json {
+        output.object([
+          "event": "listening", "host": .string(server.address.host),
+          "port": .integer(Int64(server.address.port)),
+        ])
+      } else {
+        output.line("listening on \(server.address)")
+      }
+      for await _ in interruptions { break }
+      let statistics = await server.statistics
+      await server.close()
+      if json {
+        output.object([
+          "event": "closed", "topics": .integer(Int64(statistics.topics)),
+          "entries": .integer(Int64(statistics.entries)),
+          "packets": .integer(Int64(statistics.received)),
+          "announced": .integer(Int64(statistics.announced)),
+          "refused": .integer(Int64(statistics.refused)),
+        ])
+      } else {
+        output.line(
+          "\(statistics.received) packets, \(statistics.announced) announcements, "
+            + "\(statistics.refused) refused")
+      }
+    } catch {
+      output.problem(Problem.sentence(for: error))
+      throw ExitCode(1)
+    }
+  }
+}

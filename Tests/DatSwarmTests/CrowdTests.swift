@@ -1,0 +1,99 @@
+import DatTesting
+import Foundation
+import HyperDB
+import HypercoreCrypto
+import RandomAccessStorage
+import Saga
+import Testing
+
+@testable import DatSwarm
+
+/// One of many in a room.
+private struct Member {
+  let saga: Saga
+  let swarm: Swarm
+
+  init(_ name: String, key: PublicKey?, server: PeerAddress) async throws {
+    var options = SagaOptions()
+    options.authorization = .decide { $0.username.hasPrefix("writer") }
+    saga = try await Saga.open(storage: MemoryStorage(), key: key, username: name, options: options)
+    var limits = Swarm.Options()
+    limits.maximumOutbound = 6
+    swarm = Swarm(options: limits, sources: [RendezvousSource(servers: [server])])
+    try await swarm.listen(host: "127.0.0.1")
+    await swarm.join(saga.db.discoveryKey) { [saga] _ in
+      try await saga.replicate()
+    } meet: { [saga] stream, _ in
+      try? await saga.connect(stream)
+    }
+  }
+
+  /// Waits until so many messages were shown here.
+  func hears(_ count: Int) async {
+    var heard = 0
+    for await event in saga.events() {
+      if case .message = event { heard += 1 }
+      if heard >= count { return }
+    }
+  }
+
+  func becomesWriter() async {
+    for await _ in saga.events() where await saga.db.isLocalAuthorized { return }
+  }
+}
+
+private func processorSeconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+}
+
+@Test(.timeLimit(.minutes(5)))
+func `two hundred peers hold one room, with few connections each`() async throws {
+  let count = 200
+  let server = try await RendezvousServer(host: "127.0.0.1")
+  let before = processorSeconds()
+  let first = try await Member("writer 0", key: nil, server: server.address)
+  try await first.saga.writeMessage("before anybody came")
+  let members = try await withThrowingTaskGroup(of: Member.self) { group in
+    for number in 1..<count {
+      group.addTask {
+        try await Member(
+          number < 5 ? "writer \(number)" : "reader \(number)", key: first.saga.key,
+          server: server.address)
+      }
+    }
+    var members = [first]
+    for try await member in group { members.append(member) }
+    return members
+  }
+  let writers = members.filter { $0.saga.username.hasPrefix("writer") }
+  for writer in writers.dropFirst() { await writer.becomesWriter() }
+  for writer in writers {
+    for number in 0..<4 { try await writer.saga.writeMessage("\(writer.saga.username): \(number)") }
+  }
+  await withTaskGroup(of: Void.self) { group in
+    for member in members { group.addTask { await member.hears(1 + 5 * 4) } }
+  }
+  var connections = 0
+  for member in members {
+    let peers = await member.swarm.peers
+    let inbound = peers.count { $0.isInbound }
+    #expect(inbound <= 64)
+    #expect(peers.count - inbound <= 6)
+    connections += peers.count
+    #expect(await member.saga.messageCount == 21)
+  }
+  print(
+    "\(count) peers, \(connections) ends of connections, \(processorSeconds() - before) s of processor time"
+  )
+  await withTaskGroup(of: Void.self) { group in
+    for member in members {
+      group.addTask {
+        await member.swarm.close()
+        await member.saga.close()
+      }
+    }
+  }
+  await server.close()
+}

@@ -1,0 +1,215 @@
+import DatTesting
+import HypercoreCrypto
+import Testing
+
+@testable import DatSwarm
+
+private let topic = Topic(hex: "eff1e39681e1722b6bb83799f79fa61e9e09e019")!
+private let start = ContinuousClock.now
+
+/// A server and its clients, on a clock of their own and a network that loses nothing.
+private struct World {
+  var server = RendezvousServerCore(random: SeededRandom(seed: 1))
+  var clients: [RendezvousClientCore] = []
+  var findings: [[PeerAddress]] = []
+  var isServerThere = true
+
+  static let address = PeerAddress(host: "192.0.2.1", port: 5300)
+
+  static func client(_ number: Int) -> PeerAddress {
+    PeerAddress(host: "198.51.100.\(number + 1)", port: 40_000)
+  }
+
+  mutating func add(announcing port: Int?, at now: ContinuousClock.Instant = start) {
+    var client = RendezvousClientCore(
+      server: Self.address, firstID: UInt16(clients.count) &* 1000)
+    client.join(topic, announcing: port, now: now)
+    clients.append(client)
+    findings.append([])
+  }
+
+  mutating func run(from: Double = 0, to end: Double) {
+    for second in stride(from: from, through: end, by: 0.5) {
+      let now = start + .seconds(second)
+      if isServerThere { deliver(server.tick(now: now), now) }
+      for number in clients.indices { carry(clients[number].tick(now: now), number, now) }
+    }
+  }
+
+  private mutating func carry(
+    _ actions: [RendezvousClientCore.Action], _ number: Int, _ now: ContinuousClock.Instant
+  ) {
+    for action in actions {
+      switch action {
+      case .found(let finding): findings[number] += finding.addresses
+      case .send(let bytes):
+        if isServerThere {
+          deliver(server.receive(bytes, from: Self.client(number), now: now), now)
+        }
+      }
+    }
+  }
+
+  private mutating func deliver(
+    _ packets: [RendezvousServerCore.Packet], _ now: ContinuousClock.Instant
+  ) {
+    for packet in packets {
+      for number in clients.indices where Self.client(number) == packet.to {
+        carry(clients[number].receive(packet.bytes, from: Self.address, now: now), number, now)
+      }
+    }
+  }
+}
+
+@Test func `who announces is found by who comes later, and told of them at once`() {
+  var world = World()
+  world.add(announcing: 3282)
+  world.run(to: 1)
+  world.add(announcing: 4000, at: start + .seconds(2))
+  world.run(from: 2, to: 3)
+  #expect(world.findings[1].contains(PeerAddress(host: "198.51.100.1", port: 3282)))
+  #expect(world.findings[0] == [PeerAddress(host: "198.51.100.2", port: 4000)])
+  #expect(world.server.statistics.entries == 4)
+  // Leaving takes back what was announced.
+  world.clients[1].leave(topic, now: start + .seconds(4))
+  world.run(from: 4, to: 5)
+  world.add(announcing: nil, at: start + .seconds(6))
+  world.run(from: 6, to: 7)
+  #expect(world.findings[2] == [PeerAddress(host: "198.51.100.1", port: 3282)])
+}
+
+@Test func `a server that was restarted knows everybody again soon`() {
+  var world = World()
+  world.add(announcing: 3282)
+  world.run(to: 30)
+  world.isServerThere = false
+  world.run(from: 30.5, to: 60)
+  #expect(!world.clients[0].isReachable)
+  world.server = RendezvousServerCore(random: SeededRandom(seed: 2))
+  world.isServerThere = true
+  world.run(from: 60.5, to: 95)
+  #expect(world.clients[0].isReachable)
+  #expect(world.server.statistics.announced == 1)
+  // Restarted so fast that nobody noticed: the old token does not count, the new one does.
+  world.server = RendezvousServerCore(random: SeededRandom(seed: 3))
+  world.run(from: 95.5, to: 120)
+  #expect(world.server.statistics.announced == 1)
+}
+
+@Test func `what is announced lasts while it is repeated, and not much longer`() {
+  var world = World()
+  world.add(announcing: 3282)
+  world.run(to: 1000)
+  #expect(world.server.statistics.entries == 2)
+  world.clients = []
+  world.run(from: 1000, to: 1200)
+  #expect(world.server.statistics.entries == 0)
+  #expect(world.server.statistics.topics == 0)
+}
+
+@Test func `without a token that was sent to one's address nothing is stored`() {
+  var server = RendezvousServerCore(random: SeededRandom(seed: 1))
+  func announce(_ token: String, from sender: PeerAddress) -> [RendezvousServerCore.Packet] {
+    server.receive(
+      DNSMessage(
+        id: 7, questions: [DiscoveryMessages.question(about: topic)],
+        additionals: [
+          DiscoveryMessages.text(
+            DiscoveryMessages.name(of: topic),
+            [("subscribe", "true"), ("token", token), ("announce", "3282")])
+        ]
+      ).encoded()!, from: sender, now: start)
+  }
+  func token(_ packets: [RendezvousServerCore.Packet]) -> String {
+    guard let packet = packets.first,
+      case .text(let strings)? = DNSMessage(decoding: packet.bytes)?.answers.first?.contents
+    else { return "" }
+    return DiscoveryMessages.fields(strings)["token"] ?? ""
+  }
+  let honest = PeerAddress(host: "192.0.2.7", port: 1000)
+  let fresh = token(announce("", from: honest))
+  #expect(!fresh.isEmpty)
+  _ = announce(fresh, from: PeerAddress(host: "192.0.2.8", port: 1000))
+  #expect(server.statistics.entries == 0)
+  #expect(server.statistics.unproven == 2)
+  _ = announce(fresh, from: honest)
+  #expect(server.statistics.entries == 2)
+  // The one before counts as well, the one before that no more.
+  _ = server.tick(now: start)
+  _ = server.tick(now: start + .seconds(301))
+  #expect(token(announce(fresh, from: honest)) != fresh)
+  #expect(server.statistics.unproven == 2)
+  _ = server.tick(now: start + .seconds(602))
+  _ = announce(fresh, from: honest)
+  #expect(server.statistics.unproven == 3)
+}
+
+@Test func `the server's memory is bounded, and so is what one address gets of its time`() {
+  var limits = RendezvousServerCore.Limits()
+  limits.entries = 500
+  limits.entriesOfHost = 100
+  limits.entriesOfTopic = 50
+  limits.hosts = 64
+  limits.pushes = 20
+  var server = RendezvousServerCore(limits: limits, random: SeededRandom(seed: 1))
+  var random = SeededRandom(seed: 2)
+  var sent = 0
+  var received = 0
+  for round in 0..<20_000 {
+    let sender = PeerAddress(host: "10.0.\(round % 3).\(round % 200)", port: 1 + round % 60_000)
+    let probe = DNSMessage(
+      id: 1, questions: [DNSQuestion(DiscoveryMessages.domain, type: DNSRecord.textType)])
+    let now = start + .milliseconds(round)
+    guard let reply = server.receive(probe.encoded()!, from: sender, now: now).first,
+      case .text(let strings)? = DNSMessage(decoding: reply.bytes)?.answers.first?.contents,
+      let token = DiscoveryMessages.fields(strings)["token"]
+    else { continue }
+    let about = Topic(bytes: random.bytes(1) + [UInt8](repeating: 0, count: 19))!
+    let packet = DNSMessage(
+      id: 2, questions: [DiscoveryMessages.question(about: about)],
+      additionals: [
+        DiscoveryMessages.text(
+          DiscoveryMessages.name(of: about),
+          [("subscribe", "true"), ("token", token), ("announce", "\(1 + round % 60_000)")])
+      ]
+    ).encoded()!
+    received += packet.count
+    sent += server.receive(packet, from: sender, now: now).reduce(0) { $0 + $1.bytes.count }
+    if round % 500 == 0 { _ = server.tick(now: now) }
+  }
+  #expect(server.statistics.entries <= 500)
+  #expect(server.statistics.full > 0)
+  var flooded = 0
+  for _ in 0..<10_000 {
+    let answer = server.receive(
+      [UInt8](repeating: 0, count: 12), from: PeerAddress(host: "192.0.2.66", port: 9),
+      now: start + .seconds(60))
+    flooded += answer.isEmpty ? 1 : 0
+  }
+  #expect(flooded >= 10_000 - limits.burst)
+}
+
+@Test func `peers find each other over sockets through a server, also one that was restarted`()
+  async throws
+{
+  var server = try await RendezvousServer(host: "127.0.0.1")
+  let address = server.address
+  func source(_ port: Int) async -> RendezvousSource {
+    let source = RendezvousSource(servers: [address], heartbeat: .milliseconds(200))
+    await source.join(topic, announcing: port)
+    return source
+  }
+  func find(_ port: Int, by source: RendezvousSource) async {
+    for await finding in source.findings
+    where finding.addresses.contains(PeerAddress(host: "127.0.0.1", port: port)) { break }
+  }
+  let one = await source(1001)
+  let two = await source(1002)
+  await find(1001, by: two)
+  await server.close()
+  server = try await RendezvousServer(host: "127.0.0.1", port: address.port)
+  let three = await source(1003)
+  await find(1001, by: three)
+  for source in [one, two, three] { await source.close() }
+  await server.close()
+}

@@ -1,0 +1,280 @@
+import DatTesting
+import HypercoreCrypto
+import Testing
+
+@testable import DatSwarm
+
+/// A core on a clock of its own.
+private struct World {
+  let key = DiscoveryKey(bytes: [UInt8](repeating: 7, count: 32))!
+  let start = ContinuousClock.now
+  var core: SwarmCore
+
+  init(_ change: (inout Swarm.Options) -> Void = { _ in }) {
+    var options = Swarm.Options()
+    change(&options)
+    core = SwarmCore(
+      options: options,
+      policy: AddressPolicy(
+        allowed: options.allowed, denied: options.denied, maximumOffences: options.maximumOffences),
+      random: SeededRandom(seed: 1))
+    core.join(key)
+  }
+
+  func at(_ seconds: Double) -> ContinuousClock.Instant { start + .seconds(seconds) }
+
+  mutating func find(
+    _ hosts: [String], port: Int = 3282, from origin: PeerOrigin = .lan,
+    by informant: String? = nil,
+    at seconds: Double = 0
+  ) {
+    for host in hosts {
+      core.found(
+        Finding(
+          topic: Topic(key), addresses: [PeerAddress(host: host, port: port)],
+          informant: informant ?? host), from: origin, now: at(seconds))
+    }
+  }
+
+  mutating func orders(at seconds: Double) -> [SwarmCore.Order] {
+    var orders: [SwarmCore.Order] = []
+    while let order = core.next(now: at(seconds)) { orders.append(order) }
+    return orders
+  }
+
+  func target(_ host: String) -> SwarmCore.Target {
+    SwarmCore.Target(discoveryKey: key, address: PeerAddress(host: host, port: 3282))
+  }
+
+  mutating func refusals() -> [SwarmEvent.Refusal] {
+    defer { core.events = [] }
+    return core.events.compactMap { if case .refused(_, _, let why) = $0 { why } else { nil } }
+  }
+
+  /// Fails the address again and again; the times at which it was tried.
+  mutating func failing(_ host: String, tries: Int) -> [Double] {
+    var now = 0.0
+    var times: [Double] = []
+    while times.count < tries {
+      guard let order = core.next(now: at(now)) else {
+        guard let due = core.deadline() else { break }
+        now = (due - start) / .seconds(1)
+        continue
+      }
+      times.append(now)
+      core.closed(order.number, reason: "no", now: at(now))
+    }
+    return times
+  }
+}
+
+@Test func `a found address is tried five times, then forgotten until it is found again`() {
+  var world = World()
+  world.find(["192.0.2.7"])
+  let times = world.failing("192.0.2.7", tries: 100)
+  #expect(times.count == 5)
+  for (pause, (before, after)) in zip([1.0, 1, 5, 15], zip(times, times.dropFirst())) {
+    #expect((pause * 0.75...pause).contains(after - before))
+  }
+  #expect(world.core.deadline() == nil)
+  #expect(world.core.rooms[world.key]?.candidates.isEmpty == true)
+  world.find(["192.0.2.7"], at: 100)
+  #expect(world.orders(at: 100).count == 1)
+}
+
+@Test func `a given address is tried for ever, with pauses up to a minute`() {
+  var world = World()
+  world.core.give(world.target("192.0.2.7"), now: world.start)
+  let times = world.failing("192.0.2.7", tries: 12)
+  let pauses = [1.0, 1, 5, 15, 30, 60, 60, 60, 60, 60, 60]
+  for (pause, (before, after)) in zip(pauses, zip(times, times.dropFirst())) {
+    #expect((pause * 0.75...pause).contains(after - before))
+  }
+  #expect(times.count == 12)
+}
+
+@Test
+func `a connection that had come to its handshake is opened again soon, whatever failed before`() {
+  var world = World()
+  world.find(["192.0.2.7"])
+  var now = 0.0
+  for _ in 0..<3 {
+    let order = world.orders(at: now)[0]
+    world.core.closed(order.number, reason: "no", now: world.at(now))
+    now += 20
+  }
+  let order = world.orders(at: now)[0]
+  world.core.dialed(order.number)
+  #expect(world.core.handshaken(order.number, remote: [2], own: [1]) == .stays)
+  world.core.closed(order.number, reason: nil, now: world.at(now))
+  #expect(world.orders(at: now + 1).count == 1)
+}
+
+@Test(arguments: [true, false])
+func `of two connections to one peer stays the one that the smaller name opened`(isSmaller: Bool) {
+  // Both orders of arrival, from both ends.
+  for inboundFirst in [true, false] {
+    var world = World()
+    let remote: [UInt8] = isSmaller ? [1] : [3]
+    world.find(["192.0.2.7"])
+    let order = world.orders(at: 0)[0]
+    let outbound = order.number
+    world.core.dialed(outbound)
+    let inbound = world.core.arrived(
+      world.key, from: PeerAddress(host: "192.0.2.7", port: 40_000))!.number
+    let (first, second) = inboundFirst ? (inbound, outbound) : (outbound, inbound)
+    #expect(world.core.handshaken(first, remote: remote, own: [2]) == .stays)
+    let verdict = world.core.handshaken(second, remote: remote, own: [2])
+    // What the smaller side opened is inbound where the remote is smaller.
+    let kept = isSmaller ? inbound : outbound
+    #expect(verdict == (kept == second ? .replaces(first) : .isDuplicate))
+    let left = kept == first ? second : first
+    world.core.closed(left, reason: nil, now: world.start)
+    #expect(world.orders(at: 60).isEmpty, "the loss of a duplicate is no reason to dial")
+    world.core.closed(kept, reason: nil, now: world.at(60))
+    #expect(world.orders(at: 62).count == 1, "the loss of the last connection is")
+  }
+}
+
+@Test
+func `of several connections that one side opened the smaller's newest stays, the larger's oldest`()
+{
+  for isSmaller in [true, false] {
+    var world = World()
+    let first = world.core.arrived(world.key, from: PeerAddress(host: "192.0.2.7", port: 1))!
+    let second = world.core.arrived(world.key, from: PeerAddress(host: "192.0.2.7", port: 2))!
+    let remote: [UInt8] = isSmaller ? [1] : [3]
+    #expect(world.core.handshaken(first.number, remote: remote, own: [2]) == .stays)
+    #expect(
+      world.core.handshaken(second.number, remote: remote, own: [2])
+        == (isSmaller ? .replaces(first.number) : .isDuplicate))
+  }
+}
+
+@Test func `peers of one name in different topics are no duplicates`() {
+  var world = World()
+  let other = DiscoveryKey(bytes: [UInt8](repeating: 8, count: 32))!
+  world.core.join(other)
+  for key in [world.key, other] {
+    let peer = world.core.arrived(key, from: PeerAddress(host: "192.0.2.7", port: 1))!
+    #expect(world.core.handshaken(peer.number, remote: [1], own: [2]) == .stays)
+  }
+}
+
+@Test func `an address that leads to ourselves is not tried again`() {
+  var world = World()
+  world.find(["192.0.2.7"])
+  world.core.give(world.target("192.0.2.8"), now: world.start)
+  let orders = world.orders(at: 0)
+  #expect(orders.count == 2)
+  for order in orders {
+    #expect(world.core.handshaken(order.number, remote: [1], own: [1]) == .isOwn)
+    world.core.closed(order.number, reason: nil, now: world.start)
+  }
+  world.find(["192.0.2.7"], at: 30)
+  #expect(world.core.deadline() == nil)
+  #expect(world.orders(at: 1000).isEmpty)
+}
+
+@Test func `addresses that strangers should not make us dial are refused and counted`() {
+  var world = World { $0.denied = ["192.0.2.66"] }
+  world.core.local = LocalAddresses(
+    own: ["192.0.2.1"], broadcasts: ["192.0.2.255"], ports: [3282])
+  world.find(
+    [
+      "224.0.0.251", "239.1.1.1", "255.255.255.255", "240.0.0.1", "0.0.0.0", "0.1.2.3",
+      "192.0.2.255",
+      "evil.example", "::", "ff02::1", "::ffff:127.0.0.1",
+    ], by: "192.0.2.9")
+  world.find(["192.0.2.7"], port: 0)
+  #expect(world.refusals() == Array(repeating: .unusable, count: 12))
+  world.find(["127.0.0.1", "::1", "127.9.9.9"], by: "192.0.2.9")
+  #expect(world.refusals() == Array(repeating: .loopback, count: 2 + 1))
+  world.find(["10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.1.1", "100.64.0.1"], from: .dht)
+  #expect(world.refusals() == Array(repeating: .local, count: 5))
+  world.find(["192.0.2.1"])
+  #expect(world.refusals() == [.own])
+  world.find(["192.0.2.66"])
+  #expect(world.refusals() == [.denied])
+  #expect(world.orders(at: 0).isEmpty)
+  // The same machine may name itself, and private addresses are what a local network has.
+  world.find(["10.1.2.3", "192.0.2.2"])
+  world.find(["127.0.0.1"], port: 4000, by: "127.0.0.1")
+  #expect(world.orders(at: 0).count == 3)
+}
+
+@Test func `one machine can name few others, and made-up machines no more than a bounded number`() {
+  var world = World {
+    $0.maximumNamed = 4
+    $0.maximumCandidates = 50
+    $0.maximumOutbound = .max
+    $0.maximumDialing = .max
+    $0.dialsPerSecond = 1_000_000
+  }
+  world.find((0..<100).map { "198.51.100.\($0)" }, by: "192.0.2.9")
+  #expect(world.orders(at: 0).count == 4)
+  #expect(world.refusals().filter { $0 == .talkative }.count == 96)
+  // A flood of senders that each name themselves, for nine minutes.
+  var tried: Set<PeerAddress> = []
+  for second in 0..<540 {
+    let now = Double(second)
+    world.find((0..<40).map { "203.\(second / 250).\(second % 250).\($0)" }, at: now)
+    for order in world.orders(at: now) {
+      tried.insert(order.target.address)
+      world.core.closed(order.number, reason: "no", now: world.at(now))
+    }
+    #expect((world.core.rooms[world.key]?.candidates.count ?? 0) <= 50)
+    world.core.events = []
+  }
+  #expect(tried.count <= 4 * 50)
+}
+
+@Test func `tries are limited in number and rate, and outgoing connections by topic`() {
+  var world = World {
+    $0.maximumDialing = 4
+    $0.maximumOutbound = 6
+    $0.dialsPerSecond = 5
+  }
+  world.find((1...30).map { "192.0.2.\($0)" })
+  let first = world.orders(at: 0)
+  #expect(first.count == 4)
+  for order in first { world.core.dialed(order.number) }
+  #expect(world.orders(at: 0).count == 1)
+  #expect(world.orders(at: 0.1).isEmpty)
+  #expect(world.orders(at: 1).count == 1)
+  #expect(world.orders(at: 100).isEmpty, "six are connected or on their way")
+  for (number, order) in first.enumerated() {
+    #expect(world.core.handshaken(order.number, remote: [UInt8(number)], own: [99]) == .stays)
+  }
+  world.core.closed(first[0].number, reason: nil, now: world.at(100))
+  #expect(world.orders(at: 100).count == 1)
+  // What the user gave is not bound by any of it.
+  for host in 100..<110 { world.core.give(world.target("192.0.2.\(host)"), now: world.at(100)) }
+  #expect(world.orders(at: 100).count == 10)
+}
+
+@Test func `hosts that break connections again and again are refused for a while`() {
+  let policy = AddressPolicy(allowed: nil, denied: [], maximumOffences: 3)
+  let now = ContinuousClock.now
+  let stranger = PeerAddress(host: "192.0.2.7", port: 1)
+  for _ in 0..<3 {
+    #expect(policy.refusal(of: stranger.host, now: now) == nil)
+    policy.offended(stranger, now: now)
+    policy.offended(PeerAddress(host: "127.0.0.1", port: 1), now: now)
+  }
+  #expect(policy.refusal(of: stranger.host, now: now) == .offended)
+  #expect(policy.refusal(of: "127.0.0.1", now: now) == nil)
+  #expect(policy.refusal(of: stranger.host, now: now + .seconds(601)) == nil)
+}
+
+@Test func `a topic that was left wants nothing more`() {
+  var world = World()
+  world.find(["192.0.2.7", "192.0.2.8"])
+  let orders = world.orders(at: 0)
+  #expect(Set(world.core.leave(world.key)) == Set(orders.map(\.number)))
+  for order in orders { world.core.closed(order.number, reason: nil, now: world.start) }
+  world.find(["192.0.2.9"])
+  #expect(world.orders(at: 100).isEmpty)
+  #expect(world.core.deadline() == nil)
+  #expect(world.core.arrived(world.key, from: PeerAddress(host: "192.0.2.7", port: 1)) == nil)
+}
