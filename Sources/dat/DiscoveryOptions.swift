@@ -1,5 +1,7 @@
 internal import ArgumentParser
+internal import DatDHT
 internal import DatSwarm
+internal import Foundation
 
 /// Where to look for the peers of a room, beyond the addresses that were given.
 struct DiscoveryOptions: ParsableArguments {
@@ -21,13 +23,28 @@ struct DiscoveryOptions: ParsableArguments {
       valueName: "host:port"))
   var rendezvous: [String] = []
 
+  @Flag(
+    inversion: .prefixedNo,
+    help: ArgumentHelp(
+      "Find peers through the BitTorrent DHT, which shows your address to everybody who asks there.",
+      discussion: "Without this a terminal asks, once for each room."))
+  var dht: Bool?
+
+  @Option(
+    help: ArgumentHelp(
+      "Enter the DHT by this node; may be repeated.", valueName: "host:port"))
+  var dhtBootstrap: [String] = []
+
   @Flag(help: "Show what is found, tried and refused.")
   var verbose = false
 
   /// The sources that were asked for.
   ///
-  /// - Parameter hasAddresses: whether the user said where peers are.
-  func sources(hasAddresses: Bool) throws -> [any PeerSource] {
+  /// - Parameters:
+  ///   - hasAddresses: whether the user said where peers are.
+  ///   - folder: the room's; nil for none.
+  ///   - mayAsk: whether somebody is there to answer.
+  func sources(hasAddresses: Bool, folder: String?, mayAsk: Bool) throws -> [any PeerSource] {
     var sources: [any PeerSource] = []
     if lan ?? !hasAddresses {
       var options = LANSource.Options()
@@ -38,6 +55,56 @@ struct DiscoveryOptions: ParsableArguments {
       sources.append(
         RendezvousSource(servers: try rendezvous.map { try PeerAddress(parsing: $0) }))
     }
+    if wantsDHT(hasAddresses, folder, mayAsk) { sources.append(try mainline(folder)) }
     return sources
+  }
+
+  private func wantsDHT(_ hasAddresses: Bool, _ folder: String?, _ mayAsk: Bool) -> Bool {
+    if let dht { return dht }
+    #if DHT
+      guard !hasAddresses, let folder else { return false }
+      return DHTConsent(folder: folder).isGiven(mayAsk: mayAsk)
+    #else
+      return false
+    #endif
+  }
+
+  private func mainline(_ folder: String?) throws -> any PeerSource {
+    #if DHT
+      var options = MainlineDHT.Options()
+      if !dhtBootstrap.isEmpty {
+        options.bootstrap = try dhtBootstrap.map { try PeerAddress(parsing: $0) }
+      }
+      options.mapsPorts = true
+      options.stateFile = folder.map { $0 + "/dht" }
+      return try MainlineDHT(options)
+    #else
+      throw ValidationError("This dat was built without the DHT.")
+    #endif
+  }
+}
+
+/// Whether a room may be looked for in the DHT: asked once, and remembered in the room's folder.
+struct DHTConsent {
+  let folder: String
+
+  private var file: String { folder + "/dht-consent" }
+
+  /// - Parameter mayAsk: whether somebody is there to answer; nobody's silence is remembered.
+  func isGiven(mayAsk: Bool) -> Bool {
+    if let answer = try? String(contentsOfFile: file, encoding: .utf8) {
+      return answer.hasPrefix("yes")
+    }
+    guard mayAsk, isatty(STDIN_FILENO) == 1, isatty(STDOUT_FILENO) == 1 else { return false }
+    Output.write(
+      """
+      Look for peers through the BitTorrent DHT as well? They are found all over the internet then, and \
+      everybody who asks there about this room learns your address. [y/N] 
+      """, to: .standardOutput)
+    guard let line = readLine() else { return false }
+    let isYes = ["y", "yes"].contains(line.trimmingCharacters(in: .whitespaces).lowercased())
+    // An answer that can't be kept is asked for again.
+    try? Data((isYes ? "yes\n" : "no\n").utf8).write(to: URL(fileURLWithPath: file))
+    return isYes
   }
 }

@@ -11,7 +11,6 @@ private struct Network {
   let start = ContinuousClock.now
   var peers: [LANCore]
   var findings: [[Finding]]
-  var sentPackets = 0
 
   init(_ count: Int) {
     peers = (0..<count).map {
@@ -33,7 +32,6 @@ private struct Network {
     for action in actions {
       switch action {
       case .ask(let bytes), .answer(let bytes, _, LANCore.port):
-        sentPackets += 1
         for hearer in peers.indices {
           let next = peers[hearer].receive(
             bytes, from: PeerAddress(host: Self.host(number), port: LANCore.port), on: "eth0",

@@ -49,6 +49,7 @@ struct LANCore {
   private var random: any RandomNumberGenerator & Sendable
   private var packets = TokenBucket(perSecond: 5000, burst: 10_000)
   private var answers = TokenBucket(perSecond: 500, burst: 2000)
+  /// How often, since the owner last looked.
   private(set) var drops: [Drop: Int] = [:]
 
   /// - Parameter secret: 32 random bytes.
@@ -128,6 +129,11 @@ struct LANCore {
       actions.append(answer)
     }
     return actions
+  }
+
+  mutating func takeDrops() -> [Drop: Int] {
+    defer { drops = [:] }
+    return drops
   }
 
   private mutating func drop(_ cause: Drop) -> [Action] {

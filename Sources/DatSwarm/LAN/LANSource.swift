@@ -30,6 +30,11 @@ public actor LANSource: PeerSource {
   private let received = Counter(label: "dat_lan_packets", dimensions: [("direction", "in")])
   private let sent = Counter(label: "dat_lan_packets", dimensions: [("direction", "out")])
 
+  private let dropped = Dictionary(
+    uniqueKeysWithValues: LANCore.Drop.allCases.map {
+      ($0, Counter(label: "dat_lan_dropped", dimensions: [("cause", $0.rawValue)]))
+    })
+
   public init(options: Options = Options()) {
     self.options = options
     (findings, found) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
@@ -97,6 +102,7 @@ public actor LANSource: PeerSource {
     carryOut(
       core.receive(
         packet.bytes, from: packet.sender, on: packet.interface, ownHosts: ownHosts, now: .now))
+    for (cause, count) in core.takeDrops() { dropped[cause]?.increment(by: count) }
   }
 
   private func turn() {

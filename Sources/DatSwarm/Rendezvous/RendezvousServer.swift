@@ -27,6 +27,7 @@ public actor RendezvousServer {
   private var tasks: [Task<Void, Never>] = []
   private let received = Counter(label: "dat_rendezvous_packets", dimensions: [("direction", "in")])
   private let sent = Counter(label: "dat_rendezvous_packets", dimensions: [("direction", "out")])
+  private let refused = Gauge(label: "dat_rendezvous_refused")
   private let entries = Gauge(label: "dat_rendezvous_entries")
 
   /// Starts serving on a UDP port, IPv4 only, as the format is.
@@ -92,6 +93,7 @@ public actor RendezvousServer {
   private func tick() {
     send(core.tick(now: .now))
     entries.record(core.statistics.entries)
+    refused.record(statistics.refused)
   }
 
   private func send(_ packets: [RendezvousServerCore.Packet]) {

@@ -130,7 +130,8 @@ struct RendezvousServerCore {
     for record in (message.answers + message.additionals).prefix(8) {
       packets += take(record, from: from, now)
     }
-    // An answer is not much longer than its question, so nobody gains by asking in another's name.
+    // At most some 400 bytes, and no more of them than one address may ask for: little to gain by asking
+    // in another's name.
     if let bytes = reply.encoded() { packets.insert(Packet(bytes: bytes, to: sender), at: 0) }
     return packets
   }

@@ -32,6 +32,8 @@ public actor RendezvousSource: PeerSource {
   private var timer: Task<Void, Never>?
   private var isClosed = false
   private let reachable = Gauge(label: "dat_rendezvous_servers")
+  /// Packets that came from none of the servers.
+  private let strange = Counter(label: "dat_rendezvous_strange_packets")
 
   /// - Parameters:
   ///   - servers: with names or IPv4 addresses.
@@ -131,6 +133,10 @@ public actor RendezvousSource: PeerSource {
   }
 
   private func receive(_ bytes: [UInt8], _ sender: PeerAddress) {
+    guard clients.values.contains(where: { $0.server == sender }) else {
+      strange.increment()
+      return
+    }
     for name in clients.keys where clients[name]?.server == sender {
       if let actions = clients[name]?.core.receive(bytes, from: sender, now: .now) {
         carryOut(actions, sender)

@@ -95,11 +95,13 @@ struct ChatCommand: AsyncParsableCommand {
       let key = try self.key.map(RoomKey.parse)
       let listen = try self.listen.map { try ListenAddress(parsing: $0) }
       let connect = try self.connect.map { try PeerAddress(parsing: $0) }
-      let sources = try discovery.sources(hasAddresses: !listen.isEmpty || !connect.isEmpty)
       let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
       var options = SagaOptions()
       if authorize == .ask { options.authorization = .ask }
       let saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
+      let sources = try discovery.sources(
+        hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: memory ? nil : dir,
+        mayAsk: !json)
       let page = try web.map { try ChatPage(of: saga, port: $0, asks: authorize == .ask) }
       let session = ChatSession(
         saga: saga, output: output, ownName: name, stay: stay || page != nil,
