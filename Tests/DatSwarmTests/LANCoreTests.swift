@@ -165,3 +165,24 @@ func `questions are repeated soon, then about once a minute, and soon again when
   #expect(answers == 8)
   #expect((core.drops[.flood] ?? 0) == 40_000)
 }
+
+@Test(.timeLimit(.minutes(1)))
+func `peers of one machine find each other over the loopback interface`() async throws {
+  var options = LANSource.Options()
+  options.interfaces = ["lo", "lo0"]
+  var random = SystemRandomNumberGenerator()
+  // Nobody else on this machine means this one.
+  let topic = Topic(bytes: (0..<20).map { _ in .random(in: .min ... .max, using: &random) })!
+  let one = LANSource(options: options)
+  let other = LANSource(options: options)
+  await one.join(topic, announcing: 1001)
+  await other.join(topic, announcing: 1002)
+  for (source, port) in [(one, 1002), (other, 1001)] {
+    for await finding in source.findings where finding.topic == topic {
+      #expect(finding.addresses == [PeerAddress(host: "127.0.0.1", port: port)])
+      break
+    }
+  }
+  await one.close()
+  await other.close()
+}

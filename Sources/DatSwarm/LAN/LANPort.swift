@@ -25,19 +25,9 @@ struct LANPort: Sendable {
   static func open(
     _ name: String, _ device: NIONetworkDevice, _ arrived: @escaping @Sendable (Packet) -> Void
   ) async throws -> LANPort {
-    let bootstrap = DatagramBootstrap(group: TCPOptions.group)
-      .channelOption(.socketOption(.so_reuseaddr), value: 1)
-      .channelOption(.socketOption(.init(rawValue: SO_REUSEPORT)), value: 1)
-      .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 4096))
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(
-            PacketHandler { bytes, sender in
-              arrived(Packet(bytes: bytes, sender: sender, interface: name))
-            })
-        }
-      }
-    let channel = try await bootstrap.bind(host: "0.0.0.0", port: LANCore.port).get()
+    let channel = try await UDP.open(host: "0.0.0.0", port: LANCore.port, isShared: true) {
+      arrived(Packet(bytes: $0, sender: $1, interface: name))
+    }
     do {
       try await configure(channel, device)
     } catch {
@@ -74,27 +64,8 @@ struct LANPort: Sendable {
 
   /// Sends to the group. What can't be sent is lost, as packets are.
   func send(_ bytes: [UInt8], to port: Int) {
-    guard let group = try? SocketAddress(ipAddress: Self.group, port: port) else { return }
-    channel.writeAndFlush(
-      AddressedEnvelope(remoteAddress: group, data: ByteBuffer(bytes: bytes)), promise: nil)
+    UDP.send(bytes, to: PeerAddress(host: Self.group, port: port), by: channel)
   }
 
   func close() { channel.close(promise: nil) }
-}
-
-/// Hands on what a UDP socket receives.
-final class PacketHandler: ChannelInboundHandler {
-  typealias InboundIn = AddressedEnvelope<ByteBuffer>
-  private let arrived: ([UInt8], PeerAddress) -> Void
-
-  init(_ arrived: @escaping ([UInt8], PeerAddress) -> Void) { self.arrived = arrived }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    let envelope = unwrapInboundIn(data)
-    guard let sender = PeerAddress(envelope.remoteAddress) else { return }
-    arrived(Array(envelope.data.readableBytesView), sender)
-  }
-
-  /// A packet that did not arrive somewhere is no reason to stop.
-  func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 }

@@ -11,10 +11,14 @@ internal import NIOPosix
 
 /// UDP sockets for packets of a known size, IPv4.
 enum UDP {
+  /// - Parameter isShared: whether other programs may have the port as well.
   static func open(
-    host: String, port: Int, _ arrived: @escaping @Sendable ([UInt8], PeerAddress) -> Void
+    host: String, port: Int, isShared: Bool = false,
+    _ arrived: @escaping @Sendable ([UInt8], PeerAddress) -> Void
   ) async throws -> any Channel {
     try await DatagramBootstrap(group: TCPOptions.group)
+      .channelOption(.socketOption(.so_reuseaddr), value: isShared ? 1 : 0)
+      .channelOption(.socketOption(.init(rawValue: SO_REUSEPORT)), value: isShared ? 1 : 0)
       .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 4096))
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
@@ -50,4 +54,21 @@ enum UDP {
     let number = UnsafeRawPointer(address).loadUnaligned(fromByteOffset: 4, as: UInt32.self)
     return IPv4(number: UInt32(bigEndian: number)).description
   }
+}
+
+/// Hands on what a UDP socket receives.
+private final class PacketHandler: ChannelInboundHandler {
+  typealias InboundIn = AddressedEnvelope<ByteBuffer>
+  private let arrived: ([UInt8], PeerAddress) -> Void
+
+  init(_ arrived: @escaping ([UInt8], PeerAddress) -> Void) { self.arrived = arrived }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let envelope = unwrapInboundIn(data)
+    guard let sender = PeerAddress(envelope.remoteAddress) else { return }
+    arrived(Array(envelope.data.readableBytesView), sender)
+  }
+
+  /// A packet that did not arrive somewhere is no reason to stop.
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 }
