@@ -12,6 +12,8 @@ final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
 
   var arrived: ((_ local: PeerAddress, _ firstFeed: DiscoveryKey?) -> Void)?
   var refused: ((SwarmEvent.Refusal) -> Void)?
+  /// Called where the connection is not handed over: its channel must not just be let go of.
+  var discard: (() -> Void)?
   private let timeout: TimeAmount?
   private var deadline: Scheduled<Void>?
   private var kept = ByteBuffer()
@@ -44,8 +46,7 @@ final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    deadline?.cancel()
-    arrived = nil
+    finish()
     context.fireChannelInactive()
   }
 
@@ -53,9 +54,9 @@ final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
   private static let maximumKept = 4096
 
   private func handOver(_ context: ChannelHandlerContext, _ feed: DiscoveryKey?) {
-    deadline?.cancel()
+    discard = nil
     arrived?(PeerAddress(context.localAddress) ?? PeerAddress(host: "", port: 0), feed)
-    arrived = nil
+    finish()
     if kept.readableBytes > 0 {
       context.fireChannelRead(wrapInboundOut(kept))
       context.fireChannelReadComplete()
@@ -68,6 +69,14 @@ final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
     isClosing = true
     refused?(why)
     kept.clear()
+    finish()
     context.close(promise: nil)
+  }
+
+  private func finish() {
+    deadline?.cancel()
+    arrived = nil
+    discard?()
+    discard = nil
   }
 }

@@ -66,6 +66,7 @@ public final class TCPListener: Sendable {
           let handler = ArrivalHandler(waiting: options.firstFeedTimeout)
           try channel.pipeline.syncOperations.addHandler(handler)
           let wrapped = try TCPOptions.wrap(channel)
+          handler.discard = { PeerSocket.discard(wrapped) }
           handler.refused = { options.refused?(remote, $0) }
           handler.arrived = { local, firstFeed in
             arrivals.yield(
