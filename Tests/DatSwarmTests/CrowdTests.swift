@@ -48,8 +48,22 @@ private func processorSeconds() -> Double {
   return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
+/// Each connection within the process takes two descriptors.
+private func raiseDescriptorLimit() {
+  #if canImport(Glibc)
+    let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+  #else
+    let kind = RLIMIT_NOFILE
+  #endif
+  var limit = rlimit()
+  guard getrlimit(kind, &limit) == 0 else { return }
+  limit.rlim_cur = min(limit.rlim_max, 16_384)
+  _ = setrlimit(kind, &limit)
+}
+
 @Test(.timeLimit(.minutes(5)))
 func `two hundred peers hold one room, with few connections each`() async throws {
+  raiseDescriptorLimit()
   let count = 200
   let server = try await RendezvousServer(host: "127.0.0.1")
   let before = processorSeconds()
