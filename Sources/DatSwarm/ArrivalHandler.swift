@@ -50,6 +50,8 @@ final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
     context.fireChannelInactive()
   }
 
+  func handlerRemoved(context: ChannelHandlerContext) { finish() }
+
   /// More than any first message takes, padding and keep-alives included.
   private static let maximumKept = 4096
 
