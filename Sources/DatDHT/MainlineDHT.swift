@@ -43,6 +43,7 @@
       /// Whether the network is one machine, for tests: all its nodes then have one address.
       public var isTestNetwork = false
 
+      /// The defaults.
       public init() {}
     }
 

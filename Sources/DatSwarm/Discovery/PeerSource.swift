@@ -28,6 +28,7 @@ public protocol PeerSource: Sendable {
 }
 
 extension PeerSource {
+  /// Does nothing: for sources that look often enough by themselves.
   public func lookAgain(_ topic: Topic) async {}
 }
 

@@ -12,6 +12,7 @@ public actor LANSource: PeerSource {
     /// Names of the only interfaces to use, such as `eth0`; nil for all that can multicast.
     public var interfaces: Set<String>?
 
+    /// The defaults.
     public init() {}
   }
 
@@ -35,6 +36,7 @@ public actor LANSource: PeerSource {
       ($0, Counter(label: "dat_lan_dropped", dimensions: [("cause", $0.rawValue)]))
     })
 
+  /// A source that uses the network once a topic is joined.
   public init(options: Options = Options()) {
     self.options = options
     (findings, found) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))

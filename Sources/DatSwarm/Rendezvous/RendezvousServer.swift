@@ -9,11 +9,15 @@ internal import NIOPosix
 public actor RendezvousServer {
   /// How much has happened, and how much is stored now.
   public struct Statistics: Hashable, Sendable {
+    /// Topics that have an entry now.
     public let topics: Int
     /// Announcements and subscriptions stored.
     public let entries: Int
+    /// Packets that came.
     public let received: Int
+    /// Announcements that were taken.
     public let announced: Int
+    /// Packets that told subscribers of a new peer.
     public let pushed: Int
     /// Packets that were dropped, or not believed: no messages, too many, without a valid token, or
     /// with no room left.
@@ -70,6 +74,7 @@ public actor RendezvousServer {
     channel.close(promise: nil)
   }
 
+  /// What it did so far, and what it holds.
   public var statistics: Statistics {
     let counts = core.statistics
     return Statistics(

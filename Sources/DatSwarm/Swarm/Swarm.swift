@@ -29,6 +29,7 @@ public actor Swarm {
     /// The sources to use; nil for all.
     public var origins: Set<PeerOrigin>?
 
+    /// A search; what is left out is as the properties say.
     public init(announces: Bool = true, origins: Set<PeerOrigin>? = nil) {
       self.announces = announces
       self.origins = origins

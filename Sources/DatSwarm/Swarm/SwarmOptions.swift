@@ -39,6 +39,7 @@ extension Swarm {
     /// as long.
     public var maximumOffences = 20
 
+    /// The defaults.
     public init() {}
   }
 }
