@@ -66,8 +66,12 @@ public actor Swarm {
   private var isReading = false
   private var isClosed = false
 
-  /// - Parameter sources: where to look for peers; without any there are the addresses that are given,
-  ///   and those who connect. The swarm closes them with itself.
+  /// A swarm that does nothing until a topic is joined.
+  ///
+  /// - Parameters:
+  ///   - options: whom to call how often, and how many connections to keep.
+  ///   - sources: where to look for peers; without any there are the addresses that are given, and
+  ///     those who connect. The swarm closes them with itself.
   public init(options: Options = Options(), sources: [any PeerSource] = []) {
     self.options = options
     self.sources = sources
@@ -141,6 +145,8 @@ public actor Swarm {
   /// Joins a topic: looks for its peers, tells them where we listen, and serves every connection.
   ///
   /// - Parameters:
+  ///   - key: the topic, the discovery key of a feed or of a database's first feed.
+  ///   - search: which sources to use, and whether to tell others where we listen.
   ///   - replicate: makes the stream of a connection; what it throws ends the connection.
   ///   - meet: called once the peer has completed its handshake, for connections that stay.
   public func join(
