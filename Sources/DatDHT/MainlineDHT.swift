@@ -14,7 +14,7 @@
   ///
   /// The topic is the info hash, as it is with the Dat programs of 2018. Announcing shows one's address
   /// to everybody who asks the network for that hash. What it finds are the claims of strangers, as they
-  /// are: a ``Swarm`` leaves out private addresses that come from here.
+  /// are: a `Swarm` leaves out private addresses that come from here.
   ///
   /// Only where the package is built with the trait `DHT`, which takes libtorrent.
   public actor MainlineDHT: PeerSource {
