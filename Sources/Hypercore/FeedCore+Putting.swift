@@ -120,18 +120,25 @@ extension FeedCore {
     accept: ((UInt64, [UInt8]) throws(FeedError) -> Void)? = nil
   ) throws(FeedError) -> PutResult {
     try checkStorable()
-    var climb = try Climb(block: block, value: value, nodes: nodes)
+    let start = try Climb(block: block, value: value, nodes: nodes)
+    var climb = start
     var roots: VerifiedRoots?
     let lostBefore = lostNodes
     do {
-      if try !climbToTrusted(&climb) { roots = try verifyRoots(&climb, signature) }
+      if try climbToTrusted(&climb) {
+        let beyond = try climbOn(climb, signature)
+        climb.nodes += beyond.nodes
+        roots = beyond.roots
+      } else {
+        roots = try verifyRoots(&climb, signature)
+      }
     } catch {
       guard lostNodes == lostBefore else {
         throw .damaged(
           "A node that block \(block) needs was lost here. It is fetched with the next request.")
       }
       guard error.code == .proofRejected || error.code == .proofIncomplete, let signature,
-        let fork = try findFork(block: block, value: value, nodes: nodes, signature: signature)
+        let fork = try findFork(start, signature: signature)
       else { throw error }
       throw fork
     }

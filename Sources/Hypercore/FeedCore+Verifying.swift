@@ -77,25 +77,75 @@ extension FeedCore {
         if climb.nodes.isEmpty, known.size != climb.top.size { climb.leafSizeDiffers = true }
         return true
       }
-      let index = FlatTree.sibling(climb.top.index)
-      let known = try knownNode(index)
-      if let sibling = climb.take(index) {
-        if let known {
-          guard known.hash == sibling.hash else { throw mismatch(at: index) }
-          if climb.isHashOnly, climb.nodes.isEmpty {
-            // Only the sum is proven, and what is stored was proven on its own.
-            guard known.size == sibling.size else { throw mismatch(at: index) }
-          }
-        }
-        try climb.rise(with: sibling)
-        if known == nil { climb.nodes.append(sibling) }
-      } else if let known {
-        try climb.rise(with: known)
-      } else {
-        return false
-      }
+      guard try rise(&climb) else { return false }
     }
     throw .rejected("The proof of block \(climb.block) leads nowhere.")
+  }
+
+  /// Climbs on from a trusted node with what the peer sent beyond it, as far as that leads to the next
+  /// trusted node or to signed roots.
+  ///
+  /// Another peer may have brought the node that ended the climb, and later digests to this peer count
+  /// on the rest of its proof. What leads nowhere is left aside: the block is proven without it.
+  ///
+  /// - Returns: the nodes that are proven with it, and the roots where it led to them.
+  /// - Throws: ``FeedError/Code/forked`` where the key has signed another way up; storage failures.
+  /// - Complexity: nothing where the peer sent no node that is new.
+  func climbOn(
+    _ climb: Climb, _ signature: Signature?
+  ) throws(FeedError) -> (nodes: [Node], roots: VerifiedRoots?) {
+    var proven: [Node] = []
+    var higher = climb
+    while higher.rest.contains(where: { !bits.hasNode($0.index) }) {
+      // The trusted node itself: the peer's may claim another size.
+      guard let trusted = try knownNode(higher.top.index) else { break }
+      higher.top = trusted
+      higher.nodes = []
+      do {
+        guard try rise(&higher) else {
+          let roots = try verifyRoots(&higher, signature)
+          return (proven + higher.nodes, roots)
+        }
+        guard try climbToTrusted(&higher) else {
+          let roots = try verifyRoots(&higher, signature)
+          return (proven + higher.nodes, roots)
+        }
+        proven += higher.nodes
+      } catch {
+        guard error.code == .proofRejected || error.code == .proofIncomplete else { throw error }
+        if error.code == .proofRejected, let signature,
+          let fork = try findFork(climb, signature: signature)
+        {
+          throw fork
+        }
+        break
+      }
+    }
+    return (proven, nil)
+  }
+
+  /// Hashes `top` with its sibling, the peer's or the one known here.
+  ///
+  /// - Returns: false where there is none.
+  private func rise(_ climb: inout Climb) throws(FeedError) -> Bool {
+    let index = FlatTree.sibling(climb.top.index)
+    let known = try knownNode(index)
+    if let sibling = climb.take(index) {
+      if let known {
+        guard known.hash == sibling.hash else { throw mismatch(at: index) }
+        if climb.isHashOnly, climb.nodes.isEmpty {
+          // Only the sum is proven, and what is stored was proven on its own.
+          guard known.size == sibling.size else { throw mismatch(at: index) }
+        }
+      }
+      try climb.rise(with: sibling)
+      if known == nil { climb.nodes.append(sibling) }
+    } else if let known {
+      try climb.rise(with: known)
+    } else {
+      return false
+    }
+    return true
   }
 
   /// Checks that `top` is one of the roots that the signature covers.
@@ -179,11 +229,9 @@ extension FeedCore {
   /// Whether a refused proof is one that the feed's own key signed: then there are two histories.
   ///
   /// Tries the peer's nodes as far as they lead, then with what is known where they leave gaps.
-  func findFork(
-    block: UInt64, value: [UInt8]?, nodes: [Node], signature: Signature
-  ) throws(FeedError) -> FeedError? {
+  func findFork(_ start: Climb, signature: Signature) throws(FeedError) -> FeedError? {
     guard let key else { return nil }
-    var climb = try Climb(block: block, value: value, nodes: nodes)
+    var climb = start
     var conflict: UInt64?
     while FlatTree.depth(climb.top.index) < 40 {
       if conflict == nil, let known = try knownNode(climb.top.index), known.hash != climb.top.hash {

@@ -295,6 +295,49 @@ func fetch(
     #expect(try reader.block(at: 3) == writer.block(at: 3))
   }
 
+  // MARK: Beyond what is trusted
+
+  /// A reader that knows the first four blocks' root, and the answer for block 2 of a feed that has eight
+  /// by now, made as for a peer that knows nothing.
+  private func answerBeyond() throws -> (reader: FeedCore, value: [UInt8], proof: Proof) {
+    let writer = try FeedCore.open(in: MemoryStorage(), options: FeedOptions(keyPair: keyPair(1)))
+    try writer.append((0..<4).map { [$0] })
+    let reader = try replica(in: MemoryStorage())
+    try fetch(0, from: writer, into: reader)
+    try writer.append((4..<8).map { [$0] })
+    let proof = try writer.proof(2)
+    #expect(proof.nodes.map(\.index) == [6, 1, 11])
+    return (reader, try #require(try writer.block(at: 2)), proof)
+  }
+
+  @Test func `what a proof brings beyond a node that is known already is kept`() throws {
+    let (reader, value, proof) = try answerBeyond()
+    // Node 5 is known, and ends the climb; what is above it was not.
+    #expect(reader.bits.hasNode(5) && !reader.bits.hasNode(11))
+    try reader.put(2, value: value, nodes: proof.nodes, signature: proof.signature)
+    #expect(reader.length == 8)
+    #expect(reader.bits.hasNode(11) && reader.bits.hasNode(7))
+    #expect(try reader.audit() == (2, 0))
+  }
+
+  @Test(arguments: ["hash", "signature", "none"])
+  func `what leads nowhere beyond a known node is left aside, and the block stored`(fault: String)
+    throws
+  {
+    let (reader, value, proof) = try answerBeyond()
+    var nodes = proof.nodes
+    var signature = proof.signature
+    switch fault {
+    case "hash": nodes[2].hash = TreeHash.leaf([9])
+    case "signature": signature = keyPair(2).secretKey.sign([1])
+    default: signature = nil
+    }
+    try reader.put(2, value: value, nodes: nodes, signature: signature)
+    #expect(reader.has(2))
+    #expect(reader.length == 4)
+    #expect(!reader.bits.hasNode(11) && !reader.bits.hasNode(7))
+  }
+
   // MARK: Forks
 
   /// Two feeds of one key that part after `common` blocks.
