@@ -71,7 +71,7 @@
 
     /// Starts a node.
     ///
-    /// - Throws: ``SwarmError`` where it could not be started.
+    /// - Throws: `SwarmError` where it could not be started.
     public init(
       _ options: Options = Options(), logger: Logger = Logger(label: "dat.dht")
     ) throws(SwarmError) {
