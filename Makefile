@@ -59,6 +59,12 @@ check-api: ## Say what breaks users since BASE, a version or a commit; the newes
 man: deps ## Manual pages and shell completions of dat, in Artifacts/man and Artifacts/completions
 	@Scripts/man
 
+.PHONY: bench-host
+bench-host: deps ## Measure a host with ROOMS=1000 rooms of three writers and two connections each
+	$(SWIFT) build --configuration release --product dat
+	$(SWIFT) build --configuration release --product dat-host-load
+	@.build/release/dat-host-load .build/release/dat $(or $(ROOMS),1000)
+
 demo: deps ## See it at work on this machine
 	$(SWIFT) build --product dat
 	@Scripts/demo

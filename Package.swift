@@ -31,6 +31,9 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+let nioLocks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let services = Target.Dependency.product(
+  name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let web: [Target.Dependency] = [
@@ -51,6 +54,7 @@ let package = Package(
     .library(name: "Saga", targets: ["Saga"]),
     .library(name: "DatSwarm", targets: ["DatSwarm"]),
     .library(name: "DatDHT", targets: ["DatDHT"]),
+    .library(name: "DatHost", targets: ["DatHost"]),
     .executable(name: "dat", targets: ["dat"]),
   ],
   traits: [
@@ -65,6 +69,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
   ],
@@ -127,11 +132,21 @@ let package = Package(
         .linkedLibrary("crypto", .when(traits: ["DHT"])),
       ]),
     layer("DatDHT", ["CDatDHT", "DatSwarm", "HypercoreCrypto", logging]),
+    // What a program measures, as a page for Prometheus.
+    layer("DatMetrics", [metrics, logging, nioCore, nioLocks, services] + web),
+    // Rooms, databases and feeds, kept online.
+    layer(
+      "DatHost",
+      [
+        "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
+        "RandomAccessStorage", "DatSwarm", nioCore, nioPosix, nioLocks, logging, metrics,
+      ]),
     .executableTarget(
       name: "dat",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
-        "DatWeb", "DatDHT", arguments, logging,
+        "DatWeb", "DatDHT", "DatHost", "DatMetrics", arguments, logging, metrics, services,
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
 
@@ -182,7 +197,21 @@ let package = Package(
     tests(
       "DatSwarmTests",
       ["DatSwarm", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage"]),
-    tests("DatDHTTests", ["DatDHT", "DatSwarm", "HypercoreCrypto"]),
+    // Loads a host from outside, for `make bench-host`.
+    .executableTarget(
+      name: "dat-host-load",
+      dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm"],
+      path: "Tests/HostLoad", swiftSettings: strict),
+    tests("DatMetricsTests", ["DatMetrics", metrics]),
+    tests(
+      "DatHostTests",
+      [
+        "DatHost", "DatSwarm", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
+        "RandomAccessStorage", nioCore, nioPosix,
+      ]),
+    tests(
+      "DatDHTTests",
+      ["DatDHT", "DatSwarm", "Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage"]),
     tests("DatCommandTests", ["Saga", "DatSwarm", "Hypercore", "RandomAccessStorage", "dat"]),
   ],
   cxxLanguageStandard: .cxx17

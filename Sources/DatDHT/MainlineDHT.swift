@@ -40,6 +40,8 @@
       public var firstPauses: [Duration] = [2, 5, 15, 60].map { .seconds($0) }
       /// The pauses between later ones, a random one each, in milliseconds; as in discovery-channel.
       public var interval: ClosedRange<Int> = 600_000...900_000
+      /// At least so long between two lookups, whatever the topics: who has many of them is no flood.
+      public var spacing = Duration.milliseconds(50)
       /// Whether the network is one machine, for tests: all its nodes then have one address.
       public var isTestNetwork = false
 
@@ -57,6 +59,7 @@
     private var topics: [Topic: Joined] = [:]
     private var mappedPort: Int?
     private var askedPorts: Set<Int> = []
+    private var lastTurn = ContinuousClock.now
     private var reader: Task<Void, Never>?
     private var saver: Task<Void, Never>?
 
@@ -113,7 +116,9 @@
       topics[topic]?.lookups = Task { [weak self, options] in
         var round = 0
         while !Task.isCancelled {
-          guard await self?.look(for: topic) == true else { return }
+          guard let turn = await self?.nextTurn() else { return }
+          try? await Task.sleep(until: turn, clock: .continuous)
+          guard !Task.isCancelled, await self?.look(for: topic) == true else { return }
           let pause =
             round < options.firstPauses.count
             ? options.firstPauses[round] : .milliseconds(Int.random(in: options.interval))
@@ -145,6 +150,13 @@
           done.resume()
         }
       }
+    }
+
+    /// When the next lookup may be made.
+    private func nextTurn() -> ContinuousClock.Instant {
+      let turn = max(.now, lastTurn + options.spacing)
+      lastTurn = turn
+      return turn
     }
 
     /// - Returns: whether the topic is still wanted.

@@ -85,6 +85,11 @@ public actor HyperDB {
     return db
   }
 
+  /// Whether a feed's first block is what a hyperdb starts with.
+  public static func isHeader(_ block: [UInt8]) -> Bool {
+    EntryMessageCodec().headerProtocol(block) == Array("hyperdb".utf8)
+  }
+
   private static func open(
     on replica: isolated Replica, _ storage: any StorageProvider, _ key: PublicKey?,
     _ options: HyperDBOptions

@@ -207,7 +207,7 @@ public actor Saga {
         for waiter in done { waiter.1.resume() }
       }
     }
-    guard entry.keyBytes.starts(with: Self.prefix) else { return }
+    guard options.keepsMessages, entry.keyBytes.starts(with: Self.prefix) else { return }
     let changes = log.add(
       MessageLog.Entry(
         key: entry.key, feed: entry.feed,
@@ -315,6 +315,9 @@ public struct SagaOptions: Sendable {
   public var database = HyperDBOptions()
   /// Who may write.
   public var authorization = AuthorizationPolicy.open
+  /// False for a program that only keeps the room going: ``Saga/messages`` stays empty, and no event
+  /// tells of messages. They are stored and passed on all the same.
+  public var keepsMessages = true
   /// What bounds that.
   public var limits = AuthorizationLimits()
   /// The time, in milliseconds since 1970.

@@ -19,5 +19,7 @@ struct Dat: AsyncParsableCommand {
         64  It was called wrongly; the usage is shown.
       """,
     version: "0.1.0",
-    subcommands: [ChatCommand.self, FeedCommand.self, DbCommand.self, RendezvousCommand.self])
+    subcommands: [
+      ChatCommand.self, FeedCommand.self, DbCommand.self, HostCommand.self, RendezvousCommand.self,
+    ])
 }

@@ -1,0 +1,50 @@
+public import HypercoreCrypto
+
+/// Several hosts that share many keys: each key belongs to the few hosts that weigh most for it.
+///
+/// Rendezvous hashing: the weight of a host for a key is the first eight bytes, big-endian, of the hash
+/// that a feed's block of these bytes would have: discovery key, then the host's name. Every host, given
+/// the same list, comes to the same result without asking anybody; a host that is added or removed
+/// moves only the keys that it gets or had.
+public struct Fleet: Hashable, Sendable {
+  /// The hosts' names, in no order that matters.
+  public let hosts: [String]
+
+  /// A fleet of hosts of these names, each different from the others.
+  public init(hosts: [String]) { self.hosts = hosts }
+
+  /// Reads a list of hosts: a name a line, `#` before remarks.
+  ///
+  /// - Throws: ``HostError`` with `malformedFile`.
+  public init(parsing text: String) throws(HostError) {
+    var hosts: [String] = []
+    for line in text.split(whereSeparator: \.isNewline) {
+      let name =
+        (line.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).first ?? "")
+        .filter { !$0.isWhitespace }
+      if name.isEmpty { continue }
+      guard name.utf8.count <= 255 else {
+        throw HostError(
+          .malformedFile, "A host's name can have 255 bytes; \"\(name.prefix(40))…\" has more.")
+      }
+      guard !hosts.contains(name) else {
+        throw HostError(.malformedFile, "The host \"\(name)\" is in the list twice.")
+      }
+      hosts.append(name)
+    }
+    guard !hosts.isEmpty else { throw HostError(.malformedFile, "The list names no host.") }
+    self.init(hosts: hosts)
+  }
+
+  /// The hosts that a key belongs to, the first one first.
+  public func owners(of key: DiscoveryKey, copies: Int = 1) -> [String] {
+    hosts.map { (weight: weight(of: $0, for: key), name: $0) }
+      .sorted { ($0.weight, $0.name) > ($1.weight, $1.name) }
+      .prefix(max(copies, 1)).map(\.name)
+  }
+
+  private func weight(of host: String, for key: DiscoveryKey) -> UInt64 {
+    let digest = TreeHash.leaf(Array(key.bytes) + Array(host.utf8))
+    return digest.bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+  }
+}

@@ -1,0 +1,249 @@
+internal import Foundation
+internal import HypercoreCrypto
+internal import NIOConcurrencyHelpers
+internal import NIOCore
+internal import NIOPosix
+public import Logging
+internal import RandomAccessStorage
+
+/// What a running host can be asked over its socket: one JSON object a line, answered by one.
+public struct ControlRequest: Hashable, Sendable, Codable {
+  /// What can be asked for.
+  public enum Command: String, Hashable, Sendable, Codable {
+    /// Host a key from now on.
+    case add
+    /// Host a key no more.
+    case remove
+    /// Tell how all keys stand.
+    case list
+  }
+
+  /// What is asked for.
+  public var command: Command
+  /// For `add` as ``HostedKey`` reads it, for `remove` with or without a kind.
+  public var key: String?
+  /// For `remove`: whether to delete what is stored, too.
+  public var deletesData: Bool?
+
+  /// A request.
+  public init(_ command: Command, key: String? = nil, deletesData: Bool? = nil) {
+    self.command = command
+    self.key = key
+    self.deletesData = deletesData
+  }
+}
+
+/// What it answers: the keys that were meant, or what is wrong.
+public struct ControlReply: Hashable, Sendable, Codable {
+  /// How the keys stand that were meant; nil where something is wrong.
+  public var replicas: [HostedStatus]?
+  /// What is wrong, in a sentence.
+  public var error: String?
+
+  init(replicas: [HostedStatus]) { self.replicas = replicas }
+  init(error: String) { self.error = error }
+}
+
+/// The socket `control` in a host's folder, which only the folder's owner can reach.
+public final class HostControl: Sendable {
+  /// The socket's name in the folder.
+  public static let name = "control"
+  /// Longer requests are no requests.
+  static let requestLimit = 64 * 1024
+  /// Longer answers are no answers: room for about 100,000 keys.
+  static let replyLimit = 64 << 20
+  /// Who says nothing for so long is let go.
+  private static let patience = TimeAmount.seconds(30)
+  /// How many may be connected.
+  private static let maximumClients = 16
+
+  private let host: ReplicaHost
+  private let logger: Logger
+  private let path: String
+  private let server: NIOAsyncChannel<NIOAsyncChannel<ByteBuffer, ByteBuffer>, Never>
+
+  /// Opens the socket. One that a host left behind is replaced: the folder's lock says that it is gone.
+  ///
+  /// - Throws: ``HostError`` with `control`.
+  public init(_ host: ReplicaHost, logger: Logger = Logger(label: "dat.host"))
+    async throws(HostError)
+  {
+    self.host = host
+    self.logger = logger
+    path = try Self.path(in: host.path)
+    unlink(path)
+    do {
+      server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: false) { channel in
+          channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandlers(
+              IdleStateHandler(allTimeout: Self.patience), ClosesWhenIdle())
+            return try NIOAsyncChannel(wrappingChannelSynchronously: channel)
+          }
+        }
+    } catch {
+      throw HostError(.control, "The socket \(path) can't be opened: \(error)")
+    }
+    chmod(path, 0o600)
+  }
+
+  /// Where a folder's socket is.
+  static func path(in folder: String) throws(HostError) -> String {
+    let path = folder + "/" + name
+    // What an address of the system has room for, with its end.
+    guard path.utf8.count < 104 else {
+      throw HostError(
+        .control,
+        "The path of the folder is too long for a socket in it: \(path) has "
+          + "\(path.utf8.count) bytes, of at most 103.")
+    }
+    return path
+  }
+
+  /// Answers until cancelled, then removes the socket.
+  public func run() async throws {
+    defer { unlink(path) }
+    try await withTaskCancellationHandler {
+      try await server.executeThenClose { clients in
+        try await withThrowingDiscardingTaskGroup { group in
+          let places = Places(Self.maximumClients)
+          for try await client in clients {
+            guard places.take() else {
+              group.addTask { try? await client.executeThenClose { _, _ in } }
+              continue
+            }
+            group.addTask {
+              defer { places.giveBack() }
+              do { try await self.serve(client) } catch {
+                self.logger.debug("A client of the control socket was lost: \(error)")
+              }
+            }
+          }
+        }
+      }
+    } onCancel: {
+      server.channel.close(promise: nil)
+    }
+  }
+
+  private func serve(_ client: NIOAsyncChannel<ByteBuffer, ByteBuffer>) async throws {
+    try await client.executeThenClose { inbound, outbound in
+      var pending: [UInt8] = []
+      for try await bytes in inbound {
+        pending += bytes.readableBytesView
+        while let end = pending.firstIndex(of: 10) {
+          let reply = await answer(pending[..<end])
+          pending.removeSubrange(...end)
+          try await outbound.write(ByteBuffer(bytes: Self.encoded(reply)))
+        }
+        if pending.count > Self.requestLimit {
+          let reply = ControlReply(error: "A request has \(Self.requestLimit) bytes at most.")
+          return try await outbound.write(ByteBuffer(bytes: Self.encoded(reply)))
+        }
+      }
+    }
+  }
+
+  private static func encoded(_ reply: ControlReply) -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    guard let data = try? encoder.encode(reply) else {
+      return Array("{\"error\":\"The answer could not be written.\"}\n".utf8)
+    }
+    return Array(data) + [10]
+  }
+
+  private func answer(_ line: ArraySlice<UInt8>) async -> ControlReply {
+    guard line.count <= Self.requestLimit,
+      let request = try? JSONDecoder().decode(ControlRequest.self, from: Data(line))
+    else {
+      return ControlReply(
+        error: "That is no request: write {\"command\":\"list\"}, or add or remove with a key.")
+    }
+    do throws(HostError) {
+      return ControlReply(replicas: try await perform(request))
+    } catch {
+      return ControlReply(error: error.reason)
+    }
+  }
+
+  private func perform(_ request: ControlRequest) async throws(HostError) -> [HostedStatus] {
+    if request.command == .list { return await host.status() }
+    guard let text = request.key else {
+      throw HostError(.malformedKey, "The request names no key.")
+    }
+    let key = try HostedKey(parsing: text)
+    switch request.command {
+    case .list: return []
+    case .add: return [try await host.add(key)]
+    case .remove:
+      try await host.remove(key.key, deletingData: request.deletesData ?? false)
+      return []
+    }
+  }
+}
+
+/// Counts who is connected.
+private final class Places: Sendable {
+  private let free: NIOLockedValueBox<Int>
+  init(_ count: Int) { free = NIOLockedValueBox(count) }
+
+  func take() -> Bool {
+    free.withLockedValue {
+      guard $0 > 0 else { return false }
+      $0 -= 1
+      return true
+    }
+  }
+
+  func giveBack() { free.withLockedValue { $0 += 1 } }
+}
+
+private final class ClosesWhenIdle: ChannelInboundHandler, Sendable {
+  typealias InboundIn = ByteBuffer
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
+    context.fireUserInboundEventTriggered(event)
+  }
+}
+
+/// Asks a running host.
+public enum HostClient {
+  /// Sends one request to the host that runs in a folder.
+  ///
+  /// - Returns: the keys that were meant.
+  /// - Throws: ``HostError`` with `control`: nobody answers, or what is wrong with the request.
+  public static func ask(_ request: ControlRequest, hostIn folder: String) async throws(HostError)
+    -> [HostedStatus]
+  {
+    let path = try HostControl.path(in: FolderStorage(path: folder).path)
+    let reply: ControlReply
+    do {
+      reply = try JSONDecoder().decode(ControlReply.self, from: Data(try await send(request, path)))
+    } catch {
+      throw HostError(
+        .control, "No host answers at \(path); is one running? \"dat host \(folder)\" starts it.")
+    }
+    if let error = reply.error { throw HostError(.control, error) }
+    return reply.replicas ?? []
+  }
+
+  private static func send(_ request: ControlRequest, _ path: String) async throws -> [UInt8] {
+    let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+      .connect(unixDomainSocketPath: path) { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+        }
+      }
+    return try await channel.executeThenClose { inbound, outbound in
+      try await outbound.write(ByteBuffer(bytes: Array(try JSONEncoder().encode(request)) + [10]))
+      var answer: [UInt8] = []
+      for try await bytes in inbound {
+        answer += bytes.readableBytesView
+        if answer.last == 10 || answer.count > HostControl.replyLimit { break }
+      }
+      return answer
+    }
+  }
+}

@@ -1,0 +1,96 @@
+internal import Foundation
+internal import HypercoreCrypto
+internal import RandomAccessStorage
+
+/// A host's folder: `keys`, the list of what it hosts; `replicas/`, a folder for each; `control`, its
+/// socket; `lock`.
+///
+/// All of it belongs to its owner alone. A replica's folder is named for its discovery key.
+struct HostFolder {
+  let path: String
+  private let lock: (any StorageLock)?
+
+  /// Opens the folder, making it where it is missing, and takes its lock.
+  ///
+  /// - Throws: ``HostError`` with `folder`.
+  init(path: String) throws(HostError) {
+    let storage = FolderStorage(path: path)
+    self.path = storage.path
+    do {
+      try FileManager.default.createDirectory(
+        atPath: storage.path, withIntermediateDirectories: true,
+        attributes: [.posixPermissions: 0o700])
+      try FileManager.default.setAttributes(
+        [.posixPermissions: 0o700], ofItemAtPath: storage.path)
+      lock = try storage.lock("lock")
+    } catch let error as StorageError {
+      throw HostError(.folder, "\(error)")
+    } catch {
+      throw HostError(
+        .folder, "The folder \(storage.path) can't be used: \(error.localizedDescription)")
+    }
+  }
+
+  /// Gives the folder back.
+  func close() { lock?.release() }
+
+  /// Where a replica is stored.
+  func replica(of key: PublicKey) -> String { "\(path)/replicas/\(key.discoveryKey.hex)" }
+
+  /// What is stored there already.
+  func storedKind(of key: PublicKey) -> HostedKind? {
+    let storage = FolderStorage(path: replica(of: key), access: .readOnly)
+    if (try? storage.exists("source/key")) == true { return .database }
+    if (try? storage.exists("key")) == true { return .feed }
+    return nil
+  }
+
+  /// Deletes what is stored of a key.
+  func delete(_ key: PublicKey) throws(HostError) {
+    let path = replica(of: key)
+    guard FileManager.default.fileExists(atPath: path) else { return }
+    do { try FileManager.default.removeItem(atPath: path) } catch {
+      throw HostError(.folder, "\(path) can't be deleted: \(error.localizedDescription)")
+    }
+  }
+
+  // MARK: The list
+
+  private var list: String { path + "/keys" }
+
+  /// A list larger than this was not written here.
+  private static let listLimit = 64 << 20
+
+  /// The keys that the host had last.
+  ///
+  /// - Throws: ``HostError`` with `malformedFile` and the line.
+  func keys() throws(HostError) -> [HostedKey] {
+    guard FileManager.default.fileExists(atPath: list) else { return [] }
+    guard let data = FileManager.default.contents(atPath: list), data.count <= Self.listLimit,
+      let text = String(data: data, encoding: .utf8)
+    else { throw HostError(.malformedFile, "\(list) can't be read as a list of keys.") }
+    var keys: [HostedKey] = []
+    for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+    {
+      let line = line.trimmingCharacters(in: .whitespaces)
+      if line.isEmpty || line.hasPrefix("#") { continue }
+      do throws(HostError) {
+        keys.append(try HostedKey(parsing: line))
+      } catch {
+        throw HostError(.malformedFile, "\(list), line \(number + 1): \(error.reason)")
+      }
+    }
+    return keys
+  }
+
+  /// Replaces the list, as a whole.
+  func write(_ keys: [HostedKey]) throws(HostError) {
+    let text = keys.map { "\($0)\n" }.joined()
+    do {
+      try Data(text.utf8).write(to: URL(fileURLWithPath: list), options: .atomic)
+      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: list)
+    } catch {
+      throw HostError(.folder, "\(list) can't be written: \(error.localizedDescription)")
+    }
+  }
+}

@@ -1,0 +1,72 @@
+internal import Metrics
+internal import DatSwarm
+internal import Hypercore
+internal import HypercoreProtocol
+
+/// What a host counts, for whichever metrics system the program has set up. Names start with
+/// `dat_host_`.
+struct HostMetrics: Sendable {
+  private let kinds = Dictionary(
+    uniqueKeysWithValues: HostedKind.allCases.map {
+      ($0, Gauge(label: "dat_host_replicas", dimensions: [("kind", $0.rawValue)]))
+    })
+  private let elsewhere = Gauge(label: "dat_host_replicas_elsewhere")
+  private let connectionCount = Gauge(label: "dat_host_connections")
+  private let received = Counter(label: "dat_host_received_bytes_total")
+  private let sent = Counter(label: "dat_host_sent_bytes_total")
+
+  func replicas(_ counts: [HostedKind: Int], elsewhere: Int) {
+    for (kind, gauge) in kinds { gauge.record(counts[kind, default: 0]) }
+    self.elsewhere.record(elsewhere)
+  }
+
+  func connections(_ count: Int) { connectionCount.record(count) }
+
+  func traffic(received: UInt64, sent: UInt64) {
+    self.received.increment(by: Int64(clamping: received))
+    self.sent.increment(by: Int64(clamping: sent))
+  }
+}
+
+/// What went over the host's connections since it was asked last.
+actor Traffic {
+  private struct Entry {
+    let stream: ReplicationStream
+    var received: UInt64 = 0
+    var sent: UInt64 = 0
+  }
+
+  private var entries: [Int: Entry] = [:]
+  private var pending: (received: UInt64, sent: UInt64) = (0, 0)
+  private let seconds = Timer(label: "dat_host_connection_seconds")
+
+  /// Follows a connection to its end.
+  func add(_ stream: ReplicationStream, _ peer: SwarmPeer) {
+    entries[peer.number] = Entry(stream: stream)
+    let start = ContinuousClock.now
+    Task {
+      try? await stream.finished()
+      seconds.record(duration: ContinuousClock.now - start)
+      await count(peer.number)
+      entries[peer.number] = nil
+    }
+  }
+
+  func take() async -> (received: UInt64, sent: UInt64) {
+    for number in Array(entries.keys) { await count(number) }
+    defer { pending = (0, 0) }
+    return pending
+  }
+
+  private func count(_ number: Int) async {
+    guard let stream = entries[number]?.stream else { return }
+    let statistics = await stream.statistics
+    guard let entry = entries[number] else { return }
+    // Two counts may overlap; the one that saw more counts.
+    let (received, sent) = (statistics.bytesReceived, statistics.bytesSent)
+    pending.received += received > entry.received ? received - entry.received : 0
+    pending.sent += sent > entry.sent ? sent - entry.sent : 0
+    entries[number]?.received = max(received, entry.received)
+    entries[number]?.sent = max(sent, entry.sent)
+  }
+}

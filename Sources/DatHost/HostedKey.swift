@@ -1,0 +1,86 @@
+public import HypercoreCrypto
+
+/// What is behind a key.
+public enum HostedKind: String, Hashable, Sendable, Codable, CaseIterable {
+  /// A chat room: the host writes in it as one user among others.
+  case room
+  /// A hyperdb that the host only reads.
+  case database = "db"
+  /// One feed.
+  case feed
+  /// Not known yet: found out from the first block that a peer gives, and the keys of the entries.
+  case unknown = "any"
+}
+
+/// A key to be hosted, as people write it: `KEY`, `room:KEY`, `db:KEY` or `feed:KEY`.
+public struct HostedKey: Hashable, Sendable, CustomStringConvertible {
+  /// What is behind the key, as far as it is known.
+  public var kind: HostedKind
+  /// The key of the feed, or of the first feed of the room or database.
+  public var key: PublicKey
+
+  /// A key, and what is behind it.
+  public init(kind: HostedKind = .unknown, key: PublicKey) {
+    self.kind = kind
+    self.key = key
+  }
+
+  /// Reads 64 hex digits, with or without `dat://` before them, and the kind before that.
+  ///
+  /// - Throws: ``HostError`` with `malformedKey`.
+  public init(parsing text: String) throws(HostError) {
+    var rest = text[...]
+    var kind = HostedKind.unknown
+    for known in HostedKind.allCases where rest.hasPrefix(known.rawValue + ":") {
+      kind = known
+      rest = rest.dropFirst(known.rawValue.count + 1)
+      break
+    }
+    if rest.hasPrefix("dat://") { rest = rest.dropFirst(6) }
+    if rest.hasSuffix("/") { rest = rest.dropLast() }
+    guard let key = PublicKey(hex: rest) else {
+      throw HostError(
+        .malformedKey,
+        "\"\(text.prefix(80))\" is no key: write 64 hex digits, after room:, db: or feed: where the "
+          + "kind is known.")
+    }
+    self.init(kind: kind, key: key)
+  }
+
+  /// As ``init(parsing:)`` reads it.
+  public var description: String { "\(kind.rawValue):\(key.hex)" }
+}
+
+/// Why a host refused or failed. Programs read ``code``; people read ``reason``.
+public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What went wrong, for programs.
+  @nonexhaustive
+  public enum Code: Hashable, Sendable {
+    /// Text that is no key. Nothing was changed.
+    case malformedKey
+    /// The key is not hosted here.
+    case unknownKey
+    /// The folder's list of keys, or a fleet's list of hosts, can't be read.
+    case malformedFile
+    /// The folder can't be used: another host runs in it, or the system says no.
+    case folder
+    /// The control socket can't be used, or nobody answers there.
+    case control
+    /// The host, or this replica of it, is closing or changing.
+    case closed
+  }
+
+  /// What went wrong.
+  public let code: Code
+  /// A sentence for people.
+  public let reason: String
+
+  /// A failure of a kind, and its sentence.
+  public init(_ code: Code, _ reason: String) {
+    self.code = code
+    self.reason = reason
+  }
+
+  /// The reason.
+  public var description: String { reason }
+}

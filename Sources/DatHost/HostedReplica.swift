@@ -1,0 +1,244 @@
+internal import HyperDB
+internal import Hypercore
+internal import HypercoreCrypto
+internal import Logging
+internal import RandomAccessStorage
+internal import Saga
+
+/// One key of a host: the room, database or feed behind it, open and stored.
+actor HostedReplica {
+  let key: PublicKey
+  /// What it is taken for now. `unknown` for a database, too, as long as it may turn out to be a room.
+  private(set) var kind: HostedKind
+  private let folder: String
+  private let options: ReplicaHost.Options
+  private let logger: Logger
+  /// Called when the kind has become known.
+  private let found: @Sendable (HostedKind) async -> Void
+  private var content = Content.closed
+  private var watcher: Task<Void, Never>?
+  private var isClosed = false
+
+  private enum Content {
+    /// Between two others, or for good.
+    case closed
+    /// The first block is awaited.
+    case probe(Feed)
+    case feed(Feed)
+    case database(HyperDB)
+    case room(Saga)
+  }
+
+  init(
+    _ key: HostedKey, folder: String, options: ReplicaHost.Options, logger: Logger,
+    found: @escaping @Sendable (HostedKind) async -> Void
+  ) {
+    self.key = key.key
+    kind = key.kind
+    self.folder = folder
+    self.options = options
+    self.logger = logger
+    self.found = found
+  }
+
+  // MARK: Opening
+
+  /// Opens what is stored, or what is to be.
+  ///
+  /// - Parameter stored: what the folder holds.
+  func open(stored: HostedKind?) async {
+    do {
+      switch (kind, stored) {
+      case (.room, _): try await openRoom()
+      case (.database, _), (.unknown, .database), (.unknown, .room): try await openDatabase()
+      case (.feed, _), (.unknown, .feed): try await openFeed()
+      case (.unknown, .unknown), (.unknown, nil): try await openProbe()
+      }
+    } catch {
+      failed(error)
+    }
+  }
+
+  private func openFeed() async throws {
+    content = .feed(try await Feed.open(folder: folder, options: feedOptions))
+  }
+
+  private var feedOptions: Feed.Options {
+    var options = Feed.Options(key: key)
+    options.durability = self.options.durability
+    return options
+  }
+
+  private func openRoom() async throws {
+    var options = SagaOptions()
+    options.authorization = self.options.authorization
+    options.keepsMessages = false
+    options.database = databaseOptions
+    content = .room(
+      try await Saga.open(folder: folder, key: key, username: self.options.name, options: options))
+  }
+
+  private var databaseOptions: HyperDBOptions {
+    var options = HyperDBOptions()
+    options.cacheBytes = self.options.cacheBytes
+    options.durability = self.options.durability
+    return options
+  }
+
+  private func openDatabase() async throws {
+    var options = databaseOptions
+    options.contentFeed = true
+    let database = try await HyperDB.open(folder: folder, key: key, options: options)
+    content = .database(database)
+    guard kind == .unknown else { return }
+    watcher = Task { [weak self] in
+      for await update in database.updates() {
+        guard case .entries(let entries) = update else { continue }
+        if entries.contains(where: Self.isOfRoom) {
+          await self?.becomeRoom()
+          return
+        }
+      }
+    }
+  }
+
+  /// Whether only a room would have the entry: what the workshop's class writes, or the later
+  /// @geut/saga.
+  private static func isOfRoom(_ entry: DatabaseNode) -> Bool {
+    entry.keyBytes.starts(with: "messages/".utf8) || entry.keyBytes.starts(with: "operations/".utf8)
+  }
+
+  // MARK: Finding out
+
+  /// Waits for the first block, which says whether this is a hyperdb. It is kept in memory: where it
+  /// belongs on disk follows from it.
+  private func openProbe() async throws {
+    let feed = try await Feed.inMemory(options: Feed.Options(key: key, sparse: true))
+    content = .probe(feed)
+    watcher = Task { [weak self] in
+      guard let block = try? await feed.get(0) else { return }
+      await self?.probed(block)
+    }
+  }
+
+  private func probed(_ block: [UInt8]) async {
+    guard !isClosed, case .probe(let feed) = content else { return }
+    content = .closed
+    // Its connections end; those who are there come back, and find what it is.
+    try? await feed.close()
+    guard !isClosed else { return }
+    do {
+      if HyperDB.isHeader(block) {
+        try await openDatabase()
+      } else {
+        kind = .feed
+        try await openFeed()
+        await found(.feed)
+      }
+    } catch {
+      failed(error)
+    }
+    if isClosed { await closeContent() }
+  }
+
+  private func becomeRoom() async {
+    guard !isClosed, case .database(let database) = content else { return }
+    kind = .room
+    content = .closed
+    await database.close()
+    guard !isClosed else { return }
+    do { try await openRoom() } catch { failed(error) }
+    await found(.room)
+    if isClosed { await closeContent() }
+  }
+
+  private func failed(_ error: any Error) {
+    logger.error(
+      "A replica could not be opened: \(error)", metadata: ["discoveryKey": "\(key.discoveryKey)"])
+    failure = "\(error)"
+  }
+
+  /// Why it is not open.
+  private(set) var failure: String?
+
+  // MARK: Peers
+
+  /// Starts a connection with a peer.
+  func replicate() async throws -> ReplicationStream {
+    switch content {
+    case .closed:
+      throw HostError(.closed, failure ?? "The replica is being opened or closed.")
+    case .probe(let feed), .feed(let feed): return try await feed.replicate(.live)
+    case .database(let database): return try await database.replicate(.live)
+    case .room(let saga): return try await saga.replicate()
+    }
+  }
+
+  /// Follows a connection to its end: in a room, meets the user.
+  func meet(_ stream: ReplicationStream) async {
+    do {
+      if case .room(let saga) = content {
+        try await saga.connect(stream)
+      } else {
+        try await stream.finished()
+      }
+    } catch {
+      logger.debug("A connection ended: \(error)")
+    }
+  }
+
+  // MARK: State
+
+  /// How things stand.
+  func status() async -> HostedStatus {
+    var status = HostedStatus(key: key, kind: kind, folder: folder)
+    switch content {
+    case .closed: status.state = .failed
+    case .probe: status.state = .waiting
+    case .feed(let feed):
+      status.length = await feed.length
+      status.stored = await feed.downloaded()
+      status.feeds = 1
+    case .database(let database):
+      if kind == .unknown { status.kind = .database }
+      await Self.add(database, to: &status)
+    case .room(let saga):
+      await Self.add(saga.db, to: &status)
+      status.isWriter = await saga.db.isLocalAuthorized
+    }
+    status.problem = failure
+    return status
+  }
+
+  private static func add(_ database: HyperDB, to status: inout HostedStatus) async {
+    for feed in await database.feeds where feed.isAuthorized {
+      status.feeds += 1
+      status.length += feed.length
+      status.stored += feed.storedLength
+    }
+  }
+
+  /// Ends its connections and gives its folder back.
+  func close() async {
+    isClosed = true
+    watcher?.cancel()
+    await closeContent()
+  }
+
+  private func closeContent() async {
+    let last = content
+    content = .closed
+    do {
+      switch last {
+      case .closed: break
+      case .probe(let feed), .feed(let feed): try await feed.close()
+      case .database(let database): await database.close()
+      case .room(let saga): await saga.close()
+      }
+    } catch {
+      logger.error(
+        "A feed could not be closed: \(error)",
+        metadata: ["discoveryKey": "\(key.discoveryKey)"])
+    }
+  }
+}

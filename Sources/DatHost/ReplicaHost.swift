@@ -1,0 +1,269 @@
+public import DatSwarm
+public import Hypercore
+public import HypercoreCrypto
+public import Logging
+public import Saga
+
+/// Keeps any number of rooms, databases and feeds stored and online, so that people who are never online
+/// together still get each other's messages.
+///
+/// ```swift
+/// let swarm = Swarm(sources: [LANSource()])
+/// try await swarm.listen(port: 3282)
+/// let host = try await ReplicaHost.open(folder: "/var/lib/dat", swarm: swarm)
+/// try await host.add(HostedKey(parsing: "room:4c1f…e9"))
+/// ```
+///
+/// In a room a host is an ordinary user: it says who it is, is authorized by whoever it meets, and then
+/// authorizes others by the room's policy, so that somebody who meets only the host can write.
+/// Several hosts of one key are simply more peers.
+public actor ReplicaHost {
+  /// How a host is run.
+  public struct Options: Sendable {
+    /// The name that rooms see.
+    public var name = "host"
+    /// Who may write in rooms, as far as it is up to the host.
+    public var authorization = AuthorizationPolicy.open
+    /// When what peers bring counts as stored.
+    public var durability = Durability.buffered
+    /// Bytes of decoded entries to keep, for each room or database.
+    public var cacheBytes = 64 * 1024
+    /// The fleet that the host is of, its name in it, and how many hosts hold each key; nil for a host
+    /// that holds all of its keys.
+    public var fleet: (fleet: Fleet, name: String, copies: Int)?
+    /// Addresses to stay connected with about every key.
+    public var peers: [PeerAddress] = []
+
+    /// A host called `host` that holds all of its keys and lets everybody in.
+    public init() {}
+  }
+
+  /// Where the host keeps everything, as an absolute path.
+  public nonisolated let path: String
+  private let folder: HostFolder
+  private let options: Options
+  private let swarm: Swarm
+  private let logger: Logger
+  private let metrics = HostMetrics()
+  private let traffic = Traffic()
+  private var kinds: [PublicKey: HostedKind] = [:]
+  private var replicas: [PublicKey: HostedReplica] = [:]
+  /// Keys that are being opened or closed, which takes a while.
+  private var busy: Set<PublicKey> = []
+  private var isClosed = false
+
+  /// Opens a host's folder and everything in its list of keys.
+  ///
+  /// What can't be opened is logged and shown in ``status()``; the rest goes on without it.
+  ///
+  /// - Parameters:
+  ///   - folder: where everything is kept; made where it is missing, for its owner alone.
+  ///   - options: how the host is run.
+  ///   - swarm: connects the host; stays the caller's, to be closed after the host.
+  ///   - logger: is told what happens.
+  /// - Returns: the host, with everything open.
+  /// - Throws: ``HostError`` where another host runs in the folder, or its list can't be read.
+  public static func open(
+    folder: String, options: Options = Options(), swarm: Swarm,
+    logger: Logger = Logger(label: "dat.host")
+  ) async throws(HostError) -> ReplicaHost {
+    let folder = try HostFolder(path: folder)
+    let keys: [HostedKey]
+    do throws(HostError) { keys = try folder.keys() } catch {
+      folder.close()
+      throw error
+    }
+    let host = ReplicaHost(folder, options, swarm, logger)
+    await host.openAll(keys)
+    return host
+  }
+
+  private init(_ folder: HostFolder, _ options: Options, _ swarm: Swarm, _ logger: Logger) {
+    path = folder.path
+    self.folder = folder
+    self.options = options
+    self.swarm = swarm
+    self.logger = logger
+  }
+
+  private func openAll(_ keys: [HostedKey]) async {
+    for key in keys { kinds[key.key] = key.kind }
+    // A few at a time: opening is mostly reading, and some of it waits.
+    await withDiscardingTaskGroup { group in
+      let (turns, next) = AsyncStream.makeStream(of: Void.self)
+      for _ in 0..<8 { next.yield() }
+      var iterator = turns.makeAsyncIterator()
+      for key in keys {
+        _ = await iterator.next()
+        group.addTask {
+          await self.start(key)
+          next.yield()
+        }
+      }
+    }
+    recordCounts()
+    logger.info("opened", metadata: ["keys": "\(kinds.count)", "here": "\(replicas.count)"])
+  }
+
+  // MARK: Keys
+
+  /// Hosts a key from now on, also after a restart. A key that is there already stays as it is, but
+  /// for a kind that is named now and was not known.
+  @discardableResult
+  public func add(_ key: HostedKey) async throws(HostError) -> HostedStatus {
+    try checkFree(key.key)
+    if let known = kinds[key.key], known == key.kind || key.kind == .unknown {
+      return await status(of: key.key)
+    }
+    kinds[key.key] = key.kind
+    do throws(HostError) { try writeList() } catch {
+      kinds[key.key] = nil
+      throw error
+    }
+    await stop(key.key)
+    await start(key)
+    recordCounts()
+    return await status(of: key.key)
+  }
+
+  /// Hosts a key no more.
+  ///
+  /// - Parameters:
+  ///   - key: one that is hosted.
+  ///   - deletingData: whether to delete what is stored of it, too. The host's own feed in a room goes
+  ///     with it: a host that comes back to the room comes as somebody new.
+  public func remove(_ key: PublicKey, deletingData: Bool = false) async throws(HostError) {
+    try checkFree(key)
+    guard let kind = kinds.removeValue(forKey: key) else {
+      throw HostError(.unknownKey, "The key \(key.hex) is not hosted here.")
+    }
+    do throws(HostError) { try writeList() } catch {
+      kinds[key] = kind
+      throw error
+    }
+    await stop(key)
+    recordCounts()
+    if deletingData { try folder.delete(key) }
+  }
+
+  private func checkFree(_ key: PublicKey) throws(HostError) {
+    if isClosed { throw HostError(.closed, "The host is closing.") }
+    if busy.contains(key) {
+      throw HostError(.closed, "The key is being opened or closed; try again in a moment.")
+    }
+  }
+
+  private func writeList() throws(HostError) {
+    try folder.write(
+      kinds.map { HostedKey(kind: $0.value, key: $0.key) }.sorted { $0.key.hex < $1.key.hex })
+  }
+
+  // MARK: Replicas
+
+  /// The host of the fleet that a key belongs to first; nil where it is this one's as well.
+  private func owner(of key: PublicKey) -> String? {
+    guard let (fleet, name, copies) = options.fleet else { return nil }
+    let owners = fleet.owners(of: key.discoveryKey, copies: copies)
+    return owners.contains(name) ? nil : owners.first
+  }
+
+  private func start(_ key: HostedKey) async {
+    let discoveryKey = key.key.discoveryKey
+    guard !isClosed, owner(of: key.key) == nil, replicas[key.key] == nil else { return }
+    busy.insert(key.key)
+    defer { busy.remove(key.key) }
+    let replica = HostedReplica(
+      key, folder: folder.replica(of: key.key), options: options, logger: logger
+    ) { [weak self] kind in await self?.found(kind, of: key.key) }
+    replicas[key.key] = replica
+    await replica.open(stored: folder.storedKind(of: key.key))
+    await swarm.join(discoveryKey) { [traffic] peer in
+      let stream = try await replica.replicate()
+      await traffic.add(stream, peer)
+      return stream
+    } meet: { stream, _ in
+      await replica.meet(stream)
+    }
+    for address in options.peers { await swarm.connect(to: address, about: discoveryKey) }
+    logger.debug(
+      "hosting", metadata: ["discoveryKey": "\(discoveryKey)", "kind": "\(key.kind.rawValue)"])
+  }
+
+  private func stop(_ key: PublicKey) async {
+    guard let replica = replicas.removeValue(forKey: key) else { return }
+    busy.insert(key)
+    defer { busy.remove(key) }
+    await swarm.leave(key.discoveryKey)
+    await replica.close()
+    logger.debug("hosting no more", metadata: ["discoveryKey": "\(key.discoveryKey)"])
+  }
+
+  private func found(_ kind: HostedKind, of key: PublicKey) {
+    guard kinds[key] == .unknown else { return }
+    kinds[key] = kind
+    do throws(HostError) { try writeList() } catch { logger.error("\(error.reason)") }
+    logger.info(
+      "found out what it is",
+      metadata: ["discoveryKey": "\(key.discoveryKey)", "kind": "\(kind.rawValue)"])
+    recordCounts()
+  }
+
+  // MARK: State
+
+  /// How all keys stand, in the order of their keys.
+  public func status() async -> [HostedStatus] {
+    var result: [HostedStatus] = []
+    let counts = await connectionCounts()
+    for key in kinds.keys.sorted(by: { $0.hex < $1.hex }) {
+      result.append(await status(of: key, counts))
+    }
+    return result
+  }
+
+  private func status(of key: PublicKey) async -> HostedStatus {
+    await status(of: key, await connectionCounts())
+  }
+
+  private func connectionCounts() async -> [DiscoveryKey: Int] {
+    await swarm.peers.reduce(into: [:]) { $0[$1.discoveryKey, default: 0] += 1 }
+  }
+
+  private func status(of key: PublicKey, _ counts: [DiscoveryKey: Int]) async -> HostedStatus {
+    guard let replica = replicas[key] else {
+      var status = HostedStatus(
+        key: key, kind: kinds[key] ?? .unknown, folder: folder.replica(of: key))
+      status.state = .elsewhere
+      status.owner = owner(of: key)
+      return status
+    }
+    var status = await replica.status()
+    status.connections = counts[key.discoveryKey, default: 0]
+    return status
+  }
+
+  /// Brings the metrics up to date; to be called before they are read.
+  public func recordMetrics() async {
+    recordCounts()
+    let (received, sent) = await traffic.take()
+    metrics.traffic(received: received, sent: sent)
+    metrics.connections(await swarm.peers.count)
+  }
+
+  private func recordCounts() {
+    var counts: [HostedKind: Int] = [:]
+    for (key, kind) in kinds where replicas[key] != nil { counts[kind, default: 0] += 1 }
+    metrics.replicas(counts, elsewhere: kinds.count - replicas.count)
+  }
+
+  /// Ends all connections and closes everything that is stored. The list stays for the next time.
+  public func close() async {
+    guard !isClosed else { return }
+    isClosed = true
+    for key in Array(replicas.keys) { await swarm.leave(key.discoveryKey) }
+    await withDiscardingTaskGroup { group in
+      for replica in replicas.values { group.addTask { await replica.close() } }
+    }
+    replicas = [:]
+    folder.close()
+  }
+}

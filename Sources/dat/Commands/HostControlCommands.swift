@@ -1,0 +1,97 @@
+internal import ArgumentParser
+internal import DatHost
+internal import HypercoreCrypto
+
+/// Which running host is meant.
+struct HostPlace: ParsableArguments {
+  @Option(help: "The folder of the running host.", completion: .directory)
+  var dir = "."
+
+  @Flag(help: "Print JSON, one object a line.")
+  var json = false
+
+  /// Sends requests one after the other, and shows what comes back.
+  func ask(_ requests: [ControlRequest]) async throws {
+    let output = Output(json: json)
+    do {
+      for request in requests {
+        for status in try await HostClient.ask(request, hostIn: dir) { Self.show(status, output) }
+      }
+    } catch {
+      output.problem(Problem.sentence(for: error))
+      throw ExitCode(1)
+    }
+  }
+
+  private static func show(_ status: HostedStatus, _ output: Output) {
+    if output.json {
+      output.object([
+        "key": .string(status.key.hex), "kind": .string(status.kind.rawValue),
+        "state": .string(status.state.rawValue), "feeds": .integer(Int64(status.feeds)),
+        "length": .integer(Int64(clamping: status.length)),
+        "stored": .integer(Int64(clamping: status.stored)), "writer": .bool(status.isWriter),
+        "connections": .integer(Int64(status.connections)), "folder": .string(status.folder),
+        "owner": status.owner.map { .string($0) } ?? .null,
+        "problem": status.problem.map { .string($0) } ?? .null,
+      ])
+      return
+    }
+    output.line(
+      "\(output.bold("\(status.kind.rawValue):\(status.key.hex)"))  \(words(for: status))")
+  }
+
+  private static func words(for status: HostedStatus) -> String {
+    switch status.state {
+    case .hosting:
+      let peers = status.connections == 1 ? "1 peer" : "\(status.connections) peers"
+      let feeds = status.feeds == 1 ? "1 feed" : "\(status.feeds) feeds"
+      return "\(status.stored) of \(status.length) blocks, \(feeds), \(peers)"
+    case .waiting: return "waiting for a first peer"
+    case .elsewhere: return "held by \(SafeText.line(status.owner ?? "another host"))"
+    case .failed: return "not open: \(SafeText.line(status.problem ?? "it is being opened"))"
+    }
+  }
+}
+
+/// `dat host add`: one more key for a running host.
+struct HostAddCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "add", abstract: "Have a running host hold more keys, from now on.")
+
+  @Argument(help: "The keys: KEY, room:KEY, db:KEY or feed:KEY.")
+  var keys: [String]
+
+  @OptionGroup var place: HostPlace
+
+  func run() async throws { try await place.ask(keys.map { ControlRequest(.add, key: $0) }) }
+}
+
+/// `dat host remove`: no longer a key of a running host.
+struct HostRemoveCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "remove", abstract: "Have a running host hold keys no more.",
+    discussion: "What is stored stays, unless --delete says otherwise.")
+
+  @Argument(help: "The keys.")
+  var keys: [String]
+
+  @Flag(
+    help: "Delete what is stored, with the host's own feed: in a room it would be somebody new.")
+  var delete = false
+
+  @OptionGroup var place: HostPlace
+
+  func run() async throws {
+    try await place.ask(keys.map { ControlRequest(.remove, key: $0, deletesData: delete) })
+  }
+}
+
+/// `dat host list`: what a running host holds.
+struct HostListCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Show what a running host holds, and how complete it is.")
+
+  @OptionGroup var place: HostPlace
+
+  func run() async throws { try await place.ask([ControlRequest(.list)]) }
+}

@@ -1,0 +1,215 @@
+internal import ArgumentParser
+internal import DatHost
+internal import DatMetrics
+internal import DatSwarm
+internal import Foundation
+internal import Logging
+internal import Metrics
+internal import Saga
+internal import ServiceLifecycle
+internal import UnixSignals
+
+/// One run of `dat host`: the host, its swarm, its control socket and its page of metrics, started in
+/// order and ended in the other.
+struct HostService {
+  let folder: String
+  let keys: [HostedKey]
+  let options: ReplicaHost.Options
+  let listen: [ListenAddress]
+  let maximumInbound: Int
+  let sources: [any PeerSource]
+  /// Whether to tell what is found, tried and refused.
+  let isVerbose: Bool
+  let metricsPort: Int?
+  let logLevel: Logger.Level
+  let output: Output
+
+  /// Returns when a signal has ended it.
+  func run() async throws {
+    Interruption.ignoreBrokenPipes()
+    LoggingSystem.bootstrap { SafeLogHandler(label: $0) }
+    let metrics = PrometheusMetrics()
+    MetricsSystem.bootstrap(metrics)
+    var logger = Logger(label: "dat.host")
+    logger.logLevel = logLevel
+    let descriptors = DescriptorLimit.raise()
+    logger.info("file descriptors", metadata: ["limit": "\(descriptors)"])
+
+    var swarmOptions = Swarm.Options()
+    swarmOptions.maximumInbound = maximumInbound
+    let swarm = Swarm(options: swarmOptions, sources: sources)
+    do {
+      // The port first, for it is announced with each key.
+      try await open(swarm)
+      let reporting = isVerbose ? await report(swarm) : nil
+      defer { reporting?.cancel() }
+      let host = try await ReplicaHost.open(
+        folder: folder, options: options, swarm: swarm, logger: logger)
+      do {
+        for key in keys { try await host.add(key) }
+        try await serve(host, swarm, metrics, logger)
+      } catch {
+        await host.close()
+        throw error
+      }
+    } catch {
+      await swarm.close()
+      throw error
+    }
+  }
+
+  private func report(_ swarm: Swarm) async -> Task<Void, Never> {
+    let events = await swarm.events()
+    return Task { [output] in await SwarmReport(output: output, isVerbose: true).follow(events) }
+  }
+
+  private func open(_ swarm: Swarm) async throws {
+    if listen.isEmpty {
+      tell("listening", try await swarm.listen(preferring: Swarm.datPorts))
+    }
+    for address in listen {
+      tell("listening", try await swarm.listen(host: address.host, port: address.port))
+    }
+  }
+
+  private func serve(
+    _ host: ReplicaHost, _ swarm: Swarm, _ metrics: PrometheusMetrics, _ logger: Logger
+  ) async throws {
+    let control = try await HostControl(host, logger: logger)
+    var services: [any Service] = [
+      HostLifetime(host: host, swarm: swarm), ControlLifetime(control: control),
+    ]
+    if let metricsPort {
+      let page = MetricsPage(
+        metrics, port: metricsPort, logger: logger,
+        onReady: { [output] port in
+          Self.tell("metrics", PeerAddress(host: "127.0.0.1", port: port), output)
+        },
+        refresh: { await host.recordMetrics() })
+      services.append(MetricsLifetime(page: page, port: metricsPort))
+    }
+    if output.json {
+      output.object(["event": "ready", "folder": .string(host.path)])
+    } else {
+      output.line(output.dim("hosting \(await host.status().count) keys in \(host.path)"))
+    }
+    let group = ServiceGroup(
+      configuration: ServiceGroupConfiguration(
+        services: services.map { .init(service: $0) },
+        gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+    try await group.run()
+  }
+
+  private func tell(_ what: String, _ address: PeerAddress) { Self.tell(what, address, output) }
+
+  private static func tell(_ what: String, _ address: PeerAddress, _ output: Output) {
+    if output.json {
+      output.object([
+        "event": .string(what), "host": .string(address.host),
+        "port": .integer(Int64(address.port)),
+      ])
+    } else {
+      output.line(
+        output.dim(
+          what == "metrics" ? "metrics at http://\(address)/metrics" : "\(what) on \(address)"))
+    }
+  }
+}
+
+/// The host and its connections, until they are asked to end.
+private struct HostLifetime: Service {
+  let host: ReplicaHost
+  let swarm: Swarm
+
+  func run() async throws {
+    // Cancelled or asked: either way everything is closed.
+    try? await gracefulShutdown()
+    await host.close()
+    await swarm.close()
+  }
+}
+
+private struct ControlLifetime: Service {
+  let control: HostControl
+
+  func run() async throws {
+    do {
+      try await cancelWhenGracefulShutdown { try await control.run() }
+    } catch is CancellationError {
+      // Asked to end, which is no failure.
+    }
+  }
+}
+
+private struct MetricsLifetime: Service {
+  let page: MetricsPage
+  let port: Int
+
+  func run() async throws {
+    do {
+      try await page.run()
+    } catch is CancellationError {
+    } catch {
+      throw ValidationError("The page of metrics can't be served at port \(port): \(error)")
+    }
+  }
+}
+
+/// How many files and sockets the process may have open.
+private enum DescriptorLimit {
+  /// Takes as many as the system lets us have.
+  static func raise() -> Int {
+    var limit = rlimit()
+    let which = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    guard getrlimit(which, &limit) == 0 else { return 0 }
+    var wanted = limit
+    wanted.rlim_cur = limit.rlim_max
+    if setrlimit(which, &wanted) == 0 { limit = wanted }
+    return Int(clamping: limit.rlim_cur)
+  }
+}
+
+/// Writes log lines to standard error, with nothing in them that could play with a terminal.
+struct SafeLogHandler: LogHandler {
+  let label: String
+  var logLevel = Logger.Level.info
+  var metadata = Logger.Metadata()
+
+  init(label: String) { self.label = label }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let all = metadata.merging(event.metadata ?? [:]) { $1 }
+    let facts = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+    let time = Date.now.formatted(.iso8601)
+    let text = SafeText.line("\(event.message)\(facts)")
+    Output.write("\(time) \(event.level) \(label): \(text)\n", to: .standardError)
+  }
+}
+
+/// A level of the log, as an option.
+enum HostLogLevel: String, ExpressibleByArgument, CaseIterable {
+  case debug, info, warning, error
+
+  var level: Logger.Level {
+    switch self {
+    case .debug: .debug
+    case .info: .info
+    case .warning: .warning
+    case .error: .error
+    }
+  }
+}
+
+extension HostAuthorization {
+  var policy: AuthorizationPolicy {
+    switch self {
+    case .open: .open
+    case .none: .decide { _ in false }
+    }
+  }
+}
