@@ -47,7 +47,7 @@ public struct HostedKey: Hashable, Sendable, CustomStringConvertible {
     self.init(kind: kind, key: key)
   }
 
-  /// As ``init(parsing:)`` reads it.
+  /// As `init(parsing:)` reads it.
   public var description: String { "\(kind.rawValue):\(key.hex)" }
 }
 
