@@ -182,10 +182,11 @@ let package = Package(
       ]),
     // Rooms without a network behind them: for the tests, and for `make test-web` to drive.
     .target(
-      name: "DatWebTesting", dependencies: ["DatWeb", "HypercoreCrypto"],
+      name: "DatWebTesting", dependencies: ["DatWeb", "Saga", "HypercoreCrypto"],
       path: "Tests/DatWebTesting", swiftSettings: strict),
     .executableTarget(
-      name: "dat-web-fake", dependencies: ["DatWebTesting", "DatWeb", "HypercoreCrypto"],
+      name: "dat-web-fake",
+      dependencies: ["DatWebTesting", "DatWeb", "Saga", "HypercoreCrypto"],
       path: "Tests/DatWebFake", swiftSettings: strict),
     tests(
       "DatWebTests",

@@ -1,4 +1,5 @@
 public import HypercoreCrypto
+public import Saga
 
 /// A message of a room, as the page needs it.
 public struct ChatMessage: Sendable, Hashable {
@@ -31,22 +32,6 @@ public struct ChatMessage: Sendable, Hashable {
   }
 }
 
-/// Somebody who is in the room or asks to be let in, by what their handshake says.
-public struct ChatPerson: Sendable, Hashable {
-  /// The key of their own feed.
-  public var key: PublicKey
-  /// The name they claim.
-  public var username: String
-  /// Since when they say to be online: milliseconds since 1970.
-  public var timestamp: Int64
-
-  public init(key: PublicKey, username: String, timestamp: Int64) {
-    self.key = key
-    self.username = username
-    self.timestamp = timestamp
-  }
-}
-
 /// What a room is and who we are in it. Never changes.
 public struct RoomIdentity: Sendable, Hashable {
   /// The key that is shared to invite.
@@ -75,17 +60,19 @@ public enum RoomChange: Sendable {
   /// A feed holds something under this key that is no message.
   case unreadable(key: String, feed: PublicKey)
   /// The first connection to somebody is up.
-  case join(ChatPerson)
+  case join(UserData)
   /// The last connection to somebody is gone.
-  case leave(ChatPerson)
+  case leave(UserData)
   /// We may write now.
   case authorized
   /// Somebody asks to be let in.
-  case request(ChatPerson)
+  case request(UserData)
   /// Somebody can't be let in yet; a sentence says why.
-  case waiting(ChatPerson, reason: String)
+  case waiting(UserData, reason: String)
   /// A request was answered, here or by another writer.
   case requestGone(PublicKey)
+  /// What a feed writes is not to be shown here any more, or is again.
+  case muted(PublicKey, Bool)
   /// The block of our own message was sent to a peer that had asked for it.
   case sent(key: String)
   /// Something went wrong; a sentence for people.
@@ -95,20 +82,23 @@ public enum RoomChange: Sendable {
 /// How a room stands when the page comes to it, and what happens from then on.
 public struct RoomOpening: Sendable {
   public var messages: [ChatMessage]
-  public var people: [ChatPerson]
-  public var requests: [ChatPerson]
+  public var people: [UserData]
+  public var requests: [UserData]
   public var isAuthorized: Bool
+  /// Whose messages are hidden here.
+  public var muted: Set<PublicKey>
   /// Every change after this state. A change that is already part of the state does no harm.
   public var changes: AsyncStream<RoomChange>
 
   public init(
-    messages: [ChatMessage], people: [ChatPerson], requests: [ChatPerson], isAuthorized: Bool,
-    changes: AsyncStream<RoomChange>
+    messages: [ChatMessage], people: [UserData], requests: [UserData], isAuthorized: Bool,
+    muted: Set<PublicKey> = [], changes: AsyncStream<RoomChange>
   ) {
     self.messages = messages
     self.people = people
     self.requests = requests
     self.isAuthorized = isAuthorized
+    self.muted = muted
     self.changes = changes
   }
 }
@@ -123,6 +113,8 @@ public protocol RoomSource: Sendable {
   func write(_ text: String) async throws -> String
   /// Lets somebody in.
   func accept(_ key: PublicKey) async throws
-  /// Turns somebody away, here only: another writer may still let them in.
+  /// Turns somebody away and mutes them, here only: another writer may still let them in.
   func refuse(_ key: PublicKey) async throws
+  /// Hides here what a feed writes, or shows it again.
+  func setMuted(_ isMuted: Bool, _ key: PublicKey) async
 }

@@ -1,5 +1,6 @@
 internal import Foundation
-internal import HypercoreCrypto
+public import HypercoreCrypto
+internal import Saga
 
 // What a page is told: the whole state, what changed, pages of the history, search, export.
 extension RoomView {
@@ -61,7 +62,9 @@ extension RoomView {
     }
     for (key, known) in presence.people where key != identity?.own {
       list[key] = Wire.Person(
-        key: key.hex, name: Self.cut(known.person.username), isHere: known.isHere,
+        // What a feed has signed says more than a handshake, which anybody can make.
+        key: key.hex, name: Self.cut(authors[key]?.username ?? known.person.username),
+        isHere: known.isHere,
         isMuted: muted.contains(key), since: known.since, messages: list[key]?.messages ?? 0)
     }
     return list.values.sorted { left, right in
@@ -158,6 +161,14 @@ extension RoomView {
     return (start > text.startIndex ? "…" : "") + excerpt + (end < text.endIndex ? "…" : "")
   }
 
+  /// The room in a few words; nil before it is open.
+  public var overview: RoomOverview? {
+    guard let identity else { return nil }
+    return RoomOverview(
+      key: identity.room, maker: maker, messages: log.count, unread: unread,
+      last: log.entries.last { !muted.contains($0.message.feed) }?.message)
+  }
+
   /// What the start view tells about the room.
   var summary: Wire.RoomSummary? {
     guard let identity else { return nil }
@@ -166,4 +177,18 @@ extension RoomView {
       key: identity.room.hex, maker: maker, last: last.map { Wire.Message($0, listed: 200) },
       unread: unread, here: presence.people.values.count { $0.isHere }, requests: requests.count)
   }
+}
+
+/// A room in a few words.
+public struct RoomOverview: Sendable {
+  /// The room's key.
+  public let key: PublicKey
+  /// The name of whoever made it, where that is known.
+  public let maker: String?
+  /// How many messages there are.
+  public let messages: Int
+  /// How many of others came after what was seen last.
+  public let unread: Int
+  /// The newest message of somebody who isn't muted.
+  public let last: ChatMessage?
 }

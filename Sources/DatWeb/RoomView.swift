@@ -1,5 +1,6 @@
 internal import Foundation
 internal import HypercoreCrypto
+public import Saga
 
 /// What the pages of one room look at: its messages in order, who is here, who asks, and what
 /// changed since a page last looked.
@@ -10,12 +11,12 @@ public actor RoomView {
   /// Names this view: a page's numbers from another run mean nothing to it.
   nonisolated let run: String
   private let now: @Sendable () -> Int64
-  private let patience: Int64
+  private let patience: Duration
 
   private(set) var identity: RoomIdentity?
   private(set) var log = MessageLog([], seen: 0)
   private(set) var presence: Presence
-  private(set) var requests: [ChatPerson] = []
+  private(set) var requests: [UserData] = []
   private(set) var isAuthorized = false
   /// Whose messages are hidden here.
   private(set) var muted: Set<PublicKey> = []
@@ -58,14 +59,14 @@ public actor RoomView {
   ///   - patience: how long somebody is away before it shows.
   ///   - now: gives milliseconds since 1970; nil: the system's clock.
   public init(
-    _ source: any RoomSource, patience: Duration = .seconds(30),
+    _ source: any RoomSource, patience: Duration = Presence.olafsPatience,
     now: (@Sendable () -> Int64)? = nil
   ) {
     self.source = source
     self.now = now ?? { Int64(Date().timeIntervalSince1970 * 1_000) }
-    self.patience = patience.milliseconds
+    self.patience = patience
     run = Secret.random(bytes: 8)
-    presence = Presence(patience: patience.milliseconds, here: [], now: 0)
+    presence = Presence(patience: patience, now: 0)
   }
 
   /// Reads the room's state and starts to follow it. Only waits the second time.
@@ -107,6 +108,7 @@ public actor RoomView {
       patience: patience, here: opening.people.filter { $0.key != identity.own }, now: time)
     requests = Array(opening.requests.prefix(Limits.requests))
     isAuthorized = opening.isAuthorized
+    muted = opening.muted
     if readMark == nil { readMark = log.entries.last?.cursor }
   }
 
@@ -155,6 +157,10 @@ public actor RoomView {
     case .requestGone(let key):
       requests.removeAll { $0.key == key }
       parts.requests = number
+    case .muted(let key, let isMuted):
+      guard muted.contains(key) != isMuted else { return }
+      if isMuted { muted.insert(key) } else { muted.remove(key) }
+      parts.people = number
     case .sent(let key):
       log.setDelivery(.sent, of: key, change: number)
     case .problem(let text):
@@ -227,22 +233,16 @@ public actor RoomView {
   /// Answers a request. Refusing hides the messages of that feed here, should another writer let
   /// it in.
   func answer(_ key: PublicKey, accept: Bool) async throws {
-    if accept {
-      try await source.accept(key)
-      if muted.contains(key) { setMuted(false, key) }
-    } else {
-      try await source.refuse(key)
-      setMuted(true, key)
-    }
+    if accept { try await source.accept(key) } else { try await source.refuse(key) }
+    apply(.muted(key, !accept))
     apply(.requestGone(key))
   }
 
   /// Hides somebody's messages here, or shows them again.
-  func setMuted(_ isMuted: Bool, _ key: PublicKey) {
+  func setMuted(_ isMuted: Bool, _ key: PublicKey) async {
     guard key != identity?.own else { return }
-    if isMuted { muted.insert(key) } else { muted.remove(key) }
-    parts.people = revision + 1
-    announce()
+    await source.setMuted(isMuted, key)
+    apply(.muted(key, isMuted))
   }
 
   /// Notes that somebody has seen everything up to this place.
@@ -276,11 +276,4 @@ public actor RoomView {
   }
 
   private func forgetListener(_ id: Int) { listeners[id] = nil }
-}
-
-extension Duration {
-  /// Whole milliseconds.
-  var milliseconds: Int64 {
-    components.seconds * 1_000 + components.attoseconds / 1_000_000_000_000_000
-  }
 }

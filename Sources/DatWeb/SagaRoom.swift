@@ -23,40 +23,28 @@ public struct SagaRoom: RoomSource {
 
   public func open() async -> RoomOpening {
     let (changes, continuation) = AsyncStream<RoomChange>.makeStream()
-    let messages = await withCheckedContinuation { stored in
-      let reading = Task { [saga] in
-        await Self.follow(saga, telling: continuation) { stored.resume(returning: $0) }
-      }
-      continuation.onTermination = { _ in reading.cancel() }
-    }
-    // Listening began above: what changes between that and these questions is told as well.
+    // Listening begins here: what changes between this and the questions below is told as well.
+    let events = await saga.listen(stored: false)
+    let reading = Task { [saga] in await Self.follow(events, of: saga, telling: continuation) }
+    continuation.onTermination = { _ in reading.cancel() }
     let people = await saga.users
     let requests = await saga.requests
     let isAuthorized = await saga.db.isLocalAuthorized
     return RoomOpening(
-      messages: messages, people: people.map(Self.person), requests: requests.map(Self.person),
-      isAuthorized: isAuthorized, changes: changes)
+      messages: await saga.messages.map(Self.message), people: people, requests: requests,
+      isAuthorized: isAuthorized, muted: await saga.muted, changes: changes)
   }
 
-  /// Reads the room's events: hands over the stored messages at once, then tells one change at a
-  /// time.
+  /// Tells one change of the room at a time.
   private static func follow(
-    _ saga: Saga, telling continuation: AsyncStream<RoomChange>.Continuation,
-    stored: ([ChatMessage]) -> Void
+    _ events: SagaEvents, of saga: Saga,
+    telling continuation: AsyncStream<RoomChange>.Continuation
   ) async {
-    var messages: [ChatMessage] = []
-    messages.reserveCapacity(await saga.messageCount)
-    var isReady = false
     // Own messages that no peer has fetched, by their place in the feed.
     var unsent: [(seq: UInt64, key: String)] = []
     var asking: Set<PublicKey> = []
-    for await event in saga.events() {
+    for await event in events {
       switch event {
-      case .message(let message) where !isReady: messages.append(Self.message(message))
-      case .ready where !isReady:
-        isReady = true
-        stored(messages)
-        messages = []
       case .message(let message):
         continuation.yield(.message(Self.message(message)))
         if message.feed == saga.db.localKey { unsent.append((message.seq, message.key)) }
@@ -67,24 +55,24 @@ public struct SagaRoom: RoomSource {
       case .removal(let message): continuation.yield(.removal(key: message.key))
       case .unreadable(let key, let feed):
         continuation.yield(.unreadable(key: key, feed: feed))
-      case .join(let user): continuation.yield(.join(Self.person(user)))
-      case .leave(let user): continuation.yield(.leave(Self.person(user)))
+      case .join(let user): continuation.yield(.join(user))
+      case .leave(let user): continuation.yield(.leave(user))
       case .authorized: continuation.yield(.authorized)
       case .request(let user):
         asking.insert(user.key)
-        continuation.yield(.request(Self.person(user)))
+        continuation.yield(.request(user))
       case .waiting(let user, let reason):
-        continuation.yield(.waiting(Self.person(user), reason: reason))
+        continuation.yield(.waiting(user, reason: reason))
       case .sent(let seq):
         for own in unsent where own.seq <= seq { continuation.yield(.sent(key: own.key)) }
         unsent.removeAll { $0.seq <= seq }
       case .error(let error): continuation.yield(.problem(error.reason))
-      case .ready: break
+      case .muted(let key, let isMuted): continuation.yield(.muted(key, isMuted))
+      case .ready, .operation: break
       @unknown default: break
       }
     }
     // The room was closed.
-    if !isReady { stored(messages) }
     continuation.finish()
   }
 
@@ -95,11 +83,13 @@ public struct SagaRoom: RoomSource {
       isConflicted: message.isConflicted)
   }
 
-  private static func person(_ user: UserData) -> ChatPerson {
-    ChatPerson(key: user.key, username: user.username, timestamp: user.timestamp)
-  }
-
   public func write(_ text: String) async throws -> String { try await saga.writeMessage(text) }
   public func accept(_ key: PublicKey) async throws { await saga.accept(key) }
   public func refuse(_ key: PublicKey) async throws { await saga.refuse(key) }
+  public func setMuted(_ isMuted: Bool, _ key: PublicKey) async {
+    await saga.setMuted(isMuted, key)
+  }
+
+  /// Whose messages are hidden here.
+  public var muted: Set<PublicKey> { get async { await saga.muted } }
 }

@@ -38,6 +38,32 @@ struct FlatJSON {
     }
   }
 
+  /// The text of a field of the object that `bytes` spell, as it stands there; nil where they are no
+  /// JSON object or it has no such field.
+  static func text(of field: String, in bytes: [UInt8]) -> ArraySlice<UInt8>? {
+    let found: Range<Int>? = bytes.withUnsafeBufferPointer { buffer in
+      var reader = FlatJSON(bytes: buffer)
+      reader.skipSpace()
+      guard reader.take(UInt8(ascii: "{")) else { return nil }
+      var found: Range<Int>?
+      repeat {
+        reader.skipSpace()
+        guard reader.current == UInt8(ascii: "\""), let name = reader.readString() else {
+          return nil
+        }
+        reader.skipSpace()
+        guard reader.take(UInt8(ascii: ":")) else { return nil }
+        reader.skipSpace()
+        let start = reader.position
+        guard reader.readValue(depth: 1) != nil else { return nil }
+        if name == field { found = start..<reader.position }
+        reader.skipSpace()
+      } while reader.take(UInt8(ascii: ","))
+      return reader.take(UInt8(ascii: "}")) ? found : nil
+    }
+    return found.map { bytes[$0] }
+  }
+
   private let bytes: UnsafeBufferPointer<UInt8>
   private var position = 0
 

@@ -57,24 +57,40 @@ struct MessageContent: Hashable, Sendable {
     if text.utf8.count > Self.textLimit {
       text = String(decoding: text.utf8.prefix(Self.textLimit), as: UTF8.self) + " […]"
     }
-    var username = ""
+    self.init(text: text, claims: fields)
+  }
+
+  /// Takes what an entry's value claims about itself besides the text.
+  init(text: String, claims fields: [String: FlatJSON.Value]) {
+    self.text = text
+    username = ""
     if case .string(let name) = fields["username"] { username = name }
     if username.utf8.count > UserData.nameLimit {
       username = String(decoding: username.utf8.prefix(UserData.nameLimit), as: UTF8.self)
     }
-    var timestamp: Int64 = 0
+    timestamp = 0
     if case .number(let number) = fields["timestamp"] {
       timestamp = Int64(exactly: number.rounded()) ?? 0
     }
-    self.init(text: text, username: username, timestamp: timestamp)
   }
 
   /// The value that the workshop's class stores for this message.
   func value(key: String) -> [UInt8] {
+    value(key: key, field: "message") { FlatJSON.write(text, to: &$0) }
+  }
+
+  /// The value that `@geut/saga` stores for an operation whose JSON is this text.
+  func operationValue(key: String) -> [UInt8] {
+    value(key: key, field: "operation") { $0.append(contentsOf: text.utf8) }
+  }
+
+  private func value(
+    key: String, field: StaticString, body: (inout [UInt8]) -> Void
+  ) -> [UInt8] {
     var output = Array("{\"key\":".utf8)
     FlatJSON.write(key, to: &output)
-    output.append(contentsOf: ",\"message\":".utf8)
-    FlatJSON.write(text, to: &output)
+    output.append(contentsOf: ",\"\(field)\":".utf8)
+    body(&output)
     output.append(contentsOf: ",\"username\":".utf8)
     FlatJSON.write(username, to: &output)
     output.append(contentsOf: ",\"timestamp\":\(timestamp)}".utf8)

@@ -15,6 +15,9 @@ struct Roster {
     }
   }
 
+  /// What the user of a key last said, while connected.
+  subscript(key: PublicKey) -> UserData? { connections[key]?.data }
+
   /// A connection whose handshake names this user.
   ///
   /// - Returns: whether the user has just joined.
@@ -49,6 +52,8 @@ public enum AuthorizationPolicy: Sendable {
   case ask
   /// Whoever the closure says yes to.
   case decide(@Sendable (UserData) async -> Bool)
+
+  var isAsking: Bool { if case .ask = self { true } else { false } }
 }
 
 /// What bounds the authorizing of newcomers.
@@ -58,6 +63,8 @@ public struct AuthorizationLimits: Hashable, Sendable {
   /// How many feeds a room may have. The wire protocol has 256 channels a connection, and a newcomer
   /// to a room of more would get nothing.
   public var feeds = 240
+  /// How many may wait for an answer at a time.
+  public var requests = 1_000
 
   /// The defaults.
   public init() {}

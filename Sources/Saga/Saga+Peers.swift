@@ -11,6 +11,12 @@ struct Newcomer {
   /// Not before this: peers that meet a newcomer at once would all authorize it.
   var notBefore: ContinuousClock.Instant
   var waitWasTold = false
+  /// Whether somebody was asked about them.
+  var wasAskedAbout = false
+  /// Whether the room is full; nothing more is tried then.
+  var isShutOut = false
+
+  var isDue: Bool { isAccepted && !isShutOut }
 }
 
 extension Saga {
@@ -58,21 +64,37 @@ extension Saga {
 
   /// Those who want to write and wait for an answer.
   public var requests: [UserData] {
-    newcomers.values.filter { !$0.isAccepted }.map(\.data)
-      .sorted { $0.username < $1.username }
+    newcomers.values.filter { !$0.isAccepted && $0.wasAskedAbout }.map(\.data)
+      .sorted { ($0.username, $0.key.hex) < ($1.username, $1.key.hex) }
   }
 
-  /// Lets a newcomer write.
+  /// Lets a newcomer write, one that was refused before as well.
   public func accept(_ key: PublicKey) {
+    if newcomers[key] == nil {
+      guard refused.contains(key) || roster[key] != nil else { return }
+      let data = roster[key] ?? UserData(key: key, username: "", timestamp: 0)
+      newcomers[key] = Newcomer(data: data, isAccepted: true, notBefore: .now)
+    }
     refused.remove(key)
     newcomers[key]?.isAccepted = true
+    setMuted(false, key)
     tryNewcomers()
   }
 
-  /// Does not let a newcomer write, as far as it is up to this peer. Others may.
+  /// Does not let a newcomer write, as far as it is up to this peer, and mutes them here: another
+  /// writer may let them in all the same.
   public func refuse(_ key: PublicKey) {
     newcomers[key] = nil
     refused.insert(key)
+    setMuted(true, key)
+  }
+
+  /// Notes that what a feed holds is not to be shown here, or is again. Messages and events go on: it
+  /// is for those who show them to heed ``muted``. Whoever is muted is not asked about.
+  public func setMuted(_ isMuted: Bool, _ key: PublicKey) {
+    guard key != db.localKey, muted.contains(key) != isMuted else { return }
+    if isMuted { muted.insert(key) } else { muted.remove(key) }
+    tell(.muted(key, isMuted))
   }
 
   /// Authorizes a feed at once, whatever the policy.
@@ -82,8 +104,19 @@ extension Saga {
   }
 
   private func meet(_ data: UserData) {
-    guard data.key != db.localKey, newcomers[data.key] == nil, !refused.contains(data.key) else {
-      return
+    guard data.key != db.localKey, newcomers[data.key] == nil, !refused.contains(data.key),
+      !(muted.contains(data.key) && options.authorization.isAsking)
+    else { return }
+    // Strangers with ever new keys must not fill memory: the one who is gone and has waited longest
+    // makes room.
+    if newcomers.count >= options.limits.requests {
+      let present = Set(roster.users.map(\.key))
+      let idle = newcomers.values.filter { !$0.isAccepted && !present.contains($0.data.key) }
+      guard let oldest = idle.min(by: { $0.notBefore < $1.notBefore }) else {
+        tell(.waiting(data, reason: "\(newcomers.count) others wait for an answer"))
+        return
+      }
+      newcomers[oldest.data.key] = nil
     }
     let others = max(roster.users.count - 1, 0)
     let delay = others == 0 ? 0 : Int.random(in: 0..<(100 * min(others, 10)), using: &random)
@@ -102,7 +135,10 @@ extension Saga {
     switch options.authorization {
     case .open: break
     case .ask:
-      if newcomers[data.key]?.isAccepted == false { tell(.request(data)) }
+      if newcomers[data.key]?.isAccepted == false {
+        newcomers[data.key]?.wasAskedAbout = true
+        tell(.request(data))
+      }
     case .decide(let decision):
       if await decision(data) { accept(data.key) } else { refuse(data.key) }
     }
@@ -111,7 +147,7 @@ extension Saga {
 
   /// Authorizes whoever is due; runs again when somebody else becomes so.
   func tryNewcomers() {
-    guard isAuthorized, authorizer == nil, newcomers.values.contains(where: \.isAccepted) else {
+    guard isAuthorized, authorizer == nil, newcomers.values.contains(where: \.isDue) else {
       return
     }
     authorizer = Task {
@@ -122,7 +158,7 @@ extension Saga {
 
   private func authorizeAll() async {
     while !isClosed,
-      let next = newcomers.values.filter(\.isAccepted).min(by: { $0.notBefore < $1.notBefore })
+      let next = newcomers.values.filter(\.isDue).min(by: { $0.notBefore < $1.notBefore })
     {
       let key = next.data.key
       if next.notBefore > .now {
@@ -137,7 +173,7 @@ extension Saga {
       guard await db.hasContent else { return }
       if await db.feedCount >= options.limits.feeds {
         wait(key, "the room has as many feeds as it may, \(options.limits.feeds)")
-        newcomers[key] = nil
+        newcomers[key]?.isShutOut = true
         continue
       }
       if let free = burst.take(now: .now, limit: options.limits.perMinute) {

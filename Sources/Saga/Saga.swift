@@ -30,6 +30,8 @@ public actor Saga {
   public nonisolated let timestamp: Int64
 
   let options: SagaOptions
+  /// What the keys of the room's entries begin with.
+  private let prefix: [UInt8]
   var log = MessageLog()
   var roster = Roster()
   var ids: MessageIDGenerator
@@ -45,6 +47,8 @@ public actor Saga {
   /// Newcomers of whom it is still to be decided, by the key they claim.
   var newcomers: [PublicKey: Newcomer] = [:]
   var refused: Set<PublicKey> = []
+  /// The feeds that are not to be shown here; only noted, nothing is left out.
+  public internal(set) var muted: Set<PublicKey>
   var burst = BurstLimit()
   var authorizer: Task<Void, Never>?
   var isAuthorized: Bool
@@ -84,6 +88,8 @@ public actor Saga {
     replica = db.replica
     self.username = username
     self.options = options
+    prefix = Array(options.kind.prefix.utf8)
+    muted = options.muted
     timestamp = options.now()
     ids = MessageIDGenerator(random: &random)
     isAuthorized = await db.isLocalAuthorized
@@ -109,16 +115,17 @@ public actor Saga {
 
   // MARK: Reading
 
-  /// All messages, sorted by time, then key.
-  public var messages: [Message] { log.messages }
+  /// All messages, sorted by time, then key; none in a room of operations.
+  public var messages: [Message] { options.kind == .messages ? log.messages : [] }
 
   /// The messages of a stretch of ``messages``, for showing a long room in pages.
   public func messages(_ range: Range<Int>) -> [Message] {
-    Array(log.messages[range.clamped(to: 0..<log.messages.count)])
+    let messages = messages
+    return Array(messages[range.clamped(to: 0..<messages.count)])
   }
 
   /// How many messages there are.
-  public var messageCount: Int { log.messages.count }
+  public var messageCount: Int { messages.count }
 
   /// Whether every stored entry of the room's feeds is in ``messages``.
   public var isCaughtUp: Bool {
@@ -128,7 +135,17 @@ public actor Saga {
   }
 
   /// The message of a key.
-  public func message(_ key: String) -> Message? { log[key] }
+  public func message(_ key: String) -> Message? { options.kind == .messages ? log[key] : nil }
+
+  /// The messages with these words in their text or name, whatever the case and accents, newest first.
+  public func search(_ words: String, limit: Int = 50) -> [Message] {
+    let options: String.CompareOptions = [.caseInsensitive, .diacriticInsensitive]
+    return Array(
+      messages.lazy.reversed().filter {
+        $0.text.range(of: words, options: options) != nil
+          || $0.username.range(of: words, options: options) != nil
+      }.prefix(limit))
+  }
 
   /// The other users who are connected now.
   public var users: [UserData] { roster.users }
@@ -138,34 +155,52 @@ public actor Saga {
   /// Writes a message. When it returns, the message is in ``messages`` and its event was sent.
   ///
   /// - Returns: its key, `messages/<id>`.
-  /// - Throws: ``SagaError`` with `tooLarge` beyond 64 KiB of text; what the database throws.
+  /// - Throws: ``SagaError`` with `tooLarge` beyond 64 KiB of text, `wrongKind` in a room of
+  ///   operations; what the database throws.
   @discardableResult
   public func writeMessage(_ text: String) async throws -> String {
-    guard text.utf8.count <= MessageContent.textLimit else {
-      throw SagaError(
-        .tooLarge, "A message can have 64 KiB of text; this one has \(text.utf8.count) bytes.")
-    }
-    let key = "messages/\(options.makeID?() ?? ids.next(random: &random))"
+    let key = newKey()
     try await write(text, key: key)
     return key
   }
 
   /// Replaces the text of one's own message.
+  ///
+  /// - Throws: as ``writeMessage(_:)``.
   public func edit(_ key: String, to text: String) async throws {
     try await write(text, key: key)
   }
 
-  /// Deletes one's own message: readers of this project stop showing it, the block stays.
+  /// Deletes one's own message or operation: readers of this project stop showing it, the block stays.
   public func delete(_ key: String) async throws {
     let node = try await db.delete(key)
     await takenIn(node.seq)
   }
 
   private func write(_ text: String, key: String) async throws {
-    if isClosed { throw SagaError(.closed, "The room is closed.") }
+    try check(.messages)
+    guard text.utf8.count <= MessageContent.textLimit else {
+      throw SagaError(
+        .tooLarge, "A message can have 64 KiB of text; this one has \(text.utf8.count) bytes.")
+    }
     let content = MessageContent(text: text, username: username, timestamp: options.now())
-    let node = try await db.put(key, content.value(key: key))
+    try await write(content.value(key: key), key: key)
+  }
+
+  func write(_ value: [UInt8], key: String) async throws {
+    if isClosed { throw SagaError(.closed, "The room is closed.") }
+    let node = try await db.put(key, value)
     await takenIn(node.seq)
+  }
+
+  func newKey() -> String {
+    options.kind.prefix + (options.makeID?() ?? ids.next(random: &random))
+  }
+
+  func check(_ kind: RoomKind) throws {
+    guard options.kind != kind else { return }
+    throw SagaError(
+      .wrongKind, "This room was opened for \(options.kind); to write others open it for \(kind).")
   }
 
   /// Waits until an entry of one's own is in the log.
@@ -207,23 +242,25 @@ public actor Saga {
         for waiter in done { waiter.1.resume() }
       }
     }
-    guard options.keepsMessages, entry.keyBytes.starts(with: Self.prefix) else { return }
+    guard options.keepsMessages, entry.keyBytes.starts(with: prefix) else { return }
     let changes = log.add(
       MessageLog.Entry(
         key: entry.key, feed: entry.feed,
         feedNumber: entry.feedNumber, seq: entry.seq, clock: entry.rawClock,
-        content: entry.value.flatMap(MessageContent.init(value:)), isDeletion: entry.isDeleted))
+        content: entry.value.flatMap(options.kind.content), isDeletion: entry.isDeleted))
     if isReady || !subscribers.isEmpty {
       for change in changes { tell(change) }
     }
   }
 
-  private static let prefix = Array("messages/".utf8)
-
   private func tell(_ change: MessageLog.Change) {
     // What was there before is told to each reader sorted, once all of it is read.
     guard isReady else { return }
     switch change {
+    case .added(let message) where options.kind == .operations,
+      .edited(let message) where options.kind == .operations,
+      .conflicted(let message) where options.kind == .operations:
+      tell(.operation(Operation(message)))
     case .added(let message): tell(.message(message))
     case .edited(let message): tell(.edit(message))
     case .removed(let message): tell(.removal(message))
@@ -242,16 +279,27 @@ public actor Saga {
   // MARK: Events
 
   /// What happens from now on, after the messages that are here already.
-  public nonisolated func events() -> SagaEvents { SagaEvents(saga: self) }
+  ///
+  /// - Parameter stored: whether those are told at all.
+  public nonisolated func events(stored: Bool = true) -> SagaEvents {
+    SagaEvents(saga: self, stored: stored)
+  }
 
-  func subscribe() -> UInt64 {
+  /// The same, of which nothing is missed from this call on, however late the reading begins. To be
+  /// iterated over once.
+  public func listen(stored: Bool = true) -> SagaEvents {
+    SagaEvents(saga: self, stored: stored, queue: subscribe(stored: stored))
+  }
+
+  func subscribe(stored: Bool) -> UInt64 {
     lastSubscriber += 1
-    var queue = SagaEventQueue()
+    var queue = SagaEventQueue(wantsStored: stored)
     if isReady {
-      for message in log.messages { queue.add(.message(message)) }
+      queue.add(stored: log.messages, options.kind)
       queue.add(.ready)
     }
     for user in roster.users { queue.add(.join(user)) }
+    for user in requests { queue.add(.request(user)) }
     if isClosed { queue.close() }
     subscribers[lastSubscriber] = queue
     return lastSubscriber
@@ -286,9 +334,7 @@ public actor Saga {
 
   func tell(_ event: SagaEvent) {
     for number in Array(subscribers.keys) {
-      if case .ready = event {
-        for message in log.messages { subscribers[number]?.add(.message(message)) }
-      }
+      if case .ready = event { subscribers[number]?.add(stored: log.messages, options.kind) }
       subscribers[number]?.add(event)
       wake(number)
     }
@@ -311,15 +357,19 @@ public actor Saga {
 
 /// How a room is opened.
 public struct SagaOptions: Sendable {
+  /// What its entries are.
+  public var kind = RoomKind.messages
   /// How its database is.
   public var database = HyperDBOptions()
   /// Who may write.
   public var authorization = AuthorizationPolicy.open
+  /// What bounds that.
+  public var limits = AuthorizationLimits()
   /// False for a program that only keeps the room going: ``Saga/messages`` stays empty, and no event
   /// tells of messages. They are stored and passed on all the same.
   public var keepsMessages = true
-  /// What bounds that.
-  public var limits = AuthorizationLimits()
+  /// Whose messages are not to be shown here, from an earlier run.
+  public var muted: Set<PublicKey> = []
   /// The time, in milliseconds since 1970.
   public var now: @Sendable () -> Int64 = { Int64((Date().timeIntervalSince1970 * 1000).rounded()) }
   /// Makes the ids of new messages, to repeat recorded ones; nil for random ones.

@@ -6,11 +6,14 @@ public enum SagaEvent: Hashable, Sendable {
   /// A message that was not shown before, one's own included. Those that are stored already come first,
   /// sorted by time.
   case message(Message)
-  /// All stored messages were told.
+  /// In a room of operations: one that was not told before, or that is now edited or in conflict. Those
+  /// that are stored already come first, sorted by time.
+  case operation(Operation)
+  /// All stored messages or operations were told.
   case ready
   /// The author replaced the text of a message, or an earlier entry of its key turned up.
   case edit(Message)
-  /// The author deleted a message.
+  /// The author deleted a message, or an operation, whose text is its JSON.
   case removal(Message)
   /// Another feed has written under the message's key; its text is not shown.
   case conflict(Message)
@@ -26,6 +29,8 @@ public enum SagaEvent: Hashable, Sendable {
   case request(UserData)
   /// A newcomer has to wait: the room has as many feeds as it may, or too many came in a minute.
   case waiting(UserData, reason: String)
+  /// What this feed holds is not to be shown here any more, or is again.
+  case muted(PublicKey, Bool)
   /// A block of this user's feed was sent to a peer that had asked for it: entries up to `seq`.
   case sent(seq: UInt64)
   /// Something went wrong that has no caller to be told.
@@ -43,6 +48,10 @@ public struct SagaError: Error, Hashable, Sendable, CustomStringConvertible {
     case closed
     /// The text is larger than a message may be.
     case tooLarge
+    /// A message was to be written in a room of operations, or the other way round.
+    case wrongKind
+    /// An operation is no JSON.
+    case notJSON
     /// The database failed.
     case database
     /// A connection ended with an error.
@@ -71,19 +80,29 @@ public struct SagaEvents: AsyncSequence, Sendable {
   public typealias Element = SagaEvent
 
   let saga: Saga
+  let stored: Bool
+  /// The queue that is filling already; nil for one that begins with the first iteration.
+  var queue: UInt64?
 
-  public func makeAsyncIterator() -> Iterator { Iterator(saga: saga) }
+  public func makeAsyncIterator() -> Iterator {
+    Iterator(saga: saga, stored: stored, number: queue)
+  }
 
   /// Waits for one event after the other.
   public struct Iterator: AsyncIteratorProtocol {
     let saga: Saga
+    let stored: Bool
     private var number: UInt64?
 
-    init(saga: Saga) { self.saga = saga }
+    init(saga: Saga, stored: Bool, number: UInt64?) {
+      self.saga = saga
+      self.stored = stored
+      self.number = number
+    }
 
     /// The next event; nil once the room is closed, or when the task is cancelled.
     public mutating func next() async -> SagaEvent? {
-      if number == nil { number = await saga.subscribe() }
+      if number == nil { number = await saga.subscribe(stored: stored) }
       guard let number else { return nil }
       return await saga.nextEvent(number)
     }
@@ -92,39 +111,61 @@ public struct SagaEvents: AsyncSequence, Sendable {
 
 /// Events that one reader has not seen.
 struct SagaEventQueue {
-  private var events: [SagaEvent] = []
+  private enum Item {
+    case event(SagaEvent)
+    /// What is stored: shared with the room's own list, not copied for each reader.
+    case stored(ArraySlice<Message>, RoomKind)
+  }
+
+  /// Whether what is stored is told first.
+  let wantsStored: Bool
+  private var items: [Item] = []
   private var position = 0
   private(set) var isClosed = false
   var waiter: CheckedContinuation<Void, Never>?
 
+  init(wantsStored: Bool) { self.wantsStored = wantsStored }
+
+  mutating func add(stored messages: [Message], _ kind: RoomKind) {
+    if wantsStored, !messages.isEmpty { items.append(.stored(messages[...], kind)) }
+  }
+
   mutating func add(_ event: SagaEvent) {
     if case .leave(let user) = event,
-      let place = events[position...].lastIndex(where: {
-        if case .join(let joined) = $0 { return joined.key == user.key }
+      let place = items[position...].lastIndex(where: {
+        if case .event(.join(let joined)) = $0 { return joined.key == user.key }
         return false
       })
     {
-      events.remove(at: place)
+      items.remove(at: place)
       return
     }
-    if case .sent = event, case .sent = events[position...].last {
-      events[events.count - 1] = event
+    if case .sent = event, case .event(.sent) = items[position...].last {
+      items[items.count - 1] = .event(event)
       return
     }
-    events.append(event)
+    items.append(.event(event))
   }
 
   mutating func close() { isClosed = true }
 
   mutating func next() -> SagaEvent? {
-    guard position < events.count else { return nil }
-    defer {
-      position += 1
-      if position == events.count {
-        events.removeAll(keepingCapacity: events.count <= 1024)
-        position = 0
-      }
+    guard position < items.count else { return nil }
+    if case .stored(var messages, let kind) = items[position], let message = messages.popFirst() {
+      items[position] = .stored(messages, kind)
+      if messages.isEmpty { advance() }
+      return kind == .messages ? .message(message) : .operation(Operation(message))
     }
-    return events[position]
+    defer { advance() }
+    if case .event(let event) = items[position] { return event }
+    return nil
+  }
+
+  private mutating func advance() {
+    position += 1
+    if position == items.count {
+      items.removeAll(keepingCapacity: items.count <= 1024)
+      position = 0
+    }
   }
 }

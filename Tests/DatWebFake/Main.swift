@@ -2,6 +2,7 @@ internal import DatWeb
 internal import DatWebTesting
 internal import Foundation
 internal import HypercoreCrypto
+internal import Saga
 
 // Servers with rooms that are in memory, for tests of the page in a browser: one JSON command a line
 // on standard input, one JSON answer a line on standard output.
@@ -74,7 +75,7 @@ actor Stage {
       return Answer(ok: false, reason: "no room of \(who)")
     }
     let feed = command.key.flatMap { PublicKey(hex: $0) } ?? FakeRoom.key(command.name ?? who)
-    let person = ChatPerson(key: feed, username: command.name ?? who, timestamp: now)
+    let person = UserData(key: feed, username: command.name ?? who, timestamp: now)
     switch command.run {
     case "meet": if let other = players[command.with ?? ""]?.room { await room.meet(other) }
     case "part": if let other = players[command.with ?? ""]?.room { await room.part(other) }
@@ -86,6 +87,7 @@ actor Stage {
     case "waiting": await room.tell(.waiting(person, reason: command.text ?? ""))
     case "problem": await room.tell(.problem(command.text ?? ""))
     case "fail": await room.failNextWrite(WebError(.refused, command.text ?? ""))
+    case "sent": await room.tell(.sent(key: "messages/told/\(count)"))
     case "remove": await room.tell(.removal(key: command.text ?? ""))
     case "message":
       for _ in 0..<(command.count ?? 1) {

@@ -1,12 +1,13 @@
 public import DatWeb
 public import HypercoreCrypto
+public import Saga
 
 /// A room without a network behind it: what happens in it is what a test says.
 public actor FakeRoom: RoomSource {
   public nonisolated let me: RoomIdentity
   public private(set) var messages: [ChatMessage]
-  private var people: [ChatPerson] = []
-  private var requests: [ChatPerson] = []
+  private var people: [UserData] = []
+  private var requests: [UserData] = []
   private var isAuthorized: Bool
   private let changes: AsyncStream<RoomChange>
   private let teller: AsyncStream<RoomChange>.Continuation
@@ -43,8 +44,8 @@ public actor FakeRoom: RoomSource {
   }
 
   public nonisolated var identity: RoomIdentity { me }
-  public nonisolated var person: ChatPerson {
-    ChatPerson(key: me.own, username: me.username, timestamp: 1_700_000_000_000)
+  public nonisolated var person: UserData {
+    UserData(key: me.own, username: me.username, timestamp: 1_700_000_000_000)
   }
 
   public func open() -> RoomOpening {
@@ -74,6 +75,7 @@ public actor FakeRoom: RoomSource {
 
   public func accept(_ key: PublicKey) { answers.append((key, true)) }
   public func refuse(_ key: PublicKey) { answers.append((key, false)) }
+  public func setMuted(_ isMuted: Bool, _ key: PublicKey) {}
 
   /// Makes something happen.
   public func tell(_ change: RoomChange) {

@@ -2,6 +2,7 @@ internal import DatWeb
 internal import DatWebTesting
 internal import Foundation
 internal import HypercoreCrypto
+internal import Saga
 internal import Testing
 
 private let room = FakeRoom.key("ana")
@@ -235,7 +236,7 @@ private func place(_ message: [String: Any]?) -> String {
 
 @Test func `requests are answered, and refusing hides what that feed writes here`() async throws {
   let fake = FakeRoom("ana", room: room, asks: true)
-  let eve = ChatPerson(key: FakeRoom.key("eve"), username: "eve", timestamp: 1)
+  let eve = UserData(key: FakeRoom.key("eve"), username: "eve", timestamp: 1)
   try await TestServer.with(fake) { server in
     try await server.events("/api/events?room=\(room.hex)") { events in
       _ = try await events.next()

@@ -148,7 +148,7 @@ export class List {
     this.#restore(anchor)
   }
 
-  /** The first row in view and how far below the view's top it begins. */
+  /** The first row in view that keeps its place, and how far below the view's top it begins. */
   #anchor () {
     const top = this.scroller.getBoundingClientRect().top
     let low = this.from
@@ -160,6 +160,8 @@ export class List {
       if (element.getBoundingClientRect().bottom <= top) low = middle + 1
       else high = middle
     }
+    // The line of a day stands before its oldest message here: where older ones come, it goes there.
+    if (this.rows[low]?.kind === 'day' && low + 1 < this.to) low += 1
     const row = this.rows[low]
     const element = row && this.elements.get(row.id)?.element
     return element ? { id: row.id, key: element.dataset.key, offset: element.getBoundingClientRect().top - top } : null

@@ -1,52 +1,88 @@
-internal import HypercoreCrypto
+public import HypercoreCrypto
 
 /// Who is here and who was, with a moment's patience: connections break and come back, so a leave
-/// counts only once somebody has been away for a while.
+/// counts only once somebody has been away for a while, 30 s in Olaf.
 ///
-/// Instants are milliseconds since 1970 and are handed in.
-struct Presence {
-  struct Person: Hashable {
-    var person: ChatPerson
-    var isHere: Bool
+/// A front end feeds it the ``SagaEvent/join(_:)`` and ``SagaEvent/leave(_:)`` of a room, which tell of
+/// connections, and shows what it makes of them. Instants are milliseconds since 1970 and are handed
+/// in; people are told apart by feed, never by name.
+public struct Presence: Sendable {
+  /// Somebody who was seen.
+  public struct Person: Hashable, Sendable {
+    /// What they last said about themselves.
+    public var person: UserData
+    /// Whether they are here, or have been away for less than the patience.
+    public var isHere: Bool
     /// Here: since when. Gone: since when not any more.
-    var since: Int64
+    public var since: Int64
   }
 
   /// A line of the conversation that is nobody's message.
-  struct Notice: Hashable {
-    enum Kind: String { case join, leave, unreadable, waiting }
-    var id: Int
-    var kind: Kind
-    var time: Int64
-    var key: PublicKey
-    var username: String
+  public struct Notice: Hashable, Sendable {
+    @nonexhaustive
+    public enum Kind: String, Sendable {
+      /// Somebody came.
+      case join
+      /// Somebody has been away for longer than the patience.
+      case leave
+      /// A feed holds something that is no message.
+      case unreadable
+      /// Somebody can't be let in yet.
+      case waiting
+    }
+
+    /// Counted from 1.
+    public var id: Int
+    public var kind: Kind
+    /// When it happened; of a leave, when the last connection ended.
+    public var time: Int64
+    public var key: PublicKey
+    public var username: String
     /// Of `waiting`: why.
-    var detail: String?
+    public var detail: String?
   }
 
+  /// How long Olaf waits before it shows a leave.
+  public static let olafsPatience = Duration.seconds(30)
   /// How many lines are kept.
   static let keptNotices = 200
   /// How many people that have gone are kept.
   static let keptPeople = 500
 
-  /// Everybody that was seen, by feed.
-  private(set) var people: [PublicKey: Person] = [:]
-  private(set) var notices: [Notice] = []
+  /// Everybody that was seen, by feed. Those who left longest ago are forgotten beyond 500.
+  public private(set) var people: [PublicKey: Person] = [:]
+  /// What happened, the newest last; at most 200.
+  public private(set) var notices: [Notice] = []
   /// How long somebody is away before it shows, in milliseconds.
   private let patience: Int64
   private var absentSince: [PublicKey: Int64] = [:]
   private var nextID = 1
 
-  init(patience: Int64, here: [ChatPerson], now: Int64) {
-    self.patience = patience
+  /// - Parameters:
+  ///   - patience: how long somebody is away before it shows.
+  ///   - here: who is here at the start, without a line about it.
+  ///   - now: the time.
+  public init(
+    patience: Duration = olafsPatience, here: [UserData] = [], now: Int64
+  ) {
+    self.patience =
+      patience.components.seconds * 1_000
+      + patience.components.attoseconds / 1_000_000_000_000_000
     for person in here { people[person.key] = Person(person: person, isHere: true, since: now) }
   }
 
   /// When ``tick(_:)`` has something to do next.
-  var deadline: Int64? { absentSince.values.min().map { $0 + patience } }
+  public var deadline: Int64? { absentSince.values.min().map { $0 + patience } }
+
+  /// Who is here, by name, then key.
+  public var here: [UserData] {
+    people.values.filter(\.isHere).map(\.person).sorted {
+      ($0.username, $0.key.hex) < ($1.username, $1.key.hex)
+    }
+  }
 
   /// Somebody's first connection is up. A return within the patience leaves no trace.
-  mutating func join(_ person: ChatPerson, now: Int64) {
+  public mutating func join(_ person: UserData, now: Int64) {
     absentSince[person.key] = nil
     if var known = people[person.key], known.isHere {
       known.person = person
@@ -59,7 +95,7 @@ struct Presence {
   }
 
   /// Somebody's last connection is gone; shown once the patience is over.
-  mutating func leave(_ key: PublicKey, now: Int64) {
+  public mutating func leave(_ key: PublicKey, now: Int64) {
     guard people[key]?.isHere == true, absentSince[key] == nil else { return }
     absentSince[key] = now
   }
@@ -67,7 +103,8 @@ struct Presence {
   /// Shows the leaves whose patience is over.
   ///
   /// - Returns: whether there were any.
-  mutating func tick(_ now: Int64) -> Bool {
+  @discardableResult
+  public mutating func tick(_ now: Int64) -> Bool {
     let gone = absentSince.filter { $0.value + patience <= now }
     for (key, since) in gone.sorted(by: { ($0.value, $0.key.hex) < ($1.value, $1.key.hex) }) {
       absentSince[key] = nil
@@ -83,14 +120,14 @@ struct Presence {
   /// Notes that a feed holds something that is no message.
   ///
   /// - Parameter username: the name of whoever writes the feed, for one who was never seen here.
-  mutating func noteUnreadable(_ feed: PublicKey, username: String? = nil, now: Int64) {
+  public mutating func noteUnreadable(_ feed: PublicKey, username: String? = nil, now: Int64) {
     // One line a feed, or a writer of nonsense would push everything else out.
     if notices.contains(where: { $0.kind == .unreadable && $0.key == feed }) { return }
     add(.unreadable, feed, people[feed]?.person.username ?? username ?? "", at: now)
   }
 
   /// Notes that somebody can't be let in yet.
-  mutating func noteWaiting(_ person: ChatPerson, reason: String, now: Int64) {
+  public mutating func noteWaiting(_ person: UserData, reason: String, now: Int64) {
     add(.waiting, person.key, person.username, at: now, detail: reason)
   }
 

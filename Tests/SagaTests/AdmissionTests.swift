@@ -1,0 +1,169 @@
+import DatTesting
+import HyperDB
+import Hypercore
+import HypercoreCrypto
+import RandomAccessStorage
+import Saga
+import Testing
+
+/// Who may write: rooms that ask, and what bounds those that don't.
+@Suite(.timeLimit(.minutes(1))) struct AdmissionTests {
+  /// Joins two rooms until either end closes.
+  private func connect(_ one: Saga, _ other: Saga) async throws -> ReplicationStream {
+    let (left, right) = (try await one.replicate(), try await other.replicate())
+    Task { await join(left, right) }
+    Task { try? await one.connect(left) }
+    Task { try? await other.connect(right) }
+    return left
+  }
+
+  private func open(
+    _ name: String, key: PublicKey? = nil, _ change: (inout SagaOptions) -> Void = { _ in }
+  ) async throws -> Saga {
+    var options = SagaOptions()
+    change(&options)
+    return try await Saga.open(
+      storage: MemoryStorage(), key: key, username: name, options: options)
+  }
+
+  private func first<Value>(_ saga: Saga, _ pick: (SagaEvent) -> Value?) async throws -> Value {
+    try await first(saga.events(), pick)
+  }
+
+  private func first<Value>(_ events: SagaEvents, _ pick: (SagaEvent) -> Value?) async throws
+    -> Value
+  {
+    for await event in events { if let value = pick(event) { return value } }
+    throw Ended()
+  }
+
+  private struct Ended: Error {}
+
+  private func untilAuthorized(_ saga: Saga) async {
+    let events = await saga.listen(stored: false)
+    if await saga.db.isLocalAuthorized { return }
+    for await event in events { if case .authorized = event { return } }
+  }
+
+  @Test
+  func
+    `refusing holds here, another writer admits all the same, and who was refused can be let in later`()
+    async throws
+  {
+    let ana = try await open("ana") { $0.authorization = .ask }
+    try await ana.writeMessage("welcome")
+    let bea = try await open("bea", key: ana.key)
+    _ = try await connect(ana, bea)
+    let asked = try await first(ana) { if case .request(let user) = $0 { user } else { nil } }
+    #expect(asked.key == bea.db.localKey)
+    await ana.accept(asked.key)
+    await untilAuthorized(bea)
+
+    let eve = try await open("eve", key: ana.key)
+    let link = try await connect(ana, eve)
+    let other = try await first(ana) {
+      if case .request(let user) = $0, user.username == "eve" { user } else { nil }
+    }
+    await ana.refuse(other.key)
+    #expect(await ana.requests.isEmpty)
+    #expect(await !ana.db.isAuthorized(eve.db.localKey))
+    // Asking again after a reconnect bothers nobody.
+    await link.close()
+    _ = try await connect(ana, eve)
+    try await ana.writeMessage("still here")
+    try await first(eve) {
+      if case .message(let message) = $0, message.text == "still here" { () } else { nil }
+    }
+    #expect(await ana.requests.isEmpty)
+    // Accepting one who was refused needs no new request.
+    await ana.accept(eve.db.localKey)
+    await untilAuthorized(eve)
+
+    // Refused by one writer, met by another whose room is open.
+    let fay = try await open("fay", key: ana.key)
+    _ = try await connect(ana, fay)
+    let third = try await first(ana) {
+      if case .request(let user) = $0, user.username == "fay" { user } else { nil }
+    }
+    await ana.refuse(third.key)
+    _ = try await connect(bea, fay)
+    await untilAuthorized(fay)
+    try await fay.writeMessage("bea let me in")
+    try await first(ana) {
+      if case .message(let message) = $0, message.text == "bea let me in" { () } else { nil }
+    }
+    for saga in [fay, eve, bea, ana] { await saga.close() }
+  }
+
+  @Test func `a closure decides`() async throws {
+    let ana = try await open("ana") { $0.authorization = .decide { $0.username == "bea" } }
+    try await ana.writeMessage("welcome")
+    let cai = try await open("cai", key: ana.key)
+    let bea = try await open("bea", key: ana.key)
+    _ = try await connect(ana, cai)
+    _ = try await connect(ana, bea)
+    await untilAuthorized(bea)
+    #expect(await !ana.db.isAuthorized(cai.db.localKey))
+    for saga in [cai, bea, ana] { await saga.close() }
+  }
+
+  @Test func `in a room that is full newcomers wait, read, and are told of once`() async throws {
+    let ana = try await open("ana") { $0.limits.feeds = 2 }
+    try await ana.writeMessage("welcome")
+    let bea = try await open("bea", key: ana.key)
+    _ = try await connect(ana, bea)
+    await untilAuthorized(bea)
+    let cai = try await open("cai", key: ana.key)
+    let events = await ana.listen(stored: false)
+    let link = try await connect(ana, cai)
+    let reason = try await first(events) {
+      if case .waiting(let user, let reason) = $0, user.username == "cai" { reason } else { nil }
+    }
+    #expect(reason.contains("as many feeds as it may, 2"))
+    try await first(cai) {
+      if case .message(let message) = $0, message.text == "welcome" { () } else { nil }
+    }
+    await link.close()
+    _ = try await connect(ana, cai)
+    #expect(await ana.db.feedCount == 2)
+    for saga in [cai, bea, ana] { await saga.close() }
+  }
+
+  @Test func `more newcomers than a minute may have wait, and are told of`() async throws {
+    let ana = try await open("ana") { $0.limits.perMinute = 2 }
+    try await ana.writeMessage("welcome")
+    var users: [Saga] = []
+    let events = await ana.listen(stored: false)
+    for name in ["bea", "cai", "dan"] {
+      let user = try await open(name, key: ana.key)
+      users.append(user)
+      _ = try await connect(ana, user)
+    }
+    let reason = try await first(events) {
+      if case .waiting(_, let reason) = $0 { reason } else { nil }
+    }
+    #expect(reason.contains("more than 2 newcomers"))
+    #expect(await ana.db.feedCount == 3)
+    for saga in users + [ana] { await saga.close() }
+  }
+
+  @Test func `strangers with ever new keys don't fill the list of those who ask`() async throws {
+    let ana = try await open("ana") {
+      $0.authorization = .ask
+      $0.limits.requests = 3
+    }
+    try await ana.writeMessage("welcome")
+    for number in 0..<8 {
+      let user = try await open("user \(number)", key: ana.key)
+      let link = try await connect(ana, user)
+      _ = try await first(ana) {
+        if case .request(let asking) = $0, asking.key == user.db.localKey { asking } else { nil }
+      }
+      await link.close()
+      while await !ana.users.isEmpty { await Task.yield() }
+      await user.close()
+    }
+    #expect(await ana.requests.map(\.username) == ["user 5", "user 6", "user 7"])
+    await ana.close()
+  }
+}
