@@ -84,6 +84,9 @@ let package = Package(
     .systemLibrary(
       name: "CQRencode", pkgConfig: "libqrencode",
       providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
+    .systemLibrary(
+      name: "CLibEdit", pkgConfig: "libedit",
+      providers: [.apt(["libedit-dev"]), .brew(["libedit"])]),
     // Generated from Schemas/ by `make schemas`.
     .target(name: "CDatMessages", dependencies: ["CProtobufC"]),
 
@@ -145,10 +148,18 @@ let package = Package(
       name: "dat",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
-        "DatWeb", "DatDHT", "DatHost", "DatMetrics", arguments, logging, metrics, services,
+        "DatWeb", "DatDHT", "DatHost", "DatMetrics", "CLibEdit", arguments, logging, metrics, services,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
+
+    // The exercises of the Dat workshop, written as a user of the libraries would.
+    .target(
+      name: "Workshop",
+      dependencies: [
+        "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage",
+      ],
+      path: "Examples/Workshop", swiftSettings: [.treatAllWarnings(as: .error)]),
 
     // Shared by the tests, part of no product.
     .target(
@@ -194,6 +205,11 @@ let package = Package(
         "DatWeb", "DatWebTesting", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage",
         nioCore, nioPosix,
+      ]),
+    tests(
+      "WorkshopTests",
+      [
+        "Workshop", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage",
       ]),
     tests(
       "DatSwarmTests",

@@ -1,21 +1,22 @@
+internal import ArgumentParser
 internal import DatWeb
-internal import Saga
+internal import Foundation
 
-/// The page of one room, served while the room is open.
+/// The page, served while its rooms are open.
 actor ChatPage {
   private let server: WebServer
-  private let port: Int
+  private let place: WebPlace
   private var serving: Task<Void, any Error>?
 
   /// - Parameters:
-  ///   - saga: the room.
-  ///   - port: where to listen on loopback; 0 for any free port.
-  ///   - asks: whether newcomers wait for an answer.
-  init(of saga: Saga, port: Int, asks: Bool) throws {
+  ///   - rooms: what it shows.
+  ///   - place: where to listen.
+  init(_ rooms: any RoomDirectory, at place: WebPlace) throws {
     var options = WebServer.Options()
-    options.port = port
-    self.port = port
-    server = try WebServer(room: RoomView(SagaRoom(saga, asks: asks)), options: options)
+    options.host = place.host
+    options.port = place.port
+    self.place = place
+    server = try WebServer(rooms: rooms, options: options)
   }
 
   /// Starts to answer.
@@ -36,7 +37,7 @@ actor ChatPage {
     } catch {
       throw WebError(
         .cannotListen,
-        "the page can't be served at port \(port) (\(error)); --web without a number takes a free one"
+        "the page can't be served at \(place) (\(error)); --web without a number takes a free port"
       )
     }
   }
@@ -45,5 +46,47 @@ actor ChatPage {
   func close() async {
     serving?.cancel()
     _ = await serving?.result
+  }
+}
+
+extension Output {
+  /// Says where the page is.
+  func announce(_ page: WebAddress) {
+    if json {
+      object(["event": "web", "url": .string(page.url)])
+    } else {
+      line(bold(page.url))
+      line(
+        dim(
+          "open this in a browser, and keep it to yourself: whoever has it reads and writes as you")
+      )
+    }
+  }
+}
+
+/// Where the page is served: a port on loopback, or an address that was asked for.
+struct WebPlace: Hashable, Sendable, ExpressibleByArgument, CustomStringConvertible {
+  var host = "127.0.0.1"
+  /// 0 for any that is free.
+  var port = 0
+
+  init() {}
+
+  init?(argument: String) {
+    var text = argument[...]
+    if let colon = text.lastIndex(of: ":") {
+      host = String(text[..<colon]).trimmingCharacters(in: ["[", "]"])
+      text = text[text.index(after: colon)...]
+    }
+    guard !host.isEmpty, let port = Int(text) else { return nil }
+    self.port = port
+  }
+
+  var description: String { "\(host):\(port)" }
+
+  func validate() throws {
+    guard (0...65_535).contains(port) else {
+      throw ValidationError("--web takes a port, 0 to 65535; \(port) is none.")
+    }
   }
 }

@@ -8,32 +8,46 @@ internal import Saga
 
 /// One run of `dat chat`: the room, its connections, the person or program in front of it.
 actor ChatSession {
-  private let saga: Saga
-  private let output: Output
-  private let ownName: String
+  let saga: Saga
+  let output: Output
+  /// What people see; programs get the events themselves.
+  var screen: ChatScreen
+  /// Who is here, with patience for connections that break and come back.
+  var presence: Presence
+  /// Where the page is, once it is served.
+  private(set) var pageAddress: String?
+  private let editor: LineEditor?
   private let stay: Bool
   private let linger: Duration
   /// Whether there is any way to meet a peer.
   private let mayMeet: Bool
   private let page: ChatPage?
+  private let notesFolder: String?
+  private var leaveTimer: Task<Void, Never>?
   /// The last entry written here, and the last one that a peer has fetched.
   private var written: UInt64?
   private var sent: UInt64 = 0
   private var isReady = false
   private var isLeaving = false
-  private var lastDay = ""
 
   init(
-    saga: Saga, output: Output, ownName: String, stay: Bool, linger: Duration, mayMeet: Bool,
-    page: ChatPage? = nil
+    saga: Saga, output: Output, stay: Bool, linger: Duration, patience: Duration,
+    mayMeet: Bool, page: ChatPage?, notesFolder: String?
   ) {
     self.saga = saga
+    var output = output
+    let editor =
+      output.json ? nil : LineEditor { if case .message = ChatLine($0) { true } else { false } }
+    if let editor { output.sink = { editor.print($0) } }
     self.output = output
-    self.ownName = ownName
+    self.editor = editor
+    screen = ChatScreen(output: output, own: saga.userData)
+    presence = Presence(patience: patience, now: Self.now)
     self.stay = stay
     self.linger = linger
     self.mayMeet = mayMeet
     self.page = page
+    self.notesFolder = notesFolder
   }
 
   /// Returns when the person leaves, or standard input ends.
@@ -42,16 +56,15 @@ actor ChatSession {
   ) async throws {
     Interruption.ignoreBrokenPipes()
     announceRoom()
-    let swarm = Swarm(sources: sources)
-    let report = SwarmReport(output: output, isVerbose: verbose)
-    let events = await swarm.events()
-    let reporting = Task { await report.follow(events) }
-    for address in listen { try await swarm.listen(host: address.host, port: address.port) }
-    if listen.isEmpty, !sources.isEmpty {
-      _ = try await swarm.listen(preferring: Swarm.datPorts)
-    }
+    let network = try await OpenSwarm(
+      listen: listen, sources: sources, output: output, isVerbose: verbose)
+    let swarm = network.swarm
     let address = try await page?.open()
-    if let address { announce(address) }
+    if let address {
+      pageAddress = address.url
+      output.announce(address)
+    }
+    screen.muted = await saga.muted
     let key = saga.db.discoveryKey
     await swarm.join(key) { [saga] _ in
       try await saga.replicate()
@@ -63,16 +76,17 @@ actor ChatSession {
     let following = Task { await follow() }
     await untilLeaving()
     isLeaving = true
-    reporting.cancel()
+    leaveTimer?.cancel()
     await page?.close()
-    await swarm.close()
+    await network.close()
     await saga.close()
     // What is stored here is shown before the end.
     await following.value
+    await editor?.end()
   }
 
   private func note(_ text: String) {
-    if !output.json { output.line(output.dim(SafeText.line(text))) }
+    if !output.json { screen.note(text) }
   }
 
   // MARK: Events
@@ -88,18 +102,6 @@ actor ChatSession {
     }
   }
 
-  private func announce(_ page: WebAddress) {
-    if output.json {
-      output.object(["event": "web", "url": .string(page.url)])
-    } else {
-      output.line(output.bold(page.url))
-      output.line(
-        output.dim(
-          "open this in a browser, and keep it to yourself: whoever has it reads and writes as you")
-      )
-    }
-  }
-
   private func follow() async {
     for await event in saga.events() {
       // That connections end is our own doing.
@@ -107,9 +109,61 @@ actor ChatSession {
       switch event {
       case .ready: isReady = true
       case .sent(let seq): sent = max(sent, seq)
+      case .muted: await keepMuted()
       default: break
       }
       if output.json { showJSON(event) } else { show(event) }
+    }
+  }
+
+  private static var now: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
+
+  private func show(_ event: SagaEvent) {
+    switch event {
+    case .join(let user): present { $0.join(user, now: Self.now) }
+    case .leave(let user):
+      presence.leave(user.key, now: Self.now)
+      scheduleLeave()
+    default: screen.show(event)
+    }
+    if case .message = event, !isReady { return }
+    refreshCompletion()
+  }
+
+  /// Whom not to show is kept for the next run.
+  private func keepMuted() async {
+    guard let notesFolder else { return }
+    var notes = RoomNotes(folder: notesFolder)
+    notes.setMuted(await saga.muted)
+    do { try notes.write(folder: notesFolder) } catch {
+      output.problem("who is muted can't be noted: \(Problem.sentence(for: error))")
+    }
+  }
+
+  /// Changes who is here, and shows what is to be seen of it.
+  private func present(_ change: (inout Presence) -> Void) {
+    let last = presence.notices.last?.id ?? 0
+    change(&presence)
+    for notice in presence.notices where notice.id > last { screen.show(notice) }
+  }
+
+  /// Sleeps until the next leave is to be shown.
+  private func scheduleLeave() {
+    guard leaveTimer == nil, let deadline = presence.deadline else { return }
+    leaveTimer = Task {
+      try? await Task.sleep(for: .milliseconds(max(0, deadline - Self.now)))
+      guard !Task.isCancelled else { return }
+      leaveTimer = nil
+      present { $0.tick(Self.now) }
+      scheduleLeave()
+    }
+  }
+
+  private func refreshCompletion() {
+    guard let editor else { return }
+    Task {
+      let names = await completionNames()
+      editor.setCompletion { ChatLine.completions(of: $1, after: $0, names: names) }
     }
   }
 
@@ -131,8 +185,12 @@ actor ChatSession {
       output.object([
         "event": "waiting", "data": Self.json(user), "message": .string(reason),
       ])
+    case .muted(let key, let isMuted):
+      output.object([
+        "event": "muted", "data": ["key": .string(key.hex), "muted": .bool(isMuted)],
+      ])
     case .error(let error): output.problem(error.reason)
-    case .ready, .sent: break
+    case .ready, .sent, .operation: break
     @unknown default: break
     }
   }
@@ -152,44 +210,6 @@ actor ChatSession {
     ]
   }
 
-  private func show(_ event: SagaEvent) {
-    switch event {
-    case .message(let message): show(message, note: "")
-    case .edit(let message): show(message, note: " (edited)")
-    case .removal(let message): note("\(SafeText.name(message.username)) took a message back")
-    case .conflict(let message):
-      note(
-        "somebody else wrote over a message of \(SafeText.name(message.username)); it is not shown")
-    case .unreadable: note("a message that can't be read was skipped")
-    case .join(let user): note("\(SafeText.name(user.username)) joined")
-    case .leave(let user): note("\(SafeText.name(user.username)) left")
-    case .authorized: note("you can write in this room now")
-    case .request(let user):
-      let name = SafeText.name(user.username)
-      note("\(name) wants to write: /accept or /refuse \(user.key.hex.prefix(8))")
-    case .waiting(let user, let reason):
-      note("\(SafeText.name(user.username)) has to wait: \(reason)")
-    case .error(let error): output.problem(error.reason)
-    case .ready, .sent: break
-    @unknown default: break
-    }
-  }
-
-  private func show(_ message: Message, note: String) {
-    let date = Date(timeIntervalSince1970: Double(message.timestamp) / 1000)
-    let day = date.formatted(.iso8601.year().month().day())
-    if day != lastDay {
-      lastDay = day
-      output.line(output.dim("— \(day) —"))
-    }
-    let time = date.formatted(.iso8601.time(includingFractionalSeconds: false)).prefix(5)
-    let name = output.name(SafeText.name(message.username), of: message.feed.bytes)
-    // Every line of a message stands under its author.
-    let lines = message.text.split(separator: "\n", omittingEmptySubsequences: false).prefix(100)
-    let text = lines.map { SafeText.line(String($0)) }.joined(separator: "\n      ")
-    output.line("\(output.dim(String(time))) \(name): \(text)\(output.dim(note))")
-  }
-
   // MARK: Writing and leaving
 
   private enum Input: Sendable {
@@ -203,7 +223,7 @@ actor ChatSession {
     let (inputs, arrivals) = AsyncStream.makeStream(of: Input.self)
     var tasks = [
       Task {
-        for await line in StandardInput.lines() { arrivals.yield(.line(line)) }
+        for await line in editor?.lines() ?? StandardInput.lines() { arrivals.yield(.line(line)) }
         arrivals.yield(.end)
       },
       Task { for await _ in Interruption.requests() { arrivals.yield(.interrupt) } },
@@ -211,10 +231,12 @@ actor ChatSession {
     defer { for task in tasks { task.cancel() } }
     for await input in inputs {
       switch input {
-      case .line(let text): await write(text)
+      case .line(let text): if await !take(text) { return }
       case .interrupt, .delivered: return
       case .end:
-        if stay { continue }
+        // Ctrl-D at a terminal means leaving now; a pipe's end leaves the page as it is.
+        if stay || (page != nil && editor == nil) { continue }
+        if editor != nil { return }
         tasks.append(
           Task {
             await untilDelivered()
@@ -224,47 +246,34 @@ actor ChatSession {
     }
   }
 
+  /// Takes a line that was typed or piped.
+  ///
+  /// - Returns: whether to go on.
+  private func take(_ text: String) async -> Bool {
+    if output.json {
+      let text = text.trimmingCharacters(in: .whitespaces)
+      if !text.isEmpty { await write(text) }
+      return true
+    }
+    switch ChatLine(text) {
+    case .nothing: break
+    case .message(let text): await write(text)
+    case .command(let command, let argument): return await run(command, argument)
+    case .unknown(let word):
+      output.problem(
+        "/\(SafeText.line(word, limit: 40)) is no command; /help lists them, and // sends a line "
+          + "that begins with a slash")
+    }
+    return true
+  }
+
   private func write(_ text: String) async {
-    let text = text.trimmingCharacters(in: .whitespaces)
-    guard !text.isEmpty else { return }
-    if !output.json, await answer(text) { return }
-    // The typed line gives way to the message that it becomes.
-    if output.isTerminal, isatty(STDIN_FILENO) == 1 { output.write("\u{1b}[1A\u{1b}[2K") }
     do {
       let key = try await saga.writeMessage(text)
       if let message = await saga.message(key) { written = message.seq }
     } catch {
       output.problem(Problem.sentence(for: error))
     }
-  }
-
-  /// Answers a request to write: `/accept` or `/refuse`, with a name or the beginning of a key.
-  ///
-  /// - Returns: whether the line was such an answer, and so is no message.
-  private func answer(_ line: String) async -> Bool {
-    let words = line.split(separator: " ", maxSplits: 1)
-    guard words.first == "/accept" || words.first == "/refuse" else { return false }
-    let requests = await saga.requests
-    let wanted = words.dropFirst().first.map(String.init) ?? ""
-    let meant = requests.filter { user in
-      wanted.isEmpty || user.username == wanted
-        || user.key.hex.hasPrefix(wanted.lowercased().filter { $0 != " " })
-    }
-    guard let user = meant.first, meant.count == 1 else {
-      output.problem(
-        meant.isEmpty
-          ? "nobody of that name or key waits for an answer"
-          : "\(meant.count) wait for an answer; say which one by the beginning of the key")
-      return true
-    }
-    if words.first == "/accept" {
-      await saga.accept(user.key)
-      note("\(SafeText.name(user.username)) may write")
-    } else {
-      await saga.refuse(user.key)
-      note("\(SafeText.name(user.username)) is refused here; another writer may say yes")
-    }
-    return true
   }
 
   /// Standard input has ended: what was written gets its chance to reach a peer, and with nothing

@@ -20,6 +20,7 @@ struct Dat: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      ChatCommand.self, FeedCommand.self, DbCommand.self, HostCommand.self, RendezvousCommand.self,
+      ChatCommand.self, RoomsCommand.self, FeedCommand.self, DbCommand.self, HostCommand.self,
+      RendezvousCommand.self,
     ])
 }

@@ -8,6 +8,9 @@ struct Output: Sendable {
   let isTerminal: Bool
   /// Whether colours are wanted: a terminal, and `NO_COLOR` is not set.
   let colours: Bool
+  /// Takes lines for people in place of standard output and standard error: a line editor has the
+  /// terminal then.
+  var sink: (@Sendable (String) -> Void)?
 
   init(json: Bool) {
     self.json = json
@@ -21,7 +24,9 @@ struct Output: Sendable {
   func write(_ text: String) { Self.write(text, to: .standardOutput) }
 
   /// Prints a line for people.
-  func line(_ text: String) { Self.write(text + "\n", to: .standardOutput) }
+  func line(_ text: String) {
+    if let sink { sink(text + "\n") } else { Self.write(text + "\n", to: .standardOutput) }
+  }
 
   /// Prints an object for programs, on one line.
   func object(_ fields: KeyValuePairs<String, JSON>) {
@@ -40,6 +45,8 @@ struct Output: Sendable {
   func problem(_ text: String) {
     if json {
       object(["event": "error", "message": .string(text)])
+    } else if let sink {
+      sink("dat: \(SafeText.line(text))\n")
     } else {
       Self.write("dat: \(SafeText.line(text))\n", to: .standardError)
     }
@@ -48,7 +55,9 @@ struct Output: Sendable {
   /// Prints a value for programs, on one line.
   func value(_ value: JSON) { Self.write(value.text + "\n", to: .standardOutput) }
 
-  func dim(_ text: String) -> String { colours ? "\u{1b}[2m\(text)\u{1b}[0m" : text }
+  func dim(_ text: String) -> String {
+    colours && !text.isEmpty ? "\u{1b}[2m\(text)\u{1b}[0m" : text
+  }
 
   func bold(_ text: String) -> String { colours ? "\u{1b}[1m\(text)\u{1b}[0m" : text }
 

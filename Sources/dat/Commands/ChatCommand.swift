@@ -27,7 +27,8 @@ struct ChatCommand: AsyncParsableCommand {
         echo "hello" | dat chat ~/room --name ana --connect 192.0.2.7:3282
         dat chat ~/room --name ana --listen 0.0.0.0:3282 --authorize ask --web
 
-      With --json every event is one JSON object a line, and lines of standard input are messages. \
+      At a terminal the line is edited with the keys of emacs, Tab completes commands and names, and \
+      /help lists the commands. In a pipe the output is plain lines. With --json every event is one JSON object a line, and lines of standard input are messages. \
       With --web the room is shown on a page for the browser on this machine; its address is printed, \
       and whoever has that address can read and write as you.
       """)
@@ -52,17 +53,13 @@ struct ChatCommand: AsyncParsableCommand {
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
   @Option(
-    defaultAsFlag: 0,
+    defaultAsFlag: WebPlace(),
     help: ArgumentHelp(
-      "Show the room in the browser, served on loopback; port 0 takes any free one.",
-      valueName: "port"))
-  var web: Int?
+      "Show the room in the browser, served on loopback unless another address is given; port 0 "
+        + "takes any free one.", valueName: "[host:]port"))
+  var web: WebPlace?
 
-  @Option(
-    help: ArgumentHelp(
-      "Who may write: open lets everybody who has the key, ask waits for your answer.",
-      valueName: "open|ask"))
-  var authorize = Authorization.open
+  @OptionGroup var manners: RoomManners
 
   @Flag(help: "Print JSON, one object a line.")
   var json = false
@@ -80,12 +77,10 @@ struct ChatCommand: AsyncParsableCommand {
   var linger: Double = 10
 
   func validate() throws {
+    try web?.validate()
     if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
     guard linger >= 0, linger.isFinite else {
       throw ValidationError("--linger takes a number of seconds, 0 or more.")
-    }
-    if let web, !(0...65_535).contains(web) {
-      throw ValidationError("--web takes a port, 0 to 65535.")
     }
   }
 
@@ -96,17 +91,21 @@ struct ChatCommand: AsyncParsableCommand {
       let listen = try self.listen.map { try ListenAddress(parsing: $0) }
       let connect = try self.connect.map { try PeerAddress(parsing: $0) }
       let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
-      var options = SagaOptions()
-      if authorize == .ask { options.authorization = .ask }
+      var options = manners.options
+      if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
       let saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
       let sources = try discovery.sources(
         hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: memory ? nil : dir,
         mayAsk: !json)
-      let page = try web.map { try ChatPage(of: saga, port: $0, asks: authorize == .ask) }
+      let page = try web.map {
+        let room = SagaRoom(saga, asks: manners.authorize == .ask)
+        return try ChatPage(SingleRoom(RoomView(room, patience: manners.patienceTime)), at: $0)
+      }
       let session = ChatSession(
-        saga: saga, output: output, ownName: name, stay: stay || page != nil,
-        linger: .seconds(linger),
-        mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty, page: page)
+        saga: saga, output: output, stay: stay, linger: .seconds(linger),
+        patience: manners.patienceTime,
+        mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty, page: page,
+        notesFolder: memory ? nil : dir)
       try await session.run(
         listen: listen, connect: connect, sources: sources, verbose: discovery.verbose)
     } catch {
@@ -114,12 +113,6 @@ struct ChatCommand: AsyncParsableCommand {
       throw ExitCode(1)
     }
   }
-}
-
-/// Who is let in.
-enum Authorization: String, ExpressibleByArgument, CaseIterable {
-  case open
-  case ask
 }
 
 /// The key of a room as people pass it on.

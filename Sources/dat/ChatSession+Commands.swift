@@ -1,0 +1,126 @@
+internal import Foundation
+internal import HyperDB
+internal import HypercoreCrypto
+internal import Saga
+
+// What can be asked of a room with a slash.
+extension ChatSession {
+  /// - Returns: whether to go on.
+  func run(_ command: ChatLine.Command, _ argument: String) async -> Bool {
+    switch command {
+    case .who: await showPeople()
+    case .key:
+      output.line("\(output.bold("dat://\(saga.key.hex)"))")
+      if let url = pageAddress { output.line(output.bold(url)) }
+    case .search: await search(argument)
+    case .accept, .refuse: await answer(command, argument)
+    case .mute, .unmute: await mute(command, argument)
+    case .help:
+      for command in ChatLine.Command.allCases {
+        let usage = "/\(command.rawValue)\(command.argument)"
+        output.line(
+          "  \(usage.padding(toLength: 18, withPad: " ", startingAt: 0)) \(command.meaning)")
+      }
+      output.line(output.dim("  A line that begins with // is sent, with one slash less."))
+    case .leave: return false
+    }
+    return true
+  }
+
+  private func showPeople() async {
+    output.line(
+      "  \(output.name(screen.tag(saga.username, saga.db.localKey), of: saga.db.localKey.bytes)) (you)"
+    )
+    let here = presence.here.filter { $0.key != saga.db.localKey }
+    for user in here { output.line("  \(person(user.username, user.key)) is here") }
+    var others: [PublicKey: (name: String, count: Int)] = [:]
+    for message in await saga.messages where message.feed != saga.db.localKey {
+      others[message.feed] = (message.username, (others[message.feed]?.count ?? 0) + 1)
+    }
+    for user in here { others[user.key] = nil }
+    let was = others.sorted { ($1.value.count, $0.key.hex) < ($0.value.count, $1.key.hex) }
+    for (key, author) in was.prefix(50) {
+      let count = author.count == 1 ? "1 message" : "\(author.count) messages"
+      output.line("  \(person(author.name, key)) \(output.dim("wrote \(count)"))")
+    }
+    if was.count > 50 { output.line(output.dim("  and \(was.count - 50) others")) }
+    for user in await saga.requests {
+      output.line("  \(person(user.username, user.key)) wants to write")
+    }
+  }
+
+  private func person(_ name: String, _ key: PublicKey) -> String {
+    let muted = screen.muted.contains(key) ? ", muted" : ""
+    return output.name(SafeText.name(name), of: key.bytes)
+      + output.dim(" [\(key.hex.prefix(8))\(muted)]")
+  }
+
+  private func search(_ words: String) async {
+    guard !words.isEmpty else { return output.problem("say what to look for: /search WORDS") }
+    let found = await saga.search(words, limit: 20)
+    if found.isEmpty { screen.note("nothing found") }
+    for message in found.reversed() where !screen.muted.contains(message.feed) {
+      screen.showFound(message)
+    }
+    if found.count == 20 { screen.note("the newest 20; more words find less") }
+  }
+
+  // MARK: People by name or key
+
+  private func answer(_ command: ChatLine.Command, _ argument: String) async {
+    var pool = await saga.requests.map { ($0.username, $0.key) }
+    // By name or key also those who were refused before.
+    if !argument.isEmpty {
+      let asking = Set(pool.map(\.1))
+      pool += await knownPeople().filter { !asking.contains($0.1) }
+    }
+    guard let (name, key) = choose(argument, from: pool, "wait for an answer") else { return }
+    if command == .accept {
+      await saga.accept(key)
+      screen.note("\(screen.tag(name, key)) may write")
+    } else {
+      await saga.refuse(key)
+      screen.note("\(screen.tag(name, key)) is refused here; another writer may say yes")
+    }
+  }
+
+  private func mute(_ command: ChatLine.Command, _ argument: String) async {
+    guard !argument.isEmpty else { return output.problem("say who: /\(command.rawValue) NAME|KEY") }
+    guard let (name, key) = choose(argument, from: await knownPeople(), "are known here")
+    else { return }
+    await saga.setMuted(command == .mute, key)
+    screen.note("\(screen.tag(name, key)) is \(command == .mute ? "muted here" : "shown again")")
+  }
+
+  private func knownPeople() async -> [(String, PublicKey)] {
+    var names: [PublicKey: String] = [:]
+    for user in presence.people.values { names[user.person.key] = user.person.username }
+    for message in await saga.messages { names[message.feed] = message.username }
+    for key in screen.muted where names[key] == nil { names[key] = "" }
+    names[saga.db.localKey] = nil
+    return names.map { ($1, $0) }
+  }
+
+  /// The one that a name or the beginning of a key means; the only one where nothing is said.
+  private func choose(
+    _ wanted: String, from people: [(String, PublicKey)], _ what: String
+  ) -> (String, PublicKey)? {
+    let digits = wanted.lowercased().filter { $0 != " " }
+    let meant = people.filter { name, key in
+      wanted.isEmpty || name == wanted || SafeText.name(name) == wanted
+        || (digits.count >= 4 && key.hex.hasPrefix(digits))
+    }
+    if let one = meant.first, meant.count == 1 { return one }
+    output.problem(
+      meant.isEmpty
+        ? "nobody of that name or key \(what == "wait for an answer" ? "waits for an answer" : "is known here")"
+        : "\(meant.count) \(what); say which one by the beginning of the key")
+    return nil
+  }
+
+  /// The names that can be completed to.
+  func completionNames() async -> [String] {
+    let people = await knownPeople().map(\.0)
+    return await saga.requests.map(\.username) + people
+  }
+}

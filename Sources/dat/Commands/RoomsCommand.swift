@@ -1,0 +1,137 @@
+internal import ArgumentParser
+internal import DatSwarm
+internal import DatWeb
+internal import Foundation
+internal import HypercoreCrypto
+internal import Saga
+
+/// `dat rooms`: the rooms of a folder, as a list or on the page.
+struct RoomsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rooms",
+    abstract: "List the rooms of a folder, or have them all on a page in the browser.",
+    discussion: """
+      DIR holds rooms, each in a folder of its own, such as `dat chat DIR/one` makes. With --web they \
+      are opened and connected, and the page shows them with their last message and how many are \
+      unread; there rooms are made and joined as well. Peers are found as by `dat chat`.
+
+      EXAMPLES
+        dat rooms ~/rooms
+        dat rooms ~/rooms --web --name ana --listen 0.0.0.0:3282
+        dat rooms ~/rooms --json
+      """)
+
+  @Argument(help: "The folder of the rooms.", completion: .directory)
+  var dir: String
+
+  @Option(help: "The name that others see, in rooms that you have no name in yet.")
+  var name = NSUserName()
+
+  @Option(
+    defaultAsFlag: WebPlace(),
+    help: ArgumentHelp(
+      "Serve the page, on loopback unless another address is given; port 0 takes any free one.",
+      valueName: "[host:]port"))
+  var web: WebPlace?
+
+  @Option(
+    help: ArgumentHelp("Accept peers here; port 0 takes any free one.", valueName: "host:port"))
+  var listen: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Look for every room at this peer; retried for ever.", valueName: "host:port"))
+  var connect: [String] = []
+
+  @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
+
+  @OptionGroup var manners: RoomManners
+
+  @Flag(help: "Print JSON, one object a line.")
+  var json = false
+
+  func validate() throws {
+    try web?.validate()
+    if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
+    if web == nil, !listen.isEmpty || !connect.isEmpty {
+      throw ValidationError("--listen and --connect are for the page: add --web.")
+    }
+  }
+
+  func run() async throws {
+    let output = Output(json: json)
+    do {
+      if let web { try await serve(at: web, output) } else { try await list(output) }
+    } catch {
+      output.problem(Problem.sentence(for: error))
+      throw ExitCode(1)
+    }
+  }
+
+  private func folder(_ swarm: Swarm?, _ peers: [PeerAddress], _ output: Output) -> RoomFolder {
+    RoomFolder(
+      path: dir, username: name, options: manners.options, patience: manners.patienceTime,
+      swarm: swarm, peers: peers, complain: { output.problem($0) })
+  }
+
+  private func serve(at place: WebPlace, _ output: Output) async throws {
+    Interruption.ignoreBrokenPipes()
+    let listen = try self.listen.map { try ListenAddress(parsing: $0) }
+    let peers = try connect.map { try PeerAddress(parsing: $0) }
+    let sources = try discovery.sources(
+      hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: dir, mayAsk: !json)
+    let network = try await OpenSwarm(
+      listen: listen, sources: sources, output: output, isVerbose: discovery.verbose)
+    let rooms = folder(network.swarm, peers, output)
+    try await rooms.openAll()
+    let page = try ChatPage(rooms, at: place)
+    if let address = try await page.open() { output.announce(address) }
+    for await _ in Interruption.requests() { break }
+    await page.close()
+    await rooms.close()
+    await network.close()
+  }
+
+  private func list(_ output: Output) async throws {
+    guard FileManager.default.fileExists(atPath: dir) else {
+      throw ValidationError("There is no folder \(SafeText.line(dir)).")
+    }
+    let rooms = folder(nil, [], output)
+    try await rooms.openAll()
+    for room in await rooms.rooms() {
+      guard let overview = await room.overview else { continue }
+      if output.json {
+        output.object([
+          "key": .string(overview.key.hex), "name": .optional(overview.maker),
+          "messages": .integer(Int64(overview.messages)),
+          "unread": .integer(Int64(overview.unread)),
+          "last": overview.last.map(Self.json) ?? .null,
+        ])
+      } else {
+        show(overview, output)
+      }
+    }
+    await rooms.close()
+  }
+
+  private static func json(_ message: ChatMessage) -> JSON {
+    [
+      "message": .string(message.text), "username": .string(message.username),
+      "timestamp": .integer(message.timestamp), "feed": .string(message.feed.hex),
+    ]
+  }
+
+  private func show(_ room: RoomOverview, _ output: Output) {
+    let title = room.maker.map { "\(SafeText.name($0))’s room" } ?? "a room"
+    let unread = room.unread > 0 ? "  " + output.bold("\(room.unread) unread") : ""
+    output.line("\(output.bold(title))\(unread)")
+    output.line("  dat://\(room.key.hex)")
+    guard let last = room.last else { return output.line(output.dim("  no messages yet")) }
+    let time = Date(
+      timeIntervalSince1970: Double(min(max(last.timestamp, 0), 253_402_300_799_000)) / 1000)
+    let when = time.formatted(.iso8601.year().month().day().dateTimeSeparator(.space))
+    output.line(
+      "  \(output.dim(when)) \(output.name(SafeText.name(last.username), of: last.feed.bytes)): "
+        + SafeText.line(last.text, limit: 60))
+  }
+}

@@ -1,0 +1,28 @@
+internal import DatSwarm
+
+/// A swarm that listens where it was told to, and tells what happens in it.
+struct OpenSwarm {
+  let swarm: Swarm
+  private let reporting: Task<Void, Never>
+
+  /// - Throws: `SwarmError` where an address is not to be had.
+  init(
+    listen: [ListenAddress], sources: [any PeerSource], output: Output, isVerbose: Bool
+  ) async throws {
+    let swarm = Swarm(sources: sources)
+    let report = SwarmReport(output: output, isVerbose: isVerbose)
+    let events = await swarm.events()
+    reporting = Task { await report.follow(events) }
+    self.swarm = swarm
+    for address in listen { try await swarm.listen(host: address.host, port: address.port) }
+    if listen.isEmpty, !sources.isEmpty {
+      _ = try await swarm.listen(preferring: Swarm.datPorts)
+    }
+  }
+
+  /// Ends all connections; that they end is not told.
+  func close() async {
+    reporting.cancel()
+    await swarm.close()
+  }
+}

@@ -1,0 +1,212 @@
+internal import DatSwarm
+internal import DatWeb
+internal import Foundation
+internal import HyperDB
+internal import HypercoreCrypto
+internal import RandomAccessStorage
+internal import Saga
+
+/// The rooms of a folder, each in a folder of its own below it, open and connected for as long as this
+/// lives.
+actor RoomFolder: RoomDirectory {
+  /// One room that is open.
+  private struct OpenRoom {
+    let saga: Saga
+    let view: RoomView
+    let folder: String
+    var notes: RoomNotes
+    var follower: Task<Void, Never>
+  }
+
+  let path: String
+  nonisolated let username: String
+  nonisolated var canAdd: Bool { true }
+  private let options: SagaOptions
+  private let patience: Duration
+  private let swarm: Swarm?
+  private let peers: [PeerAddress]
+  /// Told of what goes wrong in any room.
+  private let complain: @Sendable (String) -> Void
+  private var open: [PublicKey: OpenRoom] = [:]
+  private var opening: [PublicKey: Task<RoomView, any Error>] = [:]
+  private var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
+  private var lastListener = 0
+
+  /// - Parameters:
+  ///   - username: the name to go by in rooms that have none noted.
+  ///   - swarm: brings the connections; nil to look only at what is stored.
+  ///   - peers: addresses at which every room is looked for.
+  init(
+    path: String, username: String, options: SagaOptions, patience: Duration, swarm: Swarm?,
+    peers: [PeerAddress], complain: @escaping @Sendable (String) -> Void
+  ) {
+    self.path = path
+    self.username = username
+    self.options = options
+    self.patience = patience
+    self.swarm = swarm
+    self.peers = peers
+    self.complain = complain
+  }
+
+  /// Opens every room of the folder. One that can't be opened is left out and told of.
+  func openAll() async throws {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted() {
+      let folder = "\(path)/\(name)"
+      guard FileManager.default.fileExists(atPath: "\(folder)/source/key") else { continue }
+      do {
+        let saga = try await saga(in: folder, key: nil)
+        if open[saga.key] == nil {
+          await add(saga, folder)
+        } else {
+          complain("\(name) is a second copy of a room of this folder and stays closed")
+          await saga.close()
+        }
+      } catch {
+        complain("\(name) can't be opened: \(Problem.sentence(for: error))")
+      }
+    }
+  }
+
+  /// Closes them all.
+  func close() async {
+    for room in open.values {
+      room.follower.cancel()
+      await room.view.close()
+      await swarm?.leave(room.saga.db.discoveryKey)
+      await room.saga.close()
+    }
+    open = [:]
+    for listener in listeners.values { listener.finish() }
+  }
+
+  // MARK: What the page asks for
+
+  func rooms() -> [RoomView] {
+    open.values.sorted { $0.saga.key.hex < $1.saga.key.hex }.map(\.view)
+  }
+
+  func makeRoom(username: String) async throws -> RoomView {
+    var options = self.options
+    let pair = KeyPair.generate()
+    options.database.keyPair = pair
+    return try await openRoom(pair.publicKey, username: username, options: options, key: nil)
+  }
+
+  func joinRoom(_ key: PublicKey, username: String) async throws -> RoomView {
+    if let room = open[key] { return room.view }
+    return try await openRoom(key, username: username, options: options, key: key)
+  }
+
+  func didRead(_ room: PublicKey, order: Int64, key: String) {
+    change(room) { $0.read = RoomNotes.Place(order: order, key: key) }
+  }
+
+  func changes() -> AsyncStream<Void> {
+    let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    lastListener += 1
+    let number = lastListener
+    listeners[number] = continuation
+    continuation.onTermination = { [weak self] _ in Task { await self?.forget(number) } }
+    return stream
+  }
+
+  private func forget(_ listener: Int) { listeners[listener] = nil }
+
+  // MARK: Opening
+
+  /// Opens the room of a key in the folder of that name, once however often it is asked for.
+  private func openRoom(
+    _ name: PublicKey, username: String, options: SagaOptions, key: PublicKey?
+  ) async throws -> RoomView {
+    if let task = opening[name] { return try await task.value }
+    let task = Task {
+      let folder = "\(path)/\(name.hex)"
+      let saga = try await saga(in: folder, key: key, username: username, options: options)
+      var notes = RoomNotes(folder: folder)
+      notes.name = username
+      do { try notes.write(folder: folder) } catch { complain("\(error)") }
+      return await add(saga, folder)
+    }
+    opening[name] = task
+    defer { opening[name] = nil }
+    return try await task.value
+  }
+
+  private func saga(
+    in folder: String, key: PublicKey?, username: String? = nil, options: SagaOptions? = nil
+  ) async throws -> Saga {
+    let notes = RoomNotes(folder: folder)
+    var options = options ?? self.options
+    options.muted = notes.mutedKeys
+    return try await Saga.open(
+      folder: folder, key: key, username: username ?? notes.name ?? self.username, options: options)
+  }
+
+  @discardableResult
+  private func add(_ saga: Saga, _ folder: String) async -> RoomView {
+    let notes = RoomNotes(folder: folder)
+    let asks = if case .ask = options.authorization { true } else { false }
+    let key = saga.key
+    let source = NotedRoom(room: SagaRoom(saga, asks: asks)) { [weak self] muted in
+      await self?.change(key) { $0.setMuted(muted) }
+    }
+    let view = RoomView(source, patience: patience)
+    if let read = notes.read { await view.markRead(upTo: read.order, read.key) }
+    await view.open()
+    let follower = Task { [complain] in
+      for await event in saga.events(stored: false) {
+        if case .error(let error) = event { complain(error.reason) }
+      }
+    }
+    open[key] = OpenRoom(
+      saga: saga, view: view, folder: folder, notes: notes, follower: follower)
+    if let swarm {
+      let topic = saga.db.discoveryKey
+      await swarm.join(topic) { _ in
+        try await saga.replicate()
+      } meet: { stream, _ in
+        // A peer without a user replicates all the same.
+        try? await saga.connect(stream)
+      }
+      for peer in peers { await swarm.connect(to: peer, about: topic) }
+    }
+    for listener in listeners.values { listener.yield() }
+    return view
+  }
+
+  private func change(_ room: PublicKey, _ change: (inout RoomNotes) -> Void) {
+    guard var notes = open[room]?.notes, let folder = open[room]?.folder else { return }
+    change(&notes)
+    open[room]?.notes = notes
+    do { try notes.write(folder: folder) } catch {
+      complain("what is read and muted can't be noted in \(folder): \(error)")
+    }
+  }
+}
+
+/// A room that tells of whom its user doesn't want to see, to be noted.
+private struct NotedRoom: RoomSource {
+  let room: SagaRoom
+  let note: @Sendable (Set<PublicKey>) async -> Void
+
+  var identity: RoomIdentity { get async { await room.identity } }
+  func open() async -> RoomOpening { await room.open() }
+  func write(_ text: String) async throws -> String { try await room.write(text) }
+
+  func accept(_ key: PublicKey) async throws {
+    try await room.accept(key)
+    await note(room.muted)
+  }
+
+  func refuse(_ key: PublicKey) async throws {
+    try await room.refuse(key)
+    await note(room.muted)
+  }
+
+  func setMuted(_ isMuted: Bool, _ key: PublicKey) async {
+    await room.setMuted(isMuted, key)
+    await note(room.muted)
+  }
+}

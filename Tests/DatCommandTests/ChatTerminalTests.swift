@@ -1,0 +1,279 @@
+import DatTesting
+import Foundation
+import Testing
+
+/// `dat chat` at a terminal.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct ChatTerminalTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func dir(_ name: String) -> String { folder.path + "/" + name }
+
+  /// Ana at a terminal, with what it takes to come to her room.
+  private func ana(
+    _ options: [String] = [], environment: [String: String] = [:], columns: Int = 80, rows: Int = 24
+  ) async throws -> (terminal: TerminalProcess, key: String, address: String) {
+    let terminal = try await TerminalProcess(
+      ["chat", dir("ana"), "--name", "ana", "--listen", "127.0.0.1:0"] + options,
+      environment: ["HOME": folder.path].merging(environment) { $1 }, columns: columns, rows: rows)
+    await terminal.row(containing: "listening on ")
+    #expect(await terminal.prompt(">"))
+    let rows = await terminal.screen.allRows.joined()
+    let link = try #require(rows.firstRange(of: /dat:\/\/[0-9a-f]{64}/))
+    let place = try #require(rows.firstRange(of: /127\.0\.0\.1:[0-9]+/))
+    return (terminal, String(rows[link]), String(rows[place]))
+  }
+
+  private func bea(
+    _ key: String, _ address: String, name: String = "bea", as folder: String = "bea"
+  )
+    async throws -> ChatProcess
+  {
+    let bea = try await ChatProcess(dir(folder), key: key, name: name, connect: [address])
+    await bea.process.line(containing: #""event":"authorized""#)
+    return bea
+  }
+
+  @Test func `what is being typed survives the messages that arrive`() async throws {
+    let (ana, key, address) = try await ana()
+    await ana.type("Grüße an al")
+    #expect(await ana.prompt("> Grüße an al"))
+    let bea = try await bea(key, address)
+    await bea.process.send("hello from bea")
+    await ana.row(containing: "bea: hello from bea")
+    #expect(await ana.prompt("> Grüße an al"))
+    // Keys that move are obeyed where they are, and nothing is sent before Enter.
+    await ana.type("le\u{1}liebe \u{5}!\r")
+    try await bea.event("message", "message", "liebe Grüße an alle!")
+    await ana.row(containing: "ana: liebe Grüße an alle!")
+    #expect(await ana.prompt(">"))
+    // The typed line has become the message.
+    #expect(await !ana.screen.allRows.contains { $0.hasPrefix("> ") })
+    for number in 0..<40 { await bea.process.send("burst \(number)") }
+    await ana.type("typed in the mid")
+    await ana.row(containing: "burst 39")
+    #expect(await ana.prompt("> typed in the mid"))
+    let shown = await ana.screen.allRows.filter { $0.contains("burst") }
+    #expect(shown.count == 40 && shown.allSatisfy { $0.contains("bea: burst") }, "\(shown)")
+    #expect(await bea.leave() == 0)
+    await ana.type("\u{3}")
+    #expect(await ana.status() == 0)
+  }
+
+  @Test func `a line of several rows survives messages and another window`() async throws {
+    let (ana, key, address) = try await ana(columns: 40, rows: 12)
+    let words = (1...20).map { "word\($0)" }.joined(separator: " ")
+    let line = "> " + words
+    @Sendable func isWhole(_ screen: TerminalScreen) -> Bool {
+      // Rows of a text that wraps, put together again; a row's last space is not seen.
+      let flat = screen.rows.joined().filter { $0 != " " }
+      return flat.hasSuffix(line.filter { $0 != " " })
+    }
+    await ana.type(words)
+    #expect(await ana.until(isWhole))
+    let bea = try await bea(key, address)
+    await bea.process.send("hello")
+    await ana.row(containing: "bea: hello")
+    #expect(await ana.until(isWhole))
+    await ana.resize(columns: 60, rows: 15)
+    await bea.process.send("after the window grew")
+    await ana.row(containing: "bea: after the window grew")
+    #expect(await ana.until { isWhole($0) && $0.rows.last == String(line.suffix(line.count % 60)) })
+    await ana.resize(columns: 25, rows: 15)
+    #expect(await ana.until(isWhole))
+    // The cursor in the first of several rows.
+    await ana.type("\u{1}")
+    await bea.process.send("again")
+    await ana.row(containing: "bea: again")
+    await ana.type("start ")
+    await ana.type("\r")
+    try await bea.event("message", "message", "start " + words)
+    #expect(await ana.prompt(">"))
+    #expect(await bea.leave() == 0)
+    await ana.type("\u{4}")
+    #expect(await ana.status() == 0)
+  }
+
+  @Test(arguments: ["\u{3}", "\u{4}", "/leave\r"])
+  func `Ctrl-C, Ctrl-D and leaving give the terminal back as it was`(keys: String) async throws {
+    let (ana, _, _) = try await ana()
+    #expect(await !ana.isCooked)
+    await ana.type(keys)
+    #expect(await ana.status() == 0)
+    #expect(await ana.isCooked)
+    #expect(await ana.screen.rows.last != ">")
+    #expect(await !ana.screen.rows.contains { $0.contains("Fatal") || $0.contains("rror") })
+  }
+
+  @Test func `Ctrl-C leaves with a line half typed`() async throws {
+    let (ana, _, _) = try await ana()
+    await ana.type("never mind")
+    #expect(await ana.prompt("> never mind"))
+    await ana.type("\u{3}")
+    #expect(await ana.status() == 0)
+    #expect(await ana.isCooked)
+  }
+
+  @Test func `lines are called back, and commands and names completed`() async throws {
+    let (ana, key, address) = try await ana()
+    let bea = try await bea(key, address, name: "beatrice")
+    await ana.row(containing: "beatrice joined")
+    await ana.type("first\r")
+    await ana.row(containing: "ana: first")
+    await ana.type("second\r")
+    await ana.row(containing: "ana: second")
+    await ana.type("\u{1b}[A\u{1b}[A")
+    #expect(await ana.prompt("> first"))
+    await ana.type("\u{15}/w\t")
+    #expect(await ana.until { $0.rows.last == "> /who" && $0.column == 7 })
+    await ana.type("\u{15}/m\t")
+    #expect(await ana.until { $0.rows.last == "> /mute" && $0.column == 8 })
+    await ana.type("be\t")
+    #expect(await ana.prompt("> /mute beatrice"))
+    await ana.type("\u{15}/\t\t")
+    await ana.row(containing: "/who  /key  /search  /accept")
+    #expect(await ana.prompt("> /"))
+    await ana.type("\u{15}Bea\t")
+    #expect(await ana.prompt("> beatrice"))
+    #expect(await bea.leave() == 0)
+    await ana.type("\u{3}")
+    #expect(await ana.status() == 0)
+  }
+
+  @Test func `the room answers to its commands`() async throws {
+    let (ana, key, address) = try await ana()
+    let bea = try await bea(key, address)
+    await bea.process.send("Zürich is reached at noon")
+    await ana.row(containing: "at noon")
+    await ana.type("/who\r")
+    await ana.row(containing: "ana (you)")
+    await ana.row(containing: "bea [\(bea.local.prefix(8))] is here")
+    await ana.type("/search zurich\r")
+    #expect(await ana.until { $0.allRows.filter { $0.contains("at noon") }.count == 2 })
+    await ana.type("/search nowhere\r")
+    await ana.row(containing: "nothing found")
+    await ana.type("/help\r")
+    await ana.row(containing: "/accept NAME|KEY")
+    await ana.type("/key\r")
+    #expect(await ana.until { $0.allRows.filter { $0.contains(key) }.count >= 2 })
+    await ana.type("/nonsense\r")
+    await ana.row(containing: "/nonsense is no command")
+    await ana.type("//begins with a slash\r")
+    try await bea.event("message", "message", "/begins with a slash")
+    await ana.type("/mute bea\r")
+    await ana.row(containing: "bea is muted here")
+    await bea.process.send("not to be seen")
+    await ana.row(containing: "what they write is not shown")
+    #expect(await !ana.screen.allRows.contains { $0.contains("not to be seen") })
+    await ana.type("/unmute \(bea.local.prefix(8))\r")
+    await ana.row(containing: "bea is shown again")
+    await bea.process.send("to be seen")
+    await ana.row(containing: "bea: to be seen")
+    #expect(await bea.leave() == 0)
+    await ana.type("\u{3}")
+    #expect(await ana.status() == 0)
+  }
+
+  @Test func `who is muted stays so, and is asked about no more`() async throws {
+    var (ana, key, address) = try await ana(["--authorize", "ask"])
+    await ana.type("welcome\r")
+    await ana.row(containing: "ana: welcome")
+    let eve = try await ChatProcess(dir("eve"), key: key, name: "eve", connect: [address])
+    await ana.row(containing: "eve wants to write")
+    await ana.type("/refuse eve\r")
+    await ana.row(containing: "eve is refused here; another writer may say yes")
+    await ana.type("\u{4}")
+    #expect(await ana.status() == 0)
+    #expect(await eve.leave() == 0)
+
+    (ana, key, address) = try await self.ana(["--authorize", "ask"])
+    let again = try await ChatProcess(dir("eve"), key: key, name: "eve", connect: [address])
+    await ana.row(containing: "eve joined")
+    await ana.type("/who\r")
+    await ana.row(containing: "muted")
+    #expect(await !ana.screen.allRows.contains { $0.contains("wants to write") })
+    await ana.type("/accept eve\r")
+    await again.process.line(containing: #""event":"authorized""#)
+    await again.process.send("thank you")
+    await ana.row(containing: "eve: thank you")
+    #expect(await again.leave() == 0)
+    await ana.type("\u{4}")
+    #expect(await ana.status() == 0)
+  }
+
+  @Test func `names that look alike are told apart, and what strangers write stays in its line`()
+    async throws
+  {
+    let (ana, key, address) = try await ana()
+    let other = try await bea(key, address, name: "АNA", as: "other")
+    await other.process.send("\u{1b}[2J\u{1b}]0;title\u{7}\u{202e}gnp.exe\u{9b}31m\u{200b}")
+    let row = await ana.row(containing: "gnp.exe")
+    #expect(row?.contains("АNA [\(other.local.prefix(8))]") == true, "\(row ?? "")")
+    #expect(row?.contains("\\u{1b}[2J") == true && row?.contains("\\u{202e}") == true)
+    // What was there is still there.
+    #expect(await ana.screen.allRows.contains { $0.contains("listening on") })
+    #expect(await ana.prompt(">"))
+    #expect(await other.leave() == 0)
+    await ana.type("\u{3}")
+    #expect(await ana.status() == 0)
+  }
+
+  @Test func `a short absence leaves no trace, a longer one shows`() async throws {
+    let (ana, key, address) = try await ana()
+    var bea = try await bea(key, address)
+    await ana.row(containing: "bea joined")
+    #expect(await bea.leave() == 0)
+    // Already let in, so nothing is said about that.
+    bea = try await ChatProcess(dir("bea"), key: key, name: "bea", connect: [address])
+    await bea.process.send("back again")
+    await ana.row(containing: "bea: back again")
+    let notes = await ana.screen.allRows.filter { $0.hasPrefix("bea ") }
+    #expect(notes == ["bea joined"])
+    await ana.type("\u{3}")
+    #expect(await ana.status() == 0)
+    #expect(await bea.leave() == 0)
+
+    let (second, _, address2) = try await self.ana(["--patience", "0"])
+    bea = try await ChatProcess(dir("bea"), key: key, name: "bea", connect: [address2])
+    await second.row(containing: "bea joined")
+    #expect(await bea.leave() == 0)
+    await second.row(containing: "bea left")
+    await second.type("\u{3}")
+    #expect(await second.status() == 0)
+  }
+
+  @Test func `colours are for terminals, and not for those who don't want them`() async throws {
+    func colours(_ environment: [String: String]) async throws -> Bool {
+      let (ana, _, _) = try await ana(environment: environment)
+      await ana.type("in colour?\r")
+      await ana.row(containing: "ana: in colour?")
+      await ana.type("\u{4}")
+      #expect(await ana.status() == 0)
+      let text = String(decoding: await ana.output, as: UTF8.self)
+      return text.contains(/\u{1b}\[[0-9;]*[1-9][0-9;]*m/)
+    }
+    #expect(try await colours([:]))
+    #expect(try await !colours(["NO_COLOR": "1"]))
+  }
+
+  @Test func `in a pipe lines are plain, and commands are answered`() async throws {
+    let (status, lines, errors) = try await DatProcess.run(
+      ["chat", dir("plain"), "--name", "ana", "--no-lan"], input: "hello\n/who\n\n/nonsense\n")
+    #expect(status == 0)
+    #expect(!lines.joined().contains("\u{1b}") && !lines.contains { $0.hasPrefix(">") })
+    #expect(lines.contains { $0.hasSuffix("ana: hello") })
+    #expect(lines.contains { $0.contains("ana (you)") })
+    #expect(errors.contains("/nonsense is no command"))
+  }
+
+  @Test func `a terminal that can do nothing is left alone`() async throws {
+    let ana = try await TerminalProcess(
+      ["chat", dir("ana"), "--name", "ana", "--no-lan"], environment: ["TERM": "dumb"])
+    await ana.row(containing: "dat://")
+    await ana.type("hello\r")
+    await ana.row(containing: "ana: hello")
+    await ana.type("\u{4}")
+    #expect(await ana.status() == 0)
+  }
+}
