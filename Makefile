@@ -4,12 +4,12 @@ SWIFT ?= swift
 SOURCES := Sources Tests Interop Examples Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-web bench bench-json demo sanitize soak schemas check-schemas format lint clean
+.PHONY: help deps build test test-web pictures bench bench-json demo sanitize soak schemas check-schemas format lint clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## Install the C libraries (libsodium, protobuf-c, libqrencode, libtorrent) if they are missing
+deps: ## Install the C libraries (libsodium, protobuf-c, libqrencode, libedit, libtorrent) if they are missing
 	@Scripts/deps
 
 build: deps ## Build everything
@@ -20,9 +20,13 @@ test: deps ## Run all tests, one at a time: some watch clocks; SEEDS=1000 runs t
 
 test-web: deps ## Test the chat's page in a real browser; ONLY="search theme" runs those alone
 	@Scripts/deps-web
-	$(SWIFT) build --configuration release --product dat
-	$(SWIFT) build --configuration release --product dat-web-fake
+	$(SWIFT) build
 	.build/web/bin/python Tests/Web/run.py $(ONLY)
+
+pictures: deps ## Make the pictures of README anew, in Documentation/Images
+	@Scripts/deps-web
+	$(SWIFT) build
+	.build/web/bin/python Tests/Web/run.py --readme readme
 
 bench: deps ## Measure; BENCH="--filter append --quick" says what; Node beside it where NODE_PATH has its packages
 	@$(SWIFT) build --configuration release --package-path Benchmarks

@@ -172,6 +172,14 @@ class Browser:
         time.sleep(0.2)
         self.driver.save_screenshot(str(SHOTS / f"{name}.png"))
 
+    def codes(self):
+        """What a camera reads of the window: the texts of the QR codes in it."""
+        import io
+        import zxingcpp
+        from PIL import Image
+        picture = Image.open(io.BytesIO(self.driver.get_screenshot_as_png()))
+        return [code.text for code in zxingcpp.read_barcodes(picture)]
+
     def complaints(self):
         """What the browser's console holds against the page since the last call."""
         return [

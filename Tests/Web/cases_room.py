@@ -64,8 +64,12 @@ def test_two_browsers_on_two_peers_chat(folder, left, right):
     left.click("#open-share")
     left.until(lambda: left.script("return document.getElementById('share').open"))
     assert left.script("return document.getElementById('share-link').value") == f"dat://{ana.key}"
-    assert left.all("#share svg.code path")
+    assert left.codes() == [f"dat://{ana.key}"]
     left.shot("share")
+    left.cdp("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    left.click_button("Copy link", "#share")
+    left.until(lambda: "Copied" in left.text("#share .sheet-buttons"))
+    assert left.script_async("return navigator.clipboard.readText()") == f"dat://{ana.key}"
     left.keys(Keys.ESCAPE)
     left.until(lambda: not left.script("return document.getElementById('share').open"))
     left.click("#people .person[data-key='%s']" % bea.local)
@@ -96,11 +100,14 @@ def test_one_leaves_and_returns(folder, left, right):
     assert not any("left" in notice for notice in left.notices()), left.notices()
     assert "you and 1 more here" in left.text("#subtitle")
 
-    # Half a minute of absence shows.
+
+def test_an_absence_shows_once_the_patience_is_over(folder, left, right):
+    ana, bea = pair(folder, options=["--patience", "1"])
+    left.open_room(ana)
+    left.until(lambda: "you and 1 more here" in left.text("#subtitle"))
     assert bea.leave() == 0
-    ana.wait(lambda event: event["event"] == "leave")
-    left.until(lambda: any("bea left" in notice for notice in left.notices()), "bea left", 40)
-    assert "only you here" in left.text("#subtitle")
+    left.until(lambda: any("bea left" in notice for notice in left.notices()), "bea left")
+    left.until(lambda: "only you here" in left.text("#subtitle"))
     left.shot("somebody-left")
     bea = Peer(folder / "bea", "bea", key=ana.key, connect=[ana.address])
     left.until(lambda: "you and 1 more here" in left.text("#subtitle"))
@@ -137,6 +144,7 @@ def test_a_join_request_is_accepted_and_one_refused(folder, left, right):
     left.until(lambda: left.all("#strips .request"), "the request")
     words = left.text("#strips .request-words")
     assert "eve" in words and eve.local[:4] in words, words
+    assert "another writer may still let them in" in words, words
     left.shot("join-request")
     left.click_button("Accept", "#strips")
     right.until(lambda: "Waiting" not in right.text("#strips"))

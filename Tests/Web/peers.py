@@ -1,4 +1,4 @@
-"""`dat chat --json --web 0` as a process of its own, driven through its pipes."""
+"""`dat chat` and `dat rooms` with `--json --web` as processes of their own, driven through pipes."""
 
 import json
 import os
@@ -9,39 +9,31 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DAT = os.environ.get("DAT", str(ROOT / ".build" / "release" / "dat"))
+DAT = os.environ.get("DAT", str(ROOT / ".build" / "debug" / "dat"))
 
 
-class Peer:
-    """One run of `dat chat`. Events are kept in order; `wait` looks at old ones too."""
+class Program:
+    """One run of the command. Events are kept in order; `wait` looks at old ones too."""
 
     running = []
 
-    def __init__(self, folder, name, key=None, connect=(), listen=True, web=True, options=()):
-        arguments = [DAT, "chat", str(folder)] + ([key] if key else [])
-        arguments += ["--name", name, "--json", "--no-lan"]
-        if listen:
-            arguments += ["--listen", "127.0.0.1:0"]
-        for address in connect:
-            arguments += ["--connect", address]
-        if web:
-            arguments += ["--web"]
-        arguments += list(options)
-        self.folder, self.name = folder, name
+    def __init__(self, name, arguments):
+        self.name = name
         self.events = []
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        Peer.running.append(self)
+            [DAT, *arguments, "--name", name, "--json", "--no-lan"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        Program.running.append(self)
         threading.Thread(target=self._read, daemon=True).start()
-        ready = self.wait(lambda event: event["event"] == "ready")
-        self.key, self.local = ready["key"], ready["local"]
-        if listen:
-            listening = self.wait(lambda event: event["event"] == "listening")
-            self.address = f"127.0.0.1:{listening['port']}"
-        if web:
-            self.url = self.wait(lambda event: event["event"] == "web")["url"]
-            self.origin, self.secret = self.url.split("/#")
+
+    def listening(self):
+        port = self.wait(lambda event: event["event"] == "listening")["port"]
+        self.address = f"127.0.0.1:{port}"
+
+    def serving(self):
+        self.url = self.wait(lambda event: event["event"] == "web")["url"]
+        self.origin, self.secret = self.url.split("/#")
 
     def _read(self):
         for line in self.process.stdout:
@@ -105,8 +97,8 @@ class Peer:
 
     def _ended(self):
         status = self.process.wait(timeout=30)
-        if self in Peer.running:
-            Peer.running.remove(self)
+        if self in Program.running:
+            Program.running.remove(self)
         return status
 
     @classmethod
@@ -116,3 +108,37 @@ class Peer:
                 peer.leave()
             except subprocess.TimeoutExpired:
                 peer.kill()
+
+
+class Peer(Program):
+    """One run of `dat chat`: a room."""
+
+    def __init__(self, folder, name, key=None, connect=(), listen=True, web=True, options=()):
+        self.folder = folder
+        arguments = ["chat", str(folder)] + ([key] if key else []) + list(options)
+        if listen:
+            arguments += ["--listen", "127.0.0.1:0"]
+        for address in connect:
+            arguments += ["--connect", address]
+        if web:
+            arguments += ["--web"]
+        super().__init__(name, arguments)
+        ready = self.wait(lambda event: event["event"] == "ready")
+        self.key, self.local = ready["key"], ready["local"]
+        if listen:
+            self.listening()
+        if web:
+            self.serving()
+
+
+class Rooms(Program):
+    """One run of `dat rooms`: all rooms of a folder."""
+
+    def __init__(self, folder, name, connect=(), options=()):
+        self.folder = folder
+        arguments = ["rooms", str(folder), "--web", "--listen", "127.0.0.1:0", *options]
+        for address in connect:
+            arguments += ["--connect", address]
+        super().__init__(name, arguments)
+        self.listening()
+        self.serving()
