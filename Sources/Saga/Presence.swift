@@ -33,10 +33,13 @@ public struct Presence: Sendable {
 
     /// Counted from 1.
     public var id: Int
+    /// What happened.
     public var kind: Kind
     /// When it happened; of a leave, when the last connection ended.
     public var time: Int64
+    /// Whose feed it is about.
     public var key: PublicKey
+    /// The name that went with it; a label, not an identity.
     public var username: String
     /// Of `waiting`: why.
     public var detail: String?
