@@ -76,6 +76,7 @@ struct RoomsCommand: AsyncParsableCommand {
 
   private func serve(at place: WebPlace, _ output: Output) async throws {
     Interruption.ignoreBrokenPipes()
+    try FileManager.default.createDirectory(atPath: dir, withIntermediateDirectories: true)
     let listen = try self.listen.map { try ListenAddress(parsing: $0) }
     let peers = try connect.map { try PeerAddress(parsing: $0) }
     let sources = try discovery.sources(
