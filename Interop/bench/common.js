@@ -49,6 +49,16 @@ function remove (folder) {
   fs.rmSync(folder, { recursive: true, force: true })
 }
 
+// The highest that was resident since this program was started, in MB. The system's own count
+// (maxRSS) is handed on from the process that started it.
+function peakMemory () {
+  try {
+    const found = /VmHWM:\s+(\d+) kB/.exec(fs.readFileSync('/proc/self/status', 'utf8'))
+    if (found) return Number(found[1]) * 1024 / 1e6
+  } catch (error) {}
+  return process.resourceUsage().maxRSS * 1024 / 1e6
+}
+
 let folders = 0
 function subfolder (options) {
   const folder = path.join(options.folder, String(folders++))
@@ -57,5 +67,5 @@ function subfolder (options) {
 }
 
 module.exports = {
-  hypercore, hyperdb, memory, now, tell, wait, makeBlocks, shuffler, median, remove, subfolder
+  hypercore, hyperdb, memory, now, tell, wait, makeBlocks, shuffler, median, remove, subfolder, peakMemory
 }

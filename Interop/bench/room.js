@@ -7,7 +7,7 @@
 
 const { fork } = require('child_process')
 const net = require('net')
-const { memory, now, tell, wait, median } = require('./common')
+const { memory, now, tell, wait, median, peakMemory } = require('./common')
 const { connect, listen } = require('./replicate')
 const database = require('./database')
 
@@ -125,7 +125,7 @@ async function join (key, port, feeds, entries, rounds) {
   await untilShown(room, feeds, entries)
   const found = await messages(room)
   const time = now() - start
-  const peak = process.resourceUsage().maxRSS / 1024 * 1.048576
+  const peak = peakMemory()
   if (found.size === 0) throw new Error('no messages')
   process.send({ authorize: room.local.key.toString('hex') })
   await new Promise(resolve => process.once('message', resolve))
