@@ -150,7 +150,16 @@ enum FeedRows {
         defer { child.end() }
         let told = try child.expect("bytes")
         return ((told["bytes"] as? Double) ?? 0) / 1e6 * 1e6 / Double(count)
-      }
+      },
+      // What a million appends leave behind in memory, and the highest on the way.
+      Row(group: "append.memory.1m") { settings in
+        let count = settings.scale(1_000_000)
+        let folder = Scratch.folder()
+        defer { Scratch.remove(folder) }
+        let child = try Child(["peer", "append-feed", folder, "\(count)"])
+        defer { child.end() }
+        return Memory.samples("append.memory", try child.expect("peak"))
+      },
     ]
 }
 

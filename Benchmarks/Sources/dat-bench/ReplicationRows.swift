@@ -18,10 +18,14 @@ enum ReplicationRows {
         let folder = try await Fixture.feed(count, size: 65_536)
         return try await fetch(folder, count: count, toFiles: true, settings).rate * 65_536 / 1e6
       },
-      Row("replicate.memory.1m", unit: "MB", isHeavy: true) { settings in
+      Row(group: "replicate.memory.1m") { settings in
         let count = settings.scale(1_000_000)
         let folder = try await Fixture.feed(count, size: 10)
-        return try await fetch(folder, count: count, toFiles: true, settings).peak / 1e6
+        return Memory.samples(
+          "replicate.memory",
+          try await fetch(
+            folder, count: count, toFiles: true, settings, watchingMemory: true
+          ).told)
       },
       Row("live.feed", unit: "ms") { settings in try await live(settings.scale(1000)) },
     ]
@@ -33,10 +37,11 @@ enum ReplicationRows {
       }
     }
 
-  /// Blocks a second, from the dial to the last block, and the reader's highest resident memory.
+  /// Blocks a second, from the dial to the last block, and what else the reader tells.
   private static func fetch(
-    _ source: String, count: Int, toFiles: Bool, peers: Int = 1, _ settings: Settings
-  ) async throws -> (rate: Double, peak: Double) {
+    _ source: String, count: Int, toFiles: Bool, peers: Int = 1, _ settings: Settings,
+    watchingMemory: Bool = false
+  ) async throws -> (rate: Double, told: [String: Any]) {
     let server = try Child(["peer", "serve-feed", source])
     defer { server.end() }
     let told = try server.expect("port")
@@ -45,12 +50,11 @@ enum ReplicationRows {
     let reader = try Child([
       "peer", "fetch-feed", toFiles ? folder : "memory", told["key"] as? String ?? "",
       "\(told["port"] ?? 0)", "\(count)", "\(peers)", settings.isSynced ? "synced" : "buffered",
+      watchingMemory ? "\(count / 10)" : "0",
     ])
     defer { reader.end() }
     let result = try reader.expect("seconds")
-    return (
-      Double(count) / (result["seconds"] as? Double ?? .nan), result["peak"] as? Double ?? .nan
-    )
+    return (Double(count) / (result["seconds"] as? Double ?? .nan), result)
   }
 
   /// From an append to the reader's having the block, in one process; the median in milliseconds.
@@ -96,6 +100,7 @@ enum Peer {
     case "serve-feed": try await serveFeed(rest[0])
     case "fetch-feed": try await fetchFeed(rest)
     case "read-feed": try await readFeed(rest[0])
+    case "append-feed": try await appendFeed(rest)
     case "serve-room": try await RoomPeer.serve(rest)
     case "join-room": try await RoomPeer.join(rest)
     default: throw BenchFailure("no role \(role)")
@@ -114,9 +119,9 @@ enum Peer {
   }
 
   private static func fetchFeed(_ rest: [String]) async throws {
-    guard rest.count == 6, let key = PublicKey(hex: rest[1]), let port = Int(rest[2]),
-      let count = UInt64(rest[3]), let peers = Int(rest[4])
-    else { throw BenchFailure("fetch-feed folder key port count peers durability") }
+    guard rest.count == 7, let key = PublicKey(hex: rest[1]), let port = Int(rest[2]),
+      let count = UInt64(rest[3]), let peers = Int(rest[4]), let first = UInt64(rest[6])
+    else { throw BenchFailure("fetch-feed folder key port count peers durability first") }
     var options = Feed.Options(key: key, sparse: true)
     options.durability = rest[5] == "synced" ? .synced : .buffered
     let feed =
@@ -124,14 +129,36 @@ enum Peer {
       ? try await Feed.inMemory(options: options)
       : try await Feed.open(folder: rest[0], options: options)
     let address = PeerAddress(host: "127.0.0.1", port: port)
+    var early = 0
     let time = try await seconds {
       for _ in 0..<peers {
         Task { await ReplicationRows.serve(try await TCPDialer.connect(to: address), feed) }
       }
+      if first > 0 {
+        try await feed.download(DownloadRange(0..<first))
+        early = Memory.resident
+      }
       try await feed.download(DownloadRange(0..<count))
       if rest[0] != "memory" { try await feed.flush() }
     }
-    say(["seconds": time, "peak": Double(Memory.peak)])
+    say([
+      "seconds": time, "peak": Double(Memory.peak), "growth": Double(Memory.resident - early),
+    ])
+    await untilInputEnds()
+  }
+
+  private static func appendFeed(_ rest: [String]) async throws {
+    guard rest.count == 2, let count = Int(rest[1]) else {
+      throw BenchFailure("append-feed folder count")
+    }
+    let feed = try await Feed.open(folder: rest[0])
+    var early = 0
+    for start in stride(from: 0, to: count, by: 1000) {
+      try await feed.append(makeBlocks(min(1000, count - start), size: 100, from: start))
+      if start <= count / 10 { early = Memory.resident }
+    }
+    say(["peak": Double(Memory.peak), "growth": Double(Memory.resident - early)])
+    try await feed.close()
     await untilInputEnds()
   }
 
