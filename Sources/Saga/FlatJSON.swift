@@ -28,6 +28,21 @@ struct FlatJSON {
     return fields
   }
 
+  /// Tells the fields of the object that `bytes` spell, in order.
+  ///
+  /// - Returns: false where they are no JSON object: then nothing counts of what was told.
+  static func forEachField(_ bytes: [UInt8], _ body: (String, Value) -> Void) -> Bool {
+    bytes.withUnsafeBufferPointer { buffer in
+      var reader = FlatJSON(bytes: buffer)
+      reader.skipSpace()
+      guard reader.current == UInt8(ascii: "{"), reader.readFields(depth: 0, body) else {
+        return false
+      }
+      reader.skipSpace()
+      return reader.position == buffer.count
+    }
+  }
+
   /// The value that `bytes` spell; nil where they are no JSON.
   static func value(_ bytes: [UInt8]) -> Value? {
     bytes.withUnsafeBufferPointer { buffer in
@@ -108,19 +123,23 @@ struct FlatJSON {
   }
 
   private mutating func readObject(depth: Int) -> Value? {
-    position += 1
     var fields: [String: Value] = [:]
+    return readFields(depth: depth) { fields[$0] = $1 } ? .object(fields) : nil
+  }
+
+  private mutating func readFields(depth: Int, _ body: (String, Value) -> Void) -> Bool {
+    position += 1
     skipSpace()
-    if take(UInt8(ascii: "}")) { return .object(fields) }
+    if take(UInt8(ascii: "}")) { return true }
     while true {
       skipSpace()
-      guard current == UInt8(ascii: "\""), let name = readString() else { return nil }
+      guard current == UInt8(ascii: "\""), let name = readString() else { return false }
       skipSpace()
-      guard take(UInt8(ascii: ":")), let value = readValue(depth: depth + 1) else { return nil }
-      fields[name] = value
+      guard take(UInt8(ascii: ":")), let value = readValue(depth: depth + 1) else { return false }
+      body(name, value)
       skipSpace()
-      if take(UInt8(ascii: "}")) { return .object(fields) }
-      guard take(UInt8(ascii: ",")) else { return nil }
+      if take(UInt8(ascii: "}")) { return true }
+      guard take(UInt8(ascii: ",")) else { return false }
     }
   }
 

@@ -51,13 +51,29 @@ struct MessageContent: Hashable, Sendable {
 
   /// Reads an entry's value; nil where it is no message.
   init?(value: [UInt8]) {
-    guard value.count <= Self.valueLimit, let fields = FlatJSON.object(value),
-      case .string(var text) = fields["message"]
-    else { return nil }
+    guard value.count <= Self.valueLimit else { return nil }
+    var found: String?
+    var username = ""
+    var timestamp: Int64 = 0
+    let isObject = FlatJSON.forEachField(value) { name, field in
+      switch (name, field) {
+      case ("message", .string(let string)): found = string
+      case ("message", _): found = nil
+      case ("username", .string(let string)): username = string
+      case ("username", _): username = ""
+      case ("timestamp", .number(let number)): timestamp = Int64(exactly: number.rounded()) ?? 0
+      case ("timestamp", _): timestamp = 0
+      default: break
+      }
+    }
+    guard isObject, var text = found else { return nil }
     if text.utf8.count > Self.textLimit {
       text = String(decoding: text.utf8.prefix(Self.textLimit), as: UTF8.self) + " […]"
     }
-    self.init(text: text, claims: fields)
+    if username.utf8.count > UserData.nameLimit {
+      username = String(decoding: username.utf8.prefix(UserData.nameLimit), as: UTF8.self)
+    }
+    self.init(text: text, username: username, timestamp: timestamp)
   }
 
   /// Takes what an entry's value claims about itself besides the text.

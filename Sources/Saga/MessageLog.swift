@@ -45,14 +45,30 @@ struct MessageLog {
     }
   }
 
-  /// All entries of a key; nearly always one.
-  private var versions: [String: [Version]] = [:]
-  /// What is shown, by key.
-  private var shown: [String: Message] = [:]
-  /// The same, sorted by time, then key.
-  private(set) var messages: [Message] = []
+  /// What is known of a key.
+  private final class Record {
+    /// All its entries; nearly always one.
+    var versions: [Version]
+    /// What is shown.
+    var shown: Message?
 
-  subscript(key: String) -> Message? { shown[key] }
+    init(_ version: Version) { versions = [version] }
+  }
+
+  private var records: [String: Record] = [:]
+  /// What is shown, sorted by time, then key …
+  private var sorted: [Message] = []
+  /// … but for these, which are not sorted in yet: the feeds of a room that is joined come side by
+  /// side.
+  private var fresh: [Message] = []
+
+  /// What is shown, sorted by time, then key.
+  var messages: [Message] { fresh.isEmpty ? sorted : Self.merged(sorted, fresh) }
+
+  /// How many messages are shown.
+  var count: Int { sorted.count + fresh.count }
+
+  subscript(key: String) -> Message? { records[key]?.shown }
 
   mutating func add(_ entry: Entry) -> [Change] {
     let version = Version(
@@ -62,13 +78,20 @@ struct MessageLog {
     if entry.content == nil, !entry.isDeletion {
       changes.append(.unreadable(key: entry.key, feed: entry.feed))
     }
-    versions[entry.key, default: []].append(version)
-    let before = shown[entry.key]
-    let after = message(for: entry.key)
+    let record: Record
+    if let known = records[entry.key] {
+      record = known
+      record.versions.append(version)
+    } else {
+      record = Record(version)
+      records[entry.key] = record
+    }
+    let before = record.shown
+    let after = Self.message(for: entry.key, record.versions)
     guard before != after else { return changes }
-    if let before { removeSorted(before) }
-    shown[entry.key] = after
-    if let after { insertSorted(after) }
+    record.shown = after
+    if let before { remove(before) }
+    if let after { insert(after) }
     switch (before, after) {
     case (nil, let after?):
       changes.append(.added(after))
@@ -83,8 +106,13 @@ struct MessageLog {
   }
 
   /// What is to be shown for a key, from all its entries.
-  private func message(for key: String) -> Message? {
-    guard let all = versions[key] else { return nil }
+  private static func message(for key: String, _ all: [Version]) -> Message? {
+    if all.count == 1 {
+      guard let content = all[0].content else { return nil }
+      return Message(
+        key: key, text: content.text, username: content.username, timestamp: content.timestamp,
+        feed: all[0].feed, seq: all[0].seq)
+    }
     // The first readable entry: known to all the others, or of the lowest feed among those that did
     // not know of any other.
     let readable = all.filter { $0.content != nil }
@@ -109,29 +137,57 @@ struct MessageLog {
 
   // MARK: Order
 
-  private func place(of message: Message) -> Int {
-    // New messages nearly always go to the end.
-    if let last = messages.last, Self.areInOrder(last, message) { return messages.count }
-    var low = 0
-    var high = messages.count
-    while low < high {
-      let middle = (low + high) / 2
-      if Self.areInOrder(messages[middle], message) { low = middle + 1 } else { high = middle }
-    }
-    return low
-  }
-
   private static func areInOrder(_ one: Message, _ other: Message) -> Bool {
     if one.timestamp != other.timestamp { return one.timestamp < other.timestamp }
     return one.key.utf8.lexicographicallyPrecedes(other.key.utf8)
   }
 
-  private mutating func insertSorted(_ message: Message) {
-    messages.insert(message, at: place(of: message))
+  /// Where a message is, or belongs, in ``sorted``.
+  private func place(of message: Message) -> Int {
+    var low = 0
+    var high = sorted.count
+    while low < high {
+      let middle = (low + high) / 2
+      if Self.areInOrder(sorted[middle], message) { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
-  private mutating func removeSorted(_ message: Message) {
+  private mutating func insert(_ message: Message) {
+    // New messages nearly always go to the end.
+    if fresh.isEmpty, sorted.last.map({ Self.areInOrder($0, message) }) ?? true {
+      sorted.append(message)
+    } else {
+      fresh.append(message)
+    }
+  }
+
+  private mutating func remove(_ message: Message) {
+    sortIn()
     let place = place(of: message)
-    if place < messages.count, messages[place].key == message.key { messages.remove(at: place) }
+    if place < sorted.count, sorted[place].key == message.key { sorted.remove(at: place) }
+  }
+
+  /// Has ``messages`` cost nothing until more messages come.
+  mutating func sortIn() {
+    guard !fresh.isEmpty else { return }
+    sorted = Self.merged(sorted, fresh)
+    fresh = []
+  }
+
+  private static func merged(_ sorted: [Message], _ fresh: [Message]) -> [Message] {
+    let fresh = fresh.sorted(by: areInOrder)
+    var all: [Message] = []
+    all.reserveCapacity(sorted.count + fresh.count)
+    var next = 0
+    for message in sorted {
+      while next < fresh.count, areInOrder(fresh[next], message) {
+        all.append(fresh[next])
+        next += 1
+      }
+      all.append(message)
+    }
+    all.append(contentsOf: fresh[next...])
+    return all
   }
 }

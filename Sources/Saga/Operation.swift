@@ -73,7 +73,9 @@ extension MessageContent {
 extension Saga {
   /// All operations, sorted by time, then key; none in a room of messages.
   public var operations: [Operation] {
-    options.kind == .operations ? log.messages.map(Operation.init) : []
+    guard options.kind == .operations else { return [] }
+    log.sortIn()
+    return log.messages.map(Operation.init)
   }
 
   /// Writes an operation. When it returns, the operation is in ``operations`` and its event was sent.

@@ -116,7 +116,11 @@ public actor Saga {
   // MARK: Reading
 
   /// All messages, sorted by time, then key; none in a room of operations.
-  public var messages: [Message] { options.kind == .messages ? log.messages : [] }
+  public var messages: [Message] {
+    guard options.kind == .messages else { return [] }
+    log.sortIn()
+    return log.messages
+  }
 
   /// The messages of a stretch of ``messages``, for showing a long room in pages.
   public func messages(_ range: Range<Int>) -> [Message] {
@@ -125,7 +129,7 @@ public actor Saga {
   }
 
   /// How many messages there are.
-  public var messageCount: Int { messages.count }
+  public var messageCount: Int { options.kind == .messages ? log.count : 0 }
 
   /// Whether every stored entry of the room's feeds is in ``messages``.
   public var isCaughtUp: Bool {
@@ -295,6 +299,7 @@ public actor Saga {
     lastSubscriber += 1
     var queue = SagaEventQueue(wantsStored: stored)
     if isReady {
+      log.sortIn()
       queue.add(stored: log.messages, options.kind)
       queue.add(.ready)
     }
@@ -305,9 +310,10 @@ public actor Saga {
     return lastSubscriber
   }
 
-  func nextEvent(_ number: UInt64) async -> SagaEvent? {
+  /// The events that wait for a reader; waits for some. Nil at the end.
+  func nextEvents(_ number: UInt64) async -> [SagaEvent]? {
     while true {
-      if let event = subscribers[number]?.next() { return event }
+      if let events = subscribers[number]?.take() { return events }
       guard let queue = subscribers[number], !queue.isClosed, !Task.isCancelled else {
         subscribers[number] = nil
         return nil
@@ -334,7 +340,10 @@ public actor Saga {
 
   func tell(_ event: SagaEvent) {
     for number in Array(subscribers.keys) {
-      if case .ready = event { subscribers[number]?.add(stored: log.messages, options.kind) }
+      if case .ready = event {
+        log.sortIn()
+        subscribers[number]?.add(stored: log.messages, options.kind)
+      }
       subscribers[number]?.add(event)
       wake(number)
     }

@@ -93,6 +93,9 @@ public struct SagaEvents: AsyncSequence, Sendable {
     let saga: Saga
     let stored: Bool
     private var number: UInt64?
+    /// Events that were taken together, and how many of them were handed out.
+    private var taken: [SagaEvent] = []
+    private var place = 0
 
     init(saga: Saga, stored: Bool, number: UInt64?) {
       self.saga = saga
@@ -103,8 +106,13 @@ public struct SagaEvents: AsyncSequence, Sendable {
     /// The next event; nil once the room is closed, or when the task is cancelled.
     public mutating func next() async -> SagaEvent? {
       if number == nil { number = await saga.subscribe(stored: stored) }
-      guard let number else { return nil }
-      return await saga.nextEvent(number)
+      if place == taken.count {
+        guard let number, let more = await saga.nextEvents(number) else { return nil }
+        taken = more
+        place = 0
+      }
+      defer { place += 1 }
+      return taken[place]
     }
   }
 }
@@ -149,23 +157,34 @@ struct SagaEventQueue {
 
   mutating func close() { isClosed = true }
 
-  mutating func next() -> SagaEvent? {
-    guard position < items.count else { return nil }
-    if case .stored(var messages, let kind) = items[position], let message = messages.popFirst() {
-      items[position] = .stored(messages, kind)
-      if messages.isEmpty { advance() }
-      return kind == .messages ? .message(message) : .operation(Operation(message))
-    }
-    defer { advance() }
-    if case .event(let event) = items[position] { return event }
-    return nil
-  }
+  /// How many events are handed over at once.
+  private static let takenAtOnce = 512
 
-  private mutating func advance() {
-    position += 1
+  /// The next events; nil where there are none.
+  mutating func take() -> [SagaEvent]? {
+    guard position < items.count else { return nil }
+    var taken: [SagaEvent] = []
+    while position < items.count, taken.count < Self.takenAtOnce {
+      switch items[position] {
+      case .event(let event):
+        taken.append(event)
+        position += 1
+      case .stored(let messages, let kind):
+        let part = messages.prefix(Self.takenAtOnce - taken.count)
+        for message in part {
+          taken.append(kind == .messages ? .message(message) : .operation(Operation(message)))
+        }
+        if part.count == messages.count {
+          position += 1
+        } else {
+          items[position] = .stored(messages.dropFirst(part.count), kind)
+        }
+      }
+    }
     if position == items.count {
-      items.removeAll(keepingCapacity: items.count <= 1024)
+      items = []
       position = 0
     }
+    return taken
   }
 }
