@@ -87,6 +87,28 @@ extension FeedCore {
     }
   }
 
+  /// Blocks in a row, read at once: as many of `count` from `index` on as are stored here and together
+  /// have no more than `bytes`, but at least one; nil where that one is not stored here.
+  func run(from index: UInt64, count: Int, bytes limit: Int) throws(FeedError) -> BlockRun? {
+    try checkOpen()
+    if !batch.isWritten { try writeBatch() }
+    var ends: [Int] = []
+    ends.reserveCapacity(count)
+    var total: UInt64 = 0
+    var next = index
+    while ends.count < count, bits.hasBlock(next), let size = try knownNode(2 * next)?.size {
+      let sum = try sum(total, size, at: 2 * next)
+      if !ends.isEmpty, sum > UInt64(limit) { break }
+      total = sum
+      ends.append(Int(total))
+      next += 1
+    }
+    if let failure = bits.failure { throw failure }
+    if ends.isEmpty { return nil }
+    let bytes = try readData(at: try byteOffset(of: index), size: total, blocks: index..<next)
+    return BlockRun(first: index, bytes: bytes, ends: ends)
+  }
+
   private func readData(
     at offset: UInt64, size: UInt64, blocks: Range<UInt64>
   ) throws(FeedError) -> [UInt8] {
@@ -207,5 +229,26 @@ extension FeedCore {
   package func verify(_ signature: Signature, at block: UInt64) throws(FeedError) -> Bool {
     guard let key else { return false }
     return key.verifies(signature, of: TreeHash.tree(try rootHashes(at: block)))
+  }
+}
+
+/// Blocks in a row, read together.
+struct BlockRun {
+  let first: UInt64
+  let bytes: [UInt8]
+  /// Where each block ends.
+  let ends: [Int]
+
+  func contains(_ index: UInt64) -> Bool {
+    index >= first && index - first < UInt64(ends.count)
+  }
+
+  /// Shows `body` the bytes of a block that it contains.
+  func withBlock<Result>(_ index: UInt64, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    let place = Int(index - first)
+    let start = place == 0 ? 0 : ends[place - 1]
+    return bytes.withUnsafeBytes {
+      body(UnsafeRawBufferPointer(rebasing: $0[start..<ends[place]]))
+    }
   }
 }

@@ -16,13 +16,22 @@ struct BlockSet {
 
   init(mixedPageLimit: Int = 4096) { self.mixedPageLimit = mixedPageLimit }
 
+  /// The bits of a page and behind them how many are set, in memory of its own. In bounds since every
+  /// caller masks the word's number.
   private final class Page {
-    var words: [UInt64]
-    var count: Int
+    let words: UnsafeMutablePointer<UInt64>
 
     init(full: Bool) {
-      words = [UInt64](repeating: full ? .max : 0, count: BlockSet.pageWords)
-      count = full ? Int(BlockSet.pageBits) : 0
+      words = .allocate(capacity: BlockSet.pageWords + 1)
+      words.initialize(repeating: full ? .max : 0, count: BlockSet.pageWords)
+      (words + BlockSet.pageWords).initialize(to: full ? BlockSet.pageBits : 0)
+    }
+
+    deinit { words.deallocate() }
+
+    var count: Int {
+      get { Int(words[BlockSet.pageWords]) }
+      set { words[BlockSet.pageWords] = UInt64(newValue) }
     }
   }
 
@@ -94,6 +103,16 @@ struct BlockSet {
     page.words[word] &= ~mask
     page.count -= 1
     if page.count == 0 { settle(number) }
+  }
+
+  /// Adds the members of one word, the 64 from `64 * number` on.
+  mutating func insert(_ bits: UInt64, inWord number: UInt64) {
+    let pageNumber = number >> 7
+    guard bits != 0, let page = page(pageNumber, makingFull: false, adding: true) else { return }
+    let word = Int(number & 127)
+    page.count += (bits & ~page.words[word]).nonzeroBitCount
+    page.words[word] |= bits
+    if page.count == Int(Self.pageBits) { settle(pageNumber) }
   }
 
   mutating func insert(_ range: Range<UInt64>) { set(range, true) }

@@ -29,7 +29,9 @@ extension FeedPeer {
   var freeRequests: Int {
     let size = max(replicator.averageBlockSize, 1)
     let byBytes = max(ReplicationLimits.requestedBytes / size, 2)
-    return min(window, ReplicationLimits.requests, byBytes) - requests.activeCount
+    return min(
+      min(window, ReplicationLimits.requests, byBytes) - requests.activeCount,
+      ReplicationLimits.requestSpan - requests.span)
   }
 
   /// Asks for a block or its hash.
@@ -44,7 +46,7 @@ extension FeedPeer {
     }
     if isEarly { hasCountedOnOrder = true }
     if answersInOrder { promise(index) }
-    requests.add(index, RequestTable.Entry(sent: session.now, isHash: hash))
+    requests.add(index, sent: session.now)
     send(.request(Request(index: index, hash: hash, nodes: nodes)))
   }
 

@@ -12,7 +12,7 @@ extension FeedPeer {
     if !everDownloaded || !isDownloading { return true }
     if replicator.isSparse || openWants > 0 || requests.activeCount > 0 { return false }
     if try replicator.waits(for: self) { return false }
-    return try !replicator.wantsAnything(from: self)
+    return !replicator.wantsAnything(from: self)
   }
 
   /// In a session that isn't live: says that this side is done when it is, and closes the channel

@@ -8,6 +8,7 @@ extension FeedPeer {
   /// Answers what the remote asked until the connection holds `limit` bytes: called when the
   /// transport has room, so that a peer that doesn't read costs its questions and not the answers.
   func answer(upTo limit: Int) throws {
+    defer { run = nil }
     while !queuedWants.isEmpty, session.connection.outputCount < limit {
       try answerWant(queuedWants.removeFirst())
     }
@@ -23,6 +24,21 @@ extension FeedPeer {
       }
       try answerRequest(request)
     }
+  }
+
+  /// Has ``run`` hold a block: it was read with one before it, or is now, with those asked for next.
+  ///
+  /// - Returns: false where the block is not stored here.
+  private func readRun(to index: UInt64) throws -> Bool {
+    guard core.has(index) else { return false }
+    if let run, run.contains(index) { return true }
+    var count = 1
+    for request in queuedRequests[nextRequest...].prefix(ReplicationLimits.runBlocks) {
+      guard request.index == index + UInt64(count), request.bytes == 0, !request.hash else { break }
+      count += 1
+    }
+    run = try core.run(from: index, count: count, bytes: ReplicationLimits.runBytes)
+    return run != nil
   }
 
   private func answerWant(_ region: Range<UInt64>) throws {
@@ -48,23 +64,22 @@ extension FeedPeer {
       send(.unhave(start: index))
       return
     }
-    var stored: [UInt8]?
-    if !request.hash { stored = try core.block(at: index) }
-    guard let proof = try proof(index, digest: digest, hash: stored == nil) else {
+    let isStored = try !request.hash && readRun(to: index)
+    guard let proof = try proof(index, digest: digest, hash: !isStored) else {
       send(.unhave(start: index))
       return
     }
-    guard let block = stored else {
+    guard isStored, let run else {
       // Where the block itself is gone its hash still is an answer: later ones may count on its proof.
       if !request.hash { send(.unhave(start: index)) }
       send(.data(DataMessage(index: index, nodes: proof.nodes, signature: proof.signature)))
       return
     }
-    let size = block.count
-    block.withUnsafeBytes { bytes in
+    let size = run.withBlock(index) { bytes in
       // A block too large for a frame can't be sent to anybody.
       try? session.connection.sendData(
         index: index, value: bytes, nodes: proof.nodes, signature: proof.signature, on: channel)
+      return bytes.count
     }
     session.hasOutput()
     statistics.uploadedBlocks += 1

@@ -49,6 +49,8 @@ package final class FeedPeer {
   var wantsAnnouncements = false
   var queuedRequests: [Request] = []
   var nextRequest = 0
+  /// Blocks read in advance, while answers are made.
+  var run: BlockRun?
   var queuedWants: [Range<UInt64>] = []
   /// The tree nodes that it has, by the digests of its requests.
   var remoteTree = RemoteTree()
@@ -150,7 +152,7 @@ package final class FeedPeer {
       remoteBlocks.insert(start..<end)
       remoteLength = max(remoteLength, end)
     }
-    replicator.lowerCursors(to: start)
+    for selection in replicator.selections { selection.lowerCursor(of: self, to: start) }
     if isFirst || remoteLength > before { replicator.remoteUpdated(self) }
     replicator.needsUpdate()
   }

@@ -10,6 +10,9 @@ enum ReplicationLimits {
   static let requests = 8192
   /// … and at most so many bytes of blocks, as far as their size is known.
   static let requestedBytes = 16 << 20
+  /// Requests sent since the oldest that is not answered: beyond it nothing more is asked until that
+  /// one is answered or given up, 48 bytes each.
+  static let requestSpan = 4 * requests
   /// Requests on their way to a peer of which nothing has been received yet.
   static let firstRequests = 64
   /// Requests of one peer waiting to be answered, 40 bytes each; beyond it the peer is out.
@@ -18,6 +21,10 @@ enum ReplicationLimits {
   static let queuedWants = 64
   /// How much is encoded ahead of the transport.
   static let outputBytes = 256 << 10
+  /// Blocks that are asked for one after the other are read together: so many at most …
+  static let runBlocks = 512
+  /// … of so many bytes.
+  static let runBytes = 64 << 10
   /// Blocks received in one burst are written at the latest when they have so many bytes.
   static let batchBytes = 4 << 20
   /// How long a request may go unanswered, while no other is answered either, before another peer is

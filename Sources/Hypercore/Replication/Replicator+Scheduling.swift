@@ -44,19 +44,11 @@ extension Replicator {
     }
   }
 
-  /// Makes everything from `index` on be looked at again.
-  func lowerCursors(to index: UInt64) {
-    for selection in selections where selection.cursor > index {
-      selection.cursor = max(index, selection.range.start)
-    }
-  }
-
-  /// A block is no longer asked of anybody.
+  /// A block is no longer asked of anybody. Where it did not come it is looked for again.
   func release(_ index: UInt64) {
     reserved.remove(index)
-    for selection in selections where selection.cursor > index {
-      selection.cursor = max(min(selection.cursor, index), selection.range.start)
-    }
+    if core.has(index) { return }
+    for selection in selections { selection.lowerCursors(to: index) }
   }
 
   // MARK: Whom to ask for what
@@ -76,9 +68,13 @@ extension Replicator {
       if !updates.isEmpty { try requestUpdate(from: peer, &free) }
       if !seeks.isEmpty { try requestSeeks(from: peer, &free) }
       for selection in selections where free > 0 {
-        while free > 0, let index = try nextBlock(of: selection, from: peer) {
+        if selection.range.linear || selection.range.hash {
+          requestInOrder(selection, from: peer, &free)
+          continue
+        }
+        while free > 0, let index = nextBlock(of: selection, from: peer) {
           reserved.insert(index)
-          peer.request(index, hash: selection.range.hash)
+          peer.request(index, hash: false)
           free -= 1
         }
       }
@@ -128,15 +124,12 @@ extension Replicator {
   }
 
   /// Whether a peer has something that is selected and not here.
-  func wantsAnything(from peer: FeedPeer) throws -> Bool {
-    for selection in selections {
-      if try firstCandidate(
-        of: selection, from: peer, start: selection.range.start, ignoringReserved: true) != nil
-      {
-        return true
-      }
+  func wantsAnything(from peer: FeedPeer) -> Bool {
+    selections.contains { selection in
+      let (start, end) = (selection.range.start, end(of: selection, from: peer))
+      return start < end
+        && nextWord(of: selection, from: peer, start..<end, ignoringReserved: true) != nil
     }
-    return false
   }
 
   /// Whether somebody waits for something that a peer can bring. A wait for what it has not does not
@@ -154,26 +147,51 @@ extension Replicator {
     }
   }
 
-  private func nextBlock(of selection: Selection, from peer: FeedPeer) throws -> UInt64? {
-    if selection.range.linear || selection.range.hash {
-      let found = try firstCandidate(of: selection, from: peer, start: selection.cursor)
-      if let found, peers.count == 1 { selection.cursor = found + 1 }
-      return found
+  /// Asks for a selection's blocks from the lowest on. Each is looked at once a peer, however many peers
+  /// there are, unless it is given back.
+  private func requestInOrder(_ selection: Selection, from peer: FeedPeer, _ free: inout Int) {
+    let end = end(of: selection, from: peer)
+    var position = selection.cursor(of: peer)
+    while free > 0, position < end,
+      let (number, bits) = nextWord(of: selection, from: peer, position..<end)
+    {
+      var rest = bits
+      while rest != 0, free > 0 {
+        let bit = UInt64(rest.leadingZeroBitCount)
+        rest &= (.max >> bit) >> 1
+        peer.request(number << 6 + bit, hash: selection.range.hash)
+        free -= 1
+      }
+      reserved.insert(bits & ~rest, inWord: number)
+      position = rest == 0 ? (number + 1) << 6 : number << 6 + UInt64(rest.leadingZeroBitCount)
     }
-    let end = min(selection.range.end ?? peer.remoteLength, peer.remoteLength)
-    guard selection.range.start < end else { return nil }
-    let middle = UInt64.random(in: selection.range.start..<end, using: &random)
-    return try firstCandidate(of: selection, from: peer, start: middle)
-      ?? firstCandidate(of: selection, from: peer, start: selection.range.start)
+    // Where nothing is free any more the rest was not looked at.
+    selection.setCursor(of: peer, to: free > 0 ? max(position, end) : position)
   }
 
-  /// The lowest block from `start` on that the selection covers, the peer has, and is neither here nor
-  /// on its way. Goes by words of 64 blocks.
-  private func firstCandidate(
-    of selection: Selection, from peer: FeedPeer, start: UInt64, ignoringReserved: Bool = false
-  ) throws -> UInt64? {
-    let end = min(selection.range.end ?? .max, peer.remoteLength)
-    var position = start
+  private func end(of selection: Selection, from peer: FeedPeer) -> UInt64 {
+    min(selection.range.end ?? .max, peer.remoteLength)
+  }
+
+  /// A block at a place of chance.
+  private func nextBlock(of selection: Selection, from peer: FeedPeer) -> UInt64? {
+    let (start, end) = (selection.range.start, end(of: selection, from: peer))
+    guard start < end else { return nil }
+    let middle = UInt64.random(in: start..<end, using: &random)
+    let found =
+      nextWord(of: selection, from: peer, middle..<end)
+      ?? nextWord(of: selection, from: peer, start..<middle)
+    return found.map { $0.number << 6 + UInt64($0.bits.leadingZeroBitCount) }
+  }
+
+  /// The next 64 blocks among which are some that the selection covers, the peer has, and that are
+  /// neither here nor on their way.
+  private func nextWord(
+    of selection: Selection, from peer: FeedPeer, _ range: Range<UInt64>,
+    ignoringReserved: Bool = false
+  ) -> (number: UInt64, bits: UInt64)? {
+    let end = range.upperBound
+    var position = range.lowerBound
     while position < end {
       let page = position / BlockSet.pageBits
       guard let next = peer.remoteBlocks.nextPage(from: page) else { return nil }
@@ -185,13 +203,11 @@ extension Replicator {
       while position < min(end, pageEnd) {
         let number = position >> 6
         var bits = peer.remoteBlocks.word(number) & (.max >> (position & 63))
+        if end - number << 6 < 64 { bits &= ~(.max >> (end & 63)) }
         if bits != 0 {
           bits &= selection.range.hash ? ~leafWord(number) : ~core.bits.dataWord(number)
           if !ignoringReserved { bits &= ~reserved.word(number) }
-          if bits != 0 {
-            let index = number << 6 + UInt64(bits.leadingZeroBitCount)
-            return index < end ? index : nil
-          }
+          if bits != 0 { return (number, bits) }
         }
         position = (number + 1) << 6
       }

@@ -83,6 +83,7 @@ package final class Replicator {
   func remove(_ peer: FeedPeer) {
     guard let place = peers.firstIndex(where: { $0 === peer }) else { return }
     peers.remove(at: place)
+    for selection in selections { selection.forget(peer) }
     onEvent?(.peerRemoved(peer))
     needsUpdate()
   }
@@ -155,7 +156,7 @@ package final class Replicator {
       for peer in peers where peer.wantsAnnouncements {
         peer.send(.unhave(start: range.lowerBound, length: UInt64(range.count)))
       }
-      lowerCursors(to: range.lowerBound)
+      for selection in selections { selection.lowerCursors(to: range.lowerBound) }
       onEvent?(.cleared(range))
     }
     wasSynced = false

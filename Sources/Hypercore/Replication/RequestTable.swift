@@ -1,79 +1,153 @@
 /// What was asked of one peer and not answered yet.
+///
+/// A ring in the order of sending, for answers nearly always come in that order, with a table beside it
+/// that finds a block's place in the ring.
 struct RequestTable {
   typealias Instant = ContinuousClock.Instant
 
   /// A request on its way.
   struct Entry {
+    var index: UInt64
     var sent: Instant
     /// Counts the requests of this peer; what was sent later may count on what was sent before.
-    var number: UInt64 = 0
-    /// Only the hash was asked for.
-    var isHash: Bool
+    var number: UInt64
     /// Given up and asked of another peer; an answer is still welcome.
     var isStalled = false
+    fileprivate var isAnswered = false
   }
 
-  private(set) var entries: [UInt64: Entry] = [:]
-  /// How many of them are not stalled.
+  /// How many are not answered and not stalled.
   private(set) var activeCount = 0
   /// How many requests were ever sent.
   private(set) var sentCount: UInt64 = 0
-  /// The requests in the order they were sent, from `first` on; some are answered already.
-  private var order: [(index: UInt64, number: UInt64)] = []
-  private var first = 0
+  /// The requests from number `first` on, each at its number modulo the ring's size.
+  private var ring: [Entry] = []
+  private var first: UInt64 = 0
+  /// At a block's index modulo their number: the lower half of the number of its request. Twice as
+  /// many as the ring has.
+  private var slots: [UInt32] = []
+  /// The numbers of requests whose slot was taken by another.
+  private var crowded: [UInt64: UInt64] = [:]
+  private var stalled: [UInt64: Entry] = [:]
 
-  subscript(index: UInt64) -> Entry? { entries[index] }
+  /// How many requests lie between the oldest unanswered one and the next, that one included.
+  var span: Int { Int(sentCount - first) }
 
-  mutating func add(_ index: UInt64, _ entry: Entry) {
-    var entry = entry
-    entry.number = sentCount
-    order.append((index, sentCount))
+  mutating func add(_ index: UInt64, sent: Instant) {
+    if let old = number(of: index) { answer(old) }
+    stalled[index] = nil
+    let entry = Entry(index: index, sent: sent, number: sentCount)
+    if span == ring.count { grow(filling: entry) }
+    ring[place(sentCount)] = entry
+    enter(index, sentCount)
     sentCount += 1
-    if let old = entries.updateValue(entry, forKey: index), !old.isStalled { return }
     activeCount += 1
   }
 
+  /// Takes a block's request out, since it was answered.
   @discardableResult
   mutating func remove(_ index: UInt64) -> Entry? {
-    guard let entry = entries.removeValue(forKey: index) else { return nil }
-    if !entry.isStalled { activeCount -= 1 }
+    guard let number = number(of: index) else {
+      return stalled.isEmpty ? nil : stalled.removeValue(forKey: index)
+    }
+    let entry = ring[place(number)]
+    answer(number)
     return entry
   }
 
   /// The request that was sent first of those unanswered, if it was sent before request `number`.
-  mutating func oldest(before number: UInt64) -> Entry? {
-    while first < order.count, entries[order[first].index]?.number != order[first].number {
-      first += 1
-    }
-    if first > 1024, first > order.count / 2 {
-      order.removeSubrange(0..<first)
-      first = 0
-    }
-    guard first < order.count, order[first].number < number else { return nil }
-    return entries[order[first].index]
+  func oldest(before number: UInt64) -> Entry? {
+    var oldest = span > 0 ? ring[place(first)] : nil
+    for entry in stalled.values where entry.number < oldest?.number ?? .max { oldest = entry }
+    return oldest.flatMap { $0.number < number ? $0 : nil }
   }
 
   /// Marks what was sent at `limit` or before as stalled.
   ///
   /// - Returns: the blocks to be asked of others.
   mutating func stall(sentBy limit: Instant) -> [UInt64] {
-    let late = entries.filter { !$0.value.isStalled && $0.value.sent <= limit }.map(\.key)
-    for index in late { entries[index]?.isStalled = true }
-    activeCount -= late.count
+    var late: [UInt64] = []
+    var next = first
+    while next < sentCount {
+      var entry = ring[place(next)]
+      if entry.sent > limit { break }
+      if !entry.isAnswered {
+        late.append(entry.index)
+        answer(next)
+        entry.isStalled = true
+        stalled[entry.index] = entry
+      }
+      next += 1
+    }
     return late
   }
 
   /// The oldest instant at which an unanswered request was sent.
-  func oldest() -> Instant? {
-    entries.values.lazy.filter { !$0.isStalled }.map(\.sent).min()
+  func oldest() -> Instant? { span > 0 ? ring[place(first)].sent : nil }
+
+  /// - Returns: the blocks to be asked of others.
+  mutating func removeAll() -> [UInt64] {
+    let active = (first..<sentCount).map { ring[place($0)] }.filter { !$0.isAnswered }
+    let count = sentCount
+    self = RequestTable()
+    sentCount = count
+    first = count
+    return active.map(\.index)
   }
 
-  mutating func removeAll() -> [UInt64] {
-    let active = entries.filter { !$0.value.isStalled }.map(\.key)
-    entries = [:]
-    order = []
-    first = 0
-    activeCount = 0
-    return active
+  // MARK: Parts
+
+  private func place(_ number: UInt64) -> Int { Int(number) & (ring.count - 1) }
+
+  private func slot(_ index: UInt64) -> Int {
+    Int(truncatingIfNeeded: index) & (slots.count - 1)
+  }
+
+  /// Marks a request as done, and moves on to the oldest that is not.
+  private mutating func answer(_ number: UInt64) {
+    let index = ring[place(number)].index
+    ring[place(number)].isAnswered = true
+    activeCount -= 1
+    if !crowded.isEmpty { crowded[index] = nil }
+    while first < sentCount, ring[place(first)].isAnswered { first += 1 }
+  }
+
+  /// The number of a block's request that is neither answered nor stalled.
+  private func number(of index: UInt64) -> UInt64? {
+    if span > 0 {
+      if ring[place(first)].index == index { return first }
+      // The number lies in the ring, so its lower half tells which it is.
+      let offset = slots[slot(index)] &- UInt32(truncatingIfNeeded: first)
+      if offset < span {
+        let entry = ring[place(first + UInt64(offset))]
+        if entry.index == index, !entry.isAnswered { return entry.number }
+      }
+    }
+    return crowded.isEmpty ? nil : crowded[index]
+  }
+
+  private mutating func enter(_ index: UInt64, _ number: UInt64) {
+    let offset = slots[slot(index)] &- UInt32(truncatingIfNeeded: first)
+    if offset < span {
+      let other = ring[place(first + UInt64(offset))]
+      if !other.isAnswered, slot(other.index) == slot(index), other.index != index {
+        crowded[index] = number
+        return
+      }
+    }
+    slots[slot(index)] = UInt32(truncatingIfNeeded: number)
+  }
+
+  /// Doubles the ring, which is full. What it has beyond its entries is never looked at.
+  private mutating func grow(filling blank: Entry) {
+    let entries = (first..<sentCount).map { ring[place($0)] }
+    let count = max(2 * ring.count, 16)
+    ring = Array(repeating: blank, count: count)
+    slots = Array(repeating: UInt32(truncatingIfNeeded: first) &- 1, count: 2 * count)
+    crowded = [:]
+    for entry in entries {
+      ring[place(entry.number)] = entry
+      if !entry.isAnswered { enter(entry.index, entry.number) }
+    }
   }
 }

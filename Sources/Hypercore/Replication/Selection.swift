@@ -30,8 +30,9 @@ public struct DownloadRange: Hashable, Sendable {
 final class Selection {
   let id: UInt64
   let range: DownloadRange
-  /// Below this every block of the range is stored or reserved.
-  var cursor: UInt64
+  /// By the number of a peer: below this every block of the range is stored, reserved, or not the
+  /// peer's.
+  private var cursors: [UInt64: UInt64] = [:]
   /// Called once: when all is here, or with the reason why it never will be.
   var completion: ((Result<Void, FeedError>) -> Void)?
 
@@ -40,9 +41,25 @@ final class Selection {
   ) {
     self.id = id
     self.range = range
-    cursor = range.start
     self.completion = completion
   }
+
+  /// Where to go on looking for blocks that a peer has.
+  func cursor(of peer: FeedPeer) -> UInt64 { cursors[peer.number] ?? range.start }
+
+  func setCursor(of peer: FeedPeer, to index: UInt64) { cursors[peer.number] = index }
+
+  /// Has everything from `index` on be looked at again, with one peer.
+  func lowerCursor(of peer: FeedPeer, to index: UInt64) {
+    if let cursor = cursors[peer.number], cursor > index { cursors[peer.number] = index }
+  }
+
+  /// The same with all peers.
+  func lowerCursors(to index: UInt64) {
+    for (peer, cursor) in cursors where cursor > index { cursors[peer] = index }
+  }
+
+  func forget(_ peer: FeedPeer) { cursors[peer.number] = nil }
 
   func finish(_ result: Result<Void, FeedError>) {
     let completion = completion
