@@ -47,35 +47,46 @@ public struct StreamCipher: Sendable {
 
   /// Encrypts or decrypts `bytes` in place and moves on by their number.
   public mutating func apply(to bytes: UnsafeMutableRawBufferPointer) {
-    if bytes.isEmpty { return }
-    let base = bytes.octets
+    apply(from: UnsafeRawBufferPointer(bytes), to: bytes)
+  }
+
+  /// Encrypts or decrypts `source` into `target`, which is as long and either the same or apart from
+  /// it, and moves on by their number.
+  public mutating func apply(
+    from source: UnsafeRawBufferPointer, to target: UnsafeMutableRawBufferPointer
+  ) {
+    let count = min(source.count, target.count)
+    if count == 0 { return }
+    let input = source.octets
+    let output = target.octets
     var done = 0
     // The rest of a keystream block that an earlier call began.
     let inBlock = Int(position % Self.blockSize)
     if inBlock > 0 {
-      let count = min(64 - inBlock, bytes.count)
-      for index in 0..<count { base[index] ^= partial[inBlock + index] }
-      done = count
+      done = min(64 - inBlock, count)
+      for index in 0..<done { output[index] = input[index] ^ partial[inBlock + index] }
     }
     // Whole blocks in one call.
-    let whole = (bytes.count - done) & ~63
+    let whole = (count - done) & ~63
     if whole > 0 {
       _ = crypto_stream_salsa20_xor_ic(
-        base + done, base + done, UInt64(whole), nonce,
+        output + done, input + done, UInt64(whole), nonce,
         (position + UInt64(done)) / Self.blockSize, key)
       done += whole
     }
     // The start of a block, the rest of which is kept for the next call.
-    if done < bytes.count {
+    if done < count {
       for index in 0..<64 { partial[index] = 0 }
       partial.withUnsafeMutableBufferPointer { block in
         _ = crypto_stream_salsa20_xor_ic(
           block.baseAddress!, block.baseAddress!, 64, nonce,
           (position + UInt64(done)) / Self.blockSize, key)
       }
-      for index in 0..<(bytes.count - done) { base[done + index] ^= partial[index] }
+      for index in 0..<(count - done) {
+        output[done + index] = input[done + index] ^ partial[index]
+      }
     }
-    position += UInt64(bytes.count)
+    position += UInt64(count)
   }
 }
 

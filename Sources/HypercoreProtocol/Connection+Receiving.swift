@@ -36,7 +36,7 @@ extension Connection {
   /// - Returns: nil when that takes more bytes, or a key that is not known here.
   /// - Throws: ``ProtocolError`` when the remote broke a rule; the connection is closed then.
   public func nextEvent() throws(ProtocolError) -> Event? {
-    if let event = nextReplayed() { return event }
+    if !replay.isEmpty, let event = nextReplayed() { return event }
     while true {
       switch state {
       case .closed, .waitingForKey: return nil

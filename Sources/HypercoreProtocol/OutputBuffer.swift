@@ -14,7 +14,7 @@ package struct OutputBuffer {
   private var firstCapacity = Self.firstCapacities.lowerBound
 
   /// From a turn's requests or announcements to a turn's blocks.
-  private static let firstCapacities = 512...65_536
+  private static let firstCapacities = 512...393_216
 
   /// Adds one frame, whose body of `bodyCount` bytes `pack` writes.
   ///
@@ -66,11 +66,14 @@ package struct OutputBuffer {
   private mutating func reserve(_ more: Int) {
     let needed = count + more
     if needed <= storage.count { return }
-    var grown = [UInt8](repeating: 0, count: max(needed, storage.count * 2, firstCapacity))
-    grown.withUnsafeMutableBytes { target in
-      storage.withUnsafeBytes { target.copyMemory(from: .init(rebasing: $0[..<count])) }
+    let size = max(needed, storage.count * 2, firstCapacity)
+    // What is not written yet is nobody's to read: zeroing it would only cost time.
+    storage = [UInt8](unsafeUninitializedCapacity: size) { target, initialized in
+      storage.withUnsafeBytes {
+        UnsafeMutableRawBufferPointer(target).copyMemory(from: .init(rebasing: $0[..<count]))
+      }
+      initialized = size
     }
-    storage = grown
   }
 
   private static func write(_ value: UInt64, to place: inout UnsafeMutablePointer<UInt8>) {

@@ -15,34 +15,42 @@ struct ReceiveBuffer {
     case tooLarge
   }
 
+  /// Longer than what it holds, so that bytes are decrypted on their way into it.
   private var storage: [UInt8] = []
-  /// Where the bytes not yet parsed start.
+  /// Where the bytes not yet parsed start, and where they end.
   private var start = 0
+  private var end = 0
 
   /// The array is given back when empty and larger than this.
   private static let keptBytes = 16_384
 
   /// How many bytes are not yet parsed.
-  var count: Int { storage.count - start }
+  var count: Int { end - start }
 
-  /// Adds bytes, decrypted in place where there is a cipher.
+  /// Adds bytes, decrypted where there is a cipher.
   mutating func append(_ bytes: UnsafeRawBufferPointer, decrypting cipher: inout StreamCipher?) {
-    compact()
-    let first = storage.count
-    storage.append(contentsOf: bytes)
-    decrypt(from: first, with: &cipher)
+    if bytes.isEmpty { return }
+    makeRoom(for: bytes.count)
+    storage.withUnsafeMutableBytes { storage in
+      let target = UnsafeMutableRawBufferPointer(rebasing: storage[end..<end + bytes.count])
+      if cipher == nil { target.copyMemory(from: bytes) }
+      cipher?.apply(from: bytes, to: target)
+    }
+    end += bytes.count
   }
 
   /// Decrypts everything that is not parsed: it came before the key.
   mutating func decryptRest(with cipher: inout StreamCipher?) {
-    decrypt(from: start, with: &cipher)
+    storage.withUnsafeMutableBytes { bytes in
+      cipher?.apply(to: UnsafeMutableRawBufferPointer(rebasing: bytes[start..<end]))
+    }
   }
 
   /// Takes one frame off the front. Keep-alives, which are empty frames, are skipped.
   mutating func nextFrame(limit: Int) -> Frame {
     while true {
       let found = storage.withUnsafeBytes { bytes -> Frame in
-        let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
         let prefix = UnsafeRawBufferPointer(
           rebasing: rest[..<min(rest.count, WireLimits.lengthPrefixBytes)])
         guard case .value(let length, let prefixCount) = Varint.read(prefix) else {
@@ -70,27 +78,36 @@ struct ReceiveBuffer {
   mutating func removeAll() {
     storage = []
     start = 0
+    end = 0
   }
 
   /// Gives a large array back once all of it is parsed.
   mutating func trim() {
-    if start == storage.count, storage.capacity > Self.keptBytes { removeAll() }
+    if count == 0, storage.count > Self.keptBytes { removeAll() }
   }
 
-  /// Drops what was parsed, once that moves no more bytes than it frees.
-  private mutating func compact() {
-    if start == storage.count {
-      storage.removeAll(keepingCapacity: true)
+  /// Sees to it that so many bytes can follow. What was parsed is dropped where that moves no more
+  /// bytes than it frees.
+  private mutating func makeRoom(for more: Int) {
+    let unparsed = count
+    if start > unparsed || unparsed == 0 {
+      storage.withUnsafeMutableBytes { bytes in
+        UnsafeMutableRawBufferPointer(rebasing: bytes[..<unparsed])
+          .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+      }
       start = 0
-    } else if start > storage.count - start {
-      storage.removeSubrange(..<start)
-      start = 0
+      end = unparsed
     }
-  }
-
-  private mutating func decrypt(from first: Int, with cipher: inout StreamCipher?) {
-    storage.withUnsafeMutableBytes { bytes in
-      cipher?.apply(to: UnsafeMutableRawBufferPointer(rebasing: bytes[first...]))
+    guard end + more > storage.count else { return }
+    let size = max(unparsed + more, 2 * unparsed)
+    // What is not written yet is nobody's to read: zeroing it would only cost time.
+    storage = [UInt8](unsafeUninitializedCapacity: size) { target, initialized in
+      storage.withUnsafeBytes {
+        UnsafeMutableRawBufferPointer(target).copyMemory(from: .init(rebasing: $0[start..<end]))
+      }
+      initialized = size
     }
+    start = 0
+    end = unparsed
   }
 }
