@@ -213,8 +213,10 @@ extension FeedCore {
     }
     guard !bits.hasBlock(block) else { return result }
     if !value.isEmpty {
-      batch.data.append(StorageWrite(offset: try byteOffset(of: block), bytes: value))
+      let offset = try byteOffset(of: block)
+      batch.data.append(StorageWrite(offset: offset, bytes: value))
       batch.dataSize += value.count
+      nextOffset = (block + 1, offset + UInt64(value.count))
     }
     bits.setBlocks(block..<(block + 1), to: true)
     batch.hasNodes = true

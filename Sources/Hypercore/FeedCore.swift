@@ -53,6 +53,8 @@ package final class FeedCore {
   var damage: Damage?
   /// Byte offset of every 64th block; `UInt64.max` where it was not asked for yet.
   var offsetMarks: [UInt64] = []
+  /// Where the block after the one stored last begins: blocks nearly always come in order.
+  var nextOffset: (block: UInt64, offset: UInt64)?
   var unsyncedBlocks = 0
   /// How many nodes were found to be lost since opening.
   var lostNodes = 0

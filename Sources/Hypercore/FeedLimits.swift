@@ -23,9 +23,9 @@ package enum FeedLimits {
   /// million blocks; above, offsets are summed up each time.
   static let offsetMarks = 1 << 20
 
-  /// 64-bit words of a ``RemoteTree``: 65,536, about 1.5 MB a peer and feed. Past it the tree is
+  /// Pages of a ``RemoteTree`` held in part: 1,024 of 1 KB, 1 MB a peer and feed. Past it the tree is
   /// forgotten, at the price of nodes sent twice.
-  static let remoteTreeWords = 1 << 16
+  static let remoteTreePages = 1024
 
   /// How many signatures are tried one after another before the search goes in growing steps.
   static let linearSignatureChecks = 64

@@ -69,8 +69,8 @@ struct BlockSet {
   func nextPage(from page: UInt64) -> UInt64? {
     let place = Self.place(of: page, in: numbers)
     let mixed = place < numbers.count ? numbers[place] : nil
-    let range = full.first { $0.upperBound > page }
-    let whole = range.map { max($0.lowerBound, page) }
+    let range = fullPlace(endingAfter: page)
+    let whole = range < full.count ? max(full[range].lowerBound, page) : nil
     switch (mixed, whole) {
     case (nil, nil): return nil
     case (let number?, nil), (nil, let number?): return number
@@ -153,7 +153,19 @@ struct BlockSet {
   }
 
   private func isFull(_ page: UInt64) -> Bool {
-    full.contains { $0.contains(page) }
+    let place = fullPlace(endingAfter: page)
+    return place < full.count && full[place].lowerBound <= page
+  }
+
+  /// The place of the first range of whole pages that ends after `page`.
+  private func fullPlace(endingAfter page: UInt64) -> Int {
+    var low = 0
+    var high = full.count
+    while low < high {
+      let middle = (low + high) / 2
+      if full[middle].upperBound <= page { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
   /// The bitmap of a page.

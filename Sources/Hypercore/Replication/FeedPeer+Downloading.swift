@@ -40,31 +40,41 @@ extension FeedPeer {
   /// remembers what a digest said for as long as the channel is open, so an answer that comes before
   /// what it counts on is kept until that is here.
   func request(_ index: UInt64, hash: Bool) {
-    let isEarly = answersInOrder && !promisedNodes.isEmpty
-    let nodes = TreeDigest.digest(of: index, bound: remoteLength * 2) { [self] node in
-      core.bits.hasNode(node) || (isEarly && promisedNodes.contains(node))
+    let bits = core.bits
+    let nodes: UInt64
+    if answersInOrder {
+      if !promisedNodes.isEmpty { hasCountedOnOrder = true }
+      nodes = Self.promise(
+        index, bound: remoteLength * 2, complete: completeLength() * 2, bits, &promisedNodes)
+    } else {
+      nodes = TreeDigest.digest(of: index, bound: remoteLength * 2) { bits.hasNode($0) }
     }
-    if isEarly { hasCountedOnOrder = true }
-    if answersInOrder { promise(index) }
     requests.add(index, sent: session.now)
     send(.request(Request(index: index, hash: hash, nodes: nodes)))
   }
 
-  /// Notes the nodes that the answer to a request for `index` brings: those on the way from its leaf
-  /// to a node that is known or promised.
+  /// The digest for a request that counts on what was promised before. Notes the nodes that its answer
+  /// brings: those on the way from its leaf to a node that is known or promised.
   ///
-  /// Only as far as the remote has all blocks: in part of a feed two roots of different lengths may
-  /// not be joined.
-  private func promise(_ index: UInt64) {
-    let bound = completeLength() * 2
+  /// Only as far as the remote has all blocks, below node `complete`: in part of a feed two roots of
+  /// different lengths may not be joined.
+  private static func promise(
+    _ index: UInt64, bound: UInt64, complete: UInt64, _ bits: Bitfield, _ promised: inout BlockSet
+  ) -> UInt64 {
+    let digest = TreeDigest.digest(of: index, bound: bound) { node in
+      bits.hasNode(node) || promised.contains(node)
+    }
+    // The leaf is known: nothing comes with the block.
+    if digest == 1, bits.hasNode(index * 2) || promised.contains(index * 2) { return digest }
     var node = index * 2
-    while FlatTree.rightSpan(node) < bound {
-      if core.bits.hasNode(node) || !promisedNodes.insert(node) { return }
+    while FlatTree.rightSpan(node) < complete {
+      if bits.hasNode(node) || !promised.insert(node) { break }
       let parent = FlatTree.parent(node)
-      guard FlatTree.rightSpan(parent) < bound else { return }
-      promisedNodes.insert(FlatTree.sibling(node))
+      guard FlatTree.rightSpan(parent) < complete else { break }
+      promised.insert(FlatTree.sibling(node))
       node = parent
     }
+    return digest
   }
 
   /// How many blocks from the first on the remote has without a gap.
@@ -84,13 +94,11 @@ extension FeedPeer {
       try receiveUnrequested(data)
       return
     }
+    let replicator = replicator
     lastAnswer = session.now
     if requests.activeCount == 0 { promisedNodes.removeAll() }
     if window < ReplicationLimits.requests { window += 1 }
-    if let value = data.value {
-      statistics.downloadedBlocks += 1
-      statistics.downloadedBytes += UInt64(value.count)
-    }
+    if let value = data.value { statistics.countDownload(value.count) }
     do {
       guard try store(data, sentAs: entry.number) else { return }
     } catch {
@@ -99,7 +107,7 @@ extension FeedPeer {
       throw error
     }
     if !entry.isStalled { replicator.release(data.index) }
-    try storeHeld()
+    if !held.isEmpty { try storeHeld() }
   }
 
   /// Stores an answer, or keeps it where what it counts on may still come.

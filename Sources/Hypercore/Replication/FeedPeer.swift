@@ -92,6 +92,7 @@ package final class FeedPeer {
   /// Sends a message, unless the channel is closed.
   func send(_ message: Message) {
     guard !isClosed else { return }
+    let session = session
     do {
       try session.connection.send(message, on: channel)
     } catch {
@@ -278,4 +279,9 @@ public struct PeerStatistics: Hashable, Sendable {
   public internal(set) var downloadedBlocks: UInt64 = 0
   /// Bytes of the blocks that came and were verified, without their proofs.
   public internal(set) var downloadedBytes: UInt64 = 0
+
+  mutating func countDownload(_ size: Int) {
+    downloadedBlocks += 1
+    downloadedBytes += UInt64(size)
+  }
 }

@@ -95,6 +95,8 @@ package final class ReplicationSession {
   }
 
   private func touch(_ replicator: Replicator) {
+    // Messages come in rows about one feed.
+    if touched.last === replicator { return }
     if !touched.contains(where: { $0 === replicator }) { touched.append(replicator) }
   }
 

@@ -109,8 +109,7 @@ package final class Replicator {
         averageBlockSize =
           averageBlockSize == 0 ? value.count : (averageBlockSize * 15 + value.count) / 16
         batchedBytes += value.count
-        statistics.downloadedBlocks += 1
-        statistics.downloadedBytes += UInt64(value.count)
+        statistics.countDownload(value.count)
         onEvent?(.downloaded(index: data.index, size: value.count, peer: peer))
       }
     } catch  where error.code == .forked {

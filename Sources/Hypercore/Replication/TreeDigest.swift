@@ -9,6 +9,7 @@ enum TreeDigest {
   ///   - has: whether a tree node is known.
   ///
   /// Source: hypercore `lib/tree-index.js`, `digest`. Fixture: `digests` of the feeds' manifest.
+  @inline(__always)
   static func digest(of index: UInt64, bound: UInt64, has: (UInt64) -> Bool) -> UInt64 {
     var node = index * 2
     if has(node) { return 1 }
