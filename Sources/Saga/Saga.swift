@@ -220,7 +220,10 @@ public actor Saga {
     if isClosed { return false }
     switch update {
     case .entries(let entries):
-      for entry in entries { take(entry) }
+      var changes: [MessageLog.Change] = []
+      for entry in entries { changes += take(entry) }
+      // What was there before is told to each reader sorted, once all of it is read.
+      if isReady { tell(changes.map { SagaEvent($0, in: options.kind) }) }
       tryNewcomers()
     case .caughtUp:
       isReady = true
@@ -237,7 +240,7 @@ public actor Saga {
     return true
   }
 
-  private func take(_ entry: DatabaseNode) {
+  private func take(_ entry: DatabaseNode) -> [MessageLog.Change] {
     defer {
       taken[entry.feed] = entry.seq
       if entry.feed == db.localKey, !ownWaiters.isEmpty {
@@ -246,31 +249,12 @@ public actor Saga {
         for waiter in done { waiter.1.resume() }
       }
     }
-    guard options.keepsMessages, entry.keyBytes.starts(with: prefix) else { return }
-    let changes = log.add(
+    guard options.keepsMessages, entry.keyBytes.starts(with: prefix) else { return [] }
+    return log.add(
       MessageLog.Entry(
         key: entry.key, feed: entry.feed,
         feedNumber: entry.feedNumber, seq: entry.seq, clock: entry.rawClock,
         content: entry.value.flatMap(options.kind.content), isDeletion: entry.isDeleted))
-    if isReady || !subscribers.isEmpty {
-      for change in changes { tell(change) }
-    }
-  }
-
-  private func tell(_ change: MessageLog.Change) {
-    // What was there before is told to each reader sorted, once all of it is read.
-    guard isReady else { return }
-    switch change {
-    case .added(let message) where options.kind == .operations,
-      .edited(let message) where options.kind == .operations,
-      .conflicted(let message) where options.kind == .operations:
-      tell(.operation(Operation(message)))
-    case .added(let message): tell(.message(message))
-    case .edited(let message): tell(.edit(message))
-    case .removed(let message): tell(.removal(message))
-    case .conflicted(let message): tell(.conflict(message))
-    case .unreadable(let key, let feed): tell(SagaEvent.unreadable(key: key, feed: feed))
-    }
   }
 
   private func databaseEnded() {
@@ -338,13 +322,18 @@ public actor Saga {
     waiter?.resume()
   }
 
-  func tell(_ event: SagaEvent) {
+  func tell(_ event: SagaEvent) { tell([event]) }
+
+  private func tell(_ events: [SagaEvent]) {
+    if events.isEmpty { return }
     for number in Array(subscribers.keys) {
-      if case .ready = event {
-        log.sortIn()
-        subscribers[number]?.add(stored: log.messages, options.kind)
+      for event in events {
+        if case .ready = event {
+          log.sortIn()
+          subscribers[number]?.add(stored: log.messages, options.kind)
+        }
+        subscribers[number]?.add(event)
       }
-      subscribers[number]?.add(event)
       wake(number)
     }
   }

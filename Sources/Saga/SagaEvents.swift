@@ -37,6 +37,23 @@ public enum SagaEvent: Hashable, Sendable {
   case error(SagaError)
 }
 
+extension SagaEvent {
+  /// What is told of a change in a room of a kind.
+  init(_ change: MessageLog.Change, in kind: RoomKind) {
+    switch change {
+    case .added(let message) where kind == .operations,
+      .edited(let message) where kind == .operations,
+      .conflicted(let message) where kind == .operations:
+      self = .operation(Operation(message))
+    case .added(let message): self = .message(message)
+    case .edited(let message): self = .edit(message)
+    case .removed(let message): self = .removal(message)
+    case .conflicted(let message): self = .conflict(message)
+    case .unreadable(let key, let feed): self = .unreadable(key: key, feed: feed)
+    }
+  }
+}
+
 /// Why a room refused or failed.
 public struct SagaError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What kind of failure it is, for programs.
