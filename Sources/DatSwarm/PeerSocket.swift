@@ -87,7 +87,13 @@ public final class PeerSocket: Sendable {
     do {
       try start()
       try await withTaskCancellationHandler {
-        try await run(stream)
+        if #available(macOS 15, *) {
+          try await withTaskExecutorPreference(LoopExecutor(channel.eventLoop)) {
+            try await run(stream)
+          }
+        } else {
+          try await run(stream)
+        }
       } onCancel: {
         close()
         Task { await stream.close(CancellationError()) }
