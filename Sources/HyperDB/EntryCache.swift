@@ -9,34 +9,39 @@ final class EntryCache {
     case bad
   }
 
-  /// Thirty-two neighbours, held in the page itself.
-  private final class Page {
-    struct Header {
-      let feed: Int
-      let index: Int
-      var bytes: Int
-      var isTouched: Bool
-    }
+  /// What is known of a page.
+  private struct Header {
+    let feed: Int
+    let index: Int
+    var bytes = EntryCache.pageBytes
+    var isTouched = true
+  }
 
-    let nodes: ManagedBuffer<Header, EntryNode?>
-
-    init(feed: Int, index: Int) {
-      nodes = .create(minimumCapacity: EntryCache.pageEntries) { _ in
-        Header(feed: feed, index: index, bytes: 512, isTouched: true)
+  /// Neighbours, held in the page itself.
+  private final class Page: ManagedBuffer<Header, EntryNode?> {
+    static func make(feed: Int, index: Int) -> Page {
+      let page = create(minimumCapacity: EntryCache.pageEntries) { _ in
+        Header(feed: feed, index: index)
       }
-      nodes.withUnsafeMutablePointerToElements {
+      page.withUnsafeMutablePointerToElements {
         $0.initialize(repeating: nil, count: EntryCache.pageEntries)
       }
+      // `create` makes an object of the class it is called on.
+      return unsafeDowncast(page, to: Page.self)
     }
 
     deinit {
-      nodes.withUnsafeMutablePointerToElements {
+      withUnsafeMutablePointerToElements {
         _ = $0.deinitialize(count: EntryCache.pageEntries)
       }
     }
   }
 
-  private static let pageEntries = 32
+  /// Few, so that those that are read here and there don't keep much room for others.
+  private static let pageEntries = 8
+  private static let pageShift = 3
+  /// A page, and its places in two arrays.
+  private static let pageBytes = 144
   private let limit: Int
   private var bytes = 0
   private var pages: [[Page?]] = []
@@ -59,19 +64,21 @@ final class EntryCache {
   private func node(at place: FeedSequence) -> EntryNode? {
     let feed = place.feed
     let seq = place.seq
-    guard feed < pages.count, seq >> 5 < pages[feed].count, let page = pages[feed][seq >> 5] else {
+    guard feed < pages.count, seq >> Self.pageShift < pages[feed].count,
+      let page = pages[feed][seq >> Self.pageShift]
+    else {
       return nil
     }
-    return page.nodes.withUnsafeMutablePointers { header, nodes in
+    return page.withUnsafeMutablePointers { header, nodes in
       if !header.pointee.isTouched { header.pointee.isTouched = true }
-      return nodes[seq & 31]
+      return nodes[seq & (Self.pageEntries - 1)]
     }
   }
 
   /// Keeps an entry of a block that exists.
   func insert(_ slot: Slot, at place: FeedSequence) {
     let feed = place.feed
-    let index = place.seq >> 5
+    let index = place.seq >> Self.pageShift
     while pages.count <= feed { pages.append([]) }
     if pages[feed].count <= index {
       let missing = index + 1 - pages[feed].count
@@ -81,10 +88,10 @@ final class EntryCache {
     if let known = pages[feed][index] {
       page = known
     } else {
-      page = Page(feed: feed, index: index)
+      page = Page.make(feed: feed, index: index)
       pages[feed][index] = page
       ring.append(page)
-      bytes += page.nodes.header.bytes
+      bytes += page.header.bytes
     }
     let node: EntryNode
     switch slot {
@@ -92,12 +99,12 @@ final class EntryCache {
     case .node(let found): node = found
     case .bad: node = bad
     }
-    page.nodes.withUnsafeMutablePointers { header, nodes in
-      if nodes[place.seq & 31] == nil {
+    page.withUnsafeMutablePointers { header, nodes in
+      if nodes[place.seq & (Self.pageEntries - 1)] == nil {
         header.pointee.bytes += node.byteCount
         bytes += node.byteCount
       }
-      nodes[place.seq & 31] = node
+      nodes[place.seq & (Self.pageEntries - 1)] = node
     }
     if bytes > limit { shrink() }
   }
@@ -105,7 +112,7 @@ final class EntryCache {
   private func shrink() {
     while bytes > limit * 3 / 4, ring.count > 1 {
       if hand >= ring.count { hand = 0 }
-      let page = ring[hand].nodes
+      let page = ring[hand]
       if page.header.isTouched {
         page.header.isTouched = false
         hand += 1

@@ -51,8 +51,9 @@ package final class EntryNode {
 
   /// About how much memory it takes.
   var byteCount: Int {
-    // The object, five arrays' headers, and a path of two words.
-    320 + key.count + (value?.count ?? 0) + clock.count * 8 + trie.byteCount
+    // The object, with a path of up to three words, the headers of four arrays, and the allocator's
+    // share.
+    352 + key.count + (value?.count ?? 0) + clock.count * 8 + trie.byteCount
   }
 }
 

@@ -79,11 +79,13 @@ public enum HyperDBLimits {
   public static let entryBytes = 8 * 1024 * 1024 - 65_536
   /// Feeds in one database, and in one writer's list: the wire has room for 256 channels.
   public static let feeds = 255
-  /// Bytes of decoded entries kept by one database.
-  public static let cacheBytes = 32 * 1024 * 1024
+  /// Bytes of decoded entries kept by one database: about 100,000 of them.
+  public static let cacheBytes = 64 * 1024 * 1024
   /// Pointers that one lookup or one put may follow. The deepest sound lookup, 64 segments of 32
   /// levels for each of 255 heads, needs half of it even where every level leads on.
   public static let lookupSteps = 1_000_000
+  /// Pairs of entries that are compared to see whether a head leads to what it claims to know.
+  public static let headComparisons = 256
   /// Steps to the next result of a list: this many, and as many again as `listStepsPerEntry` for
   /// each entry of the database, so that a long run of deleted keys is no error.
   public static let listSteps = 1_000_000

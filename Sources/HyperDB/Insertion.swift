@@ -80,8 +80,9 @@ final class Insertion {
         let (place, slotDigit) = (trie.slot(slot).index, trie.slot(slot).digit)
         if place > split || place >= end { break }
         let digit = path.digit(place)
+        let pointers = trie.pointers(slot)
         if digit == HashPath.terminator {
-          for position in trie.pointers(slot) {
+          for position in pointers {
             let pointer = trie.pointer(position)
             let other = try core.follow(pointer, to: path, depth: place, in: snapshot)
             if let other, other.key != key, core.isInside(pointer, snapshot) {
@@ -89,12 +90,12 @@ final class Insertion {
             }
           }
         } else if slotDigit != digit {
-          for position in trie.pointers(slot) {
+          for position in pointers {
             let pointer = trie.pointer(position)
             if core.isInside(pointer, snapshot) { builder.add(pointer, at: place, slotDigit) }
           }
         }
-        slot += 1
+        slot = pointers.upperBound
       }
       if split >= end { break }
       builder.add(node.place, at: split, nodePath.digit(split))
@@ -149,8 +150,9 @@ final class Insertion {
       workers[worker].index = index
       let digit = path.digit(index)
       while slot < node.trie.count, node.trie.slot(slot).index == index {
-        copy(node.trie, slot, digit, worker, context)
-        slot += 1
+        let pointers = node.trie.pointers(slot)
+        copy(node.trie, pointers, digit, worker, context)
+        slot = pointers.upperBound
       }
       if index == split { leave(node, nodePath.digit(index), digit, worker, context) }
       if workers[worker].waiting > 0 || workers[worker].hasEnded { return }
@@ -159,11 +161,11 @@ final class Insertion {
   }
 
   private func copy(
-    _ trie: Trie, _ slot: Int, _ digit: UInt8, _ worker: Int, _ context: Context
+    _ trie: Trie, _ pointers: Range<Int>, _ digit: UInt8, _ worker: Int, _ context: Context
   ) {
-    let slotDigit = trie.slot(slot).digit
+    let slotDigit = trie.slot(pointers.lowerBound).digit
     if slotDigit == digit, digit != HashPath.terminator { return }
-    for pointer in trie.pointers(slot) {
+    for pointer in pointers {
       let target = trie.pointer(pointer)
       if digit == HashPath.terminator {
         workers[worker].waiting += 1

@@ -1,82 +1,91 @@
 /// An entry's index into the database: for a place in its path and a digit, where the entries are
 /// that agree with it before that place and have that digit there.
 ///
-/// Flat: one array holds the slots, sorted, and after them all pointers.
+/// Flat: one array of pointers, sorted by place and digit, each in one word where it fits one. The
+/// pointers of one place and digit are a slot, and stand in the order in which they were added.
 package struct Trie: Hashable {
-  /// `index * 8 + digit` in the top half, the end of the slot's pointers in the lower.
+  /// Place, digit and pointer together; in a wide trie two words for each.
   private var words: [UInt64]
-  private var slotCount: Int
+  /// Whether there is an index from 2^21 or a block from 2^32 on.
+  private var isWide: Bool
 
   /// The highest place that a pointer may be kept at: beyond the path of any key that fits a block.
   static let maximumIndex = 1 << 28
 
-  static let empty = Trie(slots: [], pointers: [])
+  static let empty = Trie([])
 
-  fileprivate init(words: [UInt64], slotCount: Int) {
-    self.words = words
-    self.slotCount = slotCount
-  }
+  /// One pointer and where it is kept: `index * 8 + digit`.
+  typealias Entry = (place: UInt64, pointer: FeedSequence)
 
-  /// - Parameters:
-  ///   - slots: places in ascending order, each with the end of its pointers.
-  init(slots: [Slot], pointers: [FeedSequence]) {
-    slotCount = slots.count
-    if slots.isEmpty {
+  /// - Parameter entries: sorted by place.
+  init(_ entries: [Entry]) {
+    isWide = entries.contains { $0.place >= 1 << 24 || $0.pointer.seq >= 1 << 32 }
+    if entries.isEmpty {
       words = []
-      return
-    }
-    words = [UInt64](unsafeUninitializedCapacity: slots.count + pointers.count) { words, count in
-      for (position, slot) in slots.enumerated() { words[position] = slot.word }
-      for (position, pointer) in pointers.enumerated() {
-        words[slots.count + position] = pointer.raw
+    } else if isWide {
+      words = entries.flatMap { [$0.place, $0.pointer.raw] }
+    } else {
+      words = [UInt64](unsafeUninitializedCapacity: entries.count) { words, count in
+        for (position, entry) in entries.enumerated() {
+          words[position] =
+            entry.place << 40 | UInt64(truncatingIfNeeded: entry.pointer.feed) << 32
+            | UInt64(truncatingIfNeeded: entry.pointer.seq)
+        }
+        count = entries.count
       }
-      count = slots.count + pointers.count
     }
   }
 
-  /// One place and digit that has pointers.
+  static func place(_ index: Int, _ digit: UInt8) -> UInt64 { UInt64(index) << 3 | UInt64(digit) }
+
+  /// Where a slot is.
   struct Slot: Hashable {
-    let word: UInt64
-
-    init(place: UInt64, end: Int) { word = place << 32 | UInt64(end) }
-    init(word: UInt64) { self.word = word }
-
-    static func place(_ index: Int, _ digit: UInt8) -> UInt64 {
-      UInt64(index) << 3 | UInt64(digit)
-    }
-
-    var place: UInt64 { word >> 32 }
-    var index: Int { Int(word >> 35) }
-    var digit: UInt8 { UInt8(word >> 32 & 7) }
-    var end: Int { Int(word & 0xffff_ffff) }
+    let place: UInt64
+    var index: Int { Int(place >> 3) }
+    var digit: UInt8 { UInt8(place & 7) }
   }
 
-  /// How many slots have pointers.
-  var count: Int { slotCount }
+  /// How many pointers there are.
+  var count: Int { isWide ? words.count >> 1 : words.count }
   /// How much memory the trie takes.
   var byteCount: Int { words.count * 8 }
-  var isEmpty: Bool { slotCount == 0 }
+  var isEmpty: Bool { words.isEmpty }
 
-  /// The slot at a position from 0 to ``count`` - 1.
-  func slot(_ position: Int) -> Slot { Slot(word: words[position]) }
+  @inline(__always)
+  private func place(at position: Int) -> UInt64 {
+    isWide ? words[position << 1] : words[position] >> 40
+  }
 
-  /// The pointers of the slot at `position`, for ``pointer(_:)``.
+  /// The slot that the pointer at a position from 0 to ``count`` - 1 is in.
+  func slot(_ position: Int) -> Slot { Slot(place: place(at: position)) }
+
+  /// The pointers of the slot that starts at `position`, for ``pointer(_:)``. The next slot starts
+  /// where they end.
   func pointers(_ position: Int) -> Range<Int> {
-    let start = position == 0 ? 0 : slot(position - 1).end
-    return start..<slot(position).end
+    let place = place(at: position)
+    var end = position + 1
+    let count = count
+    while end < count, self.place(at: end) == place { end += 1 }
+    return position..<end
   }
 
   /// One pointer of a range.
-  func pointer(_ position: Int) -> FeedSequence { FeedSequence(raw: words[slotCount + position]) }
+  func pointer(_ position: Int) -> FeedSequence {
+    if isWide { return FeedSequence(raw: words[position << 1 + 1]) }
+    let word = words[position]
+    return FeedSequence(
+      feed: Int(truncatingIfNeeded: word >> 32 & 0xff),
+      seq: Int(truncatingIfNeeded: word & 0xffff_ffff))
+  }
 
-  /// The first slot at `index` or after it.
+  /// The start of the first slot at `index` or after it.
   func firstSlot(from index: Int) -> Int { lowerBound(UInt64(index) << 3) }
 
   /// The pointers at a place for a digit, empty where there are none.
   func pointers(at index: Int, _ digit: UInt8) -> Range<Int> {
-    let place = Slot.place(index, digit)
+    let place = Self.place(index, digit)
     let position = lowerBound(place)
-    guard position < slotCount, slot(position).place == place else { return 0..<0 }
+    guard position < count, self.place(at: position) == place else { return 0..<0 }
     return pointers(position)
   }
 
@@ -87,10 +96,10 @@ package struct Trie: Hashable {
 
   private func lowerBound(_ place: UInt64) -> Int {
     var low = 0
-    var high = slotCount
+    var high = count
     while low < high {
       let middle = (low + high) >> 1
-      if words[middle] >> 32 < place { low = middle + 1 } else { high = middle }
+      if self.place(at: middle) < place { low = middle + 1 } else { high = middle }
     }
     return low
   }
@@ -98,15 +107,13 @@ package struct Trie: Hashable {
 
 /// A trie in the making: pointers by place, each once, in the order they were added.
 struct TrieBuilder {
-  private var entries: [(place: UInt64, pointer: FeedSequence)] = []
-
-  var isEmpty: Bool { entries.isEmpty }
+  private var entries: [Trie.Entry] = []
 
   mutating func removeAll() { entries.removeAll(keepingCapacity: true) }
 
   /// Adds a pointer behind those at the same place, unless it is there.
   mutating func add(_ pointer: FeedSequence, at index: Int, _ digit: UInt8) {
-    let place = Trie.Slot.place(index, digit)
+    let place = Trie.place(index, digit)
     var position = entries.count
     // Additions come at rising places, but for one worker behind another: search from the end.
     while position > 0, entries[position - 1].place > place { position -= 1 }
@@ -123,35 +130,18 @@ struct TrieBuilder {
   }
 
   /// The trie of what was added.
-  func finish() -> Trie {
-    if entries.isEmpty { return .empty }
-    var slotCount = 0
-    for position in entries.indices where isLast(position) { slotCount += 1 }
-    let words = [UInt64](unsafeUninitializedCapacity: slotCount + entries.count) { words, count in
-      var slot = 0
-      for (position, entry) in entries.enumerated() {
-        words[slotCount + position] = entry.pointer.raw
-        if isLast(position) {
-          words[slot] = Trie.Slot(place: entry.place, end: position + 1).word
-          slot += 1
-        }
-      }
-      count = slotCount + entries.count
-    }
-    return Trie(words: words, slotCount: slotCount)
-  }
-
-  private func isLast(_ position: Int) -> Bool {
-    position + 1 == entries.count || entries[position + 1].place != entries[position].place
-  }
+  func finish() -> Trie { Trie(entries) }
 }
 
 extension Trie {
   /// Tells all places, digits and pointers, in order.
   package func forEachSlot(_ body: (Int, UInt8, [FeedSequence]) -> Void) {
-    for position in 0..<count {
+    var position = 0
+    while position < count {
       let slot = slot(position)
-      body(slot.index, slot.digit, pointers(position).map { pointer($0) })
+      let pointers = pointers(position)
+      body(slot.index, slot.digit, pointers.map { pointer($0) })
+      position = pointers.upperBound
     }
   }
 }

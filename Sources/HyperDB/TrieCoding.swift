@@ -22,14 +22,11 @@ package enum TrieCoding {
       }
       Varint.write(UInt64(index), to: &bytes)
       Varint.write(mask, to: &bytes)
-      for slot in position..<end {
-        let pointers = trie.pointers(slot)
-        for pointer in pointers {
-          let target = trie.pointer(pointer)
-          let more: UInt64 = pointer + 1 < pointers.upperBound ? 1 : 0
-          Varint.write(UInt64(encodeMap[target.feed]) << 1 | more, to: &bytes)
-          Varint.write(UInt64(target.seq), to: &bytes)
-        }
+      for pointer in position..<end {
+        let target = trie.pointer(pointer)
+        let isLast = pointer + 1 == end || trie.slot(pointer + 1) != trie.slot(pointer)
+        Varint.write(UInt64(encodeMap[target.feed]) << 1 | (isLast ? 0 : 1), to: &bytes)
+        Varint.write(UInt64(target.seq), to: &bytes)
       }
       position = end
     }
@@ -68,8 +65,7 @@ package enum TrieCoding {
     scratch: inout Scratch
   ) throws(Fault) -> Trie {
     if bytes.isEmpty { return .empty }
-    scratch.slots.removeAll(keepingCapacity: true)
-    scratch.pointers.removeAll(keepingCapacity: true)
+    scratch.entries.removeAll(keepingCapacity: true)
     var reader = VarintReader(bytes: bytes)
     var previous = -1
     while reader.position < bytes.count {
@@ -80,7 +76,7 @@ package enum TrieCoding {
       }
       previous = Int(index)
       for digit in UInt8(0)..<5 where mask & 1 << UInt64(digit) != 0 {
-        let before = scratch.pointers.count
+        let place = Trie.place(previous, digit)
         var more = true
         while more {
           let feedAndMore = try reader.next()
@@ -93,22 +89,16 @@ package enum TrieCoding {
           guard seq > 0, feed != owner.feed || seq < UInt64(owner.seq) else {
             throw .badPointer(feed: feed, seq: seq)
           }
-          scratch.pointers.append(FeedSequence(feed: feed, seq: Int(seq)))
-        }
-        if scratch.pointers.count > before {
-          scratch.slots.append(
-            Trie.Slot(
-              place: Trie.Slot.place(previous, digit), end: scratch.pointers.count))
+          scratch.entries.append((place, FeedSequence(feed: feed, seq: Int(seq))))
         }
       }
     }
-    return Trie(slots: scratch.slots, pointers: scratch.pointers)
+    return Trie(scratch.entries)
   }
 
   /// Room that decoding uses again and again.
   package struct Scratch {
-    var slots: [Trie.Slot] = []
-    var pointers: [FeedSequence] = []
+    var entries: [Trie.Entry] = []
 
     package init() {}
   }

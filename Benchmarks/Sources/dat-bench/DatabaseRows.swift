@@ -102,7 +102,7 @@ enum DatabaseRows {
     return result
   }
 
-  private static func fill(_ db: HyperDB, _ range: Range<Int>) async throws {
+  static func fill(_ db: HyperDB, _ range: Range<Int>) async throws {
     for start in stride(from: range.lowerBound, to: range.upperBound, by: 5000) {
       let end = min(start + 5000, range.upperBound)
       try await db.batch((start..<end).map { .put(key($0), value) })

@@ -37,7 +37,8 @@ struct Row: Sendable {
   }
 
   static let all: [Row] =
-    FeedRows.all + WireRows.all + ReplicationRows.all + DatabaseRows.all + RoomRows.all
+    FeedRows.all + WireRows.all + ReplicationRows.all + DatabaseRows.all
+    + DatabaseMemoryRows.all + RoomRows.all
 }
 
 /// Goals and limits of the numbers that come in groups.
