@@ -67,7 +67,10 @@ final class FeedSet {
       key: key, storeSecretKey: false, durability: options.durability, holdsLock: true)
     feed.secretKey = secret?.secretKey
     let core = try FeedCore.open(in: try deferred(prefix), prefix: prefix, options: feed)
-    return Replicator(core: core, isSparse: options.sparseContent ?? options.sparse)
+    let replicator = Replicator(
+      core: core, isSparse: options.sparseContent ?? options.sparse, random: options.makeRandom())
+    replicator.endsWhenIdle = true
+    return replicator
   }
 
   private func deferred(_ prefix: String) throws -> any StorageProvider {
@@ -78,7 +81,9 @@ final class FeedSet {
     _ prefix: String, _ feed: FeedOptions, in storage: (any StorageProvider)? = nil
   ) throws -> ReplicatedFeed {
     let core = try FeedCore.open(in: storage ?? self.storage, prefix: prefix, options: feed)
-    let log = try ReplicatedFeed(Replicator(core: core, isSparse: options.sparse))
+    let log = try ReplicatedFeed(
+      Replicator(core: core, isSparse: options.sparse, random: options.makeRandom()))
+    log.replicator.endsWhenIdle = true
     log.replicator.onEvent = { [weak self] event in self?.onChange?(log.key, event) }
     if let onWrite = options.onWrite {
       log.replicator.onWrite = { [codec, key = log.key] index, block, peer in

@@ -1,6 +1,6 @@
 public import Hypercore
 internal import HypercoreCrypto
-internal import HypercoreProtocol
+package import HypercoreProtocol
 
 /// One connection of a database: opens feeds on it as they become known.
 final class DatabaseSession {
@@ -29,21 +29,35 @@ extension HyperDB {
   public func replicate(_ options: ReplicationOptions = ReplicationOptions()) async throws
     -> ReplicationStream
   {
+    await ReplicationStream(
+      try session(options, options.connectionOptions(defaultID: ownID), now: .now))
+  }
+
+  /// One end of a connection without a transport, which starts at `now`.
+  package func session(
+    _ options: ReplicationOptions, _ connection: Connection.Options, now: ContinuousClock.Instant
+  ) throws -> OnReplica<ReplicationSession> {
     try checkOpen()
-    let connection = Connection(options: options.connectionOptions(defaultID: ownID), now: .now)
     let session = ReplicationSession(
-      connection: connection, expectedFeeds: 0, now: .now)
+      connection: Connection(options: connection, now: now), expectedFeeds: 0, now: now)
     let entry = DatabaseSession(session: session, options: options)
     let id = ObjectIdentifier(session)
     session.onFinish = { [weak self] in
       self?.assumeIsolated { $0.mayFinish(id) } ?? true
     }
-    session.onClose = { [weak self] _ in
-      self?.assumeIsolated { $0.sessions.removeValue(forKey: id)?.close() }
-    }
-    sessions[id] = entry
+    session.onClose = { [weak self] _ in self?.assumeIsolated { $0.ended(id) } }
+    sessions.append(entry)
     try openFeeds(entry)
-    return await ReplicationStream(OnReplica(session, on: replica))
+    return OnReplica(session, on: replica)
+  }
+
+  private func ended(_ id: ObjectIdentifier) {
+    guard let place = place(of: id) else { return }
+    sessions.remove(at: place).close()
+  }
+
+  private func place(of id: ObjectIdentifier) -> Int? {
+    sessions.firstIndex { ObjectIdentifier($0.session) == id }
   }
 
   /// Opens what is authorized and not open on this connection yet, the source first, each content feed
@@ -68,7 +82,7 @@ extension HyperDB {
   /// Whether a connection that has exchanged what it knew of may end: not if that brought new
   /// feeds.
   private func mayFinish(_ id: ObjectIdentifier) -> Bool {
-    guard let entry = sessions[id] else { return true }
+    guard let entry = place(of: id).map({ sessions[$0] }) else { return true }
     settle()
     return entry.session.expectedFeeds == 0
   }
@@ -90,7 +104,11 @@ extension HyperDB {
     guard !isClosed else { return }
     switch event {
     case .stored(let ranges):
-      if let number = core.number(of: key) { inspect(number, ranges) }
+      if let number = core.number(of: key) {
+        arrivals.add(ranges, of: number)
+        lookForArrivals()
+        inspect(number, ranges)
+      }
       settle()
     case .peerAdded:
       if options.sparse, let log = feedSet.logs[key] { askForNewest(log, isNewPeer: true) }
@@ -158,7 +176,7 @@ extension HyperDB {
       knownFeedChanges = core.feedChanges + contentChanges
       for number in core.feedKeys.indices { inspect(number) }
       attachContents()
-      for entry in Array(sessions.values) {
+      for entry in sessions {
         entry.session.perform { try openFeeds(entry) }
         entry.session.perform { try entry.session.process() }
       }

@@ -18,7 +18,8 @@ public enum DatabaseUpdate: Sendable {
 /// Every entry of a database, once each: those that are here, then those that come.
 ///
 /// Costs what is new, whatever the order in which feeds arrive: a place in each feed is all that is
-/// kept for a reader, however slow.
+/// kept for a reader, however slow. Of a sparse database the entries are told that are here, in the
+/// order in which they came.
 public struct DatabaseUpdates: AsyncSequence, Sendable {
   public typealias Element = DatabaseUpdate
 
@@ -46,6 +47,10 @@ public struct DatabaseUpdates: AsyncSequence, Sendable {
 final class UpdateReader {
   /// By feed, the next block.
   var cursors: [Int] = []
+  /// In a sparse database: the next of ``Arrivals/places``, and those that can't be read before another
+  /// block is here.
+  var nextArrival = 0
+  var deferred: [FeedSequence] = []
   var isCaughtUp = false
   var authorizedIsDue = false
   var uploaded: UInt64 = 0
@@ -92,12 +97,13 @@ extension HyperDB {
   private func wakeReader(_ number: UInt64) { readers[number]?.wake() }
 
   /// How many entries are told at once.
-  private static let entriesAtOnce = 512
+  static let entriesAtOnce = 512
 
   private func take(from reader: UpdateReader) -> DatabaseUpdate? {
     var nodes: [DatabaseNode] = []
     let feeds = core.feedKeys
-    for feed in feeds.indices {
+    if options.sparse { takeArrivals(from: reader, &nodes) }
+    for feed in feeds.indices where !options.sparse || feed == core.local {
       while reader.cursors.count <= feed { reader.cursors.append(1) }
       guard let log = feedSet.logs[feeds[feed]] else { continue }
       while nodes.count < Self.entriesAtOnce, reader.cursors[feed] < log.length {

@@ -30,11 +30,14 @@ public actor HyperDB {
   let options: HyperDBOptions
   /// What this database calls itself towards peers.
   let ownID: [UInt8]
-  var sessions: [ObjectIdentifier: DatabaseSession] = [:]
+  /// The open connections, in the order of their coming.
+  var sessions: [DatabaseSession] = []
   var readers: [UInt64: UpdateReader] = [:]
   var watchers: [UInt64: Watcher] = [:]
   var lastNumber: UInt64 = 0
   var firstContent: [PendingWait] = []
+  /// In a sparse database: what has come.
+  var arrivals = Arrivals()
   /// In a sparse database: blocks that were asked for without anybody waiting.
   var prefetched: Set<FeedSequence> = []
   /// In a sparse database: by feed, the question for its newest block.
@@ -166,7 +169,7 @@ public actor HyperDB {
   public func close() async {
     guard !isClosed else { return }
     isClosed = true
-    for session in Array(sessions.values) { session.session.end() }
+    for session in sessions { session.session.end() }
     for reader in readers.values { reader.wake() }
     for watcher in watchers.values { watcher.wake() }
     for waiter in firstContent { waiter.resume() }

@@ -32,6 +32,10 @@ public struct HyperDBOptions: Sendable {
   public var localKeyPair: KeyPair?
   /// Feeds to be numbered in this order, to repeat what another replica recorded.
   package var feedOrder: [PublicKey] = []
+  /// Makes the generator by which blocks are chosen to be asked for.
+  package var makeRandom: @Sendable () -> any RandomNumberGenerator = {
+    SystemRandomNumberGenerator()
+  }
 
   /// The defaults.
   public init() {}

@@ -96,6 +96,7 @@ extension FeedPeer {
     }
     let replicator = replicator
     lastAnswer = session.now
+    lastActivity = session.now
     if requests.activeCount == 0 { promisedNodes.removeAll() }
     if window < ReplicationLimits.requests { window += 1 }
     if let value = data.value { statistics.countDownload(value.count) }

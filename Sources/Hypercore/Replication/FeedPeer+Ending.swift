@@ -1,10 +1,44 @@
 internal import HypercoreProtocol
 
 extension FeedPeer {
-  /// Whether this peer is only kept open by a remote that may not know it has nothing to fetch.
+  /// Whether nothing but time can tell that there is nothing left to do, in a session that ends by
+  /// itself.
   var endsWhenIdle: Bool {
-    !session.isLive && !isClosed && !everDownloaded && remoteIsDownloading && !sentFinalInfo
-      && !hasQueuedAnswers
+    guard !session.isLive, !isClosed else { return false }
+    // A feed that the remote does not know would be waited for for ever.
+    if !session.connection.isOpenRemotely(channel) { return true }
+    if everDownloaded, isDownloading {
+      return replicator.isSparse && replicator.endsWhenIdle && requests.activeCount == 0
+    }
+    // The remote may not know that it has nothing to fetch.
+    return !everDownloaded && remoteIsDownloading && !sentFinalInfo && !hasQueuedAnswers
+  }
+
+  /// When nothing has happened for long enough that nothing is expected any more.
+  var idleDeadline: Instant {
+    let isKnown = session.connection.isOpenRemotely(channel)
+    return (isKnown ? lastActivity : max(lastActivity, session.lastReceived))
+      + ReplicationLimits.idleEnd
+  }
+
+  /// Nothing has happened for long.
+  func endIdle() {
+    if !session.connection.isOpenRemotely(channel) {
+      close()
+    } else if isDownloading, everDownloaded {
+      stopDownloading()
+    } else {
+      sentFinalInfo = true
+      send(.info(uploading: true, downloading: false))
+      replicator.needsUpdate()
+    }
+  }
+
+  /// Says that nothing more is asked for here, and ends where the remote has said so, too.
+  private func stopDownloading() {
+    isDownloading = false
+    send(.info(uploading: true, downloading: false))
+    if !remoteIsDownloading { close() }
   }
 
   /// Whether everything is here that is selected and that this peer has.
@@ -24,9 +58,7 @@ extension FeedPeer {
   func updateEnd() throws {
     guard !session.isLive, !isClosed, try hasNothingToFetch() else { return }
     if isDownloading {
-      isDownloading = false
-      send(.info(uploading: true, downloading: false))
-      if !remoteIsDownloading { close() }
+      stopDownloading()
       return
     }
     guard !remoteIsDownloading, !hasQueuedAnswers else { return }

@@ -203,7 +203,7 @@ package final class FeedPeer {
         max(oldest, lastAnswer) + ReplicationLimits.requestTimeout,
         oldest + ReplicationLimits.slowRequestTimeout)
     }
-    if endsWhenIdle { next = min(next, lastActivity + ReplicationLimits.idleEnd) }
+    if endsWhenIdle { next = min(next, idleDeadline) }
     return next
   }
 
@@ -228,11 +228,7 @@ package final class FeedPeer {
       stopCountingOnOrder()
       replicator.needsUpdate()
     }
-    if endsWhenIdle, now >= lastActivity + ReplicationLimits.idleEnd {
-      sentFinalInfo = true
-      send(.info(uploading: true, downloading: false))
-      replicator.needsUpdate()
-    }
+    if endsWhenIdle, now >= idleDeadline { endIdle() }
   }
 
   func stopCountingOnOrder() {

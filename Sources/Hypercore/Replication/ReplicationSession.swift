@@ -13,6 +13,8 @@ package final class ReplicationSession {
   package let isLive: Bool
   /// The instant of the call under way.
   package private(set) var now: Instant
+  /// When a message arrived last.
+  private(set) var lastReceived: Instant
 
   /// The remote opened a feed; the owner may answer with ``open(_:download:upload:)``.
   package var onFeed: ((DiscoveryKey) throws -> Void)?
@@ -43,6 +45,7 @@ package final class ReplicationSession {
     isLive = connection.options.live
     self.expectedFeeds = expectedFeeds
     self.now = now
+    lastReceived = now
   }
 
   /// Whether nothing more goes out after what is queued.
@@ -177,6 +180,7 @@ package final class ReplicationSession {
       }
       onHandshake?(handshake)
     case .message(let channel, let message):
+      lastReceived = now
       guard channel.number < peers.count, let peer = peers[channel.number] else { return }
       touch(peer.replicator)
       try peer.receive(message)

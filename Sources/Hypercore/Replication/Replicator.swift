@@ -26,6 +26,9 @@ package final class Replicator {
   package let core: FeedCore
   /// Whether only blocks that are asked for are downloaded.
   package let isSparse: Bool
+  /// Whether a sparse feed lets a session that is not live end once nothing was asked for in it for a
+  /// while. The reference never ends such a session.
+  package var endsWhenIdle = false
   /// Called for everything that happens.
   package var onEvent: ((ReplicatorEvent) -> Void)?
   /// May refuse a block before it is stored: hyperdb's hook `onwrite`. It is verified then.

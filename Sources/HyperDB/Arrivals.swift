@@ -1,0 +1,68 @@
+internal import Hypercore
+
+/// In a sparse database: which blocks of others' feeds are here, in the order in which they came.
+///
+/// Kept from when somebody follows the database: 8 bytes a block.
+struct Arrivals {
+  private(set) var places: [FeedSequence] = []
+  /// Feeds with a number below this are watched.
+  private var feedCount = 0
+
+  /// Takes in what is stored already of feeds that are new, all but the local one.
+  mutating func look(at feeds: [ReplicatedFeed?], local: Int?) {
+    while feedCount < feeds.count {
+      let number = feedCount
+      feedCount += 1
+      guard number != local, let core = feeds[number]?.core else { continue }
+      var seq: UInt64 = 1
+      while let stored = core.nextStored(from: seq, below: core.length) {
+        places.append(FeedSequence(feed: number, seq: Int(clamping: stored)))
+        seq = stored + 1
+      }
+    }
+  }
+
+  /// Takes in what has come, of a feed that is watched.
+  mutating func add(_ ranges: [Range<UInt64>], of feed: Int) {
+    guard feed < feedCount else { return }
+    for range in ranges {
+      for seq in range where seq > 0 {
+        places.append(FeedSequence(feed: feed, seq: Int(clamping: seq)))
+      }
+    }
+  }
+}
+
+extension HyperDB {
+  /// Watches feeds that are new, once somebody follows the database.
+  func lookForArrivals() {
+    guard options.sparse, !readers.isEmpty else { return }
+    arrivals.look(at: core.feedKeys.map { feedSet.logs[$0] }, local: core.local)
+  }
+
+  /// The entries that have come since the last time.
+  func takeArrivals(from reader: UpdateReader, _ nodes: inout [DatabaseNode]) {
+    lookForArrivals()
+    let waiting = reader.deferred
+    reader.deferred = []
+    for place in waiting { take(place, from: reader, &nodes) }
+    while nodes.count < Self.entriesAtOnce, reader.nextArrival < arrivals.places.count {
+      reader.nextArrival += 1
+      take(arrivals.places[reader.nextArrival - 1], from: reader, &nodes)
+    }
+  }
+
+  private func take(
+    _ place: FeedSequence, from reader: UpdateReader, _ nodes: inout [DatabaseNode]
+  ) {
+    do {
+      if let node = try core.node(at: place) { nodes.append(publicNode(node)) }
+    } catch let missing as MissingBlock {
+      prefetch(missing)
+      reader.deferred.append(place)
+    } catch {
+      // A storage that fails: reads that need the block say so.
+      return
+    }
+  }
+}
