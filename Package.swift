@@ -184,7 +184,10 @@ let package = Package(
       ["Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage", "DatCoding"]),
     tests(
       "HyperDBTests",
-      ["HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage"]),
+      [
+        "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage",
+        "DatCoding",
+      ]),
     tests(
       "SagaTests",
       [

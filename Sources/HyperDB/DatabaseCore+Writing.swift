@@ -69,7 +69,7 @@ extension DatabaseCore {
     var clock = snapshot.lengths.map { UInt64($0) }
     var blocks: [[UInt8]] = []
     blocks.reserveCapacity(changes.count)
-    var heads = snapshot.heads
+    var heads = snapshot.roots(raw: false)
     for change in changes {
       let seq = pendingStart + blocks.count
       clock[local] = UInt64(seq) + 1

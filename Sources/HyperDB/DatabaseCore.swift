@@ -17,6 +17,8 @@ package final class DatabaseCore {
     /// Whether blocks that are verified and not stored count for writes as well, since they can be
     /// fetched: in a sparse database.
     package var fetchesBlocks = false
+    /// Whether a head that doesn't lead to what it claims to know is looked behind; see `HeadCheck`.
+    package var checksHeads = true
     /// The key of the local writer's content feed, where content feeds are on.
     package var contentKey: [UInt8]?
 
@@ -42,6 +44,7 @@ package final class DatabaseCore {
   private var trieScratch = TrieCoding.Scratch()
   let lookup = Lookup()
   let insertion = Insertion()
+  private let headCheck = HeadCheck()
 
   /// The authorised feeds, in the order of authorisation, which is the order of replication.
   package private(set) var authorized: [Int] = []
@@ -286,6 +289,16 @@ package final class DatabaseCore {
   /// What an entry is called in an error.
   func name(_ place: FeedSequence) -> String {
     "block \(place.seq) of feed \(feedKeys[place.feed])"
+  }
+
+  /// Whether an entry leads to another one that it claims to know.
+  func leads(_ newer: EntryNode, to older: EntryNode) throws -> Bool {
+    try headCheck.leads(newer, to: older, self)
+  }
+
+  /// What reads start from, of the newest entries of all feeds.
+  func roots(of newest: [EntryNode]) throws -> (heads: [EntryNode], beside: [EntryNode]) {
+    try headCheck.roots(of: newest, self)
   }
 
   // MARK: Quarantine

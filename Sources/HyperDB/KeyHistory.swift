@@ -17,7 +17,8 @@ package final class KeyHistory {
   private let path: HashPath
   private let isRaw: Bool
   private let snapshot: Snapshot
-  private var heads: [EntryNode]
+  /// What the next round starts from.
+  private var view: Snapshot
   private var given: Set<FeedSequence> = []
   /// Every round goes back by an entry at least; entries that lead in circles end here.
   private var rounds: Int
@@ -28,24 +29,23 @@ package final class KeyHistory {
     path = core.hash.path(of: key, terminated: true)
     isRaw = raw
     self.snapshot = snapshot
-    heads = snapshot.heads
+    view = snapshot
     rounds = snapshot.lengths.reduce(1, +)
   }
 
   /// The next group, nil at the end.
   package func next() throws -> [EntryNode]? {
-    while !heads.isEmpty {
-      let from = Snapshot(heads: heads, lengths: snapshot.lengths, isBounded: snapshot.isBounded)
-      var nodes = try core.find(path, key: key, raw: isRaw, in: from)
+    while !view.heads.isEmpty {
+      var nodes = try core.find(path, key: key, raw: isRaw, in: view)
       if !isRaw { nodes = nodes.withoutCoveredOfSameKey() }
-      let older = try heads(before: nodes)
+      let older = try view(before: nodes)
       rounds -= 1
       if rounds < 0 {
         throw HyperDBError(
           .tooManySteps, "The history of a key was given up: its entries lead in circles",
           feed: nodes.first?.feed, seq: nodes.first?.seq)
       }
-      heads = older
+      view = older
       if isRaw { return nodes.isEmpty ? nil : nodes }
       let new = nodes.filter { given.insert($0.place).inserted }
       if !new.isEmpty { return new }
@@ -54,7 +54,7 @@ package final class KeyHistory {
   }
 
   /// What the writers of `nodes` knew just before.
-  private func heads(before nodes: [EntryNode]) throws -> [EntryNode] {
+  private func view(before nodes: [EntryNode]) throws -> Snapshot {
     var heads: [EntryNode] = []
     for node in nodes {
       for (feed, value) in node.clock.enumerated() {
@@ -73,6 +73,9 @@ package final class KeyHistory {
         if let head { heads.append(head) }
       }
     }
-    return heads.withoutCovered()
+    let roots = isRaw ? (heads: heads.withoutCovered(), beside: []) : try core.roots(of: heads)
+    return Snapshot(
+      heads: roots.heads, beside: roots.beside, lengths: snapshot.lengths,
+      isBounded: snapshot.isBounded)
   }
 }

@@ -52,7 +52,7 @@ extension DatabaseCore {
   private func findAlone(
     _ path: HashPath, key: [UInt8]?, in snapshot: Snapshot
   ) throws -> [EntryNode]? {
-    guard snapshot.heads.count == 1 else { return nil }
+    guard snapshot.heads.count == 1, snapshot.beside.isEmpty else { return nil }
     lookup.steps = 0
     var node = snapshot.heads[0]
     // Each step agrees with the path for a digit more.
@@ -134,6 +134,7 @@ final class Lookup {
     onLookup: ((FeedSequence) -> Void)?
   ) throws -> [EntryNode] {
     isRaw = raw
+    let roots = snapshot.roots(raw: raw)
     walkers.removeAll(keepingCapacity: true)
     turns.removeAll(keepingCapacity: true)
     if !births.isEmpty { births = [] }
@@ -144,8 +145,8 @@ final class Lookup {
       walkers.removeAll(keepingCapacity: true)
       results = []
     }
-    if let onLookup { for head in snapshot.heads { onLookup(head.place) } }
-    for head in snapshot.heads { spawn(head, 0, core, path, key) }
+    if let onLookup { for root in roots { onLookup(root.place) } }
+    for root in roots { try spawn(root, 0, core, path, key) }
     var next = 0
     while next < turns.count {
       let turn = turns[next]
@@ -161,9 +162,9 @@ final class Lookup {
 
   private func spawn(
     _ node: EntryNode, _ index: Int, _ core: DatabaseCore, _ path: HashPath, _ key: [UInt8]?
-  ) {
+  ) throws {
     steps += walkers.count >> 4
-    if isCovered(node, except: -1) { return }
+    if try isCovered(node, except: -1, core) { return }
     if !isRaw, walkers.count >= Self.manyWalkers {
       // A second walk from the same node finds nothing more.
       if births.isEmpty { for walker in walkers { births.insert(walker.lock.place) } }
@@ -208,7 +209,7 @@ final class Lookup {
       guard let node = try core.follow(pointer, to: path, depth: depth, in: snapshot) else {
         return
       }
-      if isCovered(node, except: turn.walker) {
+      if try isCovered(node, except: turn.walker, core) {
         walkers[turn.walker].isListed = false
       } else {
         walkers[turn.walker].node = node
@@ -221,9 +222,9 @@ final class Lookup {
       let node = try core.follow(trie.pointer(index), to: path, depth: depth, in: snapshot)
       guard let node else { continue }
       if turn.isEnd {
-        if !isRaw || !isCovered(node, except: turn.walker) { accept(node, key) }
+        if try !isRaw || !isCovered(node, except: turn.walker, core) { accept(node, key) }
       } else {
-        spawn(node, depth, core, path, key)
+        try spawn(node, depth, core, path, key)
       }
     }
   }
@@ -234,11 +235,14 @@ final class Lookup {
     results.append(node)
   }
 
-  private func isCovered(_ node: EntryNode, except walker: Int) -> Bool {
+  private func isCovered(
+    _ node: EntryNode, except walker: Int, _ core: DatabaseCore
+  ) throws -> Bool {
     if walkers.count == 1, walker == 0 { return false }
     for (index, other) in walkers.enumerated()
     where index != walker && other.isListed && other.lock.covers(node) {
-      return true
+      // What claims to know the node and doesn't lead to it speaks for nothing.
+      if try isRaw || core.leads(other.lock, to: node) { return true }
     }
     return false
   }

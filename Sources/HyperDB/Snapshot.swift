@@ -3,10 +3,24 @@
 package struct Snapshot {
   /// The newest entries: those that no other head knew.
   package let heads: [EntryNode]
+  /// Entries that some heads claim to know and don't lead to: reads start from them as well.
+  package let beside: [EntryNode]
   /// By feed, how many blocks belong to what is seen.
   package let lengths: [Int]
   /// Whether pointers to blocks past those lengths are left out, instead of waited for.
   let isBounded: Bool
+
+  init(
+    heads: [EntryNode], beside: [EntryNode] = [], lengths: [Int], isBounded: Bool
+  ) {
+    self.heads = heads
+    self.beside = beside
+    self.lengths = lengths
+    self.isBounded = isBounded
+  }
+
+  /// What reads start from.
+  func roots(raw: Bool) -> [EntryNode] { raw || beside.isEmpty ? heads : heads + beside }
 
   /// Sees nothing.
   package static var empty: Snapshot { Snapshot(heads: [], lengths: [], isBounded: true) }
@@ -43,22 +57,27 @@ extension DatabaseCore {
     while true {
       let count = writers.count
       let lengths = writers.map { $0.log.length }
-      let heads = try heads(below: lengths)
-      // Reading heads may have opened feeds.
+      let (heads, beside) = try roots(of: newest(below: lengths))
+      // Reading entries may have opened feeds.
       if writers.count != count { continue }
-      let snapshot = Snapshot(heads: heads, lengths: lengths, isBounded: false)
+      let snapshot = Snapshot(heads: heads, beside: beside, lengths: lengths, isBounded: false)
       latestSnapshot = snapshot
       return snapshot
     }
   }
 
-  /// The newest entries below some lengths, one by feed, that no other of them knew.
-  package func heads(below lengths: [Int]) throws -> [EntryNode] {
-    var heads: [EntryNode] = []
+  /// The newest entry of each feed below some lengths.
+  func newest(below lengths: [Int]) throws -> [EntryNode] {
+    var newest: [EntryNode] = []
     for (feed, length) in lengths.enumerated() where length > 1 {
-      if let head = try writers[feed].head(below: length, node(at:)) { heads.append(head) }
+      if let head = try writers[feed].head(below: length, node(at:)) { newest.append(head) }
     }
-    return heads.withoutCovered()
+    return newest
+  }
+
+  /// Those of them that no other knew.
+  package func heads(below lengths: [Int]) throws -> [EntryNode] {
+    try newest(below: lengths).withoutCovered()
   }
 
   /// What a put builds on: by writer the longest stored prefix whose entries' clocks lie inside the
@@ -89,13 +108,13 @@ extension DatabaseCore {
           }
         }
       }
-      let heads = try heads(below: lengths)
+      let (heads, beside) = try roots(of: newest(below: lengths))
       if writers.count != count {
         for writer in writers { _ = writer.extendPrefix() }
         continue
       }
       cut = lengths
-      let snapshot = Snapshot(heads: heads, lengths: lengths, isBounded: true)
+      let snapshot = Snapshot(heads: heads, beside: beside, lengths: lengths, isBounded: true)
       cutSnapshot = snapshot
       return snapshot
     }

@@ -56,7 +56,11 @@ extension DatabaseCore {
       min(
         Int(heads.map { $0.clock(of: writer.id) }.max() ?? 0), writer.log.length)
     }
-    return Snapshot(heads: heads, lengths: lengths, isBounded: false)
+    let known = (try? newest(below: lengths)) ?? []
+    let isKnown = { (node: EntryNode) in heads.contains { $0.place == node.place } }
+    let beside =
+      (try? roots(of: heads + known.filter { !isKnown($0) }).beside.filter { !isKnown($0) }) ?? []
+    return Snapshot(heads: heads, beside: beside, lengths: lengths, isBounded: false)
   }
 
   /// The database as seen from the entries at some places.

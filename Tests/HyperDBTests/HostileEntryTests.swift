@@ -3,84 +3,6 @@ import HyperDB
 import HypercoreCrypto
 import Testing
 
-/// A room with an owner, and writers whose entries are made by hand.
-private final class Room {
-  let core: DatabaseCore
-  let evil: [MemoryLog]
-  private(set) var opened = 0
-
-  init(evil count: Int = 1, hash: PathHash = .standard) throws {
-    let owner = MemoryLog(key: try Self.key(1), isWritable: true)
-    let evil = try (0..<count).map { MemoryLog(key: try Self.key($0 + 2), isWritable: false) }
-    self.evil = evil
-    let counter = Counter()
-    var options = DatabaseCore.Options()
-    options.hash = hash
-    core = try DatabaseCore(source: owner, local: nil, options: options) { key in
-      counter.count += 1
-      return evil.first { $0.key == key } ?? MemoryLog(key: key, isWritable: false)
-    }
-    self.counter = counter
-    try core.put(Array("shared".utf8), [1])
-    try core.put(Array("folder/owner".utf8), [2])
-    for log in evil {
-      log.blocks = [EntryMessageCodec.header]
-      try core.authorize(log.key.bytes)
-    }
-  }
-
-  private final class Counter { var count = 0 }
-  private let counter: Counter
-  var openCount: Int { counter.count }
-
-  static func key(_ number: Int) throws -> PublicKey {
-    try #require(
-      PublicKey(bytes: [UInt8(number >> 8), UInt8(number & 255)] + Array(repeating: 9, count: 30)))
-  }
-
-  /// The list that every hand-made writer publishes: the owner, then all writers.
-  var list: [[UInt8]] { [core.key.bytes] + evil.map(\.key.bytes) }
-
-  /// Appends a hand-made entry, with a sound list where it is the first.
-  @discardableResult
-  func append(
-    _ writer: Int = 0, _ key: String, trie: [UInt8] = [], clock: [UInt64]? = nil,
-    change: (inout EntryMessage) -> Void = { _ in }
-  ) -> FeedSequence {
-    let seq = evil[writer].blocks.count
-    var message = EntryMessage(key: Array(key.utf8), value: [0xee])
-    message.trie = trie
-    message.clock = clock ?? Array(repeating: 0, count: list.count)
-    if clock == nil { message.clock[writer + 1] = UInt64(seq) + 1 }
-    message.inflate = 1
-    if seq == 1 { message.feeds = list }
-    change(&message)
-    evil[writer].blocks.append(EntryMessageCodec().encode(message))
-    return FeedSequence(feed: writer + 1, seq: seq)
-  }
-
-  /// That the owner's values are there, and that writing goes on.
-  func checkSound(_ note: String) throws {
-    for view in [ReadView.latest, .local] {
-      let snapshot = try core.snapshot(view)
-      #expect(try value("shared", snapshot).contains([1]), "\(note)")
-      #expect(try value("folder/owner", snapshot).contains([2]), "\(note)")
-      let keys = try core.groups("", ListOptions(), in: snapshot).map { $0[0].key }
-      #expect(keys.contains(Array("shared".utf8)), "\(note)")
-      #expect(keys.contains(Array("folder/owner".utf8)), "\(note)")
-      #expect(try core.entries(in: snapshot).contains { $0.feed == 0 }, "\(note)")
-    }
-    let written = try core.put(Array("after".utf8), [3])
-    #expect(try core.get(Array("after".utf8), in: core.snapshot()).places.contains(written.place))
-    #expect(try value("shared", core.snapshot()).contains([1]), "\(note)")
-    _ = try core.keyGroups("shared", in: core.snapshot())
-  }
-
-  func value(_ key: String, _ snapshot: Snapshot) throws -> [[UInt8]?] {
-    try core.get(Array(key.utf8), in: snapshot).map(\.value)
-  }
-}
-
 struct HostileEntryTests {
   private func trie(_ numbers: UInt64...) -> [UInt8] {
     var bytes: [UInt8] = []
@@ -132,7 +54,7 @@ struct HostileEntryTests {
       ),
     ]
     for (name, code, change) in cases {
-      let room = try Room()
+      let room = try HostileRoom()
       room.append(0, "good")
       let bad = room.append(0, "bad", change: change)
       try room.checkSound(name)
@@ -148,7 +70,7 @@ struct HostileEntryTests {
   }
 
   @Test func `blocks that are no entries at all are stepped over`() throws {
-    let room = try Room()
+    let room = try HostileRoom()
     room.append(0, "good")
     room.evil[0].blocks += [[], [0xff], Array("hello".utf8), EntryMessageCodec.header]
     try room.checkSound("junk")
@@ -157,7 +79,7 @@ struct HostileEntryTests {
   }
 
   @Test func `no more than 255 feeds are opened, whatever is listed`() throws {
-    let room = try Room(evil: 3)
+    let room = try HostileRoom(evil: 3)
     for writer in 0..<3 {
       room.append(writer, "many") { message in
         message.feeds =
@@ -174,7 +96,7 @@ struct HostileEntryTests {
   }
 
   @Test func `keys in a list that are none are skipped`() throws {
-    let room = try Room()
+    let room = try HostileRoom()
     room.append(0, "junk", trie: trie(0, 1, 4, 9)) { message in
       message.feeds = room.list + [[1, 2, 3]]
       message.clock = [0, 2, 5]
@@ -187,7 +109,7 @@ struct HostileEntryTests {
   }
 
   @Test func `an entry that claims to know everything hides no entry from the history`() throws {
-    let room = try Room()
+    let room = try HostileRoom()
     room.append(0, "liar", clock: [1 << 40, 2])
     let places = try room.core.entries(in: room.core.snapshot()).places
     #expect(places.count == 4)
@@ -204,7 +126,7 @@ struct HostileEntryTests {
     let hash = PathHash { bytes in
       bytes.prefix(8).enumerated().reduce(0) { $0 | UInt64($1.element) << UInt64($1.offset * 8) }
     }
-    let room = try Room(evil: 2, hash: hash)
+    let room = try HostileRoom(evil: 2, hash: hash)
     // Nodes that part from the target later and later, each with pointers to all that follow.
     let target = Array("target!!".utf8)
     for layer in (0..<24).reversed() {
@@ -237,7 +159,7 @@ struct HostileEntryTests {
   }
 
   @Test func `pointers to where their path does not lead are not followed`() throws {
-    let room = try Room()
+    let room = try HostileRoom()
     // Points from every place to the owner's entries.
     var bytes: [UInt8] = []
     for index in 0..<64 {
@@ -251,7 +173,7 @@ struct HostileEntryTests {
   }
 
   @Test func `keys of any length are read, and only short ones written`() throws {
-    let room = try Room()
+    let room = try HostileRoom()
     let deep = String(repeating: "x/", count: 200_000) + "y"
     let long = String(repeating: "z", count: 1_000_000)
     room.append(0, deep)
@@ -266,7 +188,7 @@ struct HostileEntryTests {
   }
 
   @Test func `a missing block is told, not waited for, and never stops a put`() throws {
-    let room = try Room()
+    let room = try HostileRoom()
     room.append(0, "a")
     room.append(0, "b", trie: [])
     room.evil[0].blocks[1] = nil
@@ -280,7 +202,7 @@ struct HostileEntryTests {
   @Test(arguments: testSeeds(standard: 100))
   func `damaged entries of one writer leave the others' values alone`(seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
-    let room = try Room(evil: 2)
+    let room = try HostileRoom(evil: 2)
     for step in 0..<12 {
       room.append(
         Int.random(in: 0..<2, using: &random), "k/\(step)",

@@ -1,0 +1,146 @@
+/// Whether entries lead to what they claim to know.
+///
+/// An entry hides all that it covers: whoever looks something up starts at the newest entries, and
+/// leaves out what another entry on the way knew. A writer who means ill can claim to know everything
+/// and lead to nothing. So before an entry stands for another they are compared: wherever the older
+/// one points, the newer one has to point as well, to the same entry or to one that knew it, which is
+/// compared in turn. Every sound writer's entries pass, since a trie is built from those of all heads
+/// and nothing is ever taken out of it.
+///
+/// The comparison stops after ``HyperDBLimits/headComparisons``: to hide more takes a writer more
+/// entries than to overwrite it openly.
+final class HeadCheck {
+  private struct Pair: Hashable {
+    let newer: FeedSequence
+    let older: FeedSequence
+  }
+
+  /// What was found of pairs that were compared.
+  private var known: [Pair: Bool] = [:]
+  private var queue: [(newer: EntryNode, older: EntryNode)] = []
+  private static let keptPairs = 16_384
+
+  /// The entries to start a lookup from.
+  ///
+  /// - Parameter newest: the newest entry of each feed.
+  /// - Returns: `heads`, those that no other knew; and `beside`, what heads knew and don't lead to.
+  func roots(
+    of newest: [EntryNode], _ core: DatabaseCore
+  ) throws -> (heads: [EntryNode], beside: [EntryNode]) {
+    let heads = newest.withoutCovered()
+    guard core.options.checksHeads, heads.count < newest.count else { return (heads, []) }
+    var trusted = newest
+    var beside: [EntryNode] = []
+    var tops = heads
+    while true {
+      let suspects = try tops.filter { top in
+        try !trusted.allSatisfy { try $0 === top || !top.covers($0) || leads(top, to: $0, core) }
+      }
+      if suspects.isEmpty { break }
+      trusted.removeAll { entry in suspects.contains { $0 === entry } }
+      tops = trusted.withoutCovered()
+      beside = tops.filter { top in !heads.contains { $0 === top } }
+    }
+    return (heads, beside)
+  }
+
+  /// Whether an entry leads to another one that it claims to know.
+  func leads(
+    _ newer: EntryNode, to older: EntryNode, _ core: DatabaseCore
+  ) throws -> Bool {
+    // What is written here is built on everything that was here; and nobody hides more than their own
+    // entries from themselves.
+    if newer.feed == core.local || newer.feed == older.feed || !core.options.checksHeads {
+      return true
+    }
+    let pair = Pair(newer: newer.place, older: older.place)
+    if let known = known[pair] { return known }
+    if known.count > Self.keptPairs { known.removeAll() }
+    defer { queue.removeAll(keepingCapacity: true) }
+    queue.append((newer, older))
+    var next = 0
+    do {
+      while next < min(queue.count, HyperDBLimits.headComparisons) {
+        let (newer, older) = queue[next]
+        next += 1
+        if !(try compare(newer, older, core)) {
+          known[pair] = false
+          return false
+        }
+      }
+    } catch is MissingBlock {
+      // It can't be told, and nothing is fetched for it.
+      return true
+    }
+    for (newer, older) in queue.prefix(next) {
+      known[Pair(newer: newer.place, older: older.place)] = true
+    }
+    return true
+  }
+
+  /// Whether `newer` points wherever `older` does. What stands in for an entry is queued.
+  private func compare(
+    _ newer: EntryNode, _ older: EntryNode, _ core: DatabaseCore
+  ) throws -> Bool {
+    let path = newer.path(core.hash)
+    let olderPath = older.path(core.hash)
+    let split = path.firstDifference(from: olderPath)
+    var slot = 0
+    while slot < older.trie.count {
+      let place = older.trie.slot(slot)
+      if place.index > split { break }
+      let pointed = older.trie.pointers(slot)
+      slot = pointed.upperBound
+      if place.digit == path.digit(place.index) {
+        // The newer one is there itself, and speaks for what is there.
+        guard place.index == split else { continue }
+        for index in pointed {
+          let pointer = older.trie.pointer(index)
+          guard try stands(newer, for: pointer, core) else { return false }
+        }
+        continue
+      }
+      let pointers = newer.trie.pointers(at: place.index, place.digit)
+      for index in pointed {
+        let pointer = older.trie.pointer(index)
+        // A key that the newer one overwrote is no longer in the chain of its path.
+        if place.digit == HashPath.terminator, place.index + 1 == path.count,
+          try core.node(at: pointer)?.key == newer.key
+        {
+          continue
+        }
+        guard try stands(pointers, of: newer, for: pointer, core) else { return false }
+      }
+    }
+    if split >= path.count {
+      if newer.key == older.key { return true }
+      let chain = newer.trie.pointers(at: path.count - 1, HashPath.terminator)
+      return try stands(chain, of: newer, for: older.place, core)
+    }
+    let pointers = newer.trie.pointers(at: split, olderPath.digit(split))
+    return try stands(pointers, of: newer, for: older.place, core)
+  }
+
+  /// Whether one of the entries at `pointers` is the one at `place`, or knew it.
+  private func stands(
+    _ pointers: Range<Int>, of newer: EntryNode, for place: FeedSequence, _ core: DatabaseCore
+  ) throws -> Bool {
+    for index in pointers where newer.trie.pointer(index) == place { return true }
+    for index in pointers {
+      guard let node = try core.node(at: newer.trie.pointer(index)) else { continue }
+      if try stands(node, for: place, core) { return true }
+    }
+    // What can't be read hides nothing by being left out.
+    return try core.node(at: place) == nil
+  }
+
+  private func stands(
+    _ node: EntryNode, for place: FeedSequence, _ core: DatabaseCore
+  ) throws -> Bool {
+    guard node.clock(of: place.feed) > UInt64(place.seq) else { return false }
+    if node.feed == place.feed { return true }
+    if let known = known[Pair(newer: node.place, older: place)] { return known }
+    if let older = try core.node(at: place) { queue.append((node, older)) }
+    return true
+  }
+}
