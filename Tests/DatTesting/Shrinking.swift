@@ -5,26 +5,51 @@
 ///
 /// - Parameter fails: whether a plan of these steps fails.
 package func shrunk<Step>(_ steps: [Step], attempts: Int = 400, fails: ([Step]) -> Bool) -> [Step] {
-  var steps = steps
-  var attempts = attempts
-  var length = max(steps.count / 2, 1)
-  while length > 0 {
-    var start = 0
-    var dropped = false
-    while start < steps.count, attempts > 0 {
-      var fewer = steps
-      fewer.removeSubrange(start..<min(start + length, steps.count))
-      attempts -= 1
-      if fails(fewer) {
-        steps = fewer
-        dropped = true
-      } else {
-        start += length
-      }
-    }
-    if !dropped || length > 1 { length /= 2 }
+  var shrinking = Shrinking(steps, attempts: attempts)
+  while let fewer = shrinking.next() { shrinking.note(fails: fails(fewer)) }
+  return shrinking.steps
+}
+
+/// The course of ``shrunk(_:attempts:fails:)``, for plans that are run step by step or wait.
+package struct Shrinking<Step> {
+  /// The fewest steps so far that fail.
+  package private(set) var steps: [Step]
+  private var candidate: [Step] = []
+  private var attempts: Int
+  private var length: Int
+  private var start = 0
+  private var hasDropped = false
+
+  package init(_ steps: [Step], attempts: Int = 400) {
+    self.steps = steps
+    self.attempts = attempts
+    length = max(steps.count / 2, 1)
   }
-  return steps
+
+  /// Fewer steps to try; nil at the end.
+  package mutating func next() -> [Step]? {
+    while start >= steps.count {
+      if !hasDropped || length > 1 { length /= 2 }
+      guard length > 0, attempts > 0, !steps.isEmpty else { return nil }
+      start = 0
+      hasDropped = false
+    }
+    guard attempts > 0 else { return nil }
+    attempts -= 1
+    candidate = steps
+    candidate.removeSubrange(start..<min(start + length, steps.count))
+    return candidate
+  }
+
+  /// Whether the steps just tried fail.
+  package mutating func note(fails: Bool) {
+    if fails {
+      steps = candidate
+      hasDropped = true
+    } else {
+      start += length
+    }
+  }
 }
 
 /// A plan that failed, as small as it could be made.
@@ -60,4 +85,40 @@ package func check<Step>(
     do { try run(few) } catch { cause = "\(error)" }
     throw PlanFailure(seed: seed, steps: few.map { "\($0)" }, cause: cause)
   }
+}
+
+/// Runs a plan that waits; one that fails is shrunk.
+package func check<Step>(
+  seed: UInt64, _ steps: [Step], run: ([Step]) async throws -> Void
+) async throws {
+  func cause(_ steps: [Step]) async -> String? {
+    do {
+      try await run(steps)
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }
+  guard var reason = await cause(steps) else { return }
+  var shrinking = Shrinking(steps)
+  while let fewer = shrinking.next() {
+    let found = await cause(fewer)
+    shrinking.note(fails: found != nil)
+    if let found { reason = found }
+  }
+  throw PlanFailure(seed: seed, steps: shrinking.steps.map { "\($0)" }, cause: reason)
+}
+
+/// Tries a property for one seed after the other; stops after a few failures.
+///
+/// - Returns: what failed, each with its seed.
+package func failures(
+  standard: Int, most: Int = 3, _ body: (UInt64) async throws -> Void
+) async -> [String] {
+  var failures: [String] = []
+  for seed in testSeeds(standard: standard) where failures.count < most {
+    do { try await body(seed) } catch { failures.append("SEED=\(seed): \(error)") }
+    await Task.yield()
+  }
+  return failures
 }

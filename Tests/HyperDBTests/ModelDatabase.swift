@@ -83,6 +83,15 @@ struct ModelDatabase {
     keys.firstIndex(of: core.feedKeys[feed])
   }
 
+  /// A replica and the model differ.
+  struct Difference: Error, CustomStringConvertible {
+    let description: String
+  }
+
+  private func expect(_ isTrue: Bool, _ what: @autoclosure () -> String) throws {
+    if !isTrue { throw Difference(description: what()) }
+  }
+
   // MARK: Steps
 
   /// Writes changes at a replica and predicts their entries.
@@ -107,7 +116,7 @@ struct ModelDatabase {
       try #require(node.seq == entry.seq)
       for feed in core.feedKeys.indices {
         guard let number = modelFeed(core, feed) else { continue }
-        #expect(node.clock(of: feed) == UInt64(entry.clock[number]), "clock of \(node)")
+        try expect(node.clock(of: feed) == UInt64(entry.clock[number]), "clock of \(node)")
       }
     }
   }
@@ -212,17 +221,18 @@ struct ModelDatabase {
     let views: [ReadView] = isComplete(index) ? [.local, .latest] : [.local]
     for view in views {
       let snapshot = try core.snapshot(view)
+      try expect(snapshot.beside.isEmpty, "sound heads are taken at their word \(note)")
       for key in probes {
         let expected = model[key] ?? []
         let live = expected.allSatisfy(\.isDeleted) ? [] : expected
         let found = try core.get(Array(key.utf8), in: snapshot)
-        #expect(found.places == places(live, core), "get \(key) \(note)")
+        try expect(found.places == places(live, core), "get \(key) \(note)")
         let all = try core.get(Array(key.utf8), GetOptions(deletes: true), in: snapshot)
-        #expect(all.places == places(expected, core), "get \(key) with deletes \(note)")
+        try expect(all.places == places(expected, core), "get \(key) with deletes \(note)")
         for node in found {
           let entry = try #require(
             live.first { core.feedKeys[node.feed] == keys[$0.feed] && $0.seq == node.seq })
-          #expect(node.value == entry.value)
+          try expect(node.value == entry.value, "value of \(key) \(note)")
         }
       }
       for options in [
@@ -232,14 +242,16 @@ struct ModelDatabase {
         var expected = model.filter {
           !$0.key.isEmpty && (options.deletes || !$0.value.allSatisfy(\.isDeleted))
         }
-        #expect(groups.count == expected.count, "list \(options) \(note)")
+        try expect(groups.count == expected.count, "list \(options) \(note)")
         for group in groups {
           let key = String(decoding: group[0].key, as: UTF8.self)
           let nodes = expected.removeValue(forKey: key) ?? []
-          #expect(group.places == places(nodes, core), "list \(key) \(note)")
+          try expect(group.places == places(nodes, core), "list \(key) \(note)")
         }
         let order = groups.map { self.order($0[0].key) }
-        #expect(order == (options.reverse ? order.sorted().reversed() : order.sorted()))
+        try expect(
+          order == (options.reverse ? order.sorted().reversed() : order.sorted()),
+          "order of the list \(note)")
       }
     }
   }

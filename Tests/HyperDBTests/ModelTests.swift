@@ -16,47 +16,101 @@ struct ModelTests {
     return Array(keys.prefix(Int.random(in: 2...keys.count, using: &random)))
   }
 
-  @Test(arguments: testSeeds(standard: 300))
-  func `every replica answers as the model says, at every step`(seed: UInt64) throws {
-    var random = SeededRandom(seed: seed)
-    let writers = Int.random(in: 1...6, using: &random)
-    let hash = random.chance(0.3) ? Self.weak : .standard
-    let keys = Self.keys(&random)
-    var model = try ModelDatabase(writers: writers, hash: hash)
-    let probes = keys + ["", "none", "a/b/c/d"]
-    for step in 0..<Int.random(in: 10...40, using: &random) {
-      let index = Int.random(in: 0..<writers, using: &random)
+  /// Something that happens. Numbers of replicas are taken modulo how many there are, so any steps make
+  /// a plan.
+  private enum Step: CustomStringConvertible {
+    case put(Int, String)
+    case delete(Int, String)
+    case batch(Int, [(key: String, isDelete: Bool)])
+    case authorize(by: Int, Int)
+    case sync(from: Int, to: Int, limit: Int)
+    case restart(Int)
+
+    var description: String {
+      switch self {
+      case .put(let replica, let key): ".put(\(replica), \"\(key)\")"
+      case .delete(let replica, let key): ".delete(\(replica), \"\(key)\")"
+      case .batch(let replica, let changes): ".batch(\(replica), \(changes))"
+      case .authorize(let by, let other): ".authorize(by: \(by), \(other))"
+      case .sync(let from, let to, let limit): ".sync(from: \(from), to: \(to), limit: \(limit))"
+      case .restart(let replica): ".restart(\(replica))"
+      }
+    }
+
+    static func random(
+      writers: Int, keys: [String], using random: inout SeededRandom
+    ) -> Step {
+      let replica = Int.random(in: 0..<writers, using: &random)
       let other = Int.random(in: 0..<writers, using: &random)
-      let key = try #require(keys.randomElement(using: &random))
-      var touched = index
-      let action: String
+      let key = keys[Int.random(in: keys.indices, using: &random)]
       switch Int.random(in: 0..<100, using: &random) {
-      case 0..<35:
-        action = "put \(key)"
-        try model.write(index, [(key, false)])
-      case 35..<45:
-        action = "delete \(key)"
-        try model.write(index, [(key, true)])
+      case 0..<35: return .put(replica, key)
+      case 35..<45: return .delete(replica, key)
       case 45..<55:
-        action = "batch"
-        let changes = (0..<Int.random(in: 1...6, using: &random)).map { _ in
-          (key: keys.randomElement(using: &random) ?? key, isDelete: random.chance(0.2))
-        }
-        try model.write(index, changes)
-      case 55..<65:
-        action = "authorize \(other)"
-        try model.authorize(index, other)
+        return .batch(
+          replica,
+          (0..<Int.random(in: 1...6, using: &random)).map { _ in
+            (
+              key: keys[Int.random(in: keys.indices, using: &random)],
+              isDelete: random.chance(0.2)
+            )
+          })
+      case 55..<65: return .authorize(by: replica, other)
       case 65..<92:
         let limit = random.chance(0.6) ? Int.max : Int.random(in: 1...5, using: &random)
-        action = "sync to \(other), at most \(limit)"
-        try model.sync(from: index, to: other, limit: limit)
-        touched = other
-      default:
-        action = "restart"
-        try model.restart(index)
+        return .sync(from: replica, to: other, limit: limit)
+      default: return .restart(replica)
       }
-      try model.check(
-        touched, probes: probes, "(seed \(seed), step \(step): replica \(index) \(action))")
+    }
+  }
+
+  @Test func `every replica answers as the model says, at every step`() async {
+    for failure in await failures(
+      standard: 300,
+      { seed in
+        var random = SeededRandom(seed: seed)
+        let writers = Int.random(in: 1...6, using: &random)
+        let hash = random.chance(0.3) ? Self.weak : .standard
+        let keys = Self.keys(&random)
+        let steps = (0..<Int.random(in: 10...40, using: &random)).map { _ in
+          Step.random(writers: writers, keys: keys, using: &random)
+        }
+        try check(seed: seed, steps) { steps in
+          try run(steps, writers: writers, hash: hash, probes: keys + ["", "none", "a/b/c/d"])
+        }
+      })
+    {
+      Issue.record("\(failure)")
+    }
+  }
+
+  private func run(
+    _ steps: [Step], writers: Int, hash: PathHash, probes: [String]
+  ) throws {
+    var model = try ModelDatabase(writers: writers, hash: hash)
+    for (number, step) in steps.enumerated() {
+      let touched: Int
+      switch step {
+      case .put(let replica, let key):
+        touched = replica
+        try model.write(replica, [(key, false)])
+      case .delete(let replica, let key):
+        touched = replica
+        try model.write(replica, [(key, true)])
+      case .batch(let replica, let changes):
+        touched = replica
+        try model.write(replica, changes)
+      case .authorize(let by, let other):
+        touched = by
+        try model.authorize(by, other)
+      case .sync(let from, let to, let limit):
+        touched = to
+        try model.sync(from: from, to: to, limit: limit)
+      case .restart(let replica):
+        touched = replica
+        try model.restart(replica)
+      }
+      try model.check(touched, probes: probes, "(after step \(number))")
     }
     // Once everything is everywhere, all say the same.
     for _ in 0..<2 {
@@ -67,7 +121,7 @@ struct ModelTests {
       }
     }
     for index in 0..<writers {
-      try model.check(index, probes: probes, "(seed \(seed), at the end: replica \(index))")
+      try model.check(index, probes: probes, "(at the end, replica \(index))")
     }
   }
 }

@@ -1,0 +1,131 @@
+import DatTesting
+import HyperDB
+import Hypercore
+import HypercoreCrypto
+import Testing
+
+/// Connections that are not live, on virtual time: all of them end by themselves.
+@Suite(.timeLimit(.minutes(1))) struct DatabaseEndingTests {
+  /// Two replicas and what is between them.
+  private final class Exchange {
+    let simulation = Simulation(seed: 7)
+    private var endings: [(any Error)?] = []
+
+    init(
+      _ one: RoomMember, _ other: RoomMember,
+      _ change: (inout ReplicationOptions) -> Void = { _ in }
+    ) async throws {
+      var ends: [RoomEnd] = []
+      for member in [one, other] {
+        let session = try await member.session(live: false, in: simulation, change)
+        let onClose = session.onClose
+        session.onClose = { [unowned self] reason in
+          endings.append(reason)
+          onClose?(reason)
+        }
+        ends.append(RoomEnd(session, skew: .zero, damage: 0, seed: 1))
+      }
+      simulation.connect(ends[0], ends[1])
+    }
+
+    /// Lets everything happen that will.
+    func finish() throws {
+      try simulation.settle()
+      #expect(endings.count == 2 && endings.allSatisfy { $0 == nil }, "\(endings)")
+    }
+  }
+
+  private func member(
+    of key: PublicKey? = nil, on replica: Replica,
+    _ change: (inout HyperDBOptions) -> Void = { _ in }
+  ) async throws -> RoomMember {
+    var options = HyperDBOptions()
+    change(&options)
+    return try await RoomMember("", key: key, options: options, skew: .zero, on: replica)
+  }
+
+  @Test func `a connection on which nobody downloads ends`() async throws {
+    try await endsWithoutDownloads(on: Replica())
+  }
+
+  private func endsWithoutDownloads(on replica: isolated Replica) async throws {
+    let owner = try await member(on: replica)
+    let clone = try await member(of: owner.db.key, on: replica)
+    try await owner.db.put("a", [1])
+    try await owner.db.authorize(clone.db.localKey)
+    // The clone does not know its own feed to be one of the database's, and never opens it.
+    try await Exchange(owner, clone) { $0.download = false }.finish()
+    #expect(await clone.db.feeds[0].length == 0)
+    // Once it does, there are two feeds that neither fetches.
+    try await Exchange(owner, clone).finish()
+    try await clone.db.put("b", [2])
+    try await Exchange(owner, clone) { $0.download = false }.finish()
+    #expect(try await owner.db.get("b").isEmpty)
+    try await Exchange(owner, clone).finish()
+    #expect(try await owner.db.get("b").map(\.value) == [[2]])
+  }
+
+  @Test func `a connection of replicas that know different writers ends`() async throws {
+    try await endsWithUnknownWriters(on: Replica())
+  }
+
+  private func endsWithUnknownWriters(on replica: isolated Replica) async throws {
+    let owner = try await member(on: replica)
+    let one = try await member(of: owner.db.key, on: replica)
+    let other = try await member(of: owner.db.key, on: replica)
+    try await owner.db.put("a", [1])
+    try await Exchange(owner, other).finish()
+    try await owner.db.authorize(one.db.localKey)
+    try await Exchange(owner, one).finish()
+    try await one.db.put("b", [2])
+    try await Exchange(one, other).finish()
+    #expect(try await other.db.get("b").map(\.value) == [[2]])
+  }
+
+  @Test func `a sparse replica's connection ends once nothing is asked for in it`() async throws {
+    try await endsSparse(on: Replica())
+  }
+
+  private func endsSparse(on replica: isolated Replica) async throws {
+    let owner = try await member(on: replica)
+    for number in 0..<50 { try await owner.db.put("k/\(number)", [UInt8(number)]) }
+    let clone = try await member(of: owner.db.key, on: replica) { $0.sparse = true }
+    let db = clone.db
+    try await Exchange(owner, clone).finish()
+    #expect(await db.feeds[0].length == 51)
+    #expect(await db.feeds[0].storedLength < 51)
+
+    // What is read while it lasts is fetched in it.
+    let exchange = try await Exchange(owner, clone)
+    async let nodes = db.get("k/7", options: .init(timeout: .seconds(30)))
+    for _ in 0..<100 {
+      for _ in 0..<3 { await Task.yield() }
+      exchange.simulation.run(for: .milliseconds(20))
+    }
+    #expect(try await nodes.map(\.value) == [[7]])
+    try exchange.finish()
+    #expect(await db.feeds[0].storedLength < 51)
+
+    // A follower is told what is here, once each, gaps or not.
+    var updates = db.updates().makeAsyncIterator()
+    var told: [UInt64] = []
+    loop: while let update = await updates.next() {
+      switch update {
+      case .entries(let nodes): told += nodes.map(\.seq)
+      case .caughtUp: break loop
+      default: break
+      }
+    }
+    #expect(Set(told).count == told.count)
+    #expect(UInt64(told.count) == (await db.feeds[0].storedLength))
+    #expect(told.contains(8) && told.contains(50))
+    // And what comes later.
+    try await owner.db.put("k/50", [50])
+    try await Exchange(owner, clone).finish()
+    guard case .entries(let later)? = await updates.next() else {
+      Issue.record("nothing was told")
+      return
+    }
+    #expect(later.map(\.seq) == [51])
+  }
+}

@@ -1,0 +1,93 @@
+import DatTesting
+import HyperDB
+import Hypercore
+import HypercoreCrypto
+
+/// An authorized writer whose entries are made by hand.
+final class HostileWriter {
+  /// What it writes.
+  enum Kind: CaseIterable {
+    case garbage, nothing
+    /// Reads well, and claims to know everything and leads to nothing.
+    case hiding
+    /// The same over somebody's key.
+    case overwriting
+    case claimingTheFuture, longClock
+    case badTrie, pointingEverywhere, pointingToTheFuture
+    case badInflate, junkFeeds
+    case longKey, deepKey
+  }
+
+  let pair: KeyPair
+  private var list: [[UInt8]]
+  private var listSeq = 0
+  private var length = 1
+
+  init(pair: KeyPair, source: PublicKey) {
+    self.pair = pair
+    list = [source.bytes, pair.publicKey.bytes]
+  }
+
+  func append(_ block: [UInt8], to disk: SimulatedDisk) throws {
+    var options = FeedOptions(key: pair.publicKey, secretKey: pair.secretKey, holdsLock: true)
+    options.storeSecretKey = false
+    let core = try FeedCore.open(
+      in: disk, prefix: "peers/\(pair.publicKey.discoveryKey.hex)/", options: options)
+    if core.length == 0 { try core.append([EntryMessageCodec.header]) }
+    try core.append([block])
+    length = Int(core.length)
+    try core.close()
+  }
+
+  /// The next block.
+  func entry(_ kind: Kind, knowing feeds: [DatabaseFeed], _ random: inout SeededRandom) -> [UInt8] {
+    if kind == .garbage { return random.bytes(30) }
+    if kind == .nothing { return [] }
+    let seq = UInt64(length)
+    var message = EntryMessage(key: Array("evil/\(length)".utf8), value: [0xee])
+    var isNewList = listSeq == 0
+    if kind == .hiding || kind == .overwriting {
+      for feed in feeds where !list.contains(feed.key.bytes) {
+        list.append(feed.key.bytes)
+        isNewList = true
+      }
+    }
+    if kind == .junkFeeds {
+      list += [random.bytes(32), random.bytes(5)]
+      isNewList = true
+    }
+    if isNewList {
+      listSeq = length
+      message.feeds = list
+    }
+    message.inflate = UInt64(listSeq)
+    message.clock = list.map { key in
+      let known = feeds.first { $0.key.bytes == key }
+      let isHiding = kind == .hiding || kind == .overwriting
+      return isHiding ? known?.length ?? 0 : 0
+    }
+    switch kind {
+    case .garbage, .nothing, .hiding, .junkFeeds: break
+    case .overwriting:
+      message.key = Array(RoomStep.keys[Int.random(in: RoomStep.keys.indices, using: &random)].utf8)
+    case .claimingTheFuture: message.clock = list.map { _ in 1 << 40 }
+    case .longClock: message.clock += [1, 2, 3]
+    case .badTrie: message.trie = random.bytes(20)
+    case .pointingEverywhere:
+      for index in 0..<64 {
+        HostileRoom.write(
+          index, UInt8.random(in: 0...4, using: &random),
+          [FeedSequence(feed: 0, seq: 1), FeedSequence(feed: 0, seq: 2)], to: &message.trie)
+      }
+    case .pointingToTheFuture:
+      HostileRoom.write(0, 2, [FeedSequence(feed: 0, seq: 1 << 30)], to: &message.trie)
+    case .badInflate: message.inflate = seq + 9
+    case .longKey: message.key = random.bytes(30_000)
+    case .deepKey: message.key = Array(String(repeating: "x/", count: 4000).utf8)
+    }
+    message.clock = message.clock.enumerated().map { place, value in
+      place < list.count && list[place] == pair.publicKey.bytes ? seq + 1 : value
+    }
+    return EntryMessageCodec().encode(message)
+  }
+}

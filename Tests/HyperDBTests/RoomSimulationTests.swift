@@ -1,0 +1,61 @@
+import DatTesting
+import HyperDB
+import Hypercore
+import Testing
+
+/// What has to hold in a room whatever happens in it. `SEEDS=n` tries more, `SEED=n` one.
+@Suite(.timeLimit(.minutes(30))) struct RoomSimulationTests {
+  private struct Plan {
+    let seed: UInt64
+    let writers: Int
+    let isHostile: Bool
+    let steps: [RoomStep]
+
+    init(seed: UInt64) {
+      self.seed = seed
+      var random = SeededRandom(seed: seed)
+      // Small rooms meet most troubles and cost least.
+      writers =
+        random.chance(0.8)
+        ? Int.random(in: 2...4, using: &random) : Int.random(in: 5...8, using: &random)
+      let isHostile = random.chance(0.5)
+      self.isHostile = isHostile
+      steps = (0..<Int.random(in: 3...24, using: &random)).map { _ in
+        RoomStep.random(isHostile: isHostile, using: &random)
+      }
+    }
+
+    /// - Returns: what follows from everything that was sent.
+    func run(_ steps: [RoomStep], on replica: isolated Replica) async throws -> UInt64 {
+      let room = try await SimulatedRoom(
+        seed: seed, writers: writers, isHostile: isHostile, on: replica)
+      try await room.run(steps)
+      try await room.heal()
+      return room.trace
+    }
+  }
+
+  @Test func `whatever happened, all honest members end with the same view and the same bytes`()
+    async
+  {
+    for failure in await failures(
+      standard: 1000,
+      { seed in
+        let plan = Plan(seed: seed)
+        try await check(seed: seed, plan.steps) { steps in
+          _ = try await plan.run(steps, on: Replica())
+        }
+      })
+    {
+      Issue.record("\(failure)")
+    }
+  }
+
+  @Test(arguments: 0..<UInt64(20))
+  func `a seed means the same every time`(seed: UInt64) async throws {
+    let plan = Plan(seed: seed)
+    let first = try await plan.run(plan.steps, on: Replica())
+    let second = try await plan.run(plan.steps, on: Replica())
+    #expect(first == second)
+  }
+}

@@ -1,0 +1,72 @@
+import DatTesting
+import HyperDB
+import HypercoreCrypto
+
+/// All that one member of a ``SimulatedRoom`` shows: keys, entries, and the bytes of its feeds.
+struct RoomView {
+  private struct Place: Hashable {
+    let feed: PublicKey
+    let seq: UInt64
+
+    init(_ node: DatabaseNode) {
+      feed = node.feed
+      seq = node.seq
+    }
+  }
+
+  private var keys: [[UInt8]: Set<Place>] = [:]
+  private var entries: Set<Place> = []
+  private var issues: Set<String> = []
+  /// By feed, the files that hold its blocks and the hashes over them.
+  private var files: [PublicKey: [[UInt8]]] = [:]
+  /// What is wrong with this view alone.
+  private(set) var problem: String?
+
+  init(of member: RoomMember) async throws {
+    let db = member.db
+    for try await nodes in db.list(options: ListingOptions(deletes: true)) {
+      keys[nodes[0].keyBytes] = Set(nodes.map(Place.init))
+    }
+    let history = try await db.history().collect()
+    entries = Set(history.map(Place.init))
+    issues = Set(await db.issues.map(\.reason))
+    let stored = try member.disk.files()
+    for feed in await db.feeds where feed.isAuthorized {
+      let folder =
+        feed.key == db.key
+        ? "source" : feed.isLocal ? "local" : "peers/\(feed.key.discoveryKey.hex)"
+      files[feed.key] = ["data", "tree"].map { stored["\(folder)/\($0)"] ?? [] }
+      if feed.storedLength != feed.length {
+        problem = "feed \(feed.key.hex.prefix(8)) has \(feed.storedLength) of \(feed.length) blocks"
+      }
+    }
+    // What a key shows is what no later entry of the same key knew, of all that was ever written.
+    var byKey: [[UInt8]: [DatabaseNode]] = [:]
+    for node in history { byKey[node.keyBytes, default: []].append(node) }
+    for (key, all) in byKey where !key.isEmpty {
+      let current = all.filter { node in !all.contains { $0 != node && $0.covers(node) } }
+      let expected = Set(current.map(Place.init))
+      if keys[key] ?? [] != expected {
+        problem = "the list has other entries of \(String(decoding: key.prefix(60), as: UTF8.self))"
+      }
+      let found = Set(try await db.get(key, options: .init(deletes: true)).map(Place.init))
+      if found != expected {
+        problem = "a get finds other entries of \(String(decoding: key.prefix(60), as: UTF8.self))"
+      }
+    }
+  }
+
+  /// The first thing that another view has otherwise.
+  func difference(from other: RoomView) -> String? {
+    if entries != other.entries { return "their histories" }
+    if let key = Set(keys.keys).union(other.keys.keys).first(where: { keys[$0] != other.keys[$0] })
+    {
+      return "the key \(String(decoding: key.prefix(60), as: UTF8.self))"
+    }
+    if issues != other.issues { return "what they can't read" }
+    for feed in Set(files.keys).union(other.files.keys) where files[feed] != other.files[feed] {
+      return "the bytes of feed \(feed.hex.prefix(8))"
+    }
+    return nil
+  }
+}

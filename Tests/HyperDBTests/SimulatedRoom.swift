@@ -1,0 +1,332 @@
+import DatTesting
+import HyperDB
+import Hypercore
+import HypercoreCrypto
+import HypercoreProtocol
+
+/// One replica of a database in a ``SimulatedRoom``: its disk, and what runs on it.
+final class RoomMember {
+  let name: String
+  let options: HyperDBOptions
+  /// How far its clock is from everybody else's.
+  let skew: Duration
+  /// The database's key; nil for its owner.
+  let key: PublicKey?
+  private(set) var disk = SimulatedDisk()
+  private(set) var db: HyperDB
+  /// The blocks of its own feed that it was told are written.
+  var acknowledged: UInt64 = 1
+  fileprivate var links: [(session: ReplicationSession, link: SimulatedLink)] = []
+  /// Processes that are gone without a word: what they left is told nothing more.
+  private var grave: [(HyperDB, [ReplicationSession])] = []
+
+  init(
+    _ name: String, key: PublicKey?, options: HyperDBOptions, skew: Duration, on replica: Replica
+  ) async throws {
+    self.name = name
+    self.options = options
+    self.skew = skew
+    self.key = key
+    db = try await HyperDB.open(disk, key: key, options: options, replica: replica)
+  }
+
+  var localLength: UInt64 {
+    get async { await db.feeds.first { $0.isLocal }?.length ?? 0 }
+  }
+
+  /// The process dies; another one starts with what the disk has kept.
+  ///
+  /// - Parameter change: what happens to the files in between.
+  func restart(
+    at point: Int? = nil, losing loss: SimulatedDisk.Loss, in simulation: Simulation,
+    change: (SimulatedDisk) throws -> Void = { _ in }
+  ) async throws {
+    for (session, link) in links where !link.isOver {
+      simulation.cut(link, without: link.ends.first { ($0 as? RoomEnd)?.session === session }!)
+    }
+    grave.append((db, links.map(\.session)))
+    links = []
+    disk = try disk.crashed(
+      at: point ?? disk.crashPoints - 1, losing: loss, random: &simulation.random)
+    try change(disk)
+    db = try await HyperDB.open(disk, key: key, options: options, replica: db.replica)
+  }
+}
+
+/// A session on a machine whose clock is wrong, or whose bytes are damaged on their way.
+final class RoomEnd: NetworkEnd {
+  let session: ReplicationSession
+  private let skew: Duration
+  /// The chance that a byte of what is sent at once is damaged.
+  private let damage: Double
+  private var random: SeededRandom
+
+  init(_ session: ReplicationSession, skew: Duration, damage: Double, seed: UInt64) {
+    self.session = session
+    self.skew = skew
+    self.damage = damage
+    random = SeededRandom(seed: seed)
+  }
+
+  func receive(_ bytes: [UInt8], now: Instant) { session.receive(bytes, now: now + skew) }
+  func finishInput(now: Instant) { session.finishInput(now: now + skew) }
+  func lose(now: Instant) { session.close(ConnectionLost()) }
+  func tick(now: Instant) { session.tick(now: now + skew) }
+  var deadline: Instant? { session.deadline.map { $0 - skew } }
+
+  func takeOutput(now: Instant) -> [UInt8]? {
+    guard var bytes = session.takeOutput(now: now + skew) else { return nil }
+    if !bytes.isEmpty, random.chance(damage) {
+      bytes[Int.random(in: bytes.indices, using: &random)] ^=
+        1
+        << UInt8.random(
+          in: 0..<8, using: &random)
+    }
+    return bytes
+  }
+
+  var onOutput: (() -> Void)? {
+    get { session.onOutput }
+    set { session.onOutput = newValue }
+  }
+}
+
+/// Several replicas of one database in one process, on virtual time, with everything that can go
+/// wrong between them. What happens follows from the seed and the steps alone.
+final class SimulatedRoom {
+  struct Broken: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+  }
+
+  let simulation: Simulation
+  private(set) var members: [RoomMember] = []
+  /// A writer of the room who means ill; the last member runs it.
+  private(set) var hostile: HostileWriter?
+  private var connections: [RoomConnection] = []
+  /// By member: on which side of the parted network it is.
+  private var side: [Bool] = []
+  private var written: UInt8 = 0
+  private var random: SeededRandom
+  /// Follows from everything that was delivered, and when.
+  private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
+
+  init(seed: UInt64, writers: Int, isHostile: Bool, on replica: Replica) async throws {
+    simulation = Simulation(seed: seed)
+    random = SeededRandom(seed: seed &+ 1)
+    for number in 0..<(writers + (isHostile ? 1 : 0)) {
+      var options = HyperDBOptions()
+      options.durability = .synced
+      // Nothing here may wait for peers: they only speak while the simulation runs.
+      options.update = false
+      let pair = KeyPair(seed: random.bytes(32))
+      if number == 0 { options.keyPair = pair } else { options.localKeyPair = pair }
+      options.makeRandom = { SeededRandom(seed: seed &+ UInt64(number)) }
+      members.append(
+        try await RoomMember(
+          number < writers ? "writer \(number)" : "hostile", key: members.first?.db.key,
+          options: options, skew: .seconds(Int.random(in: -4000...4000, using: &random)),
+          on: replica))
+    }
+    side = members.map { _ in false }
+    if isHostile {
+      let writer = HostileWriter(pair: KeyPair(seed: random.bytes(32))!, source: members[0].db.key)
+      hostile = writer
+      try await members[0].db.authorize(writer.pair.publicKey)
+    }
+  }
+
+  /// The members who mean well.
+  var honest: ArraySlice<RoomMember> { hostile == nil ? members[...] : members.dropLast() }
+
+  func run(_ steps: [RoomStep]) async throws {
+    for step in steps { try await run(step) }
+  }
+
+  private func run(_ step: RoomStep) async throws {
+    switch step {
+    case .put(let number, let key): try await write(number) { try await $0.put(key, $1) }
+    case .delete(let number, let key): try await write(number) { db, _ in try await db.delete(key) }
+    case .batch(let number, let keys):
+      try await write(number) { db, value in try await db.batch(keys.map { .put($0, value) }) }
+    case .authorize(let number, let other):
+      let key = members[other % honest.count].db.localKey
+      try await write(number) { db, _ in try await db.authorize(key) }
+    case .connect(let one, let other, let breaksAfter):
+      var conditions = Simulation.Conditions()
+      conditions.breaksAfter = breaksAfter
+      conditions.cutting = .random(upTo: Int.random(in: 1...4000, using: &random))
+      conditions.window = Int.random(in: 100...100_000, using: &random)
+      try await connect(one % members.count, other % members.count, conditions)
+    case .disconnect(let number):
+      let open = connections.filter { !$0.link.isOver }
+      if !open.isEmpty { simulation.cut(open[number % open.count].link) }
+    case .part(let mask):
+      side = members.indices.map { mask >> $0 & 1 == 1 }
+      for connection in connections where !connection.link.isOver && isParted(connection.members) {
+        simulation.cut(connection.link)
+      }
+    case .wait(let milliseconds): simulation.run(for: .milliseconds(milliseconds))
+    case .crash(let number, let loss, let inside):
+      try await crash(members[number % members.count], loss, inside: inside)
+    case .misbehave(let kind): try await misbehave(kind)
+    }
+    try checkReasons()
+  }
+
+  // MARK: Steps
+
+  private func write(
+    _ number: Int, _ body: (HyperDB, [UInt8]) async throws -> Void
+  ) async throws {
+    let member = honest[number % honest.count]
+    written &+= 1
+    try await body(member.db, [written, UInt8(number % honest.count)])
+    member.acknowledged = await member.localLength
+  }
+
+  private func isParted(_ pair: [Int]) -> Bool { side[pair[0]] != side[pair[1]] }
+
+  private func connect(
+    _ one: Int, _ other: Int, _ conditions: Simulation.Conditions = .init(), live: Bool = true
+  ) async throws {
+    let pair = [one, other]
+    guard one != other, !isParted(pair),
+      !connections.contains(where: { Set($0.members) == Set(pair) && !$0.link.isOver })
+    else { return }
+    var ends: [RoomEnd] = []
+    for number in pair {
+      let member = members[number]
+      let session = try await member.session(live: live, in: simulation)
+      let isDamaged = hostile != nil && number == members.count - 1 && random.chance(0.3)
+      ends.append(
+        RoomEnd(
+          session, skew: member.skew, damage: isDamaged ? 0.2 : 0,
+          seed: random.next()))
+    }
+    let link = simulation.connect(ends[0], ends[1], conditions)
+    link.onDelivery = { [unowned self] side, bytes in record(side, bytes) }
+    connections.append(RoomConnection(pair, ends.map(\.session), link))
+    for (number, end) in zip(pair, ends) { members[number].links.append((end.session, link)) }
+  }
+
+  private func record(_ side: Int, _ bytes: [UInt8]) {
+    let instant = (simulation.now - simulation.start).components
+    for word in [UInt64(side), UInt64(instant.attoseconds), UInt64(bitPattern: instant.seconds)] {
+      trace = (trace ^ word) &* 0x100_0000_01b3
+    }
+    for byte in bytes { trace = (trace ^ UInt64(byte)) &* 0x100_0000_01b3 }
+  }
+
+  private func crash(
+    _ member: RoomMember, _ loss: SimulatedDisk.Loss, inside: Bool
+  ) async throws {
+    var point: Int?
+    let before = member.disk.crashPoints
+    if inside {
+      try await member.db.put("crash", [1])
+      point = Int.random(in: before - 1...member.disk.crashPoints - 1, using: &random)
+    }
+    try await member.restart(at: point, losing: loss, in: simulation)
+    try await checkKept(member)
+    member.acknowledged = await member.localLength
+  }
+
+  private func misbehave(_ kind: HostileWriter.Kind) async throws {
+    guard let hostile, let member = members.last else { return }
+    let feeds = await member.db.feeds
+    let block = hostile.entry(kind, knowing: feeds, &random)
+    try await member.restart(losing: .nothing, in: simulation) { disk in
+      try hostile.append(block, to: disk)
+    }
+  }
+
+  // MARK: Checks
+
+  /// No peer is at fault but the hostile one.
+  private func checkReasons() throws {
+    for connection in connections {
+      guard let reason = connection.reason, !(reason is ConnectionLost) else { continue }
+      if hostile != nil, connection.members.contains(members.count - 1) { continue }
+      throw Broken("members \(connection.members) fell out: \(reason)")
+    }
+  }
+
+  private func checkKept(_ member: RoomMember) async throws {
+    let length = await member.localLength
+    guard length >= member.acknowledged else {
+      throw Broken(
+        "\(member.name) has \(length) blocks of its own, \(member.acknowledged) were acknowledged")
+    }
+  }
+
+  /// Ends all troubles, lets everything be exchanged, and expects the same of everybody.
+  func heal() async throws {
+    for connection in connections where !connection.link.isOver { simulation.cut(connection.link) }
+    try simulation.settle()
+    try checkReasons()
+    connections = []
+    side = members.map { _ in false }
+    for member in honest.dropFirst() { try await members[0].db.authorize(member.db.localKey) }
+    for number in members.indices.dropFirst() {
+      let other = Int.random(in: 0..<min(number, honest.count), using: &random)
+      try await connect(number, other)
+      if random.chance(0.3) {
+        try await connect(Int.random(in: 0..<honest.count, using: &random), number)
+      }
+    }
+    try simulation.settle()
+    try checkReasons()
+    for member in honest { try await checkKept(member) }
+    try await compare()
+  }
+
+  private func compare() async throws {
+    var first: (view: RoomView, name: String)?
+    for member in honest {
+      let view = try await RoomView(of: member)
+      if let problem = view.problem { throw Broken("\(member.name): \(problem)") }
+      guard let known = first else {
+        first = (view, member.name)
+        continue
+      }
+      if let difference = known.view.difference(from: view) {
+        throw Broken("\(known.name) and \(member.name) differ in \(difference)")
+      }
+    }
+  }
+}
+
+extension RoomMember {
+  /// One end of a connection.
+  func session(
+    live: Bool, in simulation: Simulation, _ change: (inout ReplicationOptions) -> Void = { _ in }
+  ) async throws -> ReplicationSession {
+    var connection = Connection.Options.random(using: &simulation.random)
+    connection.live = live
+    connection.timeout = nil
+    var options = live ? ReplicationOptions.live : ReplicationOptions()
+    change(&options)
+    return try await db.session(options, connection, now: simulation.now + skew)
+      .take(on: db.replica)
+  }
+}
+
+/// A connection of two members, and why it ended.
+private final class RoomConnection {
+  let members: [Int]
+  let link: SimulatedLink
+  private(set) var reason: (any Error)?
+
+  init(_ members: [Int], _ sessions: [ReplicationSession], _ link: SimulatedLink) {
+    self.members = members
+    self.link = link
+    for session in sessions {
+      let onClose = session.onClose
+      session.onClose = { [weak self] reason in
+        onClose?(reason)
+        if let reason { self?.reason = reason }
+      }
+    }
+  }
+}
