@@ -113,6 +113,8 @@ import Testing
     let meeting = Task { try await saga.connect(stream) }
     try await peer.replay(with: stream)
     #expect(peer.isSatisfied, "the recorded end still has to say \(peer.waitingToSay)")
+    // The recorded end has said all; ours may still be about to write its last.
+    for await _ in saga.events() where await saga.messageCount >= expected.count { break }
     await stream.close()
     try await meeting.value
 
