@@ -87,13 +87,7 @@ public final class PeerSocket: Sendable {
     do {
       try start()
       try await withTaskCancellationHandler {
-        if #available(macOS 15, *) {
-          try await withTaskExecutorPreference(LoopExecutor(channel.eventLoop)) {
-            try await run(stream)
-          }
-        } else {
-          try await run(stream)
-        }
+        try await run(stream)
       } onCancel: {
         close()
         Task { await stream.close(CancellationError()) }
