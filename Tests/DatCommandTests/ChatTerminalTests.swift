@@ -269,7 +269,7 @@ import Testing
 
   @Test func `a terminal that can do nothing is left alone`() async throws {
     let ana = try await TerminalProcess(
-      ["chat", dir("ana"), "--name", "ana", "--no-lan"], environment: ["TERM": "dumb"])
+      ["chat", dir("ana"), "--name", "ana", "--no-lan", "--no-dht"], environment: ["TERM": "dumb"])
     await ana.row(containing: "dat://")
     await ana.type("hello\r")
     await ana.row(containing: "ana: hello")
