@@ -19,6 +19,7 @@ public struct Presence: Sendable {
 
   /// A line of the conversation that is nobody's message.
   public struct Notice: Hashable, Sendable {
+    /// What it tells.
     @nonexhaustive
     public enum Kind: String, Sendable {
       /// Somebody came.
@@ -122,7 +123,10 @@ public struct Presence: Sendable {
 
   /// Notes that a feed holds something that is no message.
   ///
-  /// - Parameter username: the name of whoever writes the feed, for one who was never seen here.
+  /// - Parameters:
+  ///   - feed: the feed that holds it.
+  ///   - username: the name of whoever writes the feed, for one who was never seen here.
+  ///   - now: the time, in milliseconds since 1970.
   public mutating func noteUnreadable(_ feed: PublicKey, username: String? = nil, now: Int64) {
     // One line a feed, or a writer of nonsense would push everything else out.
     if notices.contains(where: { $0.kind == .unreadable && $0.key == feed }) { return }
