@@ -4,7 +4,7 @@ SWIFT ?= swift
 SOURCES := Sources Tests Interop Examples Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-web pictures bench bench-json demo sanitize soak schemas check-schemas format lint clean
+.PHONY: help deps build test test-web test-web-long pictures bench bench-json demo sanitize soak schemas check-schemas format lint clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ test-web: deps ## Test the chat's page in a real browser; ONLY="search theme" ru
 	@Scripts/deps-web
 	$(SWIFT) build
 	.build/web/bin/python Tests/Web/run.py $(ONLY)
+
+test-web-long: deps ## Look at a room of 20,000 messages in a real browser, with a release build
+	@Scripts/deps-web
+	$(SWIFT) build --configuration release --product dat
+	DAT=.build/release/dat .build/web/bin/python Tests/Web/run.py twenty_thousand
 
 pictures: deps ## Make the pictures of README anew, in Documentation/Images
 	@Scripts/deps-web
