@@ -189,7 +189,7 @@ func `of several connections that one side opened the smaller's newest stays, th
     ], by: "192.0.2.9")
   world.find(["192.0.2.7"], port: 0)
   #expect(world.refusals() == Array(repeating: .unusable, count: 12))
-  world.find(["127.0.0.1", "::1", "127.9.9.9"], by: "192.0.2.9")
+  world.find(["127.0.0.1", "::1", "127.9.9.9"], port: 3283, by: "192.0.2.9")
   #expect(world.refusals() == Array(repeating: .loopback, count: 2 + 1))
   world.find(["10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.1.1", "100.64.0.1"], from: .dht)
   #expect(world.refusals() == Array(repeating: .local, count: 5))
