@@ -22,7 +22,8 @@ struct RoomView {
   /// What is wrong with this view alone.
   private(set) var problem: String?
 
-  init(of member: RoomMember) async throws {
+  /// - Parameter hostile: a writer that may hide what it wrote itself.
+  init(of member: RoomMember, hostile: PublicKey? = nil) async throws {
     let db = member.db
     for try await nodes in db.list(options: ListingOptions(deletes: true)) {
       keys[nodes[0].keyBytes] = Set(nodes.map(Place.init))
@@ -43,7 +44,7 @@ struct RoomView {
     // What a key shows is what no later entry of the same key knew, of all that was ever written.
     var byKey: [[UInt8]: [DatabaseNode]] = [:]
     for node in history { byKey[node.keyBytes, default: []].append(node) }
-    for (key, all) in byKey where !key.isEmpty {
+    for (key, all) in byKey where !key.isEmpty && !all.contains(where: { $0.feed == hostile }) {
       let current = all.filter { node in !all.contains { $0 != node && $0.covers(node) } }
       let expected = Set(current.map(Place.init))
       if keys[key] ?? [] != expected {

@@ -284,7 +284,7 @@ final class SimulatedRoom {
   private func compare() async throws {
     var first: (view: RoomView, name: String)?
     for member in honest {
-      let view = try await RoomView(of: member)
+      let view = try await RoomView(of: member, hostile: hostile?.pair.publicKey)
       if let problem = view.problem { throw Broken("\(member.name): \(problem)") }
       guard let known = first else {
         first = (view, member.name)
