@@ -37,6 +37,8 @@ import Testing
     }
 
     @Test(.enabled(if: isProbe)) func `probe`() async throws {
+      // What this process has open anyway, and room for what the system opens on the way.
+      let anyway = DescriptorCount.now + 15
       let folder = try TemporaryFolder()
       for number in 0..<Self.folders {
         let feed = try await Feed.open(folder: "\(folder.path)/\(number)")
@@ -61,7 +63,7 @@ import Testing
       _ = DescriptorPool.shared.sweep()
       _ = DescriptorPool.shared.sweep()
       #expect(DescriptorPool.shared.openCount == 0)
-      #expect(DescriptorCount.now < 20)
+      #expect(DescriptorCount.now < anyway)
       // All of them work on, the longest unused first.
       for (number, feed) in feeds.enumerated() {
         #expect(try await feed.get(0) == someBlocks(1)[0], "\(number)")
@@ -75,9 +77,9 @@ import Testing
       _ = DescriptorPool.shared.sweep()
       _ = DescriptorPool.shared.sweep()
       #expect(DescriptorPool.shared.openCount == 0)
-      #expect((50..<70).contains(DescriptorCount.now))
+      #expect((50..<50 + anyway).contains(DescriptorCount.now))
       for feed in feeds { try await feed.close() }
-      #expect(DescriptorCount.now < 20 + DescriptorPool.shared.openCount)
+      #expect(DescriptorCount.now < anyway + DescriptorPool.shared.openCount)
     }
   }
 
