@@ -148,7 +148,8 @@ let package = Package(
       name: "dat",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
-        "DatWeb", "DatDHT", "DatHost", "DatMetrics", "CLibEdit", arguments, logging, metrics, services,
+        "DatWeb", "DatDHT", "DatHost", "DatMetrics", "CLibEdit", arguments, logging, metrics,
+        services,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
