@@ -29,7 +29,8 @@ final class HostileWriter {
   }
 
   func append(_ block: [UInt8], to disk: SimulatedDisk) throws {
-    var options = FeedOptions(key: pair.publicKey, secretKey: pair.secretKey, holdsLock: true)
+    var options = FeedOptions(
+      key: pair.publicKey, secretKey: pair.secretKey, durability: .synced, holdsLock: true)
     options.storeSecretKey = false
     let core = try FeedCore.open(
       in: disk, prefix: "peers/\(pair.publicKey.discoveryKey.hex)/", options: options)

@@ -188,7 +188,8 @@ final class SimulatedRoom {
   private func isParted(_ pair: [Int]) -> Bool { side[pair[0]] != side[pair[1]] }
 
   private func connect(
-    _ one: Int, _ other: Int, _ conditions: Simulation.Conditions = .init(), live: Bool = true
+    _ one: Int, _ other: Int, _ conditions: Simulation.Conditions = .init(),
+    damage: Double = 0.2
   ) async throws {
     let pair = [one, other]
     guard one != other, !isParted(pair),
@@ -197,11 +198,11 @@ final class SimulatedRoom {
     var ends: [RoomEnd] = []
     for number in pair {
       let member = members[number]
-      let session = try await member.session(live: live, in: simulation)
+      let session = try await member.session(live: true, in: simulation)
       let isDamaged = hostile != nil && number == members.count - 1 && random.chance(0.3)
       ends.append(
         RoomEnd(
-          session, skew: member.skew, damage: isDamaged ? 0.2 : 0,
+          session, skew: member.skew, damage: isDamaged ? damage : 0,
           seed: random.next()))
     }
     let link = simulation.connect(ends[0], ends[1], conditions)
@@ -270,9 +271,10 @@ final class SimulatedRoom {
     for member in honest.dropFirst() { try await members[0].db.authorize(member.db.localKey) }
     for number in members.indices.dropFirst() {
       let other = Int.random(in: 0..<min(number, honest.count), using: &random)
-      try await connect(number, other)
+      try await connect(number, other, damage: 0)
       if random.chance(0.3) {
-        try await connect(Int.random(in: 0..<honest.count, using: &random), number)
+        try await connect(
+          Int.random(in: 0..<honest.count, using: &random), number, damage: 0)
       }
     }
     try simulation.settle()
