@@ -374,7 +374,10 @@ func fetch(
       #expect(fork.ours?.isValid(under: fork.key) == true)
       #expect(fork.ours?.roots != fork.theirs.roots)
       #expect(!fork.ourProof.isEmpty)
+      #expect(fork.isProven)
     }
+    // Nothing of it was stored but the evidence.
+    #expect(try !bytes(of: "fork.json", in: storage).isEmpty)
     #expect(try snapshot(storage) == before)
   }
 }
