@@ -61,9 +61,10 @@ final class CrashHistory {
     repeat {
       for (loss, part) in losses where tally.goesOn {
         let found = try crash.disk(losing: loss, withPartOfNext: part, random: &random)
+        let writesOn = tally.states % 3 == 0
         tally.count("SEED=\(seed) point \(crash.point) losing \(loss)\(part ? " in a write" : "")")
         {
-          try check(found, at: crash.point, goesOn: tally.states % 3 == 0)
+          try check(found, at: crash.point, goesOn: writesOn)
         }
       }
     } while tally.goesOn && crash.advance()
@@ -172,10 +173,11 @@ final class DownloadHistory {
       for loss in losses {
         for part in [false, true] where tally.goesOn {
           let found = try crash.disk(losing: loss, withPartOfNext: part, random: &random)
+          let readsOn = tally.states % 3 == 0
           tally.count(
             "SEED=\(seed) point \(crash.point) losing \(loss)\(part ? " in a write" : "")"
           ) {
-            try check(found, goesOn: tally.states % 3 == 0)
+            try check(found, goesOn: readsOn)
           }
         }
       }

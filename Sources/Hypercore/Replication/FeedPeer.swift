@@ -233,7 +233,7 @@ package final class FeedPeer {
   }
 
   /// Fetches nothing more: what is under way is dropped when it comes.
-  func stopDownloading() {
+  func dropDownloads() {
     guard isDownloading else { return }
     isDownloading = false
     for index in requests.removeAll() { replicator.release(index) }

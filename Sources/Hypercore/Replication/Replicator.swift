@@ -163,7 +163,7 @@ package final class Replicator {
 
   /// Fetches nothing more, and says so to whoever waits. What is stored is still served.
   private func stop(_ reason: FeedError) {
-    for peer in peers { peer.stopDownloading() }
+    for peer in peers { peer.dropDownloads() }
     failWaiting(reason)
     catchUp.resumeAll()
     onEvent?(reason.code == .forked ? .forked : .failed(reason))
