@@ -4,7 +4,7 @@ SWIFT ?= swift
 SOURCES := Sources Tests Interop Examples Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-web pictures bench bench-json demo sanitize soak schemas check-schemas format lint clean
+.PHONY: help deps build test test-web pictures bench bench-json demo sanitize soak attacks fuzz schemas check-schemas format lint clean test-web-long
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ test-web: deps ## Test the chat's page in a real browser; ONLY="search theme" ru
 	@Scripts/deps-web
 	$(SWIFT) build
 	.build/web/bin/python Tests/Web/run.py $(ONLY)
+
+test-web-long: deps ## Look at a room of 20,000 messages in a real browser, with a release build
+	@Scripts/deps-web
+	$(SWIFT) build --configuration release --product dat
+	DAT=.build/release/dat .build/web/bin/python Tests/Web/run.py twenty_thousand
 
 pictures: deps ## Make the pictures of README anew, in Documentation/Images
 	@Scripts/deps-web
@@ -79,6 +84,16 @@ sanitize: deps ## Run all tests under the thread and the address sanitizer
 soak: deps ## Ten peers chat, leave and are killed for HOURS=2 (or SECONDS=60); views and memory are checked
 	$(SWIFT) build --configuration release --product dat
 	Scripts/soak.py --hours $(or $(HOURS),0) --seconds $(or $(SECONDS),0)
+
+attacks: deps ## Attack a peer over TCP and print what held and what it cost; ROWS="6 10"; the reference too, where NODE_PATH has it
+	$(SWIFT) build --configuration release --product dat
+	$(SWIFT) build --configuration release --product dat-attacks
+	@.build/release/dat-attacks $(ROWS)
+	@if [ -n "$$NODE_PATH" ] && command -v node >/dev/null; then \
+	  echo; echo "The same against hypercore in Node, for contrast:"; .build/release/dat-attacks --node $(ROWS); fi
+
+fuzz: deps ## Feed every decoder with any bytes; SECONDS=60 or RUNS=100000 each; TARGETS="trie session"
+	@Scripts/fuzz $(if $(RUNS),--runs $(RUNS),--seconds $(or $(SECONDS),60)) $(TARGETS)
 
 schemas: ## Generate Sources/CDatMessages from Schemas/
 	@Scripts/schemas

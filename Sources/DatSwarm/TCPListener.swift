@@ -25,6 +25,10 @@ public final class TCPListener: Sendable {
     public var permits: (@Sendable (PeerAddress) -> Bool)?
     /// Told of every connection that is closed without being handed over.
     public var refused: (@Sendable (PeerAddress, SwarmEvent.Refusal) -> Void)?
+    /// Whether connections from this machine are free of what goes by address: the cap of half-open
+    /// ones, and the pauses for addresses that sent harmful messages again and again, 1 s for the third
+    /// time and twice as long for each more, up to 10 minutes.
+    public var excusesLoopback = true
 
     /// The defaults.
     public init() {}
@@ -51,7 +55,8 @@ public final class TCPListener: Sendable {
       throw SwarmError(.address, "\(what): ports go from 0 to 65535.")
     }
     let admission = Admission(
-      maximum: options.maximumInbound, maximumHalfOpen: options.maximumHalfOpen)
+      maximum: options.maximumInbound, maximumHalfOpen: options.maximumHalfOpen,
+      excusesLoopback: options.excusesLoopback)
     let (sockets, arrivals) = AsyncStream.makeStream(of: PeerSocket.self)
     let bootstrap = TCPOptions.apply(to: ServerBootstrap(group: TCPOptions.group))
       .childChannelInitializer { channel in

@@ -39,7 +39,6 @@ struct LANPort: Sendable {
 
   private static func configure(_ channel: any Channel, _ device: NIONetworkDevice) async throws {
     guard let options = channel as? any SocketOptionProvider,
-      let multicast = channel as? any MulticastChannel,
       let address = device.address?.ipAddress.flatMap({ IPv4($0) })
     else { throw SwarmError(.failed, "\(device.name) can't be used for multicast.") }
     try await options.unsafeSetSocketOption(
@@ -55,8 +54,13 @@ struct LANPort: Sendable {
         value: CInt(0)
       ).get()
     #endif
-    try await multicast.joinGroup(
-      SocketAddress(ipAddress: group, port: LANCore.port), device: device
+    // Not by `MulticastChannel`, which refuses loopback: the system lets it join, but does not say so.
+    var membership = ip_mreq()
+    membership.imr_multiaddr.s_addr = IPv4(group)?.number.bigEndian ?? 0
+    membership.imr_interface.s_addr = address.number.bigEndian
+    try await options.unsafeSetSocketOption(
+      level: .init(rawValue: CInt(IPPROTO_IP)), name: .init(rawValue: IP_ADD_MEMBERSHIP),
+      value: membership
     ).get()
   }
 
