@@ -53,8 +53,10 @@ struct HostProcess {
     var host = try await HostProcess(dir("host"))
     var ana = try await ChatProcess(dir("ana"), name: "ana", connect: [host.address])
     #expect(try await host.ask("add", ["room:\(ana.key)"]).status == 0)
-    await ana.process.send("for bea")
+    // What is written once the host was let in reaches it after that.
     try await ana.event("join", "username", "host")
+    await ana.process.send("for bea")
+    try await ana.event("message", "message", "for bea")
     // Leaves once the host has it.
     await ana.process.closeInput()
     #expect(await ana.process.status() == 0)
