@@ -8,7 +8,8 @@
 /// and nothing is ever taken out of it.
 ///
 /// The comparison stops after ``HyperDBLimits/headComparisons``: to hide more takes a writer more
-/// entries than to overwrite it openly.
+/// entries than to overwrite it openly. Entries with so many pointers that they take more than
+/// ``HyperDBLimits/lookupSteps`` to compare are followed both, which is never wrong.
 final class HeadCheck {
   private struct Pair: Hashable {
     let newer: FeedSequence
@@ -18,7 +19,15 @@ final class HeadCheck {
   /// What was found of pairs that were compared.
   private var known: [Pair: Bool] = [:]
   private var queue: [(newer: EntryNode, older: EntryNode)] = []
+  private var steps = 0
   private static let keptPairs = 16_384
+
+  private struct TooManySteps: Error {}
+
+  private func step() throws {
+    steps += 1
+    if steps > HyperDBLimits.lookupSteps { throw TooManySteps() }
+  }
 
   /// The entries to start a lookup from.
   ///
@@ -58,6 +67,7 @@ final class HeadCheck {
     if known.count > Self.keptPairs { known.removeAll() }
     defer { queue.removeAll(keepingCapacity: true) }
     queue.append((newer, older))
+    steps = 0
     var next = 0
     do {
       while next < min(queue.count, HyperDBLimits.headComparisons) {
@@ -71,6 +81,9 @@ final class HeadCheck {
     } catch is MissingBlock {
       // It can't be told, and nothing is fetched for it.
       return true
+    } catch is TooManySteps {
+      known[pair] = false
+      return false
     }
     for (newer, older) in queue.prefix(next) {
       known[Pair(newer: newer.place, older: older.place)] = true
@@ -87,6 +100,7 @@ final class HeadCheck {
     let split = path.firstDifference(from: olderPath)
     var slot = 0
     while slot < older.trie.count {
+      try step()
       let place = older.trie.slot(slot)
       if place.index > split { break }
       let pointed = older.trie.pointers(slot)
@@ -95,6 +109,7 @@ final class HeadCheck {
         // The newer one is there itself, and speaks for what is there.
         guard place.index == split else { continue }
         for index in pointed {
+          try step()
           let pointer = older.trie.pointer(index)
           guard try stands(newer, for: pointer, core) else { return false }
         }
@@ -125,8 +140,12 @@ final class HeadCheck {
   private func stands(
     _ pointers: Range<Int>, of newer: EntryNode, for place: FeedSequence, _ core: DatabaseCore
   ) throws -> Bool {
-    for index in pointers where newer.trie.pointer(index) == place { return true }
     for index in pointers {
+      try step()
+      if newer.trie.pointer(index) == place { return true }
+    }
+    for index in pointers {
+      try step()
       guard let node = try core.node(at: newer.trie.pointer(index)) else { continue }
       if try stands(node, for: place, core) { return true }
     }

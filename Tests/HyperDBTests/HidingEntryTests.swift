@@ -55,6 +55,27 @@ struct HidingEntryTests {
     try checkNothingIsHidden(room, "after a put")
   }
 
+  @Test func `entries with more pointers than can be compared are followed both`() throws {
+    let room = try HostileRoom(evil: 2)
+    let hash = PathHash.standard
+    func digit(_ key: String) -> UInt8 { hash.path(of: Array(key.utf8), terminated: true).digit(0) }
+    let liar = "liar"
+    let other = try #require((0...).lazy.map { "other\($0)" }.first { digit($0) != digit(liar) })
+    let third = try #require(
+      (UInt8(0)..<4).first { $0 != digit(liar) && $0 != digit(other) })
+    // Each is found among them only after all before it: some two million steps.
+    let pointers = (1...2_000).map { FeedSequence(feed: 0, seq: $0) }
+    var trie: [UInt8] = []
+    HostileRoom.write(0, [third: pointers], to: &trie)
+    let older = room.append(0, other, trie: trie, clock: [0, 2, 0])
+    trie = []
+    HostileRoom.write(0, [third: pointers, digit(other): [older]], to: &trie)
+    let newer = room.append(1, liar, trie: trie, clock: [0, 2, 2])
+    let snapshot = try room.core.snapshot()
+    #expect(snapshot.heads.map(\.place).contains(newer))
+    #expect(snapshot.beside.map(\.place) == [older])
+  }
+
   @Test func `a liar whose own entries stand in for others' hides nothing`() throws {
     let room = try room()
     let length = UInt64(room.core.log(of: 0).length)

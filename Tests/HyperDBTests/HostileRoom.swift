@@ -86,12 +86,19 @@ final class HostileRoom {
   static func write(
     _ index: Int, _ digit: UInt8, _ pointers: [FeedSequence], to bytes: inout [UInt8]
   ) {
+    write(index, [digit: pointers], to: &bytes)
+  }
+
+  /// Writes one index of a trie, with pointers for several digits.
+  static func write(_ index: Int, _ slots: [UInt8: [FeedSequence]], to bytes: inout [UInt8]) {
     Varint.write(UInt64(index), to: &bytes)
-    Varint.write(1 << UInt64(digit), to: &bytes)
-    for (place, pointer) in pointers.enumerated() {
-      Varint.write(
-        UInt64(pointer.feed) << 1 | (place + 1 < pointers.count ? 1 : 0), to: &bytes)
-      Varint.write(UInt64(pointer.seq), to: &bytes)
+    Varint.write(slots.keys.reduce(0) { $0 | 1 << UInt64($1) }, to: &bytes)
+    for (_, pointers) in slots.sorted(by: { $0.key < $1.key }) {
+      for (place, pointer) in pointers.enumerated() {
+        Varint.write(
+          UInt64(pointer.feed) << 1 | (place + 1 < pointers.count ? 1 : 0), to: &bytes)
+        Varint.write(UInt64(pointer.seq), to: &bytes)
+      }
     }
   }
 }
