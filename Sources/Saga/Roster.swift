@@ -50,7 +50,7 @@ public enum AuthorizationPolicy: Sendable {
   case open
   /// Nobody until ``Saga/accept(_:)`` is called for the request that an event tells of.
   case ask
-  /// Whoever the closure says yes to.
+  /// Whoever the closure says yes to. It is asked each time that somebody connects who may not write.
   case decide(@Sendable (UserData) async -> Bool)
 
   var isAsking: Bool { if case .ask = self { true } else { false } }

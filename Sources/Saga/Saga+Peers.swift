@@ -140,7 +140,9 @@ extension Saga {
         tell(.request(data))
       }
     case .decide(let decision):
-      if await decision(data) { accept(data.key) } else { refuse(data.key) }
+      // A no is not kept, so that strangers with ever new keys leave nothing: the next time they are
+      // asked about again.
+      if await decision(data) { accept(data.key) } else { newcomers[data.key] = nil }
     }
     tryNewcomers()
   }

@@ -107,6 +107,31 @@ import Testing
     for saga in [cai, bea, ana] { await saga.close() }
   }
 
+  @Test func `a closure's no leaves nothing behind, and it is asked again the next time`()
+    async throws
+  {
+    let (decisions, decided) = AsyncStream.makeStream(of: Void.self)
+    let ana = try await open("ana") {
+      $0.authorization = .decide { _ in
+        decided.yield()
+        return false
+      }
+    }
+    try await ana.writeMessage("welcome")
+    let cai = try await open("cai", key: ana.key)
+    var asked = decisions.makeAsyncIterator()
+    for _ in 0..<2 {
+      let events = await ana.listen(stored: false)
+      let link = try await connect(ana, cai)
+      await asked.next()
+      await link.close()
+      try await first(events) { if case .leave = $0 { () } else { nil } }
+    }
+    #expect(await ana.muted.isEmpty)
+    #expect(await !ana.db.isAuthorized(cai.db.localKey))
+    for saga in [cai, ana] { await saga.close() }
+  }
+
   @Test func `in a room that is full newcomers wait, read, and are told of once`() async throws {
     let ana = try await open("ana") { $0.limits.feeds = 2 }
     try await ana.writeMessage("welcome")
