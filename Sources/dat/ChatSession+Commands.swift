@@ -72,7 +72,7 @@ extension ChatSession {
     // By name or key also those who were refused before.
     if !argument.isEmpty {
       let asking = Set(pool.map(\.1))
-      pool += await knownPeople().filter { !asking.contains($0.1) }
+      pool += knownPeople().filter { !asking.contains($0.1) }
     }
     guard let (name, key) = choose(argument, from: pool, "wait for an answer") else { return }
     if command == .accept {
@@ -86,16 +86,16 @@ extension ChatSession {
 
   private func mute(_ command: ChatLine.Command, _ argument: String) async {
     guard !argument.isEmpty else { return output.problem("say who: /\(command.rawValue) NAME|KEY") }
-    guard let (name, key) = choose(argument, from: await knownPeople(), "are known here")
+    guard let (name, key) = choose(argument, from: knownPeople(), "are known here")
     else { return }
     await saga.setMuted(command == .mute, key)
     screen.note("\(screen.tag(name, key)) is \(command == .mute ? "muted here" : "shown again")")
   }
 
-  private func knownPeople() async -> [(String, PublicKey)] {
+  private func knownPeople() -> [(String, PublicKey)] {
     var names: [PublicKey: String] = [:]
     for user in presence.people.values { names[user.person.key] = user.person.username }
-    for message in await saga.messages { names[message.feed] = message.username }
+    names.merge(authors) { $1 }
     for key in screen.muted where names[key] == nil { names[key] = "" }
     names[saga.db.localKey] = nil
     return names.map { ($1, $0) }
@@ -120,7 +120,6 @@ extension ChatSession {
 
   /// The names that can be completed to.
   func completionNames() async -> [String] {
-    let people = await knownPeople().map(\.0)
-    return await saga.requests.map(\.username) + people
+    await saga.requests.map(\.username) + knownPeople().map(\.0)
   }
 }

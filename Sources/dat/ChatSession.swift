@@ -14,6 +14,8 @@ actor ChatSession {
   var screen: ChatScreen
   /// Who is here, with patience for connections that break and come back.
   var presence: Presence
+  /// The names that feeds last wrote under.
+  private(set) var authors: [PublicKey: String] = [:]
   /// Where the page is, once it is served.
   private(set) var pageAddress: String?
   private let editor: LineEditor?
@@ -126,8 +128,18 @@ actor ChatSession {
       scheduleLeave()
     default: screen.show(event)
     }
-    if case .message = event, !isReady { return }
-    refreshCompletion()
+    if changesNames(event) { refreshCompletion() }
+  }
+
+  /// Whether words can be completed to other names than before.
+  private func changesNames(_ event: SagaEvent) -> Bool {
+    switch event {
+    case .message(let message), .edit(let message):
+      let isNew = authors.updateValue(message.username, forKey: message.feed) != message.username
+      return isNew && isReady
+    case .ready, .join, .request, .muted: return true
+    default: return false
+    }
   }
 
   /// Whom not to show is kept for the next run.
