@@ -84,10 +84,12 @@ def test_flags_of_messages_and_what_goes_wrong(folder, left, right):
         left.shot("not-written")
         left.complaints()
         left.click_button("Try again", "#messages")
-        left.until(lambda: not left.all(".failed"))
+        # Written, not only on its way: else the next failure would be this one's.
+        left.until(lambda: not left.all(".failed, .sending"))
         assert left.count_of("keep me") == 1
         stage("fail", text="The disk is full.")
         left.write("throw me away")
+        left.until(lambda: "The disk is full." in left.text(".failed"))
         left.click_button("Discard", "#messages")
         left.until(lambda: left.count_of("throw me away") == 0)
         left.complaints()
