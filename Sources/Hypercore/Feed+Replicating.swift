@@ -7,7 +7,7 @@ public struct ReplicationOptions: Sendable {
   public var live = false
   /// Whether to fetch blocks; nil for what is usual: a reader does, a writer does not.
   public var download: Bool?
-  /// Whether to answer requests.
+  /// Whether to answer requests; without, the other side is told that nothing is to be had here.
   public var upload = true
   /// Whether the connection is encrypted with the feed's key. Both sides must agree.
   public var encrypt = true

@@ -65,6 +65,27 @@ import Testing
     #expect(try await owner.db.get("b").map(\.value) == [[2]])
   }
 
+  @Test func `a connection on which nobody uploads ends`() async throws {
+    try await endsWithoutUploads(on: Replica())
+  }
+
+  private func endsWithoutUploads(on replica: isolated Replica) async throws {
+    let owner = try await member(on: replica)
+    let clone = try await member(of: owner.db.key, on: replica)
+    try await owner.db.put("a", [1])
+    try await Exchange(owner, clone) { $0.upload = false }.finish()
+    #expect(await clone.db.feeds[0].length == 0)
+    // The same where both ends have blocks that the other lacks.
+    try await owner.db.authorize(clone.db.localKey)
+    try await Exchange(owner, clone).finish()
+    try await owner.db.put("a", [2])
+    try await clone.db.put("b", [3])
+    try await Exchange(owner, clone) { $0.upload = false }.finish()
+    #expect(try await owner.db.get("b").isEmpty)
+    try await Exchange(owner, clone).finish()
+    #expect(try await owner.db.get("b").map(\.value) == [[3]])
+  }
+
   @Test func `a connection of replicas that know different writers ends`() async throws {
     try await endsWithUnknownWriters(on: Replica())
   }

@@ -42,8 +42,9 @@ extension FeedPeer {
   }
 
   private func answerWant(_ region: Range<UInt64>) throws {
-    // Never more than there is: a region may be 2^53 blocks long.
-    let end = min(region.upperBound, core.length)
+    // Never more than there is: a region may be 2^53 blocks long. And who gives nothing says so: the
+    // remote would wait for the answer.
+    let end = isUploading ? min(region.upperBound, core.length) : 0
     let bits =
       region.lowerBound < end
       ? core.haveBitfield(from: region.lowerBound, length: end - region.lowerBound) : []

@@ -161,8 +161,8 @@ package final class FeedPeer {
   private func receiveWant(start: UInt64, length: UInt64) throws {
     lastActivity = session.now
     let unit = ReplicationLimits.wantUnit
-    guard isUploading, start.isMultiple(of: unit), length.isMultiple(of: unit) else { return }
-    if !wantsAnnouncements {
+    guard start.isMultiple(of: unit), length.isMultiple(of: unit) else { return }
+    if isUploading, !wantsAnnouncements {
       wantsAnnouncements = true
       // The reference learns the length from this.
       if core.length > 0, core.has(core.length - 1) { send(.have(start: core.length - 1)) }
