@@ -78,9 +78,8 @@ actor NodePeer {
     let line = String(decoding: try JSONEncoder().encode(command), as: UTF8.self)
     let prefix = "{\"id\":\(number)"
     await process.send(line)
-    let answer = await process.line { $0.hasPrefix(prefix + ",") || $0.hasPrefix(prefix + "}") }
-    guard let answer else {
-      throw Failure("\(script) ended: \(await process.errorText.suffix(400))")
+    let answer = try await process.line("answer to \(line)") {
+      $0.hasPrefix(prefix + ",") || $0.hasPrefix(prefix + "}")
     }
     let reply = try JSONDecoder().decode(Reply.self, from: Data(answer.utf8))
     if let error = reply.error { throw Failure("\(script), \(command.do): \(error)") }

@@ -16,7 +16,7 @@ import Testing
   /// The address of the page, and the secret behind its `#`.
   private func page(of process: DatProcess) async throws -> (origin: String, secret: String) {
     let event = try ChatProcess.event(
-      await process.line(containing: #""event":"web""#), process)
+      try await process.line(containing: #""event":"web""#))
     let parts = try #require(event["url"] as? String).components(separatedBy: "/#")
     #expect(parts.count == 2)
     return (parts[0], parts[1])
@@ -88,7 +88,7 @@ import Testing
     #expect(await !eve.process.lines.contains { $0.contains(#""event":"authorized""#) })
     let answer = #"{"key":"\#(eve.local)","accept":true}"#
     #expect(try await request("/api/rooms/\(ana.key)/requests", page, post: answer).status == 200)
-    await eve.process.line(containing: #""event":"authorized""#)
+    try await eve.process.line(containing: #""event":"authorized""#)
     await eve.process.send("thank you")
     try await ana.event("message", "message", "thank you")
     #expect(await eve.leave() == 0)
@@ -99,21 +99,21 @@ import Testing
     let ana = try await DatProcess([
       "chat", dir("ana"), "--name", "ana", "--listen", "127.0.0.1:0", "--authorize", "ask",
     ])
-    let link = try #require(await ana.line(containing: "dat://"))
-    let listening = try #require(await ana.line(containing: "listening on "))
+    let link = try await ana.line(containing: "dat://")
+    let listening = try await ana.line(containing: "listening on ")
     await ana.send("welcome")
-    await ana.line(containing: "ana: welcome")
+    try await ana.line(containing: "ana: welcome")
     let address = try #require(listening.split(separator: " ").last.map(String.init))
     let eve = try await ChatProcess(dir("eve"), key: link, name: "eve", connect: [address])
     let mallory = try await ChatProcess(dir("m"), key: link, name: "mallory", connect: [address])
-    await ana.line(containing: "eve wants to write")
-    await ana.line(containing: "mallory wants to write: /accept or /refuse")
+    try await ana.line(containing: "eve wants to write")
+    try await ana.line(containing: "mallory wants to write: /accept or /refuse")
     await ana.send("/accept nobody")
     await ana.send("/accept \(eve.local.prefix(8))")
-    await ana.line(containing: "eve may write")
+    try await ana.line(containing: "eve may write")
     await ana.send("/refuse mallory")
-    await ana.line(containing: "mallory is refused here")
-    await eve.process.line(containing: #""event":"authorized""#)
+    try await ana.line(containing: "mallory is refused here")
+    try await eve.process.line(containing: #""event":"authorized""#)
     #expect(await ana.errorText.contains("nobody of that name or key"))
     #expect(await !mallory.process.lines.contains { $0.contains(#""event":"authorized""#) })
     #expect(await eve.leave() == 0)

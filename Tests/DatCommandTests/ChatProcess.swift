@@ -26,7 +26,7 @@ struct ChatProcess {
       if let (machines, number) = machine {
         try await machines.start(arguments + options, on: number)
       } else { try await DatProcess(arguments + options) }
-    let ready = try Self.event(await process.line(containing: #""event":"ready""#), process)
+    let ready = try Self.event(await process.line(containing: #""event":"ready""#))
     self.key = ready["key"] as? String ?? ""
     local = ready["local"] as? String ?? ""
     guard listen else {
@@ -34,14 +34,13 @@ struct ChatProcess {
       return
     }
     let listening = try Self.event(
-      await process.line(containing: #""event":"listening""#), process)
+      try await process.line(containing: #""event":"listening""#))
     address = "127.0.0.1:\(listening["port"] as? Int ?? 0)"
   }
 
   /// What a line says.
-  static func event(_ line: String?, _ process: DatProcess) throws -> [String: Any] {
-    guard let line,
-      let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+  static func event(_ line: String) throws -> [String: Any] {
+    guard let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
     else { throw Missing() }
     return object
   }
@@ -51,14 +50,14 @@ struct ChatProcess {
   /// Waits for an event of a kind whose data has a field of a value.
   @discardableResult
   func event(_ kind: String, _ field: String, _ value: String) async throws -> [String: Any] {
-    let line = await process.line { line in
+    let line = try await process.line("event \(kind) with \(field) \(value)") { line in
       guard
         let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
         object["event"] as? String == kind
       else { return false }
       return (object["data"] as? [String: Any])?[field] as? String == value
     }
-    return try Self.event(line, process)["data"] as? [String: Any] ?? [:]
+    return try Self.event(line)["data"] as? [String: Any] ?? [:]
   }
 
   /// The texts of all messages so far.

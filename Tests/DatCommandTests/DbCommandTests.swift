@@ -180,7 +180,7 @@ import Testing
     // A watcher shows what a peer brings.
     let watcher = try await DbServer(["watch", one, "from"])
     _ = try await dat("sync", other, "--connect", watcher.address, "--json")
-    let line = try #require(await watcher.process.line(containing: #""left""#))
+    let line = try await watcher.process.line(containing: #""left""#)
     #expect(line.contains(#""value":3"#) && line.contains(#""value":2"#))
     await watcher.end()
   }

@@ -55,7 +55,7 @@ import Testing
       let name = try #require(recorded["name"] as? String)
       let copy = try TemporaryFolder(copyOf: "feeds/\(name)")
       let before = try contents(of: copy.path)
-      let info = try object(try await feed("info", copy.path, "--json").first)
+      let info = try object(await feed("info", copy.path, "--json").first)
       for field in ["key", "discoveryKey", "treeHash"] {
         #expect(info[field] as? String == recorded[field] as? String, "\(name): \(field)")
       }
@@ -70,7 +70,7 @@ import Testing
       #expect(info["signature"] as? String == signature?["signature"] as? String, "\(name)")
       #expect(Set(info.keys).count == 10)
 
-      let audit = try object(try await feed("audit", copy.path, "--json").first)
+      let audit = try object(await feed("audit", copy.path, "--json").first)
       #expect(audit["valid"] as? Int == recorded["downloaded"] as? Int)
       #expect(audit["invalid"] as? Int == 0)
 

@@ -17,9 +17,9 @@ struct HostProcess {
     process = try await DatProcess(
       ["host", dir, "--json", "--listen", "127.0.0.1:0"] + arguments)
     let listening = try ChatProcess.event(
-      await process.line(containing: #""event":"listening""#), process)
+      try await process.line(containing: #""event":"listening""#))
     address = "127.0.0.1:\(listening["port"] as? Int ?? 0)"
-    await process.line(containing: #""event":"ready""#)
+    try await process.line(containing: #""event":"ready""#)
   }
 
   /// `dat host COMMAND --dir DIR …`, its status, its lines as values, and what it complained about.
@@ -66,7 +66,7 @@ struct HostProcess {
     let bea = try await ChatProcess(
       dir("bea"), key: ana.key, name: "bea", connect: [host.address])
     try await bea.event("message", "message", "for bea")
-    await bea.process.line(containing: #""event":"authorized""#)
+    try await bea.process.line(containing: #""event":"authorized""#)
     await bea.process.send("for ana")
     await bea.process.closeInput()
     #expect(await bea.process.status() == 0)
@@ -107,7 +107,7 @@ struct HostProcess {
     let host = try await HostProcess(
       dir("host"), ["room:" + String(repeating: "ab", count: 32), "--metrics", "0"])
     let line = try ChatProcess.event(
-      await host.process.line(containing: #""event":"metrics""#), host.process)
+      try await host.process.line(containing: #""event":"metrics""#))
     let port = try #require(line["port"] as? Int)
     let (data, _) = try await URLSession.shared.data(
       from: try #require(URL(string: "http://127.0.0.1:\(port)/metrics")))

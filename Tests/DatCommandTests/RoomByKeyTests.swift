@@ -29,9 +29,9 @@ struct RoomByKeyTests {
       let peer = try await peer(
         room.count, of: machines, key: room.first?.key, options: options)
       if !room.isEmpty {
-        await peer.process.line(containing: #""event":"join""#)
+        try await peer.process.line(containing: #""event":"join""#)
         print("found and met after \(ContinuousClock.now - began), process start included")
-        await peer.process.line(containing: #""event":"authorized""#)
+        try await peer.process.line(containing: #""event":"authorized""#)
       }
       room.append(peer)
     }
@@ -73,7 +73,7 @@ struct RoomByKeyTests {
     let machines = try NetworkNamespaces(5)
     func serve() async throws -> DatProcess {
       let server = try await machines.start(["rendezvous", "--json"], on: nil)
-      await server.line(containing: #""event":"listening""#)
+      try await server.line(containing: #""event":"listening""#)
       return server
     }
     let options = ["--rendezvous", "\(machines.hubAddress):5300"]

@@ -72,7 +72,7 @@ import Testing
     var rooms = try await DatProcess(arguments)
     func page() async throws -> (String, String) {
       let event = try ChatProcess.event(
-        await rooms.line(containing: #""event":"web""#), rooms)
+        try await rooms.line(containing: #""event":"web""#))
       let parts = try #require(event["url"] as? String).components(separatedBy: "/#")
       return (parts[0], parts[1])
     }
@@ -91,7 +91,7 @@ import Testing
 
     // One port for all rooms: a newcomer to the room that was made finds it there.
     let listening = try ChatProcess.event(
-      await rooms.line(containing: #""event":"listening""#), rooms)
+      try await rooms.line(containing: #""event":"listening""#))
     let bea = try await ChatProcess(
       dir("bea"), key: own, name: "bea", connect: ["127.0.0.1:\(listening["port"] as? Int ?? 0)"])
     let text = #"{"text":"made here"}"#

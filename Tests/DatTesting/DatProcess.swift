@@ -20,8 +20,7 @@ public actor DatProcess {
   private let output = Pipe()
   private let errors = Pipe()
   private var isInputClosed = false
-  private var waiters:
-    [(matches: (String) -> Bool, from: Int, CheckedContinuation<String?, Never>)] = []
+  private var awaited = Awaited<String>()
   /// The lines of standard output so far.
   public private(set) var lines: [String] = []
   /// What came on standard error so far.
@@ -112,48 +111,85 @@ public actor DatProcess {
 
   /// The first line that matches, of those printed so far or of those to come.
   ///
-  /// - Returns: nil where the output ended without one.
+  /// - Throws: ``NotShown`` where the output ended without one, or it takes too long.
   @discardableResult
-  public func line(where matches: @escaping @Sendable (String) -> Bool) async -> String? {
+  public func line(
+    _ what: String = "line that is waited for", where matches: @escaping @Sendable (String) -> Bool
+  ) async throws -> String {
     if let found = lines.first(where: matches) { return found }
-    if outputEnded { return nil }
-    return await withCheckedContinuation { waiters.append((matches, lines.count, $0)) }
+    var end = Awaited<String>.End.processEnded
+    if !outputEnded {
+      let number = awaited.number()
+      end = await bounded(
+        Awaited<String>.limit,
+        stop: { [weak self] isLate in
+          Task { await self?.giveUp(number, isLate ? .tooLate : .cancelled) }
+        }
+      ) {
+        await withCheckedContinuation { continuation in
+          guard !Task.isCancelled else { return continuation.resume(returning: .cancelled) }
+          awaited.add(number, matches, continuation)
+        }
+      }
+    }
+    guard end == .met, let found = lines.first(where: matches) else {
+      throw NotShown(what, end, of: command, printed: printed)
+    }
+    return found
   }
 
   /// The first line that has `text` in it.
   @discardableResult
-  public func line(containing text: String) async -> String? {
-    await line { $0.contains(text) }
+  public func line(containing text: String) async throws -> String {
+    try await line("line with \(text)") { $0.contains(text) }
   }
 
-  /// Waits for it to end.
+  /// Waits for it to end; where that takes too long it is killed, and what it printed is told.
   ///
   /// - Returns: the exit status; 128 and more for a signal.
   public func status() async -> Int32 {
-    await withCheckedContinuation { continuation in
-      let process = process
-      Thread {
-        process.waitUntilExit()
-        continuation.resume()
-      }.start()
+    let process = process
+    await bounded(
+      Awaited<String>.limit,
+      stop: { [weak self] _ in Task { await self?.endByForce() } }
+    ) {
+      await withCheckedContinuation { continuation in
+        Thread {
+          process.waitUntilExit()
+          continuation.resume()
+        }.start()
+      }
     }
     for reader in readers { await reader.value }
     return process.terminationReason == .uncaughtSignal
       ? 128 + process.terminationStatus : process.terminationStatus
   }
 
+  private func endByForce() {
+    guard process.isRunning else { return }
+    print("\(command.joined(separator: " ")): had to be killed. It printed:\n\(printed)")
+    kill(process.processIdentifier, SIGKILL)
+  }
+
+  private func giveUp(_ number: Int, _ end: Awaited<String>.End) { awaited.end(number, end) }
+
+  private var command: [String] {
+    [process.executableURL?.lastPathComponent ?? ""] + (process.arguments ?? [])
+  }
+
+  private var printed: String {
+    (lines.suffix(40) + [errorText].filter { !$0.isEmpty }).joined(separator: "\n")
+  }
+
   private func add(_ line: String) {
     lines.append(line)
-    let done = waiters.filter { $0.matches(line) }
-    waiters.removeAll { $0.matches(line) }
-    for waiter in done { waiter.2.resume(returning: line) }
+    awaited.show(line)
   }
 
   private func addError(_ line: String) { errorText += line + "\n" }
 
   private func endOutput() {
     outputEnded = true
-    for waiter in waiters { waiter.2.resume(returning: nil) }
-    waiters = []
+    awaited.endAll(.processEnded)
   }
 }

@@ -4,7 +4,8 @@ internal import Foundation
 public actor TerminalProcess {
   private let terminal: Int32
   private let process: pid_t
-  private var waiters: [(matches: (TerminalScreen) -> Bool, CheckedContinuation<Bool, Never>)] = []
+  private let command: [String]
+  private var awaited = Awaited<TerminalScreen>()
   private var hasEnded = false
   private var reader: Task<Void, Never>?
   private let exit: Task<Int32, Never>
@@ -26,6 +27,7 @@ public actor TerminalProcess {
     }
     _ = fcntl(terminal, F_SETFD, FD_CLOEXEC)
     self.terminal = terminal
+    command = arguments
     Self.setSize(terminal, columns, rows)
     screen = TerminalScreen(columns: columns, rows: rows)
     let process = try Self.spawn(
@@ -154,25 +156,47 @@ public actor TerminalProcess {
 
   /// Waits until the screen is as wanted.
   ///
-  /// - Returns: false where the command ended before.
-  @discardableResult
-  public func until(_ matches: @escaping @Sendable (TerminalScreen) -> Bool) async -> Bool {
-    if matches(screen) { return true }
-    if hasEnded { return false }
-    return await withCheckedContinuation { waiters.append((matches, $0)) }
+  /// - Throws: ``NotShown`` where the command ended before, or it takes too long.
+  public func until(
+    _ what: String = "screen that is waited for",
+    _ matches: @escaping @Sendable (TerminalScreen) -> Bool
+  ) async throws {
+    if matches(screen) { return }
+    var end = Awaited<TerminalScreen>.End.processEnded
+    if !hasEnded {
+      let number = awaited.number()
+      end = await bounded(
+        Awaited<TerminalScreen>.limit,
+        stop: { [weak self] isLate in
+          Task { await self?.giveUp(number, isLate ? .tooLate : .cancelled) }
+        }
+      ) {
+        await withCheckedContinuation { continuation in
+          guard !Task.isCancelled else { return continuation.resume(returning: .cancelled) }
+          awaited.add(number, matches, continuation)
+        }
+      }
+    }
+    guard end == .met else {
+      throw NotShown(
+        what, end, of: command, printed: screen.allRows.joined(separator: "\n"))
+    }
   }
 
   /// Waits for a row, shown now or scrolled off, that has a text in it.
   @discardableResult
-  public func row(containing text: String) async -> String? {
-    await until { $0.allRows.contains { $0.contains(text) } }
-    return screen.allRows.last { $0.contains(text) }
+  public func row(containing text: String) async throws -> String {
+    try await until("row with \(text)") { $0.allRows.contains { $0.contains(text) } }
+    return screen.allRows.last { $0.contains(text) } ?? ""
   }
 
   /// Waits for the row in which the cursor stands to be this.
-  @discardableResult
-  public func prompt(_ text: String) async -> Bool {
-    await until { $0.rows.last == text && $0.row == $0.rows.count - 1 }
+  public func prompt(_ text: String) async throws {
+    try await until("prompt \(text)") { $0.rows.last == text && $0.row == $0.rows.count - 1 }
+  }
+
+  private func giveUp(_ number: Int, _ end: Awaited<TerminalScreen>.End) {
+    awaited.end(number, end)
   }
 
   /// Whether what is typed is echoed and handed over by lines, as programs leave a terminal.
@@ -182,26 +206,33 @@ public actor TerminalProcess {
     return settings.c_lflag & tcflag_t(ICANON) != 0 && settings.c_lflag & tcflag_t(ECHO) != 0
   }
 
-  /// Waits for it to end.
+  /// Waits for it to end; where that takes too long it is killed, and its screen is told.
   ///
   /// - Returns: the exit status; 128 and more for a signal.
   public func status() async -> Int32 {
-    let status = await exit.value
+    let exit = exit
+    let status = await bounded(
+      Awaited<TerminalScreen>.limit,
+      stop: { [weak self] _ in Task { await self?.endByForce() } }
+    ) { await exit.value }
     await reader?.value
     return status
+  }
+
+  private func endByForce() {
+    guard !hasEnded else { return }
+    print("\(command): had to be killed. Its screen:\n\(screen.allRows.joined(separator: "\n"))")
+    kill(process, SIGKILL)
   }
 
   private func take(_ piece: [UInt8]) {
     output += piece
     screen.feed(piece)
-    let done = waiters.filter { $0.matches(screen) }
-    waiters.removeAll { $0.matches(screen) }
-    for waiter in done { waiter.1.resume(returning: true) }
+    awaited.show(screen)
   }
 
   private func end() {
     hasEnded = true
-    for waiter in waiters { waiter.1.resume(returning: false) }
-    waiters = []
+    awaited.endAll(.processEnded)
   }
 }
