@@ -1,8 +1,8 @@
 internal import HyperDB
 internal import RandomAccessStorage
 
-/// How much memory walks take that stream: it is bounded by the cache of decoded entries, whatever the
-/// number of keys.
+/// How much memory walks take: it is bounded by the cache of decoded entries, whatever the number of
+/// keys.
 enum DatabaseMemoryRows {
   static let all: [Row] = [Row(group: "db.memory", isHeavy: true, samples: walks)]
 
@@ -14,43 +14,40 @@ enum DatabaseMemoryRows {
   private static func walks(_ settings: Settings) async throws -> [Sample] {
     let folder = Scratch.folder()
     defer { Scratch.remove(folder) }
-    let storage = FolderStorage(path: folder)
-    var db = try await HyperDB.open(storage)
+    let db = try await HyperDB.open(FolderStorage(path: folder))
     try await DatabaseRows.fill(db, 0..<keys)
     await db.close()
-    var samples: [Sample] = []
-    for walk in ["list", "list.prefix", "history", "diff"] {
-      var options = HyperDBOptions()
-      options.cacheBytes = cacheBytes
-      db = try await HyperDB.open(storage, options: options)
-      var meter = Meter()
-      switch walk {
-      case "list": for try await _ in db.list() { meter.look() }
-      case "list.prefix": for try await _ in db.list("people") { meter.look() }
-      case "history": for try await _ in db.history() { meter.look() }
-      default:
-        let half = try await db.checkout(source: UInt64(keys / 2))
-        for try await _ in db.diff(half) { meter.look() }
+    return try ["list", "list.prefix", "history", "diff"].map { walk in
+      // A process of its own: what others have given up would hide what this one takes.
+      let child = try Child(["peer", "walk-database", folder, walk])
+      defer { child.end() }
+      let told = try child.expect("growth")
+      guard let count = told["count"] as? Int, count >= (walk == "diff" ? keys / 2 : keys) else {
+        throw BenchFailure("\(walk) gave \(told["count"] ?? 0) of \(keys)")
       }
-      guard meter.count >= (walk == "diff" ? keys / 2 : keys) else {
-        throw BenchFailure("\(walk) gave \(meter.count) of \(keys)")
-      }
-      await db.close()
-      samples.append(
-        Sample(name: "db.memory.\(walk)", value: Double(meter.growth) / 1e6, unit: "MB"))
+      return Sample(
+        name: "db.memory.\(walk)", value: (told["growth"] as? Double ?? .nan) / 1e6, unit: "MB")
     }
-    return samples
   }
 
-  /// The growth of this process, looked at now and then.
-  private struct Meter {
-    private let start = Memory.resident
-    private(set) var count = 0
-    private(set) var growth = 0
-
-    mutating func look() {
-      count += 1
-      if count.isMultiple(of: 500) { growth = max(growth, Memory.resident - start) }
+  /// Opens and walks once, and tells by how much the process grew meanwhile, at its highest.
+  static func walk(_ rest: [String]) async throws {
+    guard rest.count == 2 else { throw BenchFailure("walk-database folder walk") }
+    var options = HyperDBOptions()
+    options.cacheBytes = cacheBytes
+    let before = Memory.resident
+    let db = try await HyperDB.open(FolderStorage(path: rest[0]), options: options)
+    var count = 0
+    switch rest[1] {
+    case "list": for try await _ in db.list() { count += 1 }
+    case "list.prefix": for try await _ in db.list("people") { count += 1 }
+    case "history": for try await _ in db.history() { count += 1 }
+    default:
+      let half = try await db.checkout(source: UInt64(keys / 2))
+      for try await _ in db.diff(half) { count += 1 }
     }
+    say(["count": count, "growth": Double(max(Memory.peak - before, 0))])
+    await db.close()
+    await untilInputEnds()
   }
 }

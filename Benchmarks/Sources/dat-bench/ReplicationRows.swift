@@ -103,6 +103,7 @@ enum Peer {
     case "append-feed": try await appendFeed(rest)
     case "serve-room": try await RoomPeer.serve(rest)
     case "join-room": try await RoomPeer.join(rest)
+    case "walk-database": try await DatabaseMemoryRows.walk(rest)
     default: throw BenchFailure("no role \(role)")
     }
   }
