@@ -1,13 +1,14 @@
 internal import CDatMessages
 internal import CProtobufC
 internal import DatCoding
+internal import HypercoreProtocol
 
 // The only place of this module that knows protobuf-c. What comes out of here is of a sound size
 // and range.
 
 /// Turns blocks into entries and back.
 package final class EntryMessageCodec {
-  private let arena = EntryArena()
+  private let arena = MessageArena(keeping: 65_536)
 
   package init() {}
 
@@ -28,13 +29,13 @@ package final class EntryMessageCodec {
   package func headerProtocol(_ block: [UInt8]) -> [UInt8]? {
     block.withUnsafeBytes { bytes in
       guard let scan = EntryScan(bytes), scan.fieldCount <= Self.fieldLimit else { return nil }
-      return arena.withAllocator(reserving: Self.reservation(bytes.count, scan)) { allocator in
-        guard
-          let message = dat_hyperdb__header__unpack(
-            allocator, bytes.count, bytes.bindMemory(to: UInt8.self).baseAddress)
-        else { return nil }
-        return Array(message.pointee.protocol.bytes)
-      }
+      let allocator = arena.reserve(Self.reservation(bytes.count, scan))
+      defer { arena.release() }
+      guard
+        let message = dat_hyperdb__header__unpack(
+          allocator, bytes.count, bytes.bindMemory(to: UInt8.self).baseAddress)
+      else { return nil }
+      return Array(message.pointee.protocol.bytes)
     }
   }
 
@@ -58,33 +59,33 @@ package final class EntryMessageCodec {
         scan.clockCount <= HyperDBLimits.feeds, scan.feedCount <= HyperDBLimits.feeds
       else { return nil }
       let octets = bytes.bindMemory(to: UInt8.self).baseAddress
-      return arena.withAllocator(reserving: Self.reservation(bytes.count, scan)) { allocator in
-        if inflated, scan.isInflated {
-          guard let unpacked = dat_hyperdb__inflated_entry__unpack(allocator, bytes.count, octets)
-          else { return nil }
-          let message = unpacked.pointee
-          guard
-            var entry = Self.entry(
-              key: message.key, value: message.has_value != 0 ? message.value : nil,
-              deleted: message.has_deleted != 0 && message.deleted != 0, trie: message.trie,
-              clock: UnsafeBufferPointer(start: message.clock, count: message.n_clock),
-              inflate: message.has_inflate != 0 ? message.inflate : nil)
-          else { return nil }
-          entry.feeds = UnsafeBufferPointer(start: message.feeds, count: message.n_feeds)
-            .map { $0.map { Array($0.pointee.key.bytes) } ?? [] }
-          if message.has_contentfeed != 0 { entry.contentFeed = Array(message.contentfeed.bytes) }
-          return entry
-        }
-        guard let unpacked = dat_hyperdb__entry__unpack(allocator, bytes.count, octets) else {
-          return nil
-        }
+      let allocator = arena.reserve(Self.reservation(bytes.count, scan))
+      defer { arena.release() }
+      if inflated, scan.isInflated {
+        guard let unpacked = dat_hyperdb__inflated_entry__unpack(allocator, bytes.count, octets)
+        else { return nil }
         let message = unpacked.pointee
-        return Self.entry(
-          key: message.key, value: message.has_value != 0 ? message.value : nil,
-          deleted: message.has_deleted != 0 && message.deleted != 0, trie: message.trie,
-          clock: UnsafeBufferPointer(start: message.clock, count: message.n_clock),
-          inflate: message.has_inflate != 0 ? message.inflate : nil)
+        guard
+          var entry = Self.entry(
+            key: message.key, value: message.has_value != 0 ? message.value : nil,
+            deleted: message.has_deleted != 0 && message.deleted != 0, trie: message.trie,
+            clock: UnsafeBufferPointer(start: message.clock, count: message.n_clock),
+            inflate: message.has_inflate != 0 ? message.inflate : nil)
+        else { return nil }
+        entry.feeds = UnsafeBufferPointer(start: message.feeds, count: message.n_feeds)
+          .map { $0.map { Array($0.pointee.key.bytes) } ?? [] }
+        if message.has_contentfeed != 0 { entry.contentFeed = Array(message.contentfeed.bytes) }
+        return entry
       }
+      guard let unpacked = dat_hyperdb__entry__unpack(allocator, bytes.count, octets) else {
+        return nil
+      }
+      let message = unpacked.pointee
+      return Self.entry(
+        key: message.key, value: message.has_value != 0 ? message.value : nil,
+        deleted: message.has_deleted != 0 && message.deleted != 0, trie: message.trie,
+        clock: UnsafeBufferPointer(start: message.clock, count: message.n_clock),
+        inflate: message.has_inflate != 0 ? message.inflate : nil)
     }
   }
 
@@ -199,66 +200,5 @@ extension [UInt8] {
     withUnsafeMutableBufferPointer {
       body(ProtobufCBinaryData(len: $0.count, data: $0.baseAddress))
     }
-  }
-}
-
-/// The memory that protobuf-c unpacks one entry into: a mark moves on with each allocation and goes
-/// back to the start for the next entry. Beyond what was reserved an allocation is refused, which
-/// makes protobuf-c give the entry up.
-private final class EntryArena {
-  private struct Memory {
-    var base: UnsafeMutableRawPointer?
-    var capacity = 0
-    var used = 0
-  }
-
-  /// What is kept between entries; more is given back after use.
-  private static let keptBytes = 65_536
-
-  private let memory: UnsafeMutablePointer<Memory>
-  private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
-
-  init() {
-    memory = .allocate(capacity: 1)
-    memory.initialize(to: Memory())
-    allocator = .allocate(capacity: 1)
-    allocator.initialize(
-      to: ProtobufCAllocator(
-        alloc: { data, size in
-          guard let memory = data?.assumingMemoryBound(to: Memory.self),
-            let base = memory.pointee.base
-          else { return nil }
-          let used = memory.pointee.used
-          guard size <= memory.pointee.capacity - used else { return nil }
-          memory.pointee.used = min((used + size + 15) & ~15, memory.pointee.capacity)
-          return base + used
-        },
-        free: { _, _ in },
-        allocator_data: memory))
-  }
-
-  deinit {
-    memory.pointee.base?.deallocate()
-    memory.deallocate()
-    allocator.deallocate()
-  }
-
-  func withAllocator<Result>(
-    reserving bytes: Int, _ body: (UnsafeMutablePointer<ProtobufCAllocator>) -> Result
-  ) -> Result {
-    if memory.pointee.capacity < bytes {
-      memory.pointee.base?.deallocate()
-      let capacity = max(bytes, 16_384)
-      memory.pointee.base = .allocate(byteCount: capacity, alignment: 16)
-      memory.pointee.capacity = capacity
-    }
-    memory.pointee.used = 0
-    defer {
-      if memory.pointee.capacity > Self.keptBytes {
-        memory.pointee.base?.deallocate()
-        memory.pointee = Memory()
-      }
-    }
-    return body(allocator)
   }
 }

@@ -1,9 +1,9 @@
-internal import CProtobufC
+package import CProtobufC
 
 /// The memory that protobuf-c unpacks one message into: allocations only move a mark, which goes back
 /// to the start for the next message. It holds what was reserved and no more: an allocation beyond
 /// that is refused, which makes protobuf-c give the message up.
-final class MessageArena {
+package final class MessageArena {
   private struct Memory {
     var base: UnsafeMutableRawPointer?
     var capacity = 0
@@ -11,7 +11,7 @@ final class MessageArena {
   }
 
   /// What is kept between messages; more than that is given back after use.
-  private static let keptBytes = 16_384
+  private let keptBytes: Int
 
   /// The most that was ever reserved.
   private(set) var largestReservation = 0
@@ -19,7 +19,8 @@ final class MessageArena {
   private let memory: UnsafeMutablePointer<Memory>
   private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
 
-  init() {
+  package init(keeping bytes: Int) {
+    keptBytes = bytes
     memory = .allocate(capacity: 1)
     memory.initialize(to: Memory())
     allocator = .allocate(capacity: 1)
@@ -44,24 +45,23 @@ final class MessageArena {
     allocator.deallocate()
   }
 
-  /// Gives `body` an allocator that hands out at most `bytes`, and takes all of it back after.
-  func withAllocator<Result>(
-    reserving bytes: Int, _ body: (UnsafeMutablePointer<ProtobufCAllocator>) -> Result
-  ) -> Result {
+  /// An allocator that hands out at most `bytes` until ``release()``, which takes all of it back.
+  package func reserve(_ bytes: Int) -> UnsafeMutablePointer<ProtobufCAllocator> {
     largestReservation = max(largestReservation, bytes)
     if memory.pointee.capacity < bytes {
       memory.pointee.base?.deallocate()
-      let capacity = max(bytes, 4096)
+      let capacity = max(bytes, keptBytes / 4)
       memory.pointee.base = .allocate(byteCount: capacity, alignment: 16)
       memory.pointee.capacity = capacity
     }
     memory.pointee.used = 0
-    defer {
-      if memory.pointee.capacity > Self.keptBytes {
-        memory.pointee.base?.deallocate()
-        memory.pointee = Memory()
-      }
-    }
-    return body(allocator)
+    return allocator
+  }
+
+  /// Takes back what was handed out since ``reserve(_:)``.
+  package func release() {
+    guard memory.pointee.capacity > keptBytes else { return }
+    memory.pointee.base?.deallocate()
+    memory.pointee = Memory()
   }
 }

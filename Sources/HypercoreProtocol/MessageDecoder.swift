@@ -20,7 +20,7 @@ package final class MessageDecoder {
     package var extensionNames: [[UInt8]]
   }
 
-  private let arena = MessageArena()
+  private let arena = MessageArena(keeping: 16_384)
 
   package init() {}
 
@@ -159,11 +159,11 @@ package final class MessageDecoder {
     let bulk = scan.bulk.map { UnsafeRawBufferPointer(rebasing: body[$0]) }
     func run(_ bytes: UnsafeRawBufferPointer) -> Value? {
       let bound = bytes.count + (scan.fieldCount + 4) * Self.bytesPerField
-      return arena.withAllocator(reserving: bound) { allocator in
-        let octets = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        guard let message = unpacker(allocator, bytes.count, octets) else { return nil }
-        return convert(message.pointee, bulk)
-      }
+      let allocator = arena.reserve(bound)
+      defer { arena.release() }
+      let octets = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+      guard let message = unpacker(allocator, bytes.count, octets) else { return nil }
+      return convert(message.pointee, bulk)
     }
     guard scan.needsRewriting else { return run(body) }
     return BodyScan.rewrite(body, as: shape).withUnsafeBytes(run)

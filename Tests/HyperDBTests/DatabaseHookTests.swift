@@ -129,6 +129,24 @@ import Testing
     #expect(await plain.contentFeed(of: owner.key) == nil)
   }
 
+  @Test(.timeLimit(.minutes(1))) func `content may be sparse where the entries are not`()
+    async throws
+  {
+    var options = HyperDBOptions()
+    options.contentFeed = true
+    let owner = try await HyperDB.inMemory(options: options)
+    try await owner.put("a", [1])
+    for number in 0..<20 { try await owner.localContent?.append("\(number)", as: .utf8) }
+    options.sparseContent = true
+    let clone = try await owner.clone(options: options)
+    let connection = try await LiveConnection(owner, clone)
+    try await clone.until("a", has: [[1]])
+    let content = try #require(await clone.contentFeed(of: owner.key))
+    #expect(try await content.get(7, as: .utf8) == "7")
+    #expect(await content.downloaded() == 1)
+    await connection.end()
+  }
+
   @Test(.timeLimit(.minutes(1))) func `a sparse replica fetches what it reads and no more`()
     async throws
   {

@@ -79,12 +79,6 @@ struct RendezvousClientCore {
     if token != nil { leaving.append((topic, port)) }
   }
 
-  /// Whether everything was said that leaving takes.
-  var hasLeft: Bool {
-    leaving.isEmpty
-      && !pending.values.contains { if case .unannounce = $0.question { true } else { false } }
-  }
-
   // MARK: Time
 
   func deadline(now: Instant) -> Instant? {
