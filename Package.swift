@@ -233,7 +233,10 @@ let package = Package(
     tests(
       "DatDHTTests",
       ["DatDHT", "DatSwarm", "Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage"]),
-    tests("DatCommandTests", ["Saga", "DatSwarm", "Hypercore", "RandomAccessStorage", "dat"]),
+    tests(
+      "DatCommandTests",
+      ["Saga", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "dat"]
+    ),
   ],
   cxxLanguageStandard: .cxx17
 )

@@ -3,7 +3,10 @@
 //   DAT_WORKSHOP=<checkout of geut/dat-workshop> NODE_PATH=<packages> \
 //     node workshop-peer.js --name NAME (--listen | --key HEX --connect PORT) [--dir DIR]
 //
-// Each line of standard input is a message. It ends when standard input does, after the last message
+// With --operations it runs the later package @geut/saga instead, from the checkout of geut/saga that
+// DAT_GEUT_SAGA names.
+//
+// Each line of standard input is a message, or an operation as JSON. It ends when standard input does, after the last message
 // was written and two seconds for peers to fetch it.
 'use strict'
 
@@ -20,19 +23,23 @@ const { values: options } = parseArgs({
     key: { type: 'string' },
     dir: { type: 'string' },
     listen: { type: 'boolean' },
+    operations: { type: 'boolean' },
     connect: { type: 'string' }
   }
 })
 
-const checkout = process.env.DAT_WORKSHOP
-if (!checkout) throw new Error('DAT_WORKSHOP must name a checkout of geut/dat-workshop')
-const saga = require(path.join(path.resolve(checkout), 'problems/10/olaf/src/lib/saga'))
+const variable = options.operations ? 'DAT_GEUT_SAGA' : 'DAT_WORKSHOP'
+const checkout = process.env[variable]
+if (!checkout) throw new Error(`${variable} must name a checkout`)
+const place = options.operations ? '.' : 'problems/10/olaf/src/lib/saga'
+const saga = require(path.join(path.resolve(checkout), place))
 
 const tell = (event, fields) => console.log(JSON.stringify({ event, ...fields }))
 const hex = key => Buffer.from(key.data || key).toString('hex')
 
 const room = saga(options.dir || (() => memory()), options.key || null, options.name)
 room.on('message', (data, key) => tell('message', { data: { ...data, key } }))
+room.on('operation', (data, key) => tell('operation', { data: { ...data, key } }))
 room.on('join', data => tell('join', { data: { username: data.username, key: hex(data.key) } }))
 room.on('leave', data => tell('leave', { data: { username: data.username, key: hex(data.key) } }))
 
@@ -55,7 +62,8 @@ room.initialize().then(() => {
   let writing = Promise.resolve()
   readline.createInterface({ input: process.stdin })
     .on('line', line => {
-      writing = writing.then(() => room.writeMessage(line))
+      writing = writing.then(() =>
+        options.operations ? room.writeOperation(JSON.parse(line)) : room.writeMessage(line))
         .catch(error => tell('error', { message: error.message }))
     })
     .on('close', () => writing.then(() => setTimeout(() => process.exit(0), 2000)))

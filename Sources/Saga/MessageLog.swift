@@ -47,15 +47,40 @@ struct MessageLog {
 
   /// What is known of a key.
   private final class Record {
-    /// All its entries; nearly always one.
-    var versions: [Version]
+    enum Entries {
+      /// A single one, which is shown as it is: what is not here is in ``shown``.
+      case one(feedNumber: Int, clock: [UInt64])
+      case several([Version])
+    }
+
+    var entries: Entries
     /// What is shown.
     var shown: Message?
 
-    init(_ version: Version) { versions = [version] }
+    init(_ entries: Entries, _ shown: Message?) {
+      self.entries = entries
+      self.shown = shown
+    }
+
+    var versions: [Version] {
+      switch (entries, shown) {
+      case (.several(let versions), _): versions
+      case (.one(let feedNumber, let clock), let shown?):
+        [
+          Version(
+            feed: shown.feed, feedNumber: feedNumber, seq: shown.seq, clock: clock,
+            content: MessageContent(
+              text: shown.text, username: shown.username, timestamp: shown.timestamp),
+            isDeletion: false)
+        ]
+      case (.one, nil): []
+      }
+    }
   }
 
   private var records: [String: Record] = [:]
+  /// The clock of each feed's last entry, for the next to share: most know of nothing new by others.
+  private var clocks: [Int: [UInt64]] = [:]
   /// What is shown, sorted by time, then key …
   private var sorted: [Message] = []
   /// … but for these, which are not sorted in yet: the feeds of a room that is joined come side by
@@ -72,22 +97,18 @@ struct MessageLog {
 
   mutating func add(_ entry: Entry) -> [Change] {
     let version = Version(
-      feed: entry.feed, feedNumber: entry.feedNumber, seq: entry.seq, clock: entry.clock,
-      content: entry.content, isDeletion: entry.isDeletion)
+      feed: entry.feed, feedNumber: entry.feedNumber, seq: entry.seq,
+      clock: shared(entry.clock, of: entry.feedNumber), content: entry.content,
+      isDeletion: entry.isDeletion)
+    guard let record = records[entry.key] else { return first(version, of: entry.key) }
     var changes: [Change] = []
     if entry.content == nil, !entry.isDeletion {
       changes.append(.unreadable(key: entry.key, feed: entry.feed))
     }
-    let record: Record
-    if let known = records[entry.key] {
-      record = known
-      record.versions.append(version)
-    } else {
-      record = Record(version)
-      records[entry.key] = record
-    }
     let before = record.shown
-    let after = Self.message(for: entry.key, record.versions)
+    let versions = Self.adding(version, to: record.versions)
+    let after = Self.message(for: entry.key, versions)
+    record.entries = .several(versions)
     guard before != after else { return changes }
     record.shown = after
     if let before { remove(before) }
@@ -105,14 +126,49 @@ struct MessageLog {
     return changes
   }
 
+  private mutating func first(_ version: Version, of key: String) -> [Change] {
+    guard let content = version.content else {
+      records[key] = Record(.several(Self.adding(version, to: [])), nil)
+      return version.isDeletion ? [] : [.unreadable(key: key, feed: version.feed)]
+    }
+    let message = Message(
+      key: key, text: content.text, username: content.username, timestamp: content.timestamp,
+      feed: version.feed, seq: version.seq)
+    records[key] = Record(
+      .one(feedNumber: version.feedNumber, clock: version.clock), message)
+    insert(message)
+    return [.added(message)]
+  }
+
+  /// With one more entry of a key. What matters of each feed's is the first that can be read and the
+  /// last, so that a key that is overwritten without end costs no more each time.
+  private static func adding(_ version: Version, to versions: [Version]) -> [Version] {
+    guard version.content != nil || version.isDeletion else { return versions }
+    var (own, kept) = ([version], [Version]())
+    for known in versions {
+      if known.feedNumber == version.feedNumber { own.append(known) } else { kept.append(known) }
+    }
+    own.sort { $0.seq < $1.seq }
+    let first = own.first { $0.content != nil }
+    if let first { kept.append(first) }
+    if let last = own.last, last.seq != first?.seq { kept.append(last) }
+    return kept
+  }
+
+  /// The clock, in the memory of the feed's last one where that says the same of other feeds. What it
+  /// says of its own doesn't matter here.
+  private mutating func shared(_ clock: [UInt64], of feedNumber: Int) -> [UInt64] {
+    if let last = clocks[feedNumber], last.count == clock.count,
+      last.indices.allSatisfy({ $0 == feedNumber || last[$0] == clock[$0] })
+    {
+      return last
+    }
+    clocks[feedNumber] = clock
+    return clock
+  }
+
   /// What is to be shown for a key, from all its entries.
   private static func message(for key: String, _ all: [Version]) -> Message? {
-    if all.count == 1 {
-      guard let content = all[0].content else { return nil }
-      return Message(
-        key: key, text: content.text, username: content.username, timestamp: content.timestamp,
-        feed: all[0].feed, seq: all[0].seq)
-    }
     // The first readable entry: known to all the others, or of the lowest feed among those that did
     // not know of any other.
     let readable = all.filter { $0.content != nil }

@@ -357,8 +357,12 @@ public actor Saga {
 public struct SagaOptions: Sendable {
   /// What its entries are.
   public var kind = RoomKind.messages
-  /// How its database is.
-  public var database = HyperDBOptions()
+  /// How its database is kept: with a small cache, since a room is read in order and written at its end.
+  public var database: HyperDBOptions = {
+    var options = HyperDBOptions()
+    options.cacheBytes = 4 * 1024 * 1024
+    return options
+  }()
   /// Who may write.
   public var authorization = AuthorizationPolicy.open
   /// What bounds that.

@@ -8,7 +8,7 @@ public enum SagaEvent: Hashable, Sendable {
   case message(Message)
   /// In a room of operations: one that was not told before, or that is now edited or in conflict. Those
   /// that are stored already come first, sorted by time.
-  case operation(Operation)
+  case operation(RoomOperation)
   /// All stored messages or operations were told.
   case ready
   /// The author replaced the text of a message, or an earlier entry of its key turned up.
@@ -44,7 +44,7 @@ extension SagaEvent {
     case .added(let message) where kind == .operations,
       .edited(let message) where kind == .operations,
       .conflicted(let message) where kind == .operations:
-      self = .operation(Operation(message))
+      self = .operation(RoomOperation(message))
     case .added(let message): self = .message(message)
     case .edited(let message): self = .edit(message)
     case .removed(let message): self = .removal(message)
@@ -189,7 +189,7 @@ struct SagaEventQueue {
       case .stored(let messages, let kind):
         let part = messages.prefix(Self.takenAtOnce - taken.count)
         for message in part {
-          taken.append(kind == .messages ? .message(message) : .operation(Operation(message)))
+          taken.append(kind == .messages ? .message(message) : .operation(RoomOperation(message)))
         }
         if part.count == messages.count {
           position += 1

@@ -81,20 +81,20 @@ struct ChatScreen {
       return
     }
     let date = Self.date(message)
-    let day = date.formatted(.iso8601.year().month().day())
+    let day = date.formatted(Self.style.year().month().day())
     if day != lastDay {
       lastDay = day
       output.line(output.dim("— \(day) —"))
     }
-    let time = date.formatted(.iso8601.time(includingFractionalSeconds: false)).prefix(5)
+    let time = date.formatted(Self.style.time(includingFractionalSeconds: false)).prefix(5)
     output.line(line(message, at: String(time), note: note))
   }
 
   /// One message with its date, as the search finds it.
   func showFound(_ message: Message) {
     let date = Self.date(message)
-    let time = date.formatted(.iso8601.time(includingFractionalSeconds: false)).prefix(5)
-    let day = date.formatted(.iso8601.year().month().day())
+    let time = date.formatted(Self.style.time(includingFractionalSeconds: false)).prefix(5)
+    let day = date.formatted(Self.style.year().month().day())
     output.line(line(message, at: "\(day) \(time)", note: ""))
   }
 
@@ -105,6 +105,9 @@ struct ChatScreen {
     let text = lines.map { SafeText.line(String($0)) }.joined(separator: "\n      ")
     return "\(output.dim(time)) \(name): \(text)\(output.dim(note))"
   }
+
+  /// Dates as they are where the command runs.
+  private static let style = Date.ISO8601FormatStyle(timeZone: .current)
 
   /// The time a message claims, within what a calendar can show.
   private static func date(_ message: Message) -> Date {

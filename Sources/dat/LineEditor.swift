@@ -120,7 +120,10 @@ final class LineEditor: @unchecked Sendable {
       })
     if editor != nil {
       var count: Int32 = 0
-      while let text = el_wgets(editor, &count), count > 0 {
+      while true {
+        // Before the prompt shows, not after as by itself: a Ctrl-D between the two would be lost.
+        dat_el_retake(editor)
+        guard let text = el_wgets(editor, &count), count > 0 else { break }
         let line = Self.string(UnsafeBufferPointer(start: text, count: Int(count)))
           .trimmingCharacters(in: .newlines)
         if !line.allSatisfy(\.isWhitespace) { dat_el_remember(history, text) }

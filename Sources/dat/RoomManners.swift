@@ -40,8 +40,6 @@ struct RoomManners: ParsableArguments {
     var options = SagaOptions()
     if authorize == .ask { options.authorization = .ask }
     options.limits.perMinute = newcomers
-    // The messages are kept beside the database, which is read in order and written at its end.
-    options.database.cacheBytes = 8 << 20
     return options
   }
 }

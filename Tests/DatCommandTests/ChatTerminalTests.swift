@@ -1,5 +1,10 @@
+import DatSwarm
 import DatTesting
 import Foundation
+import HyperDB
+import HypercoreCrypto
+import RandomAccessStorage
+import Saga
 import Testing
 
 /// `dat chat` at a terminal.
@@ -219,6 +224,38 @@ import Testing
     #expect(await ana.status() == 0)
   }
 
+  @Test func `a megabyte of one message is cut, and what follows is shown`() async throws {
+    let (ana, link, address) = try await ana()
+    let key = try #require(PublicKey(hex: String(link.suffix(64))))
+    let eve = try await Saga.open(storage: MemoryStorage(), key: key, username: "eve")
+    let events = await eve.listen(stored: false)
+    let swarm = Swarm()
+    await swarm.join(eve.db.discoveryKey) { _ in
+      try await eve.replicate()
+    } meet: { stream, _ in
+      try? await eve.connect(stream)
+    }
+    await swarm.connect(to: try PeerAddress(parsing: address), about: eve.db.discoveryKey)
+    for await event in events { if case .authorized = event { break } }
+    for (number, count) in [1_000_000, 3_000_000].enumerated() {
+      let text = String(repeating: "W", count: count)
+      let value = #"{"message":"\#(text)","username":"\#(text.prefix(9000))","timestamp":1}"#
+      try await eve.db.put("messages/huge/\(number)", Array(value.utf8))
+    }
+    try await eve.writeMessage("after it")
+    try await ana.row(containing: "eve: after it")
+    let rows = await ana.screen.allRows
+    #expect((40..<70).contains(rows.count { $0.contains("WWWWWWWW") }))
+    #expect(rows.contains { $0.contains("[…]") })
+    #expect(rows.contains { $0.contains("can't be read as a message") })
+    await ana.type("still typing")
+    try await ana.prompt("> still typing")
+    await swarm.close()
+    await eve.close()
+    await ana.type("\u{3}")
+    #expect(await ana.status() == 0)
+  }
+
   @Test func `a short absence leaves no trace, a longer one shows`() async throws {
     let (ana, key, address) = try await ana()
     var bea = try await bea(key, address)
@@ -265,6 +302,46 @@ import Testing
     #expect(lines.contains { $0.hasSuffix("ana: hello") })
     #expect(lines.contains { $0.contains("ana (you)") })
     #expect(errors.contains("/nonsense is no command"))
+  }
+
+  @Test func `times are those of the place where one is`() async throws {
+    func hour(in zone: String) async throws -> Int {
+      let result = try await DatProcess.run(
+        ["chat", dir("times"), "--name", "ana", "--no-lan"],
+        input: FileManager.default.fileExists(atPath: dir("times")) ? "" : "hello\n",
+        environment: ["TZ": zone])
+      let line = try #require(result.lines.first { $0.hasSuffix("ana: hello") })
+      return try #require(Int(line.prefix(2)))
+    }
+    let (here, there) = (try await hour(in: "UTC"), try await hour(in: "Asia/Tokyo"))
+    #expect((there - here + 24) % 24 == 9)
+  }
+
+  @Test func `whether the DHT may be used is asked once, and remembered`() async throws {
+    func start() async throws -> TerminalProcess {
+      try await TerminalProcess(
+        ["chat", dir("ana"), "--name", "ana", "--no-lan"], environment: ["HOME": folder.path])
+    }
+    var ana = try await start()
+    try await ana.row(containing: "BitTorrent DHT")
+    try await ana.until("question") { $0.allRows.contains { $0.contains("[y/N]") } }
+    await ana.type("no\r")
+    try await ana.prompt(">")
+    await ana.type("\u{4}")
+    #expect(await ana.status() == 0)
+    ana = try await start()
+    try await ana.prompt(">")
+    #expect(await !ana.screen.allRows.contains { $0.contains("DHT") })
+    await ana.type("\u{4}")
+    #expect(await ana.status() == 0)
+    // Nobody is asked in a pipe, nor where addresses are given.
+    let piped = try await DatProcess.run(
+      ["chat", dir("bea"), "--name", "bea", "--no-lan"], input: "hello\n")
+    #expect(!piped.lines.joined().contains("DHT") && piped.status == 0)
+    ana = try await self.ana().terminal
+    #expect(await !ana.screen.allRows.contains { $0.contains("DHT") })
+    await ana.type("\u{4}")
+    #expect(await ana.status() == 0)
   }
 
   @Test func `a terminal that can do nothing is left alone`() async throws {

@@ -1,5 +1,9 @@
+import DatSwarm
 import DatTesting
 import Foundation
+import HyperDB
+import HypercoreCrypto
+import Saga
 import Testing
 
 /// Where the reference is to be found; these tests are skipped where it isn't.
@@ -16,8 +20,13 @@ enum Node {
     .first { FileManager.default.isExecutableFile(atPath: $0.path) }
 
   /// Whether `NODE_PATH` has the packages, and `DAT_WORKSHOP` the workshop.
-  static let isHere: Bool = {
-    guard executable != nil, environment["DAT_WORKSHOP"] != nil else { return false }
+  static let isHere = hasPackages && environment["DAT_WORKSHOP"] != nil
+
+  /// Whether there is the later package for rooms of operations, too.
+  static let hasOperations = hasPackages && environment["DAT_GEUT_SAGA"] != nil
+
+  private static let hasPackages: Bool = {
+    guard executable != nil else { return false }
     return (environment["NODE_PATH"] ?? "").split(separator: ":").contains {
       FileManager.default.fileExists(atPath: "\($0)/hyperdb")
     }
@@ -84,5 +93,54 @@ struct NodeRoomTests {
     #expect(await node.status() == 0)
     try await sue.event("leave", "username", "nan")
     #expect(await sue.leave() == 0)
+  }
+}
+
+@Suite(
+  .serialized, .timeLimit(.minutes(1)),
+  .enabled(
+    if: Node.hasOperations,
+    "needs node, NODE_PATH with the packages of Interop/package.json, and DAT_GEUT_SAGA"))
+struct NodeOperationTests {
+  private struct Move: Codable, Hashable {
+    var piece: String
+    var to: [Int]
+  }
+
+  @Test func `a Swift peer and a Node peer share a room of operations`() async throws {
+    let folder = try TemporaryFolder()
+    var options = SagaOptions()
+    options.kind = .operations
+    let saga = try await Saga.open(
+      folder: folder.path + "/swift", username: "sue", options: options)
+    let swarm = Swarm()
+    let address = try await swarm.listen(host: "127.0.0.1")
+    await swarm.join(saga.db.discoveryKey) { _ in
+      try await saga.replicate()
+    } meet: { stream, _ in
+      try? await saga.connect(stream)
+    }
+    try await saga.writeOperation(Move(piece: "rook", to: [1, 2]))
+    let events = await saga.listen(stored: false)
+    let node = try await Node.peer([
+      "--operations", "--name", "nan", "--key", saga.key.hex, "--connect", String(address.port),
+    ])
+    let first = try await node.line(containing: #""event":"operation""#)
+    #expect(first.contains(#""operation":{"piece":"rook","to":[1,2]},"username":"sue""#))
+    for await event in events { if case .join(let user) = event, user.username == "nan" { break } }
+    try await node.line(containing: #""event":"join""#)
+    await node.send(#"{"piece":"pawn","to":[]}"#)
+    for await event in events {
+      guard case .operation(let operation) = event else { continue }
+      #expect(try operation.decode(Move.self) == Move(piece: "pawn", to: []))
+      #expect(operation.username == "nan" && operation.key.hasPrefix("operations/"))
+      break
+    }
+    try await saga.writeOperation(["not", "a", "move"])
+    try await node.line(containing: #""operation":["not","a","move"]"#)
+    await node.closeInput()
+    #expect(await node.status() == 0)
+    await swarm.close()
+    await saga.close()
   }
 }

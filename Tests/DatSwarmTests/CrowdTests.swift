@@ -48,6 +48,15 @@ private func processorSeconds() -> Double {
   return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
+/// Resident memory of the process, in MiB; nil where the system doesn't tell so.
+private func residentMemory() -> Int? {
+  guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else {
+    return nil
+  }
+  let fields = text.split(separator: " ")
+  return fields.count > 1 ? Int(fields[1]).map { ($0 * sysconf(Int32(_SC_PAGESIZE))) >> 20 } : nil
+}
+
 /// Each connection within the process takes two descriptors.
 private func raiseDescriptorLimit() {
   #if canImport(Glibc)
@@ -67,6 +76,7 @@ func `two hundred peers hold one room, with few connections each`() async throws
   let count = 200
   let server = try await RendezvousServer(host: "127.0.0.1")
   let before = processorSeconds()
+  let memory = residentMemory()
   let first = try await Member("writer 0", key: nil, server: server.address)
   try await first.saga.writeMessage("before anybody came")
   // Only those who write let others in, and in the crowd a newcomer may meet none of them.
@@ -102,9 +112,11 @@ func `two hundred peers hold one room, with few connections each`() async throws
     connections += peers.count
     #expect(await member.saga.messageCount == 21)
   }
-  print(
-    "\(count) peers, \(connections) ends of connections, \(processorSeconds() - before) s of processor time"
-  )
+  let seconds = processorSeconds() - before
+  print("\(count) peers, \(connections) ends of connections, \(seconds) s of processor time")
+  if let memory, let now = residentMemory() {
+    print("\(now - memory) MiB of memory more than before, \(now) MiB in all")
+  }
   await withTaskGroup(of: Void.self) { group in
     for member in members {
       group.addTask {

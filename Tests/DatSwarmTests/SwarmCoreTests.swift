@@ -268,6 +268,19 @@ func `of several connections that one side opened the smaller's newest stays, th
   #expect(policy.refusal(of: stranger.host, now: now + .seconds(601)) == nil)
 }
 
+@Test func `where hosts are listed as allowed there are connections with no others`() {
+  var world = World { $0.allowed = ["192.0.2.7"] }
+  world.find(["192.0.2.7", "192.0.2.8"])
+  #expect(world.refusals() == [.denied])
+  #expect(world.orders(at: 0).map(\.target.address.host) == ["192.0.2.7"])
+  // Who is banned is so whatever the list says, until that is taken back.
+  let policy = AddressPolicy(allowed: ["192.0.2.7"], denied: [], maximumOffences: 3)
+  policy.deny("192.0.2.7")
+  #expect(policy.refusal(of: "192.0.2.7", now: world.start) == .denied)
+  policy.undeny("192.0.2.7")
+  #expect(policy.refusal(of: "192.0.2.7", now: world.start) == nil)
+}
+
 @Test func `a topic that was left wants nothing more`() {
   var world = World()
   world.find(["192.0.2.7", "192.0.2.8"])

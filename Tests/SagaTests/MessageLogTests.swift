@@ -45,6 +45,19 @@ import Testing
     #expect(log.messages.count == 1)
   }
 
+  @Test func `a key that is overwritten without end costs no more each time`() {
+    var log = MessageLog()
+    for seq in 1...20_000 as ClosedRange<UInt64> {
+      let feed = Int(seq % 2)
+      _ = log.add(entry("a", feed: feed, seq: seq, clock: [seq, seq], "text \(seq)"))
+      _ = log.add(entry("b", feed: feed, seq: seq, clock: [seq, seq], nil))
+    }
+    #expect(log.messages.map(\.text) == ["text 19999"])
+    #expect(log.messages.first?.isEdited == true && log.messages.first?.isConflicted == true)
+    #expect(log.add(entry("a", feed: 1, seq: 30_000, clock: [], nil, deletes: true)).count == 1)
+    #expect(log.count == 0)
+  }
+
   @Test func `of two firsts that did not know each other the lowest feed's is shown and flagged`() {
     let one = entry("a", feed: 2, seq: 1, clock: [0, 0, 2], "from two")
     let other = entry("a", feed: 1, seq: 1, clock: [0, 2], "from one")

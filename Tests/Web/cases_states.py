@@ -60,6 +60,52 @@ def test_the_rooms_of_a_folder(folder, left, right):
         left.until(lambda: len(left.all("#start .room-item")) == 4)
 
 
+def test_a_burst_leaves_what_is_read_in_its_place(folder, left, right):
+    watch = """
+        const top = document.getElementById('history').getBoundingClientRect().top
+        const row = [...document.querySelectorAll('#messages .message')]
+          .find((one) => one.getBoundingClientRect().top > top)
+        return [row.dataset.key, row.getBoundingClientRect().top]"""
+    place = """
+        const row = [...document.querySelectorAll('#messages .message')]
+          .find((one) => one.dataset.key === arguments[0])
+        return row?.getBoundingClientRect().top ?? null"""
+    with Stage() as stage:
+        left.open(stage("room", "ana", count=1200))
+        left.until(lambda: left.messages())
+        for _ in range(3):
+            left.script("document.getElementById('history').scrollTop = 300")
+            time.sleep(0.3)
+        key, top = left.script(watch)
+        # More than the page is told one by one.
+        stage("message", "ana", name="bea", text="burst", count=1500)
+        left.until(lambda: "1500 new" in left.text("#jump"), "the count of new messages")
+        now = left.script(place, key)
+        assert now is not None and abs(now - top) < 2, (top, now)
+        left.click("#jump")
+        left.until(lambda: left.messages() and left.messages()[-1] == "burst")
+
+
+def test_a_megabyte_of_one_message_is_cut(folder, left, right):
+    with Stage() as stage:
+        left.open(stage("room", "ana"))
+        stage("message", "ana", name="eve", text="W" * 1_000_000)
+        stage("message", "ana", name="N" * 100_000, text="after it")
+        left.until_message("after it")
+        shown = "return document.querySelector('#messages .message .text').textContent.length"
+        assert left.script(shown) <= 4096
+        left.click_button("Show more", "#messages")
+        left.until(lambda: left.script(shown) == 65_536, "as much as is ever shown")
+        assert "more are not shown" in left.text("#messages")
+        assert left.script(
+            "const view = document.getElementById('history');"
+            "return view.scrollWidth - view.clientWidth") <= 0
+        assert left.script(
+            "return Math.max(...[...document.querySelectorAll('#messages .name')]"
+            ".map((one) => one.textContent.length))") <= 40
+        left.shot("megabyte")
+
+
 def test_flags_of_messages_and_what_goes_wrong(folder, left, right):
     with Stage() as stage:
         left.open(stage("room", count=12))

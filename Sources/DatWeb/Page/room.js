@@ -25,6 +25,7 @@ class Room {
     this.pending = []
     this.notices = []
     this.people = []
+    this.muted = new Set()
     this.requests = []
     this.me = null
     this.names = new Map()
@@ -33,6 +34,8 @@ class Room {
     this.fullTexts = new Map()
     this.behind = 0
     this.unseen = 0
+    this.total = 0
+    this.turn = Promise.resolve()
     this.loading = {}
     this.connection = connection
     this.abort = new AbortController()
@@ -62,7 +65,8 @@ class Room {
     this.stop = listen(() => 'events?' + query({ room: key, since: this.revision, run: this.run }), {
       up: () => this.connected(true),
       down: (failure) => this.connected(false, failure),
-      update: (update) => this.update(update)
+      // One after the other: starting over takes a while.
+      update: (update) => { this.turn = this.turn.then(() => this.update(update)).catch(reportError) }
     })
   }
 
@@ -94,6 +98,7 @@ class Room {
   }
 
   async update (update) {
+    if (this.abort.signal.aborted) return
     this.run = update.run
     this.revision = update.revision
     if (update.me) this.me = update.me
@@ -103,27 +108,32 @@ class Room {
     for (const message of update.messages ?? []) this.learnName(message.feed, message.name)
     if (update.people) {
       this.people = update.people
+      this.muted = new Set(update.people.filter((person) => person.isMuted).map((person) => person.key))
       for (const person of update.people) this.learnName(person.key, person.name)
     }
     if (update.problem) this.composer.complain(plainText(update.problem))
     if (update.isWhole) await this.startOver(update)
     else this.takeIn(update)
+    if (this.abort.signal.aborted) return
+    this.total = update.total
     $('history').setAttribute('aria-busy', 'false')
     this.draw()
   }
 
   async startOver (update) {
-    const messages = update.messages
     const reading = this.list.isStuck ? null : this.list.firstSeen
-    this.log.reset(messages, update.isStart, true)
+    let page = { messages: update.messages, isStart: update.isStart, isEnd: true }
     this.behind = 0
-    this.settle(messages)
-    if (!reading || this.log.byKey.has(reading)) return
-    // Somebody was reading further up: go on there.
-    try {
-      const page = await get(`${this.path}/messages?` + query({ around: reading, limit: PAGE }))
-      this.log.reset(page.messages, page.isStart, page.isEnd)
-    } catch { /* it is gone: the newest then */ }
+    if (reading && !page.messages.some((message) => message.key === reading)) {
+      // Somebody is reading further up: they go on there, or at the newest where it is gone.
+      try {
+        page = await get(`${this.path}/messages?` + query({ around: reading, limit: PAGE }))
+        this.behind = Math.max(0, update.total - this.total)
+      } catch { /* the newest then */ }
+    }
+    for (const message of page.messages) this.learnName(message.feed, message.name)
+    this.log.reset(page.messages, page.isStart, page.isEnd)
+    this.settle(update.messages)
   }
 
   takeIn (update) {
@@ -192,7 +202,7 @@ class Room {
     return isMine || (keys !== undefined && (keys.size > 1 || !keys.has(key)))
   }
 
-  isMuted (key) { return this.people.some((person) => person.key === key && person.isMuted) }
+  isMuted (key) { return this.muted.has(key) }
   isUncovered (key) { return this.uncovered.has(key) }
   isOpen (key) { return this.open.has(key) }
 

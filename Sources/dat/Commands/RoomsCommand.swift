@@ -130,7 +130,7 @@ struct RoomsCommand: AsyncParsableCommand {
     guard let last = room.last else { return output.line(output.dim("  no messages yet")) }
     let time = Date(
       timeIntervalSince1970: Double(min(max(last.timestamp, 0), 253_402_300_799_000)) / 1000)
-    let when = time.formatted(.iso8601.year().month().day().dateTimeSeparator(.space))
+    let when = time.formatted(Date.ISO8601FormatStyle(timeZone: .current).year().month().day())
     output.line(
       "  \(output.dim(when)) \(output.name(SafeText.name(last.username), of: last.feed.bytes)): "
         + SafeText.line(last.text, limit: 60))

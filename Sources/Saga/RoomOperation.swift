@@ -23,7 +23,7 @@ public enum RoomKind: Hashable, Sendable {
 ///
 /// The rules of messages hold: the author's later value of the same key replaces the first
 /// (``isEdited``), another's is flagged and not shown (``isConflicted``).
-public struct Operation: Hashable, Sendable {
+public struct RoomOperation: Hashable, Sendable {
   /// The entry's key in the database, `operations/<id>`.
   public var key: String
   /// What was written, as JSON text.
@@ -72,10 +72,10 @@ extension MessageContent {
 
 extension Saga {
   /// All operations, sorted by time, then key; none in a room of messages.
-  public var operations: [Operation] {
+  public var operations: [RoomOperation] {
     guard options.kind == .operations else { return [] }
     log.sortIn()
-    return log.messages.map(Operation.init)
+    return log.messages.map(RoomOperation.init)
   }
 
   /// Writes an operation. When it returns, the operation is in ``operations`` and its event was sent.
