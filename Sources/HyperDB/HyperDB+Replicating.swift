@@ -67,7 +67,7 @@ extension HyperDB {
       if let log = feedSet.logs[core.feedKeys[number]], entry.opened.insert(number).inserted {
         entry.session.expectedFeeds += 1
         try entry.session.open(
-          log.replicator, download: entry.options.download ?? !log.core.isOwned,
+          log.replicator, download: entry.options.download ?? log.core.wantsBlocks,
           upload: entry.options.upload)
       }
       if let content = contents[number], entry.openedContents.insert(number).inserted {

@@ -1,3 +1,4 @@
+internal import Hypercore
 public import HypercoreCrypto
 
 extension HyperDB {
@@ -182,6 +183,10 @@ extension HyperDB {
     _ timeout: Duration?, _ write: () throws -> Result
   ) async throws -> Result {
     let deadline = (timeout ?? options.timeout).map { ContinuousClock.now + $0 }
+    if let own = core.local.flatMap({ feedSet.logs[core.feedKeys[$0]] }) {
+      if let reason = own.core.stopReason { throw reason }
+      if own.core.isCopy { await own.replicator.waitUntilCaughtUp() }
+    }
     while true {
       try checkWritable()
       do {

@@ -165,6 +165,12 @@ public actor HyperDB {
   /// Entries that can't be read, and are left out; the rest of the database goes on without them.
   public var issues: [HyperDBError] { core.issues + contentIssues }
 
+  /// The feeds whose key has signed two histories, with the proof of it. Nothing more is taken of them;
+  /// what was read of them before counts on.
+  public var forks: [ForkEvidence] {
+    core.feedKeys.compactMap { feedSet.logs[$0]?.core.forkEvidence }
+  }
+
   /// Ends replication and gives the folder back. Everything that waits fails.
   public func close() async {
     guard !isClosed else { return }

@@ -67,7 +67,7 @@ extension Feed {
     let session = ReplicationSession(
       connection: connection, expectedFeeds: 1, now: .now)
     try session.open(
-      replicator, download: options.download ?? !core.isWritable, upload: options.upload)
+      replicator, download: options.download ?? core.wantsBlocks, upload: options.upload)
     let id = ObjectIdentifier(session)
     sessions[id] = session
     session.onClose = { [weak self] _ in self?.assumeIsolated { $0.sessions[id] = nil } }

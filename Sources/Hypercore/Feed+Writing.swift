@@ -102,7 +102,8 @@ extension Feed {
 
   /// Has a call's blocks written, with all that were asked for since, unless they are already.
   @discardableResult
-  private func settle(_ ticket: AppendQueue.Ticket) throws -> UInt64 {
+  private func settle(_ ticket: AppendQueue.Ticket) async throws -> UInt64 {
+    if core.isCopy { await replicator.waitUntilCaughtUp() }
     if ticket.result == nil { writeAppends() }
     guard let result = ticket.result else { throw FeedError.closed }
     return try result.get()

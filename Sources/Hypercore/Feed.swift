@@ -165,6 +165,10 @@ public actor Feed {
   /// What opening the feed found amiss, and mended.
   public var repairReport: RepairReport { core.report }
 
+  /// Both histories, where the feed's key has signed two: found while it was open, or before. Nothing is
+  /// written to such a feed any more. The evidence stays beside the feed as `fork.json`.
+  public var forkEvidence: ForkEvidence? { core.forkEvidence }
+
   /// The hash over all roots: what the writer signs.
   public var treeHash: Digest { core.treeHash }
 

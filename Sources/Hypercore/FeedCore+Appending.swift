@@ -26,6 +26,7 @@ extension FeedCore {
       return first
     }
     let total = try totalSize(of: blocks)
+    mark()
     try writing { () throws(FeedError) in
       let roots = try addToTree(blocks)
       try files.data.write(dataPieces(blocks, at: byteLength, total: total))

@@ -34,7 +34,7 @@ extension FeedCore {
         file: files.bitfield, pageSize: stored.pageSize,
         pageCount: options.overwrite ? 0 : stored.pageCount)
       let core = try FeedCore(
-        files, access: provider.access, options: options, bits: bits, lock: lock)
+        files, in: provider, options: options, bits: bits, lock: lock)
       core.setKey(identity.key)
       core.secretKey = identity.secretKey
       core.report.findings = identity.findings
@@ -54,13 +54,21 @@ extension FeedCore {
     } else {
       try recover(stored)
     }
+    if !options.overwrite { try readForkEvidence() }
     guard access == .readWrite else { return }
     try writeHeaders(stored, options)
     // The secret key first: with it the other can be found again.
+    // Blocks that are on the disk are worth nothing without them.
+    let isSynced = options.durability != .buffered
     if options.storeSecretKey, let secretKey, secretKey != stored.secretKey || options.overwrite {
       try files.secretKey.write(secretKey.bytes, at: 0)
+      if isSynced { try files.secretKey.sync() }
     }
-    if let key, key != stored.key || options.overwrite { try files.key.write(key.bytes, at: 0) }
+    if let key, key != stored.key || options.overwrite {
+      try files.key.write(key.bytes, at: 0)
+      if isSynced { try files.key.sync() }
+    }
+    if isOwned { checkMarker(isNew: options.overwrite) }
   }
 
   private func writeHeaders(_ stored: StoredFeed, _ options: FeedOptions) throws(FeedError) {
@@ -78,7 +86,7 @@ extension FeedCore {
   /// Empties the files of a feed that is overwritten. The reference leaves old nodes and signatures
   /// behind, which the same key would make pass for new ones.
   func forget() throws(FeedError) {
-    for file in [files.bitfield, files.signatures, files.data] {
+    for file in [files.bitfield, files.signatures, files.data, files.fork] {
       if try file.length() > 0 { try file.truncate(to: 0) }
     }
     if try files.tree.length() > 0 { try tree.truncate(toSlots: 0) }

@@ -32,6 +32,9 @@ struct PutBatch {
   var stored: [Range<UInt64>] = []
   var newLength: UInt64?
 
+  /// What the feed was before the first write that waits.
+  var before: (length: UInt64, byteLength: UInt64, roots: [Node], isLive: Bool)?
+
   /// Whether all blocks and signatures can be read from the files.
   var isWritten: Bool { data.isEmpty && signatures.isEmpty }
 }
@@ -89,6 +92,16 @@ extension FeedCore {
     batch.dataSize = 0
     batch.signatures.removeAll(keepingCapacity: true)
     batch.hasNodes = false
+    batch.before = nil
+  }
+
+  /// Gives up what could not be written, so that what was stored before can still be read and served.
+  func dropBatch() {
+    for range in batch.stored { bits.setBlocks(range, to: false) }
+    if let before = batch.before {
+      (length, byteLength, roots, isLive) = before
+    }
+    batch = PutBatch()
   }
 
   // MARK: Putting
@@ -143,6 +156,7 @@ extension FeedCore {
       throw fork
     }
     if let accept, let value, !bits.hasBlock(block) { try accept(block, value) }
+    if batch.before == nil { batch.before = (length, byteLength, self.roots, isLive) }
     let result = try writing { () throws(FeedError) in
       try store(block, value: value, climb: climb, roots: roots)
     }

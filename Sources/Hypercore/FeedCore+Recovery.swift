@@ -144,13 +144,16 @@ extension FeedCore {
     return best
   }
 
-  /// Makes the last signature anew where it was lost but the bitfield, written after it, and all
-  /// that it signed are here. It comes out as it was, so this can't fork the feed.
+  /// Makes the last signature anew where it was lost or torn but the bitfield, written after it, and
+  /// all that it signed are here. It comes out as it was, so this can't fork the feed.
   private func signAgain(_ length: UInt64, _ slotCount: UInt64) throws(FeedError) -> Bool {
     guard let secretKey, access == .readWrite, length > 0,
-      try signatures.lastUsed(before: max(slotCount, length), from: length - 1) == nil,
+      try signatures.lastUsed(before: max(slotCount, length), from: length) == nil,
       let roots = try storedRoots(of: length)
     else { return false }
+    let signature = secretKey.sign(TreeHash.tree(roots))
+    // Blank, or torn.
+    guard try signatures.agrees(signature, at: length - 1) else { return false }
     // What was signed last vouches for the blocks before it.
     let vouched = try newestVerified(below: length)
     adopt(vouched)
@@ -161,7 +164,6 @@ extension FeedCore {
       Self.grow(&running, with: leaf)
     }
     guard running == roots else { return false }
-    let signature = secretKey.sign(TreeHash.tree(roots))
     try signatures.file.write(signature.bytes, at: SignatureFile.offset(of: length - 1))
     report.findings.append(.signedAgain(length: length))
     return true
@@ -187,120 +189,6 @@ extension FeedCore {
   static func grow(_ roots: inout [Node], with leaf: Node) {
     // The closure throws nothing.
     try? grow(&roots, with: leaf) { (_) throws(FeedError) in }
-  }
-
-  // MARK: Signed, but not in the bitfield
-
-  /// Takes over appends whose signature was written but whose bits were not.
-  private func rollForward(_ slotCount: UInt64) throws(FeedError) {
-    let slotCount = min(slotCount, FeedLimits.maximumLength)
-    guard let last = try signatures.lastUsed(before: slotCount, from: length) else { return }
-    let found = try signedLengths(upTo: last + 1)
-    let start = length
-    if let target = try newestSigned(of: found.candidates) {
-      try takeOver(upTo: target)
-      report.findings.append(.rolledForward(from: start, to: target))
-    }
-    guard length <= last else { return }
-    if found.isComplete, length == start, access == .readWrite {
-      // Whole nodes that no signature fits: left behind by a feed that the reference overwrote.
-      report.findings.append(.staleSignaturesRemoved(last + 1 - length))
-      try signatures.file.truncate(to: SignatureFile.offset(of: length))
-      return
-    }
-    report.findings.append(.signedLengthLost(last + 1))
-    damage = Damage(length: last + 1, lost: [])
-  }
-
-  private struct SignedLength {
-    var length: UInt64
-    var hash: Digest
-    var signature: Signature
-  }
-
-  /// The lengths after this one that a signature stands for, hashed up from the leaves.
-  ///
-  /// - Returns: also whether there was a whole leaf for every block.
-  private func signedLengths(upTo end: UInt64) throws(FeedError) -> (
-    candidates: [SignedLength], isComplete: Bool
-  ) {
-    var candidates: [SignedLength] = []
-    var running = roots
-    var next = try signatures.next(from: length, before: end)
-    for block in length..<end {
-      guard let leaf = try tree.node(at: 2 * block), leaf.size <= FeedLimits.maximumByteLength,
-        !leaf.looksTorn
-      else { return (candidates, false) }
-      Self.grow(&running, with: leaf)
-      if let found = next, found.slot == block {
-        candidates.append(
-          SignedLength(
-            length: block + 1, hash: TreeHash.tree(running), signature: found.signature))
-        next = try signatures.next(from: block + 1, before: end)
-      }
-    }
-    // A last slot that the file cuts off was no candidate.
-    return (candidates, candidates.last?.length == end)
-  }
-
-  private func newestSigned(of candidates: [SignedLength]) throws(FeedError) -> UInt64? {
-    guard let key else { return nil }
-    func isGood(_ place: Int) -> Bool {
-      key.verifies(candidates[place].signature, of: candidates[place].hash)
-    }
-    let linear = candidates.count - min(candidates.count, FeedLimits.linearSignatureChecks)
-    for place in (linear..<candidates.count).reversed() where isGood(place) {
-      return candidates[place].length
-    }
-    var (good, bad) = (-1, linear)
-    while good + 1 < bad {
-      let middle = (good + bad) / 2
-      if isGood(middle) { good = middle } else { bad = middle }
-    }
-    return good >= 0 ? candidates[good].length : nil
-  }
-
-  /// Makes the feed as long as a signature that was verified says.
-  private func takeOver(upTo end: UInt64) throws(FeedError) {
-    let range = length..<end
-    var running = roots
-    for block in range {
-      guard let leaf = try tree.node(at: 2 * block) else { throw .nodeMissing(2 * block) }
-      try Self.grow(&running, with: leaf) { (parent) throws(FeedError) in
-        if try tree.node(at: parent.index) != parent { try tree.put(parent) }
-      }
-    }
-    roots = running
-    length = end
-    byteLength = running.reduce(0) { $0 + $1.size }
-    setTreeBits(range)
-    bits.setBlocks(range, to: true)
-    var lost: [Range<UInt64>] = []
-    // Those past the end of `data` are found by `checkData`.
-    let dataLength = try files.data.length()
-    for block in range where try byteOffset(of: block) + node(at: 2 * block).size <= dataLength {
-      if try isIntact(block) { continue }
-      bits.setBlocks(block..<(block + 1), to: false)
-      lost.appendBlock(block)
-    }
-    report.findings += lost.map { .blocksLost($0) }
-    if access == .readWrite { try tree.flush() }
-  }
-
-  /// Takes back into the data bits what was appended last, where only the tree bits of the page
-  /// reached the disk. Goes back from the end as long as blocks are found whole; those that were
-  /// cleared there were cut off `data`.
-  private func restoreLastBits() throws(FeedError) {
-    var end = length
-    while end > 0, !bits.hasBlock(end - 1) {
-      bits.setBlocks(end - 1..<end, to: true)
-      guard try isIntact(end - 1) else {
-        bits.setBlocks(end - 1..<end, to: false)
-        break
-      }
-      end -= 1
-    }
-    if end < length { report.findings.append(.rolledForward(from: end, to: length)) }
   }
 
   // MARK: The ends of the files
@@ -362,12 +250,6 @@ extension FeedCore {
     if dataLength > byteLength { try files.data.truncate(to: byteLength) }
     report.findings.append(.unsignedBytesRemoved(extra))
   }
-}
-
-extension Node {
-  /// Whether the slot may have been cut by the end of a disk page: a hash ends in four zero bytes once
-  /// in 2^32.
-  fileprivate var looksTorn: Bool { hash.bytes.suffix(4).allSatisfy { $0 == 0 } }
 }
 
 extension [Range<UInt64>] {

@@ -277,6 +277,8 @@ extension FeedCore {
     -> FeedError?
   {
     guard let key else { return nil }
+    // What waits to be written may be the signature that is looked for.
+    if !batch.isWritten { try writeBatch() }
     var ours: SignedRoots?
     if length > 0, let signature = try signatures.signature(at: length - 1) {
       ours = SignedRoots(length: length, roots: roots, signature: signature)
@@ -285,10 +287,7 @@ extension FeedCore {
     let evidence = ForkEvidence(
       key: key, node: node, block: climb.block, ours: ours, ourProof: ourProof, theirs: theirs,
       theirProof: climb.nodes)
-    return FeedError(
-      code: .forked,
-      reason: "The feed \(key) has two histories: its key signed another node \(node) than the one "
-        + "stored here. Its secret key is in use in two places, or a backup was written to.",
-      fork: evidence)
+    try quarantine(evidence)
+    return .forked(evidence)
   }
 }

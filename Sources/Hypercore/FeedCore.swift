@@ -11,6 +11,9 @@ package enum FeedChange: Equatable {
   case stored([Range<UInt64>])
   /// Blocks were given up.
   case cleared(Range<UInt64>)
+  /// A write failed, or the feed was found to be forked: nothing more is written before it is opened
+  /// anew, or ever.
+  case stopped
 }
 
 /// The engine of one feed: its files, tree and bitfield, without peers.
@@ -36,11 +39,19 @@ package final class FeedCore {
   package internal(set) var roots: [Node] = []
   /// What opening found.
   package internal(set) var report = RepairReport()
+  /// Two histories signed by the feed's key, found now or before; see ``FeedCore/quarantine(_:)``.
+  package internal(set) var forkEvidence: ForkEvidence?
+  /// Whether the folder was copied or restored since the feed was written there, and no peer has
+  /// been asked since whether there is more of it.
+  package internal(set) var isCopy = false
+  /// Whether the folder is to be marked as the one that the feed is written in.
+  var needsMarker = false
   /// Told of changes after they are written.
   package var onChange: ((FeedChange) -> Void)?
   package var durability: Durability
 
   let access: StorageAccess
+  let storage: any StorageProvider
   let files: FeedFiles
   let tree: TreeFile
   let signatures: SignatureFile
@@ -63,11 +74,12 @@ package final class FeedCore {
   package private(set) var uses: UInt64 = 0
 
   init(
-    _ files: FeedFiles, access: StorageAccess, options: FeedOptions, bits: Bitfield,
+    _ files: FeedFiles, in storage: any StorageProvider, options: FeedOptions, bits: Bitfield,
     lock: (any StorageLock)?
   ) throws(FeedError) {
     self.files = files
-    self.access = access
+    self.storage = storage
+    access = storage.access
     self.bits = bits
     self.lock = lock
     isLive = options.isLive
@@ -79,8 +91,15 @@ package final class FeedCore {
   /// Whether ``append(_:)`` is possible.
   package var isWritable: Bool {
     access == .readWrite && (secretKey != nil || key == nil) && damage == nil && !isClosed
-      && failure == nil
+      && failure == nil && forkEvidence == nil
   }
+
+  /// Whether blocks of peers are wanted: of a feed that isn't written here, or that has to get something
+  /// back first.
+  package var wantsBlocks: Bool { !isWritable || isCopy }
+
+  /// Why nothing is written until the feed is opened anew; nil while all is well.
+  package var stopReason: FeedError? { forkEvidence.map(FeedError.forked) ?? failure }
 
   /// Whether the secret key is here, even where writing has to wait.
   package var isOwned: Bool { secretKey != nil }
@@ -105,6 +124,7 @@ package final class FeedCore {
           + "anew: \(failure.reason)", cause: failure.cause)
     }
     if let failure = bits.failure { throw failure }
+    if let forkEvidence { throw .forked(forkEvidence) }
     guard access == .readWrite else {
       throw FeedError(code: .notWritable, reason: "The feed was opened read-only.")
     }
@@ -116,6 +136,8 @@ package final class FeedCore {
       return try body()
     } catch {
       failure = error
+      dropBatch()
+      onChange?(.stopped)
       throw error
     }
   }
@@ -169,6 +191,10 @@ struct FeedFiles {
   let data: FeedFile
   let bitfield: FeedFile
   let signatures: FeedFile
+  /// Not among the reference's: which folder this is, for a feed that is written in it.
+  let marker: FeedFile
+  /// Not among the reference's: the evidence of a fork.
+  let fork: FeedFile
 
   init(_ provider: any StorageProvider, prefix: String) throws(FeedError) {
     key = try FeedFile(prefix + "key", in: provider)
@@ -177,9 +203,13 @@ struct FeedFiles {
     data = try FeedFile(prefix + "data", in: provider)
     bitfield = try FeedFile(prefix + "bitfield", in: provider)
     signatures = try FeedFile(prefix + "signatures", in: provider)
+    marker = try FeedFile(prefix + "marker", in: provider)
+    fork = try FeedFile(prefix + "fork.json", in: provider)
   }
 
   func close() {
-    for file in [key, secretKey, tree, data, bitfield, signatures] { file.storage.close() }
+    for file in [key, secretKey, tree, data, bitfield, signatures, marker, fork] {
+      file.storage.close()
+    }
   }
 }

@@ -106,6 +106,15 @@ extension FeedError {
     FeedError(code: .nodeMissing, reason: "Node \(index) of the tree is not stored here.")
   }
 
+  static func forked(_ evidence: ForkEvidence) -> FeedError {
+    FeedError(
+      code: .forked,
+      reason: "The feed \(evidence.key) has two histories: its key signed another node "
+        + "\(evidence.node) than the one stored here. Its secret key is in use in two places, or a "
+        + "backup was written to. It can be read; nothing is written to it any more.",
+      fork: evidence)
+  }
+
   static func damaged(_ reason: String) -> FeedError {
     FeedError(code: .damaged, reason: reason)
   }

@@ -71,6 +71,12 @@ package enum FlatTree {
     return index &+ (bit &- 1)
   }
 
+  /// The node and all under it.
+  @inlinable
+  package static func span(_ index: UInt64) -> ClosedRange<UInt64> {
+    leftSpan(index)...rightSpan(index)
+  }
+
   /// The nodes that cover the blocks before `length` and no others, ascending: at most 64.
   @inlinable
   package static func fullRoots(length: UInt64) -> FullRoots { FullRoots(length: length) }

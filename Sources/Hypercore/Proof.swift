@@ -37,35 +37,3 @@ public struct SignedRoots: Hashable, Sendable {
     key.verifies(signature, of: TreeHash.tree(roots))
   }
 }
-
-/// Two histories signed by one key: proof that its owner, or a copy of its secret key, wrote twice.
-public struct ForkEvidence: Hashable, Sendable {
-  /// The feed.
-  public var key: PublicKey
-  /// The node at which the two differ: a root of both, or one on the way from ``block``.
-  public var node: UInt64
-  /// The block whose proof brought it up.
-  public var block: UInt64
-  /// What is stored here; nil where no signature for it is stored.
-  public var ours: SignedRoots?
-  /// The nodes that lead from our ``block`` to our roots, its own first; empty where it is not here.
-  public var ourProof: [Node]
-  /// What the peer brought.
-  public var theirs: SignedRoots
-  /// The nodes that lead from their ``block`` to their roots, its own first.
-  public var theirProof: [Node]
-
-  /// Evidence of these parts, unchecked.
-  public init(
-    key: PublicKey, node: UInt64, block: UInt64, ours: SignedRoots?, ourProof: [Node],
-    theirs: SignedRoots, theirProof: [Node]
-  ) {
-    self.key = key
-    self.node = node
-    self.block = block
-    self.ours = ours
-    self.ourProof = ourProof
-    self.theirs = theirs
-    self.theirProof = theirProof
-  }
-}

@@ -25,6 +25,13 @@ public struct RepairReport: Hashable, Sendable {
     /// A signature for this length is stored, but not what it signed. Nothing is written until a
     /// peer has restored the feed up to there.
     case signedLengthLost(UInt64)
+    /// The folder was copied or restored from a backup since the feed was written in it, so there may
+    /// be more of the feed elsewhere: peers are asked before something is appended.
+    case folderCopied
+    /// The feed's key signed two histories; both proofs are kept. Nothing is written any more.
+    case forked
+    /// There is a file of evidence that the feed is forked, but it proves nothing: it is disregarded.
+    case forkEvidenceUnreadable
   }
 
   /// In the order in which they were found. Empty for a healthy feed.

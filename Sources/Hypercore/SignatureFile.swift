@@ -6,6 +6,8 @@ internal import RandomAccessStorage
 struct SignatureFile {
   static let slotSize = 64
   private static let readAhead = 64
+  /// What a disk writes whole, or not at all.
+  private static let sectorSize: UInt64 = 512
 
   let file: FeedFile
 
@@ -53,6 +55,18 @@ struct SignatureFile {
       end = first
     }
     return nil
+  }
+
+  /// Whether a slot holds a signature as far as it arrived: each part of it that is in another sector
+  /// of the disk is blank or right.
+  func agrees(_ signature: Signature, at slot: UInt64) throws(FeedError) -> Bool {
+    let offset = Self.offset(of: slot)
+    var stored = try file.read(at: offset, count: Self.slotSize)
+    stored += [UInt8](repeating: 0, count: Self.slotSize - stored.count)
+    let border = min(Int(Self.sectorSize - offset % Self.sectorSize), Self.slotSize)
+    return [0..<border, border..<Self.slotSize].allSatisfy { part in
+      stored[part].allSatisfy { $0 == 0 } || stored[part] == signature.bytes[part]
+    }
   }
 
   /// How many slots the file has, a cut one counted.

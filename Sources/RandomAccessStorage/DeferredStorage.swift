@@ -34,6 +34,10 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
     isSettled ? try base.exists(name) : try memory.exists(name)
   }
 
+  public func identity(of name: String) throws(StorageError) -> String? {
+    isSettled ? try base.identity(of: name) : nil
+  }
+
   /// Writes what is in memory to its place.
   fileprivate func settle() throws(StorageError) {
     guard !isSettled else { return }

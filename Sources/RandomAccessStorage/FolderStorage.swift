@@ -65,6 +65,17 @@ public struct FolderStorage: StorageProvider {
     }
   }
 
+  /// The file's inode and the time of its last change of any kind: a copy has others, and so has a file
+  /// whose content was put back in place.
+  public func identity(of name: String) throws(StorageError) -> String? {
+    let location = try location(name)
+    guard let folder = try location.openFolder(creating: false, "look for a file", pool) else {
+      return nil
+    }
+    defer { Platform.closeFile(folder) }
+    return Platform.identity(of: location.file, in: folder)
+  }
+
   private func location(_ name: String) throws(StorageError) -> FileLocation {
     FileLocation(root: path, parts: try StorageName.parts(of: name))
   }

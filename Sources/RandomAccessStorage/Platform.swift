@@ -112,6 +112,27 @@ enum Platform {
     return errno == ENOENT ? .success(nil) : .failure(errno)
   }
 
+  /// Inode and change time of a plain file, each in 16 hex digits; nil where there is none.
+  static func identity(of name: String, in folder: Int32) -> String? {
+    var status = stat()
+    guard fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
+      status.st_mode & S_IFMT == S_IFREG
+    else { return nil }
+    #if canImport(Darwin)
+      let time = status.st_ctimespec
+    #else
+      let time = status.st_ctim
+    #endif
+    let numbers = [
+      UInt64(status.st_ino), UInt64(bitPattern: Int64(time.tv_sec)),
+      UInt64(bitPattern: Int64(time.tv_nsec)),
+    ]
+    return numbers.map { number in
+      let digits = String(number, radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined(separator: "-")
+  }
+
   /// Whether a folder has an entry; takes the descriptor over.
   static func hasEntries(_ folder: Int32) -> Bool {
     guard let stream = fdopendir(folder) else {

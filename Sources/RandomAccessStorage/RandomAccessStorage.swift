@@ -71,6 +71,16 @@ public protocol StorageProvider: Sendable {
 
   /// Whether writing is refused: a folder opened with ``StorageAccess/readOnly``.
   var access: StorageAccess { get }
+
+  /// What tells the stored file `name` from a copy of it, as text; nil where there is no such thing,
+  /// which is what is assumed of a storage that does not implement it.
+  ///
+  /// A feed that is written notices by it that its folder was copied or restored from a backup.
+  func identity(of name: String) throws(StorageError) -> String?
+}
+
+extension StorageProvider {
+  public func identity(of name: String) throws(StorageError) -> String? { nil }
 }
 
 /// A lock held on a storage.

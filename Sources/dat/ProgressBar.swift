@@ -12,12 +12,24 @@ struct CloneProgress: Equatable {
 
 /// A line on the terminal that says how far something is; nothing where standard error is no terminal.
 struct ProgressBar {
-  private let isShown = isatty(STDERR_FILENO) == 1
+  private let isShown: Bool
+  private let write: (String) -> Void
   private let start: ContinuousClock.Instant
   private var lastShown: ContinuousClock.Instant?
   private var first: CloneProgress?
 
-  init(start: ContinuousClock.Instant) { self.start = start }
+  /// - Parameters:
+  ///   - start: when what it is about began.
+  ///   - isShown: whether people see it.
+  ///   - write: takes what is drawn.
+  init(
+    start: ContinuousClock.Instant, isShown: Bool = isatty(STDERR_FILENO) == 1,
+    write: @escaping (String) -> Void = { Output.write($0, to: .standardError) }
+  ) {
+    self.start = start
+    self.isShown = isShown
+    self.write = write
+  }
 
   /// Draws it, at most ten times a second.
   mutating func show(_ progress: CloneProgress, at now: ContinuousClock.Instant) {
@@ -25,13 +37,12 @@ struct ProgressBar {
     if let lastShown, now - lastShown < .milliseconds(100) { return }
     lastShown = now
     if first == nil, progress.length > 0 { first = progress }
-    Output.write(
-      "\r\u{1b}[K" + Self.line(progress, since: first, in: now - start), to: .standardError)
+    write("\r\u{1b}[K" + Self.line(progress, since: first, in: now - start))
   }
 
   /// Removes it.
   func clear() {
-    if lastShown != nil { Output.write("\r\u{1b}[K", to: .standardError) }
+    if lastShown != nil { write("\r\u{1b}[K") }
   }
 
   /// Blocks, bytes, rate and time left, in at most 79 columns.

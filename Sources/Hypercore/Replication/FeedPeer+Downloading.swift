@@ -50,7 +50,8 @@ extension FeedPeer {
       nodes = TreeDigest.digest(of: index, bound: remoteLength * 2) { bits.hasNode($0) }
     }
     requests.add(index, sent: session.now)
-    send(.request(Request(index: index, hash: hash, nodes: nodes)))
+    let isContradicted = !replicator.contradicted.isEmpty
+    send(.request(Request(index: index, hash: hash, nodes: isContradicted ? 0 : nodes)))
   }
 
   /// The digest for a request that counts on what was promised before. Notes the nodes that its answer
@@ -90,6 +91,7 @@ extension FeedPeer {
   }
 
   func receiveData(_ data: DataMessage) throws {
+    if replicator.core.stopReason != nil { return }
     guard let entry = requests.remove(data.index) else {
       try receiveUnrequested(data)
       return
@@ -117,12 +119,18 @@ extension FeedPeer {
   private func store(_ data: DataMessage, sentAs number: UInt64) throws -> Bool {
     do {
       try replicator.store(data, from: self)
+      replicator.contradicted.remove(data.index)
       return true
     } catch let error as FeedError
       where error.code == .proofIncomplete || error.code == .proofRejected
     {
       // What counts on nodes that are not here yet looks like what leads nowhere.
-      guard hasCountedOnOrder, let older = requests.oldest(before: number) else { throw error }
+      guard hasCountedOnOrder, let older = requests.oldest(before: number) else {
+        if replicator.contradicted.count < ReplicationLimits.contradictedBlocks {
+          replicator.contradicted.insert(data.index)
+        }
+        throw error
+      }
       if older.isStalled { throw FeedError.unansweredRequest }
       // This peer does not answer in order: nothing more is asked for that counts on it.
       stopCountingOnOrder()

@@ -204,10 +204,11 @@ package final class FeedPeer {
         oldest + ReplicationLimits.slowRequestTimeout)
     }
     if endsWhenIdle { next = min(next, idleDeadline) }
-    return next
+    return min(next, replicator.catchUp.deadline)
   }
 
   func tick(now: Instant) {
+    replicator.catchUp.tick(now: now)
     // A slow peer that answers one request after the other is not late with the rest.
     let isSilent = now >= lastAnswer + ReplicationLimits.requestTimeout
     let patience =
@@ -229,6 +230,18 @@ package final class FeedPeer {
       replicator.needsUpdate()
     }
     if endsWhenIdle, now >= idleDeadline { endIdle() }
+  }
+
+  /// Fetches nothing more: what is under way is dropped when it comes.
+  func dropDownloads() {
+    guard isDownloading else { return }
+    isDownloading = false
+    for index in requests.removeAll() { replicator.release(index) }
+    for (data, _) in held { replicator.release(data.index) }
+    held = []
+    soughtBytes = []
+    stopCountingOnOrder()
+    send(.info(uploading: isUploading, downloading: false))
   }
 
   func stopCountingOnOrder() {

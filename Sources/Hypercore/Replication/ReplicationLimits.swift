@@ -1,5 +1,8 @@
 /// Every number that bounds what replication holds or does, in one place, with its reason.
 enum ReplicationLimits {
+  /// How many blocks that a peer's answer contradicted are remembered, until one proves them.
+  static let contradictedBlocks = 16
+
   /// How many blocks one Want asks about, as the reference does: a bitfield of 128 KiB.
   static let wantLength: UInt64 = 1 << 20
   /// The unit of wants: start and length are multiples of it, or the reference ignores them.

@@ -19,6 +19,7 @@ public actor ReplicationStream {
   public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
 
   let session: ReplicationSession
+  private let handle: OnReplica<ReplicationSession>
   nonisolated let extensionQueue = ExtensionQueue()
   private var outputWaiter: CheckedContinuation<Void, Never>?
   private var hasOutput = true
@@ -34,6 +35,7 @@ public actor ReplicationStream {
 
   package init(_ session: OnReplica<ReplicationSession>) async {
     replica = session.replica
+    handle = session
     self.session = session.take(on: session.replica)
     start()
   }
@@ -65,6 +67,14 @@ public actor ReplicationStream {
 
   deinit {
     ticker?.cancel()
+    // Nobody is left to carry its bytes.
+    if !isDone { Task { [handle] in await Self.end(handle, on: handle.replica) } }
+  }
+
+  private static func end(
+    _ session: OnReplica<ReplicationSession>, on replica: isolated Replica
+  ) {
+    session.take(on: replica).close()
   }
 
   /// What this side calls itself on the connection.

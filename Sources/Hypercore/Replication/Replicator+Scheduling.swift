@@ -18,6 +18,11 @@ extension Replicator {
     }
     selections.append(selection)
     needsUpdate()
+    if let reason = core.stopReason {
+      // What is here already is no failure.
+      try? finishSelections()
+      undownload(selection.id, reason)
+    }
     return selection.id
   }
 

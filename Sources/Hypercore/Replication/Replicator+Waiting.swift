@@ -39,6 +39,10 @@ extension Replicator {
       completion(.failure(FeedError.wrapping(error)))
       return nil
     }
+    if let reason = core.stopReason {
+      completion(.failure(reason))
+      return nil
+    }
     let id = newID()
     if waiting[index] == nil { waitingOrder.append(index) }
     waiting[index, default: []].append(Waiter(id: id, completion: completion))
@@ -58,6 +62,10 @@ extension Replicator {
       completion(.success(core.length))
       return nil
     }
+    if let reason = core.stopReason {
+      completion(.failure(reason))
+      return nil
+    }
     let id = newID()
     updates.append(UpdateWaiter(id: id, length: length, completion: completion))
     needsUpdate()
@@ -75,6 +83,10 @@ extension Replicator {
     }
     if let found = core.position(ofByte: bytes) {
       completion(.success(found))
+      return nil
+    }
+    if let reason = core.stopReason {
+      completion(.failure(reason))
       return nil
     }
     let id = newID()

@@ -13,6 +13,8 @@ package enum ReplicatorEvent {
   case synced
   case cleared(Range<UInt64>)
   case forked
+  /// A write failed: nothing more is downloaded before the feed is opened anew.
+  case failed(FeedError)
 }
 
 /// Brings a feed and its peers together: what is waited for, what is selected, who is asked for what.
@@ -52,6 +54,13 @@ package final class Replicator {
   /// The running mean of the size of received blocks.
   private(set) var averageBlockSize = 0
   package private(set) var statistics = PeerStatistics()
+  /// What is fetched of a feed that is written here, to get back what it lost.
+  var restoring: UInt64?
+  var catchUp = CatchUp()
+  /// Blocks of which a peer's answer contradicted what is here. They are asked for with the whole proof,
+  /// on a connection to which nothing was claimed to be known: where the feed's key has signed both, that
+  /// shows it.
+  var contradicted: Set<UInt64> = []
 
   package init(
     core: FeedCore, isSparse: Bool = false,
@@ -63,6 +72,7 @@ package final class Replicator {
     if !isSparse, !core.isOwned {
       selections.append(Selection(id: newID(), range: DownloadRange()))
     }
+    startRestoring()
     core.onChange = { [unowned self] change in self.coreChanged(change) }
   }
 
@@ -78,6 +88,7 @@ package final class Replicator {
   func add(_ peer: FeedPeer) {
     peer.number = newID()
     peers.append(peer)
+    if core.stopReason != nil { peer.isDownloading = false }
     wasSynced = false
     onEvent?(.peerAdded(peer))
     needsUpdate()
@@ -88,6 +99,7 @@ package final class Replicator {
     peers.remove(at: place)
     for selection in selections { selection.forget(peer) }
     onEvent?(.peerRemoved(peer))
+    if peers.isEmpty { catchUp.resumeAll() }
     needsUpdate()
   }
 
@@ -102,7 +114,10 @@ package final class Replicator {
   // MARK: Changes of the feed
 
   /// Verifies what a peer sent and takes it into the batch.
+  ///
+  /// A feed that can't be written any more takes nothing, which no peer is to blame for.
   func store(_ data: DataMessage, from peer: FeedPeer) throws {
+    guard core.stopReason == nil else { return }
     do {
       core.beginBatch()
       let result = try core.put(
@@ -115,9 +130,9 @@ package final class Replicator {
         statistics.countDownload(value.count)
         onEvent?(.downloaded(index: data.index, size: value.count, peer: peer))
       }
-    } catch  where error.code == .forked {
-      onEvent?(.forked)
-      throw error
+    } catch {
+      guard core.stopReason != nil else { throw error }
+      return
     }
     needsUpdate()
     if batchedBytes >= ReplicationLimits.batchBytes { try commit() }
@@ -139,7 +154,19 @@ package final class Replicator {
 
   private func commit() throws {
     batchedBytes = 0
-    try core.commitBatch()
+    do {
+      try core.commitBatch()
+    } catch {
+      guard core.stopReason != nil else { throw error }
+    }
+  }
+
+  /// Fetches nothing more, and says so to whoever waits. What is stored is still served.
+  private func stop(_ reason: FeedError) {
+    for peer in peers { peer.dropDownloads() }
+    failWaiting(reason)
+    catchUp.resumeAll()
+    onEvent?(reason.code == .forked ? .forked : .failed(reason))
   }
 
   /// What the feed's core tells as it happens.
@@ -160,6 +187,7 @@ package final class Replicator {
       }
       for selection in selections { selection.lowerCursors(to: range.lowerBound) }
       onEvent?(.cleared(range))
+    case .stopped: if let reason = core.stopReason { stop(reason) }
     }
     wasSynced = false
     needsUpdate()
@@ -178,6 +206,7 @@ package final class Replicator {
       for peer in peers { peer.flushAnnouncements() }
       try schedule()
       try finishSelections()
+      checkRestored()
       for peer in peers { try peer.updateEnd() }
       try checkSynced()
     }
@@ -217,16 +246,19 @@ package final class Replicator {
     guard !isClosed else { return }
     for peer in peers { peer.close() }
     isClosed = true
-    let error = FeedError.closed
+    failWaiting(.closed)
+  }
+
+  /// Fails everything that waits for peers.
+  private func failWaiting(_ error: FeedError) {
     let all = waiting.values.flatMap { $0 }
     waiting = [:]
     waitingOrder = []
     for waiter in all { waiter.completion(.failure(error)) }
+    let (seeks, updates, selections) = (seeks, updates, selections)
+    (self.seeks, self.updates, self.selections) = ([], [], [])
     for seek in seeks { seek.completion(.failure(error)) }
-    seeks = []
     for update in updates { update.completion(.failure(error)) }
-    updates = []
     for selection in selections { selection.finish(.failure(error)) }
-    selections = []
   }
 }

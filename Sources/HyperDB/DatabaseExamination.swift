@@ -1,0 +1,124 @@
+public import Hypercore
+public import HypercoreCrypto
+public import RandomAccessStorage
+
+/// What a look at all files of a database, or a room, found.
+public struct DatabaseExamination: Sendable {
+  /// One of its feeds.
+  public struct Feed: Sendable {
+    /// The folder that it is in, such as `source`.
+    public let folder: String
+    /// Its key.
+    public let key: PublicKey
+    /// What is wrong with its files.
+    public let examination: FeedExamination
+  }
+
+  /// The feeds that are stored.
+  public internal(set) var feeds: [Feed] = []
+  /// How many entries were read.
+  public internal(set) var entryCount = 0
+  /// Entries that can't be read, with feed and block; they are left out of what the database shows.
+  public internal(set) var badEntries: [BadEntry] = []
+  /// Authorized writers of which not even the first block ever came.
+  public internal(set) var silentWriters: [PublicKey] = []
+  /// Why it can't be opened as a database; nil where it can.
+  public internal(set) var failure: String?
+
+  /// An entry that can't be read.
+  public struct BadEntry: Hashable, Sendable {
+    /// The feed that it is in.
+    public let feed: PublicKey
+    /// Its block.
+    public let seq: Int
+    /// What is wrong with it.
+    public let message: String
+  }
+
+  /// Whether nothing is wrong. A writer that never wrote, and an entry that its writer botched, are no
+  /// fault of what is stored.
+  public var isHealthy: Bool { failure == nil && feeds.allSatisfy(\.examination.isHealthy) }
+}
+
+extension HyperDB {
+  /// Looks at everything that is stored of a database: each feed as `Feed.examine` does, and every entry.
+  ///
+  /// - Parameters:
+  ///   - storage: where it is; nothing in it is changed without `repairing`.
+  ///   - repairing: whether to mend what can be mended without a risk of forking a feed, under the lock.
+  /// - Throws: `FeedError` where no database is stored there, or, repairing, where another process
+  ///   has it.
+  public static func examine(
+    _ storage: any StorageProvider, repairing: Bool = false
+  ) async throws -> DatabaseExamination {
+    guard try storage.exists("source/key") else {
+      throw FeedError(code: .noFeedStored, reason: "No database is stored here.")
+    }
+    let lock = repairing ? try storage.lock("source/bitfield") : nil
+    defer { lock?.release() }
+    var result = DatabaseExamination()
+    try result.add("source/", in: storage, repairing, holdsLock: lock != nil)
+    let reading = ReadingStorage(storage)
+    do {
+      let db = try await HyperDB.open(reading)
+      let folders = await db.feedFolders
+      await db.close()
+      for folder in folders where folder != "source/" {
+        guard try storage.exists(folder + "key") else { continue }
+        try result.add(folder, in: storage, repairing, holdsLock: true)
+      }
+      let mended = try await HyperDB.open(reading)
+      try await mended.examineEntries(&result)
+      await mended.close()
+    } catch {
+      result.failure = "\(error)"
+    }
+    return result
+  }
+
+  /// The folders that the database's feeds are in.
+  private var feedFolders: [String] {
+    core.feedKeys.indices.flatMap { number -> [String] in
+      let key = core.feedKeys[number]
+      let own = key == self.key ? "source/" : number == core.local ? "local/" : nil
+      return [own ?? "peers/\(key.discoveryKey.hex)/", "content/\(key.discoveryKey.hex)/"]
+    }
+  }
+
+  private func examineEntries(_ result: inout DatabaseExamination) throws {
+    for number in core.feedKeys.indices {
+      let log = core.log(of: number)
+      if log.length == 0, core.isAuthorized(log.key) { result.silentWriters.append(log.key) }
+      for seq in 1..<max(log.length, 1) {
+        let place = FeedSequence(feed: number, seq: seq)
+        do {
+          if try core.node(at: place) != nil { result.entryCount += 1 }
+        } catch is MissingBlock {
+          // Not here, or read by a list that isn't: nothing can be said of it.
+          continue
+        } catch let error as HyperDBError {
+          result.badEntries.append(.init(feed: log.key, seq: seq, message: error.reason))
+        }
+      }
+    }
+    for issue in core.issues {
+      guard let feed = issue.feed, let seq = issue.seq else { continue }
+      result.badEntries.append(
+        .init(feed: core.feedKeys[feed], seq: seq, message: issue.reason))
+    }
+  }
+}
+
+extension DatabaseExamination {
+  fileprivate mutating func add(
+    _ folder: String, in storage: any StorageProvider, _ repairing: Bool, holdsLock: Bool
+  ) throws {
+    let examination = try Hypercore.Feed.examine(
+      storage, prefix: folder, repairing: repairing, holdsLock: holdsLock)
+    guard let key = examination.key else {
+      if failure == nil { failure = examination.problems.first?.message }
+      return
+    }
+    feeds.append(Feed(folder: String(folder.dropLast()), key: key, examination: examination))
+  }
+}

@@ -1,0 +1,210 @@
+internal import HypercoreCrypto
+
+// What `Feed.examine` looks at, and mends. A node counts as right where it hashes, with its sibling, into
+// one that does, up to the signed roots.
+
+extension FeedCore {
+  /// Looks at everything, changing nothing.
+  func examine(
+    _ examination: inout FeedExamination, _ progress: ((UInt64) -> Void)?
+  ) throws(FeedError) {
+    examination.key = key
+    examination.length = length
+    examination.byteLength = byteLength
+    examination.storedBlocks = downloaded()
+    examination.isOwned = isOwned
+    examination.problems += report.findings.compactMap(\.problem)
+    if let forkEvidence {
+      examination.forkEvidence = forkEvidence
+      examination.problems.append(
+        .init(
+          code: .forked, message: FeedError.forked(forkEvidence).reason, isRepairable: false))
+    }
+    if isOwned, length > 0, isMarkedElsewhere == true {
+      examination.problems.append(
+        .init(
+          code: .folderCopied,
+          message:
+            "The folder was copied or restored from a backup since the feed was written there. "
+            + "Connect to peers before anything is appended: they may have more of it. Never write in "
+            + "two copies.", isRepairable: false))
+    }
+    let wrong = try wrongNodes()
+    try examineSignatures(&examination, above: wrong)
+    if !wrong.isEmpty {
+      examination.problems.append(
+        .init(
+          code: .damagedNodes,
+          message: "\(wrong.count) nodes of the tree are not the hash of those below them, node "
+            + "\(wrong[0].index) first.", isRepairable: true))
+    }
+    let bad = try damagedBlocks(progress)
+    if !bad.isEmpty {
+      let count = bad.reduce(0) { $0 + $1.count }
+      examination.problems.append(
+        .init(
+          code: .damagedBlocks,
+          message: "\(count) stored blocks are not what was verified, block \(bad[0].lowerBound) "
+            + "first.", isRepairable: true))
+    }
+    let missing = length - min(length, examination.storedBlocks)
+    if isOwned, missing > 0 {
+      examination.problems.append(
+        .init(
+          code: .ownBlocksMissing,
+          message:
+            "\(missing) blocks of this feed, which is written here, are not stored here: they "
+            + "were cleared, or lost.", isRepairable: false))
+    }
+  }
+
+  /// Mends what can be mended with certainty: nodes that follow from the leaves below are written again;
+  /// nodes and blocks that are not what was verified count as not stored, so that peers bring them.
+  ///
+  /// - Returns: what was done, a sentence each.
+  func mend() throws(FeedError) -> [String] {
+    var repairs: [String] = []
+    let wrong = try wrongNodes()
+    var rebuilt = 0
+    var dropped: [Range<UInt64>] = []
+    for node in wrong {
+      if try rebuild(node) {
+        rebuilt += 1
+      } else {
+        dropped.append(forgetBelow(node.index))
+      }
+    }
+    if rebuilt > 0 || !dropped.isEmpty {
+      try writing { () throws(FeedError) in
+        try tree.flush()
+        bits.rebuildIndex()
+        try bits.flush()
+      }
+    }
+    if rebuilt > 0 {
+      repairs.append("\(rebuilt) nodes of the tree were made again from those below.")
+    }
+    for range in dropped {
+      repairs.append(
+        "Blocks \(range.lowerBound) to \(range.upperBound - 1) can't be verified with what is here; "
+          + "they count as not stored.")
+    }
+    for range in try auditRanges().invalid {
+      repairs.append(
+        "Blocks \(range.lowerBound) to \(range.upperBound - 1) are not what was verified; they count "
+          + "as not stored.")
+    }
+    return repairs
+  }
+
+  // MARK: Signatures
+
+  /// - Parameter wrong: nodes that those below don't hash into: what is below says nothing about a
+  ///   signature.
+  private func examineSignatures(
+    _ examination: inout FeedExamination, above wrong: [Node]
+  ) throws(FeedError) {
+    guard let key else { return }
+    var bad: [UInt64] = []
+    var slot: UInt64 = 0
+    while let found = try signatures.next(from: slot, before: length) {
+      slot = found.slot + 1
+      // A replica may lack the roots of a length that it once had.
+      guard let roots = try? roots(of: slot) else { continue }
+      let isInDoubt = roots.contains { root in
+        wrong.contains { $0.index != root.index && FlatTree.span($0.index).contains(root.index) }
+      }
+      if isInDoubt { continue }
+      if key.verifies(found.signature, of: TreeHash.tree(roots)) {
+        examination.validSignatures += 1
+      } else {
+        bad.append(slot)
+      }
+    }
+    guard let first = bad.first else { return }
+    examination.problems.append(
+      .init(
+        code: .badSignatures,
+        message: "\(bad.count) signatures do not verify, that of length \(first) first.",
+        isRepairable: false))
+  }
+
+  // MARK: The tree
+
+  /// The nodes that are verified, but are not the hash of their children, from the roots down.
+  private func wrongNodes() throws(FeedError) -> [Node] {
+    var wrong: [Node] = []
+    var stack = roots
+    while let node = stack.popLast() {
+      guard node.index & 1 == 1, let left = try knownNode(FlatTree.leftChild(node.index)),
+        let right = try knownNode(FlatTree.rightChild(node.index))
+      else { continue }
+      if TreeHash.parent(left, right) == node.hash, left.size + right.size == node.size {
+        stack.append(left)
+        stack.append(right)
+      } else {
+        wrong.append(node)
+      }
+    }
+    return wrong
+  }
+
+  /// Makes all nodes below one again from the leaves, or from the blocks, where that leads to it.
+  private func rebuild(_ top: Node) throws(FeedError) -> Bool {
+    for fromBlocks in [false, true] {
+      var nodes: [Node] = []
+      guard let made = try made(top.index, fromBlocks, &nodes), made == top else { continue }
+      for node in nodes where node.index != top.index {
+        try tree.put(node)
+        bits.setNode(node.index)
+      }
+      return true
+    }
+    return false
+  }
+
+  private func made(
+    _ index: UInt64, _ fromBlocks: Bool, _ nodes: inout [Node]
+  ) throws(FeedError) -> Node? {
+    if index & 1 == 0 {
+      guard let leaf = try knownNode(index) else { return nil }
+      guard fromBlocks, let block = try? block(at: index / 2) else { return leaf }
+      let node = Node(index: index, hash: TreeHash.leaf(block), size: UInt64(block.count))
+      nodes.append(node)
+      return node
+    }
+    guard let left = try made(FlatTree.leftChild(index), fromBlocks, &nodes),
+      let right = try made(FlatTree.rightChild(index), fromBlocks, &nodes)
+    else { return nil }
+    // Each size is below 2^53.
+    let node = Node(
+      index: index, hash: TreeHash.parent(left, right), size: left.size + right.size)
+    nodes.append(node)
+    return node
+  }
+
+  /// Takes back the bits of everything below a node.
+  private func forgetBelow(_ index: UInt64) -> Range<UInt64> {
+    let span = FlatTree.span(index)
+    let blocks = span.lowerBound / 2..<span.upperBound / 2 + 1
+    // What is marked ends with the pages that there are, however far the node's leaves would go.
+    for node in Range(span).clamped(to: 0..<bits.treeLimit) where node != index {
+      bits.setNode(node, to: false)
+    }
+    bits.setBlocks(blocks.clamped(to: 0..<bits.dataLimit), to: false)
+    return blocks
+  }
+
+  // MARK: Blocks
+
+  private func damagedBlocks(_ progress: ((UInt64) -> Void)?) throws(FeedError) -> [Range<UInt64>] {
+    var bad: [Range<UInt64>] = []
+    var next: UInt64 = 0
+    while let block = bits.nextStored(from: next, below: bits.dataLimit) {
+      next = block + 1
+      if try !isIntact(block) { bad.appendBlock(block) }
+      if next & 1023 == 0 { progress?(next) }
+    }
+    return bad
+  }
+}

@@ -1,0 +1,143 @@
+internal import HypercoreCrypto
+internal import RandomAccessStorage
+
+extension FeedCore {
+  // MARK: Signed, but not in the bitfield
+
+  /// Takes over appends whose signature was written but whose bits were not.
+  func rollForward(_ slotCount: UInt64) throws(FeedError) {
+    let slotCount = min(slotCount, FeedLimits.maximumLength)
+    guard let last = try signatures.lastUsed(before: slotCount, from: length) else { return }
+    let found = try signedLengths(upTo: last + 1)
+    let start = length
+    if let target = try newestSigned(of: found.candidates) {
+      try takeOver(upTo: target)
+      report.findings.append(.rolledForward(from: start, to: target))
+    }
+    if length <= last, found.isComplete { try signTornAgain(last + 1, found.hash, from: start) }
+    guard length <= last else { return }
+    // A last slot that the file cuts off was no candidate.
+    if found.candidates.last?.length == last + 1, length == start, access == .readWrite {
+      // Whole nodes that no signature fits: left behind by a feed that the reference overwrote.
+      report.findings.append(.staleSignaturesRemoved(last + 1 - length))
+      try signatures.file.truncate(to: SignatureFile.offset(of: length))
+      return
+    }
+    report.findings.append(.signedLengthLost(last + 1))
+    damage = Damage(length: last + 1, lost: [])
+  }
+
+  private struct SignedLength {
+    var length: UInt64
+    var hash: Digest
+    var signature: Signature
+  }
+
+  /// The lengths after this one that a signature stands for, hashed up from the leaves.
+  ///
+  /// - Returns: also whether there was a whole leaf for every block, and the hash of the last length
+  ///   then.
+  private func signedLengths(upTo end: UInt64) throws(FeedError) -> (
+    candidates: [SignedLength], isComplete: Bool, hash: Digest
+  ) {
+    var candidates: [SignedLength] = []
+    var running = roots
+    var next = try signatures.next(from: length, before: end)
+    for block in length..<end {
+      guard let leaf = try tree.node(at: 2 * block), leaf.size <= FeedLimits.maximumByteLength,
+        !leaf.looksTorn
+      else { return (candidates, false, Digest()) }
+      Self.grow(&running, with: leaf)
+      if let found = next, found.slot == block {
+        candidates.append(
+          SignedLength(
+            length: block + 1, hash: TreeHash.tree(running), signature: found.signature))
+        next = try signatures.next(from: block + 1, before: end)
+      }
+    }
+    return (candidates, true, TreeHash.tree(running))
+  }
+
+  private func newestSigned(of candidates: [SignedLength]) throws(FeedError) -> UInt64? {
+    guard let key else { return nil }
+    func isGood(_ place: Int) -> Bool {
+      key.verifies(candidates[place].signature, of: candidates[place].hash)
+    }
+    let linear = candidates.count - min(candidates.count, FeedLimits.linearSignatureChecks)
+    for place in (linear..<candidates.count).reversed() where isGood(place) {
+      return candidates[place].length
+    }
+    var (good, bad) = (-1, linear)
+    while good + 1 < bad {
+      let middle = (good + bad) / 2
+      if isGood(middle) { good = middle } else { bad = middle }
+    }
+    return good >= 0 ? candidates[good].length : nil
+  }
+
+  /// Makes the newest signature whole again where a power loss tore it at the border of a sector.
+  ///
+  /// Only where the tree below is whole, and what is left of the signature is what signing the same roots
+  /// again gives: those very roots were signed, so nothing is forked.
+  private func signTornAgain(
+    _ length: UInt64, _ hash: Digest, from start: UInt64
+  ) throws(FeedError) {
+    guard let secretKey, access == .readWrite else { return }
+    let signature = secretKey.sign(hash)
+    guard try signatures.agrees(signature, at: length - 1) else { return }
+    let before = self.length
+    try takeOver(upTo: length)
+    try signatures.file.write(signature.bytes, at: SignatureFile.offset(of: length - 1))
+    report.findings.removeAll { $0 == .rolledForward(from: start, to: before) }
+    report.findings += [.rolledForward(from: start, to: length), .signedAgain(length: length)]
+  }
+
+  /// Makes the feed as long as a signature that was verified says.
+  private func takeOver(upTo end: UInt64) throws(FeedError) {
+    let range = length..<end
+    var running = roots
+    for block in range {
+      guard let leaf = try tree.node(at: 2 * block) else { throw .nodeMissing(2 * block) }
+      try Self.grow(&running, with: leaf) { (parent) throws(FeedError) in
+        if try tree.node(at: parent.index) != parent { try tree.put(parent) }
+      }
+    }
+    roots = running
+    length = end
+    byteLength = running.reduce(0) { $0 + $1.size }
+    setTreeBits(range)
+    bits.setBlocks(range, to: true)
+    var lost: [Range<UInt64>] = []
+    // Those past the end of `data` are found by `checkData`.
+    let dataLength = try files.data.length()
+    for block in range where try byteOffset(of: block) + node(at: 2 * block).size <= dataLength {
+      if try isIntact(block) { continue }
+      bits.setBlocks(block..<(block + 1), to: false)
+      lost.appendBlock(block)
+    }
+    report.findings += lost.map { .blocksLost($0) }
+    if access == .readWrite { try tree.flush() }
+  }
+
+  /// Takes back into the data bits what was appended last, where only the tree bits of the page
+  /// reached the disk. Goes back from the end as long as blocks are found whole; those that were
+  /// cleared there were cut off `data`.
+  func restoreLastBits() throws(FeedError) {
+    var end = length
+    while end > 0, !bits.hasBlock(end - 1) {
+      bits.setBlocks(end - 1..<end, to: true)
+      guard try isIntact(end - 1) else {
+        bits.setBlocks(end - 1..<end, to: false)
+        break
+      }
+      end -= 1
+    }
+    if end < length { report.findings.append(.rolledForward(from: end, to: length)) }
+  }
+}
+
+extension Node {
+  /// Whether the slot may have been cut by the end of a disk page: a hash ends in four zero bytes once
+  /// in 2^32.
+  fileprivate var looksTorn: Bool { hash.bytes.suffix(4).allSatisfy { $0 == 0 } }
+}

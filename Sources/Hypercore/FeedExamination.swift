@@ -1,0 +1,199 @@
+public import HypercoreCrypto
+public import RandomAccessStorage
+
+/// What a look at all files of a feed found.
+public struct FeedExamination: Sendable {
+  /// One thing that is not as it should be, or worth knowing.
+  public struct Problem: Hashable, Sendable {
+    /// What kind of problem it is; its raw value is what `dat doctor --json` prints.
+    @nonexhaustive
+    public enum Code: String, Hashable, Sendable {
+      /// It can't be opened at all: another kind of file, keys that don't match, an unreadable disk.
+      case unopenable
+      /// Another process is using it, so what is found may be in the middle of a change.
+      case inUse
+      /// A crash left something behind, which opening the feed for writing mends.
+      case unfinished
+      /// A signature is stored, but not what it signed: peers have to bring it.
+      case signedLengthLost
+      /// Blocks are marked as stored and are not what was verified.
+      case damagedBlocks
+      /// Nodes of the tree don't hash into those above them.
+      case damagedNodes
+      /// Signatures don't verify over what is stored.
+      case badSignatures
+      /// The feed's key signed two histories.
+      case forked
+      /// The folder was copied or restored from a backup since the feed was written there.
+      case folderCopied
+      /// Blocks of a feed that is written here are not stored here any more.
+      case ownBlocksMissing
+    }
+
+    /// What kind it is.
+    public let code: Code
+    /// One sentence, or two, for people.
+    public let message: String
+    /// Whether repairing can mend it; otherwise peers or people have to.
+    public let isRepairable: Bool
+
+    /// Whether something is wrong; otherwise it is only worth knowing.
+    public var isFault: Bool { code != .inUse && code != .ownBlocksMissing }
+  }
+
+  /// The feed's key; nil where it can't be told.
+  public internal(set) var key: PublicKey?
+  /// How many blocks the feed is known to have.
+  public internal(set) var length: UInt64 = 0
+  /// How many bytes these blocks have together.
+  public internal(set) var byteLength: UInt64 = 0
+  /// How many of them are stored.
+  public internal(set) var storedBlocks: UInt64 = 0
+  /// Whether the secret key is here.
+  public internal(set) var isOwned = false
+  /// How many signatures verify.
+  public internal(set) var validSignatures: UInt64 = 0
+  /// What is amiss, now: after repairs, where there were any.
+  public internal(set) var problems: [Problem] = []
+  /// What was mended, a sentence each.
+  public internal(set) var repairs: [String] = []
+  /// Both histories of a forked feed.
+  public internal(set) var forkEvidence: ForkEvidence?
+
+  /// Whether nothing is wrong.
+  public var isHealthy: Bool { !problems.contains(where: \.isFault) }
+
+  init() {}
+}
+
+extension Feed {
+  /// Looks at everything that is stored of a feed: lock, headers, keys, lengths, every hash and signature,
+  /// the bitfield against the data, the evidence of a fork, the marker of the folder.
+  ///
+  /// - Parameters:
+  ///   - storage: where the feed is; nothing in it is changed without `repairing`.
+  ///   - prefix: what the names of its files start with.
+  ///   - repairing: whether to mend what can be mended without a risk of forking the feed. It needs a
+  ///     storage to write to, and takes the lock.
+  ///   - holdsLock: whether the caller holds the lock of the folder that the feed is in.
+  ///   - progress: told now and then how many blocks were read.
+  /// - Throws: ``FeedError`` where nothing is stored there, or, repairing, where another process has it.
+  /// - Complexity: reads all files once.
+  public static func examine(
+    _ storage: any StorageProvider, prefix: String = "", repairing: Bool = false,
+    holdsLock: Bool = false, progress: ((UInt64) -> Void)? = nil
+  ) throws(FeedError) -> FeedExamination {
+    var repairs: [String] = []
+    if repairing {
+      var options = FeedOptions(createIfMissing: false)
+      options.holdsLock = holdsLock
+      let core = try FeedCore.open(in: storage, prefix: prefix, options: options)
+      repairs = core.report.findings.compactMap(\.repair)
+      do {
+        repairs += try core.mend()
+      } catch {
+        try? core.close()
+        throw error
+      }
+      try core.close()
+    }
+    var examination = FeedExamination()
+    if !holdsLock, let owner = Self.lockHolder(storage, prefix) {
+      examination.problems.append(owner)
+    }
+    do {
+      let core = try FeedCore.open(
+        in: ReadingStorage(storage), prefix: prefix, options: FeedOptions(createIfMissing: false))
+      try core.examine(&examination, progress)
+      try core.close()
+    } catch {
+      if error.code == .noFeedStored { throw error }
+      examination.problems.append(
+        .init(code: .unopenable, message: error.reason, isRepairable: false))
+    }
+    examination.repairs = repairs
+    return examination
+  }
+
+  /// Who holds the lock, where somebody does.
+  private static func lockHolder(_ storage: any StorageProvider, _ prefix: String)
+    -> FeedExamination.Problem?
+  {
+    // Asking makes the file where there is none.
+    guard (try? storage.exists(prefix + "bitfield")) == true else { return nil }
+    do {
+      try storage.lock(prefix + "bitfield")?.release()
+      return nil
+    } catch {
+      guard error.code == .locked else { return nil }
+      return .init(code: .inUse, message: error.reason, isRepairable: false)
+    }
+  }
+}
+
+extension RepairReport.Finding {
+  /// What opening a feed for writing did about it; nil where it did nothing.
+  var repair: String? {
+    switch self {
+    case .keyRecovered: "The file of the key was lost; it was written again from the secret key."
+    case .unfinalizedForgotten(let length):
+      "\(length) blocks of a static feed that never got its key were forgotten."
+    case .rolledForward(let start, let end):
+      "Blocks \(start) to \(end - 1), signed and whole, are marked as stored again."
+    case .steppedDown(let from, let to):
+      "The feed ends at \(to) instead of \(from): what came after was never signed."
+    case .unsignedBytesRemoved(let count):
+      "\(count) bytes of an append that was never signed were cut off."
+    case .staleSignaturesRemoved(let count):
+      "\(count) signatures of a feed that was overwritten were removed."
+    case .blocksLost(let range):
+      "Blocks \(range.lowerBound) to \(range.upperBound - 1) are not whole; they count as not stored."
+    case .signedAgain(let length):
+      "The signature of length \(length) was lost or torn; it was made again, the same."
+    case .secretKeyCut, .signedLengthLost, .folderCopied, .forked, .forkEvidenceUnreadable: nil
+    }
+  }
+
+  /// What is wrong with a feed of which this was found and nothing written.
+  var problem: FeedExamination.Problem? {
+    func unfinished(_ message: String) -> FeedExamination.Problem {
+      .init(code: .unfinished, message: message, isRepairable: true)
+    }
+    switch self {
+    case .keyRecovered: return unfinished("The file of the key is lost; the secret key has it.")
+    case .secretKeyCut:
+      return .init(
+        code: .unfinished, message: "The secret key is cut: the feed can be read only.",
+        isRepairable: false)
+    case .unfinalizedForgotten(let length):
+      return unfinished("\(length) blocks are there without a key: a static feed, never finalized.")
+    case .rolledForward(let start, let end):
+      return unfinished("Blocks \(start) to \(end - 1) are signed, but not marked as stored.")
+    case .steppedDown(let from, let to):
+      return unfinished("The bitfield says \(from) blocks, but only \(to) are signed.")
+    case .unsignedBytesRemoved(let count):
+      return unfinished("\(count) bytes belong to an append that was never signed.")
+    case .staleSignaturesRemoved(let count):
+      return unfinished("\(count) signatures are of a feed that was overwritten.")
+    case .blocksLost(let range):
+      return .init(
+        code: .damagedBlocks,
+        message:
+          "Blocks \(range.lowerBound) to \(range.upperBound - 1) are marked as stored, but the "
+          + "data is not there.", isRepairable: true)
+    case .signedAgain(let length):
+      return unfinished("The signature of length \(length) is lost or torn.")
+    case .signedLengthLost(let length):
+      return .init(
+        code: .signedLengthLost,
+        message: "Length \(length) was signed, but what was signed is not all here. The feed is "
+          + "read-only until a peer has brought it: writing would fork it.", isRepairable: false)
+    case .forkEvidenceUnreadable:
+      return .init(
+        code: .unfinished, message: "fork.json proves nothing; it can be deleted.",
+        isRepairable: false)
+    // Told from what they are, not from the finding.
+    case .folderCopied, .forked: return nil
+    }
+  }
+}

@@ -1,0 +1,139 @@
+internal import ArgumentParser
+internal import Foundation
+internal import HyperDB
+internal import Hypercore
+internal import HypercoreCrypto
+internal import RandomAccessStorage
+
+/// `dat doctor`: whether what is stored in a folder is sound.
+struct DoctorCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "Check what is stored in a folder, and mend it.",
+    discussion: """
+      Takes the folder of a feed, a database or a chat room. Checks locks, headers, lengths, every hash \
+      and signature, the bitfield against the data, and, in a database, every entry. Changes nothing \
+      without --repair, which mends what can be mended without a risk of forking a feed, and says \
+      what it did. Ends with 1 where something is wrong, and still is.
+
+      EXAMPLES
+        dat doctor ~/room
+        dat doctor ~/numbers --repair
+        dat doctor ~/room --json
+      """)
+
+  @OptionGroup var place: FeedPlace
+
+  @Flag(help: "Mend what can be mended.")
+  var repair = false
+
+  func run() async throws {
+    try await place.run { output in
+      let storage = FolderStorage(path: place.dir)
+      let isHealthy: Bool
+      if place.prefix.isEmpty, try storage.exists("source/key") {
+        let examination = try await HyperDB.examine(storage, repairing: repair)
+        isHealthy = examination.isHealthy
+        tell(examination, output)
+      } else {
+        guard
+          try storage.exists(place.prefix + "key") || storage.exists(place.prefix + "secret_key")
+        else {
+          throw FeedError(
+            code: .noFeedStored, reason: "Neither a feed nor a database is stored in \(place.dir).")
+        }
+        let examination = try examineFeed(storage)
+        isHealthy = examination.isHealthy
+        if output.json {
+          output.object([
+            "kind": "feed", "healthy": .bool(isHealthy),
+            "feeds": [Self.json(examination, folder: "")],
+          ])
+        } else {
+          tell(examination, name: "feed", output)
+        }
+      }
+      if !output.json, isHealthy { output.line(output.bold("healthy")) }
+      if !isHealthy { throw ExitCode(1) }
+    }
+  }
+
+  private func examineFeed(_ storage: FolderStorage) throws -> FeedExamination {
+    let isShown = isatty(STDERR_FILENO) == 1
+    defer { if isShown { Output.write("\r\u{1b}[K", to: .standardError) } }
+    return try Feed.examine(storage, prefix: place.prefix, repairing: repair) { blocks in
+      if isShown { Output.write("\r\u{1b}[K\(blocks) blocks checked", to: .standardError) }
+    }
+  }
+
+  // MARK: For people
+
+  private func tell(_ examination: FeedExamination, name: String, _ output: Output) {
+    var line = "\(name) \(examination.key?.hex ?? "without a key"): "
+    line += "\(Amount.count(examination.length, "block")), \(Amount.bytes(examination.byteLength))"
+    if examination.storedBlocks < examination.length {
+      line += ", \(examination.storedBlocks) of them here"
+    }
+    line += ", \(Amount.count(examination.validSignatures, "good signature"))"
+    if examination.isOwned { line += ", written here" }
+    output.line(line)
+    for repair in examination.repairs { output.line("  mended: \(SafeText.line(repair))") }
+    for problem in examination.problems {
+      let advice = problem.isRepairable && !repair ? output.dim(" (--repair mends it)") : ""
+      output.line(
+        "  \(problem.isFault ? "wrong" : "note"): \(SafeText.line(problem.message))\(advice)")
+    }
+  }
+
+  private func tell(_ examination: DatabaseExamination, _ output: Output) {
+    if output.json {
+      output.object([
+        "kind": "database", "healthy": .bool(examination.isHealthy),
+        "feeds": .array(examination.feeds.map { Self.json($0.examination, folder: $0.folder) }),
+        "entries": .integer(Int64(examination.entryCount)),
+        "badEntries": .array(
+          examination.badEntries.map {
+            [
+              "feed": .string($0.feed.hex), "seq": .integer(Int64($0.seq)),
+              "message": .string($0.message),
+            ]
+          }),
+        "silentWriters": .array(examination.silentWriters.map { .string($0.hex) }),
+        "failure": .optional(examination.failure),
+      ])
+      return
+    }
+    for feed in examination.feeds { tell(feed.examination, name: feed.folder, output) }
+    output.line(
+      "\(examination.entryCount) entries read")
+    for entry in examination.badEntries {
+      output.line(
+        "  left out: block \(entry.seq) of feed \(entry.feed.hex): \(SafeText.line(entry.message))")
+    }
+    for writer in examination.silentWriters {
+      output.line("  note: writer \(writer.hex) is authorized, but nothing of it ever came")
+    }
+    if let failure = examination.failure { output.line("  wrong: \(SafeText.line(failure))") }
+  }
+
+  // MARK: For programs
+
+  private static func json(_ examination: FeedExamination, folder: String) -> JSON {
+    [
+      "folder": .string(folder), "key": .optional(examination.key?.hex),
+      "length": .integer(Int64(examination.length)),
+      "byteLength": .integer(Int64(examination.byteLength)),
+      "storedBlocks": .integer(Int64(examination.storedBlocks)),
+      "validSignatures": .integer(Int64(examination.validSignatures)),
+      "writable": .bool(examination.isOwned), "healthy": .bool(examination.isHealthy),
+      "problems": .array(
+        examination.problems.map {
+          [
+            "code": .string($0.code.rawValue), "message": .string($0.message),
+            "fault": .bool($0.isFault), "repairable": .bool($0.isRepairable),
+          ]
+        }),
+      "repairs": .array(examination.repairs.map { .string($0) }),
+    ]
+  }
+}
