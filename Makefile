@@ -4,7 +4,7 @@ SWIFT ?= swift
 SOURCES := Sources Tests Interop Examples Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-web test-web-long pictures bench bench-json demo sanitize soak schemas check-schemas format lint clean
+.PHONY: help deps build test test-web test-web-long pictures bench bench-json demo crashes sanitize soak schemas check-schemas format lint clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ demo: deps ## See it at work on this machine
 
 sanitize: deps ## Run all tests under the thread and the address sanitizer
 	Scripts/sanitize
+
+crashes: deps ## Crash disks and kill processes far more often than the tests do; CRASH_STATES=200000 KILLS=2000
+	CRASH_STATES=$(or $(CRASH_STATES),200000) KILLS=$(or $(KILLS),2000) $(SWIFT) test --no-parallel \
+	  --filter 'CrashCampaignTests|DatabaseCrashTests|KilledProcessTests'
 
 soak: deps ## Ten peers chat, leave and are killed for HOURS=2 (or SECONDS=60); views and memory are checked
 	$(SWIFT) build --configuration release --product dat

@@ -183,11 +183,15 @@ let package = Package(
     tests(
       "HypercoreTests",
       ["Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage", "DatCoding"]),
+    // Writes until it is killed.
+    .executableTarget(
+      name: "dat-crash-writer", dependencies: ["HyperDB", "Hypercore"], path: "Tests/CrashWriter",
+      swiftSettings: strict),
     tests(
       "HyperDBTests",
       [
         "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage",
-        "DatCoding",
+        "DatCoding", "dat-crash-writer",
       ]),
     tests(
       "SagaTests",

@@ -21,7 +21,7 @@ public final class SimulatedDisk: StorageProvider {
 
   static let sector: UInt64 = 512
 
-  private enum Event {
+  fileprivate enum Event {
     case write(String, offset: UInt64, bytes: [UInt8])
     case truncate(String, length: UInt64)
     case sync(String)
@@ -67,42 +67,78 @@ public final class SimulatedDisk: StorageProvider {
   public func crashed(at point: Int, losing loss: Loss, random: inout SeededRandom) throws
     -> SimulatedDisk
   {
-    let (start, events) = state.with { ($0.start, Array($0.events.prefix(point))) }
-    var files = start
-    var names = Set(start.keys)
-    for event in events {
-      switch event {
-      case .write(let name, _, _), .truncate(let name, _), .sync(let name): names.insert(name)
-      }
-    }
-    // In a fixed order, so that a seed means the same in every run.
-    for name in names.sorted() {
-      files[name] = Self.survivor(
-        files[name], Self.changes(of: name, in: events), loss, &random)
-    }
-    return try SimulatedDisk(files: files)
+    var crash = crash()
+    while crash.point < point, crash.advance() {}
+    return try crash.disk(losing: loss, random: &random)
   }
 
-  private static func changes(of name: String, in events: [Event]) -> [Event] {
-    events.filter {
-      switch $0 {
-      case .write(name, _, _), .truncate(name, _), .sync(name): true
-      default: false
+  /// A walk through all points at which this disk may crash.
+  public func crash() -> Crash {
+    state.with { Crash(start: $0.start, events: $0.events) }
+  }
+
+  /// One point at which a disk crashes; ``advance()`` goes on to the next.
+  public struct Crash {
+    private let events: [Event]
+    /// What is on the disk for certain.
+    private var synced: [String: [UInt8]]
+    /// By file, what was changed since it was synced.
+    private var pending: [String: [Event]] = [:]
+    /// How many changes came before the crash.
+    public private(set) var point = 0
+
+    fileprivate init(start: [String: [UInt8]], events: [Event]) {
+      self.events = events
+      synced = start
+    }
+
+    /// - Returns: false after the last point.
+    public mutating func advance() -> Bool {
+      guard point < events.count else { return false }
+      let event = events[point]
+      point += 1
+      switch event {
+      case .write(let name, _, _), .truncate(let name, _): pending[name, default: []].append(event)
+      case .sync(let name):
+        for change in pending.removeValue(forKey: name) ?? [] {
+          SimulatedDisk.apply(change, to: &synced[name])
+        }
       }
+      return true
+    }
+
+    /// The disk as it is found, with everything on it synced and nothing recorded.
+    ///
+    /// - Parameter next: whether the change that was about to come has begun: of a write, some of the
+    ///   sectors it goes to have got theirs, in order.
+    public func disk(
+      losing loss: Loss, withPartOfNext next: Bool = false, random: inout SeededRandom
+    ) throws -> SimulatedDisk {
+      var pending = pending
+      if next, point < events.count, case .write(let name, _, _) = events[point] {
+        let pieces = SimulatedDisk.sectors(events[point])
+        pending[name, default: []] += pieces.prefix(
+          Int.random(in: 0..<pieces.count, using: &random))
+      }
+      var files = synced
+      // In a fixed order, so that a seed means the same in every run.
+      for (name, changes) in pending.sorted(by: { $0.key < $1.key }) {
+        files[name] = SimulatedDisk.survivor(files[name], changes, loss, &random)
+      }
+      return try SimulatedDisk(files: files)
     }
   }
 
   /// What is left of one file; nil if it was not even created.
-  private static func survivor(
+  fileprivate static func survivor(
     _ start: [UInt8]?, _ changes: [Event], _ loss: Loss, _ random: inout SeededRandom
   ) -> [UInt8]? {
-    let synced =
-      loss == .nothing
-      ? changes.count
-      : changes.lastIndex { if case .sync = $0 { true } else { false } } ?? 0
     var content = start
-    for change in changes.prefix(synced) { apply(change, to: &content) }
-    let pieces = changes.dropFirst(synced).flatMap(sectors)
+    if loss == .nothing {
+      for change in changes { apply(change, to: &content) }
+      return content
+    }
+    let pieces = changes.flatMap(sectors)
     switch loss {
     case .nothing, .unsynced: break
     case .tail:
@@ -116,7 +152,7 @@ public final class SimulatedDisk: StorageProvider {
   }
 
   /// A change cut at the borders of sectors.
-  private static func sectors(_ event: Event) -> [Event] {
+  fileprivate static func sectors(_ event: Event) -> [Event] {
     guard case .write(let name, let offset, let bytes) = event else { return [event] }
     var pieces: [Event] = []
     var done = 0
@@ -129,7 +165,7 @@ public final class SimulatedDisk: StorageProvider {
     return pieces
   }
 
-  private static func apply(_ event: Event, to content: inout [UInt8]?) {
+  fileprivate static func apply(_ event: Event, to content: inout [UInt8]?) {
     var bytes = content ?? []
     switch event {
     case .sync: return

@@ -35,7 +35,17 @@ import Testing
     return folder
   }
 
-  @Test func `250 feeds take little memory and few open files`() async throws {
+  @Test(.enabled(if: !LimitedProcess.isOne))
+  func `250 feeds are open under a limit of 256 files`() throws {
+    let result = try LimitedProcess.run("DatabaseSizeTests", openFiles: 256)
+    #expect(result.passed, "\(result.output)")
+    for line in result.output.split(separator: "\n") where line.hasPrefix("250 feeds") {
+      print(line)
+    }
+  }
+
+  @Test(.enabled(if: LimitedProcess.isOne))
+  func `250 feeds take little memory and few open files`() async throws {
     let folder = try await folder()
     let filesBefore = openFiles(below: folder.path)
     #expect(filesBefore == 0)

@@ -104,7 +104,8 @@ import Testing
     try await metadata.close()
     try await content.close()
     let names = Set(try contents(of: folder).keys)
-    #expect(names == Set(feedFileNames.flatMap { ["metadata.\($0)", "content.\($0)"] }))
+    let files = feedFileNames + ["marker"]
+    #expect(names == Set(files.flatMap { ["metadata.\($0)", "content.\($0)"] }))
     let again = try await Feed.open(folder: folder.path, access: .readOnly, options: options)
     #expect(again.key == content.key)
     #expect(try await again.get(0, as: .utf8) == "bytes")

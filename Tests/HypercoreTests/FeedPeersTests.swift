@@ -68,6 +68,16 @@ import Testing
     #expect(await full.downloaded() == 100)
   }
 
+  @Test func `a connection that nobody holds any more ends`() async throws {
+    let feed = try await writer(3)
+    do {
+      let stream = try await feed.replicate(.live)
+      _ = await stream.nextOutput()
+      #expect(await feed.openSessions == 1)
+    }
+    while await feed.openSessions > 0 { await Task.yield() }
+  }
+
   @Test func `a side that only downloads gives nothing, one that only uploads takes nothing`()
     async throws
   {
@@ -305,4 +315,8 @@ import Testing
       try await other.finished()
     }
   }
+}
+
+extension Feed {
+  fileprivate var openSessions: Int { sessions.count }
 }

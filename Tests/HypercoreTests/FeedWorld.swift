@@ -155,8 +155,9 @@ final class FeedWorld {
   func replica(_ number: Int) -> SimulatedReplica { replicas[number % replicas.count] }
 
   func append(_ sizes: [Int]) throws {
-    // A crash inside of a write may leave half a signature: then the writer rather stays as it is.
-    guard writer.core.isWritable else { return }
+    guard writer.core.isWritable else {
+      throw Broken("the writer can't be written: \(writer.core.report.findings)")
+    }
     let new = sizes.map { random.bytes($0) }
     try writer.core.append(new)
     blocks += new
@@ -220,7 +221,6 @@ final class FeedWorld {
     if inside {
       let before = replica.disk.crashPoints
       if replica === writer {
-        guard writer.core.isWritable else { return }
         let new = [random.bytes(5), random.bytes(7)]
         try writer.core.append(new)
         blocks += new

@@ -120,6 +120,9 @@ import Testing
     var options = Feed.Options()
     options.durability = .grouped(blocks: 100)
     let feed = try await Feed.open(storage: disk, options: options)
+    // The keys are on the disk from the start: blocks are worth nothing without them.
+    #expect(!disk.calls(.sync, "key").isEmpty && !disk.calls(.sync, "secret_key").isEmpty)
+    disk.reset()
     try await feed.append(someBlocks(10))
     #expect(disk.calls(.sync).isEmpty)
     try await feed.flush()

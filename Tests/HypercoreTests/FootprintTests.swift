@@ -9,34 +9,17 @@ import Testing
   /// What many idle feeds cost. Measured in a process of its own, in which nothing else happens and
   /// the system allows 256 open files.
   @Suite(.timeLimit(.minutes(3))) struct FootprintTests {
-    private static let isProbe = ProcessInfo.processInfo.environment["DAT_FOOTPRINT_PROBE"] != nil
     private static let count = 1000
     /// Each is opened several times.
     private static let folders = 250
 
-    @Test(.enabled(if: !isProbe)) func `a thousand feeds are open under a limit of 256 files`()
-      async throws
-    {
-      let process = Process()
-      process.executableURL = URL(fileURLWithPath: "/bin/sh")
-      process.arguments = [
-        "-c", #"ulimit -n 256 && exec "$0" "$@""#, CommandLine.arguments[0], "--testing-library",
-        "swift-testing", "--filter", "FootprintTests",
-      ]
-      process.environment = ProcessInfo.processInfo.environment.merging(
-        ["DAT_FOOTPRINT_PROBE": "1"]
-      ) { $1 }
-      let output = Pipe()
-      process.standardOutput = output
-      process.standardError = output
-      try process.run()
-      let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-      process.waitUntilExit()
-      #expect(process.terminationStatus == 0, "\(text)")
-      #expect(text.contains("in 1 suite passed"), "\(text)")
+    @Test(.enabled(if: !LimitedProcess.isOne))
+    func `a thousand feeds are open under a limit of 256 files`() throws {
+      let result = try LimitedProcess.run("FootprintTests", openFiles: 256)
+      #expect(result.passed, "\(result.output)")
     }
 
-    @Test(.enabled(if: isProbe)) func `probe`() async throws {
+    @Test(.enabled(if: LimitedProcess.isOne)) func `probe`() async throws {
       // What this process has open anyway, and room for what the system opens on the way.
       let anyway = DescriptorCount.now + 15
       let folder = try TemporaryFolder()

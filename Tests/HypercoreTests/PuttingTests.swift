@@ -27,10 +27,10 @@ func makeFeed(
 @discardableResult
 func fetch(
   _ block: UInt64, from server: FeedCore, into client: FeedCore, remote: RemoteTree? = nil,
-  hash: Bool = false
+  hash: Bool = false, digest: UInt64? = nil
 ) throws -> PutResult {
   let proof = try server.proof(
-    block, digest: client.digest(block), hash: hash, remoteTree: remote)
+    block, digest: digest ?? client.digest(block), hash: hash, remoteTree: remote)
   return try client.put(
     block, value: hash ? nil : try server.block(at: block), nodes: proof.nodes,
     signature: proof.signature)
@@ -374,7 +374,10 @@ func fetch(
       #expect(fork.ours?.isValid(under: fork.key) == true)
       #expect(fork.ours?.roots != fork.theirs.roots)
       #expect(!fork.ourProof.isEmpty)
+      #expect(fork.isProven)
     }
+    // Nothing of it was stored but the evidence.
+    #expect(try !bytes(of: "fork.json", in: storage).isEmpty)
     #expect(try snapshot(storage) == before)
   }
 }

@@ -129,6 +129,51 @@ import Testing
     #expect(signed.suffix(64) == whole["signatures"]?.suffix(64))
   }
 
+  /// Eight blocks appended one by one, whose last signature lies across the border of two sectors, torn
+  /// there; with `bits` the bitfield says that all are here, otherwise that four are.
+  private func torn(keeping half: Range<Int>, bits: Bool) throws -> (MemoryStorage, [[UInt8]]) {
+    let (storage, blocks) = try feed(8)
+    if !bits {
+      let (four, _) = try feed(4)
+      try write(bytes(of: "bitfield", in: four), to: "bitfield", at: 0, in: storage)
+    }
+    let lost = half.lowerBound == 0 ? 32..<64 : 0..<32
+    try write(
+      [UInt8](repeating: 0, count: 32), to: "signatures", at: 480 + UInt64(lost.lowerBound),
+      in: storage)
+    return (storage, blocks)
+  }
+
+  @Test(arguments: [0..<32, 32..<64], [true, false])
+  func `a signature torn between two sectors is made whole again`(half: Range<Int>, bits: Bool)
+    throws
+  {
+    let whole = try snapshot(try feed(8).0)
+    let (storage, blocks) = try torn(keeping: half, bits: bits)
+    let core = try FeedCore.open(in: storage)
+    #expect(core.report.findings.contains(.signedAgain(length: 8)))
+    #expect(core.isWritable)
+    try expectWhole(core, blocks)
+    try core.close()
+    #expect(try snapshot(storage) == whole)
+  }
+
+  @Test func `a torn signature of other roots is never signed over`() throws {
+    let (storage, _) = try torn(keeping: 0..<32, bits: true)
+    try write([1], to: "signatures", at: 490, in: storage)
+    let core = try FeedCore.open(in: storage)
+    #expect(!core.report.findings.contains(.signedAgain(length: 8)))
+    #expect(core.length < 8)
+  }
+
+  @Test func `a torn signature is not made again over a tree that is not whole`() throws {
+    let (storage, _) = try torn(keeping: 0..<32, bits: false)
+    try write([UInt8](repeating: 0, count: 40), to: "tree", at: 32 + 40 * 10, in: storage)
+    let core = try FeedCore.open(in: storage)
+    #expect(!core.isWritable)
+    #expect(core.report.isDamaged)
+  }
+
   @Test(arguments: [32, 432, 1572] as [UInt64])
   func `a feed whose tree is short waits for its peers before it writes`(treeEnd: UInt64) throws {
     let (storage, blocks) = try feed(20)
