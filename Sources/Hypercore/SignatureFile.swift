@@ -57,15 +57,16 @@ struct SignatureFile {
     return nil
   }
 
-  /// Whether a slot holds a signature as far as it arrived: each part of it that is in another sector
-  /// of the disk is blank or right.
+  /// Whether a slot holds a signature as far as it arrived: of each part of it that is in another sector
+  /// of the disk, all, nothing, or the beginning, where a write on a full disk was cut short.
   func agrees(_ signature: Signature, at slot: UInt64) throws(FeedError) -> Bool {
     let offset = Self.offset(of: slot)
     var stored = try file.read(at: offset, count: Self.slotSize)
     stored += [UInt8](repeating: 0, count: Self.slotSize - stored.count)
     let border = min(Int(Self.sectorSize - offset % Self.sectorSize), Self.slotSize)
     return [0..<border, border..<Self.slotSize].allSatisfy { part in
-      stored[part].allSatisfy { $0 == 0 } || stored[part] == signature.bytes[part]
+      let arrived = (stored[part].lastIndex { $0 != 0 } ?? part.lowerBound - 1) + 1
+      return stored[part.lowerBound..<arrived] == signature.bytes[part.lowerBound..<arrived]
     }
   }
 

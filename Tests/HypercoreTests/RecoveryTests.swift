@@ -158,6 +158,20 @@ import Testing
     #expect(try snapshot(storage) == whole)
   }
 
+  @Test(arguments: [1, 31, 32, 63])
+  func `a signature whose write was cut short is made whole again`(count: UInt64) throws {
+    let whole = try snapshot(try feed(8).0)
+    let (storage, blocks) = try feed(8)
+    let (four, _) = try feed(4)
+    try write(bytes(of: "bitfield", in: four), to: "bitfield", at: 0, in: storage)
+    try truncate("signatures", to: 480 + count, in: storage)
+    let core = try FeedCore.open(in: storage)
+    #expect(core.isWritable)
+    try expectWhole(core, blocks)
+    try core.close()
+    #expect(try snapshot(storage) == whole)
+  }
+
   @Test func `a torn signature of other roots is never signed over`() throws {
     let (storage, _) = try torn(keeping: 0..<32, bits: true)
     try write([1], to: "signatures", at: 490, in: storage)
