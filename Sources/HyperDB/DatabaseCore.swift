@@ -310,7 +310,8 @@ package final class DatabaseCore {
     if issues.count < HyperDBLimits.rememberedIssues { issues.append(fault) }
   }
 
-  private func fault(at place: FeedSequence) -> HyperDBError? {
+  /// What is wrong with an entry that is left out, as far as it is remembered.
+  func fault(at place: FeedSequence) -> HyperDBError? {
     issues.first { $0.feed == place.feed && $0.seq == place.seq }
   }
 }

@@ -92,19 +92,17 @@ extension HyperDB {
       for seq in 1..<max(log.length, 1) {
         let place = FeedSequence(feed: number, seq: seq)
         do {
-          if try core.node(at: place) != nil { result.entryCount += 1 }
+          if try core.node(at: place) != nil {
+            result.entryCount += 1
+          } else {
+            let reason = core.fault(at: place)?.reason ?? "The entry in \(core.name(place)) is bad."
+            result.badEntries.append(.init(feed: log.key, seq: seq, message: reason))
+          }
         } catch is MissingBlock {
           // Not here, or read by a list that isn't: nothing can be said of it.
           continue
-        } catch let error as HyperDBError {
-          result.badEntries.append(.init(feed: log.key, seq: seq, message: error.reason))
         }
       }
-    }
-    for issue in core.issues {
-      guard let feed = issue.feed, let seq = issue.seq else { continue }
-      result.badEntries.append(
-        .init(feed: core.feedKeys[feed], seq: seq, message: issue.reason))
     }
   }
 }
