@@ -63,13 +63,14 @@ import Testing
       let server = try await DatProcess([
         "feed", "serve", folder.path + "/a", "--listen", "127.0.0.1:0", "--json",
       ])
-      let ready = try #require(await server.line(containing: "\"ready\""))
-      let listening = try #require(await server.line(containing: "\"listening\""))
+      let ready = try await server.line(containing: "\"ready\"")
+      let listening = try await server.line(containing: "\"listening\"")
       let key = try #require(ready.firstMatch(of: /"key":"([0-9a-f]{64})"/)?.1)
       let port = try #require(listening.firstMatch(of: /"port":([0-9]+)/)?.1)
 
       var (master, terminal): (Int32, Int32) = (-1, -1)
       try #require(openpty(&master, &terminal, nil, nil, nil) == 0)
+      let handle = FileHandle(fileDescriptor: terminal, closeOnDealloc: true)
       let process = Process()
       process.executableURL = DatProcess.executable
       process.arguments = [
@@ -77,17 +78,22 @@ import Testing
       ]
       let output = Pipe()
       process.standardOutput = output
-      process.standardError = FileHandle(fileDescriptor: terminal, closeOnDealloc: true)
+      process.standardError = handle
       try process.run()
       let said = String(
         decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
       process.waitUntilExit()
       #expect(process.terminationStatus == 0)
       #expect(said.hasPrefix("200 blocks") && !said.contains("\u{1b}"))
+      try handle.close()
+      var bytes: [UInt8] = []
       var buffer = [UInt8](repeating: 0, count: 64 << 10)
-      let count = read(master, &buffer, buffer.count)
+      // What was drawn comes a line at a time; the last close of the other end is told as an error.
+      while case let count = read(master, &buffer, buffer.count), count > 0 {
+        bytes += buffer[..<count]
+      }
       close(master)
-      let shown = String(decoding: buffer[..<max(count, 0)], as: UTF8.self)
+      let shown = String(decoding: bytes, as: UTF8.self)
       #expect(shown.hasPrefix("\r\u{1b}[K"))
       #expect(shown.contains("connecting …") || shown.contains("/200"), "\(shown)")
       #expect(shown.hasSuffix("\r\u{1b}[K"), "\(shown)")

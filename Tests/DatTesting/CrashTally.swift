@@ -10,6 +10,8 @@ public struct CrashTally: CustomStringConvertible {
   public private(set) var forks = 0
   /// The first failures, each with what repeats it.
   public private(set) var failures: [String] = []
+  /// Of the points of the history that is under way, how many are crashed at.
+  private var share = 1.0
   /// How many states to look at.
   public let quota: Int
   private let name: String
@@ -30,7 +32,20 @@ public struct CrashTally: CustomStringConvertible {
   /// Whether there is more to do: also false after a few failures, which tell enough.
   public var goesOn: Bool { states < quota && failures.count < 5 }
 
-  public mutating func beginHistory() { histories += 1 }
+  /// Starts on the next history: of one in ten every point is crashed at, of the others so many, spread
+  /// over them, that the states come from many histories.
+  ///
+  /// - Parameter points: how many points it has, each crashed at in `ways` ways.
+  public mutating func beginHistory(points: Int, ways: Int) {
+    let isWhole = histories % 10 == 0
+    histories += 1
+    share = isWhole ? 1 : min(1, Self.statesOfHistory / Double(max(points * ways, 1)))
+  }
+
+  /// Whether to crash at the next point of the history.
+  public func takesPoint(_ random: inout SeededRandom) -> Bool { random.chance(share) }
+
+  private static var statesOfHistory: Double { 60 }
 
   /// Counts a state, and what its check throws.
   public mutating func count(_ where: @autoclosure () -> String, _ check: () throws -> Void) {

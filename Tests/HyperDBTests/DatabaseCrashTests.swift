@@ -88,11 +88,12 @@ private final class DatabaseHistory {
   }
 
   func run(_ tally: inout CrashTally, seed: UInt64) async throws {
-    tally.beginHistory()
     let losses: [SimulatedDisk.Loss] =
       options.durability == .buffered ? [.nothing] : [.unsynced, .tail, .anySectors]
+    tally.beginHistory(points: disk.crashPoints, ways: 2 * losses.count)
     var crash = disk.crash()
     repeat {
+      guard tally.takesPoint(&random) else { continue }
       for loss in losses {
         for part in [false, true] where tally.goesOn {
           let found = try crash.disk(losing: loss, withPartOfNext: part, random: &random)

@@ -56,9 +56,10 @@ final class CrashHistory {
 
   /// Crashes at every point, in some ways each, until the tally is full.
   func run(_ tally: inout CrashTally, seed: UInt64) throws {
-    tally.beginHistory()
+    tally.beginHistory(points: disk.crashPoints, ways: losses.count)
     var crash = disk.crash()
     repeat {
+      guard tally.takesPoint(&random) else { continue }
       for (loss, part) in losses where tally.goesOn {
         let found = try crash.disk(losing: loss, withPartOfNext: part, random: &random)
         let writesOn = tally.states % 3 == 0
@@ -165,11 +166,12 @@ final class DownloadHistory {
   }
 
   func run(_ tally: inout CrashTally, seed: UInt64) throws {
-    tally.beginHistory()
     let losses: [SimulatedDisk.Loss] =
       durability == .buffered ? [.nothing] : SimulatedDisk.Loss.allCases
+    tally.beginHistory(points: disk.crashPoints, ways: 2 * losses.count)
     var crash = disk.crash()
     repeat {
+      guard tally.takesPoint(&random) else { continue }
       for loss in losses {
         for part in [false, true] where tally.goesOn {
           let found = try crash.disk(losing: loss, withPartOfNext: part, random: &random)
