@@ -108,7 +108,8 @@ public enum TreeHash {
     }
   }
 
-  private static func hash(_ message: UnsafeRawBufferPointer) -> Digest {
+  /// BLAKE2b-256.
+  static func hash(_ message: UnsafeRawBufferPointer) -> Digest {
     var digest = Digest()
     digest.withUnsafeMutableBytes { output in
       _ = crypto_generichash(

@@ -1,10 +1,11 @@
 import DatCoding
 import DatTesting
-import HypercoreCrypto
+import Foundation
 import RandomAccessStorage
 import Testing
 
 @testable import Hypercore
+@testable import HypercoreCrypto
 
 @Suite struct RecordedFeedTests {
   @Test(arguments: RecordedFeed.all)
@@ -62,6 +63,54 @@ import Testing
     let audit = try core.audit()
     #expect(audit.valid == feed.downloaded)
     #expect(audit.invalid == 0)
+  }
+
+  @Test(arguments: RecordedFeed.all.filter { $0.blocksAre != "base64" })
+  func `blocks that are recorded by their hashes have them`(_ feed: RecordedFeed) throws {
+    try #require(feed.blocksAre == "first 16 bytes of BLAKE2b-256, hex")
+    let core = try OpenedCopy(feed).core
+    for (index, expected) in feed.blocks.enumerated() {
+      let hash = try core.block(at: UInt64(index)).map { block in
+        block.withUnsafeBytes { Array(TreeHash.hash($0).bytes.prefix(16)) }
+      }
+      if hash != expected.flatMap({ [UInt8](hex: $0) }) { Issue.record("block \(index)") }
+    }
+  }
+
+  @Test(arguments: RecordedFeed.all)
+  func `blocks are read in the encoding that they were written in`(_ feed: RecordedFeed)
+    async throws
+  {
+    let folder = try TemporaryFolder(copyOf: feed.folder)
+    let opened = try await Feed.open(folder: folder.path, access: .readOnly)
+    for (index, block) in (feed.blockBytes ?? []).enumerated() {
+      guard let block else { continue }
+      let index = UInt64(index)
+      switch feed.valueEncoding {
+      case "utf-8":
+        let text = try await opened.get(index, as: .utf8)
+        #expect(text == String(decoding: block, as: UTF8.self))
+        #expect(try ValueEncoding.utf8.encode(text) == block)
+      case "json":
+        let value = try await opened.get(index, as: .json(JSONValue.self))
+        // The reference's own order of members is not kept.
+        let written = try ValueEncoding.json(JSONValue.self).encode(value)
+        #expect(try ValueEncoding.json().decode(written) == value)
+        #expect(block.last == UInt8(ascii: "\n"))
+      case "binary": #expect(try await opened.get(index) == block)
+      default: Issue.record("no such encoding: \(feed.valueEncoding)")
+      }
+    }
+    try await opened.close()
+  }
+
+  @Test func `a replica has the key of the feed that it is one of`() throws {
+    for replica in RecordedFeed.all {
+      guard let name = replica.replicaOf else { continue }
+      let original = try #require(RecordedFeed.all.first { $0.name == name })
+      #expect(replica.key == original.key && replica.length <= original.length)
+      #expect(!replica.writable && replica.secretKey == nil)
+    }
   }
 
   @Test(arguments: RecordedFeed.all)
