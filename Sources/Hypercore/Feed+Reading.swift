@@ -1,7 +1,7 @@
 public import HypercoreCrypto
 
 extension Feed {
-  /// How a block that isn't here is treated.
+  /// How a block that isn't here is treated. Stands for the options of hypercore `get(index, options)`.
   public struct GetOptions: Sendable {
     /// Whether to wait for peers to bring it.
     public var wait = true

@@ -1,7 +1,8 @@
 internal import HypercoreCrypto
 package import HypercoreProtocol
 
-/// How a feed or a database is replicated over one connection.
+/// How a feed or a database is replicated over one connection. Each stands for the option of hypercore
+/// `replicate(options)` of about that name.
 public struct ReplicationOptions: Sendable {
   /// Whether to go on when everything is exchanged, for what comes later.
   public var live = false
@@ -113,7 +114,8 @@ extension Feed {
     try? replicator.flush()
   }
 
-  /// Adds a range to what is downloaded and returns at once.
+  /// Adds a range to what is downloaded and returns at once. Stands for hypercore `download(range)` without a
+  /// callback.
   ///
   /// - Returns: what takes it back, ``undownload(_:)``.
   public func startDownload(_ range: DownloadRange = DownloadRange()) async throws -> DownloadHandle
@@ -148,10 +150,12 @@ extension Feed {
   }
 
   /// Whether every block is here that a connected peer is known to have, with at least one connected
-  /// that has said what it has. A moment later peers may have more.
+  /// that has said what it has. A moment later peers may have more. Stands for what hypercore's event
+  /// `sync` tells.
   public var isSynced: Bool { replicator.isSynced }
 
-  /// The highest length that a connected peer claims to have: a hint to show, not verified.
+  /// The highest length that a connected peer claims to have: a hint to show, not verified. Stands for the
+  /// largest `remoteLength` of hypercore's `peers`.
   public var remoteLength: UInt64 { replicator.peers.map(\.remoteLength).max() ?? 0 }
 
   /// The peers that speak about this feed now. Stands for hypercore `peers`.

@@ -1,7 +1,8 @@
 internal import HypercoreCrypto
 
 extension Feed {
-  /// Which blocks a stream reads, and when it ends.
+  /// Which blocks a stream reads, and when it ends. Stands for the options of hypercore
+  /// `createReadStream(options)`.
   public struct StreamOptions: Sendable {
     /// The first block.
     public var start: UInt64 = 0

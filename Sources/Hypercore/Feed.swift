@@ -18,7 +18,7 @@ public actor Feed {
   public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
 
   /// The feed's public key: whoever has it can read the feed. Nil for a static feed that was not
-  /// finalized when it was opened; ``currentKey`` has it afterwards.
+  /// finalized when it was opened; ``currentKey`` has it afterwards. Stands for hypercore `key`.
   public nonisolated let key: PublicKey?
   /// What the feed is called in public; nil where ``key`` is. Stands for hypercore `discoveryKey`.
   public nonisolated let discoveryKey: DiscoveryKey?
@@ -143,7 +143,7 @@ public actor Feed {
 
   // MARK: State
 
-  /// The feed's key, also of a static feed that was finalized since.
+  /// The feed's key, also of a static feed that was finalized since. Stands for hypercore `key`.
   public var currentKey: PublicKey? { core.key }
 
   /// How many blocks the feed is known to have, stored here or not. Stands for hypercore `length`.
@@ -155,21 +155,23 @@ public actor Feed {
   /// Whether ``append(_:)-([UInt8])`` is possible here. Stands for hypercore `writable`.
   public var isWritable: Bool { core.isWritable }
 
-  /// Whether the secret key is here, so that the feed can be written where it is opened for that.
+  /// Whether the secret key is here, so that the feed can be written where it is opened for that. Stands
+  /// for hypercore's `secretKey` being there.
   public var isOwned: Bool { core.isOwned }
 
   /// Whether the feed is signed; a static one is named by its content. Stands for
   /// hypercore `live`.
   public var isLive: Bool { core.isLive }
 
-  /// What opening the feed found amiss, and mended.
+  /// What opening the feed found amiss, and mended. hypercore has no such call: it does not look.
   public var repairReport: RepairReport { core.report }
 
   /// Both histories, where the feed's key has signed two: found while it was open, or before. Nothing is
-  /// written to such a feed any more. The evidence stays beside the feed as `fork.json`.
+  /// written to such a feed any more. The evidence stays beside the feed as `fork.json`. hypercore has no
+  /// such call.
   public var forkEvidence: ForkEvidence? { core.forkEvidence }
 
-  /// The hash over all roots: what the writer signs.
+  /// The hash over all roots: what the writer signs, and hypercore's `crypto.tree` of its `rootHashes`.
   public var treeHash: Digest { core.treeHash }
 
   /// Ends replication, fails whatever waits, writes what is to be written and gives the folder back.

@@ -68,7 +68,8 @@ public struct FeedExamination: Sendable {
 
 extension Feed {
   /// Looks at everything that is stored of a feed: lock, headers, keys, lengths, every hash and signature,
-  /// the bitfield against the data, the evidence of a fork, the marker of the folder.
+  /// the bitfield against the data, the evidence of a fork, the marker of the folder. hypercore has no such
+  /// call.
   ///
   /// - Parameters:
   ///   - storage: where the feed is; nothing in it is changed without `repairing`.

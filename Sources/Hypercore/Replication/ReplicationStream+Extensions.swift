@@ -35,7 +35,8 @@ extension ReplicationStream {
     session.hasOutput()
   }
 
-  /// Whether the peer announced an extension that is spoken here too; false before its handshake.
+  /// Whether the peer announced an extension that is spoken here too; false before its handshake. Stands for
+  /// hypercore-protocol `remoteSupports(name)`.
   public func peerSupports(extension name: String) -> Bool {
     session.connection.remoteSupports(name)
   }
