@@ -202,11 +202,14 @@ extension FeedCore {
     let dataLength = try files.data.length()
     var lost: [Range<UInt64>] = []
     while try !ends(last, by: dataLength) {
-      bits.setBlocks(last..<(last + 1), to: false)
-      if let first = lost.last, first.lowerBound == last + 1 {
-        lost[lost.count - 1] = last..<first.upperBound
-      } else {
-        lost.append(last..<(last + 1))
+      // An empty block after one that was cleared needs nothing of `data`.
+      if (try? node(at: 2 * last).size) != 0 {
+        bits.setBlocks(last..<(last + 1), to: false)
+        if let first = lost.last, first.lowerBound == last + 1 {
+          lost[lost.count - 1] = last..<first.upperBound
+        } else {
+          lost.append(last..<(last + 1))
+        }
       }
       guard let next = bits.lastStored(below: last) else { break }
       last = next

@@ -172,6 +172,30 @@ import Testing
     #expect(try snapshot(storage) == whole)
   }
 
+  @Test func `an empty block at the end is not lost where the one before it was cleared`() throws {
+    let storage = MemoryStorage()
+    var core = try FeedCore.open(in: storage, options: FeedOptions(keyPair: keyPair(1)))
+    try core.append([[1, 2], [3], []])
+    try core.clear(1..<2)
+    try core.close()
+    for (cleared, stored) in [(1, 2), (0, 1)] as [(UInt64, UInt64)] {
+      core = try FeedCore.open(in: storage)
+      #expect(core.report.isHealthy && core.isWritable)
+      #expect(core.downloaded() == stored && !core.has(cleared))
+      #expect(try core.block(at: 2) == [])
+      try core.clear(0..<1)
+      try core.close()
+    }
+    // What is lost in truth is found behind it.
+    core = try FeedCore.open(in: storage)
+    try core.append([[4, 5], []])
+    try core.close()
+    try truncate("data", to: 3, in: storage)
+    core = try FeedCore.open(in: storage)
+    #expect(core.report.findings == [.blocksLost(3..<4)])
+    #expect(try !core.has(3) && core.block(at: 4) == [])
+  }
+
   @Test func `a torn signature of other roots is never signed over`() throws {
     let (storage, _) = try torn(keeping: 0..<32, bits: true)
     try write([1], to: "signatures", at: 490, in: storage)
