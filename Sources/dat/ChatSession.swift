@@ -57,6 +57,7 @@ actor ChatSession {
     listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource], verbose: Bool
   ) async throws {
     Interruption.ignoreBrokenPipes()
+    let interruptions = Interruption.requests()
     announceRoom()
     let network = try await OpenSwarm(
       listen: listen, sources: sources, output: output, isVerbose: verbose)
@@ -76,7 +77,7 @@ actor ChatSession {
     }
     for address in connect { await swarm.connect(to: address, about: key) }
     let following = Task { await follow() }
-    await untilLeaving()
+    await untilLeaving(interruptions)
     isLeaving = true
     leaveTimer?.cancel()
     await page?.close()
@@ -231,14 +232,14 @@ actor ChatSession {
     case delivered
   }
 
-  private func untilLeaving() async {
+  private func untilLeaving(_ interruptions: AsyncStream<Void>) async {
     let (inputs, arrivals) = AsyncStream.makeStream(of: Input.self)
     var tasks = [
       Task {
         for await line in editor?.lines() ?? StandardInput.lines() { arrivals.yield(.line(line)) }
         arrivals.yield(.end)
       },
-      Task { for await _ in Interruption.requests() { arrivals.yield(.interrupt) } },
+      Task { for await _ in interruptions { arrivals.yield(.interrupt) } },
     ]
     defer { for task in tasks { task.cancel() } }
     for await input in inputs {

@@ -13,6 +13,7 @@ struct DatabasePeers {
   /// Serves until a signal comes.
   func run(listen: [ListenAddress], connect: [PeerAddress]) async throws {
     Interruption.ignoreBrokenPipes()
+    let interruptions = Interruption.requests()
     let swarm = Swarm()
     let report = SwarmReport(output: output, isVerbose: false)
     let events = await swarm.events()
@@ -21,7 +22,7 @@ struct DatabasePeers {
     announce()
     await swarm.join(db.discoveryKey) { [db] _ in try await db.replicate(.live) }
     for address in connect { await swarm.connect(to: address, about: db.discoveryKey) }
-    for await _ in Interruption.requests() { break }
+    for await _ in interruptions { break }
     reporting.cancel()
     await swarm.close()
   }

@@ -29,6 +29,8 @@ final class LineEditor: @unchecked Sendable {
   /// Whether a typed line gives way to what becomes of it.
   private let isReplaced: @Sendable (String) -> Bool
   private var editor: OpaquePointer?
+  /// The width of the window for which the line is drawn.
+  private var drawnColumns = 80
   private var sources: [any DispatchSourceSignal] = []
 
   /// Nil where there is no terminal to edit at.
@@ -119,6 +121,7 @@ final class LineEditor: @unchecked Sendable {
         return Unmanaged<LineEditor>.fromOpaque(context).takeUnretainedValue().completeWord()
       })
     if editor != nil {
+      drawnColumns = Self.columns
       var count: Int32 = 0
       while true {
         // Before the prompt shows, not after as by itself: a Ctrl-D between the two would be lost.
@@ -179,7 +182,11 @@ final class LineEditor: @unchecked Sendable {
       }
       return inbox
     }
-    if taken.isResized {
+    // The window changes before its signal comes: a line drawn for the old width could not be taken off
+    // the screen, and would take along what was printed above it.
+    let columns = Self.columns
+    if taken.isResized || columns != drawnColumns {
+      drawnColumns = columns
       erase()
       dat_el_retake(editor)
       el_resize(editor)
@@ -207,7 +214,7 @@ final class LineEditor: @unchecked Sendable {
     let width = text.unicodeScalars.reduce(2) { sum, scalar in
       sum + max(Int(dat_el_width(wchar_t(bitPattern: scalar.value))), 0)
     }
-    return width / Self.columns
+    return width / max(drawnColumns, 1)
   }
 
   private static var columns: Int {

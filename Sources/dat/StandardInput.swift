@@ -63,19 +63,42 @@ struct InputLines: AsyncSequence, AsyncIteratorProtocol {
   }
 }
 
+/// Where the handler of signals tells of them; none before anybody listens.
+///
+/// Unsafe with this proof: it is set before the handler is, and a handler can only read it.
+nonisolated(unsafe) private var interruptionPipe: Int32 = -1
+
 /// The signals that ask a command to end.
 enum Interruption {
-  /// Yields once for each Ctrl-C or termination request, instead of dying of it.
+  /// Yields once for each Ctrl-C or termination request, instead of dying of it. To be called once, before
+  /// there is anything to end in order: from its return on no signal is lost.
   static func requests() -> AsyncStream<Void> {
     AsyncStream { continuation in
-      let sources = [SIGINT, SIGTERM].map { number in
-        signal(number, SIG_IGN)
-        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-        source.setEventHandler { continuation.yield() }
-        source.resume()
-        return source
+      var ends: [Int32] = [0, 0]
+      // Without a pipe the signals end the command as they do by themselves.
+      guard pipe(&ends) == 0 else { return }
+      for end in ends {
+        _ = fcntl(end, F_SETFL, O_NONBLOCK)
+        _ = fcntl(end, F_SETFD, FD_CLOEXEC)
       }
-      let holder = SignalSources(sources: sources)
+      let reading = ends[0]
+      let source = DispatchSource.makeReadSource(fileDescriptor: reading, queue: .global())
+      source.setEventHandler {
+        var bytes = [UInt8](repeating: 0, count: 64)
+        while read(reading, &bytes, bytes.count) > 0 {}
+        continuation.yield()
+      }
+      source.resume()
+      interruptionPipe = ends[1]
+      for number in [SIGINT, SIGTERM] {
+        signal(number) { _ in
+          let problem = errno
+          var byte: UInt8 = 0
+          _ = write(interruptionPipe, &byte, 1)
+          errno = problem
+        }
+      }
+      let holder = SignalSource(source: source)
       continuation.onTermination = { _ in holder.cancel() }
     }
   }
@@ -84,16 +107,15 @@ enum Interruption {
   static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 }
 
-/// Keeps signal sources alive until their stream ends.
+/// Keeps the source alive until its stream ends.
 ///
-/// Unchecked with this proof: the array never changes, and cancelling a dispatch source is safe from
-/// any thread.
-private final class SignalSources: @unchecked Sendable {
-  private let sources: [any DispatchSourceSignal]
+/// Unchecked with this proof: the source never changes, and cancelling one is safe from any thread.
+private final class SignalSource: @unchecked Sendable {
+  private let source: any DispatchSourceRead
 
-  init(sources: [any DispatchSourceSignal]) { self.sources = sources }
+  init(source: any DispatchSourceRead) { self.source = source }
 
-  func cancel() { for source in sources { source.cancel() } }
+  func cancel() { source.cancel() }
 }
 
 extension StandardInput {

@@ -98,6 +98,13 @@ import Testing
     #expect(again.lines.contains { $0.contains(#""message":"alone""#) })
   }
 
+  @Test func `Ctrl-C is obeyed in order however early it comes`() async throws {
+    for _ in 0..<8 {
+      let ana = try await ChatProcess(dir("early"), name: "ana", listen: true)
+      #expect(await ana.leave() == 0)
+    }
+  }
+
   // MARK: Bad input
 
   private func fails(_ arguments: [String], with words: [String]) async throws {

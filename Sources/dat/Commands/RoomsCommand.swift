@@ -81,13 +81,14 @@ struct RoomsCommand: AsyncParsableCommand {
     let peers = try connect.map { try PeerAddress(parsing: $0) }
     let sources = try discovery.sources(
       hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: dir, mayAsk: !json)
+    let interruptions = Interruption.requests()
     let network = try await OpenSwarm(
       listen: listen, sources: sources, output: output, isVerbose: discovery.verbose)
     let rooms = folder(network.swarm, peers, output)
     try await rooms.openAll()
     let page = try ChatPage(rooms, at: place)
     if let address = try await page.open() { output.announce(address) }
-    for await _ in Interruption.requests() { break }
+    for await _ in interruptions { break }
     await page.close()
     await rooms.close()
     await network.close()
