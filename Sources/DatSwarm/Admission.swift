@@ -2,7 +2,7 @@
 ///
 /// Two caps: all together, so that strangers cannot use up our descriptors and memory; and for each
 /// address those that have not shown that they speak the protocol, so that one host cannot take all
-/// places. Connections within this machine are not capped by address.
+/// places. Connections within this machine are not capped by address, unless told so.
 final class Admission: Sendable {
   private struct State {
     var total = 0
@@ -13,23 +13,26 @@ final class Admission: Sendable {
   private let maximum: Int
   private let maximumHalfOpen: Int
 
-  init(maximum: Int, maximumHalfOpen: Int) {
+  private let excusesLoopback: Bool
+
+  init(maximum: Int, maximumHalfOpen: Int, excusesLoopback: Bool = true) {
     self.maximum = maximum
     self.maximumHalfOpen = maximumHalfOpen
+    self.excusesLoopback = excusesLoopback
   }
 
   /// A place for a new connection; nil if there is none.
   func admit(_ address: PeerAddress) -> Ticket? {
+    let host = Offences.neighbourhood(of: address.host)
+    let isExcused = excusesLoopback && address.isLoopback
     let isFree = state.with { state in
-      let halfOpen = state.halfOpen[address.host, default: 0]
-      guard state.total < maximum, address.isLoopback || halfOpen < maximumHalfOpen else {
-        return false
-      }
+      let halfOpen = state.halfOpen[host, default: 0]
+      guard state.total < maximum, isExcused || halfOpen < maximumHalfOpen else { return false }
       state.total += 1
-      state.halfOpen[address.host] = halfOpen + 1
+      state.halfOpen[host] = halfOpen + 1
       return true
     }
-    return isFree ? Ticket(self, address.host) : nil
+    return isFree ? Ticket(self, host) : nil
   }
 
   var total: Int { state.with { $0.total } }

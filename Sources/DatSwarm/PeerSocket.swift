@@ -19,6 +19,8 @@ public final class PeerSocket: Sendable {
   typealias Wrapped = NIOAsyncChannel<ByteBuffer, ByteBuffer>
   private let wrapped: Wrapped
   private let ticket: Admission.Ticket?
+  /// What remembers who did harm, where this was accepted.
+  private let policy: AddressPolicy?
   private let state = Guarded(State())
 
   private struct State {
@@ -29,17 +31,19 @@ public final class PeerSocket: Sendable {
     var watch = WriteWatch()
     /// All of ours was sent.
     var isLingering = false
+    var hasOffended = false
   }
 
   init(
     _ wrapped: Wrapped, remote: PeerAddress, local: PeerAddress, ticket: Admission.Ticket? = nil,
-    firstFeed: DiscoveryKey? = nil
+    policy: AddressPolicy? = nil, firstFeed: DiscoveryKey? = nil
   ) {
     self.wrapped = wrapped
     remoteAddress = remote
     localAddress = local
     isInbound = ticket != nil
     self.ticket = ticket
+    self.policy = policy
     self.firstFeed = firstFeed
   }
 
@@ -93,6 +97,7 @@ public final class PeerSocket: Sendable {
         Task { await stream.close(CancellationError()) }
       }
     } catch {
+      await noteOffence(of: stream)
       let failure = explained(error)
       await stream.close(failure)
       close()
@@ -110,6 +115,16 @@ public final class PeerSocket: Sendable {
         ?? SwarmError("The connection with \(remoteAddress) ended", error)
     default: return error
     }
+  }
+
+  /// Counts against the remote's address, once, what the stream blames it for.
+  private func noteOffence(of stream: some PeerStream) async {
+    guard let policy, await stream.offence != nil else { return }
+    let isFirst = state.with { state in
+      defer { state.hasOffended = true }
+      return !state.hasOffended
+    }
+    if isFirst { policy.offended(remoteAddress, now: .now) }
   }
 
   // MARK: Starting
@@ -163,8 +178,10 @@ public final class PeerSocket: Sendable {
   private func read(
     _ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ stream: some PeerStream
   ) async throws {
-    for try await buffer in inbound {
-      try await stream.receive(Array(buffer: buffer))
+    var iterator = inbound.makeAsyncIterator()
+    // The buffer is let go of before the stream suspends us: under attack many are suspended.
+    while let bytes = try await iterator.next().map({ Array(buffer: $0) }) {
+      try await stream.receive(bytes)
     }
     // The sequence ends alike when the remote has said all, when we closed, and when cancelled.
     try Task.checkCancellation()
@@ -181,6 +198,8 @@ public final class PeerSocket: Sendable {
       try await outbound.write(ByteBuffer(bytes: bytes))
       state.with { $0.watch.end() }
     }
+    // Before the remote can come again.
+    await noteOffence(of: stream)
     // Closing our half while the remote's is closed closes the whole channel, with what is queued. So
     // an empty write follows all others and tells when they are done.
     state.with { $0.watch.begin() }

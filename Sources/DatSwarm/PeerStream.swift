@@ -17,4 +17,11 @@ public protocol PeerStream: Sendable {
   /// The connection is over, for the given reason if it did not end well. Calls that are suspended
   /// return. Called once or more.
   func close(_ error: (any Error)?) async
+
+  /// Why it ended, where the remote end did what no working peer does.
+  var offence: (any Error)? { get async }
+}
+
+extension PeerStream {
+  public var offence: (any Error)? { nil }
 }

@@ -25,6 +25,12 @@ public final class TCPListener: Sendable {
     public var permits: (@Sendable (PeerAddress) -> Bool)?
     /// Told of every connection that is closed without being handed over.
     public var refused: (@Sendable (PeerAddress, SwarmEvent.Refusal) -> Void)?
+    /// Whether connections from this machine are free of what goes by address: the cap of half-open
+    /// ones, and the pauses for addresses that sent harmful messages again and again, 1 s for the third
+    /// time and twice as long for each more, up to 10 minutes.
+    public var excusesLoopback = true
+    /// Who is refused for what he did; nil for a memory of the listener's own.
+    var policy: AddressPolicy?
 
     /// The defaults.
     public init() {}
@@ -51,14 +57,19 @@ public final class TCPListener: Sendable {
       throw SwarmError(.address, "\(what): ports go from 0 to 65535.")
     }
     let admission = Admission(
-      maximum: options.maximumInbound, maximumHalfOpen: options.maximumHalfOpen)
+      maximum: options.maximumInbound, maximumHalfOpen: options.maximumHalfOpen,
+      excusesLoopback: options.excusesLoopback)
+    let policy =
+      options.policy ?? AddressPolicy(excusesLoopback: options.excusesLoopback)
     let (sockets, arrivals) = AsyncStream.makeStream(of: PeerSocket.self)
     let bootstrap = TCPOptions.apply(to: ServerBootstrap(group: TCPOptions.group))
       .childChannelInitializer { channel in
         guard let remote = PeerAddress(channel.remoteAddress) else { return channel.close() }
-        let isPermitted = options.permits?(remote) ?? true
-        guard isPermitted, let ticket = admission.admit(remote) else {
-          options.refused?(remote, isPermitted ? .crowded : .denied)
+        let refusal =
+          policy.refusal(of: remote.host, now: .now)
+          ?? (options.permits?(remote) == false ? .denied : nil)
+        guard refusal == nil, let ticket = admission.admit(remote) else {
+          options.refused?(remote, refusal ?? .crowded)
           return channel.close()
         }
         channel.closeFuture.whenComplete { _ in ticket.leave() }
@@ -71,7 +82,8 @@ public final class TCPListener: Sendable {
           handler.arrived = { local, firstFeed in
             arrivals.yield(
               PeerSocket(
-                wrapped, remote: remote, local: local, ticket: ticket, firstFeed: firstFeed))
+                wrapped, remote: remote, local: local, ticket: ticket, policy: policy,
+                firstFeed: firstFeed))
           }
         }
       }

@@ -3,8 +3,9 @@ internal import NIOPosix
 
 /// What all our sockets have in common.
 enum TCPOptions {
-  /// Largest read: a burst of blocks in one turn. The size adapts to what arrives.
-  static let maximumRead = 1 << 20
+  /// Largest read: a burst of blocks in one turn. The size adapts to what arrives. A connection that is
+  /// not read on holds three of them at most, so a hundred hold 38 MiB.
+  static let maximumRead = 128 << 10
   /// Output in the queue above which the stream is no longer asked, and below which it is again.
   static let writeMarks = ChannelOptions.Types.WriteBufferWaterMark(
     low: 64 * 1024, high: 256 * 1024)
@@ -34,7 +35,7 @@ enum TCPOptions {
   /// Makes a channel usable by tasks. To be called while it is set up: the end of the remote's sending
   /// may arrive before anybody reads, and would be lost without a handler.
   static func wrap(_ channel: any Channel) throws -> PeerSocket.Wrapped {
-    // A buffer waiting and one being taken: with the largest read that is 2 MiB at most.
+    // A buffer waiting and one being taken: with the largest read that is 256 KiB at most.
     try PeerSocket.Wrapped(
       wrappingChannelSynchronously: channel,
       configuration: .init(

@@ -39,7 +39,8 @@ extension HyperDB {
   ) throws -> OnReplica<ReplicationSession> {
     try checkOpen()
     let session = ReplicationSession(
-      connection: Connection(options: connection, now: now), expectedFeeds: 0, now: now)
+      connection: Connection(options: connection, now: now), expectedFeeds: 0, now: now,
+      nonces: nonces)
     let entry = DatabaseSession(session: session, options: options)
     let id = ObjectIdentifier(session)
     session.onFinish = { [weak self] in

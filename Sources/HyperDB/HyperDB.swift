@@ -32,6 +32,7 @@ public actor HyperDB {
   let ownID: [UInt8]
   /// The open connections, in the order of their coming.
   var sessions: [DatabaseSession] = []
+  let nonces = NonceMemory()
   var readers: [UInt64: UpdateReader] = [:]
   var watchers: [UInt64: Watcher] = [:]
   var lastNumber: UInt64 = 0

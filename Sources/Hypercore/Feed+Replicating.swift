@@ -66,7 +66,7 @@ extension Feed {
     let connection = Connection(
       options: options.connectionOptions(defaultID: ownID), now: .now)
     let session = ReplicationSession(
-      connection: connection, expectedFeeds: 1, now: .now)
+      connection: connection, expectedFeeds: 1, now: .now, nonces: nonces)
     try session.open(
       replicator, download: options.download ?? core.wantsBlocks, upload: options.upload)
     let id = ObjectIdentifier(session)

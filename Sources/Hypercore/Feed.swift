@@ -30,6 +30,7 @@ public actor Feed {
   nonisolated let hub = EventHub()
   nonisolated let appends = AppendQueue()
   var sessions: [ObjectIdentifier: ReplicationSession] = [:]
+  let nonces = NonceMemory()
   var isClosed = false
   /// Waits for the feed to be idle.
   var idleWatch: Task<Void, Never>?

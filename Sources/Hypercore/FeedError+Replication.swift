@@ -31,7 +31,17 @@ extension FeedError {
 
   /// Only a new connection helps: this one's remote believes that its answer was had.
   static var unansweredRequest: FeedError {
-    .peer("did not answer a request that later answers count on")
+    FeedError(
+      code: .timeout, reason: "The peer did not answer a request that later answers count on.")
+  }
+
+  /// Whether a peer did what no working peer does. Who does so again and again is not worth the next
+  /// connection. A fork is not the relaying peer's fault.
+  public var isOffence: Bool {
+    switch code {
+    case .proofRejected, .proofIncomplete, .peerMisbehaved: true
+    default: false
+    }
   }
 
   /// Any error as one of this module.

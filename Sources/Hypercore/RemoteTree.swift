@@ -4,9 +4,16 @@
 /// adds to it and leaves out of its proofs what is in it. Bounded by ``FeedLimits/remoteTreePages``;
 /// what a peer knows without gaps takes next to nothing.
 package final class RemoteTree {
-  private var nodes = BlockSet(mixedPageLimit: FeedLimits.remoteTreePages)
+  private var nodes: BlockSet
 
-  package init() {}
+  package init() { nodes = BlockSet(mixedPageLimit: FeedLimits.remoteTreePages) }
+
+  init(memory: PeerMemory) {
+    nodes = BlockSet(mixedPageLimit: FeedLimits.remoteTreePages, memory: memory)
+  }
+
+  /// Forgets everything.
+  func removeAll() { nodes.removeAll() }
 
   /// Whether the peer has the node.
   package func contains(_ index: UInt64) -> Bool { nodes.contains(index) }

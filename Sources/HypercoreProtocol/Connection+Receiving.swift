@@ -54,6 +54,7 @@ extension Connection {
         }
         if input.count > 0 {
           timers.frameBegan()
+          try refuseUnfinished()
         } else {
           // A padded keep-alive may have been cut in its middle.
           timers.frameCompleted()
@@ -119,6 +120,29 @@ extension Connection {
     return .earlyFrameTooLarge
   }
 
+  /// Refuses a large frame by its first bytes where nobody will take it, rather than keep all of it.
+  private func refuseUnfinished() throws(ProtocolError) {
+    guard case .open = state, let frame = input.unfinishedFrame(),
+      frame.length > WireLimits.queuedBytes,
+      let header = Header(in: input, frame.start..<frame.start + frame.length)
+    else { return }
+    guard header.channel < UInt64(maximumChannels) else {
+      throw fail(.tooManyFeeds(maximumChannels))
+    }
+    guard let channel = channels.remoteChannel(Int(header.channel)) else {
+      throw fail(.invalidFeed)
+    }
+    if isQueued(MessageType(rawValue: header.type), on: channel) { throw fail(.tooManyMessages) }
+  }
+
+  /// Whether a message would have to wait for its channel to be opened here.
+  private func isQueued(_ type: MessageType?, on channel: ChannelTable.Channel) -> Bool {
+    switch type {
+    case nil, .feed, .handshake, .extension: false
+    default: channel.localID == nil
+    }
+  }
+
   // MARK: One frame
 
   private func handle(_ payload: ReceiveBuffer.Payload) throws(ProtocolError) -> Event? {
@@ -138,6 +162,9 @@ extension Connection {
     case .extension: return try handleExtension(header.body, on: channel)
     case .some(let type):
       if channel.isClosedLocally { return nil }
+      if payload.count > WireLimits.queuedBytes, isQueued(type, on: channel) {
+        throw fail(.tooManyMessages)
+      }
       guard let message = input.withBytes(header.body, { decoder.message(type, $0) }) else {
         throw fail(.invalidMessage(type, on: number))
       }
@@ -164,6 +191,7 @@ extension Connection {
       return
     }
     guard let nonce = feed.nonce else { throw fail(.nonceMissing) }
+    remoteNonce = nonce
     guard let firstKey else {
       state = .waitingForKey(nonce)
       timers.waitsForKey()
@@ -221,7 +249,9 @@ private struct Header {
 
   /// Nil where it is no varint, or runs past the frame.
   init?(in buffer: ReceiveBuffer, _ payload: ReceiveBuffer.Payload) {
-    guard case .value(let value, let length) = buffer.withBytes(payload, { Varint.read($0) })
+    // Of an unfinished frame the end is not there.
+    let here = payload.clamped(to: buffer.places)
+    guard case .value(let value, let length) = buffer.withBytes(here, { Varint.read($0) })
     else { return nil }
     channel = value >> 4
     type = UInt8(value & 15)

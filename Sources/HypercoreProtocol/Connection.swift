@@ -94,6 +94,9 @@ public final class Connection {
   public internal(set) var statistics = Statistics()
   /// What the remote said about itself, once it has.
   public internal(set) var remoteHandshake: Handshake?
+  /// What the remote's encryption starts from, once it has said so. Every connection has a new one:
+  /// one that was seen before is a recording played again.
+  public internal(set) var remoteNonce: Nonce?
   /// The name of the remote's first feed, once it is known.
   public internal(set) var remoteFirstFeed: DiscoveryKey?
 
@@ -133,6 +136,10 @@ public final class Connection {
   public var isClosed: Bool {
     if case .closed = state { true } else { false }
   }
+
+  /// How many bytes are here that were not made into events: after ``nextEvent()`` has said nil, those
+  /// of a frame whose end is missing.
+  public var unparsedCount: Int { input.count }
 
   /// Whether the remote's first feed is known and this side has not opened it: bytes are kept and
   /// not read. The owner should stop reading from the transport, for only

@@ -35,6 +35,10 @@ public struct ProtocolError: Error, Hashable, Sendable, CustomStringConvertible 
     case tooManyParkedBytes
     /// More bytes were handed in than were asked for as events.
     case tooManyUnparsedBytes
+    /// The remote plays back what somebody once sent.
+    case replayed
+    /// The remote is this side itself.
+    case connectedToItself
 
     // What this side did; nothing was sent and the connection goes on.
 
@@ -63,6 +67,17 @@ public struct ProtocolError: Error, Hashable, Sendable, CustomStringConvertible 
   }
 
   public var description: String { reason }
+
+  /// Whether the remote did what no working peer does, rather than fall silent, be slow or mean another
+  /// feed. Who does so again and again is not worth the next connection.
+  public var isOffence: Bool {
+    switch code {
+    case .remoteFrameTooLarge, .invalidHeader, .invalidFeed, .invalidMessage, .invalidExtension,
+      .tooManyFeeds, .tooManyMessages, .tooManyParkedBytes, .replayed:
+      true
+    default: false
+    }
+  }
 }
 
 extension ProtocolError {
@@ -86,6 +101,12 @@ extension ProtocolError {
     .tooManyParkedBytes, "Remote sent too many bytes before the key of its feed was known")
   static let tooManyUnparsedBytes = ProtocolError(
     .tooManyUnparsedBytes, "More was received than was parsed: ask for events after every receive")
+  /// The remote's nonce was used before.
+  public static let replayed = ProtocolError(
+    .replayed, "Remote sent a recording of an earlier connection")
+  /// The remote has this side's own id.
+  public static let connectedToItself = ProtocolError(
+    .connectedToItself, "The connection leads back to this peer itself")
   static let invalidExtension = ProtocolError(
     .invalidExtension, "Remote sent an extension message that it did not announce")
   static let frameTooLarge = ProtocolError(

@@ -27,6 +27,9 @@ struct ReceiveBuffer {
   /// How many bytes are not yet parsed.
   var count: Int { end - start }
 
+  /// The places of everything that is here.
+  var places: Range<Int> { 0..<end }
+
   /// Adds bytes, decrypted where there is a cipher.
   mutating func append(_ bytes: UnsafeRawBufferPointer, decrypting cipher: inout StreamCipher?) {
     if bytes.isEmpty { return }
@@ -64,6 +67,18 @@ struct ReceiveBuffer {
       guard case .payload(let payload) = found else { return found }
       start = payload.upperBound
       if !payload.isEmpty { return found }
+    }
+  }
+
+  /// The start of a frame whose end is missing: how long its payload will be, and where it starts. Nil
+  /// before the length is known.
+  func unfinishedFrame() -> (length: Int, start: Int)? {
+    storage.withUnsafeBytes { bytes in
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+      guard case .value(let length, let prefixCount) = Varint.read(rest),
+        length <= UInt64(WireLimits.frameBytes)
+      else { return nil }
+      return (Int(length), start + prefixCount)
     }
   }
 

@@ -4,33 +4,6 @@ import HypercoreCrypto
 import HypercoreProtocol
 import Testing
 
-/// Frames made by hand, to say what no well-behaved end would.
-enum Raw {
-  static func frame(_ channel: UInt64, _ type: UInt8, _ body: [UInt8]) -> [UInt8] {
-    let payload = varint(channel << 4 | UInt64(type)) + body
-    return varint(UInt64(payload.count)) + payload
-  }
-
-  static func feed(
-    _ channel: UInt64, _ name: DiscoveryKey, nonce: [UInt8]? = nil
-  ) -> [UInt8] {
-    frame(
-      channel, 0,
-      [0x0a, 0x20] + name.bytes + (nonce.map { [0x12, UInt8($0.count)] + $0 } ?? []))
-  }
-
-  static func handshake(_ channel: UInt64 = 0, extensions: [String] = []) -> [UInt8] {
-    var names: [UInt8] = []
-    for name in extensions { names += [0x22, UInt8(name.utf8.count)] + Array(name.utf8) }
-    return frame(channel, 1, [0x10, 0x01] + names)
-  }
-
-  /// A Have of one block.
-  static func have(_ channel: UInt64, _ start: UInt64) -> [UInt8] {
-    frame(channel, 3, [0x08] + varint(start))
-  }
-}
-
 func key(_ number: UInt8) -> PublicKey {
   PublicKey(bytes: [UInt8](repeating: number, count: 32))!
 }

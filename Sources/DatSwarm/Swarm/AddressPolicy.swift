@@ -4,27 +4,27 @@
 final class AddressPolicy: Sendable {
   typealias Instant = ContinuousClock.Instant
 
-  private struct Offences {
-    var count: Int
-    var since: Instant
-  }
-
   private struct State {
     var allowed: Set<String>?
     var denied: Set<String>
-    var offences: [String: Offences] = [:]
+    var offences: Offences
   }
 
   private let state: Guarded<State>
-  private let maximumOffences: Int
-  /// How long offences are remembered, and how long they keep a host out.
-  private static let window = Duration.seconds(600)
-  /// Hosts whose offences are remembered at a time.
-  private static let maximumHosts = 1024
+  private let excusesLoopback: Bool
 
-  init(allowed: Set<String>?, denied: Set<String>, maximumOffences: Int) {
-    state = Guarded(State(allowed: allowed, denied: denied))
-    self.maximumOffences = maximumOffences
+  /// - Parameter maximumOffences: with so many a host is kept out for a while.
+  /// - Parameter excusesLoopback: whether offences from within this machine don't count: they may be
+  ///   anybody's.
+  init(
+    allowed: Set<String>? = nil, denied: Set<String> = [], maximumOffences: Int = 3,
+    excusesLoopback: Bool = true
+  ) {
+    state = Guarded(
+      State(
+        allowed: allowed, denied: denied, offences: Offences(forgiven: max(maximumOffences, 1) - 1))
+    )
+    self.excusesLoopback = excusesLoopback
   }
 
   /// Why there may be no connection with the host; nil where there may.
@@ -32,14 +32,7 @@ final class AddressPolicy: Sendable {
     state.with { state in
       if state.denied.contains(host) { return .denied }
       if let allowed = state.allowed, !allowed.contains(host) { return .denied }
-      if let offences = state.offences[host] {
-        if now - offences.since > Self.window {
-          state.offences[host] = nil
-        } else if offences.count >= maximumOffences {
-          return .offended
-        }
-      }
-      return nil
+      return state.offences.isBarred(host, now: now) ? .offended : nil
     }
   }
 
@@ -48,27 +41,13 @@ final class AddressPolicy: Sendable {
   func undeny(_ host: String) {
     state.with {
       $0.denied.remove(host)
-      $0.offences[host] = nil
+      $0.offences.forgive(host)
     }
   }
 
-  /// The host broke a rule of the protocol.
+  /// The host did what no working peer does.
   func offended(_ address: PeerAddress, now: Instant) {
-    guard !address.isLoopback else { return }
-    state.with { state in
-      if let known = state.offences[address.host], now - known.since <= Self.window {
-        state.offences[address.host]?.count += 1
-        return
-      }
-      if state.offences.count >= Self.maximumHosts {
-        state.offences = state.offences.filter { now - $0.value.since <= Self.window }
-        if state.offences.count >= Self.maximumHosts,
-          let oldest = state.offences.min(by: { $0.value.since < $1.value.since })
-        {
-          state.offences[oldest.key] = nil
-        }
-      }
-      state.offences[address.host] = Offences(count: 1, since: now)
-    }
+    if excusesLoopback && address.isLoopback { return }
+    state.with { $0.offences.note(address.host, now: now) }
   }
 }

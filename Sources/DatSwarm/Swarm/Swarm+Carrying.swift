@@ -77,7 +77,13 @@ extension Swarm {
     }
     // The reason why the stream gave up says more than how the socket ended.
     if let reason = await stream.closeReason {
-      if (reason as? ProtocolError)?.isOffence == true {
+      if (reason as? ProtocolError)?.code == .connectedToItself {
+        // Its handshake was told to nobody.
+        let own = await stream.id
+        _ = meets(number, own, own)
+      }
+      // Of those who came to us the socket has noted it.
+      if !socket.isInbound, await stream.offence != nil {
         policy.offended(socket.remoteAddress, now: .now)
       }
       throw reason
@@ -109,17 +115,5 @@ extension Swarm {
     running[number] = nil
     core.closed(number, reason: reason, now: .now)
     turn()
-  }
-}
-
-extension ProtocolError {
-  /// Whether the remote broke a rule, rather than fall silent or mean another feed.
-  fileprivate var isOffence: Bool {
-    switch code {
-    case .remoteTimedOut, .handshakeTimedOut, .frameTimedOut, .firstFeedMismatch, .nonceMissing,
-      .frameTooLarge, .invalidOptions, .extensionNotAnnounced, .channelClosed, .connectionClosed:
-      false
-    default: true
-    }
   }
 }

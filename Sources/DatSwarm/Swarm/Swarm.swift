@@ -99,7 +99,7 @@ public actor Swarm {
       metrics.count(.refused(address, nil, why))
       strangers.continuation.yield(.refused(address, nil, why))
     }
-    options.permits = { [policy] in policy.refusal(of: $0.host, now: .now) == nil }
+    options.policy = policy
     let listener = try await TCPListener(host: host, port: port, options: options)
     if isClosed {
       await listener.close()

@@ -35,9 +35,10 @@ extension Swarm {
     public var allowed: Set<String>?
     /// Hosts, as numeric addresses, with which there are no connections.
     public var denied: Set<String> = []
-    /// Broken connections of one host within ten minutes, loopback excepted, after which it is refused
-    /// as long.
-    public var maximumOffences = 20
+    /// Connections in which one host, loopback excepted, did what no working peer does, with which it is
+    /// refused for 1 s; each further one doubles that, up to ten minutes. Twenty quiet minutes are
+    /// forgiven.
+    public var maximumOffences = 3
 
     /// The defaults.
     public init() {}

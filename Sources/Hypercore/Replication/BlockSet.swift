@@ -13,8 +13,14 @@ struct BlockSet {
 
   /// By default 4 MiB of bitmaps: 33 million blocks of which each page is held in part.
   private let mixedPageLimit: Int
+  /// What the bitmaps are taken from, where a peer decides how many there are.
+  private let memory: PeerMemory?
+  private static let pageBytes = pageWords * 8 + 64
 
-  init(mixedPageLimit: Int = 4096) { self.mixedPageLimit = mixedPageLimit }
+  init(mixedPageLimit: Int = 4096, memory: PeerMemory? = nil) {
+    self.mixedPageLimit = mixedPageLimit
+    self.memory = memory
+  }
 
   /// The bits of a page and behind them how many are set, in memory of its own. In bounds since every
   /// caller masks the word's number.
@@ -44,6 +50,7 @@ struct BlockSet {
   var isEmpty: Bool { numbers.isEmpty && full.isEmpty }
 
   mutating func removeAll() {
+    memory?.give(pages.count * Self.pageBytes)
     numbers = []
     pages = []
     full = []
@@ -75,6 +82,28 @@ struct BlockSet {
     case (nil, nil): return nil
     case (let number?, nil), (nil, let number?): return number
     case (let one?, let other?): return min(one, other)
+    }
+  }
+
+  /// The first index from `index` on that is not in the set. Whole pages are passed at once, however many
+  /// a peer claims to have.
+  func firstMissing(from index: UInt64) -> UInt64 {
+    var position = index
+    while true {
+      let page = position >> 13
+      let place = fullPlace(endingAfter: page)
+      if place < full.count, full[place].lowerBound <= page {
+        position = full[place].upperBound << 13
+        continue
+      }
+      let end = (page + 1) << 13
+      while position < end {
+        let left = 64 - position & 63
+        let bits = word(position >> 6) << (64 - left)
+        let run = min(UInt64((~bits).leadingZeroBitCount), left)
+        position += run
+        if run < left { return position }
+      }
     }
   }
 
@@ -177,7 +206,9 @@ struct BlockSet {
     let place = Self.place(of: number, in: numbers)
     if place < numbers.count, numbers[place] == number { return pages[place] }
     let whole = isFull(number)
-    guard whole ? makingFull : adding, numbers.count < mixedPageLimit else { return nil }
+    guard whole ? makingFull : adding, numbers.count < mixedPageLimit,
+      memory?.take(Self.pageBytes) ?? true
+    else { return nil }
     if whole { removeFull(number..<number + 1) }
     let page = Page(full: whole)
     numbers.insert(number, at: place)
@@ -190,6 +221,7 @@ struct BlockSet {
     let place = Self.place(of: number, in: numbers)
     guard place < numbers.count, numbers[place] == number else { return }
     let isWhole = pages[place].count > 0
+    memory?.give(Self.pageBytes)
     numbers.remove(at: place)
     pages.remove(at: place)
     if isWhole { insertFull(number..<number + 1) }
@@ -212,6 +244,7 @@ struct BlockSet {
     let low = Self.place(of: firstWhole, in: numbers)
     let high = Self.place(of: endWhole, in: numbers)
     if low < high {
+      memory?.give((high - low) * Self.pageBytes)
       numbers.removeSubrange(low..<high)
       pages.removeSubrange(low..<high)
     }

@@ -80,12 +80,8 @@ extension FeedPeer {
 
   /// How many blocks from the first on the remote has without a gap.
   private func completeLength() -> UInt64 {
-    while completePrefix < remoteLength {
-      let left = 64 - completePrefix & 63
-      let bits = remoteBlocks.word(completePrefix >> 6) << (64 - left)
-      let run = min(UInt64((~bits).leadingZeroBitCount), left)
-      completePrefix += run
-      if run < left { break }
+    if completePrefix < remoteLength {
+      completePrefix = min(remoteBlocks.firstMissing(from: completePrefix), remoteLength)
     }
     return completePrefix
   }
@@ -134,6 +130,11 @@ extension FeedPeer {
       if older.isStalled { throw FeedError.unansweredRequest }
       // This peer does not answer in order: nothing more is asked for that counts on it.
       stopCountingOnOrder()
+      guard session.memory.take(Self.size(of: data)) else {
+        // Not a fault: another connection of this feed asks only for what stands alone.
+        replicator.countsOnOrder = false
+        throw FeedError.unansweredRequest
+      }
       held.append((data, number))
       return false
     }
@@ -145,9 +146,15 @@ extension FeedPeer {
       requests.oldest(before: held[next].number) == nil
     {
       let (data, number) = held.remove(at: next)
+      session.memory.give(Self.size(of: data))
       replicator.release(data.index)
       _ = try store(data, sentAs: number)
     }
+  }
+
+  /// What a held answer takes.
+  static func size(of data: DataMessage) -> Int {
+    (data.value?.count ?? 0) + data.nodes.count * MemoryLayout<Node>.stride + 128
   }
 
   /// Data without a request: a hash is the answer to a seek, anything else nobody asked for.

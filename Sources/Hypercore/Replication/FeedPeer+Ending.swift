@@ -71,8 +71,14 @@ extension FeedPeer {
     guard !isClosed else { return }
     isClosed = true
     for index in requests.removeAll() { replicator.release(index) }
-    for (data, _) in held { replicator.release(data.index) }
+    for (data, _) in held {
+      replicator.release(data.index)
+      session.memory.give(Self.size(of: data))
+    }
     held = []
+    remoteBlocks.removeAll()
+    promisedNodes.removeAll()
+    remoteTree.removeAll()
     replicator.remove(self)
     session.connection.close(channel)
     session.peerClosed(self)

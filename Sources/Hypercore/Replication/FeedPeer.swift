@@ -18,7 +18,7 @@ package final class FeedPeer {
   // MARK: What is downloaded from it
 
   /// The blocks it said it has.
-  var remoteBlocks = BlockSet()
+  var remoteBlocks: BlockSet
   /// One more than the highest block it said it has: a hint.
   package internal(set) var remoteLength: UInt64 = 0
   /// Regions that were asked about, and how many of these questions are open.
@@ -28,7 +28,7 @@ package final class FeedPeer {
   /// How many requests may be on their way: grows with each answer, halves when one stalls.
   var window = ReplicationLimits.firstRequests
   /// Tree nodes that will be known once everything on its way has arrived.
-  var promisedNodes = BlockSet()
+  var promisedNodes: BlockSet
   /// From the first block on, it has said to have so many.
   var completePrefix: UInt64 = 0
   /// Answers that came before others that they count on, and their requests' numbers.
@@ -36,7 +36,7 @@ package final class FeedPeer {
   /// When a request was answered last.
   var lastAnswer: Instant
   /// Whether to count on ``promisedNodes``: not with a peer that answers out of order.
-  var answersInOrder = true
+  var answersInOrder: Bool
   /// Whether a digest has counted on them, which the remote remembers.
   var hasCountedOnOrder = false
   var offences = 0
@@ -53,7 +53,7 @@ package final class FeedPeer {
   var run: BlockRun?
   var queuedWants: [Range<UInt64>] = []
   /// The tree nodes that it has, by the digests of its requests.
-  var remoteTree = RemoteTree()
+  let remoteTree: RemoteTree
   /// Blocks that are new here, to be announced.
   var announcements: [Range<UInt64>] = []
 
@@ -77,6 +77,10 @@ package final class FeedPeer {
     self.replicator = replicator
     self.session = session
     self.channel = channel
+    remoteBlocks = BlockSet(memory: session.memory)
+    promisedNodes = BlockSet(memory: session.memory)
+    remoteTree = RemoteTree(memory: session.memory)
+    answersInOrder = replicator.countsOnOrder
     isDownloading = download
     everDownloaded = download
     isUploading = upload
@@ -179,9 +183,12 @@ package final class FeedPeer {
   private func receiveRequest(_ request: Request) throws {
     lastActivity = session.now
     guard isUploading else { return }
-    guard queuedRequests.count - nextRequest < ReplicationLimits.queuedRequests else {
-      throw FeedError.peer("sent more than 16384 requests without reading the answers")
-    }
+    let waiting = queuedRequests.count - nextRequest
+    // On all feeds together, which needs no look at each single one.
+    guard waiting < ReplicationLimits.queuedRequests,
+      !waiting.isMultiple(of: 64)
+        || session.queuedRequestCount < ReplicationLimits.queuedRequests
+    else { throw FeedError.peer("sent more than 16384 requests without reading the answers") }
     queuedRequests.append(request)
     session.hasOutput()
   }

@@ -40,4 +40,13 @@ enum ReplicationLimits {
   static let idleEnd: Duration = .milliseconds(2500)
   /// Offences (blocks nobody asked for) after which a peer is out.
   static let offences = 10_000
+  /// What one connection can make us keep about its feeds: bitmaps of what it says it has, the tree
+  /// nodes it knows, answers that came too early. With a frame of 8 MiB half received that leaves room
+  /// within the 16 MiB that a hostile connection may cost.
+  static let connectionBytes = 6 << 20
+  /// What all connections together may hold of frames half received; see ``FrameBudget``. Half of the
+  /// 64 MiB that they may cost: arrays that grow take up to twice what is in them.
+  static let halfReceivedBytes = 32 << 20
+  /// So little of an unfinished frame is not counted: 4,096 connections with as much hold 64 MiB.
+  static let uncountedBytes = 16 << 10
 }

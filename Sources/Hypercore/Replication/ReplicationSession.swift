@@ -11,6 +11,9 @@ package final class ReplicationSession {
 
   package let connection: Connection
   package let isLive: Bool
+  /// What the remote makes us keep about all its feeds.
+  let memory = PeerMemory()
+  private let nonces: NonceMemory?
   /// The instant of the call under way.
   package private(set) var now: Instant
   /// When a message arrived last.
@@ -40,12 +43,21 @@ package final class ReplicationSession {
   private var isClosed = false
   private var isProcessing = false
 
-  package init(connection: Connection, expectedFeeds: Int, now: Instant) {
+  /// - Parameter nonces: those of the replica's earlier connections.
+  package init(
+    connection: Connection, expectedFeeds: Int, now: Instant, nonces: NonceMemory? = nil
+  ) {
     self.connection = connection
+    self.nonces = nonces
     isLive = connection.options.live
     self.expectedFeeds = expectedFeeds
     self.now = now
     lastReceived = now
+  }
+
+  /// How many requests of the remote wait to be answered, on all its feeds.
+  var queuedRequestCount: Int {
+    peers.reduce(0) { $0 + ($1.map { $0.queuedRequests.count - $0.nextRequest } ?? 0) }
   }
 
   /// Whether nothing more goes out after what is queued.
@@ -175,6 +187,11 @@ package final class ReplicationSession {
     switch event {
     case .feed(let discoveryKey): try onFeed?(discoveryKey)
     case .handshake(let handshake):
+      if handshake.id == connection.options.id { throw ProtocolError.connectedToItself }
+      // Only who has the key gets here, so strangers can't have it forget.
+      if let nonce = connection.remoteNonce, nonces?.insert(nonce) == false {
+        throw ProtocolError.replayed
+      }
       for (replicator, channel, download, upload) in opened {
         activate(replicator, channel, download: download, upload: upload)
       }

@@ -27,6 +27,8 @@ public actor ReplicationStream {
   private var handshakeWaiters: [CheckedContinuation<Void, Never>] = []
   private var ticker: Task<Void, Never>?
   private var isDone = false
+  private let hold = FrameBudget.Hold(.shared)
+  private var waitsForRoom = false
 
   /// Why the connection ended; nil while it goes on and after a proper end.
   public private(set) var closeReason: (any Error)?
@@ -83,10 +85,24 @@ public actor ReplicationStream {
   // MARK: Bytes
 
   /// Takes bytes that came from the peer, cut anywhere. Suspended while messages of extensions wait to
-  /// be read, see ``extensionMessages()``: the transport reads on when it returns.
+  /// be read, see ``extensionMessages()``, and while all peers of the process together hold too much
+  /// of unfinished messages, this one among the most: the transport reads on when it returns.
   public func receive(_ bytes: [UInt8]) async {
     session.receive(bytes, now: .now)
     await extensionQueue.waitForRoom()
+    guard !hold.set(session.connection.unparsedCount), !isDone else { return }
+    waitsForRoom = true
+    await hold.waitForRoom()
+    waitsForRoom = false
+  }
+
+  /// Why the connection ended, where the peer did what no working peer does.
+  public var offence: (any Error)? {
+    switch closeReason {
+    case let error as ProtocolError where error.isOffence: error
+    case let error as FeedError where error.isOffence: error
+    default: nil
+    }
   }
 
   /// The peer sends nothing more.
@@ -150,7 +166,7 @@ public actor ReplicationStream {
 
   private func tick() -> Bool {
     // The remote isn't silent while it is us who don't listen.
-    if extensionQueue.isFull { session.receive([], now: .now) }
+    if extensionQueue.isFull || waitsForRoom { session.receive([], now: .now) }
     session.tick(now: .now)
     return !isDone
   }
@@ -171,6 +187,7 @@ public actor ReplicationStream {
     isDone = true
     closeReason = error
     extensionQueue.finish()
+    hold.end()
     ticker?.cancel()
     for waiter in handshakeWaiters + closeWaiters { waiter.resume() }
     handshakeWaiters = []

@@ -43,6 +43,8 @@ package final class Replicator {
   var waitingOrder: [UInt64] = []
   var seeks: [SeekWaiter] = []
   var updates: [UpdateWaiter] = []
+  /// Whether to count on a new peer to answer in the order in which it is asked.
+  var countsOnOrder = true
   /// Blocks that were asked of some peer.
   var reserved = BlockSet()
   private var updateIsDue = false

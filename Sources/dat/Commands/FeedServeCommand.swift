@@ -17,6 +17,15 @@ struct FeedServeCommand: AsyncParsableCommand {
     help: ArgumentHelp("Accept peers here; port 0 takes any free one.", valueName: "host:port"))
   var listen: [String]
 
+  @Option(
+    help: ArgumentHelp(
+      "Take so many connections of others at a time, and close those beyond.", valueName: "count"))
+  var connections = TCPListener.Options().maximumInbound
+
+  func validate() throws {
+    guard connections > 0 else { throw ValidationError("--connections takes 1 or more.") }
+  }
+
   func run() async throws {
     try await place.run { output in
       let addresses = try listen.map { try ListenAddress(parsing: $0) }
@@ -25,9 +34,12 @@ struct FeedServeCommand: AsyncParsableCommand {
       let feed = try await place.open(.readWrite, options)
       // First, so that a signal that comes early ends it in order, too.
       let interruptions = Interruption.requests()
+      var taking = TCPListener.Options()
+      taking.maximumInbound = connections
       var listeners: [TCPListener] = []
       for address in addresses {
-        listeners.append(try await TCPListener(host: address.host, port: address.port))
+        listeners.append(
+          try await TCPListener(host: address.host, port: address.port, options: taking))
       }
       await announce(feed, listeners, output)
       let serving = listeners.map { listener in

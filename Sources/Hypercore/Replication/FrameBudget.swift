@@ -1,0 +1,95 @@
+internal import Foundation
+
+/// What all connections of the process together hold of frames that are received in part.
+///
+/// Up to half of the budget everybody is read. Beyond it those are read no further who hold more than
+/// an equal share of what is left: so the largest wait first, whoever sends small messages never does,
+/// and the sum stays within the budget. One is always read on, whose frame began first, so that those
+/// who mean well get done one after the other. Waiting doesn't stop the clock by which a frame must be
+/// complete: what strangers leave half sent is gone after ``WireLimits/frameDuration``.
+///
+/// `@unchecked Sendable`: the state is reached only while the lock is held.
+package final class FrameBudget: @unchecked Sendable {
+  static let shared = FrameBudget(bytes: ReplicationLimits.halfReceivedBytes)
+
+  private let lock = NSLock()
+  private let bytes: Int
+  private var total = 0
+  private var holds: [ObjectIdentifier: (count: Int, number: UInt64)] = [:]
+  private var lastNumber: UInt64 = 0
+  private var waiters: [ObjectIdentifier: CheckedContinuation<Void, Never>] = [:]
+
+  package init(bytes: Int) { self.bytes = bytes }
+
+  /// One connection's part.
+  package final class Hold: Sendable {
+    private let budget: FrameBudget
+
+    package init(_ budget: FrameBudget) { self.budget = budget }
+
+    /// Says how many bytes of an unfinished frame the connection holds.
+    ///
+    /// - Returns: whether to read on.
+    package func set(_ count: Int) -> Bool {
+      budget.set(count > ReplicationLimits.uncountedBytes ? count : 0, of: ObjectIdentifier(self))
+    }
+
+    /// Waits until the connection may be read again, or ``end()``.
+    package func waitForRoom() async {
+      await withCheckedContinuation { budget.wait(ObjectIdentifier(self), $0) }
+    }
+
+    /// The connection is over.
+    package func end() { budget.remove(ObjectIdentifier(self)) }
+
+    deinit { budget.remove(ObjectIdentifier(self)) }
+  }
+
+  /// How many bytes are held now.
+  package var heldBytes: Int { lock.withLock { total } }
+
+  private func set(_ count: Int, of id: ObjectIdentifier) -> Bool {
+    var woken: [CheckedContinuation<Void, Never>] = []
+    let goesOn = lock.withLock {
+      let hold = holds[id]
+      let before = hold?.count ?? 0
+      if count == before { return mayRead(id) }
+      if hold == nil { lastNumber += 1 }
+      holds[id] = count > 0 ? (count, hold?.number ?? lastNumber) : nil
+      total += count - before
+      if count < before { woken = takeReady() }
+      return mayRead(id)
+    }
+    for waiter in woken { waiter.resume() }
+    return goesOn
+  }
+
+  private func wait(_ id: ObjectIdentifier, _ waiter: CheckedContinuation<Void, Never>) {
+    let isReady = lock.withLock {
+      if mayRead(id) { return true }
+      waiters[id] = waiter
+      return false
+    }
+    if isReady { waiter.resume() }
+  }
+
+  private func remove(_ id: ObjectIdentifier) {
+    let woken: [CheckedContinuation<Void, Never>] = lock.withLock {
+      guard let hold = holds.removeValue(forKey: id) else { return [] }
+      total -= hold.count
+      return takeReady()
+    }
+    for waiter in woken { waiter.resume() }
+  }
+
+  private func mayRead(_ id: ObjectIdentifier) -> Bool {
+    guard total > bytes / 2, let hold = holds[id] else { return true }
+    if hold.count <= (bytes - total) / holds.count { return true }
+    return !holds.values.contains { $0.number < hold.number }
+  }
+
+  private func takeReady() -> [CheckedContinuation<Void, Never>] {
+    let ready = waiters.keys.filter(mayRead)
+    return ready.compactMap { waiters.removeValue(forKey: $0) }
+  }
+}
