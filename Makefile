@@ -4,7 +4,7 @@ SWIFT ?= swift
 SOURCES := Sources Tests Interop Examples Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-web test-web-long pictures bench bench-json demo crashes sanitize soak schemas check-schemas format lint clean
+.PHONY: help deps build test test-web test-web-long pictures bench bench-json demo crashes sanitize soak schemas check-schemas format lint clean attacks fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,16 @@ crashes: deps ## Crash disks and kill processes far more often than the tests do
 soak: deps ## Ten peers chat, leave and are killed for HOURS=2 (or SECONDS=60); views and memory are checked
 	$(SWIFT) build --configuration release --product dat
 	Scripts/soak.py --hours $(or $(HOURS),0) --seconds $(or $(SECONDS),0)
+
+attacks: deps ## Attack a peer over TCP and print what held and what it cost; ROWS="6 10"; the reference too, where NODE_PATH has it
+	$(SWIFT) build --configuration release --product dat
+	$(SWIFT) build --configuration release --product dat-attacks
+	@.build/release/dat-attacks $(ROWS)
+	@if [ -n "$$NODE_PATH" ] && command -v node >/dev/null; then \
+	  echo; echo "The same against hypercore in Node, for contrast:"; .build/release/dat-attacks --node $(ROWS); fi
+
+fuzz: deps ## Feed every decoder with any bytes; SECONDS=60 or RUNS=100000 each; TARGETS="trie session"
+	@Scripts/fuzz $(if $(RUNS),--runs $(RUNS),--seconds $(or $(SECONDS),60)) $(TARGETS)
 
 schemas: ## Generate Sources/CDatMessages from Schemas/
 	@Scripts/schemas

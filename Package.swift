@@ -148,8 +148,8 @@ let package = Package(
       name: "dat",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
-        "DatWeb", "DatDHT", "DatHost", "DatMetrics", "CLibEdit", arguments, logging, metrics,
-        services,
+        "DatWeb", "DatDHT", "DatHost", "DatMetrics", "DatCoding", "CLibEdit", arguments, logging,
+        metrics, services,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
@@ -176,6 +176,27 @@ let package = Package(
         "DatTesting", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "DatSwarm",
       ],
       path: "Interop/Runner", swiftSettings: strict),
+    // What the fuzzer and the tests feed with any bytes.
+    .target(
+      name: "DatFuzzing",
+      dependencies: [
+        "Saga", "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
+        "RandomAccessStorage", "DatCoding", "DatTesting",
+      ],
+      path: "Tests/DatFuzzing", swiftSettings: strict),
+    tests("DatFuzzingTests", ["DatFuzzing"]),
+    // Attacks on the built command over TCP: for the tests, and for `make attacks`.
+    .target(
+      name: "DatAttacks",
+      dependencies: [
+        "Saga", "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
+        "RandomAccessStorage", "DatSwarm", "DatTesting",
+      ],
+      path: "Tests/DatAttacks", swiftSettings: strict),
+    .executableTarget(
+      name: "dat-attacks", dependencies: ["DatAttacks"], path: "Tests/DatAttacksCommand",
+      swiftSettings: strict),
+    tests("DatAttackTests", ["DatAttacks", "dat"]),
     tests("DatCodingTests", ["DatCoding"]),
     tests("RandomAccessStorageTests", ["RandomAccessStorage"]),
     tests("HypercoreCryptoTests", ["HypercoreCrypto", "DatCoding"]),
@@ -244,3 +265,11 @@ let package = Package(
   ],
   cxxLanguageStandard: .cxx17
 )
+
+// The fuzzer links only under `-sanitize=fuzzer`, so `make fuzz` alone asks for it.
+if Context.environment["DAT_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "dat-fuzz", dependencies: ["DatFuzzing"], path: "Tests/DatFuzz",
+      swiftSettings: strict))
+}

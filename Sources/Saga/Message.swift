@@ -33,24 +33,24 @@ public struct Message: Hashable, Sendable {
 }
 
 /// What an entry under `messages/` or `operations/` holds.
-struct MessageContent: Hashable, Sendable {
-  var text: String
-  var username: String
-  var timestamp: Int64
+package struct MessageContent: Hashable, Sendable {
+  package var text: String
+  package var username: String
+  package var timestamp: Int64
 
   /// Longer texts are shown cut, and as such are harmless.
-  static let textLimit = 64 << 10
+  package static let textLimit = 64 << 10
   /// Values beyond this aren't read.
   static let valueLimit = 1 << 20
 
-  init(text: String, username: String, timestamp: Int64) {
+  package init(text: String, username: String, timestamp: Int64) {
     self.text = text
     self.username = username
     self.timestamp = timestamp
   }
 
   /// Reads an entry's value; nil where it is no message.
-  init?(value: [UInt8]) {
+  package init?(value: [UInt8]) {
     guard value.count <= Self.valueLimit else { return nil }
     var found: String?
     var username = ""
@@ -91,7 +91,7 @@ struct MessageContent: Hashable, Sendable {
   }
 
   /// The value that the workshop's class stores for this message.
-  func value(key: String) -> [UInt8] {
+  package func value(key: String) -> [UInt8] {
     value(key: key, field: "message") { FlatJSON.write(text, to: &$0) }
   }
 

@@ -1,11 +1,11 @@
 internal import Foundation
 
 /// The fields of a JSON object, each as compact JSON text.
-struct JSONFields {
+package struct JSONFields {
   private var fields: [String: String] = [:]
 
   /// Nil for what is no JSON object.
-  init?(_ text: String) {
+  package init?(_ text: String) {
     guard let compact = JSONText.compact(Array(text.utf8)), compact.utf8.first == 0x7b else {
       return nil
     }
@@ -23,7 +23,7 @@ struct JSONFields {
     }
   }
 
-  subscript(name: String) -> String? { fields[name] }
+  package subscript(name: String) -> String? { fields[name] }
 
   /// Where the value that starts at `start` of compact JSON ends.
   private static func end(of bytes: [UInt8], from start: Int) -> Int {

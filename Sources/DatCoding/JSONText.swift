@@ -1,6 +1,6 @@
 /// JSON text, checked and written as `JSON.stringify` writes it: no white space, nothing escaped that
 /// need not be, fields in the order they came in.
-struct JSONText {
+package struct JSONText {
   private let bytes: [UInt8]
   private var position = 0
   private var result: [UInt8] = []
@@ -9,7 +9,7 @@ struct JSONText {
   private struct Malformed: Error {}
 
   /// The compact text; nil where the bytes are no JSON.
-  static func compact(_ bytes: [UInt8]) -> String? {
+  package static func compact(_ bytes: [UInt8]) -> String? {
     var text = JSONText(bytes: bytes)
     text.result.reserveCapacity(bytes.count)
     do {

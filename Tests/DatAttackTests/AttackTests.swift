@@ -1,0 +1,41 @@
+import DatAttacks
+import Foundation
+import Testing
+
+/// Every row of the table of attacks, against the built command over TCP.
+@Suite(.timeLimit(.minutes(5))) struct AttackTests {
+  /// They wait more than they compute, so four are under way at a time.
+  @Test func `every attack is borne`() async {
+    for result in await Attack.results(of: Attack.all, width: 4) where !result.isHeld {
+      let attack = result.attack
+      Issue.record("row \(attack.row), \(attack.name): \(result.detail)")
+    }
+  }
+
+  @Test func `every row is attacked here or names the place where it is`() {
+    let rows = Set(Attack.all.map(\.row) + Attack.elsewhere.map(\.row))
+    #expect(rows == Set(1...41))
+  }
+}
+
+/// What no code can mend has to be said: rows 20 and 40.
+@Suite struct DisclosureTests {
+  private func readme() throws -> String {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+    let text = try String(contentsOf: root.appendingPathComponent("README.md"), encoding: .utf8)
+    return text.replacing("\n", with: " ")
+  }
+
+  @Test func `the README says that peers see addresses and who has which blocks`() throws {
+    let text = try readme()
+    #expect(text.contains("IP addresses"))
+    #expect(text.contains("which blocks the other has"))
+  }
+
+  @Test func `the README says that bits can be changed on their way, and what helps`() throws {
+    let text = try readme()
+    #expect(text.contains("not authenticated"))
+    #expect(text.contains("tunnel"))
+  }
+}

@@ -1,0 +1,184 @@
+internal import Foundation
+
+/// One row of the table of attacks: what a stranger, a reader or a writer may send, and what must hold.
+///
+/// The victim is the built command `dat` (or the reference in Node), a process of its own that is attacked
+/// over TCP, with an honest peer beside it that has to get on meanwhile and after.
+public struct Attack: Sendable, CustomStringConvertible {
+  /// The row's number.
+  public let row: Int
+  /// What is done, in a few words.
+  public let name: String
+  /// What the victim's memory may grow by, in bytes: 16 MiB for a hostile connection.
+  let memoryLimit: Int
+  /// Whether the reference can be the victim as well.
+  public let isForNode: Bool
+  let run: @Sendable (VictimKind) async throws -> Cost
+
+  public var description: String { "\(row): \(name)" }
+
+  /// An attack on a served feed.
+  static func feed(
+    _ row: Int, _ name: String, _ scene: FeedScene.Options = .init(), memory: Int = 16 << 20,
+    node: Bool = true, _ body: @escaping @Sendable (FeedScene) async throws -> Void
+  ) -> Attack {
+    Attack(row: row, name: name, memoryLimit: memory, isForNode: node) { kind in
+      let scene = try await FeedScene(scene, kind)
+      return try await scene.measure { try await body(scene) }
+    }
+  }
+
+  /// An attack on a room.
+  static func room(
+    _ row: Int, _ name: String, memory: Int = 16 << 20,
+    _ body: @escaping @Sendable (RoomScene) async throws -> Void
+  ) -> Attack {
+    Attack(row: row, name: name, memoryLimit: memory, isForNode: false) { kind in
+      let scene = try await RoomScene()
+      return try await scene.measure { try await body(scene) }
+    }
+  }
+
+  /// Carries the attack out.
+  public func result(against kind: VictimKind = .dat) async -> AttackResult {
+    do {
+      let cost = try await run(kind)
+      if let memory = cost.memory, kind == .dat, memory > memoryLimit {
+        return AttackResult(
+          attack: self, isHeld: false, cost: cost,
+          detail: "memory grew by \(memory >> 10) KiB; \(memoryLimit >> 10) are allowed")
+      }
+      return AttackResult(attack: self, isHeld: true, cost: cost, detail: "")
+    } catch let failure as SceneFailure {
+      return AttackResult(
+        attack: self, isHeld: false, cost: failure.cost, detail: "\(failure.error)")
+    } catch {
+      return AttackResult(attack: self, isHeld: false, cost: Cost(), detail: "\(error)")
+    }
+  }
+
+  /// Carries attacks out, some beside each other, each on a victim of its own.
+  public static func results(of attacks: [Attack], width: Int) async -> [AttackResult] {
+    await withTaskGroup(of: (Int, AttackResult).self) { group in
+      var results = [AttackResult?](repeating: nil, count: attacks.count)
+      for (place, attack) in attacks.enumerated() {
+        if place >= width, let (done, result) = await group.next() { results[done] = result }
+        group.addTask { (place, await attack.result()) }
+      }
+      for await (place, result) in group { results[place] = result }
+      return results.compactMap { $0 }
+    }
+  }
+
+  /// The rows that are no attack on a peer's port, and where they are tested.
+  public static let elsewhere: [(row: Int, name: String, place: String)] = [
+    (35, "markup in text and names", "make test-web, cases_strangers.py"),
+    (36, "addresses that are fetched for a preview", "DatWebTests, RequestGuardTests"),
+    (37, "other pages, foreign names, requests across origins", "DatWebTests, RequestGuardTests"),
+    (39, "made-up peers and packets of discovery", "DatSwarmTests, SwarmCoreTests and DNSTests"),
+    (40, "who can read what", "README, by DatAttackTests"),
+  ]
+
+  /// All of them, by row.
+  public static let all: [Attack] =
+    (frames + claims + channels + floods + proofs + rooms + writers).sorted { $0.row < $1.row }
+}
+
+/// Who is attacked.
+public enum VictimKind: Sendable {
+  /// The command `dat`.
+  case dat
+  /// hypercore in Node, from `NODE_PATH`.
+  case node
+}
+
+/// What an attack cost its victim.
+public struct Cost: Sendable {
+  /// By how many bytes its resident memory grew at most; nil where that can't be told.
+  public var memory: Int?
+  /// For how many seconds it computed; nil where that can't be told.
+  public var cpu: Double?
+  /// How long the attack took, in seconds.
+  public var time = 0.0
+}
+
+/// How an attack ended.
+public struct AttackResult: Sendable {
+  public let attack: Attack
+  /// Whether everything that is required held.
+  public let isHeld: Bool
+  public let cost: Cost
+  /// What did not hold.
+  public let detail: String
+}
+
+/// Something that must hold did not.
+struct AttackFailure: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
+/// A failure, with what it cost until then.
+struct SceneFailure: Error {
+  let error: any Error
+  let cost: Cost
+}
+
+/// Fails the attack where `condition` does not hold.
+func require(_ condition: Bool, _ what: @autoclosure () -> String) throws {
+  if !condition { throw AttackFailure(what()) }
+}
+
+/// Runs what blocks its thread on a thread of its own.
+func blocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value
+{
+  try await withCheckedThrowingContinuation { continuation in
+    let thread = Thread { continuation.resume(with: Result { try body() }) }
+    thread.start()
+  }
+}
+
+/// Waits for something, at most so long.
+func within<Value: Sendable>(
+  seconds: Double = 20, _ what: String, _ body: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+  let race = Race<Value>()
+  return try await withTaskCancellationHandler {
+    try await withCheckedThrowingContinuation { continuation in
+      race.start(continuation)
+      race.add(Task { race.finish(await Task { try await body() }.result) })
+      race.add(
+        Task {
+          try? await Task.sleep(for: .seconds(seconds))
+          race.finish(.failure(AttackFailure("\(what) did not happen within \(Int(seconds)) s")))
+        })
+    }
+  } onCancel: {
+    race.finish(.failure(CancellationError()))
+  }
+}
+
+/// Resumes a continuation with whatever comes first; what doesn't end is left behind.
+///
+/// `@unchecked Sendable`: the state is reached only while the lock is held.
+private final class Race<Value: Sendable>: @unchecked Sendable {
+  private let lock = NSLock()
+  private var continuation: CheckedContinuation<Value, any Error>?
+  private var tasks: [Task<Void, Never>] = []
+
+  func start(_ continuation: CheckedContinuation<Value, any Error>) {
+    lock.withLock { self.continuation = continuation }
+  }
+
+  func add(_ task: Task<Void, Never>) { lock.withLock { tasks.append(task) } }
+
+  func finish(_ result: Result<Value, any Error>) {
+    let (first, losers) = lock.withLock {
+      defer { continuation = nil }
+      return (continuation, tasks)
+    }
+    first?.resume(with: result)
+    for task in losers { task.cancel() }
+  }
+}

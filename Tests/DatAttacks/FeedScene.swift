@@ -1,0 +1,137 @@
+internal import DatSwarm
+internal import DatTesting
+internal import Foundation
+internal import Hypercore
+internal import HypercoreCrypto
+internal import HypercoreProtocol
+
+/// A feed that the victim serves, with an honest reader connected to it.
+final class FeedScene: Sendable {
+  struct Options: Sendable {
+    /// How many blocks the feed has.
+    var count = 64
+    /// Their size in bytes.
+    var size = 16
+    /// What the victim has of them and is a reader of; nil for its being the writer with everything.
+    var has: Range<UInt64>?
+    /// How many connections the victim takes.
+    var connections = 64
+  }
+
+  let victim: Victim
+  let key: PublicKey
+  /// The writer's own copy, from which proofs are taken.
+  let writer: Feed
+  /// What signs for the feed.
+  let pair: KeyPair
+  let options: Options
+  private let folder: TemporaryFolder
+  private let reader: Feed
+  private let pump: Task<Void, Never>
+  private let progress: Progress
+
+  private actor Progress {
+    var next: UInt64
+
+    init(_ next: UInt64) { self.next = next }
+
+    func take() -> UInt64 {
+      defer { next += 1 }
+      return next
+    }
+  }
+
+  static func block(_ index: UInt64, size: Int) -> [UInt8] {
+    Array("block \(index) ".utf8).prefix(size) + [UInt8](repeating: 0x2e, count: max(size - 9, 0))
+  }
+
+  init(_ options: Options, _ kind: VictimKind) async throws {
+    self.options = options
+    folder = try TemporaryFolder()
+    let pair = KeyPair.generate()
+    self.pair = pair
+    key = pair.publicKey
+    writer = try await Feed.inMemory(options: Feed.Options(keyPair: pair))
+    let blocks = (0..<options.count).map { Self.block(UInt64($0), size: options.size) }
+    try await writer.append(blocks)
+    let stored: Feed
+    if let has = options.has {
+      stored = try await Feed.open(folder: folder.path, options: Feed.Options(key: key))
+      for index in has {
+        try await stored.put(index, blocks[Int(index)], proof: writer.proof(of: index))
+      }
+    } else {
+      stored = try await Feed.open(folder: folder.path, options: Feed.Options(keyPair: pair))
+      try await stored.append(blocks)
+    }
+    try await stored.close()
+    victim = try await Victim(
+      [
+        "feed", "serve", folder.path, "--listen", "127.0.0.1:0", "--json",
+        "--connections", "\(options.connections)",
+      ], kind)
+    progress = Progress(options.has?.lowerBound ?? 0)
+    reader = try await Feed.inMemory(options: Feed.Options(key: key, sparse: true))
+    let (feed, port) = (reader, victim.port)
+    pump = Task {
+      do {
+        let stream = try await feed.replicate(.live)
+        let address = PeerAddress(host: "127.0.0.1", port: port)
+        try await TCPDialer.connect(to: address).pump(stream)
+      } catch {
+        return
+      }
+    }
+    try await checkHonest("before the attack")
+  }
+
+  deinit { pump.cancel() }
+
+  /// A hostile connection.
+  func attacker(greets: Bool = true, handshake: [UInt8] = [0x10, 0x01]) async throws -> Attacker {
+    let (port, key) = (victim.port, key)
+    return try await blocking { try Attacker(port, key, greets: greets, handshake: handshake) }
+  }
+
+  /// The honest peer gets its next block from the victim.
+  func checkHonest(_ when: String) async throws {
+    let index = await progress.take()
+    let (reader, size) = (reader, options.size)
+    let block = try await within("an honest peer's block \(when)") { try await reader.get(index) }
+    try require(block == Self.block(index, size: size), "block \(index) is not what was written")
+  }
+
+  /// Whether the victim has a block: an honest peer is asked about it, not the victim itself.
+  func victimOffers(_ index: UInt64) async throws -> Bool {
+    let (port, key) = (victim.port, key)
+    return try await blocking {
+      let asker = try Attacker(port, key)
+      asker.send(Raw.frame(0, 7, Body.numbers((1, index))))
+      var isOffered = false
+      try asker.hear("answer") { message in
+        switch message {
+        case .data(let data) where data.index == index && data.value != nil:
+          isOffered = true
+          return true
+        case .unhave(let start, _): return start == index
+        default: return false
+        }
+      }
+      return isOffered
+    }
+  }
+
+  func measure(_ attack: () async throws -> Void) async throws -> Cost {
+    try await victim.measure(attack) {
+      try await checkHonest("after the attack")
+      let (port, key) = (victim.port, key)
+      // The places of those who have left may be given back a moment later.
+      try await within("an answer to a new peer after the attack") {
+        while (try? await blocking { try Attacker(port, key).expectOpen("a new peer") }) == nil {
+          try Task.checkCancellation()
+          try await Task.sleep(for: .milliseconds(20))
+        }
+      }
+    }
+  }
+}

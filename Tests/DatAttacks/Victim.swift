@@ -1,0 +1,145 @@
+internal import DatTesting
+internal import Foundation
+
+/// A process that is attacked: something that listens, prints its events as JSON, and can be measured.
+final class Victim: Sendable {
+  let process: DatProcess
+  let port: Int
+  /// The key that it prints when it is ready.
+  let key: String
+  private let pid: Int32
+
+  /// Starts `dat` with these arguments, or the Node script that takes its place.
+  init(_ arguments: [String], _ kind: VictimKind = .dat) async throws {
+    switch kind {
+    case .dat: process = try await DatProcess(arguments, executable: Self.command)
+    case .node:
+      process = try await DatProcess(
+        ["node", Self.script.path] + arguments.suffix(from: 2),
+        executable: URL(fileURLWithPath: "/usr/bin/env"))
+    }
+    pid = await process.processIdentifier
+    let started = process
+    let ready = try await within("the victim's start") {
+      try await started.line(containing: #""event":"ready""#)
+    }
+    let listening = try await within("the victim's listening") {
+      try await started.line(containing: #""event":"listening""#)
+    }
+    key = Self.field("key", of: ready) as? String ?? ""
+    guard let port = Self.field("port", of: listening) as? Int else {
+      throw AttackFailure("the victim does not listen: \(await process.errorText)")
+    }
+    self.port = port
+  }
+
+  deinit { kill(pid, SIGKILL) }
+
+  /// The command, beside the program that runs this.
+  static var command: URL {
+    ProcessInfo.processInfo.environment["DAT"].map { URL(fileURLWithPath: $0) }
+      ?? DatProcess.executable
+  }
+
+  private static let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Interop/attacks/victim.js")
+
+  static func field(_ name: String, of line: String?) -> Any? {
+    guard let line,
+      let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+    else { return nil }
+    return object[name]
+  }
+
+  var isRunning: Bool { kill(pid, 0) == 0 && !status("State").hasPrefix("Z") }
+
+  /// Everything that it printed, for a failure's explanation.
+  func said() async -> String {
+    await
+      (process.lines.suffix(5) + process.errorText.split(separator: "\n").suffix(5).map(String.init))
+      .joined(separator: " | ")
+  }
+
+  // MARK: Measuring
+
+  /// Its resident memory in bytes, now or at its peak since ``resetPeak()``; nil where the system
+  /// doesn't tell.
+  func memory(peak: Bool = false) -> Int? {
+    status(peak ? "VmHWM" : "VmRSS").split(separator: " ").first.flatMap { Int($0) }
+      .map { $0 << 10 }
+  }
+
+  func resetPeak() {
+    try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/\(pid)/clear_refs"))
+  }
+
+  /// Waits until it has done what was sent to it: until it computes next to nothing.
+  func settle() async {
+    for _ in 0..<50 {
+      guard let before = scheduled() else { return }
+      try? await Task.sleep(for: .milliseconds(60))
+      guard let now = scheduled(), now - before > 1_500_000 else { return }
+    }
+  }
+
+  /// For how many nanoseconds it has run, more exact than ``cpu()``.
+  private func scheduled() -> Int? {
+    let tasks = URL(fileURLWithPath: "/proc/\(pid)/task")
+    let threads = try? FileManager.default.contentsOfDirectory(atPath: tasks.path)
+    return threads?.reduce(0) { sum, thread in
+      let path = tasks.appendingPathComponent(thread + "/schedstat").path
+      let text = try? String(contentsOfFile: path, encoding: .utf8)
+      return sum + (text?.split(separator: " ").first.flatMap { Int($0) } ?? 0)
+    }
+  }
+
+  /// How many seconds it has computed; nil where the system doesn't tell.
+  func cpu() -> Double? {
+    guard let line = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else {
+      return nil
+    }
+    let fields = line.suffix(from: line.lastIndex(of: ")") ?? line.startIndex).split(separator: " ")
+    guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else {
+      return nil
+    }
+    return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+
+  private func status(_ name: String) -> String {
+    let text = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
+    let line = text.split(separator: "\n").first { $0.hasPrefix("\(name):") } ?? ""
+    return line.dropFirst(name.count + 1).trimmingCharacters(in: .whitespaces)
+  }
+}
+
+extension Victim {
+  /// Runs an attack and what must hold after it, and tells what it cost.
+  func measure(
+    _ attack: () async throws -> Void, after check: () async throws -> Void
+  ) async throws -> Cost {
+    resetPeak()
+    let (memoryBefore, cpuBefore, start) = (memory(), cpu(), ContinuousClock.now)
+    func cost() -> Cost {
+      var cost = Cost()
+      if let before = memoryBefore, let peak = memory(peak: true) { cost.memory = peak - before }
+      if let before = cpuBefore, let now = cpu() { cost.cpu = now - before }
+      let (seconds, attoseconds) = (ContinuousClock.now - start).components
+      cost.time = Double(seconds) + Double(attoseconds) / 1e18
+      return cost
+    }
+    do {
+      try await attack()
+      // What was sent last may be still on its way.
+      await settle()
+      let attackCost = cost()
+      try require(isRunning, "it was ended by the attack")
+      try await check()
+      try require(isRunning, "it ended after the attack")
+      return attackCost
+    } catch {
+      let note = isRunning ? "" : "; the process is gone: \(await said())"
+      throw SceneFailure(error: AttackFailure("\(error)\(note)"), cost: cost())
+    }
+  }
+}

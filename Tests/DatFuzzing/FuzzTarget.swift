@@ -1,0 +1,62 @@
+/// What can be fed with any bytes, and what must hold whatever they are.
+///
+/// Each target takes apart what a peer, a writer or a file could contain. None may trap, hang or
+/// allocate beyond its limits; most check more: what decodes must encode and decode to the same, what
+/// is stored must be what the writer signed. `make fuzz` runs them under libFuzzer, the tests with
+/// their corpus and with every input that once did harm.
+public enum FuzzTarget: String, CaseIterable, Sendable {
+  /// A varint, then the same one written out.
+  case varint
+  /// A run-length encoded bitfield.
+  case rle
+  /// A stream of frames, whole and cut into pieces, from the first byte on.
+  case frame
+  /// One message of any type: the first byte says which.
+  case message
+  /// A block and its proof, put into a feed that has some blocks.
+  case proof
+  /// The six files of a feed, as they are or changed in places.
+  case files
+  /// A page of a feed's bitfield.
+  case bitfield
+  /// An entry of a database.
+  case entry
+  /// The trie of an entry.
+  case trie
+  /// A database in which writers have blocks of any kind.
+  case database
+  /// The name of a state of a database.
+  case version
+  /// What a peer says about its user.
+  case userData
+  /// A message of a room.
+  case messageJSON
+  /// JSON on the command line and in imported files.
+  case commandJSON
+  /// A connection: what is received, sent, opened and closed, in any order.
+  case connection
+  /// Replication of a feed: a peer that says anything, right answers among it.
+  case session
+
+  /// Runs one input.
+  public func run(_ bytes: [UInt8]) {
+    switch self {
+    case .varint: Self.varint(bytes)
+    case .rle: Self.rle(bytes)
+    case .frame: Self.frame(bytes)
+    case .message: Self.message(bytes)
+    case .proof: Self.proof(bytes)
+    case .files: Self.files(bytes)
+    case .bitfield: Self.bitfield(bytes)
+    case .entry: Self.entry(bytes)
+    case .trie: Self.trie(bytes)
+    case .database: Self.database(bytes)
+    case .version: Self.version(bytes)
+    case .userData: Self.userData(bytes)
+    case .messageJSON: Self.messageJSON(bytes)
+    case .commandJSON: Self.commandJSON(bytes)
+    case .connection: Self.connection(bytes)
+    case .session: Self.session(bytes)
+    }
+  }
+}
