@@ -8,13 +8,15 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct DatabaseEndingTests {
   /// Two replicas and what is between them.
   private final class Exchange {
-    let simulation = Simulation(seed: 7)
+    let simulation: Simulation
     private var endings: [(any Error)?] = []
 
+    /// - Parameter seed: another for each, as no two connections have the same nonces.
     init(
-      _ one: RoomMember, _ other: RoomMember,
+      _ one: RoomMember, _ other: RoomMember, seed: UInt64 = #line,
       _ change: (inout ReplicationOptions) -> Void = { _ in }
     ) async throws {
+      simulation = Simulation(seed: seed)
       var ends: [RoomEnd] = []
       for member in [one, other] {
         let session = try await member.session(live: false, in: simulation, change)
