@@ -112,11 +112,12 @@ let package = Package(
       name: "DatWeb",
       dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "CQRencode", nioCore, logging] + web,
       resources: [.copy("Page")], swiftSettings: strict),
+    layer("DatDNS", []),
     layer(
       "DatSwarm",
       [
-        "Hypercore", "HypercoreProtocol", "HypercoreCrypto", nioCore, nioPosix, heap, logging,
-        metrics,
+        "DatDNS", "Hypercore", "HypercoreProtocol", "HypercoreCrypto", nioCore, nioPosix, heap,
+        logging, metrics,
       ]),
     // The DHT, over libtorrent. Both targets are empty without the trait.
     .target(
@@ -181,7 +182,7 @@ let package = Package(
       name: "DatFuzzing",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
-        "RandomAccessStorage", "DatCoding", "DatTesting",
+        "RandomAccessStorage", "DatCoding", "DatDNS", "DatTesting",
       ],
       path: "Tests/DatFuzzing", swiftSettings: strict),
     tests("DatFuzzingTests", ["DatFuzzing"]),
@@ -242,7 +243,10 @@ let package = Package(
       ]),
     tests(
       "DatSwarmTests",
-      ["DatSwarm", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage"]),
+      [
+        "DatDNS", "DatSwarm", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
+        "RandomAccessStorage",
+      ]),
     // Loads a host from outside, for `make bench-host`.
     .executableTarget(
       name: "dat-host-load",

@@ -1,4 +1,5 @@
 internal import DatCoding
+internal import DatDNS
 internal import HypercoreCrypto
 internal import HypercoreProtocol
 internal import Saga
@@ -40,6 +41,11 @@ extension FuzzTarget {
     }
     again += [UInt8](repeating: 0, count: decoded.count - again.count)
     hold(again == decoded, "encoding changes a bitfield")
+  }
+
+  static func dns(_ bytes: [UInt8]) {
+    guard let message = DNSMessage(decoding: bytes), let again = message.encoded() else { return }
+    hold(DNSMessage(decoding: again) == message, "a packet is not the same once written")
   }
 
   static func message(_ bytes: [UInt8]) {

@@ -1,3 +1,4 @@
+internal import DatDNS
 internal import DatTesting
 internal import Foundation
 internal import HypercoreProtocol
@@ -19,6 +20,7 @@ extension FuzzTarget {
     case .trie: try Self.encoded("trie-encoding").map { [3] + $0 }
     case .database: try Self.databases()
     case .version: [[], [0], [1], [3], [4], [0xff, 0xff, 3]]
+    case .dns: Self.packets()
     case .userData: try Self.userDatas()
     case .messageJSON, .commandJSON: try Self.texts()
     case .connection: Self.conversations()
@@ -75,6 +77,27 @@ extension FuzzTarget {
       if seed.count < 16_384 { seeds.append(seed) }
     }
     return seeds
+  }
+
+  /// A question and an answer of discovery, and one whose name points back.
+  private static func packets() -> [[UInt8]] {
+    let name = DNSName("eff1e39681e1722b6bb83799f79fa61e9e09e019.dat.local")
+    let question = DNSQuestion(name, type: DNSRecord.textType)
+    let records = [
+      DNSRecord(name, .text([Array("token=nAdk".utf8), Array("peers=AAAAAAzS".utf8)])),
+      DNSRecord(name, .service(priority: 0, weight: 0, port: 3282, target: DNSName("192.0.2.1"))),
+      DNSRecord(name, .address([192, 0, 2, 1])), DNSRecord(name, .other(type: 99, [1, 2, 3])),
+    ]
+    let whole = [
+      DNSMessage(questions: [question]),
+      DNSMessage(
+        flags: DNSMessage.multicastResponse, questions: [question], answers: records,
+        additionals: records),
+    ].compactMap { $0.encoded() }
+    let pointing: [UInt8] =
+      [0, 0, 0x84, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 97, 0, 0, 16, 0, 1]
+      + [0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 0, 0, 3, 2, 97, 98]
+    return whole + [pointing]
   }
 
   private static func userDatas() throws -> [[UInt8]] {

@@ -27,6 +27,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case database
   /// The name of a state of a database.
   case version
+  /// A packet of discovery.
+  case dns
   /// What a peer says about its user.
   case userData
   /// A message of a room.
@@ -37,6 +39,15 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case connection
   /// Replication of a feed: a peer that says anything, right answers among it.
   case session
+
+  /// The longest inputs worth trying. Sequences of operations need few bytes, and long ones are slow.
+  public var longest: Int {
+    switch self {
+    case .proof, .database, .connection, .session: 256
+    case .files: 16_384
+    default: 4096
+    }
+  }
 
   /// Runs one input.
   public func run(_ bytes: [UInt8]) {
@@ -52,6 +63,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .trie: Self.trie(bytes)
     case .database: Self.database(bytes)
     case .version: Self.version(bytes)
+    case .dns: Self.dns(bytes)
     case .userData: Self.userData(bytes)
     case .messageJSON: Self.messageJSON(bytes)
     case .commandJSON: Self.commandJSON(bytes)

@@ -28,6 +28,32 @@ import Testing
     }
   }
 
+  /// `FUZZ_RUNS` says how many inputs, and `SEED` where to start.
+  @Test(arguments: FuzzTarget.allCases)
+  func `what is made of recorded inputs does no harm, and takes no second`(
+    target: FuzzTarget
+  ) throws {
+    let environment = ProcessInfo.processInfo.environment
+    let runs = environment["FUZZ_RUNS"].flatMap(Int.init) ?? 200
+    let seed = environment["SEED"].flatMap(UInt64.init) ?? 0
+    var mutator = FuzzMutator(try target.seeds(), longest: target.longest, seed: seed)
+    for number in 0..<runs {
+      let input = mutator.next()
+      let start = processorTime()
+      target.run(input)
+      if processorTime() - start > 1 {
+        Issue.record("input \(number) of seed \(seed) took more than a second")
+      }
+    }
+  }
+
+  /// What this thread has computed, in seconds: a busy machine doesn't count.
+  private func processorTime() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
   /// `Tests/Fuzz/Finds` has every input that once did harm, by its target; `Corpus` those that reach
   /// most of the code.
   @Test(arguments: FuzzTarget.allCases)

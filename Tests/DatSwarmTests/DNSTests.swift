@@ -1,3 +1,4 @@
+import DatDNS
 import DatTesting
 import HypercoreCrypto
 import Testing

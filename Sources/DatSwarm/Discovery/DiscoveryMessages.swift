@@ -1,3 +1,4 @@
+internal import DatDNS
 internal import Foundation
 internal import HypercoreCrypto
 

@@ -1,3 +1,4 @@
+internal import DatDNS
 internal import HypercoreCrypto
 
 /// dns-discovery's multicast: what is asked when, and what is answered to whom.

@@ -1,3 +1,4 @@
+internal import DatDNS
 internal import HypercoreCrypto
 
 /// dns-discovery's client, for one server: what is asked when, and what its answers mean.

@@ -1,3 +1,4 @@
+internal import DatDNS
 internal import HypercoreCrypto
 
 /// dns-discovery's server: who has announced what, and who wants to hear of more.
