@@ -244,7 +244,10 @@ package final class FeedPeer {
     guard isDownloading else { return }
     isDownloading = false
     for index in requests.removeAll() { replicator.release(index) }
-    for (data, _) in held { replicator.release(data.index) }
+    for (data, _) in held {
+      replicator.release(data.index)
+      session.memory.give(Self.size(of: data))
+    }
     held = []
     soughtBytes = []
     stopCountingOnOrder()

@@ -90,7 +90,7 @@ public actor ReplicationStream {
   public func receive(_ bytes: [UInt8]) async {
     session.receive(bytes, now: .now)
     await extensionQueue.waitForRoom()
-    guard !hold.set(session.connection.unparsedCount), !isDone else { return }
+    guard !isDone, !hold.set(session.connection.unparsedCount) else { return }
     waitsForRoom = true
     await hold.waitForRoom()
     waitsForRoom = false
