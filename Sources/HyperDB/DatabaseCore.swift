@@ -4,6 +4,9 @@ package import HypercoreCrypto
 /// A database of one or more writers: everything it does with blocks that are here, without a
 /// suspension, a lock or a clock. The actor around it waits where this throws `MissingBlock`.
 ///
+/// What is reached for every entry is `@exclusivity(unchecked)`, here and in the classes that it is made
+/// of: nothing calls out while it changes such a property.
+///
 /// Source: hyperdb 3.5.0 `index.js`.
 package final class DatabaseCore {
   package struct Options {
@@ -29,19 +32,19 @@ package final class DatabaseCore {
   /// it; storage need not be created before a first block arrives.
   package typealias OpenFeed = (PublicKey) throws -> any EntryLog
 
-  var writers: [Writer] = []
+  @exclusivity(unchecked) var writers: [Writer] = []
   /// The key of every open feed, by number.
-  package private(set) var feedKeys: [PublicKey] = []
+  @exclusivity(unchecked) package private(set) var feedKeys: [PublicKey] = []
   private var numbers: [PublicKey: Int] = [:]
   private let openFeed: OpenFeed
   let options: Options
   var hash: PathHash { options.hash }
   /// The number of the feed that this replica writes; nil where it has none.
-  package private(set) var local: Int?
+  @exclusivity(unchecked) package private(set) var local: Int?
 
   let codec = EntryMessageCodec()
   private let cache: EntryCache
-  private var trieScratch = TrieCoding.Scratch()
+  @exclusivity(unchecked) private var trieScratch = TrieCoding.Scratch()
   let lookup = Lookup()
   let insertion = Insertion()
   private let headCheck = HeadCheck()
@@ -57,13 +60,13 @@ package final class DatabaseCore {
   package private(set) var issueCount = 0
 
   /// The local cut: see `LocalCut`.
-  var cut: [Int] = []
-  var cutSnapshot: Snapshot?
-  var latestSnapshot: Snapshot?
+  @exclusivity(unchecked) var cut: [Int] = []
+  @exclusivity(unchecked) var cutSnapshot: Snapshot?
+  @exclusivity(unchecked) var latestSnapshot: Snapshot?
 
   /// Entries of a batch that are not appended yet, and the block of the first.
-  var pending: [EntryNode] = []
-  var pendingStart = 0
+  @exclusivity(unchecked) var pending: [EntryNode] = []
+  @exclusivity(unchecked) var pendingStart = 0
 
   /// Opens a database.
   ///
@@ -163,14 +166,14 @@ package final class DatabaseCore {
   ///
   /// - Throws: `MissingBlock` where it isn't stored here.
   package func node(at place: FeedSequence) throws -> EntryNode? {
+    if !pending.isEmpty, place.seq >= pendingStart, place.feed == local {
+      let index = place.seq - pendingStart
+      return index < pending.count ? pending[index] : nil
+    }
     switch cache[place] {
     case .node(let node): return node
     case .bad: return nil
     case .empty: break
-    }
-    if !pending.isEmpty, place.feed == local, place.seq >= pendingStart {
-      let index = place.seq - pendingStart
-      return index < pending.count ? pending[index] : nil
     }
     guard place.seq > 0 else { return nil }
     guard let block = try writers[place.feed].log.block(at: place.seq) else {

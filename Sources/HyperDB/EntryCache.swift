@@ -43,11 +43,11 @@ final class EntryCache {
   /// A page, and its places in two arrays.
   private static let pageBytes = 144
   private let limit: Int
-  private var bytes = 0
-  private var pages: [[Page?]] = []
+  @exclusivity(unchecked) private var bytes = 0
+  @exclusivity(unchecked) private var pages: [[Page?]] = []
   /// All pages, in the order in which they are looked at for giving up.
-  private var ring: [Page] = []
-  private var hand = 0
+  @exclusivity(unchecked) private var ring: [Page] = []
+  @exclusivity(unchecked) private var hand = 0
   /// Stands for entries that can't be read.
   private let bad = EntryNode(
     place: FeedSequence(feed: 0, seq: 0), key: [], value: nil, isDeleted: true, clock: [],

@@ -16,7 +16,7 @@ package final class EntryNode {
   /// The block of the same feed that has the list which this entry is read by.
   package let inflate: Int
 
-  private var knownPath: HashPath?
+  @exclusivity(unchecked) private var knownPath: HashPath?
 
   init(
     place: FeedSequence, key: [UInt8], value: [UInt8]?, isDeleted: Bool, clock: [UInt64],

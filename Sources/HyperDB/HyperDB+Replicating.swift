@@ -115,9 +115,9 @@ extension HyperDB {
       if options.sparse, let log = feedSet.logs[key] { askForNewest(log, isNewPeer: true) }
     case .remoteUpdate:
       if options.sparse, let log = feedSet.logs[key] { askForNewest(log, isNewPeer: false) }
-    case .uploaded(let index, _, _):
-      if key == localKey, index + 1 > uploadedLength {
-        uploadedLength = index + 1
+    case .uploaded(let range, _):
+      if key == localKey, range.upperBound > uploadedLength {
+        uploadedLength = range.upperBound
         for reader in readers.values { reader.wake() }
       }
     default: break

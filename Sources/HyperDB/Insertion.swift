@@ -25,11 +25,11 @@ final class Insertion {
     let index: Int
   }
 
-  private var workers: [Worker] = []
-  private var turns: [Turn] = []
-  private var started: Set<Start> = []
-  private var builder = TrieBuilder()
-  private var steps = 0
+  @exclusivity(unchecked) private var workers: [Worker] = []
+  @exclusivity(unchecked) private var turns: [Turn] = []
+  @exclusivity(unchecked) private var started: Set<Start> = []
+  @exclusivity(unchecked) private var builder = TrieBuilder()
+  @exclusivity(unchecked) private var steps = 0
 
   /// The trie of an entry of `key` that is written on top of `heads`.
   func run(

@@ -10,19 +10,19 @@ final class Writer {
   /// Feeds that any of its lists named, in the order of learning.
   private(set) var listed: [Int] = []
   /// Its list with the highest block so far.
-  private(set) var newestList: FeedList?
+  @exclusivity(unchecked) private(set) var newestList: FeedList?
 
   /// Lists by block, the oldest use first; a sound writer has few.
-  private var lists: [FeedList] = []
+  @exclusivity(unchecked) private var lists: [FeedList] = []
   private static let keptLists = 16
 
   private let fetchesBlocks: Bool
   /// Blocks stored without a gap from the header on; all that are verified where missing ones can be
   /// fetched.
-  private(set) var prefix = 0
+  @exclusivity(unchecked) private(set) var prefix = 0
 
   /// The newest good entry below a length, for the lengths last asked for.
-  private var heads: [(length: Int, node: EntryNode?)] = []
+  @exclusivity(unchecked) private var heads: [(length: Int, node: EntryNode?)] = []
 
   init(id: Int, log: any EntryLog, fetchesBlocks: Bool) {
     self.id = id

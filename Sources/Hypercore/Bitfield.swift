@@ -14,15 +14,15 @@ package final class Bitfield {
   let pageSize: Int
   let indexSize: Int
   /// The first error of reading a page.
-  private(set) var failure: FeedError?
+  @exclusivity(unchecked) private(set) var failure: FeedError?
 
   private let file: FeedFile?
   /// nil: empty; `unread`: still in the file.
-  private var pages: [BitfieldPage?]
+  @exclusivity(unchecked) private var pages: [BitfieldPage?]
   private let unread = BitfieldPage(number: -1, indexSize: 0)
   /// The page used last.
-  private var current: BitfieldPage
-  private var dirty: [Int] = []
+  @exclusivity(unchecked) private var current: BitfieldPage
+  @exclusivity(unchecked) private var dirty: [Int] = []
 
   /// - Parameter pageCount: how many pages are in the file; the last may be cut.
   init(file: FeedFile?, pageSize: Int = Bitfield.standardPageSize, pageCount: Int = 0) {
@@ -153,6 +153,19 @@ package final class Bitfield {
   func hasBlock(_ block: UInt64) -> Bool {
     guard block < dataLimit, let page = page(Int(block >> 13)) else { return false }
     return page.data[Int((block & 8191) >> 6)] & BitfieldPage.mask(block) != 0
+  }
+
+  /// Sets the bit of one block, which lies below ``FeedLimits/maximumLength``.
+  func setBlock(_ block: UInt64) {
+    let page = writablePage(Int(block >> 13))
+    let word = Int((block & 8191) >> 6)
+    let mask = BitfieldPage.mask(block)
+    if page.data[word] & mask != 0 { return }
+    page.data[word] |= mask
+    page.dataCount += 1
+    touch(page)
+    updateIndex(
+      dataByte: block >> 3, to: UInt8(truncatingIfNeeded: page.data[word] >> (56 - (block & 56))))
   }
 
   /// Sets or clears the bits of the blocks in a range, which lies below

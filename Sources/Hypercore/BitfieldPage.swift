@@ -12,8 +12,8 @@ final class BitfieldPage {
 
   let number: Int
   /// How many data bits are set.
-  var dataCount = 0
-  var isDirty = false
+  @exclusivity(unchecked) var dataCount = 0
+  @exclusivity(unchecked) var isDirty = false
 
   /// ``dataWords`` data words, then ``treeWords`` tree words. In bounds because every caller masks
   /// the word's number.

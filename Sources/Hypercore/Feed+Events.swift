@@ -16,12 +16,11 @@ extension Feed {
   private func take(_ event: ReplicatorEvent) {
     switch event {
     case .appended: hub.tell(.append(length: core.length))
-    case .downloaded(let index, _, _): hub.tell(.download(index..<index + 1))
-    case .uploaded(let index, _, _): hub.tell(.upload(index..<index + 1))
+    case .stored(let ranges): for range in ranges { hub.tell(.download(range)) }
+    case .uploaded(let range, _): hub.tell(.upload(range))
     case .remoteUpdate: hub.tell(.remoteUpdate)
     case .peerAdded(let peer): hub.tell(.peerAdd(peerID(of: peer)))
     case .peerRemoved(let peer): hub.tell(.peerRemove(peerID(of: peer)))
-    case .stored: break
     case .synced: hub.tell(.sync)
     case .cleared(let range): hub.tell(.clear(range))
     case .forked: hub.tell(.fork)

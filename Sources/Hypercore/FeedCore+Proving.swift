@@ -53,7 +53,7 @@ extension FeedCore {
   /// Adds to `remote` what a digest says about the way up from a block, as far as it is known here.
   private func learn(_ block: UInt64, digest: UInt64, into remote: RemoteTree) {
     func learn(_ index: UInt64) {
-      if bits.hasNode(index) { remote.insert(index) }
+      if !remote.contains(index), bits.hasNode(index) { remote.insert(index) }
     }
     let hasAncestor = digest & 1 == 1
     var rest = digest >> 1

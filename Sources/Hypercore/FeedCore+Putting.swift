@@ -21,6 +21,9 @@ package struct PutResult: Equatable {
 struct PutBatch {
   /// How much may wait before it is written, whatever the owner says: 4 MiB.
   static let limit = 4 << 20
+  /// Small blocks that follow each other are gathered up to so many bytes.
+  static let pieceBytes = 64 << 10
+  private static let smallBlock = 4096
 
   var isOpen = false
   var data: [StorageWrite] = []
@@ -34,6 +37,19 @@ struct PutBatch {
 
   /// What the feed was before the first write that waits.
   var before: (length: UInt64, byteLength: UInt64, roots: [Node], isLive: Bool)?
+
+  /// Adds a block's bytes.
+  mutating func add(_ value: [UInt8], at offset: UInt64) {
+    dataSize += value.count
+    if value.count < Self.smallBlock, let last = data.indices.last,
+      data[last].offset + UInt64(data[last].bytes.count) == offset,
+      data[last].bytes.count < Self.pieceBytes
+    {
+      data[last].bytes.append(contentsOf: value)
+    } else {
+      data.append(StorageWrite(offset: offset, bytes: value))
+    }
+  }
 
   /// Whether all blocks and signatures can be read from the files.
   var isWritten: Bool { data.isEmpty && signatures.isEmpty }
@@ -133,8 +149,7 @@ extension FeedCore {
     accept: ((UInt64, [UInt8]) throws(FeedError) -> Void)? = nil
   ) throws(FeedError) -> PutResult {
     try checkStorable()
-    let start = try Climb(block: block, value: value, nodes: nodes)
-    var climb = start
+    var climb = try Climb(block: block, value: value, nodes: nodes)
     var roots: VerifiedRoots?
     let lostBefore = lostNodes
     do {
@@ -151,7 +166,8 @@ extension FeedCore {
           "A node that block \(block) needs was lost here. It is fetched with the next request.")
       }
       guard error.code == .proofRejected || error.code == .proofIncomplete, let signature,
-        let fork = try findFork(start, signature: signature)
+        let fork = try findFork(
+          Climb(block: block, value: value, nodes: nodes), signature: signature)
       else { throw error }
       throw fork
     }
@@ -228,11 +244,10 @@ extension FeedCore {
     guard !bits.hasBlock(block) else { return result }
     if !value.isEmpty {
       let offset = try byteOffset(of: block)
-      batch.data.append(StorageWrite(offset: offset, bytes: value))
-      batch.dataSize += value.count
+      batch.add(value, at: offset)
       nextOffset = (block + 1, offset + UInt64(value.count))
     }
-    bits.setBlocks(block..<(block + 1), to: true)
+    bits.setBlock(block)
     batch.hasNodes = true
     batch.stored.appendBlock(block)
     result.outcome = .stored

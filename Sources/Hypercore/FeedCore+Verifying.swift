@@ -30,6 +30,7 @@ struct Climb {
       top = first
       rest = nodes.dropFirst()
     }
+    if !rest.isEmpty { self.nodes.reserveCapacity(2 * rest.count + 1) }
   }
 
   static func tooLarge(_ index: UInt64) -> FeedError {
@@ -82,6 +83,9 @@ extension FeedCore {
     throw .rejected("The proof of block \(climb.block) leads nowhere.")
   }
 
+  /// Whether the peer sent nodes beyond what was needed that are not known here.
+  func hasNews(_ climb: Climb) -> Bool { climb.rest.contains { !bits.hasNode($0.index) } }
+
   /// Climbs on from a trusted node with what the peer sent beyond it, as far as that leads to the next
   /// trusted node or to signed roots.
   ///
@@ -94,9 +98,10 @@ extension FeedCore {
   func climbOn(
     _ climb: Climb, _ signature: Signature?
   ) throws(FeedError) -> (nodes: [Node], roots: VerifiedRoots?) {
+    guard hasNews(climb) else { return ([], nil) }
     var proven: [Node] = []
     var higher = climb
-    while higher.rest.contains(where: { !bits.hasNode($0.index) }) {
+    while hasNews(higher) {
       // The trusted node itself: the peer's may claim another size.
       guard let trusted = try knownNode(higher.top.index) else { break }
       higher.top = trusted

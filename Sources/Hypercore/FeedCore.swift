@@ -30,13 +30,13 @@ package final class FeedCore {
   /// Nil where the feed can't be signed here.
   package internal(set) var secretKey: SecretKey?
   /// Whether the feed is signed; a static one has its tree hash for a key.
-  package internal(set) var isLive: Bool
+  @exclusivity(unchecked) package internal(set) var isLive: Bool
   /// How many blocks the feed is known to have, stored here or not.
-  package internal(set) var length: UInt64 = 0
+  @exclusivity(unchecked) package internal(set) var length: UInt64 = 0
   /// How many bytes these blocks have together.
-  package internal(set) var byteLength: UInt64 = 0
+  @exclusivity(unchecked) package internal(set) var byteLength: UInt64 = 0
   /// The full roots of ``length``, ascending.
-  package internal(set) var roots: [Node] = []
+  @exclusivity(unchecked) package internal(set) var roots: [Node] = []
   /// What opening found.
   package internal(set) var report = RepairReport()
   /// Two histories signed by the feed's key, found now or before; see ``FeedCore/quarantine(_:)``.
@@ -47,7 +47,7 @@ package final class FeedCore {
   /// Whether the folder is to be marked as the one that the feed is written in.
   var needsMarker = false
   /// Told of changes after they are written.
-  package var onChange: ((FeedChange) -> Void)?
+  @exclusivity(unchecked) package var onChange: ((FeedChange) -> Void)?
   package var durability: Durability
 
   let access: StorageAccess
@@ -57,21 +57,21 @@ package final class FeedCore {
   let signatures: SignatureFile
   package let bits: Bitfield
   var lock: (any StorageLock)?
-  var isClosed = false
+  @exclusivity(unchecked) var isClosed = false
   /// The first write that failed.
-  var failure: FeedError?
+  @exclusivity(unchecked) var failure: FeedError?
   /// What must be restored before the feed may be written; see ``RepairReport``.
   var damage: Damage?
   /// Byte offset of every 64th block; `UInt64.max` where it was not asked for yet.
-  var offsetMarks: [UInt64] = []
+  @exclusivity(unchecked) var offsetMarks: [UInt64] = []
   /// Where the block after the one stored last begins: blocks nearly always come in order.
-  var nextOffset: (block: UInt64, offset: UInt64)?
+  @exclusivity(unchecked) var nextOffset: (block: UInt64, offset: UInt64)?
   var unsyncedBlocks = 0
   /// How many nodes were found to be lost since opening.
-  var lostNodes = 0
-  var batch = PutBatch()
+  @exclusivity(unchecked) var lostNodes = 0
+  @exclusivity(unchecked) var batch = PutBatch()
   /// Counts on with every use, so that an owner can tell whether there was one.
-  package private(set) var uses: UInt64 = 0
+  @exclusivity(unchecked) package private(set) var uses: UInt64 = 0
 
   init(
     _ files: FeedFiles, in storage: any StorageProvider, options: FeedOptions, bits: Bitfield,

@@ -4,7 +4,7 @@
 /// adds to it and leaves out of its proofs what is in it. Bounded by ``FeedLimits/remoteTreePages``;
 /// what a peer knows without gaps takes next to nothing.
 package final class RemoteTree {
-  private var nodes: BlockSet
+  @exclusivity(unchecked) private var nodes: BlockSet
 
   package init() { nodes = BlockSet(mixedPageLimit: FeedLimits.remoteTreePages) }
 

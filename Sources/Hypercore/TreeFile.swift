@@ -16,9 +16,9 @@ final class TreeFile {
     let number: UInt64
     let bytes: UnsafeMutableRawBufferPointer
     /// The first and the last slot to write; none where `dirtyFrom` is past `dirtyTo`.
-    var dirtyFrom = TreeFile.slots
-    var dirtyTo = -1
-    var wasUsed = true
+    @exclusivity(unchecked) var dirtyFrom = TreeFile.slots
+    @exclusivity(unchecked) var dirtyTo = -1
+    @exclusivity(unchecked) var wasUsed = true
 
     init(_ number: UInt64) {
       self.number = number
@@ -32,14 +32,14 @@ final class TreeFile {
 
   let file: FeedFile
   /// From here on the file is known to hold nothing.
-  private var fileEnd: UInt64
-  private var pages: [UInt64: Page] = [:]
+  @exclusivity(unchecked) private var fileEnd: UInt64
+  @exclusivity(unchecked) private var pages: [UInt64: Page] = [:]
   /// Pages in the order of their coming, for eviction by second chance.
-  private var ring: [Page] = []
-  private var hand = 0
-  private var current: Page?
-  private var dirty: [Page] = []
-  private var upper: [UInt64: Node] = [:]
+  @exclusivity(unchecked) private var ring: [Page] = []
+  @exclusivity(unchecked) private var hand = 0
+  @exclusivity(unchecked) private var current: Page?
+  @exclusivity(unchecked) private var dirty: [Page] = []
+  @exclusivity(unchecked) private var upper: [UInt64: Node] = [:]
 
   init(_ file: FeedFile) throws(FeedError) {
     self.file = file

@@ -55,6 +55,14 @@ struct ChannelTable {
     return channels[place]
   }
 
+  /// This side's number of the remote's channel, where both have opened it and this side has not
+  /// closed it.
+  func openChannel(_ number: Int) -> ChannelID? {
+    guard number < remote.count, let place = remote[number], !channels[place].isClosedLocally
+    else { return nil }
+    return channels[place].localID
+  }
+
   /// Opens the feed on this side, where it is not yet.
   ///
   /// - Returns: the channel's number, and what had arrived for it.

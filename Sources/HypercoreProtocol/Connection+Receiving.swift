@@ -42,8 +42,7 @@ extension Connection {
       case .closed, .waitingForKey: return nil
       case .waitingForFeed, .open: break
       }
-      let limit =
-        remoteHandshake == nil ? WireLimits.frameBytesBeforeHandshake : WireLimits.frameBytes
+      let limit = frameLimit
       switch input.nextFrame(limit: limit) {
       case .incomplete:
         if inputEnded {
@@ -155,6 +154,9 @@ extension Connection {
     let number = Int(header.channel)
     let type = MessageType(rawValue: header.type)
     if type == .feed { return try handleFeed(header.body, on: number) }
+    if let type, type.isAboutFeed, let channel = channels.openChannel(number) {
+      return .message(channel, try decode(type, header.body, on: number))
+    }
     guard let channel = channels.remoteChannel(number) else { throw fail(.invalidFeed) }
     switch type {
     case nil: return nil
@@ -165,15 +167,22 @@ extension Connection {
       if payload.count > WireLimits.queuedBytes, isQueued(type, on: channel) {
         throw fail(.tooManyMessages)
       }
-      guard let message = input.withBytes(header.body, { decoder.message(type, $0) }) else {
-        throw fail(.invalidMessage(type, on: number))
-      }
+      let message = try decode(type, header.body, on: number)
       switch channels.deliver(message, on: number, byteCount: payload.count) {
       case .deliver(let id): return .message(id, message)
       case .queued, .drop: return nil
       case .tooMany: throw fail(.tooManyMessages)
       }
     }
+  }
+
+  private func decode(
+    _ type: MessageType, _ body: Range<Int>, on number: Int
+  ) throws(ProtocolError) -> Message {
+    guard let message = input.withBytes(body, { decoder.message(type, $0) }) else {
+      throw fail(.invalidMessage(type, on: number))
+    }
+    return message
   }
 
   private func handleFeed(_ body: Range<Int>, on number: Int) throws(ProtocolError) -> Event {

@@ -16,46 +16,48 @@ struct ConnectionTimers {
   private let handshakeTimeout: Duration
   /// The newest instant that was handed in. What is sent is taken to be sent then, so a keep-alive
   /// comes early rather than late.
-  private var latest: Instant
+  private var latest: Moment
   /// When something came last, at first when the connection began.
-  private var lastReceived: Instant
+  private var lastReceived: Moment
   /// When something was sent last; nil before the first Feed.
-  private var lastSent: Instant?
+  private var lastSent: Moment?
   /// When the Handshake must be here; nil when it is, or when the delay is ours.
-  private var handshakeDeadline: Instant?
+  private var handshakeDeadline: Moment?
   /// When the frame that has begun must be complete.
-  private var frameDeadline: Instant?
+  private var frameDeadline: Moment?
   private var isStopped = false
 
   init(timeout: Duration?, handshakeTimeout: Duration, now: Instant) {
     self.timeout = timeout.flatMap { $0 > .zero ? $0 : nil }
     self.handshakeTimeout = handshakeTimeout
-    latest = now
-    lastReceived = now
-    handshakeDeadline = now.advanced(by: handshakeTimeout)
+    latest = Moment(now)
+    lastReceived = latest
+    handshakeDeadline = latest + handshakeTimeout
   }
 
   /// When to call ``tick(_:)`` next.
   var deadline: Instant? {
     guard let timeout, !isStopped else { return nil }
     var earliest = silence(timeout)
-    for other in [handshakeDeadline, frameDeadline, lastSent?.advanced(by: timeout)] {
+    for other in [handshakeDeadline, frameDeadline, lastSent.map { $0 + timeout }] {
       if let other, other < earliest { earliest = other }
     }
-    return earliest
+    return earliest.instant
   }
 
   mutating func tick(_ now: Instant) -> Action {
+    let now = Moment(now)
     note(now)
     guard let timeout, !isStopped else { return .none }
     if now >= silence(timeout) { return .close(.remoteTimedOut) }
     if let handshakeDeadline, now >= handshakeDeadline { return .close(.handshakeTimedOut) }
     if let frameDeadline, now >= frameDeadline { return .close(.frameTimedOut) }
-    if let lastSent, now >= lastSent.advanced(by: timeout) { return .sendKeepAlive }
+    if let lastSent, now >= lastSent + timeout { return .sendKeepAlive }
     return .none
   }
 
   mutating func received(_ now: Instant) {
+    let now = Moment(now)
     note(now)
     lastReceived = max(lastReceived, now)
   }
@@ -68,22 +70,22 @@ struct ConnectionTimers {
     frameDeadline = nil
   }
 
-  mutating func hasKey() { handshakeDeadline = latest.advanced(by: handshakeTimeout) }
+  mutating func hasKey() { handshakeDeadline = latest + handshakeTimeout }
 
   mutating func handshakeArrived() { handshakeDeadline = nil }
 
   mutating func frameCompleted() { frameDeadline = nil }
 
   mutating func frameBegan() {
-    if frameDeadline == nil { frameDeadline = latest.advanced(by: WireLimits.frameDuration) }
+    if frameDeadline == nil { frameDeadline = latest + WireLimits.frameDuration }
   }
 
   /// Nothing more is expected.
   mutating func stop() { isStopped = true }
 
-  private func silence(_ timeout: Duration) -> Instant {
-    lastReceived.advanced(by: timeout * 3 / 2)
+  private func silence(_ timeout: Duration) -> Moment {
+    lastReceived + timeout * 3 / 2
   }
 
-  private mutating func note(_ now: Instant) { latest = max(latest, now) }
+  private mutating func note(_ now: Moment) { latest = max(latest, now) }
 }

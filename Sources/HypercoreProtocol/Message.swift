@@ -123,6 +123,9 @@ public enum MessageType: UInt8, Hashable, Sendable, CaseIterable, CustomStringCo
   /// A message of an extension.
   case `extension` = 15
 
+  /// Whether it is one of those that ``Message`` has.
+  var isAboutFeed: Bool { (Self.info.rawValue...Self.data.rawValue).contains(rawValue) }
+
   /// The message's name in the schema, such as `Have`.
   public var description: String {
     switch self {

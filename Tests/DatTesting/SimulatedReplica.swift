@@ -34,8 +34,8 @@ package final class SimulatedReplica {
   private func observe() {
     replicator.onEvent = { [unowned self] event in
       switch event {
-      case .uploaded: uploads += 1
-      case .downloaded: stores += 1
+      case .uploaded(let range, _): uploads += UInt64(range.count)
+      case .stored(let ranges): stores += ranges.reduce(0) { $0 + UInt64($1.count) }
       default: break
       }
     }

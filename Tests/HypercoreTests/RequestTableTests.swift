@@ -1,4 +1,5 @@
 import DatTesting
+import HypercoreProtocol
 import Testing
 
 @testable import Hypercore
@@ -18,7 +19,7 @@ import Testing
   func dictionary(seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
     let start = ContinuousClock.now
-    func instant(_ step: Int) -> ContinuousClock.Instant { start + .milliseconds(step) }
+    func instant(_ step: Int) -> Moment { Moment(start) + .milliseconds(step) }
     // From neighbours, as in a download in order, to indexes whose slots collide.
     let stride: UInt64 = [1, 1, 64, 1 << 20][Int(seed % 4)]
     var table = RequestTable()

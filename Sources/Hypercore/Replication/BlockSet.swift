@@ -170,8 +170,10 @@ struct BlockSet {
   private static func mask(_ index: UInt64) -> UInt64 { 1 << (63 - (index & 63)) }
 
   private static func place(of number: UInt64, in numbers: [UInt64]) -> Int {
-    // Most sets have one page, and most questions are about the last one asked for.
-    if let last = numbers.last, last < number { return numbers.count }
+    // Most questions are about the last page, or one that will be.
+    if let last = numbers.last, last <= number {
+      return last == number ? numbers.count - 1 : numbers.count
+    }
     var low = 0
     var high = numbers.count
     while low < high {

@@ -15,7 +15,7 @@ extension FeedPeer {
   }
 
   /// When nothing has happened for long enough that nothing is expected any more.
-  var idleDeadline: Instant {
+  var idleDeadline: Moment {
     let isKnown = session.connection.isOpenRemotely(channel)
     return (isKnown ? lastActivity : max(lastActivity, session.lastReceived))
       + ReplicationLimits.idleEnd

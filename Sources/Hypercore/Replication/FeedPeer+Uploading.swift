@@ -8,7 +8,15 @@ extension FeedPeer {
   /// Answers what the remote asked until the connection holds `limit` bytes: called when the
   /// transport has room, so that a peer that doesn't read costs its questions and not the answers.
   func answer(upTo limit: Int) throws {
-    defer { run = nil }
+    var sent = Sent()
+    defer {
+      run = nil
+      if !sent.blocks.isEmpty {
+        statistics.uploadedBlocks += sent.blocks.reduce(0) { $0 + UInt64($1.count) }
+        statistics.uploadedBytes += sent.bytes
+        replicator.uploaded(sent.blocks, size: sent.bytes, to: self)
+      }
+    }
     while !queuedWants.isEmpty, session.connection.outputCount < limit {
       try answerWant(queuedWants.removeFirst())
     }
@@ -22,8 +30,14 @@ extension FeedPeer {
         queuedRequests.removeSubrange(0..<nextRequest)
         nextRequest = 0
       }
-      try answerRequest(request)
+      try answerRequest(request, &sent)
     }
+  }
+
+  /// What one turn of answers has sent.
+  private struct Sent {
+    var blocks: [Range<UInt64>] = []
+    var bytes: UInt64 = 0
   }
 
   /// Has ``run`` hold a block: it was read with one before it, or is now, with those asked for next.
@@ -31,7 +45,7 @@ extension FeedPeer {
   /// - Returns: false where the block is not stored here.
   private func readRun(to index: UInt64) throws -> Bool {
     guard core.has(index) else { return false }
-    if let run, run.contains(index) { return true }
+    if run?.contains(index) == true { return true }
     var count = 1
     for request in queuedRequests[nextRequest...].prefix(ReplicationLimits.runBlocks) {
       guard request.index == index + UInt64(count), request.bytes == 0, !request.hash else { break }
@@ -53,7 +67,7 @@ extension FeedPeer {
     send(.have(start: region.lowerBound, length: length, bitfield: bits))
   }
 
-  private func answerRequest(_ request: Request) throws {
+  private func answerRequest(_ request: Request, _ sent: inout Sent) throws {
     var index = request.index
     var digest = request.nodes
     if request.bytes > 0, let found = core.position(ofByte: request.bytes) {
@@ -70,22 +84,19 @@ extension FeedPeer {
       send(.unhave(start: index))
       return
     }
-    guard isStored, let run else {
+    guard isStored else {
       // Where the block itself is gone its hash still is an answer: later ones may count on its proof.
       if !request.hash { send(.unhave(start: index)) }
       send(.data(DataMessage(index: index, nodes: proof.nodes, signature: proof.signature)))
       return
     }
-    let size = run.withBlock(index) { bytes in
+    run?.withBlock(index) { bytes in
       // A block too large for a frame can't be sent to anybody.
       try? session.connection.sendData(
         index: index, value: bytes, nodes: proof.nodes, signature: proof.signature, on: channel)
-      return bytes.count
+      sent.blocks.appendBlock(index)
+      sent.bytes += UInt64(bytes.count)
     }
-    session.hasOutput()
-    statistics.uploadedBlocks += 1
-    statistics.uploadedBytes += UInt64(size)
-    replicator.uploaded(index, size: size, to: self)
   }
 
   /// The proof of a block; nil where it can't be given.

@@ -11,6 +11,7 @@ package final class FeedPeer {
 
   unowned let replicator: Replicator
   unowned let session: ReplicationSession
+  let core: FeedCore
   package let channel: ChannelID
   /// Tells the peers of a feed apart, in the order of their coming.
   package internal(set) var number: UInt64 = 0
@@ -18,27 +19,27 @@ package final class FeedPeer {
   // MARK: What is downloaded from it
 
   /// The blocks it said it has.
-  var remoteBlocks: BlockSet
+  @exclusivity(unchecked) var remoteBlocks: BlockSet
   /// One more than the highest block it said it has: a hint.
-  package internal(set) var remoteLength: UInt64 = 0
+  @exclusivity(unchecked) package internal(set) var remoteLength: UInt64 = 0
   /// Regions that were asked about, and how many of these questions are open.
   var wantedRegions: Set<UInt64> = []
   var openWants = 0
-  var requests = RequestTable()
+  @exclusivity(unchecked) var requests = RequestTable()
   /// How many requests may be on their way: grows with each answer, halves when one stalls.
-  var window = ReplicationLimits.firstRequests
+  @exclusivity(unchecked) var window = ReplicationLimits.firstRequests
   /// Tree nodes that will be known once everything on its way has arrived.
-  var promisedNodes: BlockSet
+  @exclusivity(unchecked) var promisedNodes: BlockSet
   /// From the first block on, it has said to have so many.
-  var completePrefix: UInt64 = 0
+  @exclusivity(unchecked) var completePrefix: UInt64 = 0
   /// Answers that came before others that they count on, and their requests' numbers.
-  var held: [(data: DataMessage, number: UInt64)] = []
+  @exclusivity(unchecked) var held: [(data: DataMessage, number: UInt64)] = []
   /// When a request was answered last.
-  var lastAnswer: Instant
+  @exclusivity(unchecked) var lastAnswer: Moment
   /// Whether to count on ``promisedNodes``: not with a peer that answers out of order.
-  var answersInOrder: Bool
+  @exclusivity(unchecked) var answersInOrder: Bool
   /// Whether a digest has counted on them, which the remote remembers.
-  var hasCountedOnOrder = false
+  @exclusivity(unchecked) var hasCountedOnOrder = false
   var offences = 0
   /// The byte offsets that it was asked to seek.
   var soughtBytes: Set<UInt64> = []
@@ -47,11 +48,11 @@ package final class FeedPeer {
 
   /// Whether it sent a Want, and so is told of new blocks.
   var wantsAnnouncements = false
-  var queuedRequests: [Request] = []
-  var nextRequest = 0
+  @exclusivity(unchecked) var queuedRequests: [Request] = []
+  @exclusivity(unchecked) var nextRequest = 0
   /// Blocks read in advance, while answers are made.
-  var run: BlockRun?
-  var queuedWants: [Range<UInt64>] = []
+  @exclusivity(unchecked) var run: BlockRun?
+  @exclusivity(unchecked) var queuedWants: [Range<UInt64>] = []
   /// The tree nodes that it has, by the digests of its requests.
   let remoteTree: RemoteTree
   /// Blocks that are new here, to be announced.
@@ -60,15 +61,15 @@ package final class FeedPeer {
   // MARK: How it ends
 
   /// Whether blocks are fetched from it.
-  package internal(set) var isDownloading: Bool
+  @exclusivity(unchecked) package internal(set) var isDownloading: Bool
   var everDownloaded: Bool
-  var isUploading: Bool
+  @exclusivity(unchecked) var isUploading: Bool
   var remoteIsDownloading = true
-  var isClosed = false
+  @exclusivity(unchecked) var isClosed = false
   var sentFinalInfo = false
-  var lastActivity: Instant
+  @exclusivity(unchecked) var lastActivity: Moment
 
-  package internal(set) var statistics = PeerStatistics()
+  @exclusivity(unchecked) package internal(set) var statistics = PeerStatistics()
 
   init(
     replicator: Replicator, session: ReplicationSession, channel: ChannelID, download: Bool,
@@ -76,6 +77,7 @@ package final class FeedPeer {
   ) {
     self.replicator = replicator
     self.session = session
+    core = replicator.core
     self.channel = channel
     remoteBlocks = BlockSet(memory: session.memory)
     promisedNodes = BlockSet(memory: session.memory)
@@ -87,8 +89,6 @@ package final class FeedPeer {
     lastActivity = session.now
     lastAnswer = session.now
   }
-
-  var core: FeedCore { replicator.core }
 
   /// What the remote calls itself.
   package var remoteID: [UInt8]? { session.connection.remoteHandshake?.id }
@@ -204,17 +204,17 @@ package final class FeedPeer {
 
   /// When something is due here.
   var deadline: Instant? {
-    var next: Instant?
+    var next: Moment?
     if let oldest = requests.oldest() {
       next = min(
         max(oldest, lastAnswer) + ReplicationLimits.requestTimeout,
         oldest + ReplicationLimits.slowRequestTimeout)
     }
     if endsWhenIdle { next = min(next, idleDeadline) }
-    return min(next, replicator.catchUp.deadline)
+    return min(next, replicator.catchUp.deadline)?.instant
   }
 
-  func tick(now: Instant) {
+  func tick(now: Moment) {
     replicator.catchUp.tick(now: now)
     // A slow peer that answers one request after the other is not late with the rest.
     let isSilent = now >= lastAnswer + ReplicationLimits.requestTimeout
@@ -280,9 +280,7 @@ package final class FeedPeer {
 }
 
 /// The earlier of two instants, either of which may be missing.
-func min(_ one: ContinuousClock.Instant?, _ other: ContinuousClock.Instant?)
-  -> ContinuousClock.Instant?
-{
+func min<Time: Comparable>(_ one: Time?, _ other: Time?) -> Time? {
   guard let one else { return other }
   guard let other else { return one }
   return one < other ? one : other

@@ -1,6 +1,8 @@
 // A feed that is written here fetches nothing, unless it has lost something, or its folder was copied and
 // there may be more of it elsewhere.
 
+internal import HypercoreProtocol
+
 extension Replicator {
   /// How long an append waits for peers that might know more of a copied feed.
   static var catchUpTime: Duration { .seconds(5) }
@@ -54,16 +56,14 @@ extension Replicator {
 
 /// Waiting for peers of a copied feed.
 struct CatchUp {
-  typealias Instant = ContinuousClock.Instant
-
   /// How long the feed was when it was opened.
   var start: UInt64 = 0
-  var deadline: Instant?
+  var deadline: Moment?
   var waiters: [() -> Void] = []
   /// Whether the time is over: nobody waits again.
   private(set) var isOver = false
 
-  mutating func tick(now: Instant) {
+  mutating func tick(now: Moment) {
     guard let deadline, now >= deadline else { return }
     isOver = true
     resumeAll()

@@ -5,8 +5,8 @@ internal import HypercoreProtocol
 package enum ReplicatorEvent {
   case appended
   case stored([Range<UInt64>])
-  case downloaded(index: UInt64, size: Int, peer: FeedPeer)
-  case uploaded(index: UInt64, size: Int, peer: FeedPeer)
+  /// Blocks were sent, or are about to be.
+  case uploaded(Range<UInt64>, FeedPeer)
   case remoteUpdate(FeedPeer)
   case peerAdded(FeedPeer)
   case peerRemoved(FeedPeer)
@@ -34,10 +34,10 @@ package final class Replicator {
   /// Called for everything that happens.
   package var onEvent: ((ReplicatorEvent) -> Void)?
   /// May refuse a block before it is stored: hyperdb's hook `onwrite`. It is verified then.
-  package var onWrite: ((UInt64, [UInt8], FeedPeer) throws -> Void)?
+  @exclusivity(unchecked) package var onWrite: ((UInt64, [UInt8], FeedPeer) throws -> Void)?
 
-  package internal(set) var peers: [FeedPeer] = []
-  var selections: [Selection] = []
+  @exclusivity(unchecked) package internal(set) var peers: [FeedPeer] = []
+  @exclusivity(unchecked) var selections: [Selection] = []
   var waiting: [UInt64: [Waiter]] = [:]
   /// Waited-for blocks in the order they were asked for.
   var waitingOrder: [UInt64] = []
@@ -46,16 +46,16 @@ package final class Replicator {
   /// Whether to count on a new peer to answer in the order in which it is asked.
   var countsOnOrder = true
   /// Blocks that were asked of some peer.
-  var reserved = BlockSet()
-  private var updateIsDue = false
-  private var batchedBytes = 0
+  @exclusivity(unchecked) var reserved = BlockSet()
+  @exclusivity(unchecked) private var updateIsDue = false
+  @exclusivity(unchecked) private var batchedBytes = 0
   private var nextID: UInt64 = 0
   var random: any RandomNumberGenerator
-  private(set) var isClosed = false
+  @exclusivity(unchecked) private(set) var isClosed = false
   private var wasSynced = false
   /// The running mean of the size of received blocks.
-  private(set) var averageBlockSize = 0
-  package private(set) var statistics = PeerStatistics()
+  @exclusivity(unchecked) private(set) var averageBlockSize = 0
+  @exclusivity(unchecked) package private(set) var statistics = PeerStatistics()
   /// What is fetched of a feed that is written here, to get back what it lost.
   var restoring: UInt64?
   var catchUp = CatchUp()
@@ -107,10 +107,12 @@ package final class Replicator {
 
   func remoteUpdated(_ peer: FeedPeer) { onEvent?(.remoteUpdate(peer)) }
 
-  func uploaded(_ index: UInt64, size: Int, to peer: FeedPeer) {
-    statistics.uploadedBlocks += 1
-    statistics.uploadedBytes += UInt64(size)
-    onEvent?(.uploaded(index: index, size: size, peer: peer))
+  func uploaded(_ ranges: [Range<UInt64>], size: UInt64, to peer: FeedPeer) {
+    for range in ranges {
+      statistics.uploadedBlocks += UInt64(range.count)
+      onEvent?(.uploaded(range, peer))
+    }
+    statistics.uploadedBytes += size
   }
 
   // MARK: Changes of the feed
@@ -130,7 +132,6 @@ package final class Replicator {
           averageBlockSize == 0 ? value.count : (averageBlockSize * 15 + value.count) / 16
         batchedBytes += value.count
         statistics.countDownload(value.count)
-        onEvent?(.downloaded(index: data.index, size: value.count, peer: peer))
       }
     } catch {
       guard core.stopReason != nil else { throw error }
@@ -239,6 +240,7 @@ package final class Replicator {
   }
 
   package func tick(now: Instant) throws {
+    let now = Moment(now)
     for peer in peers { peer.tick(now: now) }
     try flush()
   }

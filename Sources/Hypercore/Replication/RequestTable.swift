@@ -1,14 +1,14 @@
+internal import HypercoreProtocol
+
 /// What was asked of one peer and not answered yet.
 ///
 /// A ring in the order of sending, for answers nearly always come in that order, with a table beside it
 /// that finds a block's place in the ring.
 struct RequestTable {
-  typealias Instant = ContinuousClock.Instant
-
   /// A request on its way.
   struct Entry {
     var index: UInt64
-    var sent: Instant
+    var sent: Moment
     /// Counts the requests of this peer; what was sent later may count on what was sent before.
     var number: UInt64
     /// Given up and asked of another peer; an answer is still welcome.
@@ -33,7 +33,7 @@ struct RequestTable {
   /// How many requests lie between the oldest unanswered one and the next, that one included.
   var span: Int { Int(sentCount - first) }
 
-  mutating func add(_ index: UInt64, sent: Instant) {
+  mutating func add(_ index: UInt64, sent: Moment) {
     if let old = number(of: index) { answer(old) }
     stalled[index] = nil
     let entry = Entry(index: index, sent: sent, number: sentCount)
@@ -65,7 +65,7 @@ struct RequestTable {
   /// Marks what was sent at `limit` or before as stalled.
   ///
   /// - Returns: the blocks to be asked of others.
-  mutating func stall(sentBy limit: Instant) -> [UInt64] {
+  mutating func stall(sentBy limit: Moment) -> [UInt64] {
     var late: [UInt64] = []
     var next = first
     while next < sentCount {
@@ -83,7 +83,7 @@ struct RequestTable {
   }
 
   /// The oldest instant at which an unanswered request was sent.
-  func oldest() -> Instant? { span > 0 ? ring[place(first)].sent : nil }
+  func oldest() -> Moment? { span > 0 ? ring[place(first)].sent : nil }
 
   /// - Returns: the blocks to be asked of others.
   mutating func removeAll() -> [UInt64] {

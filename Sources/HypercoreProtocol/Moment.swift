@@ -1,0 +1,39 @@
+/// An instant as nanoseconds since a moment early in this process.
+///
+/// The standard library's instant has a size that is not known before the program runs, which makes
+/// everything that holds one slow to reach; this is an integer.
+package struct Moment: Comparable, Sendable {
+  private static let origin = ContinuousClock.now
+  private let nanoseconds: Int64
+
+  package init(_ instant: ContinuousClock.Instant) {
+    nanoseconds = Self.nanoseconds(Self.origin.duration(to: instant))
+  }
+
+  private init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+  package var instant: ContinuousClock.Instant {
+    Self.origin.advanced(by: .nanoseconds(nanoseconds))
+  }
+
+  package static func < (left: Moment, right: Moment) -> Bool {
+    left.nanoseconds < right.nanoseconds
+  }
+
+  package static func + (moment: Moment, duration: Duration) -> Moment {
+    let (sum, overflow) = moment.nanoseconds.addingReportingOverflow(nanoseconds(duration))
+    return Moment(nanoseconds: overflow ? .max : sum)
+  }
+
+  package static func - (moment: Moment, duration: Duration) -> Moment {
+    let (rest, overflow) = moment.nanoseconds.subtractingReportingOverflow(nanoseconds(duration))
+    return Moment(nanoseconds: overflow ? .min : rest)
+  }
+
+  /// Durations of more than a century are as good as endless.
+  private static func nanoseconds(_ duration: Duration) -> Int64 {
+    let (seconds, attoseconds) = duration.components
+    let bounded = min(max(seconds, -4_000_000_000), 4_000_000_000)
+    return bounded * 1_000_000_000 + attoseconds / 1_000_000_000
+  }
+}
