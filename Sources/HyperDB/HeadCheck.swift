@@ -17,9 +17,9 @@ final class HeadCheck {
   }
 
   /// What was found of pairs that were compared.
-  private var known: [Pair: Bool] = [:]
-  private var queue: [(newer: EntryNode, older: EntryNode)] = []
-  private var steps = 0
+  @exclusivity(unchecked) private var known: [Pair: Bool] = [:]
+  @exclusivity(unchecked) private var queue: [(newer: EntryNode, older: EntryNode)] = []
+  @exclusivity(unchecked) private var steps = 0
   private static let keptPairs = 16_384
 
   private struct TooManySteps: Error {}
@@ -42,15 +42,28 @@ final class HeadCheck {
     var beside: [EntryNode] = []
     var tops = heads
     while true {
-      let suspects = try tops.filter { top in
-        try !trusted.allSatisfy { try $0 === top || !top.covers($0) || leads(top, to: $0, core) }
-      }
+      let suspects = try tops.filter { try !leads($0, toAllOf: trusted, core) }
       if suspects.isEmpty { break }
       trusted.removeAll { entry in suspects.contains { $0 === entry } }
       tops = trusted.withoutCovered()
       beside = tops.filter { top in !heads.contains { $0 === top } }
     }
     return (heads, beside)
+  }
+
+  /// Whether an entry leads to all of `entries` that it claims to know. What one of these leads to
+  /// itself is reached through it, and not compared again.
+  private func leads(
+    _ top: EntryNode, toAllOf entries: [EntryNode], _ core: DatabaseCore
+  ) throws -> Bool {
+    let claimed = entries.filter { $0 !== top && top.covers($0) }
+    let highest = claimed.withoutCovered()
+    return try claimed.allSatisfy { entry in
+      let isBehind = try highest.contains {
+        try $0 !== entry && $0.covers(entry) && leads($0, to: entry, core)
+      }
+      return try isBehind || leads(top, to: entry, core)
+    }
   }
 
   /// Whether an entry leads to another one that it claims to know.
