@@ -13,7 +13,7 @@ final class TreeFile {
   static let pageSize = slotSize * slots
 
   private final class Page {
-    let number: UInt64
+    @exclusivity(unchecked) var number: UInt64
     let bytes: UnsafeMutableRawBufferPointer
     /// The first and the last slot to write; none where `dirtyFrom` is past `dirtyTo`.
     @exclusivity(unchecked) var dirtyFrom = TreeFile.slots
@@ -212,18 +212,24 @@ final class TreeFile {
   }
 
   private func load(_ number: UInt64) throws(FeedError) -> Page {
-    let page = Page(number)
+    // The memory of a page that is given up is taken over: pages come and go with every random read.
+    let page: Page
+    current = nil
+    if ring.count >= FeedLimits.treePages, let place = evict() {
+      page = ring[place]
+      page.number = .max
+    } else {
+      page = Page(.max)
+      ring.append(page)
+    }
     let offset = Self.offset(of: number << Self.slotBits)
     if offset < fileEnd {
       try file.fill(page.bytes, at: offset)
     } else {
       page.bytes.initializeMemory(as: UInt8.self, repeating: 0)
     }
-    if ring.count >= FeedLimits.treePages, let place = evict() {
-      ring[place] = page
-    } else {
-      ring.append(page)
-    }
+    page.number = number
+    page.wasUsed = true
     pages[number] = page
     current = page
     return page

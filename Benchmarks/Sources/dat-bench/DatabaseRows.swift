@@ -1,5 +1,6 @@
 internal import HyperDB
 internal import Hypercore
+internal import HypercoreCrypto
 internal import RandomAccessStorage
 
 /// Puts, gets, lists and histories.
@@ -41,6 +42,13 @@ enum DatabaseRows {
         }
       }
     },
+    Row("db.path") { settings in
+      let keys = (0..<settings.scale(500_000)).map { Array(key($0).utf8) }
+      var sum: UInt64 = 0
+      let time = await seconds { for key in keys { sum ^= path(key) } }
+      guard sum != 0 else { throw BenchFailure("the hashes are zero") }
+      return Double(keys.count) / time
+    },
     Row(group: "db.growth", isHeavy: true, samples: growth),
   ]
 
@@ -49,6 +57,19 @@ enum DatabaseRows {
   }
 
   static let value = Array("{\"name\":\"somebody\",\"city\":\"somewhere\",\"age\":42}".utf8)
+
+  /// The hash of each component, which a key's path is made of.
+  private static func path(_ key: [UInt8]) -> UInt64 {
+    key.withUnsafeBytes { bytes in
+      var sum: UInt64 = 0
+      var start = 0
+      for index in 0...bytes.count where index == bytes.count || bytes[index] == UInt8(ascii: "/") {
+        sum ^= ShortHash.hash(UnsafeRawBufferPointer(rebasing: bytes[start..<index]))
+        start = index + 1
+      }
+      return sum
+    }
+  }
 
   private static func walk(_ rounds: Int, _ once: () async throws -> Int) async throws -> Double {
     _ = try await once()
