@@ -54,6 +54,16 @@ struct FeedServeCommand: AsyncParsableCommand {
           }
         }
       }
+      // A fork ends no connection: whoever passed it on may mean well.
+      let watching = Task {
+        for await event in feed.events() {
+          guard case .fork = event else { continue }
+          output.failure(
+            "The feed has two histories, both signed with its key. Nothing more is taken; the proof "
+              + "is in fork.json beside the feed.")
+        }
+      }
+      defer { watching.cancel() }
       for await _ in interruptions { break }
       for task in serving { task.cancel() }
       for task in serving { await task.value }
