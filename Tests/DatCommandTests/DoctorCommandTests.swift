@@ -56,6 +56,23 @@ import Testing
     #expect(people.lines.contains { $0.contains("nothing of it ever came") })
   }
 
+  @Test func `a room's folder is checked as a database, and stays as it is`() async throws {
+    struct Rooms: Decodable {
+      struct Replica: Decodable { var dir: String }
+      var replicas: [String: Replica]
+    }
+    let rooms: Rooms = try Fixtures.json("rooms/manifest.json")
+    let dir = try #require(rooms.replicas.values.map(\.dir).min())
+    let room = try TemporaryFolder(copyOf: dir)
+    for arguments in [[], ["--repair"], []] as [[String]] {
+      let result = try await DatProcess.run(["doctor", room.path] + arguments)
+      #expect(result.status == 0 && result.lines.last == "healthy", "\(result)")
+      #expect(!result.lines.contains { $0.contains("mended") })
+    }
+    let told = try json(try await DatProcess.run(["doctor", room.path, "--json"]).lines)
+    #expect((told["badEntries"] as? [Any])?.isEmpty == true)
+  }
+
   @Test func `nothing to check is one sentence`() async throws {
     let folder = try TemporaryFolder()
     let result = try await DatProcess.run(["doctor", folder.path])

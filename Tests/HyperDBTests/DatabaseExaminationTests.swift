@@ -1,4 +1,5 @@
 import DatTesting
+import Foundation
 import Hypercore
 import HypercoreCrypto
 import RandomAccessStorage
@@ -112,6 +113,36 @@ import Testing
     await db.close()
     let found = try await HyperDB.examine(storage)
     #expect(found.isHealthy && found.silentWriters == [silent])
+  }
+
+  private static let recorded: [String] = {
+    struct Rooms: Decodable {
+      struct Replica: Decodable { var dir: String }
+      var replicas: [String: Replica]
+    }
+    let rooms: Rooms? = try? Fixtures.json("rooms/manifest.json")
+    return RecordedDatabase.all.map(\.dir) + (rooms?.replicas.values.map(\.dir).sorted() ?? [])
+  }()
+
+  @Test(arguments: recorded)
+  func `recorded databases and rooms are healthy, and looking changes no byte`(dir: String)
+    async throws
+  {
+    let folder = try TemporaryFolder(copyOf: dir)
+    let before = try files(of: folder)
+    #expect(!before.isEmpty)
+    let found = try await HyperDB.examine(FolderStorage(path: folder.path))
+    #expect(found.isHealthy && found.badEntries.isEmpty, "\(found)")
+    #expect(found.entryCount > 0)
+    #expect(try files(of: folder) == before)
+  }
+
+  private func files(of folder: TemporaryFolder) throws -> [String: Data] {
+    var files: [String: Data] = [:]
+    for name in try FileManager.default.subpathsOfDirectory(atPath: folder.path) {
+      files[name] = FileManager.default.contents(atPath: folder.path + "/" + name)
+    }
+    return files
   }
 
   @Test func `what is no database is refused`() async {

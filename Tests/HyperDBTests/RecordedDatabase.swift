@@ -4,41 +4,6 @@ import HyperDB
 import HypercoreCrypto
 import Testing
 
-/// A JSON value, compared by content.
-enum JSONValue: Decodable, Hashable {
-  case null
-  case bool(Bool)
-  case number(Double)
-  case string(String)
-  case array([JSONValue])
-  case object([String: JSONValue])
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    if container.decodeNil() {
-      self = .null
-    } else if let value = try? container.decode(Bool.self) {
-      self = .bool(value)
-    } else if let value = try? container.decode(Double.self) {
-      self = .number(value)
-    } else if let value = try? container.decode(String.self) {
-      self = .string(value)
-    } else if let value = try? container.decode([JSONValue].self) {
-      self = .array(value)
-    } else {
-      self = .object(try container.decode([String: JSONValue].self))
-    }
-  }
-
-  init(bytes: [UInt8]?) throws {
-    guard let bytes else {
-      self = .null
-      return
-    }
-    self = try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
-  }
-}
-
 /// One replica of `hyperdbs/manifest.json`.
 struct RecordedDatabase: Decodable, Sendable, CustomTestStringConvertible {
   struct Feed: Decodable {

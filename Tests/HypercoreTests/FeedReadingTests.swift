@@ -189,38 +189,10 @@ import Testing
       let feed = try await Feed.open(folder: copy.path, access: .readOnly)
       for (index, block) in (recorded.blockBytes ?? []).enumerated() {
         guard let block else { continue }
-        let expected = try JSONDecoder().decode(AnyJSON.self, from: Data(block))
-        #expect(try await feed.get(UInt64(index), as: .json(AnyJSON.self)) == expected)
+        let expected = try JSONDecoder().decode(JSONValue.self, from: Data(block))
+        #expect(try await feed.get(UInt64(index), as: .json(JSONValue.self)) == expected)
       }
     }
-  }
-
-  enum AnyJSON: Codable, Equatable, Sendable {
-    case object([String: AnyJSON])
-    case array([AnyJSON])
-    case string(String)
-    case number(Double)
-    case bool(Bool)
-    case null
-
-    init(from decoder: any Decoder) throws {
-      let value = try decoder.singleValueContainer()
-      if value.decodeNil() {
-        self = .null
-      } else if let bool = try? value.decode(Bool.self) {
-        self = .bool(bool)
-      } else if let number = try? value.decode(Double.self) {
-        self = .number(number)
-      } else if let string = try? value.decode(String.self) {
-        self = .string(string)
-      } else if let array = try? value.decode([AnyJSON].self) {
-        self = .array(array)
-      } else {
-        self = .object(try value.decode([String: AnyJSON].self))
-      }
-    }
-
-    func encode(to encoder: any Encoder) throws {}
   }
 
   // MARK: Proofs

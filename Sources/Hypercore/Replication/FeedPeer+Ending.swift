@@ -70,12 +70,7 @@ extension FeedPeer {
   func close() {
     guard !isClosed else { return }
     isClosed = true
-    for index in requests.removeAll() { replicator.release(index) }
-    for (data, _) in held {
-      replicator.release(data.index)
-      session.memory.give(Self.size(of: data))
-    }
-    held = []
+    dropRequests()
     remoteBlocks.removeAll()
     promisedNodes.removeAll()
     remoteTree.removeAll()

@@ -243,15 +243,20 @@ package final class FeedPeer {
   func dropDownloads() {
     guard isDownloading else { return }
     isDownloading = false
+    dropRequests()
+    soughtBytes = []
+    stopCountingOnOrder()
+    send(.info(uploading: isUploading, downloading: false))
+  }
+
+  /// Leaves to others what was asked of it, the answers that wait for others with it.
+  func dropRequests() {
     for index in requests.removeAll() { replicator.release(index) }
     for (data, _) in held {
       replicator.release(data.index)
       session.memory.give(Self.size(of: data))
     }
     held = []
-    soughtBytes = []
-    stopCountingOnOrder()
-    send(.info(uploading: isUploading, downloading: false))
   }
 
   func stopCountingOnOrder() {
