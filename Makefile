@@ -16,7 +16,7 @@ build: deps ## Build everything
 	$(SWIFT) build
 
 test: deps ## Run all tests, one at a time: some watch clocks; SEEDS=1000 runs the random ones longer, SEED=7 one seed alone
-	$(SWIFT) test --no-parallel
+	@SWIFT="$(SWIFT)" Scripts/test
 
 test-web: deps ## Test the chat's page in a real browser; ONLY="search theme" runs those alone
 	@Scripts/deps-web

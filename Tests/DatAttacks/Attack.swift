@@ -141,7 +141,7 @@ func blocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
 
 /// Waits for something, at most so long.
 func within<Value: Sendable>(
-  seconds: Double = 20, _ what: String, _ body: @escaping @Sendable () async throws -> Value
+  seconds: Double = 60, _ what: String, _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
   let race = Race<Value>()
   return try await withTaskCancellationHandler {

@@ -156,6 +156,10 @@ private func reader(of feed: Feed) async throws -> Feed {
     if case .forgotten = event { break }
     if case .waiting = event, await guest.swarm.peers.isEmpty { break }
   }
+  // The guest may learn of it before the node's own end of the connection is over.
+  for await event in node.events {
+    if case .disconnected = event { break }
+  }
   #expect(await node.swarm.peers.isEmpty)
   await guest.swarm.close()
   await node.swarm.close()
