@@ -84,7 +84,7 @@ final class FeedSet {
     let log = try ReplicatedFeed(
       Replicator(core: core, isSparse: options.sparse, random: options.makeRandom()))
     log.replicator.endsWhenIdle = true
-    log.replicator.onEvent = { [weak self] event in self?.onChange?(log.key, event) }
+    log.replicator.onEvent = { [weak self, key = log.key] event in self?.onChange?(key, event) }
     if let onWrite = options.onWrite {
       log.replicator.onWrite = { [codec, key = log.key] index, block, peer in
         guard index > 0 else { return }

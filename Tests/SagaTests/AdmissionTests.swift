@@ -3,7 +3,7 @@ import HyperDB
 import Hypercore
 import HypercoreCrypto
 import RandomAccessStorage
-import Saga
+@testable import Saga
 import Testing
 
 /// Who may write: rooms that ask, and what bounds those that don't.
@@ -124,6 +124,8 @@ import Testing
       let events = await ana.listen(stored: false)
       let link = try await connect(ana, cai)
       await asked.next()
+      // Only once the answer has arrived does a new connection ask anew.
+      while await !ana.newcomers.isEmpty { await Task.yield() }
       await link.close()
       try await first(events) { if case .leave = $0 { () } else { nil } }
     }
