@@ -88,4 +88,18 @@ import Testing
     await waiting
     #expect(budget.heldBytes == 6 * Self.mebibyte)
   }
+
+  @Test func `two calls that wait for one connection both return`() async {
+    let budget = FrameBudget(bytes: 16 * Self.mebibyte)
+    let (one, other) = (FrameBudget.Hold(budget), FrameBudget.Hold(budget))
+    _ = other.set(6 * Self.mebibyte)
+    #expect(!one.set(7 * Self.mebibyte))
+    let first = Task { await one.waitForRoom() }
+    let second = Task { await one.waitForRoom() }
+    while budget.waitingCount < 2 { await Task.yield() }
+    other.end()
+    await first.value
+    await second.value
+    #expect(budget.waitingCount == 0)
+  }
 }

@@ -17,7 +17,7 @@ package final class FrameBudget: @unchecked Sendable {
   private var total = 0
   private var holds: [ObjectIdentifier: (count: Int, number: UInt64)] = [:]
   private var lastNumber: UInt64 = 0
-  private var waiters: [ObjectIdentifier: CheckedContinuation<Void, Never>] = [:]
+  private var waiters: [ObjectIdentifier: [CheckedContinuation<Void, Never>]] = [:]
 
   package init(bytes: Int) { self.bytes = bytes }
 
@@ -34,7 +34,7 @@ package final class FrameBudget: @unchecked Sendable {
       budget.set(count > ReplicationLimits.uncountedBytes ? count : 0, of: ObjectIdentifier(self))
     }
 
-    /// Waits until the connection may be read again, or ``end()``.
+    /// Waits until the connection may be read again, or ``end()``. May be called more than once at a time.
     package func waitForRoom() async {
       await withCheckedContinuation { budget.wait(ObjectIdentifier(self), $0) }
     }
@@ -47,6 +47,9 @@ package final class FrameBudget: @unchecked Sendable {
 
   /// How many bytes are held now.
   package var heldBytes: Int { lock.withLock { total } }
+
+  /// How many calls wait for room; for tests.
+  package var waitingCount: Int { lock.withLock { waiters.values.reduce(0) { $0 + $1.count } } }
 
   private func set(_ count: Int, of id: ObjectIdentifier) -> Bool {
     var woken: [CheckedContinuation<Void, Never>] = []
@@ -67,7 +70,7 @@ package final class FrameBudget: @unchecked Sendable {
   private func wait(_ id: ObjectIdentifier, _ waiter: CheckedContinuation<Void, Never>) {
     let isReady = lock.withLock {
       if mayRead(id) { return true }
-      waiters[id] = waiter
+      waiters[id, default: []].append(waiter)
       return false
     }
     if isReady { waiter.resume() }
@@ -90,6 +93,6 @@ package final class FrameBudget: @unchecked Sendable {
 
   private func takeReady() -> [CheckedContinuation<Void, Never>] {
     let ready = waiters.keys.filter(mayRead)
-    return ready.compactMap { waiters.removeValue(forKey: $0) }
+    return ready.flatMap { waiters.removeValue(forKey: $0) ?? [] }
   }
 }

@@ -28,7 +28,8 @@ public actor ReplicationStream {
   private var ticker: Task<Void, Never>?
   private var isDone = false
   private let hold = FrameBudget.Hold(.shared)
-  private var waitsForRoom = false
+  /// How many calls of ``receive(_:)`` wait for others' frames to end.
+  private var waitingForRoom = 0
 
   /// Why the connection ended; nil while it goes on and after a proper end.
   public private(set) var closeReason: (any Error)?
@@ -91,9 +92,9 @@ public actor ReplicationStream {
     session.receive(bytes, now: .now)
     await extensionQueue.waitForRoom()
     guard !isDone, !hold.set(session.connection.unparsedCount) else { return }
-    waitsForRoom = true
+    waitingForRoom += 1
     await hold.waitForRoom()
-    waitsForRoom = false
+    waitingForRoom -= 1
   }
 
   /// Why the connection ended, where the peer did what no working peer does.
@@ -166,7 +167,7 @@ public actor ReplicationStream {
 
   private func tick() -> Bool {
     // The remote isn't silent while it is us who don't listen.
-    if extensionQueue.isFull || waitsForRoom { session.receive([], now: .now) }
+    if extensionQueue.isFull || waitingForRoom > 0 { session.receive([], now: .now) }
     session.tick(now: .now)
     return !isDone
   }
