@@ -189,14 +189,23 @@ public final class PeerSocket: Sendable {
     await stream.finishInput()
   }
 
+  /// How much is handed to the socket at once: more than a turn's output, but for a large block's.
+  private static let pieceBytes = 512 << 10
+
   private func write(
     _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>, _ stream: some PeerStream
   ) async throws {
     while let bytes = try await stream.nextOutput() {
       guard !bytes.isEmpty else { continue }
-      state.with { $0.watch.begin() }
-      try await outbound.write(ByteBuffer(bytes: bytes))
-      state.with { $0.watch.end() }
+      // A large block goes in pieces: the remote may be slow to take it, and each is a copy.
+      var rest = bytes[...]
+      while !rest.isEmpty {
+        let piece = rest.prefix(Self.pieceBytes)
+        rest = rest.dropFirst(piece.count)
+        state.with { $0.watch.begin() }
+        try await outbound.write(ByteBuffer(bytes: piece))
+        state.with { $0.watch.end() }
+      }
     }
     // Before the remote can come again.
     await noteOffence(of: stream)

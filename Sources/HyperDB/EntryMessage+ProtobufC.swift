@@ -58,6 +58,13 @@ package final class EntryMessageCodec {
       guard let scan = EntryScan(bytes), scan.fieldCount <= Self.fieldLimit,
         scan.clockCount <= HyperDBLimits.feeds, scan.feedCount <= HyperDBLimits.feeds
       else { return nil }
+      if let large = scan.largeValue {
+        // protobuf-c would make a copy of its own.
+        let rest = Array(bytes[..<large.field.lowerBound]) + bytes[large.field.upperBound...]
+        var entry = decode(rest, inflated: inflated)
+        entry?.value = Array(bytes[large.content])
+        return entry
+      }
       let octets = bytes.bindMemory(to: UInt8.self).baseAddress
       let allocator = arena.reserve(Self.reservation(bytes.count, scan))
       defer { arena.release() }

@@ -33,6 +33,12 @@ struct EntryScan {
   private(set) var feedCount = 0
   /// How many fields there are in all.
   private(set) var fieldCount = 0
+  /// A value so large that it should not be copied more often than needed: the whole field, and what is
+  /// in it. Nil where there is more than one.
+  var largeValue: (field: Range<Int>, content: Range<Int>)? { valueCount == 1 ? large : nil }
+  private var valueCount = 0
+  private var large: (field: Range<Int>, content: Range<Int>)?
+  private static let largeBytes = 64 << 10
   /// Whether there is a field that only an inflated entry has.
   var isInflated: Bool { feedCount > 0 || hasContentFeed }
   private var hasContentFeed = false
@@ -41,6 +47,7 @@ struct EntryScan {
   init?(_ bytes: UnsafeRawBufferPointer) {
     var position = 0
     while position < bytes.count {
+      let start = position
       guard let tag = Self.varint(bytes, &position) else { return nil }
       fieldCount += 1
       switch tag & 7 {
@@ -53,7 +60,12 @@ struct EntryScan {
         guard let length = Self.varint(bytes, &position),
           length <= UInt64(bytes.count - position)
         else { return nil }
-        position += Int(length)
+        let content = position..<position + Int(length)
+        position = content.upperBound
+        if tag >> 3 == 2 {
+          valueCount += 1
+          if content.count > Self.largeBytes { large = (start..<position, content) }
+        }
       case 5:
         guard bytes.count - position >= 4 else { return nil }
         position += 4
