@@ -8,6 +8,7 @@ final class Victim: Sendable {
   /// The key that it prints when it is ready.
   let key: String
   private let pid: Int32
+  private let guardian: Guardian
 
   /// Starts `dat` with these arguments, or the Node script that takes its place.
   init(_ arguments: [String], _ kind: VictimKind = .dat) async throws {
@@ -19,6 +20,7 @@ final class Victim: Sendable {
         executable: URL(fileURLWithPath: "/usr/bin/env"))
     }
     pid = await process.processIdentifier
+    guardian = try Guardian(of: pid)
     let started = process
     let ready = try await within("the victim's start") {
       try await started.line(containing: #""event":"ready""#)
@@ -33,7 +35,32 @@ final class Victim: Sendable {
     self.port = port
   }
 
-  deinit { kill(pid, SIGKILL) }
+  deinit {
+    guardian.end()
+    kill(pid, SIGKILL)
+  }
+
+  /// Ends the victim where this process is killed and can't: a pipe that closes tells of it.
+  private struct Guardian: Sendable {
+    private let shell: Process
+    private let lifeline: FileHandle
+
+    init(of pid: Int32) throws {
+      let pipe = Pipe()
+      lifeline = pipe.fileHandleForWriting
+      shell = Process()
+      shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+      shell.arguments = ["-c", "cat >/dev/null; kill -9 \(pid) 2>/dev/null"]
+      shell.standardInput = pipe
+      try shell.run()
+    }
+
+    /// It is no longer needed.
+    func end() {
+      shell.terminate()
+      try? lifeline.close()
+    }
+  }
 
   /// The command, beside the program that runs this.
   static var command: URL {

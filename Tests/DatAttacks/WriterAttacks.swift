@@ -65,7 +65,7 @@ extension Attack {
       }
       try await evil.append("messages/inflate", [1]) { $0.inflate = nil }
     },
-    writer(29, "2,000 feeds in one entry, 250 in another", memory: 24 << 20) { scene, evil in
+    writer(29, "2,000 feeds in one entry, 250 in another") { scene, evil in
       @Sendable func keys(_ count: Int) -> [[UInt8]] {
         (0..<count).map { [UInt8($0 & 255), UInt8($0 >> 8)] + [UInt8](repeating: 1, count: 30) }
       }
@@ -90,7 +90,7 @@ extension Attack {
       let after = Set(await scene.texts())
       for text in before { try require(after.contains(text), "\"\(text)\" is hidden") }
     },
-    writer(31, "tries in circles, 200,000 segments, a key of 1 MB", memory: 64 << 20) { _, evil in
+    writer(31, "tries in circles, 200,000 segments, a key of 1 MB") { _, evil in
       // Each entry points from every level to the two before it.
       for number in 0..<24 {
         let seq = await evil.nextSeq
@@ -105,7 +105,7 @@ extension Attack {
       try await evil.append(String(repeating: "x/", count: 200_000) + "y", [1])
       try await evil.append(String(repeating: "z", count: 1_000_000), [1])
     },
-    writer(32, "1,000 messages at once, one of 4 MB", memory: 48 << 20) { scene, evil in
+    writer(32, "1,000 messages at once, one of 4 MB", memory: 24 << 20) { scene, evil in
       for number in 0..<1000 { try await evil.say("spam \(number)") }
       try await evil.say(String(repeating: "y", count: 4 << 20))
       try await evil.say(String(repeating: "w", count: 100_000))
