@@ -99,6 +99,10 @@ attacks: deps ## Attack a peer over TCP and print what held and what it cost; RO
 fuzz: deps ## Feed every decoder with any bytes; SECONDS=60 or RUNS=100000 each; TARGETS="trie session"
 	@Scripts/fuzz $(if $(RUNS),--runs $(RUNS),--seconds $(or $(SECONDS),60)) $(TARGETS)
 
+.PHONY: check-fuzz
+check-fuzz: deps ## Feed every decoder with 100,000 inputs, the same ones each time
+	@Scripts/fuzz --runs 100000 --repeatable
+
 schemas: ## Generate Sources/CDatMessages from Schemas/
 	@Scripts/schemas
 

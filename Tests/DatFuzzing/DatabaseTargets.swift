@@ -33,22 +33,30 @@ extension FuzzTarget {
     hold(again == trie, "a trie is not the same once written")
   }
 
+  /// What the owner of each database has written: two entries, and that the writers of keys 2 and 3
+  /// may write.
+  private static let ownersBlocks: [[UInt8]?] = {
+    do {
+      let owner = MemoryLog(key: key(1), isWritable: true)
+      let core = try DatabaseCore(source: owner, local: nil) {
+        MemoryLog(key: $0, isWritable: false, blocks: [EntryMessageCodec.header])
+      }
+      try core.put(Array("shared".utf8), [1])
+      try core.put(Array("folder/owner".utf8), [2])
+      for number in UInt8(2)...3 { try core.authorize(key(number).bytes) }
+      return owner.blocks
+    } catch {
+      fatalError("the owner can't write: \(error)")
+    }
+  }()
+
   /// A database of an owner and two writers whose blocks the input makes.
   private static func database(
     from input: inout FuzzInput
   ) throws -> (core: DatabaseCore, written: [UInt8]) {
-    let owner = MemoryLog(key: key(1), isWritable: true)
-    let evil = [
-      MemoryLog(key: key(2), isWritable: false), MemoryLog(key: key(3), isWritable: false),
-    ]
-    let core = try DatabaseCore(source: owner, local: nil) { name in
-      evil.first { $0.key == name } ?? MemoryLog(key: name, isWritable: false)
-    }
-    try core.put(Array("shared".utf8), [1])
-    try core.put(Array("folder/owner".utf8), [2])
-    for log in evil {
-      log.blocks = [EntryMessageCodec.header]
-      try core.authorize(log.key.bytes)
+    let owner = MemoryLog(key: key(1), isWritable: true, blocks: ownersBlocks)
+    let evil = [UInt8(2), 3].map {
+      MemoryLog(key: key($0), isWritable: false, blocks: [EntryMessageCodec.header])
     }
     let list = [owner.key.bytes] + evil.map(\.key.bytes)
     let codec = EntryMessageCodec()
@@ -77,6 +85,9 @@ extension FuzzTarget {
       }
       if kind & 64 != 0 { message.key = input.chunk() }
       evil[writer].blocks.append(codec.encode(message))
+    }
+    let core = try DatabaseCore(source: owner, local: nil) { name in
+      evil.first { $0.key == name } ?? MemoryLog(key: name, isWritable: false)
     }
     return (core, owner.key.bytes)
   }

@@ -43,7 +43,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   /// The longest inputs worth trying. Sequences of operations need few bytes, and long ones are slow.
   public var longest: Int {
     switch self {
-    case .proof, .database, .connection, .session: 256
+    case .proof, .database, .connection, .session: 128
     case .files: 16_384
     default: 4096
     }
