@@ -63,6 +63,8 @@ extension DatabaseCore {
     let writer = writers[local]
     pendingStart = writer.log.length
     defer { pending.removeAll() }
+    var isWritten = false
+    defer { if !isWritten { index?.reset(to: nil) } }
 
     let list = try writableList(of: writer, seq: pendingStart)
     let encodeMap = list.encodeMap(feedCount: writers.count)
@@ -75,15 +77,18 @@ extension DatabaseCore {
       clock[local] = UInt64(seq) + 1
       let key = EntryKey.normalize(change.key)
       let path = hash.path(of: key, terminated: true)
-      let trie = try insertion.run(self, key: key, path: path, heads: heads, in: snapshot)
+      let place = FeedSequence(feed: local, seq: seq)
+      let trie = try insertion.run(
+        self, key: key, path: path, heads: heads, in: snapshot, place: place)
       let node = EntryNode(
-        place: FeedSequence(feed: local, seq: seq), key: key, value: change.value,
+        place: place, key: key, value: change.value,
         isDeleted: change.isDelete, clock: clock, trie: trie, inflate: list.seq, path: path)
       blocks.append(try encode(node, list, encodeMap))
       pending.append(node)
       heads = [node]
     }
     try writer.log.append(blocks)
+    isWritten = true
     commit(pending, list, snapshot)
     return pending
   }
@@ -98,17 +103,17 @@ extension DatabaseCore {
     cut = snapshot.lengths
     cut[local] = last.seq + 1
     cutSnapshot = Snapshot(heads: [last], lengths: cut, isBounded: true)
+    shareCache()
   }
 
   private static func check(_ change: Change) throws {
-    let key = change.key.count
-    if key > HyperDBLimits.keyBytes + 1
-      || EntryKey.normalize(change.key).count > HyperDBLimits.keyBytes
-    {
+    let key = EntryKey.normalize(change.key)
+    if key.count > HyperDBLimits.keyBytes {
       throw HyperDBError(
-        .keyTooLong, "The key has \(key) bytes; at most \(HyperDBLimits.keyBytes) are written")
+        .keyTooLong,
+        "The key has \(change.key.count) bytes; at most \(HyperDBLimits.keyBytes) are written")
     }
-    let segments = EntryKey.segments(EntryKey.normalize(change.key))
+    let segments = EntryKey.segments(key)
     if segments > HyperDBLimits.keySegments {
       throw HyperDBError(
         .keyTooLong,
@@ -140,22 +145,27 @@ extension DatabaseCore {
   }
 
   private func encode(_ node: EntryNode, _ list: FeedList, _ encodeMap: [Int]) throws -> [UInt8] {
-    var message = EntryMessage(key: node.key, value: node.value)
-    message.deleted = node.isDeleted
-    message.trie = TrieCoding.encode(node.trie, encodeMap: encodeMap)
-    message.clock = list.encode(clock: node.clock)
-    message.inflate = UInt64(list.seq)
-    if list.seq == node.seq {
-      message.feeds = list.keys
-      message.contentFeed = list.contentKey
-    }
-    if message.trie.count > HyperDBLimits.trieBytes {
+    let trie = trieRoom.fill(node.trie, encodeMap: encodeMap)
+    if trie.count > HyperDBLimits.trieBytes {
       throw HyperDBError(
         .entryTooLarge,
-        "The index of the entry would take \(message.trie.count) bytes; other implementations read "
+        "The index of the entry would take \(trie.count) bytes; other implementations read "
           + "at most \(HyperDBLimits.trieBytes)")
     }
-    let block = codec.encode(message)
+    let block: [UInt8]
+    let clock = list.encode(clock: node.clock)
+    if list.seq == node.seq {
+      var message = EntryMessage(key: node.key, value: node.value)
+      message.deleted = node.isDeleted
+      message.trie = Array(trie)
+      message.clock = clock
+      message.inflate = UInt64(list.seq)
+      message.feeds = list.keys
+      message.contentFeed = list.contentKey
+      block = codec.encode(message)
+    } else {
+      block = codec.encode(node, trie: trie, clock: clock, inflate: list.seq)
+    }
     if block.count > HyperDBLimits.entryBytes {
       throw HyperDBError(
         .entryTooLarge,
@@ -176,7 +186,8 @@ extension DatabaseCore {
   package func trie(for key: [UInt8], on heads: [EntryNode]) throws -> Trie {
     let snapshot = Snapshot(heads: heads, lengths: [], isBounded: false)
     return try insertion.run(
-      self, key: key, path: hash.path(of: key, terminated: true), heads: heads, in: snapshot)
+      self, key: key, path: hash.path(of: key, terminated: true), heads: heads, in: snapshot,
+      place: nil)
   }
 
   // MARK: Authorising

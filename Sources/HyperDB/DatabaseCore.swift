@@ -12,7 +12,7 @@ package final class DatabaseCore {
   package struct Options {
     /// How keys are spread; see `PathHash`.
     package var hash = PathHash.standard
-    /// Bytes of decoded entries to keep.
+    /// Bytes of decoded entries to keep, and of the index of their paths.
     package var cacheBytes = HyperDBLimits.cacheBytes
     /// Feeds to open at once, in this order, after the source and the local feed: numbers feeds as
     /// another database did. Needed to replay recordings only.
@@ -22,6 +22,8 @@ package final class DatabaseCore {
     package var fetchesBlocks = false
     /// Whether a head that doesn't lead to what it claims to know is looked behind; see `HeadCheck`.
     package var checksHeads = true
+    /// Whether paths are looked up in an index, which changes no answer; see `PathIndex`.
+    package var indexesPaths = true
     /// The key of the local writer's content feed, where content feeds are on.
     package var contentKey: [UInt8]?
 
@@ -44,7 +46,13 @@ package final class DatabaseCore {
 
   let codec = EntryMessageCodec()
   private let cache: EntryCache
+  /// What leads to entries by their paths; nil where blocks are fetched as they are needed, and where a
+  /// walk alone knows which.
+  let index: PathIndex?
+  /// The head of the last read that did without the index.
+  @exclusivity(unchecked) private var unindexedHead: FeedSequence?
   @exclusivity(unchecked) private var trieScratch = TrieCoding.Scratch()
+  let trieRoom = TrieCoding.Room()
   let lookup = Lookup()
   let insertion = Insertion()
   private let headCheck = HeadCheck()
@@ -82,6 +90,8 @@ package final class DatabaseCore {
     self.openFeed = openFeed
     self.options = options
     cache = EntryCache(limit: options.cacheBytes)
+    let isIndexed = options.indexesPaths && !options.fetchesBlocks
+    index = isIndexed ? PathIndex(bytes: options.cacheBytes / 2) : nil
     add(source)
     if source.isOwned {
       self.local = 0
@@ -165,7 +175,11 @@ package final class DatabaseCore {
   /// An entry; nil where what is stored there can't be read as one.
   ///
   /// - Throws: `MissingBlock` where it isn't stored here.
-  package func node(at place: FeedSequence) throws -> EntryNode? {
+  package func node(at place: FeedSequence) throws -> EntryNode? { try load(place) }
+
+  /// - Parameter isPassing: whether a walk goes through it, of which one that never comes here again
+  ///   should not take what is kept.
+  func load(_ place: FeedSequence, isPassing: Bool = false) throws -> EntryNode? {
     if !pending.isEmpty, place.seq >= pendingStart, place.feed == local {
       let index = place.seq - pendingStart
       return index < pending.count ? pending[index] : nil
@@ -181,7 +195,7 @@ package final class DatabaseCore {
     }
     do {
       let node = try decode(block, at: place)
-      cache.insert(.node(node), at: place)
+      if !isPassing || cache.admits(place) { cache.insert(.node(node), at: place) }
       return node
     } catch let fault as HyperDBError where fault.isQuarantine {
       quarantine(fault, place)
@@ -199,43 +213,74 @@ package final class DatabaseCore {
   /// Keeps an entry that was just written here.
   func keep(_ node: EntryNode) { cache.insert(.node(node), at: node.place) }
 
+  /// The index, for a read in the newest state that has one head. It is made at the second read of a
+  /// state: one that is read once is not worth it.
+  func index(for snapshot: Snapshot) -> PathIndex? {
+    guard let index, snapshot.isBounded, snapshot.beside.isEmpty, snapshot.heads.count == 1
+    else { return nil }
+    let head = snapshot.heads[0].place
+    if index.head == head { return index }
+    guard cutSnapshot?.heads.count == 1, cutSnapshot?.heads[0] === snapshot.heads[0] else {
+      return nil
+    }
+    if unindexedHead != head {
+      unindexedHead = head
+      return nil
+    }
+    index.reset(to: head)
+    return index
+  }
+
+  /// Gives the cache what the index leaves of the memory for both.
+  func shareCache() { cache.limit = options.cacheBytes - (index?.byteCount ?? 0) }
+
   private func decode(_ block: [UInt8], at place: FeedSequence) throws -> EntryNode {
-    guard let message = codec.decode(block, inflated: false) else {
-      throw HyperDBError(
-        .malformedEntry, "The entry in \(name(place)) is no entry of a hyperdb", feed: place.feed,
-        seq: place.seq)
+    var list: FeedList?
+    while true {
+      var seq = 0
+      // Nothing else can be decoded as long as the fields are shown, the list neither.
+      let node = try codec.withEntry(in: block) { fields -> EntryNode?? in
+        guard let inflate = fields.inflate, inflate > 0, inflate <= UInt64(place.seq) else {
+          throw HyperDBError(
+            .malformedFeedList,
+            "The entry in \(name(place)) names block \(fields.inflate ?? 0) as its list, which can't "
+              + "be one", feed: place.feed, seq: place.seq)
+        }
+        seq = Int(inflate)
+        let known = list ?? writers[place.feed].list(at: seq)
+        return .some(try known.map { try self.node(of: fields, by: $0, at: place) })
+      }
+      guard let node else {
+        throw HyperDBError(
+          .malformedEntry, "The entry in \(name(place)) is no entry of a hyperdb",
+          feed: place.feed, seq: place.seq)
+      }
+      if let node { return node }
+      list = try self.list(at: seq, of: place, block: block)
     }
-    guard let inflate = message.inflate, inflate > 0, inflate <= UInt64(place.seq) else {
-      throw HyperDBError(
-        .malformedFeedList,
-        "The entry in \(name(place)) names block \(message.inflate ?? 0) as its list, which can't be one",
-        feed: place.feed, seq: place.seq)
-    }
-    let list = try self.list(at: Int(inflate), of: place, block: block)
-    guard var clock = list.decode(clock: message.clock) else {
+  }
+
+  private func node(
+    of fields: EntryFields, by list: FeedList, at place: FeedSequence
+  ) throws -> EntryNode {
+    guard let clock = list.decode(clock: fields.clock, of: place) else {
       throw HyperDBError(
         .missingFeedMappings,
-        "Missing feed mappings: the entry in \(name(place)) counts \(message.clock.count) feeds, its list has "
-          + "\(list.keys.count)", feed: place.feed, seq: place.seq)
-    }
-    // A writer knows its own feed, whatever it says: the later of its entries covers the earlier.
-    if list.decodeMap.contains(place.feed) {
-      while clock.count <= place.feed { clock.append(0) }
-      clock[place.feed] = UInt64(place.seq) + 1
+        "Missing feed mappings: the entry in \(name(place)) counts \(fields.clock.count) feeds, its "
+          + "list has \(list.keys.count)", feed: place.feed, seq: place.seq)
     }
     let trie: Trie
     do throws(TrieCoding.Fault) {
       trie = try TrieCoding.decode(
-        message.trie, decodeMap: list.decodeMap, owner: place, scratch: &trieScratch)
+        fields.trie, decodeMap: list.decodeMap, owner: place, scratch: &trieScratch)
     } catch {
       throw HyperDBError(
         .malformedEntry, "The entry in \(name(place)) is left out: \(error.reason)",
-        feed: place.feed,
-        seq: place.seq)
+        feed: place.feed, seq: place.seq)
     }
     return EntryNode(
-      place: place, key: message.key, value: message.value, isDeleted: message.deleted,
-      clock: clock, trie: trie, inflate: Int(inflate))
+      place: place, key: Array(fields.key), value: fields.value.map { Array($0) },
+      isDeleted: fields.isDeleted, clock: clock, trie: trie, inflate: list.seq)
   }
 
   /// The list in block `seq` of the feed that `place` is in.

@@ -1,5 +1,6 @@
 /// Decoded entries, kept up to a number of bytes: pages of neighbours, the least recently used of
-/// which are given up first (second chance).
+/// which are given up first (second chance). Once it is full, walks bring in pages only that they have
+/// missed before.
 final class EntryCache {
   /// What is known of a place.
   enum Slot {
@@ -42,12 +43,18 @@ final class EntryCache {
   private static let pageShift = 3
   /// A page, and its places in two arrays.
   private static let pageBytes = 144
-  private let limit: Int
+  /// How many bytes to keep.
+  @exclusivity(unchecked) var limit: Int
   @exclusivity(unchecked) private var bytes = 0
   @exclusivity(unchecked) private var pages: [[Page?]] = []
   /// All pages, in the order in which they are looked at for giving up.
   @exclusivity(unchecked) private var ring: [Page] = []
   @exclusivity(unchecked) private var hand = 0
+  /// A bit for each page that was missed lately, in the place that its number hashes to; empty until
+  /// something was given up.
+  @exclusivity(unchecked) private var missed: [UInt64] = []
+  @exclusivity(unchecked) private var missedCount = 0
+  private static let missedBits: UInt64 = 1 << 16
   /// Stands for entries that can't be read.
   private let bad = EntryNode(
     place: FeedSequence(feed: 0, seq: 0), key: [], value: nil, isDeleted: true, clock: [],
@@ -109,7 +116,29 @@ final class EntryCache {
     if bytes > limit { shrink() }
   }
 
+  /// Whether an entry that a walk came through is worth keeping.
+  func admits(_ place: FeedSequence) -> Bool {
+    let index = place.seq >> Self.pageShift
+    if missed.isEmpty
+      || place.feed < pages.count && index < pages[place.feed].count
+        && pages[place.feed][index] != nil
+    {
+      return true
+    }
+    let page = UInt64(truncatingIfNeeded: index) << 8 | UInt64(truncatingIfNeeded: place.feed)
+    let bit = (page &* 0x9e37_79b9_7f4a_7c15) >> 32 & (Self.missedBits - 1)
+    if missed[Int(bit >> 6)] & 1 << (bit & 63) != 0 { return true }
+    missedCount += 1
+    if missedCount > Int(Self.missedBits / 4) {
+      missedCount = 0
+      for word in missed.indices { missed[word] = 0 }
+    }
+    missed[Int(bit >> 6)] |= 1 << (bit & 63)
+    return false
+  }
+
   private func shrink() {
+    if missed.isEmpty { missed = Array(repeating: 0, count: Int(Self.missedBits / 64)) }
     while bytes > limit * 3 / 4, ring.count > 1 {
       if hand >= ring.count { hand = 0 }
       let page = ring[hand]

@@ -54,75 +54,147 @@ package final class EntryMessageCodec {
   ///
   /// - Parameter inflated: whether to read the list of feeds as well, where there is one.
   package func decode(_ block: [UInt8], inflated: Bool) -> EntryMessage? {
-    block.withUnsafeBytes { bytes in
-      guard let scan = EntryScan(bytes), scan.fieldCount <= Self.fieldLimit,
-        scan.clockCount <= HyperDBLimits.feeds, scan.feedCount <= HyperDBLimits.feeds
-      else { return nil }
+    guard inflated else { return withEntry(in: block) { EntryMessage($0) } }
+    return block.withUnsafeBytes { bytes in
+      guard let scan = Self.scan(bytes) else { return nil }
+      guard scan.isInflated else { return withEntry(in: bytes, scan) { EntryMessage($0) } }
       if let large = scan.largeValue {
         // protobuf-c would make a copy of its own.
-        let rest = Array(bytes[..<large.field.lowerBound]) + bytes[large.field.upperBound...]
-        var entry = decode(rest, inflated: inflated)
+        var entry = decode(Self.bytes(bytes, without: large.field), inflated: true)
         entry?.value = Array(bytes[large.content])
         return entry
       }
-      let octets = bytes.bindMemory(to: UInt8.self).baseAddress
       let allocator = arena.reserve(Self.reservation(bytes.count, scan))
       defer { arena.release() }
-      if inflated, scan.isInflated {
-        guard let unpacked = dat_hyperdb__inflated_entry__unpack(allocator, bytes.count, octets)
-        else { return nil }
-        let message = unpacked.pointee
-        guard
-          var entry = Self.entry(
-            key: message.key, value: message.has_value != 0 ? message.value : nil,
-            deleted: message.has_deleted != 0 && message.deleted != 0, trie: message.trie,
-            clock: UnsafeBufferPointer(start: message.clock, count: message.n_clock),
-            inflate: message.has_inflate != 0 ? message.inflate : nil)
-        else { return nil }
-        entry.feeds = UnsafeBufferPointer(start: message.feeds, count: message.n_feeds)
-          .map { $0.map { Array($0.pointee.key.bytes) } ?? [] }
-        if message.has_contentfeed != 0 { entry.contentFeed = Array(message.contentfeed.bytes) }
-        return entry
-      }
-      guard let unpacked = dat_hyperdb__entry__unpack(allocator, bytes.count, octets) else {
-        return nil
-      }
+      guard
+        let unpacked = dat_hyperdb__inflated_entry__unpack(
+          allocator, bytes.count, bytes.bindMemory(to: UInt8.self).baseAddress)
+      else { return nil }
       let message = unpacked.pointee
-      return Self.entry(
-        key: message.key, value: message.has_value != 0 ? message.value : nil,
-        deleted: message.has_deleted != 0 && message.deleted != 0, trie: message.trie,
+      let fields = EntryFields(
+        key: message.key.bytes, value: message.has_value != 0 ? message.value.bytes : nil,
+        isDeleted: message.has_deleted != 0 && message.deleted != 0, trie: message.trie.bytes,
         clock: UnsafeBufferPointer(start: message.clock, count: message.n_clock),
         inflate: message.has_inflate != 0 ? message.inflate : nil)
+      guard fields.isInRange else { return nil }
+      var entry = EntryMessage(fields)
+      entry.feeds = UnsafeBufferPointer(start: message.feeds, count: message.n_feeds)
+        .map { $0.map { Array($0.pointee.key.bytes) } ?? [] }
+      if message.has_contentfeed != 0 { entry.contentFeed = Array(message.contentfeed.bytes) }
+      return entry
     }
   }
 
-  private static func entry(
-    key: ProtobufCBinaryData, value: ProtobufCBinaryData?, deleted: Bool,
-    trie: ProtobufCBinaryData, clock: UnsafeBufferPointer<UInt64>, inflate: UInt64?
-  ) -> EntryMessage? {
-    for value in clock where value > Varint.maximum { return nil }
-    if let inflate, inflate > Varint.maximum { return nil }
-    var entry = EntryMessage(key: Array(key.bytes), value: value.map { Array($0.bytes) })
-    entry.deleted = deleted
-    entry.trie = Array(trie.bytes)
-    entry.clock = Array(clock)
-    entry.inflate = inflate
-    return entry
+  /// Shows `body` the fields of the entry in a block, without its list of feeds; nil for bytes that are
+  /// none.
+  func withEntry<Result>(
+    in block: [UInt8], _ body: (EntryFields) throws -> Result?
+  ) rethrows -> Result? {
+    try block.withUnsafeBytes { bytes in
+      guard let scan = Self.scan(bytes) else { return nil }
+      return try withEntry(in: bytes, scan, body)
+    }
+  }
+
+  private func withEntry<Result>(
+    in bytes: UnsafeRawBufferPointer, _ scan: EntryScan, _ body: (EntryFields) throws -> Result?
+  ) rethrows -> Result? {
+    if let large = scan.largeValue {
+      // protobuf-c would make a copy of its own.
+      return try withEntry(in: Self.bytes(bytes, without: large.field)) { fields in
+        var fields = fields
+        fields.value = UnsafeBufferPointer(
+          rebasing: bytes.bindMemory(to: UInt8.self)[large.content])
+        return try body(fields)
+      }
+    }
+    let allocator = arena.reserve(Self.reservation(bytes.count, scan))
+    defer { arena.release() }
+    guard
+      let unpacked = dat_hyperdb__entry__unpack(
+        allocator, bytes.count, bytes.bindMemory(to: UInt8.self).baseAddress)
+    else { return nil }
+    let message = unpacked.pointee
+    let fields = EntryFields(
+      key: message.key.bytes, value: message.has_value != 0 ? message.value.bytes : nil,
+      isDeleted: message.has_deleted != 0 && message.deleted != 0, trie: message.trie.bytes,
+      clock: UnsafeBufferPointer(start: message.clock, count: message.n_clock),
+      inflate: message.has_inflate != 0 ? message.inflate : nil)
+    return try fields.isInRange ? body(fields) : nil
+  }
+
+  private static func bytes(
+    _ bytes: UnsafeRawBufferPointer, without range: Range<Int>
+  ) -> [UInt8] {
+    Array(bytes[..<range.lowerBound]) + bytes[range.upperBound...]
+  }
+
+  /// The fields counted; nil where they are no entry's.
+  private static func scan(_ bytes: UnsafeRawBufferPointer) -> EntryScan? {
+    guard let scan = EntryScan(bytes), scan.fieldCount <= fieldLimit,
+      scan.clockCount <= HyperDBLimits.feeds, scan.feedCount <= HyperDBLimits.feeds
+    else { return nil }
+    return scan
   }
 
   /// The block for an entry, in the form that the reference writes.
   package func encode(_ entry: EntryMessage) -> [UInt8] {
-    var entry = entry
-    var inflated = entry.feeds ?? []
-    var content = entry.contentFeed ?? []
-    var value = entry.value ?? []
-    return entry.key.withData { key in
-      entry.trie.withData { trie in
-        value.withData { value in
-          entry.clock.withUnsafeMutableBufferPointer { clock in
-            if entry.feeds == nil, entry.contentFeed == nil {
-              var message = DatHyperdb__Entry()
-              dat_hyperdb__entry__init(&message)
+    entry.trie.withData { trie in
+      guard entry.feeds == nil, entry.contentFeed == nil else {
+        return Self.encodeInflated(entry, trie)
+      }
+      return Self.encode(
+        entry.key, entry.value, entry.deleted, trie, entry.clock, inflate: entry.inflate)
+    }
+  }
+
+  /// The block for an entry that has no list of its own.
+  func encode(
+    _ node: EntryNode, trie: UnsafeBufferPointer<UInt8>, clock: [UInt64], inflate: Int
+  ) -> [UInt8] {
+    Self.encode(
+      node.key, node.value, node.isDeleted, ProtobufCBinaryData(trie), clock,
+      inflate: UInt64(inflate))
+  }
+
+  private static func encode(
+    _ key: [UInt8], _ value: [UInt8]?, _ isDeleted: Bool, _ trie: ProtobufCBinaryData,
+    _ clock: [UInt64], inflate: UInt64?
+  ) -> [UInt8] {
+    key.withData { key in
+      (value ?? []).withData { data in
+        clock.withUnsafeBufferPointer { clock in
+          var message = DatHyperdb__Entry()
+          dat_hyperdb__entry__init(&message)
+          message.key = key
+          message.has_value = value != nil ? 1 : 0
+          message.value = data
+          message.has_deleted = isDeleted ? 1 : 0
+          message.deleted = isDeleted ? 1 : 0
+          message.trie = trie
+          message.n_clock = clock.count
+          message.clock = UnsafeMutablePointer(mutating: clock.baseAddress)
+          message.has_inflate = inflate != nil ? 1 : 0
+          message.inflate = inflate ?? 0
+          let size = dat_hyperdb__entry__get_packed_size(&message)
+          return [UInt8](unsafeUninitializedCapacity: size) {
+            $1 = dat_hyperdb__entry__pack(&message, $0.baseAddress)
+          }
+        }
+      }
+    }
+  }
+
+  private static func encodeInflated(
+    _ entry: EntryMessage, _ trie: ProtobufCBinaryData
+  ) -> [UInt8] {
+    entry.key.withData { key in
+      (entry.value ?? []).withData { value in
+        entry.clock.withUnsafeBufferPointer { clock in
+          (entry.contentFeed ?? []).withData { content in
+            withFeeds(entry.feeds ?? []) { feeds in
+              var message = DatHyperdb__InflatedEntry()
+              dat_hyperdb__inflated_entry__init(&message)
               message.key = key
               message.has_value = entry.value != nil ? 1 : 0
               message.value = value
@@ -130,36 +202,16 @@ package final class EntryMessageCodec {
               message.deleted = entry.deleted ? 1 : 0
               message.trie = trie
               message.n_clock = clock.count
-              message.clock = clock.baseAddress
+              message.clock = UnsafeMutablePointer(mutating: clock.baseAddress)
               message.has_inflate = entry.inflate != nil ? 1 : 0
               message.inflate = entry.inflate ?? 0
-              let size = dat_hyperdb__entry__get_packed_size(&message)
+              message.n_feeds = feeds.count
+              message.feeds = feeds.baseAddress
+              message.has_contentfeed = entry.contentFeed != nil ? 1 : 0
+              message.contentfeed = content
+              let size = dat_hyperdb__inflated_entry__get_packed_size(&message)
               return [UInt8](unsafeUninitializedCapacity: size) {
-                $1 = dat_hyperdb__entry__pack(&message, $0.baseAddress)
-              }
-            }
-            return content.withData { content in
-              Self.withFeeds(&inflated) { feeds in
-                var message = DatHyperdb__InflatedEntry()
-                dat_hyperdb__inflated_entry__init(&message)
-                message.key = key
-                message.has_value = entry.value != nil ? 1 : 0
-                message.value = value
-                message.has_deleted = entry.deleted ? 1 : 0
-                message.deleted = entry.deleted ? 1 : 0
-                message.trie = trie
-                message.n_clock = clock.count
-                message.clock = clock.baseAddress
-                message.has_inflate = entry.inflate != nil ? 1 : 0
-                message.inflate = entry.inflate ?? 0
-                message.n_feeds = feeds.count
-                message.feeds = feeds.baseAddress
-                message.has_contentfeed = entry.contentFeed != nil ? 1 : 0
-                message.contentfeed = content
-                let size = dat_hyperdb__inflated_entry__get_packed_size(&message)
-                return [UInt8](unsafeUninitializedCapacity: size) {
-                  $1 = dat_hyperdb__inflated_entry__pack(&message, $0.baseAddress)
-                }
+                $1 = dat_hyperdb__inflated_entry__pack(&message, $0.baseAddress)
               }
             }
           }
@@ -170,12 +222,12 @@ package final class EntryMessageCodec {
 
   /// Gives `body` the keys as the messages that protobuf-c packs.
   private static func withFeeds(
-    _ keys: inout [[UInt8]],
+    _ keys: [[UInt8]],
     _ body: (
       UnsafeMutableBufferPointer<UnsafeMutablePointer<DatHyperdb__InflatedEntry__Feed>?>
     ) -> [UInt8]
   ) -> [UInt8] {
-    var all = keys.flatMap { $0 }
+    let all = keys.flatMap { $0 }
     return all.withData { bytes in
       var feeds = [DatHyperdb__InflatedEntry__Feed](
         repeating: DatHyperdb__InflatedEntry__Feed(), count: keys.count)
@@ -200,12 +252,15 @@ extension ProtobufCBinaryData {
   fileprivate var bytes: UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(start: data, count: data == nil ? 0 : len)
   }
+
+  /// Bytes to be packed, which protobuf-c only reads.
+  fileprivate init(_ bytes: UnsafeBufferPointer<UInt8>) {
+    self.init(len: bytes.count, data: UnsafeMutablePointer(mutating: bytes.baseAddress))
+  }
 }
 
 extension [UInt8] {
-  fileprivate mutating func withData<Result>(_ body: (ProtobufCBinaryData) -> Result) -> Result {
-    withUnsafeMutableBufferPointer {
-      body(ProtobufCBinaryData(len: $0.count, data: $0.baseAddress))
-    }
+  fileprivate func withData<Result>(_ body: (ProtobufCBinaryData) -> Result) -> Result {
+    withUnsafeBufferPointer { body(ProtobufCBinaryData($0)) }
   }
 }

@@ -1,3 +1,5 @@
+internal import DatCoding
+
 /// What a block of a feed says, before feeds are numbered as in this open database.
 ///
 /// Source: hyperdb `lib/messages.js`. Fixture: `vectors/hyperdb-messages.json`.
@@ -22,6 +24,32 @@ package struct EntryMessage: Hashable {
   package init(key: [UInt8], value: [UInt8]? = nil) {
     self.key = key
     self.value = value
+  }
+}
+
+/// What a block says, as long as its codec shows it.
+struct EntryFields {
+  let key: UnsafeBufferPointer<UInt8>
+  var value: UnsafeBufferPointer<UInt8>?
+  let isDeleted: Bool
+  let trie: UnsafeBufferPointer<UInt8>
+  let clock: UnsafeBufferPointer<UInt64>
+  let inflate: UInt64?
+
+  /// Whether there is no integer that the reference could not hold.
+  var isInRange: Bool {
+    for value in clock where value > Varint.maximum { return false }
+    return inflate.map { $0 <= Varint.maximum } ?? true
+  }
+}
+
+extension EntryMessage {
+  init(_ fields: EntryFields) {
+    self.init(key: Array(fields.key), value: fields.value.map { Array($0) })
+    deleted = fields.isDeleted
+    trie = Array(fields.trie)
+    clock = Array(fields.clock)
+    inflate = fields.inflate
   }
 }
 

@@ -19,22 +19,28 @@ final class FeedList {
     isIdentity = decodeMap.enumerated().allSatisfy { $0.offset == $0.element }
   }
 
-  /// The clock by the database's numbers; nil where it is longer than the list.
-  func decode(clock: [UInt64]) -> [UInt64]? {
+  /// The clock of an entry by the database's numbers; nil where it is longer than the list.
+  ///
+  /// A writer knows its own feed, whatever it says: the later of its entries covers the earlier.
+  func decode(clock: UnsafeBufferPointer<UInt64>, of place: FeedSequence) -> [UInt64]? {
     guard clock.count <= keys.count else { return nil }
-    if isIdentity { return clock }
-    var decoded: [UInt64] = []
-    for (position, value) in clock.enumerated() where decodeMap[position] >= 0 {
-      let feed = decodeMap[position]
-      while decoded.count <= feed { decoded.append(0) }
-      decoded[feed] = value
+    var count = decodeMap.contains(place.feed) ? place.feed + 1 : 0
+    let namesOwner = count > 0
+    for position in clock.indices { count = max(count, decodeMap[position] + 1) }
+    return [UInt64](unsafeUninitializedCapacity: count) { decoded, filled in
+      decoded.initialize(repeating: 0)
+      for position in clock.indices where decodeMap[position] >= 0 {
+        decoded[decodeMap[position]] = clock[position]
+      }
+      if namesOwner { decoded[place.feed] = UInt64(place.seq) + 1 }
+      filled = count
     }
-    return decoded
   }
 
   /// The clock by the list's numbers, 0 for a feed that this database doesn't open.
   func encode(clock: [UInt64]) -> [UInt64] {
-    decodeMap.map { $0 >= 0 && $0 < clock.count ? clock[$0] : 0 }
+    if isIdentity, clock.count == keys.count { return clock }
+    return decodeMap.map { $0 >= 0 && $0 < clock.count ? clock[$0] : 0 }
   }
 
   /// For each feed of the database its number in the list, or -1.

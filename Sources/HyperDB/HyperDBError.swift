@@ -79,7 +79,8 @@ public enum HyperDBLimits {
   public static let entryBytes = 8 * 1024 * 1024 - 65_536
   /// Feeds in one database, and in one writer's list: the wire has room for 256 channels.
   public static let feeds = 255
-  /// Bytes of decoded entries kept by one database: about 100,000 of them.
+  /// Bytes kept by one database: decoded entries, about 100,000 of them, and an index of their paths,
+  /// which takes at most half.
   public static let cacheBytes = 64 * 1024 * 1024
   /// Pointers that one lookup or one put may follow. The deepest sound lookup, 64 segments of 32
   /// levels for each of 255 heads, needs half of it even where every level leads on.

@@ -24,7 +24,7 @@ public struct HyperDBOptions: Sendable {
   public var timeout: Duration?
   /// When a write counts as done.
   public var durability = Durability.buffered
-  /// How much memory decoded entries may take, in bytes.
+  /// How much memory decoded entries and the index of their paths may take, in bytes.
   public var cacheBytes = HyperDBLimits.cacheBytes
   /// The key pair of a new database; nil for a fresh one.
   public var keyPair: KeyPair?

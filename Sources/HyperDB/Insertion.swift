@@ -32,10 +32,21 @@ final class Insertion {
   @exclusivity(unchecked) private var steps = 0
 
   /// The trie of an entry of `key` that is written on top of `heads`.
+  ///
+  /// - Parameter place: where the entry will be, for the index of what is written; nil to do without.
   func run(
-    _ core: DatabaseCore, key: [UInt8], path: HashPath, heads: [EntryNode], in snapshot: Snapshot
+    _ core: DatabaseCore, key: [UInt8], path: HashPath, heads: [EntryNode], in snapshot: Snapshot,
+    place: FeedSequence?
   ) throws -> Trie {
-    if heads.count == 1, let trie = try runAlone(core, key, path, heads[0], snapshot) {
+    if let place, let index = core.index {
+      if heads.count == 1 {
+        let trie = try runByIndex(index, core, place, key, path, heads[0], snapshot)
+        if let trie { return trie }
+      }
+      index.reset(to: place)
+    }
+    builder.removeAll()
+    if heads.count == 1, let trie = try runAlone(core, key, path, heads[0], 0, snapshot) {
       return trie
     }
     workers.removeAll(keepingCapacity: true)
@@ -58,18 +69,38 @@ final class Insertion {
     return builder.finish()
   }
 
-  /// The same for one worker that never forks, as in a database of one writer; nil where it does.
+  /// The same without a look at most entries; nil where a walk from the head has to do it.
+  private func runByIndex(
+    _ index: PathIndex, _ core: DatabaseCore, _ place: FeedSequence, _ key: [UInt8],
+    _ path: HashPath, _ head: EntryNode, _ snapshot: Snapshot
+  ) throws -> Trie? {
+    if index.head != head.place { index.reset(to: head.place) }
+    builder.removeAll()
+    do {
+      switch try index.insert(place, key: key, path: path, core, in: snapshot, to: &builder) {
+      case .done: return builder.finish()
+      case .entry(let node, let start):
+        return try runAlone(core, key, path, node, start, snapshot)
+      case .unsound: return nil
+      }
+    } catch is MissingBlock {
+      // A walk may do without that block.
+      return nil
+    }
+  }
+
+  /// The same for one worker that never forks, as in a database of one writer; nil where it does. It
+  /// adds to what was built from the places before `start`.
   private func runAlone(
-    _ core: DatabaseCore, _ key: [UInt8], _ path: HashPath, _ head: EntryNode,
+    _ core: DatabaseCore, _ key: [UInt8], _ path: HashPath, _ first: EntryNode, _ start: Int,
     _ snapshot: Snapshot
   ) throws -> Trie? {
     var builder = TrieBuilder()
     swap(&builder, &self.builder)
     defer { swap(&builder, &self.builder) }
-    builder.removeAll()
     let end = path.count
-    var node = head
-    var index = 0
+    var node = first
+    var index = start
     while index < end {
       let nodePath = node.path(core.hash)
       let trie = node.trie

@@ -55,6 +55,13 @@ extension DatabaseCore {
     guard snapshot.heads.count == 1, snapshot.beside.isEmpty else { return nil }
     lookup.steps = 0
     var node = snapshot.heads[0]
+    if let key, let arrival = try arrive(at: path, in: snapshot) {
+      switch arrival {
+      case .found(let found): return found.key == key ? [found] : []
+      case .nothing: return []
+      case .entry(let entry): node = entry
+      }
+    }
     // Each step agrees with the path for a digit more.
     while true {
       let index = node.path(hash).firstDifference(from: path)
@@ -74,12 +81,22 @@ extension DatabaseCore {
     }
   }
 
+  /// Where the index leads to; nil where there is none for it.
+  private func arrive(at path: HashPath, in snapshot: Snapshot) throws -> PathIndex.Arrival? {
+    guard let index = index(for: snapshot) else { return nil }
+    defer { shareCache() }
+    do { return try index.arrive(at: path, self, in: snapshot) } catch is MissingBlock {
+      // A walk may do without that block.
+      return nil
+    }
+  }
+
   /// An entry that a pointer leads to: nil where it can't be read, lies outside a bounded snapshot,
   /// or does not agree with `path` before `depth`, so that the pointer is wrong.
   func follow(
     _ pointer: FeedSequence, to path: HashPath, depth: Int, in snapshot: Snapshot
   ) throws -> EntryNode? {
-    guard isInside(pointer, snapshot), let node = try node(at: pointer),
+    guard isInside(pointer, snapshot), let node = try load(pointer, isPassing: true),
       node.path(hash).firstDifference(from: path) >= depth
     else { return nil }
     return node

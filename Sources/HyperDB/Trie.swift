@@ -129,6 +129,11 @@ struct TrieBuilder {
     }
   }
 
+  /// Adds a pointer that stands behind all others.
+  mutating func append(_ pointer: FeedSequence, at index: Int, _ digit: UInt8) {
+    entries.append((Trie.place(index, digit), pointer))
+  }
+
   /// The trie of what was added.
   func finish() -> Trie { Trie(entries) }
 }

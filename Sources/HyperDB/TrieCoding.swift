@@ -8,29 +8,75 @@ package enum TrieCoding {
   /// - Parameter encodeMap: for each feed of the open database its number in the writer's list.
   ///   Every feed that the trie points to has one.
   package static func encode(_ trie: Trie, encodeMap: [Int]) -> [UInt8] {
-    var bytes: [UInt8] = []
-    if trie.isEmpty { return bytes }
-    bytes.reserveCapacity(trie.byteCount / 2)
-    var position = 0
-    while position < trie.count {
-      let index = trie.slot(position).index
-      var end = position
-      var mask: UInt64 = 0
-      while end < trie.count, trie.slot(end).index == index {
-        mask |= 1 << UInt64(trie.slot(end).digit)
-        end += 1
-      }
-      Varint.write(UInt64(index), to: &bytes)
-      Varint.write(mask, to: &bytes)
-      for pointer in position..<end {
-        let target = trie.pointer(pointer)
-        let isLast = pointer + 1 == end || trie.slot(pointer + 1) != trie.slot(pointer)
-        Varint.write(UInt64(encodeMap[target.feed]) << 1 | (isLast ? 0 : 1), to: &bytes)
-        Varint.write(UInt64(target.seq), to: &bytes)
-      }
-      position = end
+    if trie.isEmpty { return [] }
+    return [UInt8](unsafeUninitializedCapacity: maximumBytes(trie)) { bytes, count in
+      if let start = bytes.baseAddress { count = encode(trie, encodeMap: encodeMap, to: start) }
     }
-    return bytes
+  }
+
+  /// How much room the bytes of a trie take at most: five for a place, one for its digits, two for a
+  /// feed and eight for a block.
+  static func maximumBytes(_ trie: Trie) -> Int { trie.count * 16 }
+
+  /// Writes the bytes of a trie, at most ``maximumBytes(_:)``, and returns how many they are.
+  static func encode(
+    _ trie: Trie, encodeMap: [Int], to start: UnsafeMutablePointer<UInt8>
+  ) -> Int {
+    var end = start
+    let count = trie.count
+    var position = 0
+    while position < count {
+      let index = trie.slot(position).index
+      var next = position
+      var mask: UInt64 = 0
+      while next < count, trie.slot(next).index == index {
+        mask |= 1 << UInt64(trie.slot(next).digit)
+        next += 1
+      }
+      write(UInt64(index), &end)
+      write(mask, &end)
+      for pointer in position..<next {
+        let target = trie.pointer(pointer)
+        let isLast = pointer + 1 == next || trie.slot(pointer + 1) != trie.slot(pointer)
+        write(UInt64(encodeMap[target.feed]) << 1 | (isLast ? 0 : 1), &end)
+        write(UInt64(target.seq), &end)
+      }
+      position = next
+    }
+    return end - start
+  }
+
+  /// Room for the bytes of one trie after the other.
+  final class Room {
+    private var bytes = UnsafeMutableBufferPointer<UInt8>(start: nil, count: 0)
+
+    deinit { bytes.deallocate() }
+
+    /// The bytes of a trie, until the next one's.
+    func fill(_ trie: Trie, encodeMap: [Int]) -> UnsafeBufferPointer<UInt8> {
+      let count = maximumBytes(trie)
+      if bytes.count < count {
+        bytes.deallocate()
+        bytes = .allocate(capacity: max(count, 1024))
+      }
+      guard count > 0, let start = bytes.baseAddress else {
+        return UnsafeBufferPointer(start: nil, count: 0)
+      }
+      return UnsafeBufferPointer(
+        start: start, count: encode(trie, encodeMap: encodeMap, to: start))
+    }
+  }
+
+  @inline(__always)
+  private static func write(_ value: UInt64, _ end: inout UnsafeMutablePointer<UInt8>) {
+    var rest = value
+    while rest >= 0x80 {
+      end.pointee = UInt8(truncatingIfNeeded: rest) | 0x80
+      end += 1
+      rest >>= 7
+    }
+    end.pointee = UInt8(truncatingIfNeeded: rest)
+    end += 1
   }
 
   /// What makes the bytes of a trie unacceptable.
@@ -62,6 +108,16 @@ package enum TrieCoding {
   ///   - owner: where the entry itself is.
   package static func decode(
     _ bytes: [UInt8], decodeMap: [Int], owner: FeedSequence,
+    scratch: inout Scratch
+  ) throws(Fault) -> Trie {
+    try bytes.withUnsafeBufferPointer { (bytes) throws(Fault) -> Trie in
+      try decode(bytes, decodeMap: decodeMap, owner: owner, scratch: &scratch)
+    }
+  }
+
+  /// The same of bytes that are somewhere else.
+  static func decode(
+    _ bytes: UnsafeBufferPointer<UInt8>, decodeMap: [Int], owner: FeedSequence,
     scratch: inout Scratch
   ) throws(Fault) -> Trie {
     if bytes.isEmpty { return .empty }
@@ -104,10 +160,10 @@ package enum TrieCoding {
   }
 
   private struct VarintReader {
-    let bytes: [UInt8]
+    let bytes: UnsafeBufferPointer<UInt8>
     var position = 0
 
-    init(bytes: [UInt8]) { self.bytes = bytes }
+    init(bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
     mutating func next() throws(Fault) -> UInt64 {
       // Most integers are one byte.
@@ -115,9 +171,8 @@ package enum TrieCoding {
         defer { position += 1 }
         return UInt64(bytes[position])
       }
-      let reading = bytes.withUnsafeBytes {
-        Varint.read(UnsafeRawBufferPointer(rebasing: $0[position...]))
-      }
+      let reading = Varint.read(
+        UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[position...]))
       guard case .value(let value, let length) = reading, value <= Varint.maximum
       else { throw .malformed }
       position += length

@@ -10,7 +10,10 @@ final class HostileRoom {
   let evil: [MemoryLog]
   private(set) var opened = 0
 
-  init(evil count: Int = 1, hash: PathHash = .standard, checksHeads: Bool = true) throws {
+  init(
+    evil count: Int = 1, hash: PathHash = .standard, checksHeads: Bool = true,
+    indexesPaths: Bool = true
+  ) throws {
     let owner = MemoryLog(key: try Self.key(1), isWritable: true)
     let evil = try (0..<count).map { MemoryLog(key: try Self.key($0 + 2), isWritable: false) }
     self.evil = evil
@@ -18,6 +21,7 @@ final class HostileRoom {
     var options = DatabaseCore.Options()
     options.hash = hash
     options.checksHeads = checksHeads
+    options.indexesPaths = indexesPaths
     core = try DatabaseCore(source: owner, local: nil, options: options) { key in
       counter.count += 1
       return evil.first { $0.key == key } ?? MemoryLog(key: key, isWritable: false)

@@ -1,0 +1,209 @@
+extension PathIndex {
+  /// A digit of a branch.
+  struct Position {
+    let branch: Int
+    let digit: UInt8
+  }
+
+  /// The link at a position; nil stands for the root.
+  @inline(__always)
+  private func link(at position: Position?) -> Link {
+    guard let position else { return root }
+    return self[position.branch, position.digit]
+  }
+
+  private func setLink(at position: Position?, to link: Link) {
+    if let position { self[position.branch, position.digit] = link } else { root = link }
+  }
+
+  /// In how many digits the entries behind a position agree.
+  @inline(__always)
+  private func depth(_ position: Position?) -> Int { position.map { place($0.branch) + 1 } ?? 0 }
+
+  // MARK: Reading
+
+  /// What a walk towards a path comes to.
+  enum Arrival {
+    /// An entry of that path, which no other has.
+    case found(EntryNode)
+    /// There is none.
+    case nothing
+    /// The walk goes on from here.
+    case entry(EntryNode)
+  }
+
+  /// Goes as far as the index reaches, and makes it reach further.
+  ///
+  /// - Parameter path: the path of a key, with its terminator.
+  func arrive(at path: HashPath, _ core: DatabaseCore, in snapshot: Snapshot) throws -> Arrival {
+    var position: Position?
+    while true {
+      let link = link(at: position)
+      if let branch = link.branch {
+        let digit = path.digit(place(branch))
+        guard digit <= HashPath.terminator, !self[branch, digit].isEmpty else { return .nothing }
+        position = Position(branch: branch, digit: digit)
+        continue
+      }
+      guard let node = try core.load(link.newest, isPassing: true) else { return .nothing }
+      let nodePath = node.path(core.hash)
+      let split = nodePath.firstDifference(from: path)
+      if link.kind == Kind.leaf { return split == path.count ? .found(node) : .nothing }
+      // A walk would not follow the pointer, or have left the way before.
+      guard split >= depth(position) else { return .nothing }
+      guard link.kind == Kind.unknown, split < path.count,
+        try isSound(position, nodePath, core)
+      else { return .entry(node) }
+      extend(position, node, nodePath, core, snapshot)
+    }
+  }
+
+  /// Whether an entry of some path may be where a pointer led to it: compared with one that is there.
+  private func isSound(
+    _ position: Position?, _ path: HashPath, _ core: DatabaseCore
+  ) throws -> Bool {
+    guard let position else { return true }
+    let place = place(position.branch)
+    let sure = sureDigit(position.branch)
+    if path.digit(place) != position.digit { return false }
+    if position.digit == sure { return true }
+    guard let beside = try core.load(self[position.branch, sure].newest, isPassing: true) else {
+      return false
+    }
+    return beside.path(core.hash).firstDifference(from: path) == place
+  }
+
+  /// Finds out what is behind a link that is unknown: a leaf, a branch where its newest entry's trie
+  /// has pointers next, or something that is left to walks.
+  private func extend(
+    _ position: Position?, _ node: EntryNode, _ path: HashPath, _ core: DatabaseCore,
+    _ snapshot: Snapshot
+  ) {
+    var link = link(at: position)
+    link.kind = Kind.walk
+    defer { setLink(at: position, to: link) }
+    let trie = node.trie
+    var slot = trie.firstSlot(from: depth(position))
+    guard slot < trie.count, trie.slot(slot).index < path.count else {
+      link.kind = Kind.leaf
+      return
+    }
+    let place = trie.slot(slot).index
+    let own = path.digit(place)
+    guard node.seq <= Self.maximumSeq, let branch = addBranch(at: place, sure: own) else { return }
+    self[branch, own] = Link(
+      newest: node.place, kind: own == HashPath.terminator ? Kind.leaf : Kind.unknown)
+    while slot < trie.count, trie.slot(slot).index == place {
+      let pointers = trie.pointers(slot)
+      let digit = trie.slot(slot).digit
+      let pointer = trie.pointer(slot)
+      guard pointers.count == 1, digit != own, digit <= HashPath.terminator,
+        pointer.seq <= Self.maximumSeq, core.isInside(pointer, snapshot)
+      else {
+        removeLastBranch()
+        return
+      }
+      self[branch, digit] = Link(newest: pointer, kind: Kind.unknown)
+      slot = pointers.upperBound
+    }
+    link.kind = Kind.branches + UInt32(branch)
+  }
+
+  // MARK: Writing
+
+  /// How far an insertion came.
+  enum Insertion {
+    /// The trie is whole.
+    case done
+    /// It has what is before `index`; a walk from the entry finds the rest.
+    case entry(EntryNode, index: Int)
+    /// Something is not as sound entries have it. A walk from the head has to do it, and the index has
+    /// to begin anew.
+    case unsound
+  }
+
+  /// Adds a new entry's pointers to `builder`, and the entry to the index as the new head.
+  func insert(
+    _ new: FeedSequence, key: [UInt8], path: HashPath, _ core: DatabaseCore,
+    in snapshot: Snapshot, to builder: inout TrieBuilder
+  ) throws -> Insertion {
+    guard new.seq <= Self.maximumSeq, let nearest = try nearest(to: path, core, snapshot)
+    else { return .unsound }
+    let nearestPath = nearest.path(core.hash)
+    let split = nearestPath.firstDifference(from: path)
+    // Keys that have one path hang in chains, which walks alone know.
+    if split == path.count, nearest.key != key { return .unsound }
+    var position: Position?
+    var link = root
+    root.newest = new
+    for branch in way {
+      let place = place(branch)
+      if place > split { break }
+      let own = path.digit(place)
+      for digit in 0...HashPath.terminator where digit != own {
+        let beside = self[branch, digit].newest
+        if beside.seq == 0 { continue }
+        if own == HashPath.terminator {
+          let other = try core.follow(beside, to: path, depth: place, in: snapshot)
+          guard let other, other.key != key else { return .unsound }
+        }
+        builder.append(beside, at: place, digit)
+      }
+      link = self[branch, own]
+      position = Position(branch: branch, digit: own)
+      if place == split {
+        guard link.isEmpty else { return .unsound }
+        self[branch, own] = Link(newest: new, kind: Kind.leaf)
+        return .done
+      }
+      guard !link.isEmpty else { return .unsound }
+      self[branch, own].newest = new
+    }
+    if link.kind == Kind.walk {
+      setLink(at: position, to: Link(newest: new, kind: Kind.unknown))
+      return .entry(nearest, index: depth(position))
+    }
+    if split == path.count { return .done }
+    let nearestDigit = nearestPath.digit(split)
+    builder.append(link.newest, at: split, nearestDigit)
+    if let branch = addBranch(at: split, sure: nearestDigit) {
+      self[branch, nearestDigit] = link
+      self[branch, path.digit(split)] = Link(newest: new, kind: Kind.leaf)
+      setLink(at: position, to: Link(newest: new, kind: Kind.branches + UInt32(branch)))
+    } else if link.branch == nil {
+      setLink(at: position, to: Link(newest: new, kind: Kind.unknown))
+    } else {
+      reset(to: new)
+    }
+    return .done
+  }
+
+  /// An entry that agrees with a path in as many digits as any, nil where something is not sound. The
+  /// branches on the way to it are in ``way`` then.
+  private func nearest(
+    to path: HashPath, _ core: DatabaseCore, _ snapshot: Snapshot
+  ) throws -> EntryNode? {
+    way.removeAll(keepingCapacity: true)
+    var position: Position?
+    while true {
+      let link = link(at: position)
+      if let branch = link.branch {
+        way.append(branch)
+        let digit = path.digit(place(branch))
+        if digit > HashPath.terminator || self[branch, digit].isEmpty {
+          return try core.load(
+            self[branch, sureDigit(branch)].newest, isPassing: true)
+        }
+        position = Position(branch: branch, digit: digit)
+        continue
+      }
+      guard let node = try core.load(link.newest, isPassing: true) else { return nil }
+      if link.kind == Kind.leaf { return node }
+      let nodePath = node.path(core.hash)
+      guard try isSound(position, nodePath, core) else { return nil }
+      let isWanted = nodePath.firstDifference(from: path) >= depth(position)
+      if link.kind == Kind.walk || !isWanted { return node }
+      extend(position, node, nodePath, core, snapshot)
+    }
+  }
+}
