@@ -151,6 +151,7 @@ extension FeedCore {
 
   /// Makes all nodes below one again from the leaves, or from the blocks, where that leads to it.
   private func rebuild(_ top: Node) throws(FeedError) -> Bool {
+    places.removeAll()
     for fromBlocks in [false, true] {
       var nodes: [Node] = []
       guard let made = try made(top.index, fromBlocks, &nodes), made == top else { continue }

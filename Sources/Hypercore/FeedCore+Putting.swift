@@ -262,6 +262,7 @@ extension FeedCore {
 
   /// Sets right the sizes of a leaf and its sibling, which a hash-only proof shows only as a sum.
   private func correctSizes(of block: UInt64, size: UInt64) throws(FeedError) {
+    places.removeAll()
     var leaf = try node(at: 2 * block)
     let parent = try node(at: FlatTree.parent(leaf.index))
     guard size <= parent.size else {

@@ -51,14 +51,33 @@ extension FeedCore {
       return nil
     }
     if !batch.isWritten { try writeBatch() }
-    guard let size = try knownNode(2 * index)?.size else {
+    guard let place = try place(of: index) else {
       // Without its hash it can't be told from garbage.
       bits.setBlocks(index..<(index + 1), to: false)
       return nil
     }
-    if size == 0 { return [] }
-    let offset = try byteOffset(of: index)
-    return try readData(at: offset, size: size, blocks: index..<(index + 1))
+    return try readData(at: place.offset, size: place.size, blocks: index..<(index + 1))
+  }
+
+  /// Where a block is in `data`, nil where its node is missing. What is found is kept, with what the
+  /// same page of the tree says of the blocks beside it.
+  private func place(of block: UInt64) throws(FeedError) -> (offset: UInt64, size: UInt64)? {
+    if let place = places.place(of: block) { return place }
+    guard let size = try knownNode(2 * block)?.size else { return nil }
+    let offset = try byteOffset(of: block)
+    let run = block >> BlockPlaces.runBits
+    let first = run << BlockPlaces.runBits
+    if first + UInt64(BlockPlaces.runLength) <= length {
+      var sizes: [UInt64] = []
+      for block in first..<first + UInt64(BlockPlaces.runLength) {
+        guard bits.hasNode(2 * block), let node = try tree.node(at: 2 * block) else { break }
+        sizes.append(node.size)
+      }
+      if sizes.count == BlockPlaces.runLength {
+        places.keep(run, offset: try markOffset(run), sizes: sizes)
+      }
+    }
+    return (offset, size)
   }
 
   /// The bytes of some blocks in a row, read at once; nil where one is not stored here.

@@ -54,6 +54,7 @@ extension FeedCore {
     if length < claimed { report.findings.append(.steppedDown(from: claimed, to: length)) }
     try checkData()
     offsetMarks = []
+    places.removeAll()
     report.isDamaged = damage != nil
     if isRepaired || bits.isDirty { bits.rebuildIndex() }
     guard access == .readWrite, damage == nil else { return }

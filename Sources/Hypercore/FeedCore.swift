@@ -64,6 +64,8 @@ package final class FeedCore {
   var damage: Damage?
   /// Byte offset of every 64th block; `UInt64.max` where it was not asked for yet.
   @exclusivity(unchecked) var offsetMarks: [UInt64] = []
+  /// Where blocks that were read one at a time are in `data`.
+  @exclusivity(unchecked) var places = BlockPlaces()
   /// Where the block after the one stored last begins: blocks nearly always come in order.
   @exclusivity(unchecked) var nextOffset: (block: UInt64, offset: UInt64)?
   var unsyncedBlocks = 0
@@ -180,6 +182,7 @@ package final class FeedCore {
     tree.releaseCaches()
     bits.releasePages()
     offsetMarks = []
+    places.removeAll()
   }
 }
 

@@ -27,6 +27,10 @@ package enum FeedLimits {
   /// forgotten, at the price of nodes sent twice.
   static let remoteTreePages = 1024
 
+  /// Runs of 64 blocks of which it is kept where each block is, 300 bytes each: up to 1.2 MB, for 262,144
+  /// blocks. Taken as blocks are read one at a time.
+  static let placedRuns = 4096
+
   /// How many signatures are tried one after another before the search goes in growing steps.
   static let linearSignatureChecks = 64
 }

@@ -61,6 +61,9 @@ func fetch(
       if isBatched, random.chance(0.3) { try reader.commitBatch() }
     }
     try reader.commitBatch()
+    for block in 0..<writer.length {
+      #expect(try reader.block(at: block) == writer.block(at: block))
+    }
     #expect(reader.length == writer.length)
     #expect(reader.byteLength == writer.byteLength)
     #expect(reader.roots == writer.roots)
