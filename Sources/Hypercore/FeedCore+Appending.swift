@@ -96,8 +96,8 @@ extension FeedCore {
     var roots = roots
     let end = length + UInt64(blocks.count)
     var index = length
-    for block in blocks {
-      var node = Node(index: 2 * index, hash: TreeHash.leaf(block), size: UInt64(block.count))
+    for (block, hash) in zip(blocks, TreeHash.leaves(blocks)) {
+      var node = Node(index: 2 * index, hash: hash, size: UInt64(block.count))
       try tree.put(node)
       // The reference writes all slots between the batch's leaves, blank where incomplete.
       if index + 1 < end { try tree.blank(2 * index + 1) }

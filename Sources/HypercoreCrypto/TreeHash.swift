@@ -1,4 +1,5 @@
 internal import CSodium
+internal import Dispatch
 
 /// One node of a feed's Merkle tree.
 @frozen
@@ -66,6 +67,26 @@ public enum TreeHash {
   /// Hash of a block: type 0, its length as 8 bytes big-endian, its bytes.
   public static func leaf(_ block: [UInt8]) -> Digest {
     block.withUnsafeBytes { leaf($0) }
+  }
+
+  /// So many bytes are worth the waking of another thread.
+  private static let sharedBytes = 256 * 1024
+
+  /// Hashes of several blocks, in their order; on all processors where there is enough to hash.
+  public static func leaves(_ blocks: [[UInt8]]) -> [Digest] {
+    let bytes = blocks.reduce(0) { $0 + $1.count }
+    guard blocks.count > 1, bytes >= sharedBytes else { return blocks.map { leaf($0) } }
+    let parts = min(blocks.count, bytes / (sharedBytes / 8))
+    return [Digest](unsafeUninitializedCapacity: blocks.count) { digests, count in
+      // Each part writes digests of its own.
+      nonisolated(unsafe) let start = digests.baseAddress
+      DispatchQueue.concurrentPerform(iterations: parts) { part in
+        for place in blocks.count * part / parts..<blocks.count * (part + 1) / parts {
+          start.map { ($0 + place).initialize(to: leaf(blocks[place])) }
+        }
+      }
+      count = blocks.count
+    }
   }
 
   /// Hash of a parent: type 1, the sum of both sizes, the left hash, the right hash.

@@ -95,6 +95,16 @@ private struct Vectors: Decodable {
     }
   }
 
+  @Test(arguments: [
+    [], [7], [3, 0, 5], [300_000], [200_000, 1, 0, 300_000], Array(repeating: 9000, count: 100),
+  ])
+  func `blocks hashed together have the hashes they have alone`(sizes: [Int]) {
+    let blocks = sizes.enumerated().map { place, size in
+      [UInt8](repeating: UInt8(truncatingIfNeeded: place), count: size)
+    }
+    #expect(TreeHash.leaves(blocks) == blocks.map { TreeHash.leaf($0) })
+  }
+
   @Test func `two nodes have the recorded parent`() throws {
     let left = try vectors.parent.left.node()
     let right = try vectors.parent.right.node()
