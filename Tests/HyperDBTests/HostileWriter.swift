@@ -29,15 +29,25 @@ final class HostileWriter {
   }
 
   func append(_ block: [UInt8], to disk: SimulatedDisk) throws {
-    var options = FeedOptions(
-      key: pair.publicKey, secretKey: pair.secretKey, durability: .synced, holdsLock: true)
-    options.storeSecretKey = false
-    let core = try FeedCore.open(
-      in: disk, prefix: "peers/\(pair.publicKey.discoveryKey.hex)/", options: options)
+    let core = try open(disk)
     if core.length == 0 { try core.append([EntryMessageCodec.header]) }
     try core.append([block])
     length = Int(core.length)
     try core.close()
+  }
+
+  /// Opens the feed as its writer does after a crash, which finds again what was written; whoever only
+  /// reads it would count blocks as lost, and nobody else may have them.
+  func recover(on disk: SimulatedDisk) throws {
+    if length > 1 { try open(disk).close() }
+  }
+
+  private func open(_ disk: SimulatedDisk) throws -> FeedCore {
+    var options = FeedOptions(
+      key: pair.publicKey, secretKey: pair.secretKey, durability: .synced, holdsLock: true)
+    options.storeSecretKey = false
+    return try FeedCore.open(
+      in: disk, prefix: "peers/\(pair.publicKey.discoveryKey.hex)/", options: options)
   }
 
   /// The next block.

@@ -4,7 +4,7 @@ import Hypercore
 import Testing
 
 /// What has to hold in a room whatever happens in it. `SEEDS=n` tries more, `SEED=n` one.
-@Suite(.timeLimit(.minutes(30))) struct RoomSimulationTests {
+@Suite(.timeLimit(.minutes(240))) struct RoomSimulationTests {
   private struct Plan {
     let seed: UInt64
     let writers: Int

@@ -228,7 +228,9 @@ final class SimulatedRoom {
       try await member.db.put("crash", [1])
       point = Int.random(in: before - 1...member.disk.crashPoints - 1, using: &random)
     }
-    try await member.restart(at: point, losing: loss, in: simulation)
+    try await member.restart(at: point, losing: loss, in: simulation) { disk in
+      if member === members.last { try hostile?.recover(on: disk) }
+    }
     try await checkKept(member)
     member.acknowledged = await member.localLength
   }
