@@ -161,13 +161,8 @@ public final class PeerSocket: Sendable {
   private func run(_ stream: some PeerStream) async throws {
     try await wrapped.executeThenClose { inbound, outbound in
       try await withThrowingTaskGroup(of: Void.self) { group in
-        let loop = self.channel.eventLoop
-        group.addTask {
-          try await Workplace.atSocket(loop) { try await self.read(inbound, stream) }
-        }
-        group.addTask {
-          try await Workplace.atSocket(loop) { try await self.write(outbound, stream) }
-        }
+        group.addTask { try await self.read(inbound, stream) }
+        group.addTask { try await self.write(outbound, stream) }
         do {
           while try await group.next() != nil {}
         } catch {
@@ -186,7 +181,7 @@ public final class PeerSocket: Sendable {
     var iterator = inbound.makeAsyncIterator()
     // The buffer is let go of before the stream suspends us: under attack many are suspended.
     while let bytes = try await iterator.next().map({ Array(buffer: $0) }) {
-      try await Workplace.on(bytes.count) { try await stream.receive(bytes) }
+      try await stream.receive(bytes)
     }
     // The sequence ends alike when the remote has said all, when we closed, and when cancelled.
     try Task.checkCancellation()
@@ -200,10 +195,7 @@ public final class PeerSocket: Sendable {
   private func write(
     _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>, _ stream: some PeerStream
   ) async throws {
-    // Much output is followed by more.
-    var size = 0
-    while let bytes = try await Workplace.on(size, { try await stream.nextOutput() }) {
-      size = bytes.count
+    while let bytes = try await stream.nextOutput() {
       guard !bytes.isEmpty else { continue }
       // A large block goes in pieces: the remote may be slow to take it, and each is a copy.
       var rest = bytes[...]
