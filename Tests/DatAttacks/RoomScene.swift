@@ -115,6 +115,12 @@ final class RoomScene: Sendable {
     }
   }
 
+  /// Waits until the honest user has a message, from now or from before.
+  func honestHears(_ text: String) async throws {
+    let events = events
+    try await within("\"\(text)\" at the honest user's") { await events.wait(for: text) }
+  }
+
   /// How many feeds the honest user knows of.
   func feedCount() async -> Int { await honest.db.feedCount }
 
