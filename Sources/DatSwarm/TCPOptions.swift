@@ -6,6 +6,8 @@ enum TCPOptions {
   /// Largest read: a burst of blocks in one turn. The size adapts to what arrives. A connection that is
   /// not read on holds three of them at most, so a hundred hold 38 MiB.
   static let maximumRead = 128 << 10
+  /// How many reads are made in a row: NIO's four would all wait with a connection that is not read on.
+  static let readsInRow: UInt = 1
   /// Output in the queue above which the stream is no longer asked, and below which it is again.
   static let writeMarks = ChannelOptions.Types.WriteBufferWaterMark(
     low: 64 * 1024, high: 256 * 1024)
@@ -19,6 +21,7 @@ enum TCPOptions {
       .channelOption(.socketOption(.tcp_nodelay), value: 1)
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.recvAllocator, value: allocator)
+      .channelOption(.maxMessagesPerRead, value: readsInRow)
       .channelOption(.writeBufferWaterMark, value: writeMarks)
   }
 
@@ -29,6 +32,7 @@ enum TCPOptions {
       .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
       .childChannelOption(.recvAllocator, value: allocator)
+      .childChannelOption(.maxMessagesPerRead, value: readsInRow)
       .childChannelOption(.writeBufferWaterMark, value: writeMarks)
   }
 
