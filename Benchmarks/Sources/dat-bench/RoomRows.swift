@@ -45,15 +45,15 @@ enum RoomPeer {
     meeting.cancel()
   }
 
-  /// Answers each live message `ping` with one of its own.
+  /// Answers each live message that begins with `ping` with one of its own.
   static func serve(_ rest: [String]) async throws {
     let room = try await Saga.open(folder: rest[0], username: "host")
     let listener = try await TCPListener(host: "127.0.0.1")
     let serving = Task { await listener.run { await connect($0, room) } }
     let answering = Task {
       for await event in room.events() {
-        if case .message(let message) = event, message.text == "ping" {
-          try await room.writeMessage("pong")
+        if case .message(let message) = event, message.text.hasPrefix("ping") {
+          try await room.writeMessage("pong" + message.text.dropFirst(4))
         }
       }
     }
@@ -87,11 +87,13 @@ enum RoomPeer {
     while await !room.db.isLocalAuthorized { try await Task.sleep(for: .milliseconds(20)) }
     try await Task.sleep(for: .milliseconds(200))
     var times: [Double] = []
-    for _ in 0..<rounds {
+    for round in 0..<rounds {
+      // The room holds what an earlier run has written.
+      let name = " \(round) \(room.db.localKey)"
       let start = ContinuousClock.now
-      try await room.writeMessage("ping")
+      try await room.writeMessage("ping" + name)
       while let event = await events.next() {
-        if case .message(let message) = event, message.text == "pong" { break }
+        if case .message(let message) = event, message.text == "pong" + name { break }
       }
       // There and back.
       times.append((ContinuousClock.now - start).seconds / 2)
