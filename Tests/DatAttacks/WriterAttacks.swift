@@ -20,7 +20,11 @@ extension Attack {
       try await evil.say("sound after")
       try await scene.said("a sound message after bad entries", "sound after")
       try await scene.checkHonest("after bad entries")
-      for text in ["sound before", "sound after"] { try await scene.honestHears(text) }
+      let sound = ["sound before", "sound after"]
+      for text in sound { try await scene.honestHears(text) }
+      // Heard, and not hidden by what came between.
+      let texts = await scene.texts()
+      for text in sound { try require(texts.contains(text), "\"\(text)\" is gone") }
     }
   }
 
