@@ -92,7 +92,7 @@ actor HostedReplica {
     content = .database(database)
     guard kind == .unknown else { return }
     watcher = Task { [weak self] in
-      for await update in database.updates() {
+      for await update in database.updates(valuesUpTo: 0) {
         guard case .entries(let entries) = update else { continue }
         if entries.contains(where: Self.isOfRoom) {
           await self?.becomeRoom()

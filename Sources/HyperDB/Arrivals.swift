@@ -41,12 +41,20 @@ extension HyperDB {
   }
 
   /// The entries that have come since the last time.
-  func takeArrivals(from reader: UpdateReader, _ nodes: inout [DatabaseNode]) {
+  func takeArrivals(
+    from reader: UpdateReader, _ nodes: inout [DatabaseNode], shownBefore: Int
+  ) {
     lookForArrivals()
     let waiting = reader.deferred
     reader.deferred = []
-    for place in waiting { take(place, from: reader, &nodes) }
-    while nodes.count < Self.entriesAtOnce, reader.nextArrival < arrivals.places.count {
+    for place in waiting {
+      if hasRoom(nodes, shownBefore: shownBefore) {
+        take(place, from: reader, &nodes)
+      } else {
+        reader.deferred.append(place)
+      }
+    }
+    while hasRoom(nodes, shownBefore: shownBefore), reader.nextArrival < arrivals.places.count {
       reader.nextArrival += 1
       take(arrivals.places[reader.nextArrival - 1], from: reader, &nodes)
     }
@@ -56,7 +64,9 @@ extension HyperDB {
     _ place: FeedSequence, from reader: UpdateReader, _ nodes: inout [DatabaseNode]
   ) {
     do {
-      if let node = try core.node(at: place) { nodes.append(publicNode(node)) }
+      if let node = try core.node(at: place) {
+        nodes.append(try publicNode(node, valueUpTo: reader.valueLimit))
+      }
     } catch let missing as MissingBlock {
       prefetch(missing)
       reader.deferred.append(place)

@@ -71,6 +71,8 @@ extension DatabaseCore {
     var clock = snapshot.lengths.map { UInt64($0) }
     var blocks: [[UInt8]] = []
     blocks.reserveCapacity(changes.count)
+    var written: [EntryNode] = []
+    written.reserveCapacity(changes.count)
     var heads = snapshot.roots(raw: false)
     for change in changes {
       let seq = pendingStart + blocks.count
@@ -84,13 +86,14 @@ extension DatabaseCore {
         place: place, key: key, value: change.value,
         isDeleted: change.isDelete, clock: clock, trie: trie, inflate: list.seq, path: path)
       blocks.append(try encode(node, list, encodeMap))
-      pending.append(node)
-      heads = [node]
+      written.append(node)
+      pending.append(node.kept)
+      heads = [pending[pending.count - 1]]
     }
     try writer.log.append(blocks)
     isWritten = true
     commit(pending, list, snapshot)
-    return pending
+    return written
   }
 
   private func commit(_ nodes: [EntryNode], _ list: FeedList, _ snapshot: Snapshot) {
@@ -155,7 +158,7 @@ extension DatabaseCore {
     let block: [UInt8]
     let clock = list.encode(clock: node.clock)
     if list.seq == node.seq {
-      var message = EntryMessage(key: node.key, value: node.value)
+      var message = EntryMessage(key: node.key, value: try value(of: node))
       message.deleted = node.isDeleted
       message.trie = Array(trie)
       message.clock = clock
@@ -164,7 +167,8 @@ extension DatabaseCore {
       message.contentFeed = list.contentKey
       block = codec.encode(message)
     } else {
-      block = codec.encode(node, trie: trie, clock: clock, inflate: list.seq)
+      block = codec.encode(
+        node, value: try value(of: node), trie: trie, clock: clock, inflate: list.seq)
     }
     if block.count > HyperDBLimits.entryBytes {
       throw HyperDBError(

@@ -203,6 +203,21 @@ package final class DatabaseCore {
     }
   }
 
+  /// The value of an entry, which is read once more where it is large.
+  ///
+  /// - Throws: `HyperDBError` where it is not stored here any more.
+  package func value(of node: EntryNode) throws -> [UInt8]? {
+    guard node.isValueApart else { return node.value }
+    guard let block = try writers[node.feed].log.block(at: node.seq),
+      let value = codec.withEntry(in: block, { $0.value.map { Array($0) } })
+    else {
+      throw HyperDBError(
+        .feed, "The value in \(name(node.place)) is not here any more", feed: node.feed,
+        seq: node.seq)
+    }
+    return value
+  }
+
   /// Looks at a block that was just stored, so that the feeds it lists are opened at once.
   ///
   /// - Throws: `MissingBlock` where the list that it is read by is not here.
@@ -278,9 +293,12 @@ package final class DatabaseCore {
         .malformedEntry, "The entry in \(name(place)) is left out: \(error.reason)",
         feed: place.feed, seq: place.seq)
     }
+    let valueCount = fields.value?.count ?? 0
+    let isApart = valueCount > EntryNode.keptValue
     return EntryNode(
-      place: place, key: Array(fields.key), value: fields.value.map { Array($0) },
-      isDeleted: fields.isDeleted, clock: clock, trie: trie, inflate: list.seq)
+      place: place, key: Array(fields.key), value: isApart ? nil : fields.value.map { Array($0) },
+      apartCount: isApart ? valueCount : 0, isDeleted: fields.isDeleted, clock: clock, trie: trie,
+      inflate: list.seq)
   }
 
   /// The list in block `seq` of the feed that `place` is in.

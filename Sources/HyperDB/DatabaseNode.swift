@@ -44,10 +44,10 @@ public struct DatabaseNode: Sendable, Hashable {
     return rawClock[number] > other.seq
   }
 
-  init(_ node: EntryNode, feeds: [PublicKey], isAuthorized: Bool) {
+  init(_ node: EntryNode, value: [UInt8]?, feeds: [PublicKey], isAuthorized: Bool) {
     isFromAuthorizedWriter = isAuthorized
     keyBytes = node.key
-    value = node.value
+    self.value = value
     isDeleted = node.isDeleted
     feedNumber = node.feed
     feed = feeds[node.feed]

@@ -74,7 +74,7 @@ final class DatabaseWalk<Element> {
 }
 
 extension HyperDB {
-  /// How many elements are taken in one turn of the executor.
+  /// How many elements are taken in one turn of the executor, fewer where their values are large.
   private static var elementsAtOnce: Int { 128 }
 
   func begin<Element>(
@@ -94,7 +94,8 @@ extension HyperDB {
     let deadline = waiting(timeout: timeout).timeout.map { ContinuousClock.now + $0 }
     var elements: [Element] = []
     elements.reserveCapacity(Self.elementsAtOnce)
-    while elements.count < Self.elementsAtOnce {
+    let shownBefore = shownBytes
+    while elements.count < Self.elementsAtOnce, shownBytes &- shownBefore < Self.bytesAtOnce {
       do {
         guard let element = try walk.next() else { return (elements, true) }
         elements.append(element)

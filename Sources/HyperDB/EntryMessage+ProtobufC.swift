@@ -150,10 +150,11 @@ package final class EntryMessageCodec {
 
   /// The block for an entry that has no list of its own.
   func encode(
-    _ node: EntryNode, trie: UnsafeBufferPointer<UInt8>, clock: [UInt64], inflate: Int
+    _ node: EntryNode, value: [UInt8]?, trie: UnsafeBufferPointer<UInt8>, clock: [UInt64],
+    inflate: Int
   ) -> [UInt8] {
     Self.encode(
-      node.key, node.value, node.isDeleted, ProtobufCBinaryData(trie), clock,
+      node.key, value, node.isDeleted, ProtobufCBinaryData(trie), clock,
       inflate: UInt64(inflate))
   }
 

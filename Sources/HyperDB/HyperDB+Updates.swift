@@ -24,19 +24,24 @@ public struct DatabaseUpdates: AsyncSequence, Sendable {
   public typealias Element = DatabaseUpdate
 
   let db: HyperDB
+  let valueLimit: Int
 
-  public func makeAsyncIterator() -> Iterator { Iterator(db: db) }
+  public func makeAsyncIterator() -> Iterator { Iterator(db: db, valueLimit: valueLimit) }
 
   /// Waits for one update after the other.
   public struct Iterator: AsyncIteratorProtocol {
     let db: HyperDB
+    let valueLimit: Int
     private var number: UInt64?
 
-    init(db: HyperDB) { self.db = db }
+    init(db: HyperDB, valueLimit: Int) {
+      self.db = db
+      self.valueLimit = valueLimit
+    }
 
     /// The next update; nil once the database is closed, or when the task is cancelled.
     public mutating func next() async -> DatabaseUpdate? {
-      if number == nil { number = await db.addReader() }
+      if number == nil { number = await db.addReader(valueLimit: valueLimit) }
       guard let number else { return nil }
       return await db.nextUpdate(number)
     }
@@ -45,6 +50,8 @@ public struct DatabaseUpdates: AsyncSequence, Sendable {
 
 /// How far one follower has read.
 final class UpdateReader {
+  /// Values of more bytes than this are left out.
+  let valueLimit: Int
   /// By feed, the next block.
   var cursors: [Int] = []
   /// In a sparse database: the next of ``Arrivals/places``, and those that can't be read before another
@@ -57,6 +64,8 @@ final class UpdateReader {
   var issueCount = 0
   var waiter: CheckedContinuation<Void, Never>?
 
+  init(valueLimit: Int) { self.valueLimit = valueLimit }
+
   func wake() {
     waiter?.resume()
     waiter = nil
@@ -65,11 +74,16 @@ final class UpdateReader {
 
 extension HyperDB {
   /// Every entry, once each, from the first on.
-  public nonisolated func updates() -> DatabaseUpdates { DatabaseUpdates(db: self) }
+  ///
+  /// - Parameter limit: entries with a value of more bytes are told without it. Writers decide how large
+  ///   their values are, up to 8 MiB: say what you can use.
+  public nonisolated func updates(valuesUpTo limit: Int = .max) -> DatabaseUpdates {
+    DatabaseUpdates(db: self, valueLimit: limit)
+  }
 
-  func addReader() -> UInt64 {
+  func addReader(valueLimit: Int) -> UInt64 {
     lastNumber += 1
-    readers[lastNumber] = UpdateReader()
+    readers[lastNumber] = UpdateReader(valueLimit: valueLimit)
     return lastNumber
   }
 
@@ -96,22 +110,34 @@ extension HyperDB {
 
   private func wakeReader(_ number: UInt64) { readers[number]?.wake() }
 
-  /// How many entries are told at once.
-  static let entriesAtOnce = 512
+  /// How many entries are told at once, fewer where their values are large.
+  private static let entriesAtOnce = 512
+  /// Values of this many bytes are enough for one time, in a walk as well.
+  static let bytesAtOnce = 1 << 20
+
+  /// Whether there is room for another entry in what is told at once.
+  func hasRoom(_ nodes: [DatabaseNode], shownBefore: Int) -> Bool {
+    nodes.count < Self.entriesAtOnce && shownBytes &- shownBefore < Self.bytesAtOnce
+  }
 
   private func take(from reader: UpdateReader) -> DatabaseUpdate? {
     var nodes: [DatabaseNode] = []
     let feeds = core.feedKeys
-    if options.sparse { takeArrivals(from: reader, &nodes) }
+    let shownBefore = shownBytes
+    if options.sparse { takeArrivals(from: reader, &nodes, shownBefore: shownBefore) }
     for feed in feeds.indices where !options.sparse || feed == core.local {
       while reader.cursors.count <= feed { reader.cursors.append(1) }
       guard let log = feedSet.logs[feeds[feed]] else { continue }
-      while nodes.count < Self.entriesAtOnce, reader.cursors[feed] < log.length {
+      while hasRoom(nodes, shownBefore: shownBefore), reader.cursors[feed] < log.length {
         let place = FeedSequence(feed: feed, seq: reader.cursors[feed])
-        let node: EntryNode?
-        do { node = try core.node(at: place) } catch is MissingBlock { break } catch { node = nil }
+        let node: DatabaseNode?
+        do {
+          node = try core.node(at: place).map {
+            try publicNode($0, valueUpTo: reader.valueLimit)
+          }
+        } catch is MissingBlock { break } catch { node = nil }
         reader.cursors[feed] += 1
-        if let node { nodes.append(publicNode(node)) }
+        if let node { nodes.append(node) }
       }
     }
     if !nodes.isEmpty { return .entries(nodes) }

@@ -46,7 +46,7 @@ extension HyperDB {
   public func put(_ key: String, _ value: [UInt8]?, timeout: Duration? = nil) async throws
     -> DatabaseNode
   {
-    publicNode(try await writing(timeout) { try core.put(Array(key.utf8), value) })
+    try publicNode(try await writing(timeout) { try core.put(Array(key.utf8), value) })
   }
 
   /// Writes a value in an encoding.
@@ -86,7 +86,7 @@ extension HyperDB {
   /// Stands for hyperdb `del(key)`.
   @discardableResult
   public func delete(_ key: String, timeout: Duration? = nil) async throws -> DatabaseNode {
-    publicNode(try await writing(timeout) { try core.delete(Array(key.utf8)) })
+    try publicNode(try await writing(timeout) { try core.delete(Array(key.utf8)) })
   }
 
   /// Makes several changes at once: all of them or none, also when the process or the power dies.
@@ -99,7 +99,7 @@ extension HyperDB {
     -> [DatabaseNode]
   {
     let changes = changes.map(\.change)
-    return try await writing(timeout) { try core.write(changes) }.map(publicNode)
+    return try await writing(timeout) { try core.write(changes) }.map { try publicNode($0) }
   }
 
   /// Settles a key that has several nodes, in one step with reading them.
@@ -121,7 +121,7 @@ extension HyperDB {
       guard let value = try choose(nodes.map(publicNode)) else { return try core.delete(key) }
       return try core.put(key, value)
     }
-    return written.map(publicNode)
+    return try written.map(publicNode)
   }
 
   /// Changes a key, in one step with reading it: what others write meanwhile is never lost.
@@ -141,7 +141,7 @@ extension HyperDB {
       guard let value = try change(nodes) else { return try core.delete(key) }
       return try core.put(key, value)
     }
-    return publicNode(written)
+    return try publicNode(written)
   }
 
   /// Lets another feed write in this database, for good: there is no way to take it back.
@@ -167,8 +167,16 @@ extension HyperDB {
   /// Stands for hyperdb `authorized(key)`.
   public func isAuthorized(_ key: PublicKey) -> Bool { core.isAuthorized(key) }
 
-  func publicNode(_ node: EntryNode) -> DatabaseNode {
-    DatabaseNode(node, feeds: core.feedKeys, isAuthorized: core.isAuthorized(node.feed))
+  /// An entry as it is given out, without a value that is larger than wanted.
+  func publicNode(_ node: EntryNode, valueUpTo limit: Int) throws -> DatabaseNode {
+    let value = node.valueCount > limit ? nil : try core.value(of: node)
+    if let value { shownBytes &+= value.count }
+    return DatabaseNode(
+      node, value: value, feeds: core.feedKeys, isAuthorized: core.isAuthorized(node.feed))
+  }
+
+  func publicNode(_ node: EntryNode) throws -> DatabaseNode {
+    try publicNode(node, valueUpTo: .max)
   }
 
   private func checkWritable() throws {

@@ -99,7 +99,7 @@ public actor Saga {
   public func initialize() async {
     if reader == nil {
       reader = Task { [weak self, db] in
-        for await update in db.updates() {
+        for await update in db.updates(valuesUpTo: MessageContent.valueLimit) {
           guard let self, await self.handle(update) else { return }
         }
         await self?.databaseEnded()

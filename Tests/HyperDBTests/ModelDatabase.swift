@@ -232,7 +232,7 @@ struct ModelDatabase {
         for node in found {
           let entry = try #require(
             live.first { core.feedKeys[node.feed] == keys[$0.feed] && $0.seq == node.seq })
-          try expect(node.value == entry.value, "value of \(key) \(note)")
+          try expect(try core.value(of: node) == entry.value, "value of \(key) \(note)")
         }
       }
       for options in [

@@ -16,7 +16,7 @@ struct RecordedDatabaseTests {
       #expect(try core.log(of: entry.feed).block(at: entry.seq) == raw)
       let node = try #require(try core.node(at: place))
       #expect(node.key == Array(entry.key.utf8))
-      #expect(try JSONValue(bytes: node.value) == entry.value)
+      #expect(try JSONValue(bytes: core.value(of: node)) == entry.value)
       #expect(node.isDeleted == entry.deleted)
       #expect(node.inflate == entry.inflate)
       for feed in 0..<max(entry.clock.count, core.feedKeys.count) {
@@ -53,7 +53,7 @@ struct RecordedDatabaseTests {
       for recorded in expected {
         let node = try #require(nodes.first { $0.place == recorded.place })
         #expect(node.key == Array(recorded.key.utf8))
-        #expect(try JSONValue(bytes: node.value) == recorded.value)
+        #expect(try JSONValue(bytes: core.value(of: node)) == recorded.value)
       }
     }
     for (key, expected) in database.getPrefix {
