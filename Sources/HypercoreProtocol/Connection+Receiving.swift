@@ -66,7 +66,9 @@ extension Connection {
       case .payload(let payload):
         timers.frameCompleted()
         statistics.framesReceived += 1
-        if let event = try handle(payload) { return event }
+        let event = try handle(payload)
+        input.giveBack(payload)
+        if let event { return event }
       }
     }
   }

@@ -23,6 +23,8 @@ struct ReceiveBuffer {
 
   /// The array is given back when empty and larger than this.
   private static let keptBytes = 16_384
+  /// A frame of more bytes than this is worth moving what follows it.
+  private static let largeFrame = 1 << 20
 
   /// How many bytes are not yet parsed.
   var count: Int { end - start }
@@ -99,6 +101,15 @@ struct ReceiveBuffer {
   /// Gives a large array back once all of it is parsed.
   mutating func trim() {
     if count == 0, storage.count > Self.keptBytes { removeAll() }
+  }
+
+  /// Gives back what a large frame took: its bytes were copied, and need not stay while the message is
+  /// looked at.
+  mutating func giveBack(_ payload: Payload) {
+    guard payload.count > Self.largeFrame, payload.upperBound == start else { return }
+    storage = Array(storage[start..<end])
+    end = storage.count
+    start = 0
   }
 
   /// Sees to it that so many bytes can follow. What was parsed is dropped where that moves no more

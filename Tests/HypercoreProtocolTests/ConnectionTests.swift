@@ -70,6 +70,30 @@ import Testing
     #expect(pair.b.statistics.framesSent == pair.a.statistics.framesReceived)
   }
 
+  @Test(arguments: testSeeds(standard: 4), [true, false])
+  func `small frames between large ones arrive as sent, cut anywhere`(
+    seed: UInt64, isEncrypted: Bool
+  ) throws {
+    var random = SeededRandom(seed: seed)
+    let pair = pair(.random(upTo: 400_000), seed: seed) { $0.isEncrypted = isEncrypted }
+    for side in [PeerPair.Side.a, .b] { _ = try pair[side].open(key(1)) }
+    let channel = try #require(pair.a.channel(of: key(1).discoveryKey))
+    let target = try #require(pair.b.channel(of: key(1).discoveryKey))
+    var sent: [Connection.Event] = []
+    for number in 0..<12 as Range<UInt64> {
+      let count = random.chance(0.5) ? 10 : Int.random(in: 900_000...1_500_000, using: &random)
+      let message = Message.data(
+        DataMessage(index: number, value: [UInt8](repeating: UInt8(number), count: count)))
+      try pair.a.send(message, on: channel)
+      sent.append(.message(target, message))
+    }
+    var received: [Connection.Event] = []
+    try pair.exchange { side, event in
+      if side == .b, case .message = event { received.append(event) }
+    }
+    #expect(received == sent)
+  }
+
   @Test func `the first frame is 62 bytes in clear, the second encrypted, as the reference's`()
     throws
   {
