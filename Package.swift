@@ -87,6 +87,8 @@ let package = Package(
     .systemLibrary(
       name: "CLibEdit", pkgConfig: "libedit",
       providers: [.apt(["libedit-dev"]), .brew(["libedit"])]),
+    // The C library's allocator, as far as Swift's modules for it leave it out.
+    .systemLibrary(name: "CMalloc"),
     // Generated from Schemas/ by `make schemas`.
     .target(name: "CDatMessages", dependencies: ["CProtobufC"]),
 
@@ -149,8 +151,8 @@ let package = Package(
       name: "dat",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
-        "DatWeb", "DatDHT", "DatHost", "DatMetrics", "DatCoding", "CLibEdit", arguments, logging,
-        metrics, services,
+        "DatWeb", "DatDHT", "DatHost", "DatMetrics", "DatCoding", "CLibEdit", "CMalloc", arguments,
+        logging, metrics, services,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),

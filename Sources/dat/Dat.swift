@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CMalloc
 
 /// The command `dat`.
 @main
@@ -24,4 +25,13 @@ struct Dat: AsyncParsableCommand {
       DoctorCommand.self,
       RendezvousCommand.self,
     ])
+
+  /// Blocks and frames have up to 8 MiB. What each thread would keep of them is several times what they
+  /// take.
+  private static let largePiece: Int32 = 1 << 20
+
+  static func main() async {
+    dat_give_back_pieces_of(largePiece)
+    await main(nil)
+  }
 }

@@ -108,13 +108,19 @@ extension Attack {
       try await evil.append(String(repeating: "x/", count: 200_000) + "y", [1])
       try await evil.append(String(repeating: "z", count: 1_000_000), [1])
     },
-    writer(32, "1,000 messages at once, one of 4 MB", memory: 24 << 20) { scene, evil in
+    writer(32, "1,000 messages at once, one of 4 MB") { scene, evil in
       for number in 0..<1000 { try await evil.say("spam \(number)") }
       try await evil.say(String(repeating: "y", count: 4 << 20))
       try await evil.say(String(repeating: "w", count: 100_000))
       try await scene.said("the last spam", "spam 999")
       let longest = await scene.texts().map(\.utf8.count).max() ?? 0
       try require(longest <= 65_536 + 16, "a message of \(longest) bytes is shown")
+    },
+    writer(32, "30 entries of 3 MB at once") { scene, evil in
+      let large = [UInt8](repeating: 7, count: 3 << 20)
+      for number in 0..<30 { try await evil.append("messages/large/\(number)", large) }
+      try await evil.say("the last of many")
+      try await scene.said("the last message", "the last of many")
     },
     writer(33, "false times, and messages of others written over") { scene, evil in
       let before = await scene.texts()
