@@ -55,7 +55,9 @@ import Testing
     #expect(try await db.get("from/7").map(\.value) == [[7]])
     #expect(try await db.list("from").collect().count == Self.feedCount - 1)
     let used = residentBytes() - before
-    #expect(used < Self.feedCount * 100_000, "\(used / Self.feedCount) bytes a feed")
+    if !isSanitized {
+      #expect(used < Self.feedCount * 100_000, "\(used / Self.feedCount) bytes a feed")
+    }
     let files = openFiles(below: folder.path)
     #expect(files < 200, "\(files) open files")
     print("250 feeds: \(used / Self.feedCount) bytes a feed, \(files) open files")
