@@ -66,6 +66,7 @@ extension RoomView {
   /// The next part of an export: at most `limit` messages after a place, and where to go on.
   func export(_ format: Export, after cursor: Cursor?, limit: Int) -> (text: String, next: Cursor?)
   {
+    let log = sortedLog
     let slice = log.page(after: cursor, limit: limit)
     var text = ""
     for entry in slice { text += format.entry(entry.message) }

@@ -38,7 +38,13 @@ struct MessageLog {
   /// How many changes are remembered; a page that missed more starts over.
   static let rememberedChanges = 2_000
 
+  /// The messages in order, once ``sortIn()`` was called.
   private(set) var entries: [Entry] = []
+  /// Those that came out of order since, by key …
+  private var fresh: [String: Entry] = [:]
+  /// … and the places in ``entries`` of those that were removed. A writer with old times must not have
+  /// each message cost as much as the room is large.
+  private var gone: Set<Int> = []
   private var orders: [String: Int64] = [:]
   /// Which message each change was about.
   private var changed: [(number: Int, key: String)] = []
@@ -56,10 +62,10 @@ struct MessageLog {
     entries.sort { $0.cursor < $1.cursor }
   }
 
-  var count: Int { entries.count }
+  var count: Int { orders.count }
 
   /// The entry of this key.
-  subscript(key: String) -> Entry? { index(of: key).map { entries[$0] } }
+  subscript(key: String) -> Entry? { fresh[key] ?? index(of: key).map { entries[$0] } }
 
   /// Adds a message, or replaces the one of the same key in its place.
   ///
@@ -68,30 +74,75 @@ struct MessageLog {
   mutating func put(
     _ message: ChatMessage, seen: Int64, delivery: Delivery? = nil, change: Int
   ) -> Bool {
-    if let index = index(of: message.key) {
-      guard entries[index].message != message else { return false }
-      entries[index].message = message
+    if var entry = self[message.key] {
+      guard entry.message != message else { return false }
+      // Two spellings of a character are equal as text, but not in order: the first one stays.
+      let key = entry.message.key
+      entry.message = message
+      entry.message.key = key
+      replace(entry)
     } else {
       let order = Self.order(of: message, seen: seen)
       let entry = Entry(message: message, order: order, delivery: delivery)
       orders[message.key] = order
-      entries.insert(entry, at: firstIndex(notBefore: entry.cursor))
+      if fresh.isEmpty, entries.last.map({ $0.cursor < entry.cursor }) ?? true {
+        entries.append(entry)
+      } else {
+        fresh[message.key] = entry
+      }
     }
     note(message.key, change)
     return true
   }
 
   mutating func remove(_ key: String, change: Int) -> Entry? {
-    guard let index = index(of: key) else { return nil }
+    guard let entry = self[key] else { return nil }
+    if let index = index(of: key) {
+      gone.insert(index)
+      // What was deleted must not stay in memory.
+      entries[index].message.text = ""
+    }
+    fresh[key] = nil
     orders[key] = nil
     note(key, change)
-    return entries.remove(at: index)
+    // Where nobody looks, those that are gone are never more than those that are not.
+    if 2 * gone.count > entries.count { sortIn() }
+    return entry
   }
 
   mutating func setDelivery(_ delivery: Delivery, of key: String, change: Int) {
-    guard let index = index(of: key), entries[index].delivery != delivery else { return }
-    entries[index].delivery = delivery
+    guard var entry = self[key], entry.delivery != delivery else { return }
+    entry.delivery = delivery
+    replace(entry)
     note(key, change)
+  }
+
+  private mutating func replace(_ entry: Entry) {
+    if let index = index(of: entry.message.key) {
+      entries[index] = entry
+    } else {
+      fresh[entry.message.key] = entry
+    }
+  }
+
+  /// Has ``entries`` and the pages hold what came since, in order.
+  mutating func sortIn() {
+    guard !fresh.isEmpty || !gone.isEmpty else { return }
+    let late = fresh.values.sorted { $0.cursor < $1.cursor }
+    var all: [Entry] = []
+    all.reserveCapacity(count)
+    var next = 0
+    for (index, entry) in entries.enumerated() where !gone.contains(index) {
+      while next < late.count, late[next].cursor < entry.cursor {
+        all.append(late[next])
+        next += 1
+      }
+      all.append(entry)
+    }
+    all.append(contentsOf: late[next...])
+    entries = all
+    fresh = [:]
+    gone = []
   }
 
   /// What changed after the change of this number: nil when that is not remembered any more.
@@ -107,6 +158,8 @@ struct MessageLog {
     }
     return (present.reversed(), removed)
   }
+
+  // The following is of what is sorted in.
 
   /// At most `limit` entries just before a place; the newest ones for nil.
   func page(before cursor: Cursor?, limit: Int) -> ArraySlice<Entry> {
@@ -132,9 +185,11 @@ struct MessageLog {
     return low
   }
 
+  /// Where the message of this key is in ``entries``; nil where it is not there.
   private func index(of key: String) -> Int? {
-    guard let order = orders[key] else { return nil }
-    return firstIndex(notBefore: Cursor(order: order, key: key))
+    guard fresh[key] == nil, let known = orders.index(forKey: key) else { return nil }
+    // By the key as it was put: another spelling of the same text would lead elsewhere.
+    return firstIndex(notBefore: Cursor(order: orders[known].value, key: orders[known].key))
   }
 
   private mutating func note(_ key: String, _ number: Int) {

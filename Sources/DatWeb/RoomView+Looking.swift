@@ -22,7 +22,7 @@ extension RoomView {
   }
 
   private func whole() -> Wire.Update {
-    let page = log.page(before: nil, limit: Limits.firstPage)
+    let page = sortedLog.page(before: nil, limit: Limits.firstPage)
     var update = Wire.Update(run: run, revision: revision, isWhole: true, total: log.count)
     update.isStart = page.startIndex == 0
     update.messages = page.map { Wire.Message($0) }
@@ -105,6 +105,7 @@ extension RoomView {
 
   /// A page of the history; nil when it is to be around a message that is not there.
   func page(_ place: Place, limit: Int) -> Wire.Page? {
+    let log = sortedLog
     let slice: ArraySlice<MessageLog.Entry>
     switch place {
     case .newest: slice = log.page(before: nil, limit: limit)
@@ -132,6 +133,7 @@ extension RoomView {
   /// regard to case and accents.
   func search(_ query: String, before cursor: Cursor?, limit: Int) -> Wire.SearchResult {
     var result = Wire.SearchResult(found: [], isMore: false)
+    let log = sortedLog
     let end = cursor.map(log.firstIndex(notBefore:)) ?? log.count
     for entry in log.entries[..<end].reversed() where !muted.contains(entry.message.feed) {
       let text = entry.message.text
@@ -166,13 +168,13 @@ extension RoomView {
     guard let identity else { return nil }
     return RoomOverview(
       key: identity.room, maker: maker, messages: log.count, unread: unread,
-      last: log.entries.last { !muted.contains($0.message.feed) }?.message)
+      last: sortedLog.entries.last { !muted.contains($0.message.feed) }?.message)
   }
 
   /// What the start view tells about the room.
   var summary: Wire.RoomSummary? {
     guard let identity else { return nil }
-    let last = log.entries.last { !muted.contains($0.message.feed) }
+    let last = sortedLog.entries.last { !muted.contains($0.message.feed) }
     return Wire.RoomSummary(
       key: identity.room.hex, maker: maker, last: last.map { Wire.Message($0, listed: 200) },
       unread: unread, here: presence.people.values.count { $0.isHere }, requests: requests.count)

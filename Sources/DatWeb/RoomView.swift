@@ -15,6 +15,11 @@ public actor RoomView {
 
   private(set) var identity: RoomIdentity?
   private(set) var log = MessageLog([], seen: 0)
+  /// The same for those who look at its order, which has its price after each change.
+  var sortedLog: MessageLog {
+    log.sortIn()
+    return log
+  }
   private(set) var presence: Presence
   private(set) var requests: [UserData] = []
   private(set) var isAuthorized = false
@@ -255,6 +260,7 @@ public actor RoomView {
 
   /// How many messages of others are after the last place that was seen.
   var unread: Int {
+    let log = sortedLog
     let start = readMark.map(log.firstIndex(notBefore:)) ?? 0
     return log.entries[start...].count {
       $0.cursor != readMark && $0.message.feed != identity?.own

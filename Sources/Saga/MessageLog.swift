@@ -83,15 +83,18 @@ struct MessageLog {
   private var clocks: [Int: [UInt64]] = [:]
   /// What is shown, sorted by time, then key …
   private var sorted: [Message] = []
-  /// … but for these, which are not sorted in yet: the feeds of a room that is joined come side by
-  /// side.
-  private var fresh: [Message] = []
+  /// … but for these by key, which are not sorted in yet: the feeds of a room that is joined come side
+  /// by side …
+  private var fresh: [String: Message] = [:]
+  /// … and without those at these places in ``sorted``. They stay until the next merge: a writer who
+  /// edits or deletes again and again must not have each time cost as much as the room is large.
+  private var gone: Set<Int> = []
 
   /// What is shown, sorted by time, then key.
-  var messages: [Message] { fresh.isEmpty ? sorted : Self.merged(sorted, fresh) }
+  var messages: [Message] { fresh.isEmpty && gone.isEmpty ? sorted : merged() }
 
   /// How many messages are shown.
-  var count: Int { sorted.count + fresh.count }
+  var count: Int { sorted.count - gone.count + fresh.count }
 
   subscript(key: String) -> Message? { records[key]?.shown }
 
@@ -107,12 +110,12 @@ struct MessageLog {
     }
     let before = record.shown
     let versions = Self.adding(version, to: record.versions)
-    let after = Self.message(for: entry.key, versions)
+    // Two spellings of a character are equal as text, but not in order: what is shown keeps its own.
+    let after = Self.message(for: before?.key ?? entry.key, versions)
     record.entries = .several(versions)
     guard before != after else { return changes }
     record.shown = after
-    if let before { remove(before) }
-    if let after { insert(after) }
+    replace(before, by: after)
     switch (before, after) {
     case (nil, let after?):
       changes.append(.added(after))
@@ -214,36 +217,49 @@ struct MessageLog {
     if fresh.isEmpty, sorted.last.map({ Self.areInOrder($0, message) }) ?? true {
       sorted.append(message)
     } else {
-      fresh.append(message)
+      fresh[message.key] = message
     }
   }
 
-  private mutating func remove(_ message: Message) {
-    sortIn()
-    let place = place(of: message)
-    if place < sorted.count, sorted[place].key == message.key { sorted.remove(at: place) }
+  /// Shows `after` and no longer `before`; either may be none.
+  private mutating func replace(_ before: Message?, by after: Message?) {
+    if let before, fresh.removeValue(forKey: before.key) == nil {
+      let place = place(of: before)
+      if let after, !Self.areInOrder(before, after), !Self.areInOrder(after, before) {
+        // The usual edit: the time stays, and so does the place.
+        sorted[place] = after
+        return
+      }
+      gone.insert(place)
+      // What was deleted must not stay in memory.
+      sorted[place].text = ""
+    }
+    if let after { insert(after) }
+    // Where nobody asks for the messages, those that are gone are never more than those that are not.
+    if 2 * gone.count > sorted.count { sortIn() }
   }
 
   /// Has ``messages`` cost nothing until more messages come.
   mutating func sortIn() {
-    guard !fresh.isEmpty else { return }
-    sorted = Self.merged(sorted, fresh)
-    fresh = []
+    guard !fresh.isEmpty || !gone.isEmpty else { return }
+    sorted = merged()
+    fresh = [:]
+    gone = []
   }
 
-  private static func merged(_ sorted: [Message], _ fresh: [Message]) -> [Message] {
-    let fresh = fresh.sorted(by: areInOrder)
+  private func merged() -> [Message] {
+    let late = fresh.values.sorted(by: Self.areInOrder)
     var all: [Message] = []
-    all.reserveCapacity(sorted.count + fresh.count)
+    all.reserveCapacity(count)
     var next = 0
-    for message in sorted {
-      while next < fresh.count, areInOrder(fresh[next], message) {
-        all.append(fresh[next])
+    for (place, message) in sorted.enumerated() where !gone.contains(place) {
+      while next < late.count, Self.areInOrder(late[next], message) {
+        all.append(late[next])
         next += 1
       }
       all.append(message)
     }
-    all.append(contentsOf: fresh[next...])
+    all.append(contentsOf: late[next...])
     return all
   }
 }

@@ -249,7 +249,11 @@ public actor Saga {
         for waiter in done { waiter.1.resume() }
       }
     }
-    guard options.keepsMessages, entry.keyBytes.starts(with: prefix) else { return [] }
+    // Keys are kept for as long as the room is open, so a writer of huge ones would fill memory. No
+    // sound writer makes them.
+    guard options.keepsMessages, entry.keyBytes.count <= HyperDBLimits.keyBytes,
+      entry.keyBytes.starts(with: prefix)
+    else { return [] }
     return log.add(
       MessageLog.Entry(
         key: entry.key, feed: entry.feed,

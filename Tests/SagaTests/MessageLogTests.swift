@@ -129,4 +129,96 @@ import Testing
       #expect(log(entries.shuffled(using: &random)).messages == expected, "seed \(seed)")
     }
   }
+
+  @Test(arguments: testSeeds(standard: 200))
+  func `at any moment the messages are those that the changes told of, in order`(seed: UInt64) {
+    var random = SeededRandom(seed: seed)
+    var log = MessageLog()
+    // What somebody has who follows the changes.
+    var told: [String: Message] = [:]
+    var times: [Int: Int64] = [:]
+    var known = [[UInt64]](repeating: [1, 1, 1], count: 3)
+    let steps = 300
+    for step in 1...steps {
+      let feed = Int.random(in: 0..<3, using: &random)
+      if random.chance(0.5) {
+        let other = Int.random(in: 0..<3, using: &random)
+        for place in 0..<3 { known[feed][place] = max(known[feed][place], known[other][place]) }
+      }
+      let seq = known[feed][feed]
+      known[feed][feed] += 1
+      let number = Int.random(in: 0..<30, using: &random)
+      // Most edits keep their time, and most messages that are new come last.
+      var time = times[number] ?? Int64(step)
+      if random.chance(0.4) { time = Int64.random(in: 0..<60, using: &random) }
+      times[number] = time
+      let deletes = random.chance(0.2)
+      let isNone = deletes || random.chance(0.05)
+      let changes = log.add(
+        entry(
+          "k\(number)", feed: feed, seq: seq, clock: known[feed], isNone ? nil : "text \(step)",
+          deletes: deletes, time: time))
+      for change in changes {
+        switch change {
+        case .added(let message), .edited(let message), .conflicted(let message):
+          told[message.key] = message
+        case .removed(let message): told[message.key] = nil
+        case .unreadable: break
+        }
+      }
+      #expect(log.count == told.count, "SEED=\(seed)")
+      #expect(log["messages/k\(number)"] == told["messages/k\(number)"], "SEED=\(seed)")
+      guard step == steps || random.chance(0.1) else { continue }
+      if random.chance(0.5) { log.sortIn() }
+      let expected = told.values.sorted { ($0.timestamp, $0.key) < ($1.timestamp, $1.key) }
+      #expect(log.messages == expected, "SEED=\(seed)")
+    }
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func `edits and deletions cost no more in a large room`() {
+    let count = 10_000
+    var log = MessageLog()
+    var seq: UInt64 = 0
+    func pass(_ text: String?, time: (Int) -> Int64) {
+      for number in 0..<count {
+        seq += 1
+        _ = log.add(
+          entry(
+            "\(number)", feed: 0, seq: seq, clock: [seq + 1], text, deletes: text == nil,
+            time: time(number)))
+      }
+    }
+    pass("first") { Int64($0) }
+    pass("same time") { Int64($0) }
+    #expect(log.messages.map(\.text) == [String](repeating: "same time", count: count))
+    pass("backwards") { Int64(-$0) }
+    pass("backwards again") { Int64(-$0) }
+    #expect(log.messages.first?.key == "messages/\(count - 1)")
+    // Each of them later than all, so that it comes last.
+    for round in 1...3 { pass("later") { Int64(round * count + $0) } }
+    #expect(log.messages.first?.key == "messages/0")
+    #expect(log.messages.map(\.text) == [String](repeating: "later", count: count))
+    pass(nil) { _ in 0 }
+    #expect(log.count == 0 && log.messages.isEmpty)
+  }
+
+  @Test func `a message keeps the spelling of its key`() {
+    let spellings = ["\u{e9}", "e\u{301}"]
+    for (first, second) in zip(spellings, spellings.reversed()) {
+      var log = log([
+        entry("f", feed: 0, seq: 1, clock: [2], "last"),
+        entry(first, feed: 0, seq: 2, clock: [3], "one"),
+        entry("a", feed: 0, seq: 3, clock: [4], "first"),
+      ])
+      // An edit that keeps the time, and one that does not.
+      for (seq, time) in [(4, 0), (5, 9)] as [(UInt64, Int64)] {
+        _ = log.add(entry(second, feed: 0, seq: seq, clock: [seq + 1], "edited", time: time))
+        let shown = log.messages.filter(\.isEdited)
+        #expect(log.count == 3 && log.messages.count == 3)
+        #expect(shown.map { Array($0.key.utf8) } == [Array("messages/\(first)".utf8)])
+      }
+      #expect(log.messages.last?.text == "edited")
+    }
+  }
 }
