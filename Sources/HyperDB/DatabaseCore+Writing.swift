@@ -80,8 +80,7 @@ extension DatabaseCore {
       let key = EntryKey.normalize(change.key)
       let path = hash.path(of: key, terminated: true)
       let place = FeedSequence(feed: local, seq: seq)
-      let trie = try insertion.run(
-        self, key: key, path: path, heads: heads, in: snapshot, place: place)
+      let trie = try self.trie(key, path, heads, snapshot, place, encodeMap)
       let node = EntryNode(
         place: place, key: key, value: change.value,
         isDeleted: change.isDelete, clock: clock, trie: trie, inflate: list.seq, path: path)
@@ -94,6 +93,25 @@ extension DatabaseCore {
     isWritten = true
     commit(pending, list, snapshot)
     return written
+  }
+
+  /// The trie of a new entry. Where others' entries are such that it gets too large or takes too many
+  /// steps, it is made of what is sound in them.
+  private func trie(
+    _ key: [UInt8], _ path: HashPath, _ heads: [EntryNode], _ snapshot: Snapshot,
+    _ place: FeedSequence, _ encodeMap: [Int]
+  ) throws -> Trie {
+    do {
+      let trie = try insertion.run(
+        self, key: key, path: path, heads: heads, in: snapshot, place: place)
+      let fits =
+        TrieCoding.maximumBytes(trie) <= HyperDBLimits.trieBytes
+        || trieRoom.fill(trie, encodeMap: encodeMap).count <= HyperDBLimits.trieBytes
+      if fits { return trie }
+    } catch let error as HyperDBError where error.code == .tooManySteps {}
+    index?.reset(to: nil)
+    return try insertion.run(
+      self, key: key, path: path, heads: heads, in: snapshot, place: nil, isCareful: true)
   }
 
   private func commit(_ nodes: [EntryNode], _ list: FeedList, _ snapshot: Snapshot) {

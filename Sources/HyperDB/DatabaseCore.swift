@@ -55,7 +55,9 @@ package final class DatabaseCore {
   let trieRoom = TrieCoding.Room()
   let lookup = Lookup()
   let insertion = Insertion()
-  private let headCheck = HeadCheck()
+  let headCheck = HeadCheck()
+  /// How many bytes were read to decode entries: what a walk costs besides its steps.
+  @exclusivity(unchecked) private(set) var loadedBytes = 0
 
   /// The authorised feeds, in the order of authorisation, which is the order of replication.
   package private(set) var authorized: [Int] = []
@@ -193,6 +195,7 @@ package final class DatabaseCore {
     guard let block = try writers[place.feed].log.block(at: place.seq) else {
       throw MissingBlock(feed: place.feed, seq: place.seq)
     }
+    loadedBytes &+= block.count
     do {
       let node = try decode(block, at: place)
       if !isPassing || cache.admits(place) { cache.insert(.node(node), at: place) }
@@ -293,6 +296,15 @@ package final class DatabaseCore {
         .malformedEntry, "The entry in \(name(place)) is left out: \(error.reason)",
         feed: place.feed, seq: place.seq)
     }
+    if fields.key.count > HyperDBLimits.readSegments {
+      let segments = EntryKey.segments(fields.key)
+      if segments > HyperDBLimits.readSegments {
+        throw HyperDBError(
+          .malformedEntry,
+          "The key of the entry in \(name(place)) has \(segments) segments; at most "
+            + "\(HyperDBLimits.readSegments) are read", feed: place.feed, seq: place.seq)
+      }
+    }
     let valueCount = fields.value?.count ?? 0
     let isApart = valueCount > EntryNode.keptValue
     return EntryNode(
@@ -327,8 +339,10 @@ package final class DatabaseCore {
         "The list of feeds in block \(seq) of feed \(feedKeys[place.feed]) has a key twice",
         feed: place.feed, seq: place.seq)
     }
+    // What is no key can be of any length, and stands for nothing but its place.
+    let kept = keys.map { $0.count == PublicKey.byteCount || place.feed == local ? $0 : [] }
     let list = FeedList(
-      seq: seq, keys: keys, decodeMap: try numbers(of: keys),
+      seq: seq, keys: kept, decodeMap: try numbers(of: keys),
       contentKey: message.contentFeed.flatMap { $0.count == PublicKey.byteCount ? $0 : nil })
     learn(list, from: place.feed)
     return list

@@ -95,10 +95,15 @@ extension HyperDB {
     var elements: [Element] = []
     elements.reserveCapacity(Self.elementsAtOnce)
     let shownBefore = shownBytes
-    while elements.count < Self.elementsAtOnce, shownBytes &- shownBefore < Self.bytesAtOnce {
+    // One at least: others count as shown as well while a block is waited for.
+    var count = 0
+    while count == 0
+      || count < Self.elementsAtOnce && shownBytes &- shownBefore < Self.bytesAtOnce
+    {
       do {
         guard let element = try walk.next() else { return (elements, true) }
         elements.append(element)
+        count += 1
       } catch let missing as MissingBlock {
         if !elements.isEmpty { return (elements, false) }
         try await fetch(missing, until: deadline)

@@ -43,6 +43,9 @@ final class EntryCache {
   private static let pageShift = 3
   /// A page, and its places in two arrays.
   private static let pageBytes = 144
+  /// What is no larger is kept however little room there is; what takes a quarter of a larger room is
+  /// not.
+  private static let smallEntry = 65_536
   /// How many bytes to keep.
   @exclusivity(unchecked) var limit: Int
   @exclusivity(unchecked) private var bytes = 0
@@ -84,6 +87,7 @@ final class EntryCache {
 
   /// Keeps an entry of a block that exists.
   func insert(_ slot: Slot, at place: FeedSequence) {
+    if case .node(let node) = slot, node.byteCount > max(limit / 4, Self.smallEntry) { return }
     let feed = place.feed
     let index = place.seq >> Self.pageShift
     while pages.count <= feed { pages.append([]) }

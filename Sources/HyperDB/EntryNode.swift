@@ -72,8 +72,9 @@ package final class EntryNode {
   /// About how much memory it takes.
   var byteCount: Int {
     // The object, with a path of up to three words, the headers of four arrays, and the allocator's
-    // share.
-    352 + key.count + (value?.count ?? 0) + clock.count * 8 + trie.byteCount
+    // share. The path of a long key has up to a word for each of its bytes.
+    352 + (key.count > 256 ? key.count * 9 : key.count) + (value?.count ?? 0) + clock.count * 8
+      + trie.byteCount
   }
 }
 
@@ -81,27 +82,4 @@ extension EntryNode: CustomStringConvertible {
   package var description: String {
     "\(place) \(isDeleted ? "delete" : "put") \(String(decoding: key, as: UTF8.self))"
   }
-}
-
-extension [EntryNode] {
-  /// Those that no other of the list knew.
-  ///
-  /// Source: hyperdb `index.js`, `filterHeads`.
-  func withoutCovered() -> [EntryNode] {
-    if count < 2 { return self }
-    return filter { node in
-      !contains { other in other.place != node.place && other.covers(node) }
-    }
-  }
-
-  /// Those that no other of the same key knew.
-  func withoutCoveredOfSameKey() -> [EntryNode] {
-    if count < 2 { return self }
-    return filter { node in
-      !contains { other in other.place != node.place && other.covers(node) && other.key == node.key
-      }
-    }
-  }
-
-  var isAllDeleted: Bool { allSatisfy { $0.isDeleted } }
 }

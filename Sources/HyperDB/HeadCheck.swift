@@ -19,14 +19,23 @@ final class HeadCheck {
   /// What was found of pairs that were compared.
   @exclusivity(unchecked) private var known: [Pair: Bool] = [:]
   @exclusivity(unchecked) private var queue: [(newer: EntryNode, older: EntryNode)] = []
-  @exclusivity(unchecked) private var steps = 0
-  private static let keptPairs = 16_384
+  /// Steps since ``begin()``.
+  @exclusivity(unchecked) private(set) var steps = 0
+  /// How many of them were made before the pair that is looked at.
+  @exclusivity(unchecked) private var stepsBefore = 0
+  /// Steps that all pairs of one read or write may take: then no entry stands for another.
+  private static let stepsAtOnce = 16 * HyperDBLimits.lookupSteps
+  /// More than the pairs of all feeds that a database can have.
+  private static let keptPairs = 1 << 16
 
   private struct TooManySteps: Error {}
 
-  private func step() throws {
-    steps += 1
-    if steps > HyperDBLimits.lookupSteps { throw TooManySteps() }
+  /// Starts counting steps anew, for one read or write.
+  func begin() { steps = 0 }
+
+  private func step(_ count: Int = 1) throws {
+    steps += count
+    if steps - stepsBefore > HyperDBLimits.lookupSteps { throw TooManySteps() }
   }
 
   /// The entries to start a lookup from.
@@ -36,6 +45,7 @@ final class HeadCheck {
   func roots(
     of newest: [EntryNode], _ core: DatabaseCore
   ) throws -> (heads: [EntryNode], beside: [EntryNode]) {
+    begin()
     let heads = newest.withoutCovered()
     guard core.options.checksHeads, heads.count < newest.count else { return (heads, []) }
     var trusted = newest
@@ -79,14 +89,18 @@ final class HeadCheck {
     if let known = known[pair] { return known }
     if known.count > Self.keptPairs { known.removeAll() }
     defer { queue.removeAll(keepingCapacity: true) }
+    if steps > Self.stepsAtOnce { return false }
+    stepsBefore = steps
     queue.append((newer, older))
-    steps = 0
     var next = 0
     do {
       while next < min(queue.count, HyperDBLimits.headComparisons) {
         let (newer, older) = queue[next]
         next += 1
-        if !(try compare(newer, older, core)) {
+        let loadedBefore = core.loadedBytes
+        let isSound = try compare(newer, older, core)
+        try step((core.loadedBytes &- loadedBefore) >> HyperDBLimits.stepShift)
+        if !isSound {
           known[pair] = false
           return false
         }
@@ -137,33 +151,43 @@ final class HeadCheck {
         {
           continue
         }
-        guard try stands(pointers, of: newer, for: pointer, core) else { return false }
+        guard try stands(pointers, of: newer, for: pointer, at: place.index, core) else {
+          return false
+        }
       }
     }
     if split >= path.count {
       if newer.key == older.key { return true }
-      let chain = newer.trie.pointers(at: path.count - 1, HashPath.terminator)
-      return try stands(chain, of: newer, for: older.place, core)
+      let last = path.count - 1
+      let chain = newer.trie.pointers(at: last, HashPath.terminator)
+      return try stands(chain, of: newer, for: older.place, at: last, core)
     }
     let pointers = newer.trie.pointers(at: split, olderPath.digit(split))
-    return try stands(pointers, of: newer, for: older.place, core)
+    return try stands(pointers, of: newer, for: older.place, at: split, core)
   }
 
-  /// Whether one of the entries at `pointers` is the one at `place`, or knew it.
+  /// Whether one of the entries at `pointers`, which are those of a place in the path of `newer`, is
+  /// the one at `place`, or knew it and is nearer to it: entries that point to each other stand for
+  /// nothing.
   private func stands(
-    _ pointers: Range<Int>, of newer: EntryNode, for place: FeedSequence, _ core: DatabaseCore
+    _ pointers: Range<Int>, of newer: EntryNode, for place: FeedSequence, at index: Int,
+    _ core: DatabaseCore
   ) throws -> Bool {
-    for index in pointers {
+    for position in pointers {
       try step()
-      if newer.trie.pointer(index) == place { return true }
-    }
-    for index in pointers {
-      try step()
-      guard let node = try core.node(at: newer.trie.pointer(index)) else { continue }
-      if try stands(node, for: place, core) { return true }
+      if newer.trie.pointer(position) == place { return true }
     }
     // What can't be read hides nothing by being left out.
-    return try core.node(at: place) == nil
+    guard let older = try core.node(at: place) else { return true }
+    let path = older.path(core.hash)
+    for position in pointers {
+      try step()
+      guard let node = try core.node(at: newer.trie.pointer(position)),
+        node.path(core.hash).firstDifference(from: path) > index
+      else { continue }
+      if try stands(node, for: place, core) { return true }
+    }
+    return false
   }
 
   private func stands(

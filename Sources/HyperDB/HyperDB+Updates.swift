@@ -110,9 +110,9 @@ extension HyperDB {
 
   private func wakeReader(_ number: UInt64) { readers[number]?.wake() }
 
-  /// How many entries are told at once, fewer where their values are large.
+  /// How many entries are told at once, fewer where they are large.
   private static let entriesAtOnce = 512
-  /// Values of this many bytes are enough for one time, in a walk as well.
+  /// Keys and values of this many bytes are enough for one time, in a walk as well.
   static let bytesAtOnce = 1 << 20
 
   /// Whether there is room for another entry in what is told at once.

@@ -170,7 +170,7 @@ extension HyperDB {
   /// An entry as it is given out, without a value that is larger than wanted.
   func publicNode(_ node: EntryNode, valueUpTo limit: Int) throws -> DatabaseNode {
     let value = node.valueCount > limit ? nil : try core.value(of: node)
-    if let value { shownBytes &+= value.count }
+    shownBytes &+= node.key.count + (value?.count ?? 0)
     return DatabaseNode(
       node, value: value, feeds: core.feedKeys, isAuthorized: core.isAuthorized(node.feed))
   }

@@ -36,7 +36,8 @@ public actor HyperDB {
   var readers: [UInt64: UpdateReader] = [:]
   var watchers: [UInt64: Watcher] = [:]
   var lastNumber: UInt64 = 0
-  /// How many bytes of values were given out: walks and followers are given few large ones at once.
+  /// How many bytes of keys and values were given out: walks and followers are given few large ones
+  /// at once.
   var shownBytes = 0
   var firstContent: [PendingWait] = []
   /// In a sparse database: what has come.

@@ -85,6 +85,14 @@ public enum HyperDBLimits {
   /// Pointers that one lookup or one put may follow. The deepest sound lookup, 64 segments of 32
   /// levels for each of 255 heads, needs half of it even where every level leads on.
   public static let lookupSteps = 1_000_000
+  /// Bytes of an entry that has to be read for one step, as a power of two: what is not at hand takes
+  /// its time.
+  static let stepShift = 8
+  /// Segments of a key that is read: the path of one takes 8 bytes for each. Sound keys have a
+  /// few.
+  public static let readSegments = 1 << 18
+  /// Bytes of a trie that is read: more have no room in the reference.
+  public static let readTrieBytes = 512 * 1024
   /// Pairs of entries that are compared to see whether a head leads to what it claims to know.
   public static let headComparisons = 256
   /// Steps to the next result of a list: this many, and as many again as `listStepsPerEntry` for

@@ -18,6 +18,8 @@ final class Insertion {
     case step(worker: Int, pointer: FeedSequence)
     /// Start workers for more pointers of a node's trie.
     case fork(worker: Int, trie: Trie, pointers: Range<Int>)
+    /// The same for pointers that lead where they should.
+    case forkChosen(worker: Int, pointers: [FeedSequence])
   }
 
   private struct Start: Hashable {
@@ -30,14 +32,22 @@ final class Insertion {
   @exclusivity(unchecked) private var started: Set<Start> = []
   @exclusivity(unchecked) private var builder = TrieBuilder()
   @exclusivity(unchecked) private var steps = 0
+  @exclusivity(unchecked) private var loadedBefore = 0
+  /// Of more pointers in one place only those are taken that a sound trie would have.
+  @exclusivity(unchecked) private var slotLimit = 0
+  /// Each feed has one pointer in a sound place, but for keys of the same path.
+  private static let soundSlot = 2 * HyperDBLimits.feeds
 
   /// The trie of an entry of `key` that is written on top of `heads`.
   ///
   /// - Parameter place: where the entry will be, for the index of what is written; nil to do without.
+  /// - Parameter isCareful: whether to look at each pointer before it is taken over from others'
+  ///   entries, which is not needed as long as these are sound.
   func run(
     _ core: DatabaseCore, key: [UInt8], path: HashPath, heads: [EntryNode], in snapshot: Snapshot,
-    place: FeedSequence?
+    place: FeedSequence?, isCareful: Bool = false
   ) throws -> Trie {
+    slotLimit = isCareful ? 0 : Self.soundSlot
     if let place, let index = core.index {
       if heads.count == 1 {
         let trie = try runByIndex(index, core, place, key, path, heads[0], snapshot)
@@ -46,7 +56,8 @@ final class Insertion {
       index.reset(to: place)
     }
     builder.removeAll()
-    if heads.count == 1, let trie = try runAlone(core, key, path, heads[0], 0, snapshot) {
+    if heads.count == 1, !isCareful, let trie = try runAlone(core, key, path, heads[0], 0, snapshot)
+    {
       return trie
     }
     workers.removeAll(keepingCapacity: true)
@@ -54,12 +65,13 @@ final class Insertion {
     started.removeAll(keepingCapacity: true)
     builder.removeAll()
     steps = 0
+    loadedBefore = core.loadedBytes
     defer {
       workers.removeAll(keepingCapacity: true)
       turns.removeAll(keepingCapacity: true)
     }
     let context = Context(core: core, key: key, path: path, snapshot: snapshot)
-    for head in heads { start(head, 0, context) }
+    for head in heads { try start(head, 0, context) }
     var next = 0
     while next < turns.count {
       let turn = turns[next]
@@ -112,6 +124,7 @@ final class Insertion {
         if place > split || place >= end { break }
         let digit = path.digit(place)
         let pointers = trie.pointers(slot)
+        if pointers.count > slotLimit { return nil }
         if digit == HashPath.terminator {
           for position in pointers {
             let pointer = trie.pointer(position)
@@ -149,7 +162,7 @@ final class Insertion {
     let snapshot: Snapshot
   }
 
-  private func start(_ node: EntryNode, _ index: Int, _ context: Context) {
+  private func start(_ node: EntryNode, _ index: Int, _ context: Context) throws {
     // A second worker at the same place would add nothing.
     if workers.count >= 16 {
       if started.isEmpty {
@@ -160,11 +173,11 @@ final class Insertion {
       if !started.insert(Start(place: node.place, index: index)).inserted { return }
     }
     workers.append(Worker(node: node, index: index))
-    advance(workers.count - 1, context)
+    try advance(workers.count - 1, context)
   }
 
   /// Copies the node's pointers, place by place, until it has to be left for a nearer one.
-  private func advance(_ worker: Int, _ context: Context) {
+  private func advance(_ worker: Int, _ context: Context) throws {
     let node = workers[worker].node
     let path = context.path
     let nodePath = node.path(context.core.hash)
@@ -182,10 +195,10 @@ final class Insertion {
       let digit = path.digit(index)
       while slot < node.trie.count, node.trie.slot(slot).index == index {
         let pointers = node.trie.pointers(slot)
-        copy(node.trie, pointers, digit, worker, context)
+        try copy(node.trie, pointers, digit, worker, context)
         slot = pointers.upperBound
       }
-      if index == split { leave(node, nodePath.digit(index), digit, worker, context) }
+      if index == split { try leave(node, nodePath.digit(index), digit, worker, context) }
       if workers[worker].waiting > 0 || workers[worker].hasEnded { return }
       index += 1
     }
@@ -193,9 +206,15 @@ final class Insertion {
 
   private func copy(
     _ trie: Trie, _ pointers: Range<Int>, _ digit: UInt8, _ worker: Int, _ context: Context
-  ) {
+  ) throws {
     let slotDigit = trie.slot(pointers.lowerBound).digit
     if slotDigit == digit, digit != HashPath.terminator { return }
+    if pointers.count > slotLimit, digit != HashPath.terminator {
+      for pointer in try chosen(trie, pointers, worker, context) {
+        add(pointer, worker, slotDigit, context)
+      }
+      return
+    }
     for pointer in pointers {
       let target = trie.pointer(pointer)
       if digit == HashPath.terminator {
@@ -207,11 +226,43 @@ final class Insertion {
     }
   }
 
+  /// Of the pointers of a place in the worker's node those that lead to entries with the path and
+  /// digit of that place, of each feed the newest: it leads to those before it.
+  private func chosen(
+    _ trie: Trie, _ pointers: Range<Int>, _ worker: Int, _ context: Context
+  ) throws -> [FeedSequence] {
+    let (core, index) = (context.core, workers[worker].index)
+    let digit = trie.slot(pointers.lowerBound).digit
+    let newestFirst = pointers.map { trie.pointer($0) }
+      .filter { core.isInside($0, context.snapshot) }
+      .sorted { ($0.feed, $1.seq) < ($1.feed, $0.seq) }
+    var chosen: [FeedSequence] = []
+    for pointer in newestFirst where chosen.last?.feed != pointer.feed {
+      try step(1, worker, core)
+      guard let node = try core.node(at: pointer) else { continue }
+      let path = node.path(core.hash)
+      guard path.firstDifference(from: context.path) >= index, index < path.count,
+        path.digit(index) == digit
+      else { continue }
+      chosen.append(pointer)
+    }
+    return chosen
+  }
+
   private func leave(
     _ node: EntryNode, _ nodeDigit: UInt8, _ digit: UInt8, _ worker: Int, _ context: Context
-  ) {
+  ) throws {
     add(node.place, worker, nodeDigit, context)
     let pointers = node.trie.pointers(at: workers[worker].index, digit)
+    if pointers.count > slotLimit, digit != HashPath.terminator {
+      workers[worker].hasEnded = true
+      let chosen = try chosen(node.trie, pointers, worker, context)
+      if !chosen.isEmpty {
+        workers[worker].waiting += 1
+        turns.append(.forkChosen(worker: worker, pointers: chosen))
+      }
+      return
+    }
     if pointers.isEmpty {
       workers[worker].hasEnded = true
       return
@@ -263,13 +314,19 @@ final class Insertion {
       for pointer in pointers {
         let node = try core.follow(
           trie.pointer(pointer), to: context.path, depth: depth, in: context.snapshot)
-        if let node { start(node, index, context) }
+        if let node { try start(node, index, context) }
+      }
+    case .forkChosen(let forking, let pointers):
+      worker = forking
+      let index = workers[worker].index + 1
+      for pointer in pointers {
+        if let node = try core.node(at: pointer) { try start(node, index, context) }
       }
     }
     workers[worker].waiting -= 1
     if workers[worker].waiting == 0, !workers[worker].hasEnded {
       workers[worker].index += 1
-      if workers[worker].index < context.path.count { advance(worker, context) }
+      if workers[worker].index < context.path.count { try advance(worker, context) }
     }
   }
 
@@ -280,7 +337,8 @@ final class Insertion {
 
   private func step(_ count: Int, _ worker: Int, _ core: DatabaseCore) throws {
     steps += count
-    if steps > HyperDBLimits.lookupSteps {
+    let loaded = core.loadedBytes &- loadedBefore
+    if steps + loaded >> HyperDBLimits.stepShift > HyperDBLimits.lookupSteps {
       let place = workers[worker].node.place
       throw HyperDBError(
         .tooManySteps,

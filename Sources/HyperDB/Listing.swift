@@ -47,6 +47,9 @@ package final class Listing {
   private enum Item {
     /// Everything at a path, which has to be looked up.
     case expand(HashPath)
+    /// The same at the path that a node's has up to a place, then a digit: made when it is its turn, for
+    /// paths may be long and many wait.
+    case branch(EntryNode, Int, UInt8)
     /// Everything that a node knows from a place on.
     case walk(EntryNode, Int)
   }
@@ -87,7 +90,10 @@ package final class Listing {
       if let group = collisions.popLast() { return group }
       guard let item = stack.popLast() else { return nil }
       do {
-        if let group = try take(item) { return group }
+        let loadedBefore = core.loadedBytes
+        let group = try take(item)
+        steps += (core.loadedBytes &- loadedBefore) >> HyperDBLimits.stepShift
+        if let group { return group }
       } catch let error as HyperDBError where error.code == .tooManySteps {
         throw error
       } catch {
@@ -104,14 +110,19 @@ package final class Listing {
     case .walk(let node, let index):
       if steps > stepLimit { throw tooManySteps(node) }
       return try walk(node, index)
-    case .expand(let path):
-      let nodes = try core.find(path, key: nil, raw: options.raw, in: snapshot)
-      guard let first = nodes.first else { return nil }
-      steps += path.wordCount / 16 + core.lookup.steps
-      if steps > stepLimit { throw tooManySteps(first) }
-      if nodes.count == 1 { return try walk(first, path.count) }
-      return split(path, nodes)
+    case .expand(let path): return try expand(path)
+    case .branch(let node, let place, let digit):
+      return try expand(node.path(core.hash).prefix(place, then: digit))
     }
+  }
+
+  private func expand(_ path: HashPath) throws -> [EntryNode]? {
+    let nodes = try core.find(path, key: nil, raw: options.raw, in: snapshot)
+    guard let first = nodes.first else { return nil }
+    steps += path.wordCount / 16 + core.lookup.steps + core.headCheck.steps
+    if steps > stepLimit { throw tooManySteps(first) }
+    if nodes.count == 1 { return try walk(first, path.count) }
+    return split(path, nodes)
   }
 
   // MARK: One node
@@ -133,10 +144,9 @@ package final class Listing {
         let pointers = node.trie.pointers(at: place, digit)
         if digit == own {
           stack.append(
-            pointers.isEmpty
-              ? .walk(node, place + 1) : .expand(path.prefix(place, then: digit)))
+            pointers.isEmpty ? .walk(node, place + 1) : .branch(node, place, digit))
         } else if pointers.count > 1 {
-          stack.append(.expand(path.prefix(place, then: digit)))
+          stack.append(.branch(node, place, digit))
         } else if let pointer = pointers.first {
           let child = try core.follow(
             node.trie.pointer(pointer), to: path, depth: place, in: snapshot)

@@ -157,6 +157,8 @@ final class Lookup {
     if !births.isEmpty { births = [] }
     results = []
     steps = 0
+    core.headCheck.begin()
+    let loadedBefore = core.loadedBytes
     defer {
       // Nothing stays alive because it was once looked up.
       walkers.removeAll(keepingCapacity: true)
@@ -168,6 +170,10 @@ final class Lookup {
     while next < turns.count {
       let turn = turns[next]
       next += 1
+      let loaded = core.loadedBytes &- loadedBefore
+      if steps + loaded >> HyperDBLimits.stepShift > HyperDBLimits.lookupSteps {
+        throw tooManySteps(walkers[turn.walker].node.place, core)
+      }
       try take(turn, core, path, key, snapshot, onLookup)
       if next > 4096 {
         turns.removeFirst(next)

@@ -71,7 +71,7 @@ package enum EntryKey {
   }
 
   /// The number of components that a key is hashed in.
-  static func segments(_ key: [UInt8]) -> Int {
+  static func segments(_ key: some Sequence<UInt8>) -> Int {
     var slashes = 0
     for byte in key where byte == UInt8(ascii: "/") { slashes += 1 }
     return slashes + 1

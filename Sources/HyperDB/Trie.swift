@@ -23,7 +23,12 @@ package struct Trie: Hashable {
     if entries.isEmpty {
       words = []
     } else if isWide {
-      words = entries.flatMap { [$0.place, $0.pointer.raw] }
+      words = []
+      words.reserveCapacity(entries.count * 2)
+      for entry in entries {
+        words.append(entry.place)
+        words.append(entry.pointer.raw)
+      }
     } else {
       words = [UInt64](unsafeUninitializedCapacity: entries.count) { words, count in
         for (position, entry) in entries.enumerated() {

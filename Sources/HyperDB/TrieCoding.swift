@@ -83,6 +83,8 @@ package enum TrieCoding {
   package enum Fault: Error, Hashable {
     /// The bytes end inside a bucket, or an integer is over 2^53 - 1.
     case malformed
+    /// More bytes than any writer has room for.
+    case tooLarge
     /// Places are not in ascending order, or a digit above 4 is there.
     case order
     /// A pointer to a feed that the writer's list doesn't have.
@@ -93,6 +95,7 @@ package enum TrieCoding {
     var reason: String {
       switch self {
       case .malformed: "its trie is cut short or has an integer over 2^53 - 1"
+      case .tooLarge: "its trie has over \(HyperDBLimits.readTrieBytes) bytes"
       case .order: "its trie has places out of order or digits that don't exist"
       case .unknownFeed(let feed): "its trie points to feed \(feed) of a shorter list"
       case .badPointer(let feed, let seq): "its trie points to \(feed)/\(seq), which can't be"
@@ -121,7 +124,9 @@ package enum TrieCoding {
     scratch: inout Scratch
   ) throws(Fault) -> Trie {
     if bytes.isEmpty { return .empty }
+    guard bytes.count <= HyperDBLimits.readTrieBytes else { throw .tooLarge }
     scratch.entries.removeAll(keepingCapacity: true)
+    defer { scratch.trim() }
     var reader = VarintReader(bytes: bytes)
     var previous = -1
     while reader.position < bytes.count {
@@ -155,8 +160,14 @@ package enum TrieCoding {
   /// Room that decoding uses again and again.
   package struct Scratch {
     var entries: [Trie.Entry] = []
+    private static let keptEntries = 1 << 15
 
     package init() {}
+
+    /// Gives back what only a very large trie took.
+    mutating func trim() {
+      if entries.capacity > Self.keptEntries { entries = [] }
+    }
   }
 
   private struct VarintReader {

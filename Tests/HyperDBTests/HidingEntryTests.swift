@@ -55,6 +55,41 @@ struct HidingEntryTests {
     try checkNothingIsHidden(room, "after a put")
   }
 
+  @Test(arguments: [false, true])
+  func `liars who claim to know each other hide nothing`(areLinked: Bool) throws {
+    let room = try HostileRoom(evil: 3)
+    for key in Self.keys { try room.core.put(Array(key.utf8), Array(key.utf8)) }
+    let length = UInt64(room.core.log(of: 0).length)
+    // Each knows everything, and leads to the next one or to nothing.
+    for writer in 0..<3 {
+      let path = PathHash.standard.path(of: Array("liar\(writer)".utf8), terminated: true)
+      var trie: [UInt8] = []
+      if areLinked {
+        let next = FeedSequence(feed: (writer + 1) % 3 + 1, seq: 1)
+        for index in 0..<32 {
+          var slots: [UInt8: [FeedSequence]] = [:]
+          for digit in UInt8(0)..<4 where digit != path.digit(index) { slots[digit] = [next] }
+          HostileRoom.write(index, slots, to: &trie)
+        }
+      }
+      room.append(writer, "liar\(writer)", trie: trie, clock: [length, 2, 2, 2])
+    }
+    try checkNothingIsHidden(room, "linked: \(areLinked)")
+    try room.core.put(Array("after".utf8), [1])
+    try checkNothingIsHidden(room, "linked: \(areLinked), after a put")
+    #expect(try room.core.snapshot().beside.isEmpty)
+  }
+
+  @Test func `values of one key that claim to know each other are all given`() throws {
+    let room = try HostileRoom(evil: 2)
+    let length = UInt64(room.core.log(of: 0).length)
+    room.append(0, "shared", clock: [length, 2, 2])
+    room.append(1, "shared", clock: [length, 2, 2])
+    #expect(try !room.value("shared", room.core.snapshot()).isEmpty)
+    try room.core.put(Array("after".utf8), [1])
+    #expect(try !room.value("shared", room.core.snapshot()).isEmpty)
+  }
+
   @Test func `entries with more pointers than can be compared are followed both`() throws {
     let room = try HostileRoom(evil: 2)
     let hash = PathHash.standard

@@ -172,6 +172,57 @@ struct HostileEntryTests {
     #expect(Set(groups.map { $0[0].key }).count == groups.count)
   }
 
+  @Test func `an entry with more pointers than another has room for stops no put`() throws {
+    let room = try HostileRoom()
+    for key in 0..<40 { try room.core.put(Array("messages/\(key)".utf8), [1]) }
+    for number in 0..<300 { room.append(0, "messages/evil\(number)") }
+    let pointers = (1...300).map { FeedSequence(feed: 1, seq: $0) }
+    var bytes: [UInt8] = []
+    for index in 0..<64 {
+      HostileRoom.write(index, [0: pointers, 1: pointers, 2: pointers, 3: pointers], to: &bytes)
+    }
+    #expect(bytes.count > HyperDBLimits.trieBytes)
+    // It claims to know all, and does lead to all: nothing is beside it.
+    let heads = try room.core.snapshot(.local).heads
+    let sound = try room.core.trie(for: Array("messages/x".utf8), on: heads)
+    var both: [UInt8] = []
+    var places: [Int: [UInt8: [FeedSequence]]] = [:]
+    sound.forEachSlot { index, digit, pointers in places[index, default: [:]][digit] = pointers }
+    for index in 0..<64 {
+      for digit in UInt8(0)..<4 { places[index, default: [:]][digit, default: []] += pointers }
+    }
+    for (index, slots) in places.sorted(by: { $0.key < $1.key }) {
+      HostileRoom.write(index, slots, to: &both)
+    }
+    let length = UInt64(room.core.log(of: 0).length)
+    for trie in [bytes, both] {
+      let seq = UInt64(room.evil[0].blocks.count)
+      room.append(0, "messages/x", trie: trie, clock: [length, seq + 1])
+      let written = try room.core.put(Array("messages/after".utf8), [3])
+      #expect(TrieCoding.encode(written.trie, encodeMap: [0, 1]).count < 10_000)
+      try room.checkSound("many pointers")
+      for key in 0..<40 {
+        #expect(try room.value("messages/\(key)", room.core.snapshot()) == [[1]], "\(key)")
+      }
+      // Its own entries don't lead to each other: those it hides from itself.
+      #expect(try room.value("messages/x", room.core.snapshot()) == [[0xee]])
+      let keys = try room.core.groups("messages", ListOptions(), in: room.core.snapshot())
+      #expect(keys.count >= 42)
+    }
+  }
+
+  @Test func `what is larger than any sound entry has room for is left out`() throws {
+    let room = try HostileRoom()
+    room.append(0, "first")
+    var bytes: [UInt8] = trie(0, 1)
+    for _ in 0..<300_000 { bytes += [1, 1] }
+    room.append(0, "many copies", trie: bytes + [0, 1])
+    room.append(0, String(repeating: "/", count: HyperDBLimits.readSegments + 10))
+    try room.checkSound("too large")
+    #expect(try room.value("first", room.core.snapshot()) == [[0xee]])
+    #expect(room.core.issues.map(\.code) == [.malformedEntry, .malformedEntry])
+  }
+
   @Test func `keys of any length are read, and only short ones written`() throws {
     let room = try HostileRoom()
     let deep = String(repeating: "x/", count: 200_000) + "y"

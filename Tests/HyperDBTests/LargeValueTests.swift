@@ -86,6 +86,25 @@ import Testing
     await connection.end()
   }
 
+  @Test func `walks side by side that wait for blocks are whole`() async throws {
+    let count = 20
+    let db = try await HyperDB.inMemory()
+    for number in 0..<count { try await db.put("\(number)", value(number)) }
+    var options = HyperDBOptions()
+    options.sparse = true
+    let clone = try await HyperDB.inMemory(key: db.key, options: options)
+    let connection = try await LiveConnection(db, clone)
+    let counts = try await withThrowingTaskGroup(of: Int.self) { group in
+      for _ in 0..<6 { group.addTask { try await clone.list().collect().count } }
+      for _ in 0..<2 { group.addTask { try await clone.history().collect().count } }
+      var counts: [Int] = []
+      for try await number in group { counts.append(number) }
+      return counts
+    }
+    #expect(counts == Array(repeating: count, count: 8))
+    await connection.end()
+  }
+
   @Test func `a follower is spared values that it can't use`() async throws {
     let db = try await HyperDB.inMemory()
     for count in [0, 10, 11, Self.limit + 1] {
