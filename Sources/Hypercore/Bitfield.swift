@@ -81,6 +81,18 @@ package final class Bitfield {
     }
   }
 
+  /// The first page from `number` on, below `end`, that holds a block.
+  func nextStoredPage(from number: Int, below end: Int) -> Int? {
+    let end = min(end, pages.count)
+    var number = number
+    while number < end {
+      // A feed may have half a million pages that are known to hold nothing.
+      if pages[number] != nil, let page = page(number), page.dataCount > 0 { return number }
+      number += 1
+    }
+    return nil
+  }
+
   /// The page, made where it holds nothing yet. The number is checked against ``FeedLimits``.
   @inline(__always)
   func writablePage(_ number: Int) -> BitfieldPage {

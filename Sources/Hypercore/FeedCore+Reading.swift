@@ -1,5 +1,4 @@
 package import HypercoreCrypto
-internal import DatCoding
 
 extension FeedCore {
   // MARK: Possession
@@ -36,7 +35,9 @@ extension FeedCore {
   ///   - start: a multiple of 8192, as `length` is.
   ///   - length: 0 for everything from `start` on.
   package func haveBitfield(from start: UInt64, length: UInt64) -> [UInt8] {
-    BitfieldRLE.encode(bits.dataBytes(from: start, length: length))
+    let (sum, overflow) = start.addingReportingOverflow(length)
+    let end = length == 0 || overflow ? UInt64.max : sum
+    return bits.encodedData(from: start, below: end, pages: .max).bytes
   }
 
   // MARK: Blocks

@@ -259,6 +259,19 @@ import Testing
     #expect(peer.reason?.code == .peerMisbehaved)
   }
 
+  @Test func `Cancels of what was never asked for leave what was`() throws {
+    let peer = try HostilePeer(serving: true)
+    let indexes = 0..<16_000 as Range<UInt64>
+    try peer.say(indexes.map { Message.request(Request(index: $0 % 10)) }, reading: false)
+    try peer.say(indexes.map { Message.cancel(index: 10 + $0) }, reading: false)
+    try peer.say(indexes.prefix(9).map { Message.cancel(index: $0) }, reading: false)
+    try peer.say(.cancel(index: 9, hash: true), .request(Request(index: 2)))
+    #expect(!peer.isClosed)
+    var answers: [UInt64] = []
+    for case .data(let data) in peer.heard { answers.append(data.index) }
+    #expect(answers == [UInt64](repeating: 9, count: 1600) + [2])
+  }
+
   @Test func `a peer that reads again gets its answers, as much at once as there is room for`()
     throws
   {

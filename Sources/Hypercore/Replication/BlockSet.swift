@@ -3,8 +3,8 @@ internal import DatCoding
 /// A set of block or node indexes that a peer can grow: memory follows its irregular parts alone.
 ///
 /// Whole pages of 8,192 are kept as ranges, so a claim to have 2^50 blocks costs as much as one for
-/// a page; pages in part are bitmaps, of which there are at most `mixedPageLimit`. Beyond that new
-/// claims are forgotten: what is in here is a hint where to ask, never a proof.
+/// a page; pages in part are bitmaps. There are at most `mixedPageLimit` of each. Beyond that claims
+/// are forgotten: what is in here is a hint where to ask, never a proof.
 ///
 /// Bits are numbered as in the files and on the wire: the top bit of a word comes first.
 struct BlockSet {
@@ -13,9 +13,11 @@ struct BlockSet {
 
   /// By default 4 MiB of bitmaps: 33 million blocks of which each page is held in part.
   private let mixedPageLimit: Int
-  /// What the bitmaps are taken from, where a peer decides how many there are.
+  /// What the bitmaps and ranges are taken from, where a peer decides how many there are.
   private let memory: PeerMemory?
   private static let pageBytes = pageWords * 8 + 64
+  /// A range of whole pages, in an array that may have grown to twice what is in it.
+  private static let rangeBytes = 32
 
   init(mixedPageLimit: Int = 4096, memory: PeerMemory? = nil) {
     self.mixedPageLimit = mixedPageLimit
@@ -50,7 +52,7 @@ struct BlockSet {
   var isEmpty: Bool { numbers.isEmpty && full.isEmpty }
 
   mutating func removeAll() {
-    memory?.give(pages.count * Self.pageBytes)
+    memory?.give(pages.count * Self.pageBytes + full.count * Self.rangeBytes)
     numbers = []
     pages = []
     full = []
@@ -250,8 +252,7 @@ struct BlockSet {
       numbers.removeSubrange(low..<high)
       pages.removeSubrange(low..<high)
     }
-    removeFull(firstWhole..<endWhole)
-    if value { insertFull(firstWhole..<endWhole) }
+    if value { insertFull(firstWhole..<endWhole) } else { removeFull(firstWhole..<endWhole) }
     if endWhole << 13 < range.upperBound { setPart(endWhole << 13..<range.upperBound, value) }
   }
 
@@ -286,38 +287,42 @@ struct BlockSet {
   }
 
   private mutating func insertFull(_ range: Range<UInt64>) {
-    var merged = range
-    var kept: [Range<UInt64>] = []
-    var placed = false
-    for other in full {
-      if other.upperBound < merged.lowerBound {
-        kept.append(other)
-      } else if merged.upperBound < other.lowerBound {
-        if !placed {
-          kept.append(merged)
-          placed = true
-        }
-        kept.append(other)
-      } else {
-        merged = min(merged.lowerBound, other.lowerBound)..<max(merged.upperBound, other.upperBound)
-      }
-    }
-    if !placed { kept.append(merged) }
-    if kept.count <= mixedPageLimit { full = kept }
+    // Those that overlap or touch it become one with it.
+    let low = range.lowerBound == 0 ? 0 : fullPlace(endingAfter: range.lowerBound - 1)
+    var high = fullPlace(endingAfter: range.upperBound)
+    if high < full.count, full[high].lowerBound <= range.upperBound { high += 1 }
+    let start = low < high ? min(range.lowerBound, full[low].lowerBound) : range.lowerBound
+    let end = low < high ? max(range.upperBound, full[high - 1].upperBound) : range.upperBound
+    replaceFull(low..<high, with: [start..<end])
   }
 
   private mutating func removeFull(_ range: Range<UInt64>) {
-    guard full.contains(where: { $0.overlaps(range) }) else { return }
+    let low = fullPlace(endingAfter: range.lowerBound)
+    var high = fullPlace(endingAfter: range.upperBound)
+    if high < full.count, full[high].lowerBound < range.upperBound { high += 1 }
+    guard low < high else { return }
+    let (start, end) = (full[low].lowerBound, full[high - 1].upperBound)
     var kept: [Range<UInt64>] = []
-    for other in full {
-      if !other.overlaps(range) {
-        kept.append(other)
-        continue
-      }
-      if other.lowerBound < range.lowerBound { kept.append(other.lowerBound..<range.lowerBound) }
-      if range.upperBound < other.upperBound { kept.append(range.upperBound..<other.upperBound) }
+    if start < range.lowerBound { kept.append(start..<range.lowerBound) }
+    if range.upperBound < end { kept.append(range.upperBound..<end) }
+    // Where there is no room for two parts of one, the second is forgotten with what is removed.
+    if !replaceFull(low..<high, with: kept) { replaceFull(low..<high, with: Array(kept.prefix(1))) }
+  }
+
+  /// Puts ranges of whole pages in the place of others.
+  ///
+  /// - Returns: whether there is room for them; nothing changes where there is not.
+  @discardableResult
+  private mutating func replaceFull(_ places: Range<Int>, with ranges: [Range<UInt64>]) -> Bool {
+    let growth = ranges.count - places.count
+    if growth > 0 {
+      guard full.count + growth <= mixedPageLimit, memory?.take(growth * Self.rangeBytes) ?? true
+      else { return false }
+    } else {
+      memory?.give(-growth * Self.rangeBytes)
     }
-    full = kept
+    full.replaceSubrange(places, with: ranges)
+    return true
   }
 }
 

@@ -3,7 +3,7 @@ internal import HypercoreProtocol
 
 extension FeedPeer {
   /// Whether the remote waits for an answer.
-  var hasQueuedAnswers: Bool { nextRequest < queuedRequests.count || !queuedWants.isEmpty }
+  var hasQueuedAnswers: Bool { !queuedRequests.isEmpty || !queuedWants.isEmpty }
 
   /// Answers what the remote asked until the connection holds `limit` bytes: called when the
   /// transport has room, so that a peer that doesn't read costs its questions and not the answers.
@@ -20,16 +20,7 @@ extension FeedPeer {
     while !queuedWants.isEmpty, session.connection.outputCount < limit {
       try answerWant(queuedWants.removeFirst())
     }
-    while nextRequest < queuedRequests.count, session.connection.outputCount < limit {
-      let request = queuedRequests[nextRequest]
-      nextRequest += 1
-      if nextRequest == queuedRequests.count {
-        queuedRequests.removeAll(keepingCapacity: true)
-        nextRequest = 0
-      } else if nextRequest >= 1024 {
-        queuedRequests.removeSubrange(0..<nextRequest)
-        nextRequest = 0
-      }
+    while session.connection.outputCount < limit, let request = queuedRequests.popFirst() {
       try answerRequest(request, &sent)
     }
   }
@@ -47,7 +38,7 @@ extension FeedPeer {
     guard core.has(index) else { return false }
     if run?.contains(index) == true { return true }
     var count = 1
-    for request in queuedRequests[nextRequest...].prefix(ReplicationLimits.runBlocks) {
+    for request in queuedRequests.upcoming.prefix(ReplicationLimits.runBlocks) {
       guard request.index == index + UInt64(count), request.bytes == 0, !request.hash else { break }
       count += 1
     }
@@ -59,12 +50,20 @@ extension FeedPeer {
     // Never more than there is: a region may be 2^53 blocks long. And who gives nothing says so: the
     // remote would wait for the answer.
     let end = isUploading ? min(region.upperBound, core.length) : 0
-    let bits =
-      region.lowerBound < end
-      ? core.haveBitfield(from: region.lowerBound, length: end - region.lowerBound) : []
+    var bits: [UInt8] = []
+    var told = region
+    if region.lowerBound < end {
+      let answer = core.bits.encodedData(
+        from: region.lowerBound, below: end, pages: ReplicationLimits.havePages)
+      bits = answer.bytes
+      if answer.end < end {
+        told = region.lowerBound..<answer.end
+        queuedWants.insert(answer.end..<region.upperBound, at: 0)
+      }
+    }
     let isWhole = region.upperBound - region.lowerBound <= ReplicationLimits.wantEnd
-    let length = isWhole ? region.upperBound - region.lowerBound : 0
-    send(.have(start: region.lowerBound, length: length, bitfield: bits))
+    let length = isWhole ? told.upperBound - told.lowerBound : 0
+    send(.have(start: told.lowerBound, length: length, bitfield: bits))
   }
 
   private func answerRequest(_ request: Request, _ sent: inout Sent) throws {

@@ -48,8 +48,7 @@ package final class FeedPeer {
 
   /// Whether it sent a Want, and so is told of new blocks.
   var wantsAnnouncements = false
-  @exclusivity(unchecked) var queuedRequests: [Request] = []
-  @exclusivity(unchecked) var nextRequest = 0
+  @exclusivity(unchecked) var queuedRequests = RequestQueue()
   /// Blocks read in advance, while answers are made.
   @exclusivity(unchecked) var run: BlockRun?
   @exclusivity(unchecked) var queuedWants: [Range<UInt64>] = []
@@ -122,7 +121,7 @@ package final class FeedPeer {
       queuedWants.removeAll { $0.lowerBound == start && UInt64($0.count) == length }
     case .request(let request): try receiveRequest(request)
     case .cancel(let index, let bytes, let hash):
-      cancelQueued { $0.index == index && $0.bytes == bytes && $0.hash == hash }
+      queuedRequests.cancel(RequestQueue.Question(index: index, bytes: bytes, hash: hash))
     case .data(let data): try receiveData(data)
     }
   }
@@ -183,7 +182,7 @@ package final class FeedPeer {
   private func receiveRequest(_ request: Request) throws {
     lastActivity = session.now
     guard isUploading else { return }
-    let waiting = queuedRequests.count - nextRequest
+    let waiting = queuedRequests.count
     // On all feeds together, which needs no look at each single one.
     guard waiting < ReplicationLimits.queuedRequests,
       !waiting.isMultiple(of: 64)
@@ -191,13 +190,6 @@ package final class FeedPeer {
     else { throw FeedError.peer("sent more than 16384 requests without reading the answers") }
     queuedRequests.append(request)
     session.hasOutput()
-  }
-
-  func cancelQueued(where matches: (Request) -> Bool) {
-    guard nextRequest < queuedRequests.count else { return }
-    queuedRequests.removeSubrange(0..<nextRequest)
-    nextRequest = 0
-    queuedRequests.removeAll(where: matches)
   }
 
   // MARK: Time

@@ -18,10 +18,14 @@ enum ReplicationLimits {
   static let requestSpan = 4 * requests
   /// Requests on their way to a peer of which nothing has been received yet.
   static let firstRequests = 64
-  /// Requests of one peer waiting to be answered, 40 bytes each; beyond it the peer is out.
+  /// Requests of one peer waiting to be answered, 40 bytes each, and 64 more from when it takes one
+  /// back; beyond it the peer is out.
   static let queuedRequests = 16_384
   /// Regions of one peer waiting for their Have; each region waits once.
   static let queuedWants = 64
+  /// Pages of 8,192 blocks that one Have tells of, besides those that hold none: 8 million blocks, 1 MiB.
+  /// What was asked about beyond them comes in the next.
+  static let havePages = 1024
   /// How much is encoded ahead of the transport.
   static let outputBytes = 256 << 10
   /// Blocks that are asked for one after the other are read together: so many at most …

@@ -60,7 +60,7 @@ package final class ReplicationSession {
 
   /// How many requests of the remote wait to be answered, on all its feeds.
   var queuedRequestCount: Int {
-    peers.reduce(0) { $0 + ($1.map { $0.queuedRequests.count - $0.nextRequest } ?? 0) }
+    peers.reduce(0) { $0 + ($1?.queuedRequests.count ?? 0) }
   }
 
   /// Whether nothing more goes out after what is queued.

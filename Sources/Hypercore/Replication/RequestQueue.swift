@@ -1,0 +1,111 @@
+internal import HypercoreProtocol
+
+/// What one peer asked for and still waits for, in its order.
+///
+/// A Cancel costs the same however many requests wait: what it takes back is counted, passed over where
+/// its turn comes, and cleared away once there is much of it.
+struct RequestQueue {
+  /// What a Cancel names.
+  struct Question: Hashable {
+    var index: UInt64
+    var bytes: UInt64
+    var hash: Bool
+  }
+
+  /// Those before `next` are answered.
+  private var requests: [Request] = []
+  private var next = 0
+  /// How many wait of each question; nil until the peer takes anything back, which few do.
+  private var waiting: [Question: Int]?
+  /// How many of each question are taken back and still in `requests`: before those that wait, since a
+  /// Cancel takes back all there are.
+  private var cancelled: [Question: Int] = [:]
+  private var cancelledCount = 0
+
+  /// How many wait.
+  var count: Int { requests.count - next - cancelledCount }
+
+  var isEmpty: Bool { count == 0 }
+
+  /// Those that wait, and among them some that were taken back: what to read ahead for.
+  var upcoming: ArraySlice<Request> { requests[next...] }
+
+  mutating func append(_ request: Request) {
+    requests.append(request)
+    waiting?[Self.question(of: request), default: 0] += 1
+  }
+
+  mutating func popFirst() -> Request? {
+    while next < requests.count {
+      let request = requests[next]
+      next += 1
+      let isCancelled = waiting != nil && countOut(Self.question(of: request))
+      if isEmpty {
+        removeAll()
+      } else if next >= 1024 {
+        requests.removeSubrange(0..<next)
+        next = 0
+      }
+      if !isCancelled { return request }
+    }
+    return nil
+  }
+
+  /// Takes back every request for this that waits.
+  mutating func cancel(_ question: Question) {
+    guard !isEmpty else { return }
+    if waiting == nil {
+      var counts: [Question: Int] = [:]
+      counts.reserveCapacity(count)
+      for request in upcoming { counts[Self.question(of: request), default: 0] += 1 }
+      waiting = counts
+    }
+    guard let number = waiting?.removeValue(forKey: question) else { return }
+    cancelled[question, default: 0] += number
+    cancelledCount += number
+    if isEmpty {
+      removeAll()
+    } else if cancelledCount > 256 + count / 4 {
+      clearCancelled()
+    }
+  }
+
+  // MARK: Parts
+
+  private static func question(of request: Request) -> Question {
+    Question(index: request.index, bytes: request.bytes, hash: request.hash)
+  }
+
+  private mutating func removeAll() {
+    requests.removeAll(keepingCapacity: true)
+    next = 0
+    waiting = nil
+    cancelled = [:]
+    cancelledCount = 0
+  }
+
+  /// - Returns: whether the request that is passed was taken back.
+  private mutating func countOut(_ question: Question) -> Bool {
+    if passOver(question) { return true }
+    if let number = waiting?[question] { waiting?[question] = number > 1 ? number - 1 : nil }
+    return false
+  }
+
+  /// Forgets one that was taken back.
+  ///
+  /// - Returns: whether there is one of this question.
+  private mutating func passOver(_ question: Question) -> Bool {
+    guard let number = cancelled[question] else { return false }
+    cancelled[question] = number > 1 ? number - 1 : nil
+    cancelledCount -= 1
+    return true
+  }
+
+  private mutating func clearCancelled() {
+    var kept: [Request] = []
+    kept.reserveCapacity(count)
+    for request in upcoming where !passOver(Self.question(of: request)) { kept.append(request) }
+    requests = kept
+    next = 0
+  }
+}
