@@ -89,7 +89,12 @@ extension HyperDB {
     for number in core.feedKeys.indices {
       let log = core.log(of: number)
       if log.length == 0, core.isAuthorized(log.key) { result.silentWriters.append(log.key) }
-      for seq in 1..<max(log.length, 1) {
+      guard let stored = feedSet.logs[log.key]?.core else { continue }
+      // A feed may be signed to be far longer than what is here of it.
+      var next: UInt64 = 1
+      while let block = stored.nextStored(from: next, below: stored.length) {
+        next = block + 1
+        let seq = Int(clamping: block)
         let place = FeedSequence(feed: number, seq: seq)
         do {
           if try core.node(at: place) != nil {

@@ -50,6 +50,11 @@ final class EntryCache {
   @exclusivity(unchecked) var limit: Int
   @exclusivity(unchecked) private var bytes = 0
   @exclusivity(unchecked) private var pages: [[Page?]] = []
+  /// How many places for pages there are in all.
+  @exclusivity(unchecked) private var placeCount = 0
+  /// A writer can sign a feed to be as long as it likes, and write to its end: places for 33 million
+  /// entries, 33 MB, are as many as there may be.
+  private static let places = 1 << 22
   /// All pages, in the order in which they are looked at for giving up.
   @exclusivity(unchecked) private var ring: [Page] = []
   @exclusivity(unchecked) private var hand = 0
@@ -93,6 +98,8 @@ final class EntryCache {
     while pages.count <= feed { pages.append([]) }
     if pages[feed].count <= index {
       let missing = index + 1 - pages[feed].count
+      guard placeCount + missing <= Self.places else { return }
+      placeCount += missing
       pages[feed].append(contentsOf: repeatElement(nil, count: missing))
     }
     let page: Page
