@@ -140,9 +140,10 @@ func blocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
   }
 }
 
-/// Waits for something, at most so long.
+/// Waits for something, at most so long, or ten times as long under a sanitizer.
 func within<Value: Sendable>(
-  seconds: Double = 60, _ what: String, _ body: @escaping @Sendable () async throws -> Value
+  seconds: Double = isSanitized ? 600 : 60, _ what: String,
+  _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
   let race = Race<Value>()
   return try await withTaskCancellationHandler {
