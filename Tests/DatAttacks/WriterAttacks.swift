@@ -116,9 +116,9 @@ extension Attack {
       let longest = await scene.texts().map(\.utf8.count).max() ?? 0
       try require(longest <= 65_536 + 16, "a message of \(longest) bytes is shown")
     },
-    writer(32, "30 entries of 3 MB at once") { scene, evil in
-      let large = [UInt8](repeating: 7, count: 3 << 20)
-      for number in 0..<30 { try await evil.append("messages/large/\(number)", large) }
+    writer(32, "40 entries of 2 MB at once") { scene, evil in
+      let large = [UInt8](repeating: 7, count: 2 << 20)
+      for number in 0..<40 { try await evil.append("messages/large/\(number)", large) }
       try await evil.say("the last of many")
       try await scene.said("the last message", "the last of many")
     },
