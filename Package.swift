@@ -279,3 +279,10 @@ if Context.environment["DAT_FUZZ"] != nil {
       name: "dat-fuzz", dependencies: ["DatFuzzing"], path: "Tests/DatFuzz",
       swiftSettings: strict))
 }
+
+// `DAT_SUITES="HyperDBTests SagaTests" swift test --test-product dat-swiftPackageTests` builds these suites
+// and what they need, and nothing else: for work on one module.
+if let chosen = Context.environment["DAT_SUITES"] {
+  let names = Set(chosen.split(separator: " ").map(String.init))
+  package.targets.removeAll { $0.type == .test && !names.contains($0.name) }
+}
