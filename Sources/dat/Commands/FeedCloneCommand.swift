@@ -123,7 +123,7 @@ private actor ClonePeers {
           try await FeedConnection.carry(feed, over: socket)
           add(CloneFailure(reason: "The connection with \(address) ended.", progress: nil))
         } catch {
-          add(error)
+          add(feed.key.map { StoredKey.refusal(by: "\(address)", asked: $0, error) } ?? error)
         }
       }
     }
