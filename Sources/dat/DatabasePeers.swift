@@ -100,7 +100,9 @@ struct DatabasePeers {
       } else if now - quietSince > timeout {
         await stream.close()
         throw ValidationError(
-          "\(address) said nothing for \(timeout.components.seconds) seconds, and not all is here.")
+          "\(address) said nothing for "
+            + "\(Amount.count(UInt64(max(timeout.components.seconds, 1)), "second")), and not all is here; "
+            + "run the command again to go on.")
       }
     }
   }

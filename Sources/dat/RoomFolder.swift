@@ -142,7 +142,7 @@ actor RoomFolder: RoomDirectory {
       let saga = try await saga(in: folder, key: key, username: username, options: options)
       var notes = RoomNotes(folder: folder)
       notes.name = username
-      do { try notes.write(folder: folder) } catch { complain("\(error)") }
+      do { try notes.write(folder: folder) } catch { complain(Problem.sentence(for: error)) }
       return await add(saga, folder)
     }
     opening[name] = task
@@ -197,7 +197,8 @@ actor RoomFolder: RoomDirectory {
     change(&notes)
     open[room]?.notes = notes
     do { try notes.write(folder: folder) } catch {
-      complain("what is read and muted can't be noted in \(folder): \(error)")
+      complain(
+        "what is read and muted can't be noted in \(folder): \(Problem.sentence(for: error))")
     }
   }
 }

@@ -194,6 +194,47 @@ import Testing
     #expect(!exists("people/chat.json"))
   }
 
+  // MARK: Words
+
+  @Test(arguments: [
+    (["nosuch"], 64, "There is no command nosuch"),
+    (["db", "put", "DIR/people", "k"], 1, "There is no value"),
+    (["db", "diff", "DIR/people", "--from", "zz"], 1, "dat db version"),
+    (["chat", "DIR/room", "--name", " "], 64, "--name is empty"),
+    (["rooms", "DIR/log"], 1, "single feed"), (["doctor", "DIR/log/data"], 1, "is a file"),
+    (["host", "list", "--dir", "DIR/none"], 1, "no host's folder"),
+    (["host", "list", "--dir", "DIR/log"], 1, "single feed"),
+    (["feed", "info", "DIR/log", "--prefix", "x"], 1, "under the prefix"),
+    (["chat", "DIR/room", "--name", "a", "--listen", "192.0.2.1:1"], 1, "no such address"),
+    (
+      ["chat", "DIR/room", "--name", "a", "--no-lan", "--web", "192.0.2.1:1"], 1, "no such address"
+    ),
+    (["rendezvous", "--listen", "192.0.2.1:1"], 1, "no such address"),
+  ])
+  func `each mistake has its sentence`(arguments: [String], status: Int32, words: String)
+    async throws
+  {
+    _ = try await dat("feed", "append", dir("log"), input: "one\n")
+    _ = try await dat("db", "put", dir("people"), "a", "1")
+    let result = try await DatProcess.run(
+      arguments.map { $0.replacingOccurrences(of: "DIR", with: folder.path) })
+    #expect(result.status == status)
+    #expect(result.errors.contains(words), "\(result.errors)")
+    #expect(!exists("room") && !exists("none"))
+  }
+
+  @Test func `a single one is no plural`() async throws {
+    _ = try await dat("feed", "append", dir("log"), input: "one\n")
+    _ = try await dat("db", "put", dir("people"), "a", "1")
+    for arguments in [
+      ["feed", "info", dir("log")], ["feed", "audit", dir("log")], ["doctor", dir("log")],
+      ["doctor", dir("people")], ["db", "heads", dir("people")],
+    ] {
+      let lines = try await DatProcess.run(arguments).lines.joined(separator: "\n")
+      #expect(!lines.contains(/\b1 [a-z]+s\b/), "\(lines)")
+    }
+  }
+
   // MARK: Without a command
 
   @Test func `dat alone shows what is here, and what can be done with it`() async throws {

@@ -83,7 +83,7 @@ struct ChatCommand: AsyncParsableCommand {
   func validate() throws {
     try FolderLook.checkName(dir, example: "dat chat FOLDER KEY --name NAME joins a room.")
     try web?.validate()
-    if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
+    try UserName.check(name)
     guard linger >= 0, linger.isFinite else {
       throw ValidationError("--linger takes a number of seconds, 0 or more.")
     }
