@@ -273,7 +273,10 @@ let package = Package(
       ["DatDHT", "DatSwarm", "Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage"]),
     tests(
       "DatCommandTests",
-      ["Saga", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "dat"]
+      [
+        "Saga", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage",
+        "DatCoding", "dat",
+      ]
     ),
   ],
   cxxLanguageStandard: .cxx17

@@ -54,6 +54,16 @@ package struct ForeignText: Hashable, Comparable, Sendable {
     }
   }
 
+  /// Whether the text begins with another.
+  package func starts(with prefix: ForeignText) -> Bool {
+    withBytes { bytes in prefix.withBytes { bytes.starts(with: $0) } }
+  }
+
+  /// The text without its first `count` bytes, which end a scalar.
+  package func dropFirst(bytes count: Int) -> ForeignText {
+    ForeignText(bytes: string.utf8.dropFirst(count))
+  }
+
   /// The longest beginning of at most `count` bytes that ends between two scalars.
   package func cut(toBytes count: Int) -> ForeignText {
     guard utf8.count > count else { return self }
@@ -76,14 +86,13 @@ package struct ForeignText: Hashable, Comparable, Sendable {
     }
   }
 
-  /// The text without spaces and tabs at both ends.
+  /// The text without white space at both ends.
   package var trimmed: ForeignText {
-    withBytes { bytes in
-      var range = bytes[...]
-      while let byte = range.first, byte == 0x20 || byte == 0x09 { range = range.dropFirst() }
-      while let byte = range.last, byte == 0x20 || byte == 0x09 { range = range.dropLast() }
-      return range.count == bytes.count ? self : ForeignText(bytes: range)
-    }
+    var scalars = string.unicodeScalars[...]
+    while scalars.first?.properties.isWhitespace == true { scalars.removeFirst() }
+    while scalars.last?.properties.isWhitespace == true { scalars.removeLast() }
+    return scalars.endIndex == string.endIndex && scalars.startIndex == string.startIndex
+      ? self : ForeignText(String(scalars))
   }
 
   /// The text with its ASCII letters in lower case; others stay.
