@@ -51,6 +51,7 @@ let package = Package(
     .library(name: "HypercoreProtocol", targets: ["HypercoreProtocol"]),
     .library(name: "Hypercore", targets: ["Hypercore"]),
     .library(name: "HyperDB", targets: ["HyperDB"]),
+    .library(name: "Hyperdrive", targets: ["Hyperdrive"]),
     .library(name: "Saga", targets: ["Saga"]),
     .library(name: "DatSwarm", targets: ["DatSwarm"]),
     .library(name: "DatDHT", targets: ["DatDHT"]),
@@ -102,6 +103,12 @@ let package = Package(
       "Hypercore", ["RandomAccessStorage", "HypercoreCrypto", "HypercoreProtocol", "DatCoding"]),
     layer(
       "HyperDB",
+      [
+        "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage", "DatCoding",
+        "CDatMessages", "CProtobufC",
+      ]),
+    layer(
+      "Hyperdrive",
       [
         "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage", "DatCoding",
         "CDatMessages", "CProtobufC",
@@ -223,6 +230,12 @@ let package = Package(
       [
         "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage",
         "DatCoding", "dat-crash-writer",
+      ]),
+    tests(
+      "HyperdriveTests",
+      [
+        "Hyperdrive", "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage",
+        "DatCoding",
       ]),
     tests(
       "SagaTests",
