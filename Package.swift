@@ -54,14 +54,19 @@ let package = Package(
     .library(name: "Saga", targets: ["Saga"]),
     .library(name: "DatSwarm", targets: ["DatSwarm"]),
     .library(name: "DatDHT", targets: ["DatDHT"]),
+    .library(name: "DatWebRTC", targets: ["DatWebRTC"]),
     .library(name: "DatHost", targets: ["DatHost"]),
     .executable(name: "dat", targets: ["dat"]),
   ],
   traits: [
-    .default(enabledTraits: ["DHT"]),
+    .default(enabledTraits: ["DHT", "WebRTC"]),
     .trait(
       name: "DHT",
       description: "Finding peers through the BitTorrent mainline DHT. Needs libtorrent-rasterbar."),
+    .trait(
+      name: "WebRTC",
+      description: "Peers in browsers, through signal hubs. Needs libre 1.x, usrsctp and OpenSSL 3."
+    ),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -138,6 +143,20 @@ let package = Package(
         .linkedLibrary("crypto", .when(traits: ["DHT"])),
       ]),
     layer("DatDHT", ["CDatDHT", "DatSwarm", "HypercoreCrypto", logging]),
+    // WebRTC's data channels, over libre, usrsctp and OpenSSL. Without the trait only pure functions.
+    .target(
+      name: "CDataChannel",
+      cSettings: [
+        .define("DAT_WEBRTC", .when(traits: ["WebRTC"])), .define("_GNU_SOURCE"),
+      ],
+      linkerSettings: [
+        .linkedLibrary("re", .when(traits: ["WebRTC"])),
+        .linkedLibrary("usrsctp", .when(traits: ["WebRTC"])),
+        .linkedLibrary("ssl", .when(traits: ["WebRTC"])),
+        .linkedLibrary("crypto", .when(traits: ["WebRTC"])),
+      ]),
+    layer(
+      "DatWebRTC", ["CDataChannel", "DatSwarm", "Hypercore", "HypercoreCrypto", nioLocks, logging]),
     // What a program measures, as a page for Prometheus.
     layer("DatMetrics", [metrics, logging, nioCore, nioLocks, services] + web),
     // Rooms, databases and feeds, kept online.
@@ -261,6 +280,7 @@ let package = Package(
         "DatHost", "DatSwarm", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage", nioCore, nioPosix,
       ]),
+    tests("DatWebRTCTests", ["DatWebRTC", "CDataChannel", "DatSwarm"]),
     tests(
       "DatDHTTests",
       ["DatDHT", "DatSwarm", "Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage"]),
