@@ -113,11 +113,17 @@ let package = Package(
       ]),
     layer(
       "Saga",
-      ["HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage"]),
+      [
+        "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage",
+        "DatCoding",
+      ]),
     // The chat's page and the small server that carries it to the browser.
     .target(
       name: "DatWeb",
-      dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "CQRencode", nioCore, logging] + web,
+      dependencies: [
+        "Saga", "HyperDB", "HypercoreCrypto", "DatCoding", "CQRencode", nioCore, logging,
+      ]
+        + web,
       resources: [.copy("Page")], swiftSettings: strict),
     layer("DatDNS", []),
     layer(
@@ -164,7 +170,8 @@ let package = Package(
       "DatHost",
       [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
-        "RandomAccessStorage", "DatSwarm", nioCore, nioPosix, nioLocks, logging, metrics,
+        "RandomAccessStorage", "DatSwarm", "DatCoding", nioCore, nioPosix, nioLocks, logging,
+        metrics,
       ]),
     .executableTarget(
       name: "dat",
@@ -240,7 +247,7 @@ let package = Package(
       "SagaTests",
       [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
-        "RandomAccessStorage",
+        "RandomAccessStorage", "DatCoding",
       ]),
     // Rooms without a network behind them: for the tests, and for `make test-web` to drive.
     .target(

@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 internal import HypercoreCrypto
 internal import Saga
@@ -101,8 +102,8 @@ struct ChatScreen {
   private func line(_ message: Message, at time: String, note: String) -> String {
     let name = output.name(tag(message.username, message.feed), of: message.feed.bytes)
     // Every line of a message stands under its author.
-    let lines = message.text.split(separator: "\n", omittingEmptySubsequences: false).prefix(100)
-    let text = lines.map { SafeText.line(String($0)) }.joined(separator: "\n      ")
+    let lines = ForeignText(message.text).lines.prefix(100)
+    let text = lines.map { $0.line(limit: 4096) }.joined(separator: "\n      ")
     return "\(output.dim(time)) \(name): \(text)\(output.dim(note))"
   }
 

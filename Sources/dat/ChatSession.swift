@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import DatSwarm
 internal import DatWeb
 internal import Foundation
