@@ -30,6 +30,10 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioSockets = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let nioLocks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let services = Target.Dependency.product(
@@ -51,20 +55,28 @@ let package = Package(
     .library(name: "HypercoreProtocol", targets: ["HypercoreProtocol"]),
     .library(name: "Hypercore", targets: ["Hypercore"]),
     .library(name: "HyperDB", targets: ["HyperDB"]),
+    .library(name: "Hyperdrive", targets: ["Hyperdrive"]),
     .library(name: "Saga", targets: ["Saga"]),
     .library(name: "DatSwarm", targets: ["DatSwarm"]),
     .library(name: "DatDHT", targets: ["DatDHT"]),
+    .library(name: "DatWebRTC", targets: ["DatWebRTC"]),
     .library(name: "DatHost", targets: ["DatHost"]),
     .executable(name: "dat", targets: ["dat"]),
   ],
   traits: [
-    .default(enabledTraits: ["DHT"]),
+    .default(enabledTraits: ["DHT", "WebRTC"]),
     .trait(
       name: "DHT",
       description: "Finding peers through the BitTorrent mainline DHT. Needs libtorrent-rasterbar."),
+    .trait(
+      name: "WebRTC",
+      description: "Peers in browsers, through signal hubs. Needs libre 1.x, usrsctp and OpenSSL 3."
+    ),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
@@ -107,12 +119,24 @@ let package = Package(
         "CDatMessages", "CProtobufC",
       ]),
     layer(
+      "Hyperdrive",
+      [
+        "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage", "DatCoding",
+        "CDatMessages", "CProtobufC",
+      ]),
+    layer(
       "Saga",
-      ["HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage"]),
+      [
+        "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage",
+        "DatCoding",
+      ]),
     // The chat's page and the small server that carries it to the browser.
     .target(
       name: "DatWeb",
-      dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "CQRencode", nioCore, logging] + web,
+      dependencies: [
+        "Saga", "HyperDB", "HypercoreCrypto", "DatCoding", "CQRencode", nioCore, logging,
+      ]
+        + web,
       resources: [.copy("Page")], swiftSettings: strict),
     layer("DatDNS", []),
     layer(
@@ -138,6 +162,27 @@ let package = Package(
         .linkedLibrary("crypto", .when(traits: ["DHT"])),
       ]),
     layer("DatDHT", ["CDatDHT", "DatSwarm", "HypercoreCrypto", logging]),
+    // Signal hubs, with which peers in browsers find each other: both kinds, both ends.
+    layer(
+      "DatSignal",
+      [
+        "DatCoding", nioCore, nioPosix, nioLocks, nioHTTP, nioSockets, nioTLS, httpClient, logging,
+        metrics,
+      ]),
+    // WebRTC's data channels, over libre, usrsctp and OpenSSL. Without the trait only pure functions.
+    .target(
+      name: "CDataChannel",
+      cSettings: [
+        .define("DAT_WEBRTC", .when(traits: ["WebRTC"])), .define("_GNU_SOURCE"),
+      ],
+      linkerSettings: [
+        .linkedLibrary("re", .when(traits: ["WebRTC"])),
+        .linkedLibrary("usrsctp", .when(traits: ["WebRTC"])),
+        .linkedLibrary("ssl", .when(traits: ["WebRTC"])),
+        .linkedLibrary("crypto", .when(traits: ["WebRTC"])),
+      ]),
+    layer(
+      "DatWebRTC", ["CDataChannel", "DatSwarm", "Hypercore", "HypercoreCrypto", nioLocks, logging]),
     // What a program measures, as a page for Prometheus.
     layer("DatMetrics", [metrics, logging, nioCore, nioLocks, services] + web),
     // Rooms, databases and feeds, kept online.
@@ -145,7 +190,8 @@ let package = Package(
       "DatHost",
       [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
-        "RandomAccessStorage", "DatSwarm", nioCore, nioPosix, nioLocks, logging, metrics,
+        "RandomAccessStorage", "DatSwarm", "DatCoding", nioCore, nioPosix, nioLocks, logging,
+        metrics,
       ]),
     .executableTarget(
       name: "dat",
@@ -218,10 +264,16 @@ let package = Package(
         "DatCoding", "dat-crash-writer",
       ]),
     tests(
+      "HyperdriveTests",
+      [
+        "Hyperdrive", "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage",
+        "DatCoding",
+      ]),
+    tests(
       "SagaTests",
       [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
-        "RandomAccessStorage",
+        "RandomAccessStorage", "DatCoding",
       ]),
     // Rooms without a network behind them: for the tests, and for `make test-web` to drive.
     .target(
@@ -261,12 +313,17 @@ let package = Package(
         "DatHost", "DatSwarm", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage", nioCore, nioPosix,
       ]),
+    tests("DatSignalTests", ["DatSignal", nioCore, nioHTTP, httpClient]),
+    tests("DatWebRTCTests", ["DatWebRTC", "CDataChannel", "DatSwarm"]),
     tests(
       "DatDHTTests",
       ["DatDHT", "DatSwarm", "Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage"]),
     tests(
       "DatCommandTests",
-      ["Saga", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "dat"]
+      [
+        "Saga", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage",
+        "DatCoding", "dat",
+      ]
     ),
   ],
   cxxLanguageStandard: .cxx17

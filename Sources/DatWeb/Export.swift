@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 internal import HypercoreCrypto
 
@@ -8,16 +9,6 @@ enum Export: String, Sendable {
   /// A line of time, name and fingerprint a message, then its text, indented.
   case text
 
-  private struct Line: Encodable {
-    var key: String
-    var message: String
-    var username: String
-    var timestamp: Int64
-    var feed: String
-    var edited: Bool?
-    var conflicted: Bool?
-  }
-
   var contentType: String {
     self == .jsonl ? "application/jsonl; charset=utf-8" : "text/plain; charset=utf-8"
   }
@@ -26,39 +17,23 @@ enum Export: String, Sendable {
   func entry(_ message: ChatMessage) -> String {
     switch self {
     case .jsonl:
-      let line = Line(
-        key: message.key, message: message.text, username: message.username,
-        timestamp: message.timestamp, feed: message.feed.hex,
-        edited: message.isEdited ? true : nil, conflicted: message.isConflicted ? true : nil)
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      guard let data = try? encoder.encode(line) else { return "" }
-      return Self.escapeHidden(String(decoding: data, as: UTF8.self)) + "\n"
+      var fields: [(String, JSON)] = []
+      if message.isConflicted { fields.append(("conflicted", true)) }
+      if message.isEdited { fields.append(("edited", true)) }
+      fields += [
+        ("feed", .string(message.feed.hex)), ("key", .string(message.key)),
+        ("message", .string(message.text)), ("timestamp", .integer(message.timestamp)),
+        ("username", .string(message.username)),
+      ]
+      return JSON.members(fields).text + "\n"
     case .text:
       let seconds = Double(min(max(message.timestamp, 0), 253_402_300_799_000)) / 1_000
       let time = Date(timeIntervalSince1970: seconds).formatted(.iso8601)
       let name = VisibleText.line(message.username)
       let head = "\(time) \(name.isEmpty ? "(no name)" : name) [\(message.feed.hex.prefix(12))]"
-      let lines = message.text.split(separator: "\n", omittingEmptySubsequences: false)
-      return head + lines.map { "\n  " + VisibleText.line($0) }.joined() + "\n"
+      let lines = ForeignText(message.text).lines
+      return head + lines.map { "\n  " + $0.line() }.joined() + "\n"
     }
-  }
-
-  /// JSON with escapes for what shows nothing: it means the same and is safe to print.
-  private static func escapeHidden(_ json: String) -> String {
-    guard json.unicodeScalars.contains(where: VisibleText.isHidden) else { return json }
-    var result = ""
-    for scalar in json.unicodeScalars {
-      guard VisibleText.isHidden(scalar) else {
-        result.unicodeScalars.append(scalar)
-        continue
-      }
-      for unit in String(scalar).utf16 {
-        result += "\\u" + String(repeating: "0", count: 4 - String(unit, radix: 16).count)
-        result += String(unit, radix: 16)
-      }
-    }
-    return result
   }
 }
 

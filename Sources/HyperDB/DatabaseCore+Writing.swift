@@ -74,16 +74,21 @@ extension DatabaseCore {
     var written: [EntryNode] = []
     written.reserveCapacity(changes.count)
     var heads = snapshot.roots(raw: false)
+    var mergesAll = true
     for change in changes {
       let seq = pendingStart + blocks.count
-      clock[local] = UInt64(seq) + 1
       let key = EntryKey.normalize(change.key)
       let path = hash.path(of: key, terminated: true)
       let place = FeedSequence(feed: local, seq: seq)
-      let trie = try self.trie(key, path, heads, snapshot, place, encodeMap)
+      let merge = try Merging(self, key, path, place, snapshot, encodeMap).run(heads)
+      if let less = merge.clock {
+        clock = less
+        mergesAll = false
+      }
+      clock[local] = UInt64(seq) + 1
       let node = EntryNode(
         place: place, key: key, value: change.value,
-        isDeleted: change.isDelete, clock: clock, trie: trie, inflate: list.seq, path: path)
+        isDeleted: change.isDelete, clock: clock, trie: merge.trie, inflate: list.seq, path: path)
       blocks.append(try encode(node, list, encodeMap))
       written.append(node)
       pending.append(node.kept)
@@ -91,39 +96,22 @@ extension DatabaseCore {
     }
     try writer.log.append(blocks)
     isWritten = true
-    commit(pending, list, snapshot)
+    commit(pending, list, snapshot, mergesAll: mergesAll)
     return written
   }
 
-  /// The trie of a new entry. Where others' entries are such that it gets too large or takes too many
-  /// steps, it is made of what is sound in them.
-  private func trie(
-    _ key: [UInt8], _ path: HashPath, _ heads: [EntryNode], _ snapshot: Snapshot,
-    _ place: FeedSequence, _ encodeMap: [Int]
-  ) throws -> Trie {
-    do {
-      let trie = try insertion.run(
-        self, key: key, path: path, heads: heads, in: snapshot, place: place)
-      let fits =
-        TrieCoding.maximumBytes(trie) <= HyperDBLimits.trieBytes
-        || trieRoom.fill(trie, encodeMap: encodeMap).count <= HyperDBLimits.trieBytes
-      if fits { return trie }
-    } catch let error as HyperDBError where error.code == .tooManySteps {}
-    index?.reset(to: nil)
-    return try insertion.run(
-      self, key: key, path: path, heads: heads, in: snapshot, place: nil, isCareful: true)
-  }
-
-  private func commit(_ nodes: [EntryNode], _ list: FeedList, _ snapshot: Snapshot) {
+  /// - Parameter mergesAll: whether the new entries knew the whole cut: then the last is the one head.
+  private func commit(
+    _ nodes: [EntryNode], _ list: FeedList, _ snapshot: Snapshot, mergesAll: Bool
+  ) {
     guard let local, let last = nodes.last else { return }
     let writer = writers[local]
     if writer.newestList !== list { learn(list, from: local) }
     for node in nodes { keep(node) }
     _ = writer.extendPrefix()
-    // What was just written knew the whole cut: it is the one head.
     cut = snapshot.lengths
     cut[local] = last.seq + 1
-    cutSnapshot = Snapshot(heads: [last], lengths: cut, isBounded: true)
+    cutSnapshot = mergesAll ? Snapshot(heads: [last], lengths: cut, isBounded: true) : nil
     shareCache()
   }
 
@@ -209,7 +197,7 @@ extension DatabaseCore {
     let snapshot = Snapshot(heads: heads, lengths: [], isBounded: false)
     return try insertion.run(
       self, key: key, path: hash.path(of: key, terminated: true), heads: heads, in: snapshot,
-      place: nil)
+      place: nil, bounds: Insertion.Bounds(steps: HyperDBLimits.lookupSteps))
   }
 
   // MARK: Authorising

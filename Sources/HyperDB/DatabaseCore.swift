@@ -24,6 +24,8 @@ package final class DatabaseCore {
     package var checksHeads = true
     /// Whether paths are looked up in an index, which changes no answer; see `PathIndex`.
     package var indexesPaths = true
+    /// What a put may take to merge what others wrote.
+    package var mergeSteps = Merging.Steps()
     /// The key of the local writer's content feed, where content feeds are on.
     package var contentKey: [UInt8]?
 
@@ -58,6 +60,8 @@ package final class DatabaseCore {
   let headCheck = HeadCheck()
   /// How many bytes were read to decode entries: what a walk costs besides its steps.
   @exclusivity(unchecked) private(set) var loadedBytes = 0
+  /// How many steps writes have taken so far to merge what others wrote.
+  package var mergedSteps: Int { insertion.allSteps }
 
   /// The authorised feeds, in the order of authorisation, which is the order of replication.
   package private(set) var authorized: [Int] = []

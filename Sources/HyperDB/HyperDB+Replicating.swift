@@ -118,7 +118,7 @@ extension HyperDB {
     case .uploaded(let range, _):
       if key == localKey, range.upperBound > uploadedLength {
         uploadedLength = range.upperBound
-        for reader in readers.values { reader.wake() }
+        followers.send(.changed)
       }
     default: break
     }
@@ -184,14 +184,14 @@ extension HyperDB {
     }
     if !wasAuthorized, isLocalAuthorized {
       wasAuthorized = true
-      for number in readers.keys { readers[number]?.authorizedIsDue = true }
+      followers.send(.authorized)
     }
     if hasContent, !firstContent.isEmpty {
       for waiter in firstContent { waiter.resume() }
       firstContent = []
     }
-    for reader in readers.values { reader.wake() }
-    for watcher in watchers.values { watcher.changed() }
+    followers.send(.changed)
+    watchers.send(())
   }
 
   func flush(_ log: ReplicatedFeed) {

@@ -33,9 +33,10 @@ public actor HyperDB {
   /// The open connections, in the order of their coming.
   var sessions: [DatabaseSession] = []
   let nonces = NonceMemory()
-  var readers: [UInt64: UpdateReader] = [:]
-  var watchers: [UInt64: Watcher] = [:]
-  var lastNumber: UInt64 = 0
+  /// Those who take in every entry.
+  nonisolated let followers = Broadcast<UpdateQueue>()
+  /// Those who watch a key.
+  nonisolated let watchers = Broadcast<ChangeQueue>()
   /// How many bytes of keys and values were given out: walks and followers are given few large ones
   /// at once.
   var shownBytes = 0
@@ -180,8 +181,8 @@ public actor HyperDB {
     guard !isClosed else { return }
     isClosed = true
     for session in sessions { session.session.end() }
-    for reader in readers.values { reader.wake() }
-    for watcher in watchers.values { watcher.wake() }
+    followers.finish()
+    watchers.finish()
     for waiter in firstContent { waiter.resume() }
     firstContent = []
     for content in contents.values {

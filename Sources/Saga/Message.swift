@@ -1,13 +1,28 @@
+internal import DatCoding
 public import HypercoreCrypto
 
 /// A message of a room, as shown.
 public struct Message: Hashable, Sendable {
+  // Kept as foreign text, so that comparing and hashing go by bytes.
+  private var foreignKey: ForeignText
+  private var foreignText: ForeignText
+  private var foreignName: ForeignText
+
   /// The entry's key in the database, `messages/<id>`.
-  public var key: String
+  public var key: String {
+    get { foreignKey.string }
+    set { foreignKey = ForeignText(newValue) }
+  }
   /// The text. Anything may be in it: escape it where it is shown.
-  public var text: String
+  public var text: String {
+    get { foreignText.string }
+    set { foreignText = ForeignText(newValue) }
+  }
   /// The name that the author went by; a label, not an identity.
-  public var username: String
+  public var username: String {
+    get { foreignName.string }
+    set { foreignName = ForeignText(newValue) }
+  }
   /// When it was written, in milliseconds since 1970 by the author's clock.
   public var timestamp: Int64
   /// Who wrote it: the key of the feed that holds it, proven by its signature.
@@ -23,9 +38,9 @@ public struct Message: Hashable, Sendable {
   public init(
     key: String, text: String, username: String, timestamp: Int64, feed: PublicKey, seq: UInt64
   ) {
-    self.key = key
-    self.text = text
-    self.username = username
+    foreignKey = ForeignText(key)
+    foreignText = ForeignText(text)
+    foreignName = ForeignText(username)
     self.timestamp = timestamp
     self.feed = feed
     self.seq = seq
@@ -34,9 +49,12 @@ public struct Message: Hashable, Sendable {
 
 /// What an entry under `messages/` or `operations/` holds.
 package struct MessageContent: Hashable, Sendable {
-  package var text: String
-  package var username: String
+  private var foreignText: ForeignText
+  private var foreignName: ForeignText
   package var timestamp: Int64
+
+  package var text: String { foreignText.string }
+  package var username: String { foreignName.string }
 
   /// Longer texts are shown cut, and as such are harmless.
   package static let textLimit = 64 << 10
@@ -44,55 +62,63 @@ package struct MessageContent: Hashable, Sendable {
   static let valueLimit = 1 << 20
 
   package init(text: String, username: String, timestamp: Int64) {
-    self.text = text
-    self.username = username
+    foreignText = ForeignText(text)
+    foreignName = ForeignText(username)
     self.timestamp = timestamp
   }
 
-  /// Reads an entry's value; nil where it is no message.
+  /// What is read of an entry's value.
+  static let bounds = JSONReader.Bounds(bytes: valueLimit, depth: 32)
+
+  /// Reads an entry's value; nil if it is no message.
   package init?(value: [UInt8]) {
-    guard value.count <= Self.valueLimit else { return nil }
-    var found: String?
-    var username = ""
-    var timestamp: Int64 = 0
-    let isObject = FlatJSON.forEachField(value) { name, field in
-      switch (name, field) {
-      case ("message", .string(let string)): found = string
-      case ("message", _): found = nil
-      case ("username", .string(let string)): username = string
-      case ("username", _): username = ""
-      case ("timestamp", .number(let number)): timestamp = Int64(exactly: number.rounded()) ?? 0
-      case ("timestamp", _): timestamp = 0
-      default: break
-      }
+    self.init(value: value, field: "message") { reader throws(JSONError) in
+      try reader.readStringIfPresent()
     }
-    guard isObject, var text = found else { return nil }
-    if text.utf8.count > Self.textLimit {
-      text = String(decoding: text.utf8.prefix(Self.textLimit), as: UTF8.self) + " […]"
-    }
-    if username.utf8.count > UserData.nameLimit {
-      username = String(decoding: username.utf8.prefix(UserData.nameLimit), as: UTF8.self)
-    }
-    self.init(text: text, username: username, timestamp: timestamp)
   }
 
-  /// Takes what an entry's value claims about itself besides the text.
-  init(text: String, claims fields: [String: FlatJSON.Value]) {
-    self.text = text
-    username = ""
-    if case .string(let name) = fields["username"] { username = name }
-    if username.utf8.count > UserData.nameLimit {
-      username = String(decoding: username.utf8.prefix(UserData.nameLimit), as: UTF8.self)
+  /// Reads the value of an operation's entry, whose text here is the operation's JSON.
+  init?(operationValue value: [UInt8]) {
+    self.init(value: value, field: "operation") { reader throws(JSONError) in
+      String(decoding: value[try reader.skip()], as: UTF8.self)
     }
-    timestamp = 0
-    if case .number(let number) = fields["timestamp"] {
-      timestamp = Int64(exactly: number.rounded()) ?? 0
+  }
+
+  /// Reads what is under `field` by `body`, and what the value claims about itself besides.
+  private init?(
+    value: [UInt8], field: StaticString,
+    body: (inout JSONReader) throws(JSONError) -> String?
+  ) {
+    var found: String?
+    var name = ""
+    var time: Int64 = 0
+    do throws(JSONError) {
+      try JSONReader.read(value, within: Self.bounds) { reader throws(JSONError) in
+        try reader.readObject { key, reader throws(JSONError) in
+          switch key {
+          case field: found = try body(&reader)
+          case "username": name = try reader.readStringIfPresent() ?? ""
+          case "timestamp":
+            time = try reader.readNumberIfPresent().flatMap { Int64(exactly: $0.rounded()) } ?? 0
+          default: break
+          }
+        }
+      }
+    } catch {
+      return nil
     }
+    guard var text = found else { return nil }
+    if field.utf8CodeUnitCount == 7, text.utf8.count > Self.textLimit {
+      text = ForeignText(text).cut(toBytes: Self.textLimit).string + " […]"
+    }
+    self.init(
+      text: text, username: ForeignText(name).cut(toBytes: UserData.nameLimit).string,
+      timestamp: time)
   }
 
   /// The value that the workshop's class stores for this message.
   package func value(key: String) -> [UInt8] {
-    value(key: key, field: "message") { FlatJSON.write(text, to: &$0) }
+    value(key: key, field: "message") { JSONWriter.append(text, to: &$0) }
   }
 
   /// The value that `@geut/saga` stores for an operation whose JSON is this text.
@@ -104,11 +130,11 @@ package struct MessageContent: Hashable, Sendable {
     key: String, field: StaticString, body: (inout [UInt8]) -> Void
   ) -> [UInt8] {
     var output = Array("{\"key\":".utf8)
-    FlatJSON.write(key, to: &output)
+    JSONWriter.append(key, to: &output)
     output.append(contentsOf: ",\"\(field)\":".utf8)
     body(&output)
     output.append(contentsOf: ",\"username\":".utf8)
-    FlatJSON.write(username, to: &output)
+    JSONWriter.append(username, to: &output)
     output.append(contentsOf: ",\"timestamp\":\(timestamp)}".utf8)
     return output
   }

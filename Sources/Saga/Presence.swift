@@ -1,3 +1,4 @@
+internal import DatCoding
 public import HypercoreCrypto
 
 /// Who is here and who was, with a moment's patience: connections break and come back, so a leave
@@ -41,7 +42,8 @@ public struct Presence: Sendable {
     /// Whose feed it is about.
     public var key: PublicKey
     /// The name that went with it; a label, not an identity.
-    public var username: String
+    public var username: String { foreignName.string }
+    var foreignName: ForeignText
     /// Of `waiting`: why.
     public var detail: String?
   }
@@ -81,7 +83,7 @@ public struct Presence: Sendable {
   /// Who is here, by name, then key.
   public var here: [UserData] {
     people.values.filter(\.isHere).map(\.person).sorted {
-      ($0.username, $0.key.hex) < ($1.username, $1.key.hex)
+      ($0.foreignName, $0.key.hex) < ($1.foreignName, $1.key.hex)
     }
   }
 
@@ -142,7 +144,9 @@ public struct Presence: Sendable {
     _ kind: Notice.Kind, _ key: PublicKey, _ name: String, at time: Int64, detail: String? = nil
   ) {
     notices.append(
-      Notice(id: nextID, kind: kind, time: time, key: key, username: name, detail: detail))
+      Notice(
+        id: nextID, kind: kind, time: time, key: key, foreignName: ForeignText(name),
+        detail: detail))
     nextID += 1
     if notices.count > Self.keptNotices { notices.removeFirst(notices.count - Self.keptNotices) }
   }

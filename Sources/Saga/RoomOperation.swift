@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 public import HypercoreCrypto
 
@@ -24,12 +25,22 @@ public enum RoomKind: Hashable, Sendable {
 /// The rules of messages hold: the author's later value of the same key replaces the first
 /// (``isEdited``), another's is flagged and not shown (``isConflicted``).
 public struct RoomOperation: Hashable, Sendable {
+  // Kept as foreign text, so that comparing and hashing go by bytes.
+  private var foreignKey: ForeignText
+  private var foreignName: ForeignText
+
   /// The entry's key in the database, `operations/<id>`.
-  public var key: String
+  public var key: String {
+    get { foreignKey.string }
+    set { foreignKey = ForeignText(newValue) }
+  }
   /// What was written, as JSON text.
   public var json: [UInt8]
   /// The name that the author went by; a label, not an identity.
-  public var username: String
+  public var username: String {
+    get { foreignName.string }
+    set { foreignName = ForeignText(newValue) }
+  }
   /// When it was written, in milliseconds since 1970 by the author's clock.
   public var timestamp: Int64
   /// Who wrote it: the key of the feed that holds it, proven by its signature.
@@ -49,24 +60,14 @@ public struct RoomOperation: Hashable, Sendable {
   }
 
   init(_ message: Message) {
-    key = message.key
+    foreignKey = ForeignText(message.key)
     json = Array(message.text.utf8)
-    username = message.username
+    foreignName = ForeignText(message.username)
     timestamp = message.timestamp
     feed = message.feed
     seq = message.seq
     isEdited = message.isEdited
     isConflicted = message.isConflicted
-  }
-}
-
-extension MessageContent {
-  /// Reads the value of an operation's entry, whose text here is the operation's JSON.
-  init?(operationValue value: [UInt8]) {
-    guard value.count <= Self.valueLimit, let fields = FlatJSON.object(value),
-      let operation = FlatJSON.text(of: "operation", in: value)
-    else { return nil }
-    self.init(text: String(decoding: operation, as: UTF8.self), claims: fields)
   }
 }
 
@@ -99,23 +100,30 @@ extension Saga {
   @discardableResult
   public func writeOperation(json: [UInt8]) async throws -> String {
     try check(.operations)
-    guard FlatJSON.value(json) != nil else {
-      throw SagaError(
-        .notJSON,
-        "An operation is a JSON value, nested \(FlatJSON.depthLimit - 1) deep at most; this is none."
-      )
+    // One level is the entry's own.
+    let bounds = JSONReader.Bounds(
+      bytes: MessageContent.bounds.bytes, depth: MessageContent.bounds.depth - 1)
+    do throws(JSONError) { try JSONReader.check(json, within: bounds) } catch {
+      switch error.problem {
+      case .tooLong: throw tooLarge(json.count)
+      default: throw SagaError(.notJSON, "An operation is a JSON value; of this one, \(error).")
+      }
     }
     let key = newKey()
     let content = MessageContent(
       text: String(decoding: json, as: UTF8.self), username: username, timestamp: options.now())
     let value = content.operationValue(key: key)
     guard value.count <= MessageContent.valueLimit else {
-      throw SagaError(
-        .tooLarge,
-        "An operation can have \(MessageContent.valueLimit) bytes with what surrounds it; this one "
-          + "has \(value.count).")
+      throw tooLarge(value.count)
     }
     try await write(value, key: key)
     return key
+  }
+
+  private func tooLarge(_ count: Int) -> SagaError {
+    SagaError(
+      .tooLarge,
+      "An operation can have \(MessageContent.valueLimit) bytes with what surrounds it; this one "
+        + "has \(count).")
   }
 }

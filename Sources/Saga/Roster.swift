@@ -10,8 +10,8 @@ struct Roster {
   /// The users now connected, sorted by name, then key.
   var users: [UserData] {
     connections.values.map(\.data).sorted {
-      $0.username == $1.username
-        ? $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) : $0.username < $1.username
+      $0.foreignName == $1.foreignName
+        ? $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) : $0.foreignName < $1.foreignName
     }
   }
 

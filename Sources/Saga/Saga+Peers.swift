@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import HyperDB
 public import Hypercore
 public import HypercoreCrypto
@@ -65,7 +66,7 @@ extension Saga {
   /// Those who want to write and wait for an answer.
   public var requests: [UserData] {
     newcomers.values.filter { !$0.isAccepted && $0.wasAskedAbout }.map(\.data)
-      .sorted { ($0.username, $0.key.hex) < ($1.username, $1.key.hex) }
+      .sorted { ($0.foreignName, $0.key.hex) < ($1.foreignName, $1.key.hex) }
   }
 
   /// Lets a newcomer write, one that was refused before as well.

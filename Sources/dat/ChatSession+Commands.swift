@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 internal import HyperDB
 internal import HypercoreCrypto
@@ -52,7 +53,7 @@ extension ChatSession {
   private func person(_ name: String, _ key: PublicKey) -> String {
     let muted = screen.muted.contains(key) ? ", muted" : ""
     return output.name(SafeText.name(name), of: key.bytes)
-      + output.dim(" [\(key.hex.prefix(8))\(muted)]")
+      + output.dim(" [\(ChatScreen.short(key))\(muted)]")
   }
 
   private func search(_ words: String) async {
@@ -95,7 +96,7 @@ extension ChatSession {
   private func knownPeople() -> [(String, PublicKey)] {
     var names: [PublicKey: String] = [:]
     for user in presence.people.values { names[user.person.key] = user.person.username }
-    names.merge(authors) { $1 }
+    names.merge(authors.mapValues(\.string)) { $1 }
     for key in screen.muted where names[key] == nil { names[key] = "" }
     names[saga.db.localKey] = nil
     return names.map { ($1, $0) }
@@ -105,9 +106,11 @@ extension ChatSession {
   private func choose(
     _ wanted: String, from people: [(String, PublicKey)], _ what: String
   ) -> (String, PublicKey)? {
-    let digits = wanted.lowercased().filter { $0 != " " }
+    let typed = ForeignText(wanted)
+    let digits = String(
+      decoding: typed.asciiLowercased.utf8.filter { $0 != UInt8(ascii: " ") }, as: UTF8.self)
     let meant = people.filter { name, key in
-      wanted.isEmpty || name == wanted || SafeText.name(name) == wanted
+      wanted.isEmpty || ForeignText(name) == typed || ForeignText(SafeText.name(name)) == typed
         || (digits.count >= 4 && key.hex.hasPrefix(digits))
     }
     if let one = meant.first, meant.count == 1 { return one }

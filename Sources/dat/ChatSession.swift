@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatSwarm
 internal import DatWeb
 internal import Foundation
@@ -16,7 +17,7 @@ actor ChatSession {
   /// Who is here, with patience for connections that break and come back.
   var presence: Presence
   /// The names that feeds last wrote under.
-  private(set) var authors: [PublicKey: String] = [:]
+  private(set) var authors: [PublicKey: ForeignText] = [:]
   /// Where the page is, once it is served.
   private(set) var pageAddress: String?
   private let editor: LineEditor?
@@ -142,8 +143,8 @@ actor ChatSession {
   private func changesNames(_ event: SagaEvent) -> Bool {
     switch event {
     case .message(let message), .edit(let message):
-      let isNew = authors.updateValue(message.username, forKey: message.feed) != message.username
-      return isNew && isReady
+      let name = ForeignText(message.username)
+      return authors.updateValue(name, forKey: message.feed) != name && isReady
     case .ready, .join, .request, .muted: return true
     default: return false
     }
@@ -293,7 +294,7 @@ actor ChatSession {
   /// - Returns: whether to go on.
   private func take(_ text: String) async -> Bool {
     if output.json {
-      let text = text.trimmingCharacters(in: .whitespaces)
+      let text = ForeignText(text).trimmed.string
       if !text.isEmpty { await write(text) }
       return true
     }

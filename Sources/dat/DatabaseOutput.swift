@@ -21,7 +21,7 @@ enum ValueFormat: String, ExpressibleByArgument, CaseIterable {
   }
 
   private func jsonBytes(_ bytes: [UInt8], shown: String) throws -> [UInt8]? {
-    guard let compact = JSONText.compact(bytes) else {
+    guard let compact = try? JSONText.compact(bytes) else {
       throw ValidationError(
         "The value \(SafeText.line(shown, limit: 60)) is no JSON: quote text as '\"…\"', or use "
           + "--encoding utf8.")
@@ -36,7 +36,7 @@ enum ValueFormat: String, ExpressibleByArgument, CaseIterable {
     case .binary: return .string(Data(value).base64EncodedString())
     case .utf8: return .string(String(decoding: value, as: UTF8.self))
     case .json:
-      guard let text = JSONText.compact(value) else {
+      guard let text = try? JSONText.compact(value) else {
         throw ValidationError(
           "The value of \"\(SafeText.line(node.key, limit: 80))\" in block \(node.seq) of feed "
             + "\(node.feed) is no JSON: use --encoding utf8 or binary.")

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatSwarm
 internal import HyperDB
 internal import Hypercore

@@ -1,3 +1,5 @@
+internal import DatCoding
+
 /// Where a command's words go: lines for people, or one JSON object a line for programs.
 struct Output: Sendable {
   /// Whether programs are reading.
@@ -61,71 +63,5 @@ struct Output: Sendable {
     let palette = [31, 32, 33, 34, 35, 36, 91, 92, 93, 94, 95, 96]
     let sum = key.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xffff }
     return "\u{1b}[\(palette[sum % palette.count])m\(name)\u{1b}[0m"
-  }
-}
-
-/// A JSON value whose objects keep the order of their fields.
-enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
-  ExpressibleByBooleanLiteral, ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral
-{
-  case string(String)
-  case integer(Int64)
-  case bool(Bool)
-  case null
-  case array([JSON])
-  case members([(String, JSON)])
-  /// JSON text as it stands.
-  case raw(String)
-
-  init(stringLiteral value: String) { self = .string(value) }
-  init(integerLiteral value: Int64) { self = .integer(value) }
-  init(booleanLiteral value: Bool) { self = .bool(value) }
-  init(dictionaryLiteral elements: (String, JSON)...) { self = .members(elements) }
-  init(arrayLiteral elements: JSON...) { self = .array(elements) }
-
-  static func object(_ fields: KeyValuePairs<String, JSON>) -> JSON {
-    .members(fields.map { ($0.key, $0.value) })
-  }
-
-  /// Compact JSON, slashes as they are.
-  var text: String {
-    switch self {
-    case .string(let string): Self.quoted(string)
-    case .integer(let number): String(number)
-    case .bool(let bool): bool ? "true" : "false"
-    case .null: "null"
-    case .raw(let text): text
-    case .array(let values): "[" + values.map(\.text).joined(separator: ",") + "]"
-    case .members(let members):
-      "{" + members.map { Self.quoted($0.0) + ":" + $0.1.text }.joined(separator: ",") + "}"
-    }
-  }
-
-  /// Whether a character would do something to a terminal, or hide or reorder what stands around it.
-  private static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator: true
-    default: false
-    }
-  }
-
-  private static func quoted(_ string: String) -> String {
-    var text = "\""
-    for scalar in string.unicodeScalars {
-      switch scalar {
-      case "\"": text += "\\\""
-      case "\\": text += "\\\\"
-      case "\n": text += "\\n"
-      case "\r": text += "\\r"
-      case "\t": text += "\\t"
-      case _ where isHidden(scalar):
-        for unit in String(scalar).utf16 {
-          let digits = String(unit, radix: 16)
-          text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-        }
-      default: text.unicodeScalars.append(scalar)
-      }
-    }
-    return text + "\""
   }
 }

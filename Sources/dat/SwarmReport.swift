@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import DatSwarm
 internal import HypercoreCrypto
 

@@ -153,7 +153,7 @@ import Testing
     try await ana.row(containing: "at noon")
     await ana.type("/who\r")
     try await ana.row(containing: "ana (you)")
-    try await ana.row(containing: "bea [\(bea.local.prefix(8))] is here")
+    try await ana.row(containing: "bea [\(bea.local.prefix(10))] is here")
     await ana.type("/search zurich\r")
     try await ana.until { $0.allRows.filter { $0.contains("at noon") }.count == 2 }
     await ana.type("/search nowhere\r")
@@ -214,7 +214,7 @@ import Testing
     let other = try await bea(key, address, name: "АNA", as: "other")
     await other.process.send("\u{1b}[2J\u{1b}]0;title\u{7}\u{202e}gnp.exe\u{9b}31m\u{200b}")
     let row = try await ana.row(containing: "gnp.exe")
-    #expect(row.contains("АNA [\(other.local.prefix(8))]"), "\(row)")
+    #expect(row.contains("АNA [\(other.local.prefix(10))]"), "\(row)")
     #expect(row.contains("\\u{1b}[2J") && row.contains("\\u{202e}"))
     // What was there is still there.
     #expect(await ana.screen.allRows.contains { $0.contains("listening on") })

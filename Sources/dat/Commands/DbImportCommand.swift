@@ -52,27 +52,44 @@ struct DbImportCommand: AsyncParsableCommand {
   }
 
   private func change(_ line: String) throws -> HyperDB.BatchChange {
-    guard let fields = JSONFields(line), let keyText = fields["key"],
-      let key = try? JSONDecoder().decode(String.self, from: Data(keyText.utf8))
-    else {
-      throw ValidationError("it is no JSON object with a \"key\".")
-    }
-    if fields["deleted"] == "true" { return .delete(key) }
-    guard let value = fields["value"] else {
-      throw ValidationError("the object has no \"value\".")
-    }
-    switch values.encoding {
-    case .json: return .put(key, value == "null" ? nil : Array(value.utf8))
-    case .utf8, .binary:
-      if value == "null" { return .put(key, nil) }
-      guard let text = try? JSONDecoder().decode(String.self, from: Data(value.utf8)) else {
-        throw ValidationError("the value is no string.")
+    var key: String?
+    var isDeleted = false
+    var value: Range<Int>?
+    var string: String?
+    let bytes = Array(line.utf8)
+    do throws(JSONError) {
+      try JSONReader.read(bytes, within: .values) { reader throws(JSONError) in
+        try reader.readObject { name, reader throws(JSONError) in
+          switch name {
+          case "key": key = try reader.readStringIfPresent()
+          case "deleted": isDeleted = reader.kind == .bool ? try reader.readBool() : false
+          case "value":
+            string = nil
+            if reader.kind == .string {
+              let start = reader.offset
+              string = try reader.readString()
+              value = start..<reader.offset
+            } else {
+              value = try reader.skip()
+            }
+          default: break
+          }
+        }
       }
-      if values.encoding == .utf8 { return .put(key, Array(text.utf8)) }
-      guard let data = Data(base64Encoded: text) else {
-        throw ValidationError("the value is no base64.")
-      }
-      return .put(key, Array(data))
+    } catch {
+      throw ValidationError("of a JSON object, \(error).")
     }
+    guard let key else { throw ValidationError("it is no JSON object with a \"key\".") }
+    if isDeleted { return .delete(key) }
+    guard let value else { throw ValidationError("the object has no \"value\".") }
+    let compact = try JSONText.compact(Array(bytes[value]))
+    if compact == "null" { return .put(key, nil) }
+    if values.encoding == .json { return .put(key, Array(compact.utf8)) }
+    guard let string else { throw ValidationError("the value is no string.") }
+    if values.encoding == .utf8 { return .put(key, Array(string.utf8)) }
+    guard let data = Data(base64Encoded: string) else {
+      throw ValidationError("the value is no base64.")
+    }
+    return .put(key, Array(data))
   }
 }

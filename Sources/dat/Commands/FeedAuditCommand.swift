@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import Hypercore
 
 /// `dat feed audit`: whether what is stored is what was verified.

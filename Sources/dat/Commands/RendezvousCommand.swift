@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatSwarm
 
 /// `dat rendezvous`: a server where peers find each other.
