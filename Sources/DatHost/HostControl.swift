@@ -1,3 +1,4 @@
+internal import DatSwarm
 internal import Foundation
 internal import HypercoreCrypto
 internal import NIOConcurrencyHelpers
@@ -82,7 +83,7 @@ public final class HostControl: Sendable {
           }
         }
     } catch {
-      throw HostError(.control, "The socket \(path) can't be opened: \(error)")
+      throw HostError(.control, SwarmError("The socket \(path) can't be opened", error).reason)
     }
     chmod(path, 0o600)
   }
@@ -221,6 +222,11 @@ public enum HostClient {
     let reply: ControlReply
     do {
       reply = try JSONDecoder().decode(ControlReply.self, from: Data(try await send(request, path)))
+    } catch let error as IOError where [EACCES, EPERM].contains(error.errnoCode) {
+      throw HostError(
+        .control,
+        "There is no permission to ask the host at \(path): it belongs to another user; ask as that "
+          + "user.")
     } catch {
       throw HostError(
         .control, "No host answers at \(path); is one running? \"dat host \(folder)\" starts it.")

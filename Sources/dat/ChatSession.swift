@@ -1,3 +1,4 @@
+internal import ArgumentParser
 internal import DatCoding
 internal import DatSwarm
 internal import DatWeb
@@ -26,16 +27,20 @@ actor ChatSession {
   private let mayMeet: Bool
   private let page: ChatPage?
   private let notesFolder: String?
+  /// What is piped; nil where nothing is expected.
+  private let lines: InputLines?
   private var leaveTimer: Task<Void, Never>?
   /// The last entry written here, and the last one that a peer has fetched.
   private var written: UInt64?
   private var sent: UInt64 = 0
   private var isReady = false
   private var isLeaving = false
+  /// Whether something that was piped was not taken, which was reported.
+  private var isIncomplete = false
 
   init(
     saga: Saga, output: Output, stay: Bool, linger: Duration, patience: Duration,
-    mayMeet: Bool, page: ChatPage?, notesFolder: String?
+    mayMeet: Bool, page: ChatPage?, notesFolder: String?, lines: InputLines?
   ) {
     self.saga = saga
     var output = output
@@ -51,13 +56,13 @@ actor ChatSession {
     self.mayMeet = mayMeet
     self.page = page
     self.notesFolder = notesFolder
+    self.lines = lines
   }
 
   /// Returns when the person leaves, or standard input ends.
   func run(
     listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource], verbose: Bool
   ) async throws {
-    Interruption.ignoreBrokenPipes()
     let interruptions = Interruption.requests()
     announceRoom()
     let network = try await OpenSwarm(
@@ -87,6 +92,7 @@ actor ChatSession {
     // What is stored here is shown before the end.
     await following.value
     await editor?.end()
+    if isIncomplete { throw ExitCode(1) }
   }
 
   private func note(_ text: String) {
@@ -228,6 +234,8 @@ actor ChatSession {
 
   private enum Input: Sendable {
     case line(String)
+    /// A line, or all that follows, that can't be taken; why.
+    case unreadable(String)
     case end
     case interrupt
     case delivered
@@ -237,7 +245,11 @@ actor ChatSession {
     let (inputs, arrivals) = AsyncStream.makeStream(of: Input.self)
     var tasks = [
       Task {
-        for await line in editor?.lines() ?? StandardInput.lines() { arrivals.yield(.line(line)) }
+        if let editor {
+          for await line in editor.lines() { arrivals.yield(.line(line)) }
+        } else if let lines {
+          await Self.read(lines) { arrivals.yield($0) }
+        }
         arrivals.yield(.end)
       },
       Task { for await _ in interruptions { arrivals.yield(.interrupt) } },
@@ -246,6 +258,9 @@ actor ChatSession {
     for await input in inputs {
       switch input {
       case .line(let text): if await !take(text) { return }
+      case .unreadable(let reason):
+        output.problem(reason)
+        isIncomplete = true
       case .interrupt, .delivered: return
       case .end:
         // Ctrl-D at a terminal means leaving now; a pipe's end leaves the page as it is.
@@ -257,6 +272,20 @@ actor ChatSession {
             arrivals.yield(.delivered)
           })
       }
+    }
+  }
+
+  /// Reads what is piped. A line that is no text is left out, and the rest goes on.
+  private static func read(_ lines: InputLines, _ take: (Input) -> Void) async {
+    var lines = lines
+    do {
+      while let line = try await lines.next() {
+        do { take(.line(try line.text)) } catch {
+          take(.unreadable(Problem.sentence(for: error)))
+        }
+      }
+    } catch {
+      take(.unreadable(Problem.sentence(for: error)))
     }
   }
 
@@ -287,13 +316,14 @@ actor ChatSession {
       if let message = await saga.message(key) { written = message.seq }
     } catch {
       output.problem(Problem.sentence(for: error))
+      if editor == nil { isIncomplete = true }
     }
   }
 
   /// Standard input has ended: what was written gets its chance to reach a peer, and with nothing
   /// written what peers have gets its chance to be shown.
   private func untilDelivered() async {
-    guard mayMeet else { return }
+    guard mayMeet, linger > .zero else { return }
     let deadline = ContinuousClock.now + linger
     while ContinuousClock.now < deadline, !Task.isCancelled {
       if let written {
@@ -303,5 +333,13 @@ actor ChatSession {
       }
       try? await Task.sleep(for: .milliseconds(20))
     }
+    guard written != nil, !Task.isCancelled else { return }
+    isIncomplete = true
+    let time = linger.formatted(.units(allowed: [.hours, .minutes, .seconds], width: .wide))
+    output.problem(
+      notesFolder == nil
+        ? "Nobody took what was written within \(time), and with --memory it is lost."
+        : "Nobody took what was written within \(time); it is stored here, and goes out when a peer is met."
+    )
   }
 }

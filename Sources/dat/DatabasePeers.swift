@@ -13,7 +13,7 @@ struct DatabasePeers {
 
   /// Serves until a signal comes.
   func run(listen: [ListenAddress], connect: [PeerAddress]) async throws {
-    Interruption.ignoreBrokenPipes()
+    try DescriptorLimit.check(isOnline: true)
     let interruptions = Interruption.requests()
     let swarm = Swarm()
     let report = SwarmReport(output: output, isVerbose: false)
@@ -59,6 +59,7 @@ struct DatabasePeers {
   /// The connection ends by itself where the peer's does; with one that stays it ends when all is here
   /// and nothing was said for a while.
   func exchange(with address: PeerAddress, timeout: Duration) async throws {
+    try DescriptorLimit.check(isOnline: true)
     let socket = try await TCPDialer.connect(to: address, timeout: timeout)
     let stream = try await db.replicate()
     let pumping = Task { try await Self.pump(socket, stream) }

@@ -27,12 +27,12 @@ struct HostService {
 
   /// Returns when a signal has ended it.
   func run() async throws {
-    Interruption.ignoreBrokenPipes()
     LoggingSystem.bootstrap { SafeLogHandler(label: $0) }
     let metrics = PrometheusMetrics()
     MetricsSystem.bootstrap(metrics)
     var logger = Logger(label: "dat.host")
     logger.logLevel = logLevel
+    try DescriptorLimit.check(isOnline: true)
     let descriptors = DescriptorLimit.raise()
     logger.info("file descriptors", metadata: ["limit": "\(descriptors)"])
 
@@ -92,12 +92,15 @@ struct HostService {
     if output.json {
       output.object(["event": "ready", "folder": .string(host.path)])
     } else {
-      output.line(output.dim("hosting \(await host.status().count) keys in \(host.path)"))
+      output.line(
+        output.dim(
+          "hosting \(Amount.count(UInt64(await host.status().count), "key")) in \(host.path)"))
     }
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
         services: services.map { .init(service: $0) },
         gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+    StandardStreams.whenLost { Task { await group.triggerGracefulShutdown() } }
     try await group.run()
   }
 
@@ -151,22 +154,8 @@ private struct MetricsLifetime: Service {
       try await page.run()
     } catch is CancellationError {
     } catch {
-      throw ValidationError("The page of metrics can't be served at port \(port): \(error)")
+      throw SwarmError("The page of metrics can't be served at port \(port)", error)
     }
-  }
-}
-
-/// How many files and sockets the process may have open.
-private enum DescriptorLimit {
-  /// Takes as many as the system lets us have.
-  static func raise() -> Int {
-    var limit = rlimit()
-    let which = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-    guard getrlimit(which, &limit) == 0 else { return 0 }
-    var wanted = limit
-    wanted.rlim_cur = limit.rlim_max
-    if setrlimit(which, &wanted) == 0 { limit = wanted }
-    return Int(clamping: limit.rlim_cur)
   }
 }
 
@@ -188,7 +177,7 @@ struct SafeLogHandler: LogHandler {
     let facts = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
     let time = Date.now.formatted(.iso8601)
     let text = SafeText.line("\(event.message)\(facts)")
-    Output.write("\(time) \(event.level) \(label): \(text)\n", to: .standardError)
+    StandardStreams.complain("\(time) \(event.level) \(label): \(text)\n")
   }
 }
 

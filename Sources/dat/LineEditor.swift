@@ -295,6 +295,6 @@ final class LineEditor: @unchecked Sendable {
   private static func write(_ text: String) {
     guard !text.isEmpty else { return }
     dat_el_flush()
-    Output.write(text, to: .standardOutput)
+    StandardStreams.write(text)
   }
 }

@@ -9,6 +9,7 @@ struct OpenSwarm {
   init(
     listen: [ListenAddress], sources: [any PeerSource], output: Output, isVerbose: Bool
   ) async throws {
+    try DescriptorLimit.check(isOnline: true)
     let swarm = Swarm(sources: sources)
     let report = SwarmReport(output: output, isVerbose: isVerbose)
     let events = await swarm.events()

@@ -11,17 +11,24 @@ struct DbAuthorizeCommand: AsyncParsableCommand {
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "The key of the feed that the other replica writes to, in hex.")
-  var key: String
+  @Argument(
+    help: "The key of the feed that the other replica writes to, in hex, or - for standard input.")
+  var key: String?
+
+  @OptionGroup var keyFile: KeyFile
+
+  func validate() throws { try keyFile.checkAny([key].compactMap(\.self)) }
 
   func run() async throws {
     try await folder.writing(creates: false) { db in
-      let key = try RoomKey.parse(key)
+      guard let key = try await keyFile.read(key).key else { return }
       try await db.authorize(key)
+      await folder.noteIfUnauthorized(db)
       if folder.json {
         folder.output.object(["authorized": .string(key.hex)])
       } else {
-        folder.output.line("\(key.hex) may write")
+        let once = await db.isLocalAuthorized ? "" : ", once this replica may"
+        folder.output.line("\(key.hex) may write\(once)")
       }
     }
   }

@@ -27,7 +27,7 @@ struct DbHeadsCommand: AsyncParsableCommand {
         ]
         .compactMap { $0 }
         let note = notes.isEmpty ? "" : " (\(notes.joined(separator: ", ")))"
-        output.output.line("feed \(feed.key.hex): \(feed.length) blocks\(note)")
+        output.output.line("feed \(feed.key.hex): \(Amount.count(feed.length, "block"))\(note)")
       }
     }
   }

@@ -16,23 +16,27 @@ struct DbImportCommand: AsyncParsableCommand {
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "The file; standard input where it is left out.", completion: .file())
+  @Argument(help: "The file; standard input if it is left out or -.", completion: .file())
   var file: String?
 
   @OptionGroup var values: DbValues
 
   func run() async throws {
+    let source: InputSource
+    // Before anything is created.
+    do { source = try InputSource(path: file) } catch { throw folder.output.ending(with: error) }
+    source.invite("Type JSON, an object a line")
     try await folder.writing(creates: true) { db in
       let writer = db.writer()
-      var number = 0
       var count = 0
-      for try await line in try StandardInput.lines(ofFile: file) {
-        number += 1
-        if line.allSatisfy(\.isWhitespace) { continue }
+      for try await line in source.lines {
+        if line.bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
+          continue
+        }
         let change: HyperDB.BatchChange
-        do { change = try self.change(line) } catch {
+        do { change = try self.change(try line.text) } catch {
           try await writer.finish()
-          throw ValidationError("Line \(number): \(Problem.sentence(for: error))")
+          throw ValidationError("Line \(line.number): \(Problem.sentence(for: error))")
         }
         try await writer.write(change)
         count += 1
@@ -41,8 +45,9 @@ struct DbImportCommand: AsyncParsableCommand {
       if folder.json {
         folder.output.object(["imported": .integer(Int64(count))])
       } else {
-        folder.output.line("\(count) keys written")
+        folder.output.line("\(Amount.count(UInt64(count), "key")) written")
       }
+      if count > 0 { await folder.noteIfUnauthorized(db) }
     }
   }
 

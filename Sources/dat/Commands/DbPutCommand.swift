@@ -10,7 +10,12 @@ struct DbPutCommand: AsyncParsableCommand {
     abstract: "Write a value under a key; a new database is made where DIR has none.",
     discussion: """
       VALUE is JSON unless --encoding says otherwise; without it standard input is the value. A \
-      conflict of the key is settled by writing.
+      conflict of the key is settled by writing. A value that begins with a dash goes behind --.
+
+      EXAMPLES
+        dat db put ~/people ana/city '"Lima"'
+        dat db put ~/people ana/photo --encoding binary < ana.jpg
+        dat db put ~/people ana/balance -- -5
       """)
 
   @OptionGroup var folder: DbFolder
@@ -31,12 +36,13 @@ struct DbPutCommand: AsyncParsableCommand {
     // A value that can't be stored must not leave a new database behind.
     let bytes: [UInt8]?
     do {
-      bytes =
-        try value.map { try values.encoding.bytes(of: $0) }
-        ?? values.encoding.bytes(of: StandardInput.bytes())
+      if let value {
+        bytes = try values.encoding.bytes(of: value)
+      } else {
+        bytes = try values.encoding.bytes(of: try await Self.input())
+      }
     } catch {
-      output.output.failure(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.output.ending(with: error)
     }
     try await folder.writing(creates: true) { db in
       let node =
@@ -46,11 +52,13 @@ struct DbPutCommand: AsyncParsableCommand {
       } else if node == nil {
         output.output.line("nothing was written: the key has entries")
       }
-      if let node, !node.isFromAuthorizedWriter {
-        output.output.failure(
-          "This replica is not authorized yet: what was written stays here until the feed "
-            + "\(db.localKey.hex) is.")
-      }
+      if node != nil { await folder.noteIfUnauthorized(db) }
     }
+  }
+
+  private static func input() async throws -> [UInt8] {
+    let source = try InputSource()
+    source.invite("Type the value")
+    return try await source.bytes()
   }
 }

@@ -11,8 +11,10 @@ struct DbServeCommand: AsyncParsableCommand {
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "The database to copy: its key in hex, or a dat:// link.")
+  @Argument(help: "The database to copy: its key in hex, a dat:// link, or - for standard input.")
   var key: String?
+
+  @OptionGroup var keyFile: KeyFile
 
   @OptionGroup var addresses: DbAddresses
 
@@ -23,7 +25,7 @@ struct DbServeCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try await folder.writing(key: key, creates: true) { db in
+    try await folder.writing(key: { try await keyFile.read(key).key }, creates: true) { db in
       let listen = try addresses.listen.map { try ListenAddress(parsing: $0) }
       let connect = try addresses.connect.map { try PeerAddress(parsing: $0) }
       try await DatabasePeers(db: db, output: folder.output).run(listen: listen, connect: connect)

@@ -60,10 +60,10 @@ struct DoctorCommand: AsyncParsableCommand {
   }
 
   private func examineFeed(_ storage: FolderStorage) throws -> FeedExamination {
-    let isShown = isatty(STDERR_FILENO) == 1
-    defer { if isShown { Output.write("\r\u{1b}[K", to: .standardError) } }
+    let isShown = StandardStreams.isErrorTerminal
+    defer { if isShown { StandardStreams.complain("\r\u{1b}[K") } }
     return try Feed.examine(storage, prefix: place.prefix, repairing: repair) { blocks in
-      if isShown { Output.write("\r\u{1b}[K\(blocks) blocks checked", to: .standardError) }
+      if isShown { StandardStreams.complain("\r\u{1b}[K\(blocks) blocks checked") }
     }
   }
 
@@ -105,8 +105,7 @@ struct DoctorCommand: AsyncParsableCommand {
       return
     }
     for feed in examination.feeds { tell(feed.examination, name: feed.folder, output) }
-    output.line(
-      "\(examination.entryCount) entries read")
+    output.line("\(Amount.count(UInt64(max(examination.entryCount, 0)), "entry")) read")
     for entry in examination.badEntries {
       output.line(
         "  left out: block \(entry.seq) of feed \(entry.feed.hex): \(SafeText.line(entry.message))")

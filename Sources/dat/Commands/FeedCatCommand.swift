@@ -32,7 +32,7 @@ struct FeedCatCommand: AsyncParsableCommand {
     try await place.run { output in
       let feed = try await place.view()
       let end = min(end ?? .max, await feed.length)
-      let shown = !raw && !place.json && isatty(STDOUT_FILENO) == 1
+      let shown = !raw && !place.json && StandardStreams.isOutputTerminal
       var index = start
       var waiting: [UInt8] = []
       let options = Feed.StreamOptions(start: start, end: max(start, end), get: .init(wait: false))

@@ -17,8 +17,10 @@ struct FeedCloneCommand: AsyncParsableCommand {
 
   @OptionGroup var place: FeedPlace
 
-  @Argument(help: "The feed's key in hex, or a dat:// link.")
-  var key: String
+  @Argument(help: "The feed's key in hex, a dat:// link, or - for standard input.")
+  var key: String?
+
+  @OptionGroup var keyFile: KeyFile
 
   @Option(help: ArgumentHelp("A peer that has the feed.", valueName: "host:port"))
   var connect: [String]
@@ -28,6 +30,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
   var timeout: Double = 30
 
   func validate() throws {
+    try keyFile.checkAny([key].compactMap(\.self))
     guard timeout > 0, timeout.isFinite, timeout < 1e9 else {
       throw ValidationError("--timeout takes a number of seconds above 0.")
     }
@@ -35,7 +38,10 @@ struct FeedCloneCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await place.run { output in
-      let key = try RoomKey.parse(key)
+      try DescriptorLimit.check(isOnline: true)
+      let isNew = try !place.check(isWriting: true)
+      let before = FolderRemains(before: place.dir)
+      guard let key = try await keyFile.read(key).key else { return }
       let addresses = try connect.map { try PeerAddress(parsing: $0) }
       let feed = try await place.open(.readWrite, Feed.Options(key: key))
       let clock = ContinuousClock()
@@ -45,7 +51,9 @@ struct FeedCloneCommand: AsyncParsableCommand {
         try await fetch(feed, peers, clock)
       } catch {
         await peers.stop()
+        let isEmpty = await feed.length == 0
         try? await feed.close()
+        if isNew, isEmpty { before.restore() }
         throw error
       }
       await peers.stop()

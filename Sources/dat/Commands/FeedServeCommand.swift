@@ -29,6 +29,8 @@ struct FeedServeCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await place.run { output in
+      try DescriptorLimit.check(isOnline: true)
+      guard try place.check(isWriting: false) else { throw place.missing }
       let addresses = try listen.map { try ListenAddress(parsing: $0) }
       var options = Feed.Options()
       options.createIfMissing = false

@@ -11,16 +11,19 @@ struct HostPlace: ParsableArguments {
   @Flag(help: "Print JSON, one object a line.")
   var json = false
 
+  func validate() throws {
+    try FolderLook.checkName(dir, example: "--dir takes the folder of the host.")
+  }
+
   /// Sends requests one after the other, and shows what comes back.
-  func ask(_ requests: [ControlRequest]) async throws {
+  func ask(_ requests: () async throws -> [ControlRequest]) async throws {
     let output = Output(json: json)
     do {
-      for request in requests {
+      for request in try await requests() {
         for status in try await HostClient.ask(request, hostIn: dir) { Self.show(status, output) }
       }
     } catch {
-      output.problem(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.ending(with: error, isEvent: true)
     }
   }
 
@@ -44,9 +47,10 @@ struct HostPlace: ParsableArguments {
   private static func words(for status: HostedStatus) -> String {
     switch status.state {
     case .hosting:
-      let peers = status.connections == 1 ? "1 peer" : "\(status.connections) peers"
-      let feeds = status.feeds == 1 ? "1 feed" : "\(status.feeds) feeds"
-      return "\(status.stored) of \(status.length) blocks, \(feeds), \(peers)"
+      let peers = Amount.count(UInt64(max(status.connections, 0)), "peer")
+      let feeds = Amount.count(UInt64(max(status.feeds, 0)), "feed")
+      let blocks = Amount.count(status.length, "block")
+      return "\(status.stored) of \(blocks), \(feeds), \(peers)"
     case .waiting: return "waiting for a first peer"
     case .elsewhere: return "held by \(SafeText.line(status.owner ?? "another host"))"
     case .failed: return "not open: \(SafeText.line(status.problem ?? "it is being opened"))"
@@ -59,12 +63,17 @@ struct HostAddCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "add", abstract: "Have a running host hold more keys, from now on.")
 
-  @Argument(help: "The keys: KEY, room:KEY, db:KEY or feed:KEY.")
-  var keys: [String]
+  @Argument(help: "The keys: KEY, room:KEY, db:KEY or feed:KEY; - reads them from standard input.")
+  var keys: [String] = []
 
+  @OptionGroup var keyFile: KeyFile
   @OptionGroup var place: HostPlace
 
-  func run() async throws { try await place.ask(keys.map { ControlRequest(.add, key: $0) }) }
+  func validate() throws { try keyFile.checkAny(keys) }
+
+  func run() async throws {
+    try await place.ask { try await keyFile.readAll(keys).map { ControlRequest(.add, key: $0) } }
+  }
 }
 
 /// `dat host remove`: no longer a key of a running host.
@@ -73,8 +82,10 @@ struct HostRemoveCommand: AsyncParsableCommand {
     commandName: "remove", abstract: "Have a running host hold keys no more.",
     discussion: "What is stored stays, unless --delete says otherwise.")
 
-  @Argument(help: "The keys.")
-  var keys: [String]
+  @Argument(help: "The keys; - reads them from standard input.")
+  var keys: [String] = []
+
+  @OptionGroup var keyFile: KeyFile
 
   @Flag(
     help: "Delete what is stored, with the host's own feed: in a room it would be somebody new.")
@@ -82,8 +93,12 @@ struct HostRemoveCommand: AsyncParsableCommand {
 
   @OptionGroup var place: HostPlace
 
+  func validate() throws { try keyFile.checkAny(keys) }
+
   func run() async throws {
-    try await place.ask(keys.map { ControlRequest(.remove, key: $0, deletesData: delete) })
+    try await place.ask {
+      try await keyFile.readAll(keys).map { ControlRequest(.remove, key: $0, deletesData: delete) }
+    }
   }
 }
 
@@ -94,5 +109,5 @@ struct HostListCommand: AsyncParsableCommand {
 
   @OptionGroup var place: HostPlace
 
-  func run() async throws { try await place.ask([ControlRequest(.list)]) }
+  func run() async throws { try await place.ask { [ControlRequest(.list)] } }
 }

@@ -10,6 +10,7 @@ struct HostRunCommand: AsyncParsableCommand {
     abstract: "Host the keys of a folder until told to end.",
     discussion: """
       A KEY is 64 hex digits or a dat:// link; room:KEY, db:KEY or feed:KEY where the kind is known. \
+      With --key-file or - as a KEY they are read from a file or standard input, one a line. \
       Otherwise it is found out: from the first block whether it is a feed or a database, and a database \
       with messages in it is a room. Until its first message a new room has to be named as one, for its newcomers \
       to be let in.
@@ -24,6 +25,8 @@ struct HostRunCommand: AsyncParsableCommand {
 
   @Argument(help: "Keys to host, beside those of the folder.")
   var keys: [String] = []
+
+  @OptionGroup var keyFile: KeyFile
 
   @Option(help: "The name that rooms see.")
   var name = "host"
@@ -74,6 +77,7 @@ struct HostRunCommand: AsyncParsableCommand {
   var json = false
 
   func validate() throws {
+    try FolderLook.checkName(dir, example: "dat host FOLDER KEY hosts it.")
     if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
     guard (1...1_000_000).contains(maxConnections) else {
       throw ValidationError("--max-connections takes a number from 1 to 1000000.")
@@ -90,11 +94,13 @@ struct HostRunCommand: AsyncParsableCommand {
   func run() async throws {
     let output = Output(json: json)
     do {
+      try FolderLook(dir).check(for: .host)
+      let keys = try await keyFile.readAll(self.keys)
       var options = ReplicaHost.Options()
       options.name = name
       options.authorization = authorize.policy
       options.peers = try connect.map { try PeerAddress(parsing: $0) }
-      options.fleet = try readFleet()
+      options.fleet = try await readFleet()
       let sources = try discovery.sources(
         hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: dir, mayAsk: false)
       let service = HostService(
@@ -104,16 +110,20 @@ struct HostRunCommand: AsyncParsableCommand {
         metricsPort: metrics, logLevel: log.level, output: output)
       try await service.run()
     } catch {
-      output.problem(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.ending(with: error, isEvent: true)
     }
   }
 
-  private func readFleet() throws -> (fleet: Fleet, name: String, copies: Int)? {
+  private func readFleet() async throws -> (fleet: Fleet, name: String, copies: Int)? {
     guard let path = fleet, let selfName else { return nil }
-    guard let data = FileManager.default.contents(atPath: path), data.count < 1 << 20,
-      let text = String(data: data, encoding: .utf8)
-    else { throw ValidationError("The fleet's file \(SafeText.line(path)) can't be read.") }
+    let bytes: [UInt8]
+    do { bytes = try await InputSource(path: path).bytes(limit: 1 << 20) } catch {
+      throw ValidationError("The fleet's file can't be read: \(Problem.sentence(for: error))")
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw ValidationError(
+        "The fleet's file \(SafeText.line(path)) can't be read: it is not UTF-8.")
+    }
     let fleet = try Fleet(parsing: text)
     guard fleet.hosts.contains(selfName) else {
       throw ValidationError(

@@ -29,6 +29,7 @@ struct RendezvousCommand: AsyncParsableCommand {
   func run() async throws {
     let output = Output(json: json)
     do {
+      try DescriptorLimit.check(isOnline: true)
       let address = try ListenAddress(parsing: listen)
       // First, so that a signal that comes early ends it in order, too.
       let interruptions = Interruption.requests()
@@ -58,8 +59,7 @@ struct RendezvousCommand: AsyncParsableCommand {
             + "\(statistics.refused) refused")
       }
     } catch {
-      output.problem(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.ending(with: error, isEvent: true)
     }
   }
 }

@@ -52,6 +52,7 @@ struct RoomsCommand: AsyncParsableCommand {
   var json = false
 
   func validate() throws {
+    try FolderLook.checkName(dir, example: "dat chat FOLDER KEY --name NAME joins a room.")
     try web?.validate()
     if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
     if web == nil, !listen.isEmpty || !connect.isEmpty {
@@ -64,8 +65,7 @@ struct RoomsCommand: AsyncParsableCommand {
     do {
       if let web { try await serve(at: web, output) } else { try await list(output) }
     } catch {
-      output.problem(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.ending(with: error, isEvent: true)
     }
   }
 
@@ -76,7 +76,6 @@ struct RoomsCommand: AsyncParsableCommand {
   }
 
   private func serve(at place: WebPlace, _ output: Output) async throws {
-    Interruption.ignoreBrokenPipes()
     try FileManager.default.createDirectory(atPath: dir, withIntermediateDirectories: true)
     let listen = try self.listen.map { try ListenAddress(parsing: $0) }
     let peers = try connect.map { try PeerAddress(parsing: $0) }
@@ -96,8 +95,12 @@ struct RoomsCommand: AsyncParsableCommand {
   }
 
   private func list(_ output: Output) async throws {
-    guard FileManager.default.fileExists(atPath: dir) else {
-      throw ValidationError("There is no folder \(SafeText.line(dir)).")
+    switch try FolderLook(dir).content {
+    case .missing: throw ValidationError("There is no folder \(SafeText.line(dir)).")
+    case .database:
+      throw ValidationError(
+        "\(SafeText.line(dir)) is a room or database itself; name the folder above it.")
+    default: break
     }
     let rooms = folder(nil, [], output)
     try await rooms.openAll()
