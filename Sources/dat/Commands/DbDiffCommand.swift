@@ -36,7 +36,7 @@ struct DbDiffCommand: AsyncParsableCommand {
       }
       let options = ListingOptions(raw: raw.raw)
       for try await change in db.diff(earlier, prefix: prefix, options: options) {
-        try output.print(change)
+        output.print(change)
       }
     }
   }
