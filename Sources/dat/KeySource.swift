@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import Foundation
 internal import HypercoreCrypto
 
@@ -46,8 +47,9 @@ struct KeyFile: ParsableArguments {
 
   /// The key in the first line of a file.
   private static func first(of bytes: [UInt8], _ name: String) throws -> PublicKey {
-    var splitter = LineSplitter()
-    let first = try splitter.take(bytes).first ?? splitter.finish() ?? []
+    var lines = TextLines(limit: InputSource.limit)
+    lines.add(bytes)
+    let first = try lines.next() ?? lines.last() ?? []
     guard let text = trimmed(try InputLine(bytes: first, number: 1, source: name).text) else {
       throw Misuse("The first line of \(name) has to be the key; there is none.")
     }
