@@ -322,7 +322,7 @@ let package = Package(
       "DatCommandTests",
       [
         "Saga", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage",
-        "DatCoding", "dat",
+        "DatCoding", "dat", arguments,
       ]
     ),
   ],

@@ -9,6 +9,10 @@ struct DbDiffCommand: AsyncParsableCommand {
     discussion: """
       With --json every line is {"left", "right"}: the nodes of a key now and then, null where it has \
       none. Without --from everything is new.
+
+      EXAMPLES
+        before=$(dat db version ~/people)
+        dat db diff ~/people --from "$before"
       """)
 
   @OptionGroup var folder: DbFolder

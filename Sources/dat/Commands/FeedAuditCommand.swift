@@ -9,6 +9,9 @@ struct FeedAuditCommand: AsyncParsableCommand {
     discussion: """
       Changes nothing. Ends with 1 where a block is not what was verified: a feed's owner, or a clone, \
       gets such blocks again from a peer.
+
+      EXAMPLES
+        dat feed audit ~/log
       """)
 
   @OptionGroup var place: FeedPlace

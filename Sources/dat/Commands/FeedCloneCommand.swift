@@ -13,6 +13,10 @@ struct FeedCloneCommand: AsyncParsableCommand {
     discussion: """
       Ends when everything is here that the peers have. Run again it goes on where it was, and fetches \
       what was added since.
+
+      EXAMPLES
+        dat feed clone ~/copy 4c1f..e9 --connect 192.0.2.7:3282
+        dat feed clone ~/copy --key-file key.txt --connect 192.0.2.7:3282
       """)
 
   @OptionGroup var place: FeedPlace

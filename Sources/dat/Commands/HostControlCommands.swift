@@ -66,7 +66,12 @@ struct HostPlace: ParsableArguments {
 /// `dat host add`: one more key for a running host.
 struct HostAddCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "add", abstract: "Have a running host hold more keys, from now on.")
+    commandName: "add", abstract: "Have a running host hold more keys, from now on.",
+    discussion: """
+      EXAMPLES
+        dat host add --dir /var/lib/dat room:4c1f..e9
+        dat host add --dir /var/lib/dat --key-file keys.txt
+      """)
 
   @Argument(help: "The keys: KEY, room:KEY, db:KEY or feed:KEY; - reads them from standard input.")
   var keys: [String] = []
@@ -85,7 +90,12 @@ struct HostAddCommand: AsyncParsableCommand {
 struct HostRemoveCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove", abstract: "Have a running host hold keys no more.",
-    discussion: "What is stored stays, unless --delete says otherwise.")
+    discussion: """
+      What is stored stays, unless --delete says otherwise.
+
+      EXAMPLES
+        dat host remove --dir /var/lib/dat 4c1f..e9
+      """)
 
   @Argument(help: "The keys; - reads them from standard input.")
   var keys: [String] = []
@@ -110,7 +120,12 @@ struct HostRemoveCommand: AsyncParsableCommand {
 /// `dat host list`: what a running host holds.
 struct HostListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Show what a running host holds, and how complete it is.")
+    commandName: "list", abstract: "Show what a running host holds, and how complete it is.",
+    discussion: """
+      EXAMPLES
+        dat host list --dir /var/lib/dat
+        dat host list --dir /var/lib/dat --json
+      """)
 
   @OptionGroup var place: HostPlace
 

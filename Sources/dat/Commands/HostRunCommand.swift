@@ -18,6 +18,10 @@ struct HostRunCommand: AsyncParsableCommand {
       A host needs a file descriptor for each key, one for each connection, and about 200 more. With \
       --fleet several hosts share the keys: give each the same list of hosts and the same keys, and each \
       holds those that fall to it.
+
+      EXAMPLES
+        dat host run /var/lib/dat room:4c1f..e9
+        dat host run /var/lib/dat --key-file keys.txt --metrics 9100
       """)
 
   @Argument(help: "The folder of the host.", completion: .directory)
