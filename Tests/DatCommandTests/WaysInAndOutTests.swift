@@ -141,6 +141,16 @@ import Testing
     }
   }
 
+  @Test func `at a terminal lines are typed, and it is said how they end`() async throws {
+    let folder = try TemporaryFolder()
+    let terminal = try await TerminalProcess(["feed", "append", folder.path + "/log"])
+    _ = try await terminal.row(containing: "Type lines to append; Ctrl-D")
+    await terminal.type("one\n")
+    await terminal.type("\u{4}")
+    _ = try await terminal.row(containing: "appended 1 block")
+    #expect(await terminal.status() == 0)
+  }
+
   @Test func `lines may end as on other systems, and a byte order mark is no text`() async throws {
     let append = try await CommandShell.run(
       #"printf '\xef\xbb\xbfone\r\n\r\ntwo\r\n' | dat feed append new > /dev/null; dat feed cat new --json"#
