@@ -79,11 +79,11 @@ import Testing
 
   @Test func `a pipe whose reader has enough ends the command early`() async throws {
     let script = """
-      yes line | head -300000 | dat feed append big > /dev/null
+      seq 300000 | dat feed append big > /dev/null
       dat feed cat big | head -1; echo ${PIPESTATUS[0]}
       """
     let result = try await CommandShell.run(script)
-    #expect(result.lines == ["line", "141"])
+    #expect(result.lines == ["1", "141"])
     #expect(result.errors.isEmpty)
   }
 
