@@ -59,6 +59,11 @@ package struct ForeignText: Hashable, Comparable, Sendable {
     withBytes { bytes in prefix.withBytes { bytes.starts(with: $0) } }
   }
 
+  /// Whether the text ends with another.
+  package func ends(with end: ForeignText) -> Bool {
+    utf8.count >= end.utf8.count && utf8.reversed().starts(with: end.utf8.reversed())
+  }
+
   /// The text without its first `count` bytes, which end a scalar.
   package func dropFirst(bytes count: Int) -> ForeignText {
     ForeignText(bytes: string.utf8.dropFirst(count))

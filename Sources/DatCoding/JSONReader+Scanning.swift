@@ -142,7 +142,7 @@ extension JSONReader {
     case UInt8(ascii: "u"):
       position += 1
       for _ in 0..<4 {
-        guard let byte = current, JSONEscape.digit(byte) != nil else { throw malformed() }
+        guard let byte = current, Hex.value(byte) != nil else { throw malformed() }
         position += 1
       }
     default: throw malformed()
@@ -255,18 +255,9 @@ struct JSONEscape {
   private func value(at start: Int) -> UInt32 {
     var value: UInt32 = 0
     for place in start..<min(start + 4, end) {
-      value = value << 4 | UInt32(Self.digit(bytes[place]) ?? 0)
+      value = value << 4 | UInt32(Hex.value(bytes[place]) ?? 0)
     }
     return value
-  }
-
-  static func digit(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case 0x30...0x39: byte - 0x30
-    case 0x41...0x46: byte - 0x37
-    case 0x61...0x66: byte - 0x57
-    default: nil
-    }
   }
 }
 

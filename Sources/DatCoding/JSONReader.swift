@@ -126,6 +126,20 @@ package struct JSONReader {
     return text(of: range, hasEscapes: hasEscapes)
   }
 
+  /// Reads a string that must be text to the last character, since what is in its place would be another.
+  package mutating func readExactString() throws(JSONError) -> String {
+    skipSpace()
+    guard current == UInt8(ascii: "\"") else { throw malformed() }
+    let (range, hasEscapes) = try skipString()
+    if hasEscapes {
+      var parts = JSONEscape(bytes, range)
+      while let part = parts.next() {
+        if case .halfPair = part { throw JSONError(.halfPair, at: range.lowerBound) }
+      }
+    }
+    return text(of: range, hasEscapes: hasEscapes)
+  }
+
   /// Reads a number as JavaScript does: as the nearest double.
   package mutating func readNumber() throws(JSONError) -> Double {
     skipSpace()
@@ -253,6 +267,8 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     case malformed
     /// A number that no double comes near.
     case hugeNumber
+    /// A string with half a pair of surrogates, which stands for no character.
+    case halfPair
   }
 
   package let problem: Problem
@@ -269,6 +285,7 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     case .tooLong(let limit): "it has more than \(limit) bytes"
     case .tooDeep(let limit): "more than \(limit) arrays and objects are inside one another"
     case .malformed: "it is no such JSON at byte \(offset + 1)"
+    case .halfPair: "half of a character is in the string at byte \(offset)"
     case .hugeNumber: "the number at byte \(offset + 1) is beyond what JSON's readers can hold"
     }
   }

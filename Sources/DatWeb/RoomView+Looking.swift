@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 public import HypercoreCrypto
 internal import Saga
@@ -36,7 +37,9 @@ extension RoomView {
 
   private var me: Wire.Me? {
     identity.map {
-      Wire.Me(key: $0.own.hex, name: Self.cut($0.username), isAuthorized: isAuthorized)
+      let name = Self.cut($0.username)
+      return Wire.Me(
+        key: $0.own.hex, name: name, look: Wire.Look(name), isAuthorized: isAuthorized)
     }
   }
 
@@ -56,35 +59,41 @@ extension RoomView {
   private var people: [Wire.Person] {
     var list: [PublicKey: Wire.Person] = [:]
     for (key, author) in authors where key != identity?.own {
+      let name = Self.cut(author.username)
       list[key] = Wire.Person(
-        key: key.hex, name: Self.cut(author.username), isHere: false,
+        key: key.hex, name: name, look: Wire.Look(name), isHere: false,
         isMuted: muted.contains(key), since: author.last, messages: author.messages)
     }
     for (key, known) in presence.people where key != identity?.own {
+      // What a feed has signed says more than a handshake, which anybody can make.
+      let name = Self.cut(authors[key]?.username ?? known.person.username)
       list[key] = Wire.Person(
-        // What a feed has signed says more than a handshake, which anybody can make.
-        key: key.hex, name: Self.cut(authors[key]?.username ?? known.person.username),
-        isHere: known.isHere,
+        key: key.hex, name: name, look: Wire.Look(name), isHere: known.isHere,
         isMuted: muted.contains(key), since: known.since, messages: list[key]?.messages ?? 0)
     }
     return list.values.sorted { left, right in
       if left.isHere != right.isHere { return left.isHere }
-      if left.isHere { return (left.name, left.key) < (right.name, right.key) }
+      if left.isHere {
+        return (ForeignText(left.name), left.key) < (ForeignText(right.name), right.key)
+      }
       return (left.since, left.key) > (right.since, right.key)
     }
   }
 
   private var requestList: [Wire.Request] {
     requests.map {
-      Wire.Request(key: $0.key.hex, name: Self.cut($0.username), time: $0.timestamp)
+      let name = Self.cut($0.username)
+      return Wire.Request(
+        key: $0.key.hex, name: name, look: Wire.Look(name), time: $0.timestamp)
     }
   }
 
   private var noticeList: [Wire.Notice] {
     presence.notices.map {
-      Wire.Notice(
+      let name = Self.cut($0.username)
+      return Wire.Notice(
         id: $0.id, kind: $0.kind.rawValue, time: $0.time, key: $0.key.hex,
-        name: Self.cut($0.username), detail: $0.detail)
+        name: name, look: Wire.Look(name), detail: $0.detail)
     }
   }
 

@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -66,25 +67,25 @@ extension WebResponder {
 
 /// The part of an address after `?`, decoded.
 struct Query {
-  private var values: [String: String] = [:]
+  private var values: [ForeignText: String] = [:]
 
   init(_ request: Request) {
-    for pair in (request.uri.query ?? "").split(separator: "&") {
-      let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard let name = sides.first, let value = sides.dropFirst().first else { continue }
-      values[String(name)] = value.removingPercentEncoding
+    for pair in ForeignText(request.uri.query ?? "").split(separator: UInt8(ascii: "&")) {
+      let sides = pair.split(separator: UInt8(ascii: "="), limit: 2)
+      guard sides.count == 2 else { continue }
+      values[sides[0]] = sides[1].string.removingPercentEncoding
     }
   }
 
-  subscript(name: String) -> String? { values[name] }
+  subscript(name: String) -> String? { values[ForeignText(name)] }
 
   /// A place in the history, written as order, `~` and key.
   func cursor(_ name: String) throws(WebError) -> Cursor? {
-    guard let text = values[name] else { return nil }
-    let sides = text.split(separator: "~", maxSplits: 1, omittingEmptySubsequences: false)
-    guard sides.count == 2, let order = Int64(sides[0]) else {
+    guard let text = self[name] else { return nil }
+    let sides = ForeignText(text).split(separator: UInt8(ascii: "~"), limit: 2)
+    guard sides.count == 2, let order = Int64(sides[0].string) else {
       throw WebError(.badRequest, "A place in the history is a number, ~ and a key.")
     }
-    return Cursor(order: order, key: String(sides[1]))
+    return Cursor(order: order, key: sides[1].string)
   }
 }

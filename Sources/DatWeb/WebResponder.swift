@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -19,19 +20,20 @@ struct WebResponder: HTTPResponder {
         throw WebError(.badRequest, "The server is starting.")
       }
       var facts = RequestGuard.Facts()
-      facts.host = request.head.authority
-      facts.origin = request.headers[.origin]
-      facts.site = request.headers[Fields.site]
-      facts.secret = request.headers[Fields.secret]
-      facts.contentType = request.headers[.contentType]
+      facts.host = request.head.authority.map { ForeignText($0) }
+      facts.origin = request.headers[.origin].map { ForeignText($0) }
+      facts.site = request.headers[Fields.site].map { ForeignText($0) }
+      facts.secret = request.headers[Fields.secret].map { ForeignText($0) }
+      facts.contentType = request.headers[.contentType].map { ForeignText($0) }
       facts.isPost = request.method == .post
-      let path = request.uri.path
-      guard path.hasPrefix("/api/") else {
+      let path = ForeignText(request.uri.path)
+      guard path.starts(with: "/api/") else {
         try guardian.checkFile(facts)
         return try file(path, request.method)
       }
       try guardian.checkData(facts)
-      let parts = path.dropFirst(5).split(separator: "/").map(String.init)
+      let parts = path.dropFirst(bytes: 5).split(separator: UInt8(ascii: "/"), limit: 8)
+        .filter { !$0.utf8.isEmpty }
       switch request.method {
       case .get: return try await get(parts, Query(request))
       case .post: return try await post(parts, request)
@@ -44,7 +46,8 @@ struct WebResponder: HTTPResponder {
     }
   }
 
-  private func file(_ path: String, _ method: HTTPRequest.Method) throws(WebError) -> Response {
+  private func file(_ path: ForeignText, _ method: HTTPRequest.Method) throws(WebError) -> Response
+  {
     guard method == .get || method == .head else {
       throw WebError(.badRequest, "Only GET is known here.")
     }
@@ -61,8 +64,8 @@ struct WebResponder: HTTPResponder {
 
   // MARK: Data
 
-  private func get(_ parts: [String], _ query: Query) async throws -> Response {
-    switch (parts.first, parts.count) {
+  private func get(_ parts: [ForeignText], _ query: Query) async throws -> Response {
+    switch (parts.first?.word, parts.count) {
     case ("start", 1):
       return try json(await start())
     case ("events", 1):
@@ -70,7 +73,7 @@ struct WebResponder: HTTPResponder {
       if let key = query["room"] { room = try await find(key) }
       return events(room, since: query["since"].flatMap { Int($0) }, run: query["run"])
     case ("rooms", 3):
-      return try await get(parts[2], of: find(parts[1]), query)
+      return try await get(parts[2].word, of: find(parts[1].string), query)
     default:
       throw WebError(.notFound, "There is nothing at this address.")
     }
@@ -88,7 +91,7 @@ struct WebResponder: HTTPResponder {
       } else if let cursor = try query.cursor("after") {
         place = .after(cursor)
       } else {
-        place = query["from"] == "start" ? .oldest : .newest
+        place = query["from"].map { ForeignText($0).word } == "start" ? .oldest : .newest
       }
       guard let page = await room.page(place, limit: limit) else {
         throw WebError(.notFound, "That message is not here any more.")
@@ -101,7 +104,7 @@ struct WebResponder: HTTPResponder {
       return try json(message)
     case "search":
       let text = VisibleText.prefix(query["q"] ?? "", bytes: 1_024)
-      guard !text.allSatisfy(\.isWhitespace) else {
+      guard !ForeignText(text).isBlank else {
         return try json(Wire.SearchResult(found: [], isMore: false))
       }
       let cursor = try query.cursor("before")
@@ -111,7 +114,7 @@ struct WebResponder: HTTPResponder {
       let link = RoomLink.link(to: key)
       return try json(Wire.Share(key: key.hex, link: link, code: QRCode(link)?.rows))
     case "export":
-      guard let format = Export(rawValue: query["format"] ?? "jsonl") else {
+      guard let format = Export(rawValue: ForeignText(query["format"] ?? "jsonl").word) else {
         throw WebError(.badRequest, "An export is jsonl or text.")
       }
       return export(format, room)
@@ -150,4 +153,9 @@ struct WebResponder: HTTPResponder {
     }
     throw WebError(.notFound, "That room is not open here.")
   }
+}
+
+extension ForeignText {
+  /// The text if it is as short as the words of this server's addresses, and ASCII; else nothing.
+  var word: String { utf8.count <= 32 && utf8.allSatisfy { $0 < 0x80 } ? string : "" }
 }

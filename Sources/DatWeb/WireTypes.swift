@@ -1,8 +1,23 @@
+internal import DatCoding
 internal import HypercoreCrypto
 
 /// The JSON that the page is told. Names are short but whole words; times are milliseconds since
 /// 1970; keys are hex.
 enum Wire {
+  /// What a name looks like, for the page to tell apart those that look alike.
+  struct Look: Encodable, Sendable {
+    /// Equal for names that look alike.
+    var shape: String
+    /// Its letters are of scripts that no language mixes.
+    var isMixed: Bool?
+
+    init(_ name: String) {
+      let look = NameLook(of: ForeignText(name))
+      shape = look.text
+      isMixed = look.mixesScripts ? true : nil
+    }
+  }
+
   struct Message: Encodable, Sendable {
     var key: String
     /// At most ``Limits/listedText`` bytes of the text.
@@ -10,6 +25,7 @@ enum Wire {
     /// How many bytes the whole text has, where `text` is only its beginning.
     var length: Int?
     var name: String
+    var look: Look
     var feed: String
     /// The writer's own claim; absent when it is no date at all.
     var time: Int64?
@@ -23,6 +39,7 @@ enum Wire {
   struct Person: Encodable, Sendable {
     var key: String
     var name: String
+    var look: Look
     var isHere: Bool
     var isMuted: Bool
     /// Here: since when; gone: since when; known from messages only: when they last wrote.
@@ -33,6 +50,7 @@ enum Wire {
   struct Request: Encodable, Sendable {
     var key: String
     var name: String
+    var look: Look
     var time: Int64
   }
 
@@ -42,6 +60,7 @@ enum Wire {
     var time: Int64
     var key: String
     var name: String
+    var look: Look
     /// Of `waiting`: why.
     var detail: String?
   }
@@ -49,6 +68,7 @@ enum Wire {
   struct Me: Encodable, Sendable {
     var key: String
     var name: String
+    var look: Look
     var isAuthorized: Bool
   }
 
@@ -163,6 +183,7 @@ extension Wire.Message {
     text = VisibleText.prefix(message.text, bytes: listed)
     self.length = length > listed ? length : nil
     name = VisibleText.prefix(message.username, bytes: Limits.name)
+    look = Wire.Look(name)
     feed = message.feed.hex
     // What a Date of JavaScript can hold.
     time = (0...8_640_000_000_000_000).contains(message.timestamp) ? message.timestamp : nil

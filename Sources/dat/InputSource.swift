@@ -1,8 +1,13 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import Foundation
 
 /// A file, pipe or terminal that a command reads.
 struct InputSource: Sendable {
+  /// The bytes that a line, or a value as a whole, can have: with room for the largest value in JSON,
+  /// escaped. More is no text that anybody wrote, and would be held in memory until its end.
+  static let limit = 64 << 20
+
   private let descriptor: Int32
   /// What it is called in a sentence.
   let name: String
@@ -77,7 +82,7 @@ struct InputSource: Sendable {
   /// Everything there is.
   ///
   /// - Throws: a sentence if there is more than `limit`, which would only fill the memory.
-  func bytes(limit: Int = LineSplitter.limit) async throws -> [UInt8] {
+  func bytes(limit: Int = InputSource.limit) async throws -> [UInt8] {
     var all: [UInt8] = []
     while let piece = try await piece() {
       all += piece
@@ -114,13 +119,12 @@ struct InputLine: Sendable {
   }
 }
 
-/// The lines of an input, as ``LineSplitter`` cuts them. What was read stays with the value: a copy goes
+/// The lines of an input, as `TextLines` cuts them. What was read stays with the value: a copy goes
 /// on where it was made.
 struct InputLines: AsyncSequence, AsyncIteratorProtocol, Sendable {
   typealias Element = InputLine
   let source: InputSource
-  private var splitter = LineSplitter()
-  private var ready: ArraySlice<[UInt8]> = []
+  private var text = TextLines(limit: InputSource.limit)
   private var number = 0
   private var isAtEnd = false
 
@@ -130,23 +134,20 @@ struct InputLines: AsyncSequence, AsyncIteratorProtocol, Sendable {
 
   /// The next line; nil at the end.
   mutating func next() async throws -> InputLine? {
-    while true {
-      if let line = ready.popFirst() {
-        number += 1
-        return InputLine(bytes: line, number: number, source: source.name)
+    do {
+      while !isAtEnd {
+        if let line = try text.next() { return numbered(line) }
+        if let piece = try await source.piece() { text.add(piece) } else { isAtEnd = true }
       }
-      if isAtEnd { return nil }
-      do {
-        if let piece = try await source.piece() {
-          ready = try splitter.take(piece)[...]
-        } else {
-          isAtEnd = true
-          ready = splitter.finish().map { [$0] } ?? []
-        }
-      } catch is LineSplitter.Overflow {
-        throw ValidationError(
-          "Line \(number + 1) of \(source.name) is longer than \(LineSplitter.limit >> 20) MiB.")
-      }
+      return try text.last().map { numbered($0) }
+    } catch is TextLines.LineTooLong {
+      throw ValidationError(
+        "Line \(number + 1) of \(source.name) is longer than \(InputSource.limit >> 20) MiB.")
     }
+  }
+
+  private mutating func numbered(_ line: [UInt8]) -> InputLine {
+    number += 1
+    return InputLine(bytes: line, number: number, source: source.name)
   }
 }

@@ -6,7 +6,8 @@ import { Log, cursor } from './log.js'
 import { List } from './list.js'
 import { rowsOf } from './rows.js'
 import { drawRow } from './message.js'
-import { nameOf, plainText, skeleton, fingerprint } from './text.js'
+import { Names } from './names.js'
+import { nameOf, plainText, fingerprint } from './text.js'
 import { Composer } from './composer.js'
 import { People, showPerson } from './people.js'
 import { Search } from './search.js'
@@ -28,7 +29,7 @@ class Room {
     this.muted = new Set()
     this.requests = []
     this.me = null
-    this.names = new Map()
+    this.names = new Names()
     this.open = new Set()
     this.uncovered = new Set()
     this.fullTexts = new Map()
@@ -101,15 +102,20 @@ class Room {
     if (this.abort.signal.aborted) return
     this.run = update.run
     this.revision = update.revision
-    if (update.me) this.me = update.me
+    if (update.me) {
+      this.me = update.me
+      this.learn([update.me])
+    }
+    this.learn(update.requests)
+    this.learn(update.notices)
+    this.learn(update.messages)
+    this.learn(update.people)
     if (update.room) this.room = update.room
     if (update.requests) this.setRequests(update.requests)
     if (update.notices) this.setNotices(update.notices, update.isWhole)
-    for (const message of update.messages ?? []) this.learnName(message.feed, message.name)
     if (update.people) {
       this.people = update.people
       this.muted = new Set(update.people.filter((person) => person.isMuted).map((person) => person.key))
-      for (const person of update.people) this.learnName(person.key, person.name)
     }
     if (update.problem) this.composer.complain(plainText(update.problem))
     if (update.isWhole) await this.startOver(update)
@@ -131,7 +137,7 @@ class Room {
         this.behind = Math.max(0, update.total - this.total)
       } catch { /* the newest then */ }
     }
-    for (const message of page.messages) this.learnName(message.feed, message.name)
+    this.learn(page.messages)
     this.log.reset(page.messages, page.isStart, page.isEnd)
     this.settle(update.messages)
   }
@@ -161,7 +167,7 @@ class Room {
   setRequests (requests) {
     const known = new Set(this.requests.map((request) => request.key))
     for (const request of requests) {
-      if (!known.has(request.key)) say(`${nameOf(request.name).text} asks to come in`)
+      if (!known.has(request.key)) say(`${this.calledName(request.key, request.name)} asks to come in`)
     }
     this.requests = requests
   }
@@ -171,7 +177,7 @@ class Room {
     if (!isWhole) {
       for (const notice of notices.slice(-3)) {
         if (notice.id <= last || (notice.kind !== 'join' && notice.kind !== 'leave')) continue
-        say(`${nameOf(notice.name).text} ${notice.kind === 'join' ? 'came in' : 'left'}`)
+        say(`${this.calledName(notice.key, notice.name)} ${notice.kind === 'join' ? 'came in' : 'left'}`)
       }
     }
     this.notices = notices
@@ -181,25 +187,24 @@ class Room {
     if (messages.length === 0) return
     if (document.hidden || !this.list.isStuck) this.unseen += messages.length
     say(messages.length <= 2
-      ? messages.map((message) => `${nameOf(message.name).text}: ${plainText(message.text)}`).join('. ')
+      ? messages.map((message) => `${this.calledName(message.feed, message.name)}: ${plainText(message.text)}`).join('. ')
       : `${messages.length} new messages`)
   }
 
   // Who is who
 
-  learnName (key, name) {
-    const shape = skeleton(name)
-    const keys = this.names.get(shape)
-    if (keys) keys.add(key)
-    else this.names.set(shape, new Set([key]))
+  /** Takes the names in what the server sent: of messages, people, requests, notices, or our own. */
+  learn (items) {
+    for (const item of items ?? []) this.names.learn(item.feed ?? item.key, item.name, item.look)
   }
 
-  /** Whether another feed uses this name, or one that looks like it. */
-  isAmbiguous (key, name) {
-    const shape = skeleton(name)
-    const keys = this.names.get(shape)
-    const isMine = this.me && key !== this.me.key && shape === skeleton(this.me.name)
-    return isMine || (keys !== undefined && (keys.size > 1 || !keys.has(key)))
+  /** Whether the name alone doesn't say who it is. */
+  isAmbiguous (key, name) { return this.names.isAmbiguous(key, name) }
+
+  /** A name as it is read out. */
+  calledName (key, name) {
+    const { text, odd } = nameOf(name)
+    return odd || this.isAmbiguous(key, name) ? `${text}, ${fingerprint(key)},` : text
   }
 
   isMuted (key) { return this.muted.has(key) }
@@ -304,7 +309,7 @@ class Room {
     try {
       const place = end === 'older' ? { before: cursor(first) } : { after: cursor(last) }
       const page = await get(`${this.path}/messages?` + query({ ...place, limit: PAGE }))
-      for (const message of page.messages) this.learnName(message.feed, message.name)
+      this.learn(page.messages)
       // The history may have been started over meanwhile.
       if (end === 'older' && log.first === first) log.prepend(page.messages, page.isStart)
       if (end === 'newer' && log.last === last) log.append(page.messages, page.isEnd)
@@ -319,7 +324,7 @@ class Room {
 
   async go (place) {
     const page = await get(`${this.path}/messages?` + query({ ...place, limit: PAGE }))
-    for (const message of page.messages) this.learnName(message.feed, message.name)
+    this.learn(page.messages)
     this.log.reset(page.messages, page.isStart, page.isEnd)
     this.draw()
   }

@@ -66,6 +66,7 @@ export class Search {
       const answer = await get(`${this.room.path}/search?` + query({ q: text, limit: PAGE, before: this.last }))
       // Somebody has typed on meanwhile.
       if (turn !== this.turn) return
+      this.room.learn(answer.found.map((found) => found.message))
       const items = answer.found.map((found) => this.item(found, text))
       if (isMore) this.results.append(...items)
       else this.results.replaceChildren(...items)

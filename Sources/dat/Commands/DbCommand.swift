@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Foundation
 internal import HyperDB
 internal import Hypercore
 internal import HypercoreCrypto
@@ -128,6 +129,33 @@ struct DbFolder: ParsableArguments {
     output.failure(
       "This replica is not authorized yet: what was written stays here until a writer of the database "
         + "authorizes its feed, \(db.localKey.hex).")
+  }
+}
+
+/// For commands about one key.
+struct DbKey: ParsableArguments {
+  @Argument(help: "The key.")
+  var key: String
+
+  @Flag(
+    name: .customLong("base64-key"),
+    help: "KEY is base64, as JSON output has keys that are not UTF-8.")
+  var isBase64 = false
+
+  /// The key's bytes.
+  ///
+  /// - Throws: a sentence for an empty key, or what is no base64.
+  var bytes: [UInt8] {
+    get throws {
+      guard !key.isEmpty else {
+        throw Misuse("A key has at least one character; the empty one names nothing.")
+      }
+      guard isBase64 else { return Array(key.utf8) }
+      guard let data = Data(base64Encoded: key) else {
+        throw Misuse("\(SafeText.line(key, limit: 80)) is no base64.")
+      }
+      return Array(data)
+    }
   }
 }
 

@@ -13,24 +13,24 @@ struct DbDelCommand: AsyncParsableCommand {
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "The key.")
-  var key: String
+  @OptionGroup var key: DbKey
 
   @Flag(help: "Take a key that is not there as deleted.")
   var missingOk = false
 
   func run() async throws {
     try await folder.writing(creates: false) { db in
-      guard try await !db.get(key).isEmpty else {
+      let name = try key.bytes
+      guard try await !db.get(name).isEmpty else {
         if missingOk {
           if folder.json { folder.output.value(.null) }
           return
         }
-        throw ValidationError("There was no such key: \(SafeText.line(key, limit: 200)).")
+        throw ValidationError("There was no such key: \(SafeText.line(key.key, limit: 200)).")
       }
-      let node = try await db.delete(key)
+      let node = try await db.delete(name)
       let output = DatabaseOutput(folder.output)
-      if folder.json { output.output.value(try output.json(node)) }
+      if folder.json { output.output.value(output.json(node)) }
       await folder.noteIfUnauthorized(db)
     }
   }

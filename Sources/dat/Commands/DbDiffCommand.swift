@@ -30,7 +30,7 @@ struct DbDiffCommand: AsyncParsableCommand {
       if let from { earlier = try await db.checkout(hex: from) }
       let options = ListingOptions(raw: raw.raw)
       for try await change in db.diff(earlier, prefix: prefix, options: options) {
-        try output.print(change)
+        output.print(change)
       }
     }
   }

@@ -10,8 +10,7 @@ struct DbGetCommand: AsyncParsableCommand {
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "The key.")
-  var key: String
+  @OptionGroup var key: DbKey
 
   @OptionGroup var values: DbValues
   @OptionGroup var raw: DbRaw
@@ -27,9 +26,9 @@ struct DbGetCommand: AsyncParsableCommand {
       let options = HyperDB.ReadOptions(deletes: deleted, raw: raw.raw)
       let nodes =
         prefix
-        ? try await db.get(prefix: key, options: options)
-        : try await db.get(key, options: options)
-      try DatabaseOutput(folder.output, values.encoding).print(nodes, withKey: prefix)
+        ? try await db.get(prefix: key.key, options: options)
+        : try await db.get(key.bytes, options: options)
+      DatabaseOutput(folder.output, values.encoding).print(nodes, withKey: prefix)
     }
   }
 }

@@ -17,10 +17,10 @@ struct DbHeadsCommand: AsyncParsableCommand {
       let heads = try await db.heads()
       let feeds = await db.feeds
       if folder.json {
-        output.output.object(["heads": try output.json(heads), "feeds": DatabaseOutput.json(feeds)])
+        output.output.object(["heads": output.json(heads), "feeds": DatabaseOutput.json(feeds)])
         return
       }
-      for head in heads { try output.print(head) }
+      for head in heads { output.print(head) }
       for feed in feeds {
         let notes = [
           feed.isLocal ? "written here" : nil, feed.isAuthorized ? nil : "not authorized",

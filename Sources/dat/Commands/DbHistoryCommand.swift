@@ -18,7 +18,7 @@ struct DbHistoryCommand: AsyncParsableCommand {
   func run() async throws {
     try await folder.reading { db in
       let output = DatabaseOutput(folder.output, values.encoding)
-      for try await node in db.history(reverse: reverse, raw: raw.raw) { try output.print(node) }
+      for try await node in db.history(reverse: reverse, raw: raw.raw) { output.print(node) }
     }
   }
 }

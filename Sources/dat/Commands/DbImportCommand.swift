@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import DatCoding
-internal import Foundation
 internal import HyperDB
 
 /// `dat db import`.
@@ -10,7 +9,8 @@ struct DbImportCommand: AsyncParsableCommand {
     abstract: "Write keys and values from JSON lines on standard input, or from a file.",
     discussion: """
       Each line is an object with "key" and "value"; "deleted": true deletes the key. With --encoding \
-      binary values are base64. Lines are written in batches; with an error nothing after the last \
+      binary values are base64; so is a key or value with "keyEncoding" or "valueEncoding":"base64" \
+      beside it. Numbers stay as they are written. Lines are written in batches; with an error nothing after the last \
       batch is.
       """)
 
@@ -34,7 +34,7 @@ struct DbImportCommand: AsyncParsableCommand {
           continue
         }
         let change: HyperDB.BatchChange
-        do { change = try self.change(try line.text) } catch {
+        do { change = try ImportedLine(try line.text).change(values.encoding) } catch {
           try await writer.finish()
           throw ValidationError("Line \(line.number): \(Problem.sentence(for: error))")
         }
@@ -49,47 +49,5 @@ struct DbImportCommand: AsyncParsableCommand {
       }
       if count > 0 { await folder.noteIfUnauthorized(db) }
     }
-  }
-
-  private func change(_ line: String) throws -> HyperDB.BatchChange {
-    var key: String?
-    var isDeleted = false
-    var value: Range<Int>?
-    var string: String?
-    let bytes = Array(line.utf8)
-    do throws(JSONError) {
-      try JSONReader.read(bytes, within: .values) { reader throws(JSONError) in
-        try reader.readObject { name, reader throws(JSONError) in
-          switch name {
-          case "key": key = try reader.readStringIfPresent()
-          case "deleted": isDeleted = reader.kind == .bool ? try reader.readBool() : false
-          case "value":
-            string = nil
-            if reader.kind == .string {
-              let start = reader.offset
-              string = try reader.readString()
-              value = start..<reader.offset
-            } else {
-              value = try reader.skip()
-            }
-          default: break
-          }
-        }
-      }
-    } catch {
-      throw ValidationError("of a JSON object, \(error).")
-    }
-    guard let key else { throw ValidationError("it is no JSON object with a \"key\".") }
-    if isDeleted { return .delete(key) }
-    guard let value else { throw ValidationError("the object has no \"value\".") }
-    let compact = try JSONText.compact(Array(bytes[value]))
-    if compact == "null" { return .put(key, nil) }
-    if values.encoding == .json { return .put(key, Array(compact.utf8)) }
-    guard let string else { throw ValidationError("the value is no string.") }
-    if values.encoding == .utf8 { return .put(key, Array(string.utf8)) }
-    guard let data = Data(base64Encoded: string) else {
-      throw ValidationError("the value is no base64.")
-    }
-    return .put(key, Array(data))
   }
 }

@@ -34,7 +34,7 @@ struct DbListCommand: AsyncParsableCommand {
       let options = ListingOptions(
         recursive: !nonRecursive, reverse: reverse, after: gt, deletes: deleted, raw: raw.raw)
       for try await nodes in db.list(prefix, options: options) {
-        try output.print(nodes, withKey: true)
+        output.print(nodes, withKey: true)
       }
     }
   }

@@ -20,8 +20,7 @@ struct DbPutCommand: AsyncParsableCommand {
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "The key.")
-  var key: String
+  @OptionGroup var key: DbKey
 
   @Argument(help: "The value; standard input where it is left out.")
   var value: String?
@@ -35,7 +34,9 @@ struct DbPutCommand: AsyncParsableCommand {
     let output = DatabaseOutput(folder.output, values.encoding)
     // A value that can't be stored must not leave a new database behind.
     let bytes: [UInt8]?
+    let name: [UInt8]
     do {
+      name = try key.bytes
       if let value {
         bytes = try values.encoding.bytes(of: value)
       } else {
@@ -46,9 +47,9 @@ struct DbPutCommand: AsyncParsableCommand {
     }
     try await folder.writing(creates: true) { db in
       let node =
-        ifAbsent ? try await db.put(ifAbsent: key, bytes) : try await db.put(key, bytes)
+        ifAbsent ? try await db.put(ifAbsent: name, bytes) : try await db.put(name, bytes)
       if folder.json {
-        output.output.value(try node.map(output.json) ?? .null)
+        output.output.value(node.map(output.json) ?? .null)
       } else if node == nil {
         output.output.line("nothing was written: the key has entries")
       }

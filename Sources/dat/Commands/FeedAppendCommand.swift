@@ -73,16 +73,18 @@ struct FeedAppendCommand: AsyncParsableCommand {
   }
 
   private static func appendLines(of source: InputSource, to feed: Feed) async throws {
-    var splitter = LineSplitter()
+    var text = TextLines(limit: InputSource.limit)
     do {
       while let piece = try await source.piece() {
-        let lines = try splitter.take(piece)
+        text.add(piece)
+        var lines: [[UInt8]] = []
+        while let line = try text.next() { lines.append(line) }
         if !lines.isEmpty { try await feed.append(lines) }
       }
-    } catch is LineSplitter.Overflow {
-      throw ValidationError("A line is longer than \(LineSplitter.limit >> 20) MiB.")
+      if let last = try text.last() { try await feed.append(last) }
+    } catch is TextLines.LineTooLong {
+      throw ValidationError("A line is longer than \(InputSource.limit >> 20) MiB.")
     }
-    if let last = splitter.finish() { try await feed.append(last) }
   }
 
   private static func appendBytes(of source: InputSource, to feed: Feed) async throws {
