@@ -333,13 +333,17 @@ actor ChatSession {
       }
       try? await Task.sleep(for: .milliseconds(20))
     }
-    guard written != nil, !Task.isCancelled else { return }
-    isIncomplete = true
+    guard !Task.isCancelled else { return }
     let time = linger.formatted(.units(allowed: [.hours, .minutes, .seconds], width: .wide))
-    output.problem(
-      notesFolder == nil
-        ? "Nobody took what was written within \(time), and with --memory it is lost."
-        : "Nobody took what was written within \(time); it is stored here, and goes out when a peer is met."
-    )
+    if written != nil {
+      isIncomplete = true
+      let fate =
+        notesFolder == nil
+        ? "with --memory it is lost." : "it is stored here, and goes out when a peer is met."
+      output.problem("Nobody took what was written within \(time); \(fate)")
+    } else if await !saga.db.hasContent {
+      isIncomplete = true
+      output.problem("Nobody was met within \(time), and nothing of the room is here yet.")
+    }
   }
 }

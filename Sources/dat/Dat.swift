@@ -61,7 +61,7 @@ struct Dat: AsyncParsableCommand {
   /// Says what is wrong, or shows the help that was asked for, and ends the process.
   private static func end(with error: any Error) -> Never {
     let code = exitCode(for: error)
-    let text = fullMessage(for: error)
+    let text = unknownCommand ?? fullMessage(for: error)
     if !text.isEmpty {
       if code.isSuccess {
         StandardStreams.write(text + "\n")
@@ -71,6 +71,17 @@ struct Dat: AsyncParsableCommand {
     }
     StandardStreams.endIfLost()
     Foundation.exit(code.rawValue)
+  }
+
+  /// The sentence for a first word that is no command; nil if it is one.
+  private static var unknownCommand: String? {
+    guard let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-"),
+      word != "help",
+      !configuration.subcommands.contains(where: { $0.configuration.commandName == word })
+    else { return nil }
+    return
+      "dat: There is no command \(SafeText.line(word, limit: 40)); dat shows what you can do, and "
+      + "dat help all commands."
   }
 
   /// What to do about a value that begins with a dash, which is taken for an option.

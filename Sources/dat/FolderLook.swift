@@ -45,13 +45,20 @@ struct FolderLook {
         return .archive(folder)
       }
     }
-    if try kind(of: path + "/replicas") == S_IFDIR { return .host }
+    if try holdsHost(path) { return .host }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     // A folder of many things is not searched through.
     for name in names.prefix(1000) where (try? holdsDatabase("\(path)/\(name)")) == true {
       return .rooms
     }
     return .nothing
+  }
+
+  private static func holdsHost(_ path: String) throws -> Bool {
+    if try kind(of: path + "/replicas") == S_IFDIR || kind(of: path + "/control") == S_IFSOCK {
+      return true
+    }
+    return try kind(of: path + "/keys") == S_IFREG && kind(of: path + "/lock") == S_IFREG
   }
 
   private static func holdsDatabase(_ path: String) throws -> Bool {

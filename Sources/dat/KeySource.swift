@@ -31,11 +31,27 @@ struct KeyFile: ParsableArguments {
     }
     let source = try InputSource(path: path)
     source.invite("Type the key")
+    if path != "-" {
+      let bytes = try await source.bytes(limit: 1 << 20)
+      // As a feed's own file of that name, which is shorter than any key in hex.
+      if bytes.count == 32, let key = PublicKey(bytes: bytes) { return GivenKey(key: key) }
+      return GivenKey(key: try Self.first(of: bytes, source.name))
+    }
     var lines = source.lines
     guard let line = try await lines.next(), let text = Self.trimmed(try line.text) else {
       throw Misuse("The first line of \(source.name) has to be the key; there is none.")
     }
-    return GivenKey(key: try RoomKey.parse(text), rest: path == "-" ? lines : nil)
+    return GivenKey(key: try RoomKey.parse(text), rest: lines)
+  }
+
+  /// The key in the first line of a file.
+  private static func first(of bytes: [UInt8], _ name: String) throws -> PublicKey {
+    var splitter = LineSplitter()
+    let first = try splitter.take(bytes).first ?? splitter.finish() ?? []
+    guard let text = trimmed(try InputLine(bytes: first, number: 1, source: name).text) else {
+      throw Misuse("The first line of \(name) has to be the key; there is none.")
+    }
+    return try RoomKey.parse(text)
   }
 
   /// For commands that need at least one key, of any source.

@@ -2,6 +2,21 @@ internal import ArgumentParser
 internal import HyperDB
 internal import Saga
 
+/// The name that others see.
+enum UserName {
+  /// Bytes in a name: more is shown nowhere.
+  private static let limit = 200
+
+  static func check(_ name: String) throws {
+    guard name.utf8.count <= limit else {
+      throw ValidationError("A name can have \(limit) bytes at most.")
+    }
+    guard name.contains(where: { !$0.isWhitespace }) else {
+      throw ValidationError("--name is empty: say the name that others see.")
+    }
+  }
+}
+
 /// How a room deals with those who come and go.
 struct RoomManners: ParsableArguments {
   /// Who is let in.

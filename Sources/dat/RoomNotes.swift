@@ -34,6 +34,11 @@ struct RoomNotes: Codable, Hashable, Sendable {
 
   init() {}
 
+  /// Whether there are notes in a folder, which makes it a room's.
+  static func exist(in folder: String) -> Bool {
+    FileManager.default.fileExists(atPath: file(in: folder).path)
+  }
+
   /// Writes them in place of those before.
   func write(folder: String) throws {
     let encoder = JSONEncoder()

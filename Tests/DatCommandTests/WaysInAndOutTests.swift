@@ -307,6 +307,10 @@ import Testing
     }
     try await fails(
       "dat host hosted --listen \(place) --log error", 1, "in use", leaving: [], changing: true)
+    try await fails("dat host new --listen \(place) --log error", 1, "in use")
+    try await fails(
+      "dat host hosted --listen 127.0.0.1:0 --metrics \(listener.address.port) --log error", 1,
+      "metrics", "in use", leaving: ["hosted/lock"], changing: true)
     try await fails(
       "dat rendezvous --listen 127.0.0.1:\(rendezvous.address.port)", 1, "in use")
     await rendezvous.close()

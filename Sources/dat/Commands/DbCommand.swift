@@ -89,7 +89,9 @@ struct DbFolder: ParsableArguments {
     do {
       return try await HyperDB.open(folder: dir, key: key, options: Self.options)
     } catch let error as FeedError where error.code == .anotherFeedStored {
-      guard EmptyCopy.remove(in: dir) else { throw error }
+      guard EmptyCopy.remove(in: dir) else {
+        throw StoredKey.refusal(of: dir, asked: key, error)
+      }
       return try await HyperDB.open(folder: dir, key: key, options: Self.options)
     }
   }

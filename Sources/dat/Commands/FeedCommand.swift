@@ -70,6 +70,8 @@ struct FeedPlace: ParsableArguments {
       return try await Feed.open(folder: dir, access: access, options: options)
     } catch let error as FeedError where error.code == .noFeedStored {
       throw missing
+    } catch {
+      throw StoredKey.refusal(of: dir, prefix: prefix, asked: options.key, error)
     }
   }
 

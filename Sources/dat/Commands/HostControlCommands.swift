@@ -19,6 +19,11 @@ struct HostPlace: ParsableArguments {
   func ask(_ requests: () async throws -> [ControlRequest]) async throws {
     let output = Output(json: json)
     do {
+      guard try FolderLook(dir).check(for: .host) else {
+        throw ValidationError(
+          "\(SafeText.line(dir)) is no host's folder; --dir names it, and dat host FOLDER makes one."
+        )
+      }
       for request in try await requests() {
         for status in try await HostClient.ask(request, hostIn: dir) { Self.show(status, output) }
       }

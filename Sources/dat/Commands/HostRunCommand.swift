@@ -78,7 +78,7 @@ struct HostRunCommand: AsyncParsableCommand {
 
   func validate() throws {
     try FolderLook.checkName(dir, example: "dat host FOLDER KEY hosts it.")
-    if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
+    try UserName.check(name)
     guard (1...1_000_000).contains(maxConnections) else {
       throw ValidationError("--max-connections takes a number from 1 to 1000000.")
     }
