@@ -65,7 +65,8 @@ extension RoomView {
         // What a feed has signed says more than a handshake, which anybody can make.
         key: key.hex, name: Self.cut(authors[key]?.username ?? known.person.username),
         isHere: known.isHere,
-        isMuted: muted.contains(key), since: known.since, messages: list[key]?.messages ?? 0)
+        isMuted: muted.contains(key), isProven: known.isHere ? known.person.isProven : nil,
+        since: known.since, messages: list[key]?.messages ?? 0)
     }
     return list.values.sorted { left, right in
       if left.isHere != right.isHere { return left.isHere }
@@ -75,8 +76,10 @@ extension RoomView {
   }
 
   private var requestList: [Wire.Request] {
-    requests.map {
-      Wire.Request(key: $0.key.hex, name: Self.cut($0.username), time: $0.timestamp)
+    (requests.filter(\.isProven) + requests.filter { !$0.isProven }).map {
+      Wire.Request(
+        key: $0.key.hex, name: Self.cut($0.username), time: $0.timestamp, isProven: $0.isProven,
+        address: $0.isProven ? nil : $0.address)
     }
   }
 
