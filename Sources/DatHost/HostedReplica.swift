@@ -175,10 +175,12 @@ actor HostedReplica {
   }
 
   /// Follows a connection to its end: in a room, meets the user.
-  func meet(_ stream: ReplicationStream) async {
+  ///
+  /// - Parameter address: the other end's, without port.
+  func meet(_ stream: ReplicationStream, from address: String) async {
     do {
       if case .room(let saga) = content {
-        try await saga.connect(stream)
+        try await saga.connect(stream, from: address)
       } else {
         try await stream.finished()
       }

@@ -182,9 +182,9 @@ actor RoomFolder: RoomDirectory {
       let topic = saga.db.discoveryKey
       await swarm.join(topic) { _ in
         try await saga.replicate()
-      } meet: { stream, _ in
+      } meet: { stream, peer in
         // A peer without a user replicates all the same.
-        try? await saga.connect(stream)
+        try? await saga.connect(stream, from: peer.address.host)
       }
       for peer in peers { await swarm.connect(to: peer, about: topic) }
     }

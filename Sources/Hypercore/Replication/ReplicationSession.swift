@@ -24,6 +24,8 @@ package final class ReplicationSession {
 
   /// The remote opened a feed; the owner may answer with ``open(_:download:upload:)``.
   package var onFeed: ((DiscoveryKey) throws -> Void)?
+  /// The key pair whose key is shown to be held here; nil for none.
+  package var identity: KeyPair?
   package var onHandshake: ((Handshake) -> Void)?
   package var onExtension: ((ChannelID, String, [UInt8]) -> Void)?
   /// Asked when every expected feed has ended: whether to end the connection. May raise
