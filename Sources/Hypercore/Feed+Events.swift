@@ -23,6 +23,7 @@ extension Feed {
     case .peerRemoved(let peer): hub.tell(.peerRemove(peerID(of: peer)))
     case .synced: hub.tell(.sync)
     case .cleared(let range): hub.tell(.clear(range))
+    case .setAside(let range): hub.tell(.missing(range))
     case .forked: hub.tell(.fork)
     case .failed(let error): hub.tell(.failure(reason: error.reason))
     }

@@ -94,6 +94,7 @@ struct ChatCommand: AsyncParsableCommand {
       var options = manners.options
       if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
       let saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
+      for (feed, report) in await saga.db.repairReports { output.findings(report, of: feed.hex) }
       let sources = try discovery.sources(
         hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: memory ? nil : dir,
         mayAsk: !json)

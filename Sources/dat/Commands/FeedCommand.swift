@@ -40,16 +40,22 @@ struct FeedPlace: ParsableArguments {
   var output: Output { Output(json: json) }
 
   /// Opens the feed to look at it.
-  func view() async throws -> Feed {
-    try await open(.readOnly, Feed.Options())
+  ///
+  /// - Parameter isQuiet: whether the caller tells what opening found.
+  func view(isQuiet: Bool = false) async throws -> Feed {
+    try await open(.readOnly, Feed.Options(), isQuiet: isQuiet)
   }
 
   /// Opens the feed.
-  func open(_ access: StorageAccess, _ options: Feed.Options) async throws -> Feed {
+  func open(
+    _ access: StorageAccess, _ options: Feed.Options, isQuiet: Bool = false
+  ) async throws -> Feed {
     var options = options
     options.prefix = prefix
     do {
-      return try await Feed.open(folder: dir, access: access, options: options)
+      let feed = try await Feed.open(folder: dir, access: access, options: options)
+      if !isQuiet { output.findings(await feed.repairReport, of: nil) }
+      return feed
     } catch let error as FeedError where error.code == .noFeedStored {
       throw FeedError(code: .noFeedStored, reason: "No feed is stored in \(dir).")
     }
