@@ -190,7 +190,7 @@ extension FeedCore {
   }
 
   /// Where a block starts in `data`, which is known for every verified block.
-  func byteOffset(of block: UInt64) throws(FeedError) -> UInt64 {
+  package func byteOffset(of block: UInt64) throws(FeedError) -> UInt64 {
     if let nextOffset, nextOffset.block == block { return nextOffset.offset }
     let mark = block >> 6
     var offset = try markOffset(mark)

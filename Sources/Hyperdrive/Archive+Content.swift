@@ -71,6 +71,13 @@ extension Archive {
 
   func block(_ index: UInt64, of content: ArchiveContent) async throws -> [UInt8] {
     let feed = try await contentFeed(content.options)
+    if let files, files.map.current[content.entry.path]?.seq != content.entry.seq {
+      // Its bytes have no place in the folder.
+      throw ArchiveError(
+        .notStored,
+        "\(content.entry.path) is of version \(content.entry.seq), and this folder has the newest alone.",
+        path: content.entry.path, seq: content.entry.seq)
+    }
     let options = Feed.GetOptions(
       wait: content.options.wait, timeout: content.options.timeout ?? self.options.timeout)
     return try await translated { try await feed.get(index, options: options) }
@@ -78,7 +85,7 @@ extension Archive {
 
   /// Asks for the rest of a file, so that its blocks come in a row.
   func prefetch(_ range: Range<UInt64>) async throws -> DownloadToken? {
-    guard let content, !range.isEmpty, !(await content.has(range)) else { return nil }
+    guard let content, files == nil, !range.isEmpty, !(await content.has(range)) else { return nil }
     let handle = try await translated {
       try await content.startDownload(DownloadRange(range))
     }

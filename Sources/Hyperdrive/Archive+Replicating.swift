@@ -105,6 +105,7 @@ extension Archive {
       }
       openContents()
       tellVersion()
+      settleSoon()
     case .peerAdded: askForNewest(isNewPeer: true)
     case .remoteUpdate: askForNewest(isNewPeer: false)
     default: break
@@ -113,7 +114,14 @@ extension Archive {
 
   func contentChanged(_ event: ReplicatorEvent) {
     guard !isClosed else { return }
-    if case .synced = event { hub.send(.sync(version: tree.version)) }
+    switch event {
+    case .synced where !options.latest: hub.send(.sync(version: tree.version))
+    case .stored(let ranges):
+      if isFollowing { settling.arrived += ranges }
+      settleSoon()
+    default: break
+    }
+    if !settling.waiters.isEmpty, files == nil { wakeSettled() }
   }
 
   private func tellVersion() {

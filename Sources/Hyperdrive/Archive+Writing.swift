@@ -32,6 +32,9 @@ extension Archive {
   ) async throws -> ArchiveEntry {
     try await writing {
       let content = try writableContent(for: path)
+      if files != nil {
+        return try await writeIntoFolder(path, Once(bytes), attributes, content)
+      }
       let start = (block: content.length, byte: content.byteLength)
       try clearOld(path)
       let pieces = stride(from: 0, to: bytes.count, by: ArchiveLimits.chunkBytes).map {
@@ -55,6 +58,7 @@ extension Archive {
   ) async throws -> ArchiveEntry {
     try await writing {
       let content = try writableContent(for: path)
+      if files != nil { return try await writeIntoFolder(path, pieces, attributes, content) }
       let start = (block: content.length, byte: content.byteLength)
       for try await piece in pieces {
         try checkOpen()
@@ -67,6 +71,32 @@ extension Archive {
       try clearOld(path)
       return try put(path, from: start, in: content, attributes)
     }
+  }
+
+  /// Writes a file into the archive's folder, and takes it in from there.
+  private func writeIntoFolder(
+    _ path: ArchivePath, _ pieces: some AsyncSequence<[UInt8], any Error>,
+    _ attributes: FileAttributes, _ content: FeedCore
+  ) async throws -> ArchiveEntry {
+    guard let files else { throw ArchiveError(.closed, "The archive is closed.") }
+    if let refusal = LayoutRules.refusal(of: path) {
+      throw ArchiveError(
+        .invalidPath, "\(path) can't be a file in a folder: \(refusal).", path: path)
+    }
+    var draft = try files.beginDraft()
+    do {
+      for try await piece in pieces { try draft.add(piece) }
+      try checkOpen()
+      let time = attributes.mtime ?? Self.milliseconds
+      try files.place(draft, at: path, mode: attributes.mode ?? 0o644, time: time)
+    } catch {
+      files.drop(draft)
+      throw (error as? SystemError).map { Self.folderError($0, path) } ?? error
+    }
+    let start = (block: content.length, byte: content.byteLength)
+    try clearOld(path)
+    do { try content.append(leaves: draft.leaves) } catch { throw Self.error(error) }
+    return try put(path, from: start, in: content, attributes)
   }
 
   /// Makes a folder with an entry of its own, as an empty one needs.
@@ -110,8 +140,18 @@ extension Archive {
         throw ArchiveError(
           .directoryNotEmpty, "\(path) is not empty: remove what is in it.", path: path)
       }
-      try clearOld(path)
-      return try append(block: tree.block(removing: path))
+      var blocks = [try stage(removing: path)]
+      let entry = try commit(&blocks)
+      if let files, LayoutRules.refusal(of: path) == nil {
+        do {
+          if old.stat?.kind == .directory {
+            try files.folder.prune(path)
+          } else {
+            try files.folder.remove(path)
+          }
+        } catch { throw Self.folderError(error, path) }
+      }
+      return entry
     }
   }
 
@@ -122,6 +162,10 @@ extension Archive {
     try checkOpen()
     await writing.take()
     defer { writing.release() }
+    try checkOpen()
+    // A folder that was copied or restored asks the peers that are connected whether there is more.
+    if feeds.metadata.core.isCopy { await feeds.metadata.waitUntilCaughtUp() }
+    if let content = feeds.content, content.core.isCopy { await content.waitUntilCaughtUp() }
     try checkOpen()
     return try await body()
   }
@@ -151,7 +195,7 @@ extension Archive {
     guard options.latest, let stat = try tree.put(path, from: tree.head(tree.version))?.stat,
       stat.size > 0, let range = stat.blockRange, let content = feeds.content?.core
     else { return }
-    do { try content.clear(range) } catch { throw Self.error(error) }
+    do { try content.clear(range, keepingBytes: files != nil) } catch { throw Self.error(error) }
   }
 
   private func put(
@@ -168,20 +212,53 @@ extension Archive {
   }
 
   private func append(_ path: ArchivePath, _ stat: StatMessage) throws -> ArchiveEntry {
-    try append(block: tree.block(putting: path, stat))
+    var blocks = [try stage(putting: path, stat)]
+    return try commit(&blocks)
   }
 
-  /// Appends an entry's block.
-  private func append(block: [UInt8]) throws -> ArchiveEntry {
-    guard block.count <= ArchiveLimits.entryBytes else {
-      throw ArchiveError(
-        .invalidPath, "The folder has too many names: its entry would not fit a block.")
+  /// Makes the block of an entry that is appended with the next ``commit(_:)``.
+  func stage(putting path: ArchivePath, _ stat: StatMessage) throws -> [UInt8] {
+    try stage { try tree.block(putting: path, stat) }
+  }
+
+  func stage(removing path: ArchivePath) throws -> [UInt8] {
+    try stage {
+      try clearOld(path)
+      return try tree.block(removing: path)
     }
-    let seq = tree.version + 1
-    let node = try tree.decode(block, at: seq).get()
-    do { try feeds.metadata.core.append([block]) } catch { throw Self.error(error) }
-    tree.keep(node)
-    return node.entry
+  }
+
+  private func stage(_ make: () throws -> [UInt8]) throws -> [UInt8] {
+    do {
+      let block = try make()
+      guard block.count <= ArchiveLimits.entryBytes else {
+        throw ArchiveError(
+          .invalidPath, "The folder has too many names: its entry would not fit a block.")
+      }
+      tree.stage(try tree.decode(block, at: tree.version + 1).get())
+      return block
+    } catch {
+      tree.endStaging(appended: false)
+      throw error
+    }
+  }
+
+  /// Appends the entries that were staged, under one signature.
+  ///
+  /// - Returns: the last of them.
+  @discardableResult
+  func commit(_ blocks: inout [[UInt8]]) throws -> ArchiveEntry {
+    defer { blocks = [] }
+    guard !blocks.isEmpty, let last = try tree.node(tree.version) else {
+      return ArchiveEntry(seq: 0, path: .root, stat: nil)
+    }
+    do { try feeds.metadata.core.append(blocks) } catch {
+      tree.endStaging(appended: false)
+      throw Self.error(error)
+    }
+    tree.endStaging(appended: true)
+    if files != nil { try settle() }
+    return last.entry
   }
 
   static var milliseconds: UInt64 {
@@ -207,4 +284,12 @@ final class WriteLock: @unchecked Sendable {
   func release() {
     if waiters.isEmpty { isTaken = false } else { waiters.removeFirst().resume() }
   }
+}
+
+/// Bytes as a sequence of one piece.
+private struct Once: AsyncSequence, AsyncIteratorProtocol {
+  private var bytes: [UInt8]?
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+  func makeAsyncIterator() -> Once { self }
+  mutating func next() async throws -> [UInt8]? { bytes.take() }
 }

@@ -79,6 +79,10 @@ public actor Archive {
   /// In a sparse archive: the question for the newest entry.
   var newestAsked: UInt64?
   var toldVersion: UInt64 = 0
+  /// The folder whose files are the archive's; nil for an archive that keeps its content itself.
+  let files: ContentFiles?
+  /// What of the newest version is in the folder.
+  var settling = Settling()
   var isClosed = false
 
   /// Opens the archive in a folder of its own: the one stored there, a new one, or the one of
@@ -123,15 +127,17 @@ public actor Archive {
   private static func make(
     on replica: isolated Replica, _ storage: any StorageProvider, _ layout: ArchiveLayout?,
     _ options: Options
-  ) throws -> OnReplica<(ArchiveFeeds, Feed)> {
+  ) throws -> OnReplica<ArchiveParts> {
     let feeds = try ArchiveFeeds(
       storage, layout ?? ArchiveLayout.find(in: storage), files: nil, options: options)
-    let metadata = Feed.wrapping(OnReplica(feeds.metadata, on: replica))
-    return OnReplica((feeds, metadata), on: replica)
+    return OnReplica(ArchiveParts(feeds, files: nil, on: replica), on: replica)
   }
 
-  init(_ parts: OnReplica<(ArchiveFeeds, Feed)>, options: Options) throws {
-    let (feeds, metadata) = parts.take(on: parts.replica)
+  init(_ parts: OnReplica<ArchiveParts>, options: Options) throws {
+    let (feeds, metadata) = (
+      parts.take(on: parts.replica).feeds, parts.take(on: parts.replica).metadata
+    )
+    files = parts.take(on: parts.replica).files
     guard let key = feeds.metadata.core.key else {
       throw ArchiveError(.notAnArchive, "A static feed that is not finalized is no archive.")
     }
@@ -144,9 +150,10 @@ public actor Archive {
     ownID = randomBytes(32)
   }
 
-  private func start() throws {
+  func start() throws {
     try openContent()
     toldVersion = tree.version
+    try startSettling()
     // The feed's own listener was set when it was wrapped.
     let listen = feeds.metadata.onEvent
     feeds.metadata.onEvent = { [weak self, replica] event in
@@ -197,6 +204,7 @@ public actor Archive {
     for session in sessions { session.session.end() }
     for waiter in firstContent { waiter.resume() }
     firstContent = []
+    wakeSettled()
     defer { hub.close() }
     // The feeds first, so that those who follow them hear of the end.
     try await content?.close()
@@ -206,5 +214,18 @@ public actor Archive {
   func checkOpen() throws {
     if isClosed { throw ArchiveError(.closed, "The archive is closed.") }
     if let fault { throw fault }
+  }
+}
+
+/// What an archive is made of. Made on the executor of its replica.
+struct ArchiveParts {
+  let feeds: ArchiveFeeds
+  let metadata: Feed
+  let files: ContentFiles?
+
+  init(_ feeds: ArchiveFeeds, files: ContentFiles?, on replica: Replica) {
+    self.feeds = feeds
+    self.files = files
+    metadata = Feed.wrapping(OnReplica(feeds.metadata, on: replica))
   }
 }

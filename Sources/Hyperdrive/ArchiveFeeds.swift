@@ -30,10 +30,12 @@ final class ArchiveFeeds {
   private let storage: any StorageProvider
   /// Where the content's bytes are, if not beside the rest of it.
   private let files: (any RandomAccessStorage)?
+  /// Held where the secret key is kept: one process at a time writes an archive, wherever its folder is.
+  private let secretLock: (any StorageLock)?
 
   init(
     _ storage: any StorageProvider, _ layout: ArchiveLayout, files: (any RandomAccessStorage)?,
-    options: Archive.Options
+    secretLock: (any StorageLock)? = nil, options: Archive.Options
   ) throws {
     self.storage = storage
     self.layout = layout
@@ -43,6 +45,7 @@ final class ArchiveFeeds {
       key: options.key, secretKey: options.secretKey, createIfMissing: options.createIfMissing,
       storeSecretKey: options.storeSecretKey, durability: options.durability)
     if let pair = options.keyPair { (feed.key, feed.secretKey) = (pair.publicKey, pair.secretKey) }
+    self.secretLock = secretLock
     let core = try FeedCore.open(
       in: storage, prefix: layout.prefix + "metadata" + layout.separator, options: feed)
     metadata = Replicator(core: core, isSparse: options.sparseMetadata)
@@ -68,6 +71,7 @@ final class ArchiveFeeds {
     let key = try Self.contentKey(in: block, codec, of: core.key)
     var feed = FeedOptions(
       key: key, storeSecretKey: false, durability: options.durability, holdsLock: true)
+    feed.data = files
     // An archive that names another content feed than its own can be read alone.
     if let derived, derived.publicKey == key { feed.secretKey = derived.secretKey }
     try open(feed)
@@ -115,7 +119,32 @@ final class ArchiveFeeds {
     metadata.core.isOwned && metadata.core.isWritable && content?.core.isWritable ?? false
   }
 
+  var access: StorageAccess { storage.access }
+
+  /// A file of this side's own, beside the feeds'.
+  func ownFile(_ name: String) throws -> any RandomAccessStorage {
+    try storage.storage(named: "dat-swift." + name)
+  }
+
+  // MARK: The file `latest`
+
+  private func latest() throws -> any RandomAccessStorage {
+    try storage.storage(named: layout.prefix + "metadata" + layout.separator + "latest")
+  }
+
+  /// The version whose content was last cleaned up; 0 for none.
+  func readLatest() throws -> UInt64 {
+    let bytes = try latest().bytes(8)
+    return bytes.count == 8 ? bytes.reduce(0) { $0 << 8 | UInt64($1) } : 0
+  }
+
+  func writeLatest(_ version: UInt64) throws {
+    let bytes = (0..<8).map { UInt8(truncatingIfNeeded: version >> (56 - 8 * UInt64($0))) }
+    try latest().write([StorageWrite(offset: 0, bytes: bytes)])
+  }
+
   func close() throws {
+    defer { secretLock?.release() }
     metadata.close()
     content?.close()
     var failure: (any Error)?
