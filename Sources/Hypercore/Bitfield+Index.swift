@@ -31,6 +31,15 @@ extension Bitfield {
     }
   }
 
+  /// Records that a word of 64 data bits, as it is in the file, has changed.
+  func updateIndex(word: UInt64, from old: UInt64, to new: UInt64) {
+    for byte in 0..<8 as Range<UInt64> {
+      let shift = 56 - 8 * byte
+      guard (new ^ old) >> shift & 0xff != 0 else { continue }
+      updateIndex(dataByte: word << 3 + byte, to: UInt8(truncatingIfNeeded: new >> shift))
+    }
+  }
+
   /// Makes the whole index anew from the data bits, after a repair. The reference believes it.
   func rebuildIndex() {
     let limit = UInt64(pageCount) * UInt64(indexSize)
@@ -60,7 +69,7 @@ extension Bitfield {
   /// The four data bytes that a leaf of the index stands for.
   private func dataBytes(group: UInt64) -> [UInt8] {
     guard group * 32 < dataLimit, let page = page(Int(group >> 8)) else { return [0, 0, 0, 0] }
-    let word = page.data[Int((group & 255) >> 1)]
+    let word = page.storedWord(Int((group & 255) >> 1))
     let half = UInt32(truncatingIfNeeded: group & 1 == 0 ? word >> 32 : word)
     return (0..<4).map { UInt8(truncatingIfNeeded: half >> (24 - 8 * UInt32($0))) }
   }

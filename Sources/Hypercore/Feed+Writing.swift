@@ -158,20 +158,50 @@ extension Feed {
     return key
   }
 
+  /// Appends blocks whose bytes are in the feed's ``Options/blockStorage`` already, as one batch. Nothing is
+  /// written there.
+  ///
+  /// - Returns: the index of the first. For no blocks, the length.
+  /// - Throws: ``FeedError`` with `notWritable` also for a feed that keeps its blocks itself; else as
+  ///   ``append(_:)-([UInt8])``.
+  ///
+  /// Stands for hypercore `append([data])` of a feed with the option `indexing`.
+  @discardableResult
+  public func append(leaves: [BlockLeaf]) async throws -> UInt64 {
+    try checkOpen()
+    writeAppends()
+    let first = try core.append(leaves: leaves)
+    try? replicator.flush()
+    return first
+  }
+
   /// Gives up the blocks of a range: they can be downloaded again. The feed's length stays, and so do
   /// its hashes.
   ///
+  /// - Parameters:
+  ///   - range: the blocks.
+  ///   - keepingBytes: whether their bytes stay where they are, such as in files that are their user's.
+  ///
   /// Stands for hypercore `clear(start, end)`.
-  public func clear(_ range: Range<UInt64>) async throws {
+  public func clear(_ range: Range<UInt64>, keepingBytes: Bool = false) async throws {
     try checkOpen()
-    _ = try core.clear(range)
+    _ = try core.clear(range, keepingBytes: keepingBytes)
     try replicator.flush()
   }
 
-  /// Hashes every block that is here again, and forgets those that don't match. A feed opened
-  /// read-only forgets them in memory alone.
+  /// Has blocks that were found missing or changed count as stored again, such as those of a file that was put
+  /// back. Only of a feed with a ``Options/blockStorage``, where each block is compared with its hash when it is
+  /// read. hypercore has no such call.
+  public func countAgain(_ range: Range<UInt64>) async throws {
+    try checkOpen()
+    core.countAgain(range)
+    try replicator.flush()
+  }
+
+  /// Hashes every block that is recorded as stored again. Those that are missing, or don't match, count as not
+  /// stored as long as the feed is open, so that peers can bring them; the record of them stays as it is.
   ///
-  /// Stands for hypercore `audit()`.
+  /// Stands for hypercore `audit()`, which changes the record: here `Feed.examine` does, where it is to repair.
   public func audit() async throws -> AuditReport {
     try checkOpen()
     let (valid, invalid) = try core.auditRanges()

@@ -1,9 +1,15 @@
 internal import RandomAccessStorage
 
-/// One of the six files: the storage under it, its name, and errors turned into the feed's.
+/// One of a feed's files: the storage under it, its name, and errors turned into the feed's.
 struct FeedFile {
   let name: String
   let storage: any RandomAccessStorage
+
+  /// A file that is kept in a storage of its own.
+  init(_ name: String, _ storage: any RandomAccessStorage) {
+    self.name = name
+    self.storage = storage
+  }
 
   init(_ name: String, in provider: any StorageProvider) throws(FeedError) {
     self.name = name

@@ -31,6 +31,10 @@ package enum FeedLimits {
   /// blocks. Taken as blocks are read one at a time.
   static let placedRuns = 4096
 
+  /// How many blocks past the end of `data` are looked at one after another, at opening, before the first of
+  /// them is searched for by halves.
+  static let linearDataChecks = 256
+
   /// How many signatures are tried one after another before the search goes in growing steps.
   static let linearSignatureChecks = 64
 }

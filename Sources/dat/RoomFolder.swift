@@ -2,6 +2,7 @@ internal import DatSwarm
 internal import DatWeb
 internal import Foundation
 internal import HyperDB
+internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 internal import Saga
@@ -162,6 +163,9 @@ actor RoomFolder: RoomDirectory {
 
   @discardableResult
   private func add(_ saga: Saga, _ folder: String) async -> RoomView {
+    for (feed, report) in await saga.db.repairReports {
+      for finding in report.findings { complain("feed \(feed): \(finding)") }
+    }
     let notes = RoomNotes(folder: folder)
     let asks = if case .ask = options.authorization { true } else { false }
     let key = saga.key

@@ -120,7 +120,7 @@ import Testing
     try await feed("append", dir("feed"), input: "one\ntwo\nthree\n")
     let data = URL(fileURLWithPath: dir("feed/data"))
     try Data("oneTwothree".utf8).write(to: data)
-    try await fails("audit", dir("feed"), with: "1 of 3", "1.")
+    try await fails("audit", dir("feed"), with: "1 block (1) is recorded", "2 blocks are whole.")
     let (status, lines, _) = try await DatProcess.run(["feed", "audit", dir("feed"), "--json"])
     #expect(status == 1)
     let report = try object(lines.first)

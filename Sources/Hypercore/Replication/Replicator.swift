@@ -12,6 +12,7 @@ package enum ReplicatorEvent {
   case peerRemoved(FeedPeer)
   case synced
   case cleared(Range<UInt64>)
+  case setAside(Range<UInt64>)
   case forked
   /// A write failed: nothing more is downloaded before the feed is opened anew.
   case failed(FeedError)
@@ -185,15 +186,23 @@ package final class Replicator {
       }
       onEvent?(.stored(ranges))
     case .cleared(let range):
-      for peer in peers where peer.wantsAnnouncements {
-        peer.send(.unhave(start: range.lowerBound, length: UInt64(range.count)))
-      }
-      for selection in selections { selection.lowerCursors(to: range.lowerBound) }
+      withdraw(range)
       onEvent?(.cleared(range))
+    case .setAside(let range):
+      withdraw(range)
+      onEvent?(.setAside(range))
     case .stopped: if let reason = core.stopReason { stop(reason) }
     }
     wasSynced = false
     needsUpdate()
+  }
+
+  /// Says that blocks are no longer here.
+  private func withdraw(_ range: Range<UInt64>) {
+    for peer in peers where peer.wantsAnnouncements {
+      peer.send(.unhave(start: range.lowerBound, length: UInt64(range.count)))
+    }
+    for selection in selections { selection.lowerCursors(to: range.lowerBound) }
   }
 
   /// Asks for ``flush()`` to look at everything again.
