@@ -10,7 +10,7 @@ struct FeedAppendCommand: AsyncParsableCommand {
     commandName: "append", abstract: "Append to a feed, or start one.",
     discussion: """
       Each line of standard input becomes a block, without its line feed; lines that arrive together \
-      are signed together. With --file the bytes of a file are appended instead, as one block up to \
+      are signed together. A block has \(Feed.maximumBlockSize) bytes at most. With --file the bytes of a file are appended instead, as one block up to \
       64 KiB and in blocks of that size beyond.
       """)
 
@@ -42,8 +42,9 @@ struct FeedAppendCommand: AsyncParsableCommand {
           try await Self.appendBytes(of: source, to: feed)
         }
       } catch {
+        let count = await feed.length - start
         try? await feed.close()
-        throw error
+        throw AppendFailure(error: error, count: count, unit: file == nil ? "line" : "block")
       }
       let (length, bytes) = (await feed.length, await feed.byteLength)
       try await feed.close()
@@ -84,9 +85,18 @@ struct FeedAppendCommand: AsyncParsableCommand {
         start = end + 1
       }
       rest += bytes[start...]
-      if !lines.isEmpty { try await feed.append(lines) }
+      try await append(lines, to: feed)
+      // No line feed may ever come: what is too long already is not gathered on.
+      if rest.count > Feed.maximumBlockSize { break }
     }
     if !rest.isEmpty { try await feed.append(rest) }
+  }
+
+  /// Appends lines together, and those before one that is refused all the same.
+  private static func append(_ lines: [[UInt8]], to feed: Feed) async throws {
+    let good = lines.prefix { $0.count <= Feed.maximumBlockSize }
+    if !good.isEmpty { try await feed.append(Array(good)) }
+    if good.count < lines.count { try await feed.append(lines[good.count]) }
   }
 
   private static func appendBytes(of handle: FileHandle, to feed: Feed) async throws {
@@ -98,5 +108,20 @@ struct FeedAppendCommand: AsyncParsableCommand {
       if blocks.isEmpty { return }
       try await feed.append(blocks)
     }
+  }
+}
+
+/// An append that ended early.
+private struct AppendFailure: Error, CustomStringConvertible {
+  let error: any Error
+  /// How many blocks were appended before.
+  let count: UInt64
+  let unit: String
+
+  var description: String {
+    let reason = Problem.sentence(for: error)
+    return count == 0
+      ? reason
+      : "\(Amount.count(count, unit)) \(count == 1 ? "was" : "were") appended, then: \(reason)"
   }
 }
