@@ -41,6 +41,9 @@ package enum FeedLimits {
   /// them is searched for by halves.
   static let linearDataChecks = 256
 
+  /// From this length of its files on (1 GiB) it is told that a feed's files are mostly holes.
+  static let tellingHoles: UInt64 = 1 << 30
+
   /// How many signatures are tried one after another before the search goes in growing steps.
   static let linearSignatureChecks = 64
 }
