@@ -223,6 +223,11 @@ struct FeedFiles {
     fork = try FeedFile(prefix + "fork.json", in: provider)
   }
 
+  /// Those that grow with the feed, and how much: `data` apart, if it is kept elsewhere.
+  var growing: [FeedFile] {
+    dataIsElsewhere ? [tree, bitfield, signatures] : [tree, data, bitfield, signatures]
+  }
+
   func close() {
     for file in [key, secretKey, tree, data, bitfield, signatures, marker, fork] {
       file.storage.close()

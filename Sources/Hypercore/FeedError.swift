@@ -27,6 +27,8 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     case closed
     /// The index, length or size is outside of what a feed can have.
     case outOfBounds
+    /// The block is longer than ``Feed/maximumBlockSize``: no peer could receive it. Nothing was written.
+    case blockTooLarge
     /// The block is not stored here. A peer may have it.
     case blockNotStored
     /// The node was never stored here. A peer may have it.

@@ -116,6 +116,18 @@ import Testing
     )
   }
 
+  @Test func `a line that no peer could receive is refused, and those before it are told of`()
+    async throws
+  {
+    let long = String(repeating: "x", count: 8_384_513)
+    let (status, _, errors) = try await DatProcess.run(
+      ["feed", "append", dir("feed")], input: "one\ntwo\n\(long)\nthree\n")
+    #expect(status == 1)
+    #expect(
+      errors.contains("2 lines were appended, then: A block can have 8384512 bytes"), "\(errors)")
+    #expect(try await feed("cat", dir("feed")) == ["one", "two"])
+  }
+
   @Test func `audit finds a damaged block, says which, and ends with 1`() async throws {
     try await feed("append", dir("feed"), input: "one\ntwo\nthree\n")
     let data = URL(fileURLWithPath: dir("feed/data"))
