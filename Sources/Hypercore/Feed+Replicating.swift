@@ -40,6 +40,8 @@ public struct ReplicationOptions: Sendable {
     connection.live = live
     connection.userData = userData
     connection.extensions = extensions
+    // Where the program uses all places itself, peers are not told of forks.
+    if extensions.count < 64 { connection.extensions.append(ForkEvidence.extensionName) }
     connection.ack = ack
     connection.timeout = timeout
     return connection
