@@ -47,6 +47,8 @@ public struct ReplicationOptions: Sendable {
     connection.live = live
     connection.userData = userData
     connection.extensions = extensions + (proves ? [PeerProof.extensionName] : [])
+    // If the program uses all places itself, peers are not notified of forks.
+    if connection.extensions.count < 64 { connection.extensions.append(ForkEvidence.extensionName) }
     connection.ack = ack
     connection.timeout = timeout
     return connection

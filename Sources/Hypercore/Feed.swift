@@ -181,7 +181,7 @@ public actor Feed {
   /// Both histories, where the feed's key has signed two: found while it was open, or before. Nothing is
   /// written to such a feed any more. The evidence stays beside the feed as `fork.json`. hypercore has no
   /// such call.
-  public var forkEvidence: ForkEvidence? { core.forkEvidence }
+  public var forkEvidence: ForkEvidence? { replicator.forkEvidence }
 
   /// The hash over all roots: what the writer signs, and hypercore's `crypto.tree` of its `rootHashes`.
   public var treeHash: Digest { core.treeHash }

@@ -206,6 +206,10 @@ package final class ReplicationSession {
       guard channel.number < peers.count, let peer = peers[channel.number] else { return }
       touch(peer.replicator)
       try peer.receive(message)
+    case .extension(let channel, ForkEvidence.extensionName, let payload):
+      guard channel.number < peers.count, let peer = peers[channel.number] else { return }
+      touch(peer.replicator)
+      try peer.receiveEvidence(payload)
     case .extension(let channel, let name, let payload): onExtension?(channel, name, payload)
     case .end: end()
     }
