@@ -182,7 +182,10 @@ let package = Package(
         .linkedLibrary("crypto", .when(traits: ["WebRTC"])),
       ]),
     layer(
-      "DatWebRTC", ["CDataChannel", "DatSwarm", "Hypercore", "HypercoreCrypto", nioLocks, logging]),
+      "DatWebRTC",
+      [
+        "CDataChannel", "DatSignal", "DatSwarm", "Hypercore", "HypercoreCrypto", nioLocks, logging,
+      ]),
     // What a program measures, as a page for Prometheus.
     layer("DatMetrics", [metrics, logging, nioCore, nioLocks, services] + web),
     // Rooms, databases and feeds, kept online.
@@ -314,7 +317,7 @@ let package = Package(
         "RandomAccessStorage", nioCore, nioPosix,
       ]),
     tests("DatSignalTests", ["DatSignal", nioCore, nioHTTP, httpClient]),
-    tests("DatWebRTCTests", ["DatWebRTC", "CDataChannel", "DatSwarm"]),
+    tests("DatWebRTCTests", ["DatWebRTC", "DatSignal", "CDataChannel", "DatSwarm"]),
     tests(
       "DatDHTTests",
       ["DatDHT", "DatSwarm", "Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage"]),

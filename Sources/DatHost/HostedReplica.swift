@@ -60,7 +60,16 @@ actor HostedReplica {
   }
 
   private func openFeed() async throws {
-    content = .feed(try await Feed.open(folder: folder, options: feedOptions))
+    let feed = try await Feed.open(folder: folder, options: feedOptions)
+    log(await feed.repairReport, of: key)
+    content = .feed(feed)
+  }
+
+  /// Tells what opening a feed found.
+  private func log(_ report: RepairReport, of feed: PublicKey) {
+    for finding in report.findings {
+      logger.warning("\(finding)", metadata: ["discoveryKey": "\(feed.discoveryKey)"])
+    }
   }
 
   private var feedOptions: Feed.Options {
@@ -74,8 +83,10 @@ actor HostedReplica {
     options.authorization = self.options.authorization
     options.keepsMessages = false
     options.database = databaseOptions
-    content = .room(
-      try await Saga.open(folder: folder, key: key, username: self.options.name, options: options))
+    let saga = try await Saga.open(
+      folder: folder, key: key, username: self.options.name, options: options)
+    for (feed, report) in await saga.db.repairReports { log(report, of: feed) }
+    content = .room(saga)
   }
 
   private var databaseOptions: HyperDBOptions {
@@ -89,6 +100,7 @@ actor HostedReplica {
     var options = databaseOptions
     options.contentFeed = true
     let database = try await HyperDB.open(folder: folder, key: key, options: options)
+    for (feed, report) in await database.repairReports { log(report, of: feed) }
     content = .database(database)
     guard kind == .unknown else { return }
     watcher = Task { [weak self] in
@@ -175,10 +187,12 @@ actor HostedReplica {
   }
 
   /// Follows a connection to its end: in a room, meets the user.
-  func meet(_ stream: ReplicationStream) async {
+  ///
+  /// - Parameter address: the other end's, without port.
+  func meet(_ stream: ReplicationStream, from address: String) async {
     do {
       if case .room(let saga) = content {
-        try await saga.connect(stream)
+        try await saga.connect(stream, from: address)
       } else {
         try await stream.finished()
       }

@@ -181,8 +181,8 @@ public actor ReplicaHost {
       let stream = try await replica.replicate()
       await traffic.add(stream, peer)
       return stream
-    } meet: { stream, _ in
-      await replica.meet(stream)
+    } meet: { stream, peer in
+      await replica.meet(stream, from: peer.address.host)
     }
     for address in options.peers { await swarm.connect(to: address, about: discoveryKey) }
     logger.debug(

@@ -61,11 +61,13 @@ public enum RoomChange: Sendable {
   case unreadable(key: String, feed: PublicKey)
   /// The first connection to somebody is up.
   case join(UserData)
+  /// What somebody who is here says has changed, or was shown to be theirs.
+  case change(UserData)
   /// The last connection to somebody is gone.
   case leave(UserData)
   /// We may write now.
   case authorized
-  /// Somebody asks to be let in.
+  /// Somebody asks to be let in; again where a key that was only claimed is now proven.
   case request(UserData)
   /// Somebody can't be let in yet; a sentence says why.
   case waiting(UserData, reason: String)

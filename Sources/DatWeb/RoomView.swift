@@ -148,6 +148,10 @@ public actor RoomView {
       presence.join(person, now: time)
       parts.people = number
       parts.notices = number
+    case .change(let person):
+      guard person.key != identity?.own else { return }
+      presence.change(person)
+      parts.people = number
     case .leave(let person):
       presence.leave(person.key, now: time)
       return scheduleLeave()
@@ -155,9 +159,19 @@ public actor RoomView {
       isAuthorized = true
       parts.me = number
     case .request(let person):
-      guard requests.count < Limits.requests else { return }
-      guard !requests.contains(where: { $0.key == person.key }) else { return }
-      requests.append(person)
+      if let known = requests.firstIndex(where: { $0.key == person.key }) {
+        guard person.isProven, requests[known] != person else { return }
+        requests[known] = person
+      } else {
+        // A claim makes room for a request that is proven.
+        if requests.count >= Limits.requests {
+          guard person.isProven, let claim = requests.lastIndex(where: { !$0.isProven }) else {
+            return
+          }
+          requests.remove(at: claim)
+        }
+        requests.append(person)
+      }
       parts.requests = number
     case .requestGone(let key):
       requests.removeAll { $0.key == key }
@@ -235,11 +249,15 @@ public actor RoomView {
     listeners = [:]
   }
 
-  /// Answers a request. Refusing hides the messages of that feed here, should another writer let
-  /// it in.
+  /// Answers a request. Refusing concerns those who ask now: it hides nothing, since anybody can ask in
+  /// the name of a key.
   func answer(_ key: PublicKey, accept: Bool) async throws {
-    if accept { try await source.accept(key) } else { try await source.refuse(key) }
-    apply(.muted(key, !accept))
+    if accept {
+      try await source.accept(key)
+      apply(.muted(key, false))
+    } else {
+      try await source.refuse(key)
+    }
     apply(.requestGone(key))
   }
 

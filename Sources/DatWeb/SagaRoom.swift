@@ -56,6 +56,10 @@ public struct SagaRoom: RoomSource {
       case .unreadable(let key, let feed):
         continuation.yield(.unreadable(key: key, feed: feed))
       case .join(let user): continuation.yield(.join(user))
+      case .change(let user): continuation.yield(.change(user))
+      case .requestGone(let key):
+        asking.remove(key)
+        continuation.yield(.requestGone(key))
       case .leave(let user): continuation.yield(.leave(user))
       case .authorized: continuation.yield(.authorized)
       case .request(let user):

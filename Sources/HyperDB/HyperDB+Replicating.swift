@@ -1,5 +1,5 @@
 public import Hypercore
-internal import HypercoreCrypto
+package import HypercoreCrypto
 package import HypercoreProtocol
 
 /// One connection of a database: opens feeds on it as they become known.
@@ -33,6 +33,11 @@ extension HyperDB {
       try session(options, options.connectionOptions(defaultID: ownID), now: .now))
   }
 
+  /// The keys of this side's own feed; nil where they are not here.
+  package var localIdentity: KeyPair? {
+    feedSet.logs[localKey]?.core.secretKey.map { KeyPair(publicKey: localKey, secretKey: $0) }
+  }
+
   /// One end of a connection without a transport, which starts at `now`.
   package func session(
     _ options: ReplicationOptions, _ connection: Connection.Options, now: ContinuousClock.Instant
@@ -41,6 +46,7 @@ extension HyperDB {
     let session = ReplicationSession(
       connection: Connection(options: connection, now: now), expectedFeeds: 0, now: now,
       nonces: nonces)
+    session.identity = options.identity
     let entry = DatabaseSession(session: session, options: options)
     let id = ObjectIdentifier(session)
     session.onFinish = { [weak self] in

@@ -170,6 +170,14 @@ public actor HyperDB {
   /// Entries that can't be read, and are left out; the rest of the database goes on without them.
   public var issues: [HyperDBError] { core.issues + contentIssues }
 
+  /// What opening found amiss in the files of its feeds; those in order are left out. hyperdb has no such call.
+  public var repairReports: [(feed: PublicKey, report: RepairReport)] {
+    core.feedKeys.compactMap { key in
+      guard let report = feedSet.logs[key]?.core.report, !report.isHealthy else { return nil }
+      return (key, report)
+    }
+  }
+
   /// The feeds whose key has signed two histories, with the proof of it. Nothing more is taken of them;
   /// what was read of them before counts on.
   public var forks: [ForkEvidence] {

@@ -11,6 +11,8 @@ package enum FeedChange: Equatable {
   case stored([Range<UInt64>])
   /// Blocks were given up.
   case cleared(Range<UInt64>)
+  /// Blocks that counted as stored were found to be missing, or changed; the record of them stays as it is.
+  case setAside(Range<UInt64>)
   /// A write failed, or the feed was found to be forked: nothing more is written before it is opened
   /// anew, or ever.
   case stopped
@@ -186,12 +188,16 @@ package final class FeedCore {
   }
 }
 
-/// The six files of a feed.
+/// The files of a feed: the reference's six, and two of this project's.
 struct FeedFiles {
   let key: FeedFile
   let secretKey: FeedFile
   let tree: FeedFile
   let data: FeedFile
+  /// Whether `data` is a storage of the caller's, such as an archive's files. Then nothing of it is inferred:
+  /// it is not measured, cut or mended, its bytes may change at any time, and a block is compared with its
+  /// leaf each time it is read.
+  let dataIsElsewhere: Bool
   let bitfield: FeedFile
   let signatures: FeedFile
   /// Not among the reference's: which folder this is, for a feed that is written in it.
@@ -199,15 +205,27 @@ struct FeedFiles {
   /// Not among the reference's: the evidence of a fork.
   let fork: FeedFile
 
-  init(_ provider: any StorageProvider, prefix: String) throws(FeedError) {
+  init(
+    _ provider: any StorageProvider, prefix: String, data elsewhere: (any RandomAccessStorage)?
+  ) throws(FeedError) {
     key = try FeedFile(prefix + "key", in: provider)
     secretKey = try FeedFile(prefix + "secret_key", in: provider)
     tree = try FeedFile(prefix + "tree", in: provider)
-    data = try FeedFile(prefix + "data", in: provider)
+    dataIsElsewhere = elsewhere != nil
+    if let elsewhere {
+      data = FeedFile(prefix + "data", elsewhere)
+    } else {
+      data = try FeedFile(prefix + "data", in: provider)
+    }
     bitfield = try FeedFile(prefix + "bitfield", in: provider)
     signatures = try FeedFile(prefix + "signatures", in: provider)
     marker = try FeedFile(prefix + "marker", in: provider)
     fork = try FeedFile(prefix + "fork.json", in: provider)
+  }
+
+  /// Those that grow with the feed, and how much: `data` apart, if it is kept elsewhere.
+  var growing: [FeedFile] {
+    dataIsElsewhere ? [tree, bitfield, signatures] : [tree, data, bitfield, signatures]
   }
 
   func close() {

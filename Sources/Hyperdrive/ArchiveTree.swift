@@ -14,8 +14,13 @@ package final class ArchiveTree {
     cache = NodeCache(limit: cacheBytes)
   }
 
+  /// Entries that are made and not appended yet: they follow on those of the source.
+  private var staged: [ArchiveNode] = []
+
   /// The newest version: the last entry's seq; 0 for an archive without entries.
-  package var version: UInt64 { source.length > 0 ? source.length - 1 : 0 }
+  package var version: UInt64 {
+    (source.length > 0 ? source.length - 1 : 0) + UInt64(staged.count)
+  }
 
   /// An entry; nil where what is stored there can't be read as one.
   ///
@@ -23,6 +28,10 @@ package final class ArchiveTree {
   package func node(_ seq: UInt64) throws -> ArchiveNode? {
     if let known = cache[seq] { return known }
     guard seq > 0 else { return nil }
+    if !staged.isEmpty, seq >= source.length {
+      let place = seq - source.length
+      return place < UInt64(staged.count) ? staged[Int(place)] : nil
+    }
     guard let block = try source.block(at: seq) else { throw MissingEntries(seqs: [seq]) }
     switch decode(block, at: seq) {
     case .success(let node):
@@ -53,8 +62,14 @@ package final class ArchiveTree {
     return nodes
   }
 
-  /// Keeps an entry that was just written here.
-  func keep(_ node: ArchiveNode) { cache.insert(node) }
+  /// Takes in an entry that is to be appended with others.
+  func stage(_ node: ArchiveNode) { staged.append(node) }
+
+  /// Ends a batch: its entries were appended, or they were not.
+  func endStaging(appended: Bool) {
+    if appended { for node in staged { cache.insert(node) } }
+    staged = []
+  }
 
   /// Decodes a block as entry `seq`.
   package func decode(_ block: [UInt8], at seq: UInt64) -> Result<ArchiveNode, ArchiveError> {

@@ -97,6 +97,12 @@ private final class DeferredFile: RandomAccessStorage {
 
   func length() throws(StorageError) -> UInt64 { try file.length() }
 
+  func nextStored(from offset: UInt64) throws(StorageError) -> UInt64? {
+    try file.nextStored(from: offset)
+  }
+
+  func occupied() throws(StorageError) -> UInt64 { try file.occupied() }
+
   func delete(at offset: UInt64, count: UInt64) throws(StorageError) {
     try file.delete(at: offset, count: count)
   }

@@ -2,6 +2,7 @@ internal import DatSwarm
 internal import DatWeb
 internal import Foundation
 internal import HyperDB
+internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 internal import Saga
@@ -162,6 +163,9 @@ actor RoomFolder: RoomDirectory {
 
   @discardableResult
   private func add(_ saga: Saga, _ folder: String) async -> RoomView {
+    for (feed, report) in await saga.db.repairReports {
+      for finding in report.findings { complain("feed \(feed): \(finding)") }
+    }
     let notes = RoomNotes(folder: folder)
     let asks = if case .ask = options.authorization { true } else { false }
     let key = saga.key
@@ -182,9 +186,9 @@ actor RoomFolder: RoomDirectory {
       let topic = saga.db.discoveryKey
       await swarm.join(topic) { _ in
         try await saga.replicate()
-      } meet: { stream, _ in
+      } meet: { stream, peer in
         // A peer without a user replicates all the same.
-        try? await saga.connect(stream)
+        try? await saga.connect(stream, from: peer.address.host)
       }
       for peer in peers { await swarm.connect(to: peer, about: topic) }
     }

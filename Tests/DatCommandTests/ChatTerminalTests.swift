@@ -188,6 +188,8 @@ import Testing
     try await ana.row(containing: "eve wants to write")
     await ana.type("/refuse eve\r")
     try await ana.row(containing: "eve is refused here; another writer may say yes")
+    await ana.type("/mute eve\r")
+    try await ana.row(containing: "eve is muted here")
     await ana.type("\u{4}")
     #expect(await ana.status() == 0)
     #expect(await eve.leave() == 0)

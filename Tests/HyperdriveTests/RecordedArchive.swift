@@ -136,6 +136,9 @@ struct RecordedArchive: Decodable, Sendable, CustomTestStringConvertible {
   var diffs: [Diff]?
   var names: [Name]?
   var layout: String?
+  var onDisk: [DiskFile]?
+  var emptyFolders: [String]?
+  var secretKeys: String?
 
   var testDescription: String { name }
 

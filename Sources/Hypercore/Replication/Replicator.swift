@@ -12,6 +12,7 @@ package enum ReplicatorEvent {
   case peerRemoved(FeedPeer)
   case synced
   case cleared(Range<UInt64>)
+  case setAside(Range<UInt64>)
   case forked
   /// A write failed: nothing more is downloaded before the feed is opened anew.
   case failed(FeedError)
@@ -63,6 +64,10 @@ package final class Replicator {
   /// on a connection to which nothing was claimed to be known: where the feed's key has signed both, that
   /// shows it.
   var contradicted: Set<UInt64> = []
+  /// How many peers were let go without blame because their answer contradicted what is here.
+  var doubts = 0
+  /// The proof of a fork of somebody else's feed, from a peer.
+  var heardEvidence: ForkEvidence?
 
   package init(
     core: FeedCore, isSparse: Bool = false,
@@ -92,6 +97,7 @@ package final class Replicator {
     peers.append(peer)
     if core.stopReason != nil { peer.isDownloading = false }
     wasSynced = false
+    if let forkEvidence { peer.sendEvidence(forkEvidence) }
     onEvent?(.peerAdded(peer))
     needsUpdate()
   }
@@ -127,6 +133,9 @@ package final class Replicator {
       let result = try core.put(
         data.index, value: data.value, nodes: data.nodes, signature: data.signature,
         accept: acceptance(from: peer))
+      if let length = result.newLength {
+        peer.comparison.agreedLength = max(peer.comparison.agreedLength, length)
+      }
       if result.outcome == .stored, let value = data.value {
         averageBlockSize =
           averageBlockSize == 0 ? value.count : (averageBlockSize * 15 + value.count) / 16
@@ -169,6 +178,7 @@ package final class Replicator {
     for peer in peers { peer.dropDownloads() }
     failWaiting(reason)
     catchUp.resumeAll()
+    passOnEvidence()
     onEvent?(reason.code == .forked ? .forked : .failed(reason))
   }
 
@@ -185,15 +195,23 @@ package final class Replicator {
       }
       onEvent?(.stored(ranges))
     case .cleared(let range):
-      for peer in peers where peer.wantsAnnouncements {
-        peer.send(.unhave(start: range.lowerBound, length: UInt64(range.count)))
-      }
-      for selection in selections { selection.lowerCursors(to: range.lowerBound) }
+      withdraw(range)
       onEvent?(.cleared(range))
+    case .setAside(let range):
+      withdraw(range)
+      onEvent?(.setAside(range))
     case .stopped: if let reason = core.stopReason { stop(reason) }
     }
     wasSynced = false
     needsUpdate()
+  }
+
+  /// Says that blocks are no longer here.
+  private func withdraw(_ range: Range<UInt64>) {
+    for peer in peers where peer.wantsAnnouncements {
+      peer.send(.unhave(start: range.lowerBound, length: UInt64(range.count)))
+    }
+    for selection in selections { selection.lowerCursors(to: range.lowerBound) }
   }
 
   /// Asks for ``flush()`` to look at everything again.
@@ -207,6 +225,7 @@ package final class Replicator {
       try commit()
       try resumeWaiters()
       for peer in peers { peer.flushAnnouncements() }
+      for peer in peers { peer.compareIfDue() }
       try schedule()
       try finishSelections()
       checkRestored()

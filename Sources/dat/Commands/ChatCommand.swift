@@ -100,6 +100,9 @@ struct ChatCommand: AsyncParsableCommand {
       let connect = try self.connect.map { try PeerAddress(parsing: $0) }
       do {
         let saga = try await open(given.key)
+        for (feed, report) in await saga.db.repairReports {
+          output.findings(report, of: feed.hex)
+        }
         if !memory, isNew { noteName(output) }
         let sources = try discovery.sources(
           hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: memory ? nil : dir,

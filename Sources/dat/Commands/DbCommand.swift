@@ -113,6 +113,7 @@ struct DbFolder: ParsableArguments {
   ) async throws {
     do {
       let db = try await open()
+      for (feed, report) in await db.repairReports { output.findings(report, of: feed.hex) }
       do { try await body(db) } catch {
         await db.close()
         throw error

@@ -17,7 +17,7 @@ struct FeedInfoCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await place.run { output in
-      let feed = try await place.view()
+      let feed = try await place.view(isQuiet: !place.json)
       let length = await feed.length
       let isLive = await feed.isLive
       let roots = try await feed.rootHashes()
