@@ -108,7 +108,10 @@ let package = Package(
       ]),
     layer(
       "Saga",
-      ["HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage"]),
+      [
+        "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage",
+        "DatCoding",
+      ]),
     // The chat's page and the small server that carries it to the browser.
     .target(
       name: "DatWeb",

@@ -1,5 +1,6 @@
 internal import Foundation
 internal import HypercoreCrypto
+internal import Saga
 
 /// The history as a file.
 enum Export: String, Sendable {
@@ -15,7 +16,7 @@ enum Export: String, Sendable {
     var timestamp: Int64
     var feed: String
     var edited: Bool?
-    var conflicted: Bool?
+    var sharesKey: Bool?
   }
 
   var contentType: String {
@@ -23,13 +24,13 @@ enum Export: String, Sendable {
   }
 
   /// One message, with the line feed that ends it.
-  func entry(_ message: ChatMessage) -> String {
+  func entry(_ message: Message) -> String {
     switch self {
     case .jsonl:
       let line = Line(
         key: message.key, message: message.text, username: message.username,
         timestamp: message.timestamp, feed: message.feed.hex,
-        edited: message.isEdited ? true : nil, conflicted: message.isConflicted ? true : nil)
+        edited: message.isEdited ? true : nil, sharesKey: message.sharesKey ? true : nil)
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
       guard let data = try? encoder.encode(line) else { return "" }
@@ -64,12 +65,13 @@ enum Export: String, Sendable {
 
 extension RoomView {
   /// The next part of an export: at most `limit` messages after a place, and where to go on.
-  func export(_ format: Export, after cursor: Cursor?, limit: Int) -> (text: String, next: Cursor?)
-  {
-    let log = sortedLog
-    let slice = log.page(after: cursor, limit: limit)
+  func export(
+    _ format: Export, after place: Message.Place?, limit: Int
+  ) async -> (text: String, next: Message.Place?) {
+    let page = await source.page(place.map(PagePosition.after) ?? .oldest, limit: limit)
+    guard let page else { return ("", nil) }
     var text = ""
-    for entry in slice { text += format.entry(entry.message) }
-    return (text, slice.endIndex < log.count ? slice.last?.cursor : nil)
+    for message in page.messages { text += format.entry(message) }
+    return (text, page.isEnd ? nil : page.messages.last?.place)
   }
 }

@@ -3,6 +3,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import HypercoreCrypto
 internal import NIOCore
+internal import Saga
 
 // What a page can do: every action is a POST of JSON.
 extension WebResponder {
@@ -18,6 +19,7 @@ extension WebResponder {
   private struct Read: Decodable {
     var order: Int64
     var key: String
+    var feed: String
   }
   private struct Add: Decodable {
     var username: String
@@ -50,8 +52,8 @@ extension WebResponder {
           .tooLong,
           "The message has \(text.utf8.count) bytes; \(Limits.shownText) are shown anywhere.")
       }
-      guard let entry = try await room.write(text) else { return try json(Done()) }
-      return try json(Wire.Message(entry))
+      guard let message = try await room.write(text) else { return try json(Done()) }
+      return try json(await room.wire(message))
     case "requests":
       let answer = try decode(body, as: Answer.self)
       try await room.answer(key(answer.key), accept: answer.accept)
@@ -60,10 +62,10 @@ extension WebResponder {
       await room.setMuted(mute.isMuted, try key(mute.key))
     case "read":
       let read = try decode(body, as: Read.self)
-      await room.markRead(upTo: read.order, read.key)
-      if let key = await room.identity?.room {
-        await rooms.didRead(key, order: read.order, key: read.key)
-      }
+      let place = Message.Place(
+        timestamp: read.order, id: Message.ID(key: read.key, feed: try key(read.feed)))
+      await room.markRead(upTo: place)
+      if let key = await room.identity?.room { await rooms.didRead(key, upTo: place) }
     default:
       throw WebError(.notFound, "There is nothing at this address.")
     }

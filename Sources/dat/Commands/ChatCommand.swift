@@ -93,6 +93,7 @@ struct ChatCommand: AsyncParsableCommand {
       let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
       var options = manners.options
       if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
+      options.waitsForMessages = false
       let saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
       let sources = try discovery.sources(
         hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: memory ? nil : dir,
