@@ -118,7 +118,7 @@ extension HyperDB {
     case .uploaded(let range, _):
       if key == localKey, range.upperBound > uploadedLength {
         uploadedLength = range.upperBound
-        for reader in readers.values { reader.wake() }
+        followers.send(.changed)
       }
     default: break
     }
@@ -128,6 +128,15 @@ extension HyperDB {
   /// feeds.
   func inspect(_ number: Int) {
     guard let log = feedSet.logs[core.feedKeys[number]] else { return }
+    if log.inspected == 0, !options.sparse, let known = options.knownFeeds[log.key],
+      Self.holds(known, log.core)
+    {
+      for seq in known.lists { inspect(number, Int(clamping: seq)) }
+      log.inspected = Int(clamping: known.length)
+    } else if log.inspected == 0, !options.sparse, options.readsAllEntries {
+      log.inspected = log.log.firstMissing(from: 0)
+      inspect(number, log.inspected - 1)
+    }
     while log.inspected < log.length, log.has(log.inspected) {
       let seq = log.inspected
       log.inspected += 1
@@ -184,14 +193,14 @@ extension HyperDB {
     }
     if !wasAuthorized, isLocalAuthorized {
       wasAuthorized = true
-      for number in readers.keys { readers[number]?.authorizedIsDue = true }
+      followers.send(.authorized)
     }
     if hasContent, !firstContent.isEmpty {
       for waiter in firstContent { waiter.resume() }
       firstContent = []
     }
-    for reader in readers.values { reader.wake() }
-    for watcher in watchers.values { watcher.changed() }
+    followers.send(.changed)
+    watchers.send(())
   }
 
   func flush(_ log: ReplicatedFeed) {

@@ -27,15 +27,17 @@ public actor HyperDB {
 
   let core: DatabaseCore
   let feedSet: FeedSet
+  nonisolated let files: any StorageProvider
   let options: HyperDBOptions
   /// What this database calls itself towards peers.
   let ownID: [UInt8]
   /// The open connections, in the order of their coming.
   var sessions: [DatabaseSession] = []
   let nonces = NonceMemory()
-  var readers: [UInt64: UpdateReader] = [:]
-  var watchers: [UInt64: Watcher] = [:]
-  var lastNumber: UInt64 = 0
+  /// Those who take in every entry.
+  nonisolated let followers = Broadcast<UpdateQueue>()
+  /// Those who watch a key.
+  nonisolated let watchers = Broadcast<ChangeQueue>()
   /// How many bytes of keys and values were given out: walks and followers are given few large ones
   /// at once.
   var shownBytes = 0
@@ -87,7 +89,7 @@ public actor HyperDB {
     options: HyperDBOptions = HyperDBOptions(), replica: Replica = Replica()
   ) async throws -> HyperDB {
     let parts = try await open(on: replica, storage, key, options)
-    let db = HyperDB(parts, options: options)
+    let db = HyperDB(parts, storage, options: options)
     await db.start()
     return db
   }
@@ -116,8 +118,12 @@ public actor HyperDB {
     return OnReplica((feeds, core), on: replica)
   }
 
-  private init(_ parts: OnReplica<(FeedSet, DatabaseCore)>, options: HyperDBOptions) {
+  private init(
+    _ parts: OnReplica<(FeedSet, DatabaseCore)>, _ files: any StorageProvider,
+    options: HyperDBOptions
+  ) {
     replica = parts.replica
+    self.files = files
     let (feeds, core) = parts.take(on: parts.replica)
     feedSet = feeds
     self.core = core
@@ -180,8 +186,8 @@ public actor HyperDB {
     guard !isClosed else { return }
     isClosed = true
     for session in sessions { session.session.end() }
-    for reader in readers.values { reader.wake() }
-    for watcher in watchers.values { watcher.wake() }
+    followers.finish()
+    watchers.finish()
     for waiter in firstContent { waiter.resume() }
     firstContent = []
     for content in contents.values {

@@ -27,7 +27,7 @@ public actor Feed {
   let replicator: Replicator
   /// What this feed calls itself towards peers.
   let ownID: [UInt8]
-  nonisolated let hub = EventHub()
+  nonisolated let hub = Broadcast<EventQueue>()
   nonisolated let appends = AppendQueue()
   var sessions: [ObjectIdentifier: ReplicationSession] = [:]
   let nonces = NonceMemory()
@@ -185,7 +185,7 @@ public actor Feed {
     idleWatch?.cancel()
     for session in Array(sessions.values) { session.end() }
     replicator.close()
-    defer { hub.tell(.close) }
+    defer { hub.finish(.close) }
     try core.close()
   }
 

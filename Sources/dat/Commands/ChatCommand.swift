@@ -128,6 +128,7 @@ struct ChatCommand: AsyncParsableCommand {
     let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
     var options = manners.options
     if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
+    options.waitsForMessages = false
     do {
       return try await Saga.open(storage: storage, key: key, username: name, options: options)
     } catch let error as FeedError where error.code == .anotherFeedStored {
