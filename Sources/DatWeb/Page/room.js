@@ -114,6 +114,7 @@ class Room {
       this.muted = new Set(update.people.filter((person) => person.isMuted).map((person) => person.key))
       for (const person of update.people) this.learnName(person.key, person.name)
     }
+    if (update.ahead !== undefined) this.ahead = update.ahead
     if (update.loaded !== undefined) this.loaded = update.loaded
     if (update.problem) this.composer.complain(plainText(update.problem))
     if (update.isWhole) await this.startOver(update)
