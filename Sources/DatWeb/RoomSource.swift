@@ -72,8 +72,8 @@ public protocol RoomSource: Sendable {
   ) async -> [Message]
   /// The feeds that wrote.
   var authors: [Author] { get async }
-  /// The latest message by none of some feeds.
-  func latestMessage(without feeds: Set<PublicKey>) async -> Message?
+  /// The latest message before a place, or of all for nil, by none of some feeds.
+  func latestMessage(before place: Message.Place?, without feeds: Set<PublicKey>) async -> Message?
   /// How many messages come after a place and are by none of some feeds.
   func messageCount(after place: Message.Place?, without feeds: Set<PublicKey>) async -> Int
 

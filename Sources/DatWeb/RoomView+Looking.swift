@@ -14,8 +14,10 @@ extension RoomView {
     else { return await whole(revision) }
     let parts = parts
     var update = Wire.Update(run: run, revision: revision, isWhole: false, total: 0)
+    let horizon = horizon
     for id in ids {
       if let message = await source.message(id) {
+        guard message.place < horizon else { continue }
         update.messages = (update.messages ?? []) + [wire(message)]
       } else {
         update.removed = (update.removed ?? []) + [Wire.Name(id)]
@@ -27,16 +29,18 @@ extension RoomView {
     if parts.notices > since { update.notices = noticeList }
     if parts.problem > since { update.problem = problem }
     update.loaded = parts.loaded > since ? loaded ?? 100 : nil
+    update.ahead = await source.messageCount(after: horizon, without: muted)
     update.total = await source.messageCount
     return update
   }
 
   private func whole(_ revision: Int) async -> Wire.Update {
-    let page = await source.page(.newest, limit: Limits.firstPage)
+    let page = await page(.newest, limit: Limits.firstPage)
     var update = Wire.Update(run: run, revision: revision, isWhole: true, total: 0)
     update.total = await source.messageCount
     update.isStart = page?.isStart ?? true
-    update.messages = page?.messages.map { wire($0) } ?? []
+    update.messages = page?.messages ?? []
+    update.ahead = await source.messageCount(after: horizon, without: muted)
     update.me = me
     update.people = await people()
     update.room = await room()
@@ -124,9 +128,18 @@ extension RoomView {
 
   /// A page of the history; nil if it is to be around a message that is not there.
   func page(_ position: PagePosition, limit: Int) async -> Wire.Page? {
-    guard let page = await source.page(position, limit: limit) else { return nil }
+    let horizon = horizon
+    let isNewest = position == .newest
+    guard
+      let page = await source.page(isNewest ? .before(horizon) : position, limit: limit)
+    else { return nil }
+    // Those that are searched for are shown whatever their time.
+    var isAround = false
+    if case .around = position { isAround = true }
+    let shown = isAround ? page.messages : page.messages.filter { $0.place < horizon }
     return Wire.Page(
-      messages: page.messages.map { wire($0) }, isStart: page.isStart, isEnd: page.isEnd)
+      messages: shown.map { wire($0) }, isStart: page.isStart,
+      isEnd: isNewest || page.isEnd || shown.count < page.messages.count)
   }
 
   /// One message with as much of its text as is ever shown.
@@ -170,7 +183,7 @@ extension RoomView {
       return RoomOverview(
         key: identity.room, maker: maker(await source.authors),
         messages: await source.messageCount, unread: await unread,
-        last: await source.latestMessage(without: muted))
+        last: await source.latestMessage(before: horizon, without: muted))
     }
   }
 
@@ -178,7 +191,7 @@ extension RoomView {
   var summary: Wire.RoomSummary? {
     get async {
       guard let identity else { return nil }
-      let last = await source.latestMessage(without: muted)
+      let last = await source.latestMessage(before: horizon, without: muted)
       return Wire.RoomSummary(
         key: identity.room.hex, maker: maker(await source.authors),
         last: last.map { wire($0, listed: 200) }, unread: await unread,

@@ -74,7 +74,9 @@ public actor RoomView {
         // Listening begins before the look, so that nothing falls between.
         let events = await source.events()
         start(await source.identity, await source.state)
-        if readMark == nil { readMark = await source.latestMessage(without: [])?.place }
+        if readMark == nil {
+          readMark = await source.latestMessage(before: horizon, without: [])?.place
+        }
         follow(events)
       }
     }
@@ -278,8 +280,16 @@ public actor RoomView {
     get async {
       var feeds = muted
       if let identity { feeds.insert(identity.own) }
-      return await source.messageCount(after: readMark, without: feeds)
+      let ahead = await source.messageCount(after: horizon, without: feeds)
+      return max(0, await source.messageCount(after: readMark, without: feeds) - ahead)
     }
+  }
+
+  /// The place after which messages don't show yet: their writers' clocks are ahead, or said to be. Without
+  /// it one writer could fill the end of the room for years, and nobody would see what is new.
+  var horizon: Message.Place {
+    Message.Place(
+      timestamp: now() + Limits.ahead, id: Message.ID(keyBytes: [], feed: PublicKey()))
   }
 
   /// Whether somebody else has our own message; nil for any other, and for one from an earlier run.

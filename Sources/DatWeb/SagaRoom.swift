@@ -69,8 +69,10 @@ public struct SagaRoom: RoomSource {
 
   public var authors: [Author] { get async { await saga.authors } }
 
-  public func latestMessage(without feeds: Set<PublicKey>) async -> Message? {
-    await saga.latestMessage(without: feeds)
+  public func latestMessage(
+    before place: Message.Place?, without feeds: Set<PublicKey>
+  ) async -> Message? {
+    await saga.latestMessage(before: place, without: feeds)
   }
 
   public func messageCount(

@@ -105,6 +105,8 @@ enum Wire {
     var requests: [Request]?
     var notices: [Notice]?
     var problem: String?
+    /// How many messages don't show yet, since their time is ahead.
+    var ahead: Int?
     /// How much of the stored messages was read, in percent.
     var loaded: Int?
   }
@@ -177,6 +179,9 @@ enum Limits {
   static let firstPage = 100
   /// Bytes of a posted body: the longest message with every character escaped (`\u0000`).
   static let body = 6 * shownText + 1_024
+  /// How far ahead the time of a message may be, in milliseconds: clocks are an hour wrong where summer
+  /// begins and ends, and seldom more.
+  static let ahead: Int64 = 3_600_000
   /// Requests that are listed.
   static let requests = 100
   /// Connections at once: a tab holds one and uses a few more.

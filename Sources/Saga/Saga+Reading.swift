@@ -176,13 +176,15 @@ extension Saga {
     return index.newest(of: feed).flatMap { message(of: $0) }
   }
 
-  /// The latest message by none of these feeds.
-  public func latestMessage(without feeds: Set<PublicKey>) -> Message? {
+  /// The latest message before a place, or of all for nil, by none of these feeds.
+  public func latestMessage(
+    before place: Message.Place? = nil, without feeds: Set<PublicKey>
+  ) -> Message? {
     guard options.kind == .messages else { return nil }
     let order = index.order
     let left = Set(index.feeds.indices.filter { feeds.contains(index.feeds[$0].key) })
-    var place = order.end
-    while let record = order.previous(&place) {
+    var next = place.map { index.place(of: $0) } ?? order.end
+    while let record = order.previous(&next) {
       guard !left.contains(Int(index.record(record).feed)) else { continue }
       if let message = message(of: record) { return message }
     }

@@ -54,8 +54,11 @@ extension FakeRoom {
     }
   }
 
-  public func latestMessage(without feeds: Set<PublicKey>) -> Message? {
-    messages.last { !feeds.contains($0.feed) }
+  public func latestMessage(before place: Message.Place?, without feeds: Set<PublicKey>) -> Message?
+  {
+    messages.last { message in
+      !feeds.contains(message.feed) && place.map { message.place < $0 } ?? true
+    }
   }
 
   public func messageCount(after place: Message.Place?, without feeds: Set<PublicKey>) -> Int {

@@ -351,3 +351,34 @@ private func place(_ message: [String: Any]?) -> String {
     #expect(try await server.get("/api/rooms/\(FakeRoom.key("no").hex)/messages").status == 404)
   }
 }
+
+@Test func `messages that are dated far ahead don't push new ones out of sight`() async throws {
+  let now: Int64 = 1_700_000_000_000
+  let fake = FakeRoom("ana", room: room, messages: madeUpMessages(30, until: now))
+  let mallory = FakeRoom.key("mallory")
+  for number in 1...300 {
+    await fake.tell(
+      .message(
+        Message(
+          id: Message.ID(key: "messages/f/\(number)", feed: mallory), text: "far \(number)",
+          username: "mallory", timestamp: now + 7_200_000 + Int64(number), seq: UInt64(number))))
+  }
+  let view = RoomView(fake, now: { now })
+  try await TestServer.with(SingleRoom(view)) { server in
+    try await server.events("/api/events?room=\(room.hex)") { events in
+      let first = try #require(try await events.next())
+      #expect(first[list: "messages"].count == 30)
+      #expect(first.data["ahead"] as? Int == 300)
+    }
+    _ = try await server.post("\(path)/messages", #"{"text":"new"}"#)
+    let newest = try await server.get("\(path)/messages?limit=5")
+    let last = (newest.json["messages"] as? [[String: Any]])?.last
+    #expect(last?["text"] as? String == "new" && newest.json["isEnd"] as? Bool == true)
+    let after = try await server.get("\(path)/messages?after=\(place(last))")
+    #expect(keys(after).isEmpty && after.json["isEnd"] as? Bool == true)
+    let found = try await server.get("\(path)/search?q=far%20300")
+    #expect((found.json["found"] as? [Any])?.count == 1)
+    let export = try await server.get("\(path)/export?format=jsonl").body
+    #expect(export.split(separator: "\n").count == 331)
+  }
+}

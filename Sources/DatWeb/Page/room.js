@@ -120,6 +120,7 @@ class Room {
       this.people = update.people
       this.muted = new Set(update.people.filter((person) => person.isMuted).map((person) => person.key))
     }
+    if (update.ahead !== undefined) this.ahead = update.ahead
     if (update.loaded !== undefined) this.loaded = update.loaded
     if (update.problem) this.composer.complain(plainText(update.problem))
     if (update.isWhole) await this.startOver(update)
