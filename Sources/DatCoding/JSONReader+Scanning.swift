@@ -34,7 +34,7 @@ extension JSONReader {
   /// Passes over one value.
   ///
   /// - Parameter token: is called with each part that is no white space, in order: the range of a
-  ///   string with its quotes, of a number or a word, or of a single byte.
+  ///   name or a string with its quotes, of a number or a word, or of a single byte.
   mutating func walk(_ token: (Token, Range<Int>) throws(JSONError) -> Void) throws(JSONError) {
     var ends: [UInt8] = []
     repeat {
@@ -79,7 +79,7 @@ extension JSONReader {
   mutating func walk() throws(JSONError) { try walk { (_, _) throws(JSONError) in } }
 
   /// What ``walk(_:)`` tells of.
-  enum Token { case mark, string, number, word }
+  enum Token { case mark, name, string, number, word }
 
   private mutating func walkName(
     _ token: (Token, Range<Int>) throws(JSONError) -> Void
@@ -87,7 +87,7 @@ extension JSONReader {
     guard current == UInt8(ascii: "\"") else { throw malformed() }
     let start = position
     _ = try skipString()
-    try token(.string, start..<position)
+    try token(.name, start..<position)
     skipSpace()
     try expect(UInt8(ascii: ":"))
     try token(.mark, position - 1..<position)

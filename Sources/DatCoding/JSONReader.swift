@@ -267,6 +267,8 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     case malformed
     /// A number that no double comes near.
     case hugeNumber
+    /// The name of a field has more combining marks in a run than ``ForeignText/markLimit``.
+    case manyMarks
     /// A string with half a pair of surrogates, which stands for no character.
     case halfPair
   }
@@ -285,6 +287,8 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     case .tooLong(let limit): "it has more than \(limit) bytes"
     case .tooDeep(let limit): "more than \(limit) arrays and objects are inside one another"
     case .malformed: "it is no such JSON at byte \(offset + 1)"
+    case .manyMarks:
+      "the name at byte \(offset + 1) has more than \(ForeignText.markLimit) combining marks in a run"
     case .halfPair: "half of a character is in the string at byte \(offset)"
     case .hugeNumber: "the number at byte \(offset + 1) is beyond what JSON's readers can hold"
     }

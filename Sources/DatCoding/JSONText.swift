@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// JSON text as it is stored, and as it is printed.
 package enum JSONText {
   /// The text written as JavaScript's `JSON.stringify` writes what `JSON.parse` reads: no white space,
@@ -17,7 +19,7 @@ package enum JSONText {
       try reader.walk { token, range throws(JSONError) in
         switch token {
         case .mark, .word: result.append(contentsOf: text[range])
-        case .string: append(string: text, range, to: &result)
+        case .name, .string: append(string: text, range, to: &result)
         case .number: try append(number: text[range], at: range.lowerBound, to: &result)
         }
       }
@@ -55,6 +57,36 @@ package enum JSONText {
     // A double is written with the fewest digits that lead back to it: other digits are another number.
     let isSame = DecimalDigits(written) == DecimalDigits(script)
     result.append(contentsOf: isSame ? Array(script.utf8) : Array(bytes))
+  }
+
+  /// Decodes what others wrote by Foundation's decoder. That makes a dictionary of the names of fields,
+  /// which takes quadratic time for one with very many combining marks, so these are refused before.
+  ///
+  /// - Throws: `DecodingError`.
+  package static func decode<Value: Decodable>(
+    _ type: Value.Type = Value.self, from bytes: [UInt8]
+  ) throws -> Value {
+    do throws(JSONError) { try checkNames(bytes) } catch {
+      throw DecodingError.dataCorrupted(
+        DecodingError.Context(codingPath: [], debugDescription: "\(error)", underlyingError: error))
+    }
+    return try JSONDecoder().decode(Value.self, from: Data(bytes))
+  }
+
+  /// Throws if a name has more marks in a run than is shown, or if the bytes are no JSON.
+  static func checkNames(_ bytes: [UInt8]) throws(JSONError) {
+    guard bytes.contains(where: { $0 >= 0x80 || $0 == UInt8(ascii: "\\") }) else { return }
+    try JSONReader.read(bytes, within: .values) { reader throws(JSONError) in
+      let source = reader
+      try reader.walk { token, range throws(JSONError) in
+        guard token == .name else { return }
+        let name = source.text(of: range.lowerBound + 1..<range.upperBound - 1, hasEscapes: true)
+        let text = ForeignText(name)
+        guard text.withFewMarks == text else {
+          throw JSONError(.manyMarks, at: range.lowerBound)
+        }
+      }
+    }
   }
 
   /// JSON with escapes for every character that acts on what stands around it or shows nothing. It means

@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import DatSwarm
 internal import Foundation
 internal import HypercoreCrypto
@@ -10,7 +11,7 @@ internal import RandomAccessStorage
 /// What a running host can be asked over its socket: one JSON object a line, answered by one.
 public struct ControlRequest: Hashable, Sendable, Codable {
   /// What can be asked for.
-  public enum Command: String, Hashable, Sendable, Codable {
+  public enum Command: String, Hashable, Sendable, Codable, CaseIterable {
     /// Host a key from now on.
     case add
     /// Host a key no more.
@@ -155,9 +156,7 @@ public final class HostControl: Sendable {
   }
 
   private func answer(_ line: ArraySlice<UInt8>) async -> ControlReply {
-    guard line.count <= Self.requestLimit,
-      let request = try? JSONDecoder().decode(ControlRequest.self, from: Data(line))
-    else {
+    guard let request = Self.request(Array(line)) else {
       return ControlReply(
         error: "That is no request: write {\"command\":\"list\"}, or add or remove with a key.")
     }
@@ -166,6 +165,30 @@ public final class HostControl: Sendable {
     } catch {
       return ControlReply(error: error.reason)
     }
+  }
+
+  /// The request that a line spells; nil if it is none. Not by Foundation's decoder: that makes a dictionary
+  /// of names that anybody may send.
+  static func request(_ line: [UInt8]) -> ControlRequest? {
+    var (command, key, deletesData) = (ControlRequest.Command?.none, String?.none, Bool?.none)
+    let bounds = JSONReader.Bounds(bytes: requestLimit, depth: 4)
+    do throws(JSONError) {
+      try JSONReader.read(line, within: bounds) { reader throws(JSONError) in
+        try reader.readObject { name, reader throws(JSONError) in
+          switch name {
+          case "command":
+            let word = try reader.readStringIfPresent().map { ForeignText($0) }
+            command = ControlRequest.Command.allCases.first { ForeignText($0.rawValue) == word }
+          case "key": key = try reader.readStringIfPresent()
+          case "deletesData": deletesData = reader.kind == .bool ? try reader.readBool() : nil
+          default: break
+          }
+        }
+      }
+    } catch {
+      return nil
+    }
+    return command.map { ControlRequest($0, key: key, deletesData: deletesData) }
   }
 
   private func perform(_ request: ControlRequest) async throws(HostError) -> [HostedStatus] {

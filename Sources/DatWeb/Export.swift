@@ -1,6 +1,7 @@
 internal import DatCoding
 internal import Foundation
 internal import HypercoreCrypto
+internal import Saga
 
 /// The history as a file.
 enum Export: String, Sendable {
@@ -14,16 +15,18 @@ enum Export: String, Sendable {
   }
 
   /// One message, with the line feed that ends it.
-  func entry(_ message: ChatMessage) -> String {
+  func entry(_ message: Message) -> String {
     switch self {
     case .jsonl:
       var fields: [(String, JSON)] = []
-      if message.isConflicted { fields.append(("conflicted", true)) }
       if message.isEdited { fields.append(("edited", true)) }
       fields += [
         ("feed", .string(message.feed.hex)), ("key", .string(message.key)),
-        ("message", .string(message.text)), ("timestamp", .integer(message.timestamp)),
-        ("username", .string(message.username)),
+        ("message", .string(message.text)),
+      ]
+      if message.sharesKey { fields.append(("sharesKey", true)) }
+      fields += [
+        ("timestamp", .integer(message.timestamp)), ("username", .string(message.username)),
       ]
       return JSON.members(fields).text + "\n"
     case .text:
@@ -39,12 +42,13 @@ enum Export: String, Sendable {
 
 extension RoomView {
   /// The next part of an export: at most `limit` messages after a place, and where to go on.
-  func export(_ format: Export, after cursor: Cursor?, limit: Int) -> (text: String, next: Cursor?)
-  {
-    let log = sortedLog
-    let slice = log.page(after: cursor, limit: limit)
+  func export(
+    _ format: Export, after place: Message.Place?, limit: Int
+  ) async -> (text: String, next: Message.Place?) {
+    let page = await source.page(place.map(PagePosition.after) ?? .oldest, limit: limit)
+    guard let page else { return ("", nil) }
     var text = ""
-    for entry in slice { text += format.entry(entry.message) }
-    return (text, slice.endIndex < log.count ? slice.last?.cursor : nil)
+    for message in page.messages { text += format.entry(message) }
+    return (text, page.isEnd ? nil : page.messages.last?.place)
   }
 }

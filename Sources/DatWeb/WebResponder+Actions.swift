@@ -4,6 +4,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import HypercoreCrypto
 internal import NIOCore
+internal import Saga
 
 // What a page can do: every action is a POST of JSON.
 extension WebResponder {
@@ -34,18 +35,18 @@ extension WebResponder {
           .tooLong,
           "The message has \(text.utf8.count) bytes; \(Limits.shownText) are shown anywhere.")
       }
-      guard let entry = try await room.write(text) else { return try json(Done()) }
-      return try json(Wire.Message(entry))
+      guard let message = try await room.write(text) else { return try json(Done()) }
+      return try json(await room.wire(message))
     case "requests":
       try await room.answer(key(posted.text("key")), accept: posted.bool("accept"))
     case "mute":
       await room.setMuted(try posted.bool("isMuted"), try key(posted.text("key")))
     case "read":
-      let (order, place) = (try posted.integer("order"), try posted.text("key"))
-      await room.markRead(upTo: order, place)
-      if let key = await room.identity?.room {
-        await rooms.didRead(key, order: order, key: place)
-      }
+      let place = Message.Place(
+        timestamp: try posted.integer("order"),
+        id: Message.ID(key: try posted.text("key"), feed: try key(posted.text("feed"))))
+      await room.markRead(upTo: place)
+      if let key = await room.identity?.room { await rooms.didRead(key, upTo: place) }
     default:
       throw WebError(.notFound, "There is nothing at this address.")
     }
@@ -88,7 +89,7 @@ private struct Posted {
   private var integers: [(StaticString, Int64)] = []
 
   private static let names: [StaticString] = [
-    "text", "key", "accept", "isMuted", "order", "username", "join",
+    "text", "key", "feed", "accept", "isMuted", "order", "username", "join",
   ]
 
   init(_ body: ByteBuffer) throws(WebError) {

@@ -2,7 +2,9 @@ internal import DatCoding
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
+internal import HypercoreCrypto
 internal import NIOCore
+internal import Saga
 
 /// Header fields that have no name of their own in HTTPTypes. The names are constants of the right
 /// form, so the initializers succeed.
@@ -79,13 +81,24 @@ struct Query {
 
   subscript(name: String) -> String? { values[ForeignText(name)] }
 
-  /// A place in the history, written as order, `~` and key.
-  func cursor(_ name: String) throws(WebError) -> Cursor? {
-    guard let text = self[name] else { return nil }
-    let sides = ForeignText(text).split(separator: UInt8(ascii: "~"), limit: 2)
-    guard sides.count == 2, let order = Int64(sides[0].string) else {
-      throw WebError(.badRequest, "A place in the history is a number, ~ and a key.")
+  /// The message that a parameter and `feed` name.
+  func id(_ name: String) throws(WebError) -> Message.ID? {
+    guard let key = self[name] else { return nil }
+    guard let feed = PublicKey(hex: self["feed"] ?? "") else {
+      throw WebError(.badRequest, "A message is named by its key and its feed, 64 hex digits.")
     }
-    return Cursor(order: order, key: sides[1].string)
+    return Message.ID(key: key, feed: feed)
+  }
+
+  /// A place in the history, written as time, `~`, feed, `~` and key.
+  func place(_ name: String) throws(WebError) -> Message.Place? {
+    guard let text = self[name] else { return nil }
+    let sides = ForeignText(text).split(separator: UInt8(ascii: "~"), limit: 3)
+    guard sides.count == 3, let time = Int64(sides[0].string),
+      let feed = PublicKey(hex: sides[1].string)
+    else {
+      throw WebError(.badRequest, "A place in the history is a number, ~, a feed, ~ and a key.")
+    }
+    return Message.Place(timestamp: time, id: Message.ID(key: sides[2].string, feed: feed))
   }
 }

@@ -4,6 +4,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import HypercoreCrypto
 internal import NIOCore
+internal import Saga
 
 /// Answers requests: files, data, actions, the event stream.
 struct WebResponder: HTTPResponder {
@@ -83,22 +84,22 @@ struct WebResponder: HTTPResponder {
     let limit = min(max(query["limit"].flatMap { Int($0) } ?? Limits.page, 1), Limits.page)
     switch what {
     case "messages":
-      let place: RoomView.Place
-      if let key = query["around"] {
-        place = .around(key)
-      } else if let cursor = try query.cursor("before") {
-        place = .before(cursor)
-      } else if let cursor = try query.cursor("after") {
-        place = .after(cursor)
+      let position: PagePosition
+      if let id = try query.id("around") {
+        position = .around(id)
+      } else if let place = try query.place("before") {
+        position = .before(place)
+      } else if let place = try query.place("after") {
+        position = .after(place)
       } else {
-        place = query["from"].map { ForeignText($0).word } == "start" ? .oldest : .newest
+        position = query["from"].map { ForeignText($0).word } == "start" ? .oldest : .newest
       }
-      guard let page = await room.page(place, limit: limit) else {
+      guard let page = await room.page(position, limit: limit) else {
         throw WebError(.notFound, "That message is not here any more.")
       }
       return try json(page)
     case "message":
-      guard let key = query["key"], let message = await room.message(key) else {
+      guard let id = try query.id("key"), let message = await room.message(id) else {
         throw WebError(.notFound, "That message is not here any more.")
       }
       return try json(message)
@@ -107,8 +108,8 @@ struct WebResponder: HTTPResponder {
       guard !ForeignText(text).isBlank else {
         return try json(Wire.SearchResult(found: [], isMore: false))
       }
-      let cursor = try query.cursor("before")
-      return try json(await room.search(text, before: cursor, limit: min(limit, 50)))
+      let place = try query.place("before")
+      return try json(await room.search(text, before: place, limit: min(limit, 50)))
     case "share":
       guard let key = await room.identity?.room else { break }
       let link = RoomLink.link(to: key)
@@ -136,12 +137,12 @@ struct WebResponder: HTTPResponder {
 
   private func export(_ format: Export, _ room: RoomView) -> Response {
     let body = ResponseBody { writer in
-      var cursor: Cursor?
+      var place: Message.Place?
       repeat {
-        let part = await room.export(format, after: cursor, limit: 500)
+        let part = await room.export(format, after: place, limit: 500)
         if !part.text.isEmpty { try await writer.write(ByteBuffer(string: part.text)) }
-        cursor = part.next
-      } while cursor != nil
+        place = part.next
+      } while place != nil
       try await writer.finish(nil)
     }
     return Response(status: .ok, headers: Self.headers(format.contentType), body: body)

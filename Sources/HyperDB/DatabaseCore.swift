@@ -225,6 +225,25 @@ package final class DatabaseCore {
     return value
   }
 
+  /// The key and value of an entry, as they are in its block: neither looked up among what is kept nor
+  /// kept, and without a look at the rest of it. Nil if the block is not here or holds no entry.
+  package func content(
+    at place: FeedSequence
+  ) throws -> (key: [UInt8], value: [UInt8]?, isDeleted: Bool)? {
+    guard place.seq > 0, let block = try writers[place.feed].log.block(at: place.seq) else {
+      return nil
+    }
+    return codec.withEntry(in: block) {
+      (Array($0.key), $0.value.map { Array($0) }, $0.isDeleted)
+    }
+  }
+
+  /// The blocks of a feed's lists that matter: those that named new feeds, and the newest.
+  func namingLists(of feed: Int) -> [Int] {
+    let writer = writers[feed]
+    return Set(writer.namingLists + [writer.newestList?.seq].compactMap { $0 }).sorted()
+  }
+
   /// Looks at a block that was just stored, so that the feeds it lists are opened at once.
   ///
   /// - Throws: `MissingBlock` where the list that it is read by is not here.

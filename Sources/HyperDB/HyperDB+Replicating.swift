@@ -134,6 +134,15 @@ extension HyperDB {
   /// feeds.
   func inspect(_ number: Int) {
     guard let log = feedSet.logs[core.feedKeys[number]] else { return }
+    if log.inspected == 0, !options.sparse, let known = options.knownFeeds[log.key],
+      Self.holds(known, log.core)
+    {
+      for seq in known.lists { inspect(number, Int(clamping: seq)) }
+      log.inspected = Int(clamping: known.length)
+    } else if log.inspected == 0, !options.sparse, options.readsAllEntries {
+      log.inspected = log.log.firstMissing(from: 0)
+      inspect(number, log.inspected - 1)
+    }
     while log.inspected < log.length, log.has(log.inspected) {
       let seq = log.inspected
       log.inspected += 1

@@ -162,6 +162,8 @@ extension HyperDB {
         if let node { nodes.append(node) }
       }
     }
+    // Entries that were read only now may have named feeds.
+    if knownFeedChanges != core.feedChanges + contentChanges { settle() }
     if !nodes.isEmpty { return .entries(nodes) }
     if reader.issueCount < core.issues.count {
       reader.issueCount += 1

@@ -27,6 +27,7 @@ public actor HyperDB {
 
   let core: DatabaseCore
   let feedSet: FeedSet
+  nonisolated let files: any StorageProvider
   let options: HyperDBOptions
   /// What this database calls itself towards peers.
   let ownID: [UInt8]
@@ -88,7 +89,7 @@ public actor HyperDB {
     options: HyperDBOptions = HyperDBOptions(), replica: Replica = Replica()
   ) async throws -> HyperDB {
     let parts = try await open(on: replica, storage, key, options)
-    let db = HyperDB(parts, options: options)
+    let db = HyperDB(parts, storage, options: options)
     await db.start()
     return db
   }
@@ -117,8 +118,12 @@ public actor HyperDB {
     return OnReplica((feeds, core), on: replica)
   }
 
-  private init(_ parts: OnReplica<(FeedSet, DatabaseCore)>, options: HyperDBOptions) {
+  private init(
+    _ parts: OnReplica<(FeedSet, DatabaseCore)>, _ files: any StorageProvider,
+    options: HyperDBOptions
+  ) {
     replica = parts.replica
+    self.files = files
     let (feeds, core) = parts.take(on: parts.replica)
     feedSet = feeds
     self.core = core

@@ -32,6 +32,11 @@ public struct HyperDBOptions: Sendable {
   public var localKeyPair: KeyPair?
   /// Feeds to be numbered in this order, to repeat what another replica recorded.
   package var feedOrder: [PublicKey] = []
+  /// What was kept of feeds at an earlier time, by key; see `KnownFeed`. What doesn't hold is ignored.
+  package var knownFeeds: [PublicKey: KnownFeed] = [:]
+  /// Whether a follower reads every entry anyway: then opening looks only at the newest of each feed, and
+  /// feeds that earlier lists name are known when the follower has come to them.
+  package var readsAllEntries = false
   /// Makes the generator by which blocks are chosen to be asked for.
   package var makeRandom: @Sendable () -> any RandomNumberGenerator = {
     SystemRandomNumberGenerator()

@@ -9,6 +9,8 @@ final class Writer {
   var isAuthorized = false
   /// Feeds that any of its lists named, in the order of learning.
   private(set) var listed: [Int] = []
+  /// The blocks of the lists that named feeds which no earlier one did.
+  private(set) var namingLists: [Int] = []
   /// Its list with the highest block so far.
   @exclusivity(unchecked) private(set) var newestList: FeedList?
 
@@ -53,7 +55,9 @@ final class Writer {
     }
     let before = listed.count
     for feed in list.decodeMap where feed >= 0 && !listed.contains(feed) { listed.append(feed) }
-    return listed.count > before
+    guard listed.count > before else { return false }
+    namingLists.append(list.seq)
+    return true
   }
 
   private func keep(_ list: FeedList) {

@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 public import HypercoreCrypto
 
@@ -154,9 +155,7 @@ extension ForkEvidence: Codable {
 
   /// Nil where it is no such file, or a cut one.
   init?(fileBytes: [UInt8]) {
-    guard let evidence = try? JSONDecoder().decode(Self.self, from: Data(fileBytes)) else {
-      return nil
-    }
+    guard let evidence = try? JSONText.decode(Self.self, from: fileBytes) else { return nil }
     self = evidence
   }
 }

@@ -2,7 +2,7 @@ internal import DatCoding
 internal import Foundation
 public import HypercoreCrypto
 
-/// What the entries of a room are.
+/// The kind of a room's entries.
 ///
 /// Both kinds can share one database; each ignores the other's entries.
 public enum RoomKind: Hashable, Sendable {
@@ -14,7 +14,7 @@ public enum RoomKind: Hashable, Sendable {
   /// What the database keys of its entries begin with.
   var prefix: String { self == .messages ? "messages/" : "operations/" }
 
-  /// Reads an entry's value; nil where it is not of this kind.
+  /// Reads an entry's value; nil if it is not of this kind.
   func content(_ value: [UInt8]) -> MessageContent? {
     self == .messages ? MessageContent(value: value) : MessageContent(operationValue: value)
   }
@@ -22,18 +22,14 @@ public enum RoomKind: Hashable, Sendable {
 
 /// An operation of a room: a JSON value that one of its users wrote.
 ///
-/// The rules of messages hold: the author's later value of the same key replaces the first
-/// (``isEdited``), another's is flagged and not shown (``isConflicted``).
-public struct RoomOperation: Hashable, Sendable {
+/// The rules of messages hold: a later value of the same feed under the same key replaces the first
+/// (``isEdited``), and a value of another feed is another operation (``sharesKey``).
+public struct RoomOperation: Hashable, Sendable, Identifiable {
   // Kept as foreign text, so that comparing and hashing go by bytes.
-  private var foreignKey: ForeignText
   private var foreignName: ForeignText
 
-  /// The entry's key in the database, `operations/<id>`.
-  public var key: String {
-    get { foreignKey.string }
-    set { foreignKey = ForeignText(newValue) }
-  }
+  /// The name of the operation: its key, `operations/<id>`, and its feed.
+  public var id: Message.ID
   /// What was written, as JSON text.
   public var json: [UInt8]
   /// The name that the author went by; a label, not an identity.
@@ -43,14 +39,17 @@ public struct RoomOperation: Hashable, Sendable {
   }
   /// When it was written, in milliseconds since 1970 by the author's clock.
   public var timestamp: Int64
-  /// Who wrote it: the key of the feed that holds it, proven by its signature.
-  public var feed: PublicKey
-  /// The entry's place in that feed.
+  /// The entry's place in its feed.
   public var seq: UInt64
   /// Whether the author has replaced an earlier value.
   public var isEdited: Bool
-  /// Whether another feed wrote under the same key. That other value is not shown.
-  public var isConflicted: Bool
+  /// Whether another feed has an operation under the same key.
+  public var sharesKey: Bool
+
+  /// The key of the entry in the database, as text.
+  public var key: String { id.key }
+  /// The key of the feed that holds the operation, proven by its signature: its author.
+  public var feed: PublicKey { id.feed }
 
   /// What was written, as a value.
   ///
@@ -60,35 +59,33 @@ public struct RoomOperation: Hashable, Sendable {
   }
 
   init(_ message: Message) {
-    foreignKey = ForeignText(message.key)
+    id = message.id
     json = Array(message.text.utf8)
     foreignName = ForeignText(message.username)
     timestamp = message.timestamp
-    feed = message.feed
     seq = message.seq
     isEdited = message.isEdited
-    isConflicted = message.isConflicted
+    sharesKey = message.sharesKey
   }
 }
 
 extension Saga {
-  /// All operations, sorted by time, then key; none in a room of messages.
+  /// All operations, sorted by time, key and feed; none in a room of messages.
   public var operations: [RoomOperation] {
     guard options.kind == .operations else { return [] }
-    log.sortIn()
-    return log.messages.map(RoomOperation.init)
+    return allShown.map(RoomOperation.init)
   }
 
   /// Writes an operation. When it returns, the operation is in ``operations`` and its event was sent.
   ///
   /// - Parameter value: is written as JSON.
-  /// - Returns: its key, `operations/<id>`.
+  /// - Returns: its name: the key `operations/<id>`, and one's own feed.
   /// - Throws: ``SagaError`` with `wrongKind` in a room of messages, `tooLarge` beyond 1 MiB less
   ///   what surrounds it; `EncodingError`; what the database throws.
   ///
   /// Stands for `writeOperation(obj)` of `@geut/saga`.
   @discardableResult
-  public func writeOperation(_ value: some Encodable) async throws -> String {
+  public func writeOperation(_ value: some Encodable) async throws -> Message.ID {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .withoutEscapingSlashes
     return try await writeOperation(json: Array(encoder.encode(value)))
@@ -98,7 +95,7 @@ extension Saga {
   ///
   /// - Throws: as ``writeOperation(_:)``, and ``SagaError`` with `notJSON`.
   @discardableResult
-  public func writeOperation(json: [UInt8]) async throws -> String {
+  public func writeOperation(json: [UInt8]) async throws -> Message.ID {
     try check(.operations)
     // One level is the entry's own.
     let bounds = JSONReader.Bounds(
@@ -116,8 +113,7 @@ extension Saga {
     guard value.count <= MessageContent.valueLimit else {
       throw tooLarge(value.count)
     }
-    try await write(value, key: key)
-    return key
+    return try await write(value, key: key)
   }
 
   private func tooLarge(_ count: Int) -> SagaError {

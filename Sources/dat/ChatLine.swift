@@ -12,12 +12,13 @@ enum ChatLine: Hashable, Sendable {
 
   /// What can be asked of the room with a slash.
   enum Command: String, CaseIterable, Sendable {
-    case who, key, search, accept, refuse, mute, unmute, help, leave
+    case who, key, search, edit, delete, accept, refuse, mute, unmute, help, leave
 
-    /// What stands behind it.
+    /// The words that stand behind it.
     var argument: String {
       switch self {
       case .search: " WORDS"
+      case .edit: " TEXT"
       case .accept, .refuse, .mute, .unmute: " NAME|KEY"
       default: ""
       }
@@ -28,6 +29,8 @@ enum ChatLine: Hashable, Sendable {
       case .who: "who is here, and who wrote"
       case .key: "the key to share"
       case .search: "the newest messages with these words"
+      case .edit: "put this in place of your newest message"
+      case .delete: "take your newest message back"
       case .accept: "let somebody write who asks to"
       case .refuse: "don't let somebody write, and mute them here; another writer may say yes"
       case .mute: "don't show here what somebody writes"

@@ -38,14 +38,12 @@ struct ChatScreen {
     case .edit(let message): show(message, note: " (edited)")
     case .removal(let message):
       note("\(tag(message.username, message.feed)) took a message back")
-    case .conflict(let message):
+    case .unreadable(let id):
       note(
-        "somebody else wrote over a message of \(tag(message.username, message.feed)); it is not "
-          + "shown")
-    case .unreadable(_, let feed):
-      note(
-        "something that feed \(Self.short(feed)) holds can't be read as a message; it is left out"
-      )
+        "something that feed \(Self.short(id.feed)) holds can't be read as a message; it is left "
+          + "out")
+    case .loading(let done, let all):
+      note("reading the room: \(done) of \(all) entries")
     case .authorized: note("you can write in this room now")
     case .request(let user):
       note(
@@ -114,7 +112,8 @@ struct ChatScreen {
     // Every line of a message stands under its author.
     let lines = ForeignText(message.text).lines.prefix(100)
     let text = lines.map { $0.line(limit: 4096) }.joined(separator: "\n      ")
-    return "\(output.dim(time)) \(name): \(text)\(output.dim(note))"
+    let mark = message.sharesKey ? " (another feed uses the same key)" : ""
+    return "\(output.dim(time)) \(name): \(text)\(output.dim(note + mark))"
   }
 
   /// Dates as they are where the command runs.

@@ -15,6 +15,8 @@ extension ChatSession {
       output.line("\(output.bold("dat://\(saga.key.hex)"))")
       if let url = pageAddress { output.line(output.bold(url)) }
     case .search: await search(argument)
+    case .edit: await edit(argument)
+    case .delete: await delete()
     case .accept, .refuse: await answer(command, argument)
     case .mute, .unmute: await mute(command, argument)
     case .help:
@@ -38,15 +40,12 @@ extension ChatSession {
       let claim = user.isProven ? "" : output.dim(" (unproven)")
       output.line("  \(person(user.username, user.key)) is here\(claim)")
     }
-    var others: [PublicKey: (name: String, count: Int)] = [:]
-    for message in await saga.messages where message.feed != saga.db.localKey {
-      others[message.feed] = (message.username, (others[message.feed]?.count ?? 0) + 1)
-    }
-    for user in here { others[user.key] = nil }
-    let was = others.sorted { ($1.value.count, $0.key.hex) < ($0.value.count, $1.key.hex) }
-    for (key, author) in was.prefix(50) {
-      let count = author.count == 1 ? "1 message" : "\(author.count) messages"
-      output.line("  \(person(author.name, key)) \(output.dim("wrote \(count)"))")
+    let present = Set(here.map(\.key) + [saga.db.localKey])
+    let was = await saga.authors.filter { !present.contains($0.feed) }
+      .sorted { ($1.messages, $0.feed.hex) < ($0.messages, $1.feed.hex) }
+    for author in was.prefix(50) {
+      let count = author.messages == 1 ? "1 message" : "\(author.messages) messages"
+      output.line("  \(person(author.username, author.feed)) \(output.dim("wrote \(count)"))")
     }
     if was.count > 50 { output.line(output.dim("  and \(was.count - 50) others")) }
     for user in await saga.requests {
@@ -65,12 +64,30 @@ extension ChatSession {
 
   private func search(_ words: String) async {
     guard !words.isEmpty else { return output.problem("say what to look for: /search WORDS") }
-    let found = await saga.search(words, limit: 20)
-    if found.isEmpty { screen.note("nothing found") }
-    for message in found.reversed() where !screen.muted.contains(message.feed) {
-      screen.showFound(message)
+    var found: [Message] = []
+    for await message in saga.search(words, without: screen.muted) {
+      found.append(message)
+      if found.count == 20 { break }
     }
+    if found.isEmpty { screen.note("nothing found") }
+    for message in found.reversed() { screen.showFound(message) }
     if found.count == 20 { screen.note("the newest 20; more words find less") }
+  }
+
+  // MARK: One's own newest message
+
+  private func edit(_ text: String) async {
+    guard !text.isEmpty else { return output.problem("say what it is to be: /edit TEXT") }
+    await changeNewest { try await saga.edit($0, to: text) }
+  }
+
+  private func delete() async { await changeNewest { try await saga.delete($0) } }
+
+  private func changeNewest(_ change: (Message.ID) async throws -> Void) async {
+    guard let newest = await saga.latestMessage(of: saga.db.localKey) else {
+      return output.problem("you have no message here yet")
+    }
+    do { try await change(newest.id) } catch { output.problem(Problem.sentence(for: error)) }
   }
 
   // MARK: People by name or key

@@ -85,7 +85,8 @@ actor ChatSession {
       try? await saga.connect(stream, from: peer.address.host)
     }
     for address in connect { await swarm.connect(to: address, about: key) }
-    let following = Task { await follow() }
+    let events = saga.events(stored: stored)
+    let following = Task { await follow(events) }
     await untilLeaving(interruptions)
     isLeaving = true
     leaveTimer?.cancel()
@@ -115,18 +116,31 @@ actor ChatSession {
     }
   }
 
-  private func follow() async {
-    for await event in saga.events() {
+  /// A terminal shows the newest of what is stored, which is what people look for; a pipe gets all.
+  private var stored: StoredMessages { editor == nil ? .all : .newest(Self.shownAtStart) }
+  /// Some ten screens.
+  private static let shownAtStart = 500
+
+  private func follow(_ events: SagaEvents) async {
+    for await event in events {
       // That connections end is our own doing.
       if isLeaving, case .leave = event { continue }
       switch event {
-      case .ready: isReady = true
+      case .ready:
+        isReady = true
+        if editor != nil { await noteOlder() }
       case .sent(let seq): sent = max(sent, seq)
       case .muted: await keepMuted()
       default: break
       }
       if output.json { showJSON(event) } else { show(event) }
     }
+  }
+
+  /// Says how much was not shown at the start.
+  private func noteOlder() async {
+    let older = await saga.messageCount - Self.shownAtStart
+    if older > 0 { note("\(older) older messages are not shown here; /search finds them") }
   }
 
   private static var now: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
@@ -196,10 +210,14 @@ actor ChatSession {
     case .message(let message): output.object(["event": "message", "data": Self.json(message)])
     case .edit(let message): output.object(["event": "edit", "data": Self.json(message)])
     case .removal(let message): output.object(["event": "removal", "data": Self.json(message)])
-    case .conflict(let message): output.object(["event": "conflict", "data": Self.json(message)])
-    case .unreadable(let key, let feed):
+    case .unreadable(let id):
       output.object([
-        "event": "unreadable", "data": ["key": .string(key), "feed": .string(feed.hex)],
+        "event": "unreadable", "data": ["key": .string(id.key), "feed": .string(id.feed.hex)],
+      ])
+    case .loading(let done, let all):
+      output.object([
+        "event": "loading",
+        "data": ["done": .integer(Int64(clamping: done)), "of": .integer(Int64(clamping: all))],
       ])
     case .join(let user): output.object(["event": "join", "data": Self.json(user)])
     case .change(let user): output.object(["event": "change", "data": Self.json(user)])
@@ -223,11 +241,13 @@ actor ChatSession {
   }
 
   private static func json(_ message: Message) -> JSON {
-    [
-      "key": .string(message.key), "message": .string(message.text),
-      "username": .string(message.username), "timestamp": .integer(message.timestamp),
-      "feed": .string(message.feed.hex),
+    var fields: [(String, JSON)] = [
+      ("key", .string(message.key)), ("message", .string(message.text)),
+      ("username", .string(message.username)), ("timestamp", .integer(message.timestamp)),
+      ("feed", .string(message.feed.hex)),
     ]
+    if message.sharesKey { fields.append(("sharesKey", true)) }
+    return .members(fields)
   }
 
   private static func json(_ user: UserData) -> JSON {
@@ -320,8 +340,8 @@ actor ChatSession {
 
   private func write(_ text: String) async {
     do {
-      let key = try await saga.writeMessage(text)
-      if let message = await saga.message(key) { written = message.seq }
+      let id = try await saga.writeMessage(text)
+      if let message = await saga.message(id) { written = message.seq }
     } catch {
       output.problem(Problem.sentence(for: error))
       if editor == nil { isIncomplete = true }
@@ -331,6 +351,8 @@ actor ChatSession {
   /// Standard input has ended: what was written gets its chance to reach a peer, and with nothing
   /// written what peers have gets its chance to be shown.
   private func untilDelivered() async {
+    // What is stored here is told first: the room may have been opened without waiting for it.
+    await saga.initialize()
     guard mayMeet, linger > .zero else { return }
     let deadline = ContinuousClock.now + linger
     while ContinuousClock.now < deadline, !Task.isCancelled {

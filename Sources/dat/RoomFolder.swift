@@ -116,8 +116,8 @@ actor RoomFolder: RoomDirectory {
     return try await openRoom(key, username: username, options: options, key: key)
   }
 
-  func didRead(_ room: PublicKey, order: Int64, key: String) {
-    change(room) { $0.read = RoomNotes.Place(order: order, key: key) }
+  func didRead(_ room: PublicKey, upTo place: Message.Place) {
+    change(room) { $0.read = place }
   }
 
   func changes() -> AsyncStream<Void> {
@@ -169,14 +169,14 @@ actor RoomFolder: RoomDirectory {
     let notes = RoomNotes(folder: folder)
     let asks = if case .ask = options.authorization { true } else { false }
     let key = saga.key
-    let source = NotedRoom(room: SagaRoom(saga, asks: asks)) { [weak self] muted in
+    let source = SagaRoom(saga, asks: asks) { [weak self] muted in
       await self?.change(key) { $0.setMuted(muted) }
     }
     let view = RoomView(source, patience: patience)
-    if let read = notes.read { await view.markRead(upTo: read.order, read.key) }
+    if let read = notes.read { await view.markRead(upTo: read) }
     await view.open()
     let follower = Task { [complain] in
-      for await event in saga.events(stored: false) {
+      for await event in saga.events(stored: .none) {
         if case .error(let error) = event { complain(error.reason) }
       }
     }
@@ -204,30 +204,5 @@ actor RoomFolder: RoomDirectory {
       complain(
         "what is read and muted can't be noted in \(folder): \(Problem.sentence(for: error))")
     }
-  }
-}
-
-/// A room that tells of whom its user doesn't want to see, to be noted.
-private struct NotedRoom: RoomSource {
-  let room: SagaRoom
-  let note: @Sendable (Set<PublicKey>) async -> Void
-
-  var identity: RoomIdentity { get async { await room.identity } }
-  func open() async -> RoomOpening { await room.open() }
-  func write(_ text: String) async throws -> String { try await room.write(text) }
-
-  func accept(_ key: PublicKey) async throws {
-    try await room.accept(key)
-    await note(room.muted)
-  }
-
-  func refuse(_ key: PublicKey) async throws {
-    try await room.refuse(key)
-    await note(room.muted)
-  }
-
-  func setMuted(_ isMuted: Bool, _ key: PublicKey) async {
-    await room.setMuted(isMuted, key)
-    await note(room.muted)
   }
 }

@@ -127,6 +127,9 @@ final class RoomScene: Sendable {
   /// The messages that the honest user sees.
   func texts() async -> [String] { await honest.messages.map(\.text) }
 
+  /// The messages that the honest user sees, whole.
+  func messages() async -> [Message] { await honest.messages }
+
   /// The victim's messages, as the honest user sees them: their keys and places.
   func messagesOfVictim() async -> [(key: String, seq: UInt64)] {
     await honest.messages.filter { $0.feed == key }.map { ($0.key, $0.seq) }

@@ -187,3 +187,22 @@ import Testing
 
   private var nil_: JSON { .null }
 }
+
+@Suite struct NameCheckTests {
+  @Test func `names with very many marks are kept from Foundation's decoder, values are not`()
+    throws
+  {
+    let (fair, slow) = (slowText(bytes: 60), slowText(bytes: 1 << 20))
+    let text = #"{"\#(fair)":"\#(slow)","é":"ü"}"#
+    #expect(try JSONText.decode([String: String].self, from: Array(text.utf8)).count == 2)
+    let escaped = String(repeating: #"\u0301"#, count: 33)
+    for text in [#"{"\#(slow)":"1"}"#, #"{"a":"b","\#(escaped)":"1"}"#, #"{"é":"#] {
+      let time = processorTime {
+        #expect(throws: DecodingError.self) {
+          try JSONText.decode([String: String].self, from: Array(text.utf8))
+        }
+      }
+      #expect(time < (isSanitized ? 20 : 2), "\(time) s")
+    }
+  }
+}

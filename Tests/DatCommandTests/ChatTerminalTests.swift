@@ -137,7 +137,7 @@ import Testing
     await ana.type("be\t")
     try await ana.prompt("> /mute beatrice")
     await ana.type("\u{15}/\t\t")
-    try await ana.row(containing: "/who  /key  /search  /accept")
+    try await ana.row(containing: "/who  /key  /search  /edit  /delete  /accept")
     try await ana.prompt("> /")
     await ana.type("\u{15}Bea\t")
     try await ana.prompt("> beatrice")
@@ -230,7 +230,7 @@ import Testing
     let (ana, link, address) = try await ana()
     let key = try #require(PublicKey(hex: String(link.suffix(64))))
     let eve = try await Saga.open(storage: MemoryStorage(), key: key, username: "eve")
-    let events = await eve.listen(stored: false)
+    let events = eve.events(stored: .none)
     let swarm = Swarm()
     await swarm.join(eve.db.discoveryKey) { _ in
       try await eve.replicate()

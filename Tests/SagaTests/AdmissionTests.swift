@@ -40,7 +40,7 @@ import Testing
   private struct Ended: Error {}
 
   private func untilAuthorized(_ saga: Saga) async {
-    let events = await saga.listen(stored: false)
+    let events = saga.events(stored: .none)
     if await saga.db.isLocalAuthorized { return }
     for await event in events { if case .authorized = event { return } }
   }
@@ -123,7 +123,7 @@ import Testing
     let cai = try await open("cai", key: ana.key)
     var asked = decisions.makeAsyncIterator()
     for _ in 0..<2 {
-      let events = await ana.listen(stored: false)
+      let events = ana.events(stored: .none)
       let link = try await connect(ana, cai)
       await asked.next()
       // Only once the answer has arrived does a new connection ask anew.
@@ -143,7 +143,7 @@ import Testing
     _ = try await connect(ana, bea)
     await untilAuthorized(bea)
     let cai = try await open("cai", key: ana.key)
-    let events = await ana.listen(stored: false)
+    let events = ana.events(stored: .none)
     let link = try await connect(ana, cai)
     let reason = try await first(events) {
       if case .waiting(let user, let reason) = $0, user.username == "cai" { reason } else { nil }
@@ -162,7 +162,7 @@ import Testing
     let ana = try await open("ana") { $0.limits.perMinute = 2 }
     try await ana.writeMessage("welcome")
     var users: [Saga] = []
-    let events = await ana.listen(stored: false)
+    let events = ana.events(stored: .none)
     for name in ["bea", "cai", "dan"] {
       let user = try await open(name, key: ana.key)
       users.append(user)

@@ -25,8 +25,8 @@ import Testing
     let saga = try await Saga.open(
       storage: MemoryStorage(), username: "ana", options: options(.operations))
     let key = try await saga.writeOperation(json: Array(#"{"b":1,"a":["/é"]}"#.utf8))
-    #expect(key == "operations/4GpwE4fbSi2EcUiuKr2LRw/0")
-    let stored = try #require(try await saga.db.get(key).first?.value)
+    #expect(key.key == "operations/4GpwE4fbSi2EcUiuKr2LRw/0")
+    let stored = try #require(try await saga.db.get(key.key).first?.value)
     #expect(
       String(decoding: stored, as: UTF8.self)
         == #"{"key":"operations/4GpwE4fbSi2EcUiuKr2LRw/0","operation":{"b":1,"a":["/é"]},"#

@@ -32,10 +32,11 @@ enum DiscoveryMessages {
     DNSRecord(name, .text(fields.map { Array("\($0)=\($1)".utf8) }))
   }
 
-  /// The strings of a text record, cut at their first `=`; a string without one is empty.
+  /// The strings of a text record, cut at their first `=`; a string without one is empty. What is not
+  /// ASCII is none of ours, and would cost much to compare.
   static func fields(_ strings: [[UInt8]]) -> [String: String] {
     var fields: [String: String] = [:]
-    for string in strings {
+    for string in strings where string.allSatisfy({ $0 < 0x80 }) {
       let parts = string.split(separator: 61, maxSplits: 1, omittingEmptySubsequences: false)
         .map { String(decoding: $0, as: UTF8.self) }
       guard let name = parts.first else { continue }

@@ -2,7 +2,7 @@
 
 import { $, h, say } from './dom.js'
 import { get, post, query, listen } from './api.js'
-import { Log, cursor } from './log.js'
+import { Log, cursor, idOf } from './log.js'
 import { List } from './list.js'
 import { rowsOf } from './rows.js'
 import { drawRow } from './message.js'
@@ -17,6 +17,9 @@ import { Panels } from './panels.js'
 import { setMenuRoom } from './menu.js'
 
 const PAGE = 200
+
+/** A message by its name, as the server takes it. */
+const around = (id) => ({ around: id.slice(id.indexOf(' ') + 1), feed: id.slice(0, id.indexOf(' ')) })
 
 class Room {
   constructor (key, { canGoBack, back, connection }) {
@@ -117,6 +120,8 @@ class Room {
       this.people = update.people
       this.muted = new Set(update.people.filter((person) => person.isMuted).map((person) => person.key))
     }
+    if (update.ahead !== undefined) this.ahead = update.ahead
+    if (update.loaded !== undefined) this.loaded = update.loaded
     if (update.problem) this.composer.complain(plainText(update.problem))
     if (update.isWhole) await this.startOver(update)
     else this.takeIn(update)
@@ -130,10 +135,10 @@ class Room {
     const reading = this.list.isStuck ? null : this.list.firstSeen
     let page = { messages: update.messages, isStart: update.isStart, isEnd: true }
     this.behind = 0
-    if (reading && !page.messages.some((message) => message.key === reading)) {
+    if (reading && !page.messages.some((message) => idOf(message) === reading)) {
       // Somebody is reading further up: they go on there, or at the newest where it is gone.
       try {
-        page = await get(`${this.path}/messages?` + query({ around: reading, limit: PAGE }))
+        page = await get(`${this.path}/messages?` + query({ ...around(reading), limit: PAGE }))
         this.behind = Math.max(0, update.total - this.total)
       } catch { /* the newest then */ }
     }
@@ -145,13 +150,13 @@ class Room {
   takeIn (update) {
     const arrived = []
     for (const message of update.messages ?? []) {
-      const isNew = !this.log.byKey.has(message.key)
+      const isNew = !this.log.byId.has(idOf(message))
       const isHeld = this.log.put(message)
       if (isNew && message.feed !== this.me?.key && !this.isMuted(message.feed)) arrived.push(message)
       if (!isHeld && isNew && !this.log.isEnd) this.behind += 1
     }
     this.settle(update.messages ?? [])
-    for (const key of update.removed ?? []) this.log.remove(key)
+    for (const name of update.removed ?? []) this.log.remove(idOf(name))
     this.announce(arrived)
   }
 
@@ -208,25 +213,26 @@ class Room {
   }
 
   isMuted (key) { return this.muted.has(key) }
-  isUncovered (key) { return this.uncovered.has(key) }
-  isOpen (key) { return this.open.has(key) }
+  isUncovered (id) { return this.uncovered.has(id) }
+  isOpen (id) { return this.open.has(id) }
 
-  uncover (key) {
-    this.uncovered.add(key)
+  uncover (id) {
+    this.uncovered.add(id)
     this.draw()
   }
 
   async setOpen (message, isOpen) {
-    if (isOpen && message.length !== undefined && !this.fullTexts.has(message.key)) {
+    const id = idOf(message)
+    if (isOpen && message.length !== undefined && !this.fullTexts.has(id)) {
       try {
-        const whole = await get(`${this.path}/message?` + query({ key: message.key }))
-        this.fullTexts.set(message.key, whole.text)
+        const whole = await get(`${this.path}/message?` + query({ key: message.key, feed: message.feed }))
+        this.fullTexts.set(id, whole.text)
       } catch (failure) { return this.composer.complain(failure.message) }
     }
-    if (isOpen) this.open.add(message.key)
-    else this.open.delete(message.key)
-    const text = this.fullTexts.get(message.key)
-    if (text !== undefined && this.log.byKey.has(message.key)) this.log.put({ ...message, text })
+    if (isOpen) this.open.add(id)
+    else this.open.delete(id)
+    const text = this.fullTexts.get(id)
+    if (text !== undefined && this.log.byId.has(id)) this.log.put({ ...message, text })
     this.draw()
   }
 
@@ -237,7 +243,7 @@ class Room {
   drawMessages () {
     const look = (message) => [
       this.isAmbiguous(message.feed, message.name), this.isMuted(message.feed),
-      this.isUncovered(message.key), this.isOpen(message.key)].map(Number).join('')
+      this.isUncovered(idOf(message)), this.isOpen(idOf(message))].map(Number).join('')
     this.list.update(rowsOf(this.log, this.notices, this.pending, this.me?.key, look))
     this.moved()
   }
@@ -288,11 +294,11 @@ class Room {
 
   markRead () {
     const last = this.log.last
-    if (!last || last.key === this.readKey) return
-    this.readKey = last.key
+    if (!last || idOf(last) === this.readID) return
+    this.readID = idOf(last)
     clearTimeout(this.readTimer)
     this.readTimer = setTimeout(() => {
-      post(`${this.path}/read`, { order: last.order, key: last.key }).catch(() => { this.readKey = null })
+      post(`${this.path}/read`, { order: last.order, key: last.key, feed: last.feed }).catch(() => { this.readID = null })
     }, 400)
   }
 
@@ -340,9 +346,9 @@ class Room {
     this.list.toStart()
   }
 
-  async toMessage (key) {
-    if (!this.log.byKey.has(key)) await this.go({ around: key })
-    const element = this.list.toRow(`message ${key}`)
+  async toMessage (id) {
+    if (!this.log.byId.has(id)) await this.go(around(id))
+    const element = this.list.toRow(`message ${id}`)
     if (!element) return
     element.classList.add('found')
     element.tabIndex = -1
@@ -379,7 +385,7 @@ class Room {
       if (message.isDone) return
       const index = this.pending.indexOf(message)
       if (index >= 0) this.pending.splice(index, 1)
-      if (written.key && !this.log.byKey.has(written.key)) this.log.put(written)
+      if (written.key && !this.log.byId.has(idOf(written))) this.log.put(written)
     } catch (failure) {
       message.failure = failure.message
       say(`Not written: ${failure.message}`)

@@ -8,6 +8,15 @@ import { showShare } from './share.js'
 /** The strips above the messages: requests, and why nothing goes out or comes in. */
 export function drawStrips (parent, room) {
   const states = []
+  if (room.loaded < 100) {
+    states.push(h('p', { class: 'strip', data: { state: `loading ${room.loaded}` } }, icon('clock'),
+      h('span', {}, h('b', {}, 'Reading the room. '), `${room.loaded} % of its messages are read; all of them are shown then.`)))
+  }
+  if (room.ahead > 0) {
+    states.push(h('p', { class: 'strip', data: { state: `ahead ${room.ahead}` } }, icon('clock'),
+      h('span', {}, h('b', {}, room.ahead === 1 ? 'A message is dated in the future. ' : `${room.ahead.toLocaleString('en')} messages are dated in the future. `),
+        'They show when that time has come; the search finds them.')))
+  }
   if (room.me && !room.me.isAuthorized) {
     states.push(h('p', { class: 'strip', data: { state: 'waiting' } }, icon('door'),
       h('span', {}, h('b', {}, 'Waiting to be let in. '), 'Somebody who is in the room has to accept you. What they write is shown meanwhile.')))

@@ -142,6 +142,7 @@ struct ChatCommand: AsyncParsableCommand {
     var options = manners.options
     if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
     let saga: Saga
+    options.waitsForMessages = false
     do {
       saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
     } catch let error as FeedError where error.code == .anotherFeedStored {

@@ -70,8 +70,7 @@ struct FeedCatCommand: AsyncParsableCommand {
     if raw { return block }
     let isLine = block.last == UInt8(ascii: "\n")
     guard shown else { return isLine ? block : block + [UInt8(ascii: "\n")] }
-    let text = String(decoding: isLine ? block.dropLast() : block[...], as: UTF8.self)
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    return Array((lines.map { SafeText.line(String($0)) }.joined(separator: "\n") + "\n").utf8)
+    let lines = ForeignText(bytes: isLine ? block.dropLast() : block[...]).lines
+    return Array((lines.map { $0.line(limit: 4096) }.joined(separator: "\n") + "\n").utf8)
   }
 }

@@ -126,7 +126,7 @@ struct RoomsCommand: AsyncParsableCommand {
     await rooms.close()
   }
 
-  private static func json(_ message: ChatMessage) -> JSON {
+  private static func json(_ message: Message) -> JSON {
     [
       "message": .string(message.text), "username": .string(message.username),
       "timestamp": .integer(message.timestamp), "feed": .string(message.feed.hex),
