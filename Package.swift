@@ -109,10 +109,14 @@ let package = Package(
     layer(
       "Saga",
       ["HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage"]),
+    // What small servers on loopback have in common.
+    layer("DatHTTP", [nioCore, nioLocks] + web),
     // The chat's page and the small server that carries it to the browser.
     .target(
       name: "DatWeb",
-      dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "CQRencode", nioCore, logging] + web,
+      dependencies: [
+        "Saga", "HyperDB", "HypercoreCrypto", "CQRencode", "DatHTTP", nioCore, logging,
+      ] + web,
       resources: [.copy("Page")], swiftSettings: strict),
     layer("DatDNS", []),
     layer(
@@ -139,7 +143,7 @@ let package = Package(
       ]),
     layer("DatDHT", ["CDatDHT", "DatSwarm", "HypercoreCrypto", logging]),
     // What a program measures, as a page for Prometheus.
-    layer("DatMetrics", [metrics, logging, nioCore, nioLocks, services] + web),
+    layer("DatMetrics", ["DatHTTP", metrics, logging, nioCore, nioLocks, services] + web),
     // Rooms, databases and feeds, kept online.
     layer(
       "DatHost",
@@ -193,7 +197,7 @@ let package = Package(
       name: "DatAttacks",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
-        "RandomAccessStorage", "DatSwarm", "DatTesting",
+        "RandomAccessStorage", "DatSwarm", "DatDNS", "DatTesting",
       ],
       path: "Tests/DatAttacks", swiftSettings: strict),
     .executableTarget(

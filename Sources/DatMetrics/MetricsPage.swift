@@ -1,3 +1,4 @@
+internal import DatHTTP
 internal import HTTPTypes
 internal import Hummingbird
 internal import HummingbirdCore
@@ -6,6 +7,9 @@ internal import NIOCore
 public import ServiceLifecycle
 
 /// Serves what was measured on loopback, at `/metrics`, for a Prometheus on the same machine.
+///
+/// It answers to this machine's own names alone, so that no page of a browser here can read it under a name
+/// that was pointed here; and connections are few and short, so that nobody keeps Prometheus out.
 public struct MetricsPage: Service {
   private let metrics: PrometheusMetrics
   private let port: Int
@@ -34,7 +38,14 @@ public struct MetricsPage: Service {
   /// - Throws: the error of the system where the port is not to be had.
   public func run() async throws {
     let router = Router()
-    router.get("metrics") { [metrics, refresh] _, _ in
+    router.get("metrics") { [metrics, refresh] request, context in
+      guard Self.isOurs(request.head.authority, context.localPort) else {
+        return Response(
+          status: .forbidden, headers: [.contentType: "text/plain; charset=utf-8"],
+          body: ResponseBody(
+            byteBuffer: ByteBuffer(
+              string: "This server answers to 127.0.0.1, [::1] and localhost, with its port.\n")))
+      }
       await refresh()
       return Response(
         status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],

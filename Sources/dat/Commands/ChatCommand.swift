@@ -52,6 +52,8 @@ struct ChatCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
+  @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
+
   @Option(
     defaultAsFlag: WebPlace(),
     help: ArgumentHelp(
@@ -107,7 +109,8 @@ struct ChatCommand: AsyncParsableCommand {
         mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty, page: page,
         notesFolder: memory ? nil : dir)
       try await session.run(
-        listen: listen, connect: connect, sources: sources, verbose: discovery.verbose)
+        listen: listen, connect: connect, sources: sources, options: limits.swarmOptions(),
+        verbose: discovery.verbose)
     } catch {
       output.problem(Problem.sentence(for: error))
       throw ExitCode(1)
