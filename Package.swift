@@ -40,6 +40,7 @@ let web: [Target.Dependency] = [
   .product(name: "Hummingbird", package: "hummingbird"),
   .product(name: "HummingbirdCore", package: "hummingbird"),
   .product(name: "HTTPTypes", package: "swift-http-types"),
+  .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
 ]
 
 let package = Package(
@@ -72,6 +73,7 @@ let package = Package(
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.30.0"),
   ],
   targets: [
     // The C libraries, from the system.
@@ -238,7 +240,7 @@ let package = Package(
     tests(
       "DatWebTests",
       [
-        "DatWeb", "DatWebTesting", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
+        "DatWeb", "DatWebTesting", "DatHTTP", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage",
         nioCore, nioPosix,
       ]),
@@ -258,7 +260,7 @@ let package = Package(
       name: "dat-host-load",
       dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm"],
       path: "Tests/HostLoad", swiftSettings: strict),
-    tests("DatMetricsTests", ["DatMetrics", metrics]),
+    tests("DatMetricsTests", ["DatMetrics", "DatHTTP", metrics, logging, nioCore]),
     tests(
       "DatHostTests",
       [

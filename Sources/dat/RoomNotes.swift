@@ -38,7 +38,7 @@ struct RoomNotes: Codable, Hashable, Sendable {
   func write(folder: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-    try encoder.encode(self).write(to: Self.file(in: folder), options: .atomic)
+    try PrivateFile.write(try encoder.encode(self), to: Self.file(in: folder))
   }
 
   mutating func setMuted(_ keys: Set<PublicKey>) {
