@@ -44,6 +44,7 @@ let web: [Target.Dependency] = [
   .product(name: "Hummingbird", package: "hummingbird"),
   .product(name: "HummingbirdCore", package: "hummingbird"),
   .product(name: "HTTPTypes", package: "swift-http-types"),
+  .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
 ]
 
 let package = Package(
@@ -84,6 +85,7 @@ let package = Package(
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.30.0"),
   ],
   targets: [
     // The C libraries, from the system.
@@ -130,13 +132,14 @@ let package = Package(
         "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage",
         "DatCoding",
       ]),
+    // What small servers on loopback have in common.
+    layer("DatHTTP", [nioCore, nioLocks] + web),
     // The chat's page and the small server that carries it to the browser.
     .target(
       name: "DatWeb",
       dependencies: [
-        "Saga", "HyperDB", "HypercoreCrypto", "DatCoding", "CQRencode", nioCore, logging,
-      ]
-        + web,
+        "Saga", "HyperDB", "HypercoreCrypto", "DatCoding", "CQRencode", "DatHTTP", nioCore, logging,
+      ] + web,
       resources: [.copy("Page")], swiftSettings: strict),
     layer("DatDNS", []),
     layer(
@@ -187,7 +190,7 @@ let package = Package(
         "CDataChannel", "DatSignal", "DatSwarm", "Hypercore", "HypercoreCrypto", nioLocks, logging,
       ]),
     // What a program measures, as a page for Prometheus.
-    layer("DatMetrics", [metrics, logging, nioCore, nioLocks, services] + web),
+    layer("DatMetrics", ["DatHTTP", metrics, logging, nioCore, nioLocks, services] + web),
     // Rooms, databases and feeds, kept online.
     layer(
       "DatHost",
@@ -242,7 +245,7 @@ let package = Package(
       name: "DatAttacks",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
-        "RandomAccessStorage", "DatSwarm", "DatTesting",
+        "RandomAccessStorage", "DatSwarm", "DatDNS", "DatTesting",
       ],
       path: "Tests/DatAttacks", swiftSettings: strict),
     .executableTarget(
@@ -289,7 +292,7 @@ let package = Package(
     tests(
       "DatWebTests",
       [
-        "DatWeb", "DatWebTesting", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
+        "DatWeb", "DatWebTesting", "DatHTTP", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage",
         nioCore, nioPosix,
       ]),
@@ -309,7 +312,7 @@ let package = Package(
       name: "dat-host-load",
       dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm"],
       path: "Tests/HostLoad", swiftSettings: strict),
-    tests("DatMetricsTests", ["DatMetrics", metrics]),
+    tests("DatMetricsTests", ["DatMetrics", "DatHTTP", metrics, logging, nioCore]),
     tests(
       "DatHostTests",
       [

@@ -63,12 +63,13 @@ actor ChatSession {
 
   /// Returns when the person leaves, or standard input ends.
   func run(
-    listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource], verbose: Bool
+    listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource],
+    options: Swarm.Options, verbose: Bool
   ) async throws {
     let interruptions = Interruption.requests()
     announceRoom()
     let network = try await OpenSwarm(
-      listen: listen, sources: sources, output: output, isVerbose: verbose)
+      listen: listen, sources: sources, options: options, output: output, isVerbose: verbose)
     let swarm = network.swarm
     self.swarm = swarm
     let address = try await page?.open()

@@ -65,24 +65,11 @@ struct RoomNotes: Hashable, Sendable {
       read: read.map {
         Fields.Read(order: $0.timestamp, key: $0.id.key, feed: $0.id.feed.hex)
       })
-    try Self.write(try encoder.encode(fields), to: Self.file(in: folder))
+    try PrivateFile.write(try encoder.encode(fields), to: Self.file(in: folder))
   }
 
   mutating func setMuted(_ keys: Set<PublicKey>) {
     muted = keys.isEmpty ? nil : keys.map(\.hex).sorted()
-  }
-
-  /// Writes a file that nobody else may read: beside it, then in its place.
-  private static func write(_ data: Data, to file: URL) throws {
-    let manager = FileManager.default
-    let new = file.appendingPathExtension("new")
-    guard
-      manager.createFile(
-        atPath: new.path, contents: data, attributes: [.posixPermissions: 0o600])
-    else { throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: new.path]) }
-    if rename(new.path, file.path) != 0 {
-      throw NSError(domain: NSPOSIXErrorDomain, code: Int(errno))
-    }
   }
 
   private static func file(in folder: String) -> URL {

@@ -82,7 +82,8 @@ public struct Attack: Sendable, CustomStringConvertible {
 
   /// All of them, by row.
   public static let all: [Attack] =
-    (frames + claims + channels + floods + proofs + rooms + writers + ownership)
+    (frames + claims + channels + floods + proofs + rooms + writers + ownership
+    + connections + discovery)
     .sorted { $0.row < $1.row }
 }
 

@@ -193,6 +193,8 @@ import Testing
     await ana.type("\u{4}")
     #expect(await ana.status() == 0)
     #expect(await eve.leave() == 0)
+    let notes = try FileManager.default.attributesOfItem(atPath: dir("ana") + "/chat.json")
+    #expect(notes[.posixPermissions] as? Int == 0o600)
 
     (ana, key, address) = try await self.ana(["--authorize", "ask"])
     let again = try await ChatProcess(dir("eve"), key: key, name: "eve", connect: [address])

@@ -6,7 +6,8 @@
 /// ```
 ///
 /// However many one host announces, it has its share of the places and of each answer; and an answer costs
-/// as much as it holds, not as much as there is. An IPv6 network of 64 bits is one host.
+/// as much as it holds, not as much as there is. An IPv6 network of 64 bits is one host; of the server's own
+/// machine, which may be all that there is, a socket is.
 struct EndpointTable {
   typealias Instant = ContinuousClock.Instant
 
@@ -16,6 +17,17 @@ struct EndpointTable {
     var port: UInt16
 
     var address: PeerAddress { PeerAddress(host: host.description, port: Int(port)) }
+  }
+
+  /// What stands for one client: its host, or on the server's own machine its socket.
+  struct Client: Hashable {
+    private var host: IPAddress
+    private var socket: UInt16
+
+    init(_ host: IPAddress, socket: UInt16) {
+      self.host = host.neighbourhood
+      self.socket = host.isLoopback ? socket : 0
+    }
   }
 
   /// How many places there are.
@@ -50,8 +62,8 @@ struct EndpointTable {
     var index: Int
   }
 
-  private var hosts: [IPAddress: Host] = [:]
-  private var order: [IPAddress] = []
+  private var hosts: [Client: Host] = [:]
+  private var order: [Client] = []
   private(set) var count = 0
 
   var isEmpty: Bool { count == 0 }
@@ -59,20 +71,18 @@ struct EndpointTable {
   /// Stores or renews a place. Whoever has most of them makes room: within a host its socket, among
   /// hosts the host.
   ///
-  /// - Returns: what became of it, and the host that lost a place for it.
+  /// - Returns: what became of it, and the client that lost a place for it.
   mutating func store(
     _ endpoint: Endpoint, from socket: UInt16, now: Instant, lasting: Duration, shares: Shares
-  ) -> (outcome: Outcome, evicted: IPAddress?) {
-    let key = endpoint.host.neighbourhood
+  ) -> (outcome: Outcome, evicted: Client?) {
+    let key = Client(endpoint.host, socket: socket)
     if let place = hosts[key]?.places.firstIndex(where: { $0.endpoint == endpoint }),
       let last = hosts[key]?.places[place].since
     {
       hosts[key]?.places[place].since = now
       return (now - last < lasting ? .renewed : .renewedLate, nil)
     }
-    var evicted: IPAddress?
-    // A server's own machine, where tunnels end, may be all of its peers.
-    let limit = key.isLoopback ? shares.total : shares.host
+    var evicted: Client?
     if let places = hosts[key]?.places {
       let own = places.indices.filter { places[$0].socket == socket }
       if own.count >= shares.socket,
@@ -80,7 +90,7 @@ struct EndpointTable {
       {
         remove(oldest, of: key)
         evicted = key
-      } else if places.count >= limit {
+      } else if places.count >= shares.host {
         remove(Self.leastNeeded(places), of: key)
         evicted = key
       }
@@ -113,13 +123,14 @@ struct EndpointTable {
     } ?? 0
   }
 
-  func contains(_ endpoint: Endpoint) -> Bool {
-    hosts[endpoint.host.neighbourhood]?.places.contains { $0.endpoint == endpoint } == true
+  func contains(_ endpoint: Endpoint, from socket: UInt16) -> Bool {
+    hosts[Client(endpoint.host, socket: socket)]?.places.contains { $0.endpoint == endpoint }
+      == true
   }
 
   /// - Returns: whether there was such a place.
-  mutating func remove(_ endpoint: Endpoint) -> Bool {
-    let key = endpoint.host.neighbourhood
+  mutating func remove(_ endpoint: Endpoint, from socket: UInt16) -> Bool {
+    let key = Client(endpoint.host, socket: socket)
     guard let place = hosts[key]?.places.firstIndex(where: { $0.endpoint == endpoint }) else {
       return false
     }
@@ -127,7 +138,7 @@ struct EndpointTable {
     return true
   }
 
-  private mutating func remove(_ place: Int, of key: IPAddress) {
+  private mutating func remove(_ place: Int, of key: Client) {
     guard let index = hosts[key]?.index else { return }
     hosts[key]?.places.remove(at: place)
     count -= 1
@@ -143,9 +154,9 @@ struct EndpointTable {
 
   /// Drops what has run out.
   ///
-  /// - Returns: how many places each host lost.
-  mutating func sweep(now: Instant, lasting: Duration) -> [IPAddress: Int] {
-    var lost: [IPAddress: Int] = [:]
+  /// - Returns: how many places each client lost.
+  mutating func sweep(now: Instant, lasting: Duration) -> [Client: Int] {
+    var lost: [Client: Int] = [:]
     for key in order {
       for place in (hosts[key]?.places ?? []).indices.reversed()
       where (hosts[key]?.places[place].since).map({ now - $0 >= lasting }) == true {

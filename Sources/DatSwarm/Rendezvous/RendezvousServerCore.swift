@@ -71,6 +71,7 @@ struct RendezvousServerCore {
   }
 
   typealias Endpoint = EndpointTable.Endpoint
+  typealias Client = EndpointTable.Client
 
   private struct Entry {
     var peers = EndpointTable()
@@ -90,10 +91,10 @@ struct RendezvousServerCore {
   private var rotateAt: Instant?
   private var sweepAt: Instant?
   private var topics: [Topic: Entry] = [:]
-  private var entriesOfHost: [IPAddress: Int] = [:]
-  private var rates: RateMemory<IPAddress>
-  private var tokenRates: RateMemory<IPAddress>
-  private var pushRates: RateMemory<IPAddress>
+  private var entriesOfClient: [Client: Int] = [:]
+  private var rates: RateMemory<Client>
+  private var tokenRates: RateMemory<Client>
+  private var pushRates: RateMemory<Client>
   private var pushes: [UInt16: Push] = [:]
   private var lastPush: UInt16 = 0
   private(set) var statistics = Statistics()
@@ -130,7 +131,7 @@ struct RendezvousServerCore {
       statistics.malformed += 1
       return []
     }
-    guard rates.take(host.neighbourhood, now: now) else {
+    guard rates.take(Client(host, socket: port), now: now) else {
       statistics.flooded += 1
       return []
     }
@@ -189,7 +190,7 @@ struct RendezvousServerCore {
         statistics.unproven += 1
       }
     }
-    guard tokenRates.take(from.host.neighbourhood, now: now) else {
+    guard tokenRates.take(Client(from.host, socket: from.port), now: now) else {
       statistics.untold += 1
       return nil
     }
@@ -247,12 +248,14 @@ struct RendezvousServerCore {
     }
     if let port = fields["unannounce"].flatMap({ UInt16($0) }) {
       let peer = Endpoint(host: from.host, port: port == 0 ? from.port : port)
-      if topics[topic]?.peers.remove(peer) == true { forget(from.host.neighbourhood) }
+      if topics[topic]?.peers.remove(peer, from: from.port) == true {
+        forget(Client(from.host, socket: from.port))
+      }
     }
     if fields["subscribe"] != nil {
       store(from, from, topic, now, \.subscribers)
-    } else if topics[topic]?.subscribers.remove(from) == true {
-      forget(from.host.neighbourhood)
+    } else if topics[topic]?.subscribers.remove(from, from: from.port) == true {
+      forget(Client(from.host, socket: from.port))
     }
     if let entry = topics[topic], entry.peers.isEmpty, entry.subscribers.isEmpty {
       topics[topic] = nil
@@ -269,7 +272,9 @@ struct RendezvousServerCore {
     let subscribers =
       topics[topic].map { some(of: $0.subscribers, limits.pushesOfAnnouncement, now) } ?? []
     for subscriber in subscribers {
-      guard pushes.count < limits.pushes, pushRates.take(peer.host.neighbourhood, now: now) else {
+      guard pushes.count < limits.pushes,
+        pushRates.take(Client(from.host, socket: from.port), now: now)
+      else {
         statistics.unpushed += 1
         continue
       }
@@ -301,11 +306,11 @@ struct RendezvousServerCore {
     _ endpoint: Endpoint, _ from: Endpoint, _ topic: Topic, _ now: Instant,
     _ kind: WritableKeyPath<Entry, EndpointTable>
   ) -> Bool {
-    let host = endpoint.host.neighbourhood
+    let client = Client(from.host, socket: from.port)
     guard
       statistics.entries < limits.entries
-        && entriesOfHost[host, default: 0] < limits.entriesOfHost
-        || topics[topic]?[keyPath: kind].contains(endpoint) == true
+        && entriesOfClient[client, default: 0] < limits.entriesOfHost
+        || topics[topic]?[keyPath: kind].contains(endpoint, from: from.port) == true
     else {
       statistics.full += 1
       return false
@@ -323,15 +328,15 @@ struct RendezvousServerCore {
       statistics.full += 1
       return false
     case .new:
-      entriesOfHost[host, default: 0] += 1
+      entriesOfClient[client, default: 0] += 1
       statistics.entries += 1
       return true
     }
   }
 
-  private mutating func forget(_ host: IPAddress, _ count: Int = 1) {
-    let rest = entriesOfHost[host, default: 0] - count
-    entriesOfHost[host] = rest > 0 ? rest : nil
+  private mutating func forget(_ client: Client, _ count: Int = 1) {
+    let rest = entriesOfClient[client, default: 0] - count
+    entriesOfClient[client] = rest > 0 ? rest : nil
     statistics.entries -= count
   }
 
@@ -373,7 +378,7 @@ struct RendezvousServerCore {
         topics[topic]?[keyPath: kind] = EndpointTable()
         let lost = table.sweep(now: now, lasting: limits.lasting)
         topics[topic]?[keyPath: kind] = table
-        for (host, count) in lost { forget(host, count) }
+        for (client, count) in lost { forget(client, count) }
       }
       if let entry = topics[topic], entry.peers.isEmpty, entry.subscribers.isEmpty {
         topics[topic] = nil

@@ -56,6 +56,8 @@ struct ChatCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
+  @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
+
   @Option(
     defaultAsFlag: WebPlace(),
     help: ArgumentHelp(
@@ -117,7 +119,8 @@ struct ChatCommand: AsyncParsableCommand {
           mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty, page: page,
           notesFolder: memory ? nil : dir, lines: lines)
         try await session.run(
-          listen: listen, connect: connect, sources: sources, verbose: discovery.verbose)
+          listen: listen, connect: connect, sources: sources, options: limits.swarmOptions(),
+          verbose: discovery.verbose)
       } catch {
         // What stopped it came before any line was taken, or it was an `ExitCode`.
         if isNew, !memory, !(error is ExitCode) { before.restore() }

@@ -47,14 +47,13 @@ struct HostRunCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
+  @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
+
   @Option(
     help: ArgumentHelp(
       "Who may write in rooms: open lets in everybody who has the key, none nobody, as far as it is up "
         + "to this host.", valueName: "open|none"))
   var authorize = HostAuthorization.open
-
-  @Option(help: ArgumentHelp("Connections that others may open at a time.", valueName: "number"))
-  var maxConnections = 4096
 
   @Option(
     help: ArgumentHelp(
@@ -83,9 +82,6 @@ struct HostRunCommand: AsyncParsableCommand {
   func validate() throws {
     try FolderLook.checkName(dir, example: "dat host FOLDER KEY hosts it.")
     try UserName.check(name)
-    guard (1...1_000_000).contains(maxConnections) else {
-      throw ValidationError("--max-connections takes a number from 1 to 1000000.")
-    }
     if let metrics, !(0...65_535).contains(metrics) {
       throw ValidationError("--metrics takes a port, 0 to 65535.")
     }
@@ -110,7 +106,8 @@ struct HostRunCommand: AsyncParsableCommand {
       let service = HostService(
         folder: dir, keys: try keys.map { try HostedKey(parsing: $0) }, options: options,
         listen: try listen.map { try ListenAddress(parsing: $0) },
-        maximumInbound: maxConnections, sources: sources, isVerbose: discovery.verbose,
+        swarmOptions: limits.swarmOptions(usual: 4096), sources: sources,
+        isVerbose: discovery.verbose,
         metricsPort: metrics, logLevel: log.level, output: output)
       try await service.run()
     } catch {

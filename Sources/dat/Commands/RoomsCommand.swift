@@ -46,6 +46,8 @@ struct RoomsCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
+  @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
+
   @OptionGroup var manners: RoomManners
 
   @Flag(help: "Print JSON, one object a line.")
@@ -83,7 +85,8 @@ struct RoomsCommand: AsyncParsableCommand {
       hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: dir, mayAsk: !json)
     let interruptions = Interruption.requests()
     let network = try await OpenSwarm(
-      listen: listen, sources: sources, output: output, isVerbose: discovery.verbose)
+      listen: listen, sources: sources, options: limits.swarmOptions(), output: output,
+      isVerbose: discovery.verbose)
     let rooms = folder(network.swarm, peers, output)
     try await rooms.openAll()
     let page = try ChatPage(rooms, at: place)
