@@ -48,6 +48,7 @@ extension Saga {
       throw SagaError(.noUserData, problem)
     }
     if roster.connect(data) { tell(.join(data)) }
+    await db.expect(data.key)
     meet(data)
     let result: Result<Void, any Error>
     do {

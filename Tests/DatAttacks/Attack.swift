@@ -82,7 +82,9 @@ public struct Attack: Sendable, CustomStringConvertible {
 
   /// All of them, by row.
   public static let all: [Attack] =
-    (frames + claims + channels + floods + proofs + rooms + writers).sorted { $0.row < $1.row }
+    (frames + claims + channels + floods + proofs + rooms + writers + heads).sorted {
+      $0.row < $1.row
+    }
 }
 
 /// Who is attacked.
