@@ -58,6 +58,22 @@ final class FeedSet {
     return try open(prefix, feed, in: try deferred(prefix))
   }
 
+  /// A feed that somebody named, if anything of it is stored.
+  func openStored(_ key: PublicKey) throws -> ReplicatedFeed? {
+    if let known = logs[key] { return known }
+    let isStored = try storage.exists("peers/\(key.discoveryKey.hex)/key")
+    return isStored || options.feedOrder.contains(key) ? try openPeer(key) : nil
+  }
+
+  /// Gives back what a feed takes of which no block has come.
+  func release(_ key: PublicKey) {
+    guard let log = logs[key], log.core.length == 0 else { return }
+    logs[key] = nil
+    log.replicator.close()
+    // Nothing was written.
+    try? log.core.close()
+  }
+
   /// A writer's content feed, in the folder that is named for the writer's own feed.
   func openContent(
     of writer: PublicKey, key: PublicKey, secret: KeyPair?

@@ -39,6 +39,9 @@ final class HeadCheck {
     charges.removeAll(keepingCapacity: true)
   }
 
+  /// Forgets what was found, where feeds have other numbers.
+  func forget() { known.removeAll() }
+
   private func step(_ count: Int = 1) throws {
     steps += count
     if steps - stepsBefore > HyperDBLimits.headSteps { throw TooManySteps() }

@@ -38,6 +38,8 @@ public actor HyperDB {
   nonisolated let followers = Broadcast<UpdateQueue>()
   /// Those who watch a key.
   nonisolated let watchers = Broadcast<ChangeQueue>()
+  /// Keys that connected peers say are theirs, the latest last.
+  var claimedKeys: [PublicKey] = []
   /// How many bytes of keys and values were given out: walks and followers are given few large ones
   /// at once.
   var shownBytes = 0
@@ -113,7 +115,7 @@ public actor HyperDB {
     coreOptions.fetchesBlocks = options.sparse
     let core = try DatabaseCore(source: source.log, local: local?.log, options: coreOptions) {
       key in
-      try feeds.openPeer(key).log
+      try feeds.openStored(key)?.log
     }
     return OnReplica((feeds, core), on: replica)
   }
@@ -138,6 +140,9 @@ public actor HyperDB {
       let event = OnReplica(event, on: replica)
       self?.assumeIsolated { $0.feedChanged(feed, event.take(on: $0.replica)) }
     }
+    core.onVacate = { [weak self] number in
+      self?.assumeIsolated { $0.vacated(number) }
+    }
     wasAuthorized = isLocalAuthorized
     // What is stored already is read now, so that every writer is known.
     for feed in core.feedKeys.indices { inspect(feed) }
@@ -158,12 +163,15 @@ public actor HyperDB {
   }
 
   /// How many feeds the database has, this replica's own included.
-  public var feedCount: Int { core.feedKeys.count }
+  ///
+  /// A feed counts from the first block of it that is here: a key that somebody listed is nothing yet.
+  public var feedCount: Int { core.feedCount }
 
   /// The feeds of the database: who may write, and how much of it is here.
   public var feeds: [DatabaseFeed] {
-    core.feedKeys.indices.map { number in
+    core.feedKeys.indices.compactMap { number in
       let log = core.log(of: number)
+      guard core.number(of: log.key) == number else { return nil }
       return DatabaseFeed(
         key: log.key, length: UInt64(log.length),
         storedLength: feedSet.logs[log.key]?.core.downloaded() ?? 0,

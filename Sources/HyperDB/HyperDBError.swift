@@ -79,6 +79,17 @@ public enum HyperDBLimits {
   public static let entryBytes = 8 * 1024 * 1024 - 65_536
   /// Feeds in one database, and in one writer's list: the wire has room for 256 channels.
   public static let feeds = 255
+  /// Feeds besides the owner's that have a place in a database: one number is left for a local feed that
+  /// is not let in.
+  public static let places = feeds - 2
+  /// Keys in one's own list that were let in and of whose feeds no block has come: some 2 KiB of each
+  /// list. An open room lets in whoever asks.
+  static let unprovenNewcomers = 64
+  /// Feeds without a place that are remembered, for the day that they have one.
+  static let waitingFeeds = 512
+  /// Keys in a list that is read, and values in a clock. A sound list has at most ``feeds`` that exist,
+  /// and those of the reference repeat all keys that their writer has met, which may be nobody's.
+  static let listedKeys = 4096
   /// Bytes kept by one database: decoded entries, about 100,000 of them, and an index of their paths,
   /// which takes at most half.
   public static let cacheBytes = 64 * 1024 * 1024

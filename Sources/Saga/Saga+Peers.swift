@@ -56,6 +56,7 @@ extension Saga {
     lastConnection += 1
     let connection = lastConnection
     if roster.connect(data, on: connection) { tell(.join(data)) }
+    await db.expect(data.key)
     let meeting = Task { await meet(data, stream, on: connection) }
     let result: Result<Void, any Error>
     do {

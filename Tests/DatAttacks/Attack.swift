@@ -83,7 +83,7 @@ public struct Attack: Sendable, CustomStringConvertible {
   /// All of them, by row.
   public static let all: [Attack] =
     (frames + claims + channels + floods + proofs + rooms + writers + ownership
-    + connections + discovery)
+    + connections + discovery + heads)
     .sorted { $0.row < $1.row }
 }
 

@@ -158,6 +158,14 @@ struct ModelDatabase {
       // Reading heads is how both learn of feeds.
       _ = try sender.snapshot(.local)
       _ = try receiver.snapshot(.local)
+      // What the receiver has nothing of comes with its first block.
+      for key in receiver.candidates {
+        guard key != replicas[to].key, let number = sender.number(of: key),
+          let source = sender.log(of: number) as? MemoryLog, !source.blocks.isEmpty
+        else { continue }
+        try receiver.admit(MemoryLog(key: key, isWritable: false, blocks: [source.blocks[0]]))
+        isDone = false
+      }
       for feed in sender.authorized {
         let key = sender.feedKeys[feed]
         guard key != replicas[to].key, let number = receiver.number(of: key),

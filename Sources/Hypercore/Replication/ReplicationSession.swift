@@ -70,6 +70,9 @@ package final class ReplicationSession {
 
   // MARK: Feeds
 
+  /// How many more feeds can be opened: a channel is never used for another one.
+  package var freeChannels: Int { max(connection.maximumChannels - opened.count, 0) }
+
   /// Speaks about a feed on this connection. The first one of an encrypted connection must be the
   /// same on both sides.
   package func open(_ replicator: Replicator, download: Bool, upload: Bool = true) throws {

@@ -234,6 +234,11 @@ package final class Replicator {
     }
   }
 
+  /// Whether any connected peer has the feed open as well.
+  package var isOpenRemotely: Bool {
+    peers.contains { $0.session.connection.isOpenRemotely($0.channel) }
+  }
+
   /// Whether everything is here that a connected peer is known to have. A feed without blocks is
   /// when a peer has said that it has none.
   package var isSynced: Bool {
