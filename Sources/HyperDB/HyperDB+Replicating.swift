@@ -120,6 +120,11 @@ extension HyperDB {
         uploadedLength = range.upperBound
         for reader in readers.values { reader.wake() }
       }
+    case .paused(let pause): options.onPause?(key, pause)
+    case .resumed:
+      options.onPause?(key, nil)
+      if let number = core.number(of: key) { inspect(number) }
+      settle()
     default: break
     }
   }

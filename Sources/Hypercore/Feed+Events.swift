@@ -25,6 +25,8 @@ extension Feed {
     case .cleared(let range): hub.tell(.clear(range))
     case .setAside(let range): hub.tell(.missing(range))
     case .forked: hub.tell(.fork)
+    case .paused(let pause): hub.tell(.pause(pause))
+    case .resumed: hub.tell(.resume)
     case .failed(let error): hub.tell(.failure(reason: error.reason))
     }
   }

@@ -93,6 +93,11 @@ struct ChatCommand: AsyncParsableCommand {
       let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
       var options = manners.options
       if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
+      options.database.onPause = { feed, pause in
+        // In the terminal's own place once there is one.
+        output.problem(
+          "feed \(feed): \(pause.map { "\($0)" } ?? "There is room again: fetching goes on.")")
+      }
       let saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
       for (feed, report) in await saga.db.repairReports { output.findings(report, of: feed.hex) }
       let sources = try discovery.sources(

@@ -45,7 +45,8 @@ struct HostPlace: ParsableArguments {
     case .hosting:
       let peers = status.connections == 1 ? "1 peer" : "\(status.connections) peers"
       let feeds = status.feeds == 1 ? "1 feed" : "\(status.feeds) feeds"
-      return "\(status.stored) of \(status.length) blocks, \(feeds), \(peers)"
+      let problem = status.problem.map { "; \(SafeText.line($0))" } ?? ""
+      return "\(status.stored) of \(status.length) blocks, \(feeds), \(peers)\(problem)"
     case .waiting: return "waiting for a first peer"
     case .elsewhere: return "held by \(SafeText.line(status.owner ?? "another host"))"
     case .failed: return "not open: \(SafeText.line(status.problem ?? "it is being opened"))"
