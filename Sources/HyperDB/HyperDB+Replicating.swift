@@ -153,6 +153,11 @@ extension HyperDB {
         uploadedLength = range.upperBound
         followers.send(.changed)
       }
+    case .paused(let pause): options.onPause?(key, pause)
+    case .resumed:
+      options.onPause?(key, nil)
+      if let number = core.number(of: key) { inspect(number) }
+      settle()
     default: break
     }
   }

@@ -173,7 +173,7 @@ public actor HyperDB {
       let log = core.log(of: number)
       guard core.number(of: log.key) == number else { return nil }
       return DatabaseFeed(
-        key: log.key, length: UInt64(log.length),
+        key: log.key, length: feedSet.logs[log.key]?.core.length ?? UInt64(log.length),
         storedLength: feedSet.logs[log.key]?.core.downloaded() ?? 0,
         isAuthorized: core.isAuthorized(log.key),
         isLocal: number == core.local)
@@ -190,6 +190,15 @@ public actor HyperDB {
       return (key, report)
     }
   }
+
+  /// The writers' feeds of which nothing more is fetched for the time being, and why: a limit of the disk is reached,
+  /// or the storage failed. hyperdb has no such call.
+  public var pausedFeeds: [(feed: PublicKey, pause: DownloadPause)] {
+    core.feedKeys.compactMap { key in feedSet.logs[key]?.replicator.pause.map { (key, $0) } }
+  }
+
+  /// How many bytes of the disk the feeds take, as far as they were measured.
+  public var diskUse: UInt64 { feedSet.diskUse }
 
   /// The feeds whose key has signed two histories, with the proof of it. Nothing more is taken of them;
   /// what was read of them before counts on.

@@ -55,6 +55,8 @@ public actor Feed {
     public var durability = Durability.buffered
     /// What the names of the feed's files start with, such as `metadata.` in an old `.dat` folder.
     public var prefix = ""
+    /// How much of the disk may be taken by what peers bring.
+    public var disk = DiskLimits()
     /// Where the blocks' bytes are kept, if not beside the feed's other files: the file of the feed's prefix and
     /// `data` in this storage. The content of an archive is kept so, in its user's files.
     ///
@@ -129,7 +131,11 @@ public actor Feed {
     on replica: isolated Replica, _ storage: any StorageProvider, _ options: Options
   ) throws -> Feed {
     let core = try FeedCore.open(in: storage, prefix: options.prefix, options: options.core())
-    let replicator = Replicator(core: core, isSparse: options.sparse)
+    var disk = options.disk
+    if disk.inAll != nil {
+      disk.budget = DiskBudget(limit: disk.inAll, name: "this feed", within: disk.budget)
+    }
+    let replicator = Replicator(core: core, isSparse: options.sparse, disk: disk)
     return wrapping(OnReplica(replicator, on: replica))
   }
 
@@ -177,6 +183,9 @@ public actor Feed {
 
   /// What opening the feed found amiss, and mended. hypercore has no such call: it does not look.
   public var repairReport: RepairReport { core.report }
+
+  /// Why nothing more is fetched of the feed for the time being; nil while it is. hypercore has no such call.
+  public var downloadPause: DownloadPause? { replicator.pause }
 
   /// Both histories, where the feed's key has signed two: found while it was open, or before. Nothing is
   /// written to such a feed any more. The evidence stays beside the feed as `fork.json`. hypercore has no

@@ -105,12 +105,12 @@ extension FeedCore {
     unsyncedBlocks += blocks
     let isSynced = isSyncDue
     if isSynced {
-      try files.data.sync()
-      try tree.file.sync()
+      try bringToDisk(files.data)
+      try bringToDisk(tree.file)
     }
     if !signatures.isEmpty {
       try files.signatures.write(signatures)
-      if isSynced { try files.signatures.sync() }
+      if isSynced { try bringToDisk(files.signatures) }
     }
     if isSynced { unsyncedBlocks = 0 }
   }
@@ -130,6 +130,8 @@ extension FeedCore {
   }
 
   private func checkWritable() throws(FeedError) {
+    // What failed may work again: there may be room on the disk.
+    if failure != nil { try resume() }
     try checkStorable()
     if let damage { throw FeedError(code: .notWritable, reason: damage.reason) }
     guard secretKey != nil || key == nil else {

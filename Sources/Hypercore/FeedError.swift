@@ -35,6 +35,8 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     case nodeMissing
     /// No peer brought it in time.
     case timeout
+    /// Nothing is fetched for the time being: a limit of the disk is reached. See ``Feed/downloadPause``.
+    case paused
     /// Waiting for it was given up, by the caller or the task.
     case cancelled
     /// No signature is stored for that length.

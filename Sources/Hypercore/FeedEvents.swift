@@ -24,9 +24,13 @@ public enum FeedEvent: Hashable, Sendable {
   case missing(Range<UInt64>)
   /// Two valid signatures for one length were seen: somebody forked the feed. It takes no more blocks.
   case fork
-  /// A write failed, on a full disk for example: nothing more is written or downloaded until the feed
-  /// is opened anew. What is here can still be read, and is served.
+  /// A write failed, on a full disk for example: nothing more is downloaded until the storage works again. What
+  /// is here can still be read, and is served.
   case failure(reason: String)
+  /// Nothing more is fetched for the time being: a limit of the disk is reached, or the storage failed.
+  case pause(DownloadPause)
+  /// Fetching goes on.
+  case resume
   /// The feed was closed; always the last event.
   case close
 }
@@ -79,6 +83,8 @@ struct EventQueue: BroadcastQueue {
   private var synced = false
   private var forked = false
   private var failure: String?
+  /// The last pause, or that it is over.
+  private var pause: FeedEvent?
   private var isClosed = false
   private var closeWasTold = false
 
@@ -111,6 +117,7 @@ struct EventQueue: BroadcastQueue {
       synced = false
     case .fork: forked = true
     case .failure(let reason): failure = reason
+    case .pause, .resume: pause = event
     case .close: isClosed = true
     }
   }
@@ -121,6 +128,7 @@ struct EventQueue: BroadcastQueue {
       + (downloaded.isEmpty ? 0 : 1) + (uploaded.isEmpty ? 0 : 1) + (cleared.isEmpty ? 0 : 1)
       + (missing.isEmpty ? 0 : 1)
       + (synced ? 1 : 0) + (forked ? 1 : 0) + (failure == nil ? 0 : 1)
+      + (pause == nil ? 0 : 1)
       + (isClosed && !closeWasTold ? 1 : 0)
   }
 
@@ -139,6 +147,7 @@ struct EventQueue: BroadcastQueue {
     if Self.take(&synced) { return .sync }
     if Self.take(&forked) { return .fork }
     if let reason = failure.take() { return .failure(reason: reason) }
+    if let pause = pause.take() { return pause }
     if isClosed, !closeWasTold {
       closeWasTold = true
       return .close

@@ -30,6 +30,8 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
     isSettled ? try base.lock(name) : nil
   }
 
+  public func space() throws(StorageError) -> StorageSpace? { try base.space() }
+
   public func exists(_ name: String) throws(StorageError) -> Bool {
     isSettled ? try base.exists(name) : try memory.exists(name)
   }

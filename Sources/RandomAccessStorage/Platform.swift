@@ -196,6 +196,21 @@ enum Platform {
     return .success(UInt64(clamping: status.st_size))
   }
 
+  /// The room on the disk that a folder is on.
+  static func space(at path: String) -> Outcome<StorageSpace> {
+    var status = statvfs()
+    guard statvfs(path, &status) == 0 else { return .failure(errno) }
+    let unit = UInt64(clamping: status.f_frsize)
+    func bytes(_ blocks: UInt64) -> UInt64 {
+      let (bytes, overflow) = blocks.multipliedReportingOverflow(by: unit)
+      return overflow ? .max : bytes
+    }
+    return .success(
+      StorageSpace(
+        available: bytes(UInt64(clamping: status.f_bavail)),
+        total: bytes(UInt64(clamping: status.f_blocks))))
+  }
+
   /// How many bytes a file takes on its disk.
   static func occupied(_ descriptor: Int32) -> Outcome<UInt64> {
     var status = stat()

@@ -96,9 +96,29 @@ public protocol StorageProvider: Sendable {
   ///
   /// A feed that is written notices by it that its folder was copied or restored from a backup.
   func identity(of name: String) throws(StorageError) -> String?
+
+  /// How much room there is; nil where that is unknown, which is what is assumed of a storage that does not implement
+  /// it.
+  func space() throws(StorageError) -> StorageSpace?
+}
+
+/// The room on the disk that a storage is on.
+public struct StorageSpace: Hashable, Sendable {
+  /// How many bytes can still be written.
+  public var available: UInt64
+  /// How many bytes the disk holds when it is empty.
+  public var total: UInt64
+
+  /// Room for `available` more bytes of `total`.
+  public init(available: UInt64, total: UInt64) {
+    self.available = available
+    self.total = total
+  }
 }
 
 extension StorageProvider {
+  public func space() throws(StorageError) -> StorageSpace? { nil }
+
   public func identity(of name: String) throws(StorageError) -> String? { nil }
 }
 

@@ -41,6 +41,8 @@ struct RoomManners: ParsableArguments {
       "How long somebody is away before it shows.", valueName: "seconds"))
   var patience: Double = 30
 
+  @OptionGroup(title: "Disk") var disk: DiskOptions
+
   func validate() throws {
     guard newcomers >= 1 else { throw ValidationError("--newcomers takes a number, 1 or more.") }
     guard (0...86_400).contains(patience) else {
@@ -55,6 +57,7 @@ struct RoomManners: ParsableArguments {
     var options = SagaOptions()
     if authorize == .ask { options.authorization = .ask }
     options.limits.perMinute = newcomers
+    options.database.disk = disk.limits(or: SagaOptions.disk)
     return options
   }
 }

@@ -146,6 +146,12 @@ struct ChatCommand: AsyncParsableCommand {
     if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
     let saga: Saga
     options.waitsForMessages = false
+    let output = Output(json: json)
+    options.database.onPause = { feed, pause in
+      // In the terminal's own place once there is one.
+      output.problem(
+        "feed \(feed): \(pause.map { "\($0)" } ?? "There is room again: fetching goes on.")")
+    }
     do {
       saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
     } catch let error as FeedError where error.code == .anotherFeedStored {

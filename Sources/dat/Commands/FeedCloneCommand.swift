@@ -77,6 +77,9 @@ struct FeedCloneCommand: AsyncParsableCommand {
         blocks: await feed.downloaded(), length: max(await feed.length, await feed.remoteLength),
         bytes: await feed.statistics.totals.downloadedBytes, byteLength: await feed.byteLength)
       if await feed.isSynced { return }
+      if let pause = await feed.downloadPause {
+        throw CloneFailure(reason: "\(pause)", progress: now)
+      }
       if now != last { (last, lastChange) = (now, clock.now) }
       progress.show(now, at: clock.now)
       if let reason = await peers.failure {

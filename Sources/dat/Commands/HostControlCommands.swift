@@ -55,7 +55,8 @@ struct HostPlace: ParsableArguments {
       let peers = Amount.count(UInt64(max(status.connections, 0)), "peer")
       let feeds = Amount.count(UInt64(max(status.feeds, 0)), "feed")
       let blocks = Amount.count(status.length, "block")
-      return "\(status.stored) of \(blocks), \(feeds), \(peers)"
+      let problem = status.problem.map { "; \(SafeText.line($0))" } ?? ""
+      return "\(status.stored) of \(blocks), \(feeds), \(peers)\(problem)"
     case .waiting: return "waiting for a first peer"
     case .elsewhere: return "held by \(SafeText.line(status.owner ?? "another host"))"
     case .failed: return "not open: \(SafeText.line(status.problem ?? "it is being opened"))"

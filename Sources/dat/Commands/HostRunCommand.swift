@@ -55,6 +55,14 @@ struct HostRunCommand: AsyncParsableCommand {
         + "to this host.", valueName: "open|none"))
   var authorize = HostAuthorization.open
 
+  @OptionGroup(title: "Disk") var disk: DiskOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Fetch so much of all keys together; without it, as much as the disk has but for the reserve.",
+      valueName: "size"))
+  var quota: ByteSize?
+
   @Option(
     help: ArgumentHelp(
       "Tell Prometheus at 127.0.0.1, port PORT, path /metrics; 0 takes any free port.",
@@ -101,6 +109,8 @@ struct HostRunCommand: AsyncParsableCommand {
       options.authorization = authorize.policy
       options.peers = try connect.map { try PeerAddress(parsing: $0) }
       options.fleet = try await readFleet()
+      options.disk = disk.limits(or: options.disk)
+      options.quota = quota.flatMap { $0.bytes == 0 ? nil : $0.bytes }
       let sources = try discovery.sources(
         hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: dir, mayAsk: false)
       let service = HostService(
