@@ -24,6 +24,11 @@ struct Dat: AsyncParsableCommand {
       ChatCommand.self, RoomsCommand.self, FeedCommand.self, DbCommand.self, HostCommand.self,
       DoctorCommand.self,
       RendezvousCommand.self,
+      ArchiveListCommand.self, ArchiveCatCommand.self, ArchiveLogCommand.self,
+      ArchiveDiffCommand.self, ArchiveFindCommand.self, ArchiveCloneCommand.self,
+      ArchivePullCommand.self, ArchiveSyncCommand.self, ArchiveShareCommand.self,
+      ArchiveCreateCommand.self, ArchiveStatusCommand.self, ArchiveKeysCommand.self,
+      ArchiveCheckoutCommand.self, ArchiveRecoverCommand.self,
     ])
 
   /// Blocks and frames have up to 8 MiB. What each thread would keep of them is several times what they
