@@ -6,12 +6,14 @@ internal import CMalloc
 struct Dat: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dat",
-    abstract: "Feeds, databases and chat rooms in the Dat formats of 2018.",
+    abstract: "Archives, feeds, databases and chat rooms in the Dat formats of 2018.",
     discussion: """
       EXAMPLES
         dat chat ~/room --name ana --listen 0.0.0.0:3282
         dat feed append ~/log < lines.txt
         dat db put ~/people ana/city '"Lima"'
+        dat clone dat://4c1f…e9 ~/site
+        dat share ~/site
         dat help db put
 
       EXIT STATUS
@@ -37,6 +39,6 @@ struct Dat: AsyncParsableCommand {
 
   static func main() async {
     dat_give_back_pieces_of(largePiece)
-    await main(nil)
+    await main(BareArguments.written(out: Array(CommandLine.arguments.dropFirst())))
   }
 }

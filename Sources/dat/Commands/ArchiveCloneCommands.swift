@@ -174,7 +174,7 @@ extension Output {
       object([
         "key": .string(archive.key.hex), "version": ArchiveOutput.integer(await archive.version),
         "files": ArchiveOutput.integer(files), "byteLength": ArchiveOutput.integer(bytes),
-        "writable": .bool(await archive.isWritable),
+        "writable": .bool(await archive.secretKey != nil),
         "metadata": .object([
           "length": ArchiveOutput.integer(await archive.metadata.length),
           "downloaded": ArchiveOutput.integer(await archive.metadata.downloaded()),
