@@ -203,7 +203,8 @@ let package = Package(
       name: "dat",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
-        "DatWeb", "DatDHT", "DatHost", "DatMetrics", "DatCoding", "CLibEdit", "CMalloc", arguments,
+        "Hyperdrive", "DatWeb", "DatDHT", "DatHost", "DatMetrics", "DatCoding", "CLibEdit",
+        "CMalloc", arguments,
         logging, metrics, services,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],

@@ -70,7 +70,14 @@ extension Archive {
     let own = FolderStorage(path: path + "/.dat", access: access)
     var options = options
     options.storeSecretKey = false
-    let stored = try PublicKey(bytes: own.storage(named: "metadata.key").bytes(32))
+    let storedBytes = try own.storage(named: "metadata.key").bytes(32)
+    let stored = PublicKey(bytes: storedBytes)
+    if stored == nil, !storedBytes.isEmpty, options.key == nil {
+      throw ArchiveError(
+        .folder,
+        "The file \(path)/.dat/metadata.key is cut short: give the archive's link, or take it from a copy."
+      )
+    }
     if stored == nil, access == .readWrite { try makeFolder(path) }
     let files = try ContentFiles(WorkFolder(path), access: access)
     var lock: (any StorageLock)?

@@ -9,6 +9,18 @@ extension Archive {
   /// Files of the user's that stood in the way of an archive's, under the names that they were given.
   public var keptFiles: [ArchivePath] { settling.kept }
 
+  /// Files of the newest version that are not complete yet, sorted.
+  public var pendingFiles: [ArchivePath] { settling.pending.values.map(\.path).sorted() }
+
+  /// How many blocks the files that are not complete yet have together.
+  public var pendingBlocks: UInt64 {
+    settling.pending.values.reduce(0) { $0 &+ ($1.stat?.blockRange.map { UInt64($0.count) } ?? 0) }
+  }
+
+  /// What went wrong when files were laid out, such as a full disk; nil while all is well. Opening the archive
+  /// anew tries again.
+  public var folderFailure: ArchiveError? { settling.failure }
+
   static func folderError(_ error: any Error, _ path: ArchivePath) -> ArchiveError {
     let reason = (error as? SystemError)?.message ?? "\(error)"
     return ArchiveError(.folder, "\(path) can't be written: \(reason).", path: path, cause: error)

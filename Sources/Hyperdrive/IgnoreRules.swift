@@ -193,3 +193,36 @@ struct Glob: Sendable {
     func contains(_ byte: UInt8) -> Bool { ranges.contains { $0.contains(byte) } != isNegated }
   }
 }
+
+/// A pattern for whole paths: `*` stands for any bytes, `?` for one.
+public struct PathPattern: Sendable {
+  private let pattern: [UInt8]
+
+  /// A pattern of `*`, `?` and bytes that stand for themselves.
+  public init(_ pattern: String) { self.pattern = Array(pattern.utf8.prefix(1024)) }
+
+  /// Whether a path is of this pattern. The cost is the product of the lengths at most.
+  public func matches(_ path: ArchivePath) -> Bool {
+    let name = path.stored
+    var (place, index) = (0, 0)
+    var back: (place: Int, index: Int)?
+    while index < name.count {
+      if place < pattern.count, pattern[place] == UInt8(ascii: "*") {
+        back = (place, index)
+        place += 1
+      } else if place < pattern.count,
+        pattern[place] == UInt8(ascii: "?") || pattern[place] == name[index]
+      {
+        place += 1
+        index += 1
+      } else if let last = back {
+        place = last.place + 1
+        index = last.index + 1
+        back = (last.place, index)
+      } else {
+        return false
+      }
+    }
+    return pattern[place...].allSatisfy { $0 == UInt8(ascii: "*") }
+  }
+}
