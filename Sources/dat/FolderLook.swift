@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Dispatch
 internal import Foundation
 
 /// What stands in a folder, seen from the names in it alone: nothing is opened, locked or changed.
