@@ -87,7 +87,7 @@ let package = Package(
     .systemLibrary(
       name: "CLibEdit", pkgConfig: "libedit",
       providers: [.apt(["libedit-dev"]), .brew(["libedit"])]),
-    // The C library's allocator, as far as Swift's modules for it leave it out.
+    // The C library's allocator and file kinds, as far as Swift's modules for it leave them out.
     .systemLibrary(name: "CMalloc"),
     // Generated from Schemas/ by `make schemas`.
     .target(name: "CDatMessages", dependencies: ["CProtobufC"]),

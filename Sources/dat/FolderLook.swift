@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Dispatch
+internal import CMalloc
 internal import Foundation
 
 /// What stands in a folder, seen from the names in it alone: nothing is opened, locked or changed.
@@ -37,7 +37,7 @@ struct FolderLook {
 
   private static func content(of path: String, _ prefix: String) throws -> Content {
     guard let found = try kind(of: path) else { return .missing }
-    guard found == S_IFDIR else { return .file }
+    guard found == dat_folder else { return .file }
     if try holdsDatabase(path) { return .database }
     if let whole = try database(around: path) { return .part(of: whole) }
     if try holdsFeed(path, prefix) { return .feed }
@@ -46,7 +46,7 @@ struct FolderLook {
         return .archive(folder)
       }
     }
-    if try kind(of: path + "/replicas") == S_IFDIR { return .host }
+    if try holdsHost(path) { return .host }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     // A folder of many things is not searched through.
     for name in names.prefix(1000) where (try? holdsDatabase("\(path)/\(name)")) == true {
@@ -55,13 +55,20 @@ struct FolderLook {
     return .nothing
   }
 
+  private static func holdsHost(_ path: String) throws -> Bool {
+    if try kind(of: path + "/replicas") == dat_folder || kind(of: path + "/control") == dat_socket {
+      return true
+    }
+    return try kind(of: path + "/keys") == dat_plain && kind(of: path + "/lock") == dat_plain
+  }
+
   private static func holdsDatabase(_ path: String) throws -> Bool {
     try holdsFeed(path, "source/")
   }
 
   private static func holdsFeed(_ path: String, _ prefix: String) throws -> Bool {
     for name in ["key", "secret_key", "tree"]
-    where try kind(of: "\(path)/\(prefix)\(name)") == S_IFREG {
+    where try kind(of: "\(path)/\(prefix)\(name)") == dat_plain {
       return true
     }
     return false
@@ -81,19 +88,19 @@ struct FolderLook {
     return nil
   }
 
-  /// The kind of file at a path, by the bits of its mode; nil for none.
-  private static func kind(of path: String) throws -> mode_t? {
-    var status = stat()
-    if stat(path, &status) == 0 { return status.st_mode & S_IFMT }
-    switch errno {
+  /// What is at a path, such as `dat_folder`; nil for nothing.
+  private static func kind(of path: String) throws -> Int? {
+    let kind = dat_kind_at(path)
+    switch -kind {
     case ENOENT, ENOTDIR: return nil
     case EACCES, EPERM:
       throw ValidationError(
         "There is no permission to look for \(SafeText.line(path)): check the owner and the mode of its "
           + "folder (ls -ld).")
-    default:
+    case let number where number > 0:
       throw ValidationError(
-        "\(SafeText.line(path)) can't be looked for: \(Descriptor.message(errno)).")
+        "\(SafeText.line(path)) can't be looked for: \(Descriptor.message(number)).")
+    default: return Int(kind)
     }
   }
 

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CMalloc
 internal import DatCoding
 internal import Foundation
 
@@ -44,8 +45,7 @@ struct InputSource: Sendable {
   }
 
   private static func isFolder(_ descriptor: Int32) -> Bool {
-    var status = stat()
-    return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    Int(dat_kind_of(descriptor)) == dat_folder
   }
 
   private static func refusal(_ number: Int32, _ name: String) -> String {

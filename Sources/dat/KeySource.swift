@@ -32,11 +32,28 @@ struct KeyFile: ParsableArguments {
     }
     let source = try InputSource(path: path)
     source.invite("Type the key")
+    if path != "-" {
+      let bytes = try await source.bytes(limit: 1 << 20)
+      // As a feed's own file of that name, which is shorter than any key in hex.
+      if bytes.count == 32, let key = PublicKey(bytes: bytes) { return GivenKey(key: key) }
+      return GivenKey(key: try Self.first(of: bytes, source.name))
+    }
     var lines = source.lines
     guard let line = try await lines.next(), let text = Self.trimmed(line) else {
       throw Misuse("The first line of \(source.name) has to be the key; there is none.")
     }
-    return GivenKey(key: try RoomKey.parse(text.string), rest: path == "-" ? lines : nil)
+    return GivenKey(key: try RoomKey.parse(text.string), rest: lines)
+  }
+
+  /// The key in the first line of a file.
+  private static func first(of bytes: [UInt8], _ name: String) throws -> PublicKey {
+    var lines = TextLines(limit: InputSource.limit)
+    lines.add(bytes)
+    let first = try lines.next() ?? lines.last() ?? []
+    guard let text = trimmed(InputLine(bytes: first, number: 1, source: name)) else {
+      throw Misuse("The first line of \(name) has to be the key; there is none.")
+    }
+    return try RoomKey.parse(text.string)
   }
 
   /// For commands that need at least one key, of any source.

@@ -195,6 +195,9 @@ import Testing
       "host", folder.path + "/host", "--key-file", folder.path + "/keys", "--listen", "127.0.0.1:0",
     ])
     try await host.line(containing: "hosting 1 key in")
+    // It answers once it can be ended in order.
+    let listed = try await DatProcess.run(["host", "list", "--dir", folder.path + "/host"])
+    #expect(listed.lines.first?.contains("room:\(Self.key)") == true)
     await host.signal(SIGTERM)
     #expect(await host.status() == 0)
   }
