@@ -117,8 +117,9 @@ check-schemas: ## Fail if Sources/CDatMessages is not what Schemas/ generates
 format: ## Format the sources in place
 	$(SWIFT) format --in-place --recursive $(SOURCES)
 
-lint: ## Fail if the sources are not formatted
+lint: ## Fail if the sources are not formatted, or handle text from outside as if it were their own
 	$(SWIFT) format lint --strict --recursive $(SOURCES)
+	@Scripts/check-foreign-text
 
 clean: ## Remove what was built
 	$(SWIFT) package clean

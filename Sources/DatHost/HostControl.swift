@@ -244,7 +244,7 @@ public enum HostClient {
     let path = try HostControl.path(in: FolderStorage(path: folder).path)
     let reply: ControlReply
     do {
-      reply = try JSONDecoder().decode(ControlReply.self, from: Data(try await send(request, path)))
+      reply = try JSONText.decode(ControlReply.self, from: try await send(request, path))
     } catch let error as IOError where [EACCES, EPERM].contains(error.errnoCode) {
       throw HostError(
         .control,

@@ -55,7 +55,7 @@ public struct RoomOperation: Hashable, Sendable, Identifiable {
   ///
   /// - Throws: `DecodingError` where it is of another form: a stranger may write anything.
   public func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws -> Value {
-    try JSONDecoder().decode(type, from: Data(json))
+    try JSONText.decode(type, from: json)
   }
 
   init(_ message: Message) {

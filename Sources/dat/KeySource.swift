@@ -39,10 +39,10 @@ struct KeyFile: ParsableArguments {
       return GivenKey(key: try Self.first(of: bytes, source.name))
     }
     var lines = source.lines
-    guard let line = try await lines.next(), let text = Self.trimmed(try line.text) else {
+    guard let line = try await lines.next(), let text = Self.trimmed(line) else {
       throw Misuse("The first line of \(source.name) has to be the key; there is none.")
     }
-    return GivenKey(key: try RoomKey.parse(text), rest: lines)
+    return GivenKey(key: try RoomKey.parse(text.string), rest: lines)
   }
 
   /// The key in the first line of a file.
@@ -50,10 +50,10 @@ struct KeyFile: ParsableArguments {
     var lines = TextLines(limit: InputSource.limit)
     lines.add(bytes)
     let first = try lines.next() ?? lines.last() ?? []
-    guard let text = trimmed(try InputLine(bytes: first, number: 1, source: name).text) else {
+    guard let text = trimmed(InputLine(bytes: first, number: 1, source: name)) else {
       throw Misuse("The first line of \(name) has to be the key; there is none.")
     }
-    return try RoomKey.parse(text)
+    return try RoomKey.parse(text.string)
   }
 
   /// For commands that need at least one key, of any source.
@@ -71,16 +71,16 @@ struct KeyFile: ParsableArguments {
     source.invite("Type the keys, one a line")
     let count = keys.count
     for try await line in source.lines {
-      guard let text = Self.trimmed(try line.text), !text.hasPrefix("#") else { continue }
-      keys.append(text)
+      guard let text = Self.trimmed(line), !text.starts(with: "#") else { continue }
+      keys.append(text.string)
     }
     guard keys.count > count else { throw Misuse("There is no key in \(source.name).") }
     return keys
   }
 
-  private static func trimmed(_ line: String) -> String? {
-    let text = line.trimmingCharacters(in: .whitespaces)
-    return text.isEmpty ? nil : text
+  private static func trimmed(_ line: InputLine) -> ForeignText? {
+    let text = ForeignText(bytes: line.bytes).trimmed
+    return text.utf8.isEmpty ? nil : text
   }
 }
 
@@ -96,8 +96,8 @@ struct GivenKey: Sendable {
 enum RoomKey {
   /// Takes 64 hex digits, with or without `dat://` before them.
   static func parse(_ text: String) throws -> PublicKey {
-    let digits = digits(of: text)
-    guard let key = PublicKey(hex: digits) else {
+    let digits = digits(of: ForeignText(text))
+    guard let key = PublicKey(hex: digits.string) else {
       throw ValidationError(
         "\"\(SafeText.line(text, limit: 80))\" is no key: a key is 64 hex digits; this has "
           + "\(digits.utf8.count) characters.")
@@ -107,13 +107,12 @@ enum RoomKey {
 
   /// Whether a text is a key, or means to be one: a link.
   static func isMeant(by text: String) -> Bool {
-    text.hasPrefix("dat://") || PublicKey(hex: text[...]) != nil
+    ForeignText(text).starts(with: "dat://") || PublicKey(hex: text) != nil
   }
 
-  private static func digits(of text: String) -> Substring {
-    var digits = text[...]
-    if digits.hasPrefix("dat://") { digits = digits.dropFirst(6) }
-    if digits.hasSuffix("/") { digits = digits.dropLast() }
-    return digits
+  private static func digits(of text: ForeignText) -> ForeignText {
+    let digits = text.starts(with: "dat://") ? text.dropFirst(bytes: 6) : text
+    let endsInSlash = digits.utf8.last == UInt8(ascii: "/")
+    return endsInSlash ? digits.cut(toBytes: digits.utf8.count - 1) : digits
   }
 }

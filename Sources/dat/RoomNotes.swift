@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import DatWeb
 internal import Foundation
 internal import HypercoreCrypto
@@ -22,7 +23,7 @@ struct RoomNotes: Hashable, Sendable {
     // A file beyond this is none of ours.
     guard let size = try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize, size <= 1 << 20,
       let data = try? Data(contentsOf: file),
-      let fields = try? JSONDecoder().decode(Fields.self, from: data)
+      let fields = try? JSONText.decode(Fields.self, from: Array(data))
     else { return }
     name = fields.name
     muted = fields.muted
