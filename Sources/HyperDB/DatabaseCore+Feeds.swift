@@ -203,6 +203,16 @@ extension DatabaseCore {
   /// Whether the feed of that number is authorised.
   func isAuthorized(_ feed: Int) -> Bool { writers[feed].isAuthorized }
 
+  /// The candidates that somebody let in, by writer, the newest first. The others were merely listed.
+  package var newcomers: [[PublicKey]] {
+    var rest = Set(candidates)
+    return authorized.compactMap { number in
+      let letIn = namings.shares(of: feedKeys[number]).letIn.reversed()
+        .filter { rest.remove($0) != nil }
+      return letIn.isEmpty ? nil : Array(letIn)
+    }
+  }
+
   /// The keys that writers name and of whose feeds nothing is here, in the order of the writers. Most
   /// may be nobody's.
   package var candidates: [PublicKey] {

@@ -5,8 +5,9 @@ public import HypercoreCrypto
 ///
 /// Whoever may write can list any keys, and most may be nobody's. Nothing is stored for them, they take no
 /// place in the database, and a connection has channels for some of them only: first for those that
-/// connected peers say are theirs, then for a sample of the others, another one on each connection. So a
-/// feed that exists is found sooner or later, and the first block of it gives it a place.
+/// connected peers say are theirs, then for the newest that each writer let in, then for a sample of the
+/// others, another one on each connection. So a feed that exists is found sooner or later, and the first
+/// block of it gives it a place.
 extension HyperDB {
   /// Channels of one connection that such feeds may take at a time: half of them. Those whose first block
   /// comes make room for others.
@@ -14,6 +15,8 @@ extension HyperDB {
   /// Channels that are left for feeds whose first block comes while the connection lasts, unless all that
   /// were opened do exist.
   private static let reservedChannels = 32
+  /// Channels that such feeds may take of those that one writer let in, whatever others list.
+  private static let newcomerChannels = 16
   /// Such feeds that are open at once, on all connections: some 10 KB each.
   private static let openCandidates = 512
   /// Keys that peers say are theirs and that are remembered.
@@ -39,19 +42,35 @@ extension HyperDB {
       try open(try feedSet.openPeer(key), entry)
     }
     let others = candidates.filter { !entry.opened.contains($0) }
+    if others.count <= room(on: entry, others) {
+      for key in others { try openCandidate(key, entry) }
+      return
+    }
+    for letIn in core.newcomers {
+      let open = letIn.count { entry.opened.contains($0) }
+      let new = letIn.lazy.filter { !entry.opened.contains($0) }
+      for key in new.prefix(max(Self.newcomerChannels - open, 0))
+      where entry.session.freeChannels > Self.reservedChannels {
+        try openCandidate(key, entry)
+      }
+    }
+    let rest = others.filter { !entry.opened.contains($0) }
+    let room = room(on: entry, rest)
+    guard room > 0 else { return }
+    for key in rest.shuffled(using: &entry.random).prefix(room) { try openCandidate(key, entry) }
+  }
+
+  /// How many more may be opened on a connection, where these are not.
+  private func room(on entry: DatabaseSession, _ others: [PublicKey]) -> Int {
     let unproven = core.candidates.count - others.count
-    let room = min(
+    return min(
       Self.candidateChannels - unproven,
       entry.session.freeChannels - min(unproven, Self.reservedChannels))
-    guard room > 0 else { return }
-    let chosen =
-      others.count <= room
-      ? others : Array(others.shuffled(using: &entry.random).prefix(room))
-    for key in chosen {
-      let isOpen = feedSet.logs[key] != nil
-      guard isOpen || openCandidateCount < Self.openCandidates else { return }
-      try open(try feedSet.openPeer(key), entry)
-    }
+  }
+
+  private func openCandidate(_ key: PublicKey, _ entry: DatabaseSession) throws {
+    guard feedSet.logs[key] != nil || openCandidateCount < Self.openCandidates else { return }
+    try open(try feedSet.openPeer(key), entry)
   }
 
   private var openCandidateCount: Int { feedSet.logs.count - core.feedCount }

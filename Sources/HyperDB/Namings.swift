@@ -125,7 +125,7 @@ struct Namings {
   // MARK: Places
 
   /// What a writer let in and what it merely listed, each in order.
-  private func shares(of writer: PublicKey) -> (letIn: [PublicKey], listed: [PublicKey]) {
+  func shares(of writer: PublicKey) -> (letIn: [PublicKey], listed: [PublicKey]) {
     guard let named = byWriter[writer] else { return ([], []) }
     let ordered = named.order.sorted {
       Self.precedes(named.mentions[$0], named.mentions[$1])
