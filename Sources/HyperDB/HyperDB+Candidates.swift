@@ -99,8 +99,5 @@ extension HyperDB {
     feedSet.logs[core.feedKeys[number]]?.inspected = 0
     contents[number] = nil
     refusedContents.remove(number)
-    for reader in readers.values where number < reader.cursors.count {
-      reader.cursors[number] = 1
-    }
   }
 }
