@@ -1,5 +1,6 @@
 internal import Foundation
 public import HyperDB
+public import Hypercore
 public import HypercoreCrypto
 
 /// The settings that a room is opened with.
