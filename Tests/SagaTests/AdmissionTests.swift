@@ -71,7 +71,7 @@ import Testing
     #expect(await ana.muted.isEmpty, "refusing hides nothing")
     // It concerned that connection: on a new one she asks again.
     await link.close()
-    let again = await ana.listen(stored: false)
+    let again = ana.events(stored: .none)
     _ = try await connect(ana, eve)
     _ = try await first(again) {
       if case .request(let user) = $0, user.key == eve.db.localKey { user } else { nil }

@@ -128,7 +128,7 @@ import Testing
     try await ana.writeMessage("welcome")
     let bea = try await room("bea", key: ana.key)
     let mallory = try await room("mallory", key: ana.key)
-    let events = await ana.listen(stored: false)
+    let events = ana.events(stored: .none)
     let rude = UserData(key: bea.db.localKey, username: "a rude name", timestamp: 1)
     let claim = try await meet(ana, mallory, as: rude, from: "192.0.2.66")
     let listed = try #require(await request(events, of: bea.db.localKey))
@@ -137,7 +137,7 @@ import Testing
     await ana.refuse(listed.key)
     #expect(await ana.requests.isEmpty)
     // The owner comes, and is asked about under its own name; beside the liar, too.
-    let again = await ana.listen(stored: false)
+    let again = ana.events(stored: .none)
     _ = try await meet(ana, bea, from: "192.0.2.7")
     let own = try #require(await request(again, of: bea.db.localKey))
     #expect(own.isProven)
@@ -157,7 +157,7 @@ import Testing
     let bea = try await room("bea", key: ana.key)
     // Mallory can say all that bea says, and signs with a key of her own.
     let mallory = try await room("mallory", key: ana.key)
-    let events = await ana.listen(stored: false)
+    let events = ana.events(stored: .none)
     let here = try await ana.replicate()
     var options = ReplicationOptions.live
     options.userData = bea.userData.bytes
@@ -185,7 +185,7 @@ import Testing
     }
     while await ana.users.count < 100 { await Task.yield() }
     let bea = try await room("bea", key: ana.key)
-    let events = await ana.listen(stored: false)
+    let events = ana.events(stored: .none)
     _ = try await meet(ana, bea, from: "192.0.2.7")
     #expect(await request(events, of: bea.db.localKey)?.isProven == true)
     while await ana.requests.count < 4 { await Task.yield() }
