@@ -119,7 +119,9 @@ let package = Package(
     // The chat's page and the small server that carries it to the browser.
     .target(
       name: "DatWeb",
-      dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "CQRencode", nioCore, logging] + web,
+      dependencies: [
+        "Saga", "HyperDB", "Hyperdrive", "HypercoreCrypto", "CQRencode", nioCore, logging,
+      ] + web,
       resources: [.copy("Page")], swiftSettings: strict),
     layer("DatDNS", []),
     layer(
@@ -248,7 +250,7 @@ let package = Package(
     tests(
       "DatWebTests",
       [
-        "DatWeb", "DatWebTesting", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
+        "DatWeb", "DatWebTesting", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage",
         nioCore, nioPosix,
       ]),
