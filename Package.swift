@@ -186,7 +186,7 @@ let package = Package(
     .executableTarget(
       name: "dat-interop",
       dependencies: [
-        "DatTesting", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "DatSwarm",
+        "DatTesting", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto", "DatSwarm",
       ],
       path: "Interop/Runner", swiftSettings: strict),
     // What the fuzzer and the tests feed with any bytes.
