@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import Foundation
 internal import Hypercore
 internal import HypercoreCrypto
@@ -100,13 +101,13 @@ private final class ImportLine: @unchecked Sendable {
     if let last, now - last < .milliseconds(100) { return }
     last = now
     let done = progress.added + progress.unchanged
-    Output.write(
+    StandardStreams.complain(
       "\r\u{1b}[K\(done)/\(progress.totalFiles) files  \(Amount.bytes(progress.bytes)) of "
-        + Amount.bytes(progress.totalBytes), to: .standardError)
+        + Amount.bytes(progress.totalBytes))
   }
 
   func clear() {
-    if isShown, last != nil { Output.write("\r\u{1b}[K", to: .standardError) }
+    if isShown, last != nil { StandardStreams.complain("\r\u{1b}[K") }
   }
 }
 
@@ -167,6 +168,8 @@ struct ArchiveShareCommand: AsyncParsableCommand {
     if !output.json { output.line(output.bold("dat://\(archive.key.hex)")) }
     let work = Task {
       if noImport { return }
+      // Watched before the first look, so that nothing is missed between.
+      let changes = try await archive.folderChanges()
       try await importing.run()
       if output.json {
         output.object([
@@ -177,7 +180,7 @@ struct ArchiveShareCommand: AsyncParsableCommand {
         try await output.summary("Sharing dat", archive)
       }
       guard watch else { return }
-      for await _ in try archive.folderChanges() { try await importing.run() }
+      for await _ in changes { try await importing.run() }
     }
     let watching = Task {
       do { try await work.value } catch is CancellationError {
