@@ -47,6 +47,7 @@ struct HostPlace: ParsableArguments {
       let feeds = status.feeds == 1 ? "1 feed" : "\(status.feeds) feeds"
       return "\(status.stored) of \(status.length) blocks, \(feeds), \(peers)"
     case .waiting: return "waiting for a first peer"
+    case .queued: return "waiting for its turn: there are more keys than may be open at a time"
     case .elsewhere: return "held by \(SafeText.line(status.owner ?? "another host"))"
     case .failed: return "not open: \(SafeText.line(status.problem ?? "it is being opened"))"
     }
