@@ -179,7 +179,9 @@ extension Saga {
       let present = Set(roster.users.map(\.key))
       let idle = newcomers.values.filter { !present.contains($0.data.key) }
       guard let oldest = idle.min(by: { $0.notBefore < $1.notBefore }) else {
-        tell(.waiting(data, reason: "\(newcomers.count) others wait for an answer"))
+        if waits.take(now: .now, limit: Self.waitsPerMinute) == nil {
+          tell(.waiting(data, reason: "\(newcomers.count) others wait for an answer"))
+        }
         return
       }
       newcomers[oldest.data.key] = nil
@@ -260,9 +262,14 @@ extension Saga {
     }
   }
 
+  /// Of how many newcomers that have to wait it is told in a minute.
+  private static let waitsPerMinute = 5
+
   private func wait(_ key: PublicKey, _ reason: String) {
     guard let newcomer = newcomers[key], !newcomer.waitWasTold else { return }
     newcomers[key]?.waitWasTold = true
+    // Strangers can come by the hundred; the first few say what is to be known.
+    guard waits.take(now: .now, limit: Self.waitsPerMinute) == nil else { return }
     tell(.waiting(newcomer.data, reason: reason))
   }
 }

@@ -59,6 +59,8 @@ public actor Saga {
   /// The feeds that are not to be shown here; only noted, nothing is left out.
   public internal(set) var muted: Set<PublicKey>
   var burst = BurstLimit()
+  /// Bounds how often it is told that somebody has to wait.
+  var waits = BurstLimit()
   var authorizer: Task<Void, Never>?
   var isAuthorized: Bool
   var isClosed = false

@@ -36,7 +36,8 @@ public enum SagaEvent: Hashable, Sendable {
   case request(UserData)
   /// The requests of this key are over: answered, or gone with their connection.
   case requestGone(PublicKey)
-  /// A newcomer has to wait: the room has as many feeds as it may, or too many came in a minute.
+  /// A newcomer has to wait: the room has as many feeds as it may, or too many came in a minute. Told of
+  /// five newcomers a minute at most.
   case waiting(UserData, reason: String)
   /// What this feed holds is not to be shown here any more, or is again.
   case muted(PublicKey, Bool)

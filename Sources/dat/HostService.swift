@@ -8,7 +8,6 @@ internal import Logging
 internal import Metrics
 internal import Saga
 internal import ServiceLifecycle
-internal import UnixSignals
 
 /// One run of `dat host`: the host, its swarm, its control socket and its page of metrics, started in
 /// order and ended in the other.
@@ -27,15 +26,40 @@ struct HostService {
 
   /// Returns when a signal has ended it.
   func run() async throws {
+    // Before anything is opened: a host that has too little of something is to be ended all the same.
+    let interruptions = Interruption.requests()
     LoggingSystem.bootstrap { SafeLogHandler(label: $0) }
     let metrics = PrometheusMetrics()
     MetricsSystem.bootstrap(metrics)
     var logger = Logger(label: "dat.host")
     logger.logLevel = logLevel
     try DescriptorLimit.check(isOnline: true)
-    let descriptors = DescriptorLimit.raise()
-    logger.info("file descriptors", metadata: ["limit": "\(descriptors)"])
+    let ending = HostEnding()
+    let running = Task { [logger] in try await run(metrics, ending, logger) }
+    let waiting = Task {
+      for await _ in interruptions {
+        if await !ending.ask() { running.cancel() }
+      }
+    }
+    StandardStreams.whenLost { Task { if await !ending.ask() { running.cancel() } } }
+    defer { waiting.cancel() }
+    do { try await running.value } catch is CancellationError {}
+  }
 
+  private func run(
+    _ metrics: PrometheusMetrics, _ ending: HostEnding, _ logger: Logger
+  ) async throws {
+    let budget = DescriptorBudget.raised()
+    var swarmOptions = swarmOptions
+    swarmOptions.maximumInbound = min(swarmOptions.maximumInbound, budget.connections)
+    var options = options
+    options.maximumOpen = min(options.maximumOpen ?? .max, budget.keys)
+    logger.info(
+      "file descriptors",
+      metadata: [
+        "limit": "\(budget.limit)", "keys": "\(budget.keys)",
+        "connections": "\(swarmOptions.maximumInbound)",
+      ])
     let swarm = Swarm(options: swarmOptions, sources: sources)
     do {
       // The port first, for it is announced with each key.
@@ -45,8 +69,12 @@ struct HostService {
       let host = try await ReplicaHost.open(
         folder: folder, options: options, swarm: swarm, logger: logger)
       do {
-        for key in keys { try await host.add(key) }
-        try await serve(host, swarm, metrics, logger)
+        for key in keys {
+          try Task.checkCancellation()
+          try await host.add(key)
+        }
+        try Task.checkCancellation()
+        try await serve(host, swarm, metrics, ending, logger)
       } catch {
         await host.close()
         throw error
@@ -81,7 +109,8 @@ struct HostService {
   }
 
   private func serve(
-    _ host: ReplicaHost, _ swarm: Swarm, _ metrics: PrometheusMetrics, _ logger: Logger
+    _ host: ReplicaHost, _ swarm: Swarm, _ metrics: PrometheusMetrics, _ ending: HostEnding,
+    _ logger: Logger
   ) async throws {
     let control = try await HostControl(host, logger: logger)
     var services: [any Service] = [
@@ -105,9 +134,8 @@ struct HostService {
     }
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
-        services: services.map { .init(service: $0) },
-        gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-    StandardStreams.whenLost { Task { await group.triggerGracefulShutdown() } }
+        services: services.map { .init(service: $0) }, logger: logger))
+    await ending.begin(group)
     try await group.run()
   }
 
@@ -124,6 +152,28 @@ struct HostService {
         output.dim(
           what == "metrics" ? "metrics at http://\(address)/metrics" : "\(what) on \(address)"))
     }
+  }
+}
+
+/// Ends a host in order, from the moment on when there is something to end.
+private actor HostEnding {
+  private var group: ServiceGroup?
+  private var isAsked = false
+
+  /// The services are about to run.
+  func begin(_ group: ServiceGroup) async {
+    self.group = group
+    if isAsked { await group.triggerGracefulShutdown() }
+  }
+
+  /// Asks them to end.
+  ///
+  /// - Returns: false before there are any.
+  func ask() async -> Bool {
+    isAsked = true
+    guard let group else { return false }
+    await group.triggerGracefulShutdown()
+    return true
   }
 }
 

@@ -96,8 +96,7 @@ extension Attack {
       let scene = try await CrowdScene()
       return try await scene.measure { try await scene.comeAndGo(1_000) }
     },
-    Attack(row: 55, name: "100 made-up keys ask to write", memoryLimit: 64 << 20, isForNode: false)
-    {
+    Attack(row: 55, name: "50 made-up keys ask to write", memoryLimit: 64 << 20, isForNode: false) {
       _ in
       let scene = try await AskingScene()
       return try await scene.victim.measure {

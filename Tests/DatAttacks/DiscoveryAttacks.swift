@@ -27,7 +27,8 @@ extension Attack {
         usleep(2_000)
       }
     },
-    rendezvous(52, "one question eight times in a packet, over a full topic") { scene, flood in
+    rendezvous(52, "one question eight times in a packet, over a topic of 128 places") {
+      scene, flood in
       let sockets = try (0..<32).map { _ in try scene.socket() }
       for (number, socket) in sockets.enumerated() {
         let token = try scene.token(socket)
@@ -48,7 +49,7 @@ extension Attack {
         try require(answers <= 1, "one question was answered \(answers) times")
       }
     },
-    rendezvous(53, "4,000 questions as if from somebody else, of 27 bytes") { scene, flood in
+    rendezvous(53, "4,000 questions without a valid token") { scene, flood in
       let socket = try scene.socket()
       let packets = [
         scene.probe, scene.question([scene.topic], token: nil),

@@ -30,7 +30,8 @@ public actor LANSource: PeerSource {
   private let packets: AsyncStream<LANPort.Packet>
   private let arrived: AsyncStream<LANPort.Packet>.Continuation
   private var tasks: [Task<Void, Never>] = []
-  private var timer: Task<Void, Never>?
+  /// Armed for what is due next.
+  private var timer: (due: ContinuousClock.Instant, task: Task<Void, Never>)?
   private var isClosed = false
   private let received = Counter(label: "dat_lan_packets", dimensions: [("direction", "in")])
   private let sent = Counter(label: "dat_lan_packets", dimensions: [("direction", "out")])
@@ -51,7 +52,7 @@ public actor LANSource: PeerSource {
 
   deinit {
     for task in tasks { task.cancel() }
-    timer?.cancel()
+    timer?.task.cancel()
     for port in ports.values { port.close() }
     found.finish()
     troubled.finish()
@@ -78,7 +79,7 @@ public actor LANSource: PeerSource {
   public func close() async {
     isClosed = true
     for task in tasks { task.cancel() }
-    timer?.cancel()
+    timer?.task.cancel()
     for port in ports.values { port.close() }
     ports = [:]
     found.finish()
@@ -115,14 +116,26 @@ public actor LANSource: PeerSource {
   }
 
   private func turn() {
-    timer?.cancel()
     guard !isClosed else { return }
     carryOut(core.tick(now: .now))
-    guard let due = core.deadline else { return }
-    timer = Task { [weak self] in
-      do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
-      await self?.turn()
+    schedule(core.deadline)
+  }
+
+  private func schedule(_ due: ContinuousClock.Instant?) {
+    guard due != timer?.due else { return }
+    timer?.task.cancel()
+    timer = due.map { due in
+      let task = Task { [weak self] in
+        do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
+        await self?.rang()
+      }
+      return (due, task)
     }
+  }
+
+  private func rang() {
+    timer = nil
+    turn()
   }
 
   private func carryOut(_ actions: [LANCore.Action]) {

@@ -42,7 +42,8 @@ public actor RendezvousSource: PeerSource {
   private let packets: AsyncStream<([UInt8], PeerAddress)>
   private let arrived: AsyncStream<([UInt8], PeerAddress)>.Continuation
   private var tasks: [Task<Void, Never>] = []
-  private var timer: Task<Void, Never>?
+  /// Armed for what is due next.
+  private var timer: (due: ContinuousClock.Instant, task: Task<Void, Never>)?
   private var isClosed = false
   private let reachable = Gauge(label: "dat_rendezvous_servers")
   /// Packets that came from none of the servers.
@@ -61,7 +62,7 @@ public actor RendezvousSource: PeerSource {
 
   deinit {
     for task in tasks { task.cancel() }
-    timer?.cancel()
+    timer?.task.cancel()
     for channel in channels.values { channel.close(promise: nil) }
     found.finish()
     troubled.finish()
@@ -110,7 +111,7 @@ public actor RendezvousSource: PeerSource {
     // Said once; it runs out on the server if that is lost.
     isClosed = true
     for task in tasks { task.cancel() }
-    timer?.cancel()
+    timer?.task.cancel()
     for channel in channels.values { channel.close(promise: nil) }
     found.finish()
     troubled.finish()
@@ -200,7 +201,6 @@ public actor RendezvousSource: PeerSource {
   }
 
   private func turn() {
-    timer?.cancel()
     guard !isClosed else { return }
     let now = ContinuousClock.now
     var due: ContinuousClock.Instant?
@@ -211,11 +211,24 @@ public actor RendezvousSource: PeerSource {
       lookForSilence(name, now)
     }
     reachable.record(clients.values.count { $0.core.isReachable })
-    guard let due else { return }
-    timer = Task { [weak self] in
-      do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
-      await self?.turn()
+    schedule(due)
+  }
+
+  private func schedule(_ due: ContinuousClock.Instant?) {
+    guard due != timer?.due else { return }
+    timer?.task.cancel()
+    timer = due.map { due in
+      let task = Task { [weak self] in
+        do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
+        await self?.rang()
+      }
+      return (due, task)
     }
+  }
+
+  private func rang() {
+    timer = nil
+    turn()
   }
 
   /// Says of a server that has not answered for a while that it does not.

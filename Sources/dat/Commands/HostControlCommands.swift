@@ -58,6 +58,7 @@ struct HostPlace: ParsableArguments {
       let problem = status.problem.map { "; \(SafeText.line($0))" } ?? ""
       return "\(status.stored) of \(blocks), \(feeds), \(peers)\(problem)"
     case .waiting: return "waiting for a first peer"
+    case .queued: return "waiting for its turn: there are more keys than may be open at a time"
     case .elsewhere: return "held by \(SafeText.line(status.owner ?? "another host"))"
     case .failed: return "not open: \(SafeText.line(status.problem ?? "it is being opened"))"
     }
