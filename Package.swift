@@ -257,6 +257,11 @@ let package = Package(
       name: "dat-host-load",
       dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm"],
       path: "Tests/HostLoad", swiftSettings: strict),
+    // Opens large rooms, for `make bench-room`.
+    .executableTarget(
+      name: "dat-room-load",
+      dependencies: ["Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage"],
+      path: "Tests/RoomLoad", swiftSettings: strict),
     tests("DatMetricsTests", ["DatMetrics", metrics]),
     tests(
       "DatHostTests",

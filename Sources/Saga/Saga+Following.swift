@@ -11,7 +11,12 @@ extension Saga {
     case .entries(let entries):
       let changes = entries.compactMap(take)
       // What was there before is told to each reader sorted, once all of it is read.
-      if isReady { tell(changes) } else { await tellProgress(entries) }
+      if isReady {
+        tell(changes)
+      } else {
+        countRead(entries.count)
+        await tellProgress(entries)
+      }
       tryNewcomers()
       if isReady, unwritten > max(Self.entriesBetweenWrites, index.count / 2) { writeIndex() }
     case .caughtUp:

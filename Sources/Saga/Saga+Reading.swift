@@ -222,6 +222,7 @@ extension Saga {
         Message.ID(keyBytes: key, feed: feed), content, seq: seq, isEdited: isEdited,
         sharesKey: index.sharesKey(record))
     }
+    countRead()
     guard let stored = db.assumeIsolated({ $0.content(of: feed, at: seq) }),
       let content = stored.value.flatMap(options.kind.content)
     else { return nil }
@@ -229,4 +230,15 @@ extension Saga {
       Message.ID(keyBytes: stored.key, feed: feed), content, seq: seq, isEdited: isEdited,
       sharesKey: index.sharesKey(record))
   }
+
+  /// Counts the blocks that are read, and has the feeds give up now and then what they keep of their trees: a
+  /// walk through a large room goes through all of its feeds.
+  func countRead(_ count: Int = 1) {
+    blocksRead += count
+    guard blocksRead >= Self.readsBetweenReleases else { return }
+    blocksRead = 0
+    db.assumeIsolated { $0.releaseFeedCaches() }
+  }
+
+  private static let readsBetweenReleases = 8_192
 }

@@ -45,6 +45,8 @@ public actor Saga {
   var readyWaiters: [CheckedContinuation<Void, Never>] = []
   /// How far each feed has been taken into the index.
   var taken: [PublicKey: UInt64] = [:]
+  /// How many blocks were read since the feeds gave up what they keep.
+  var blocksRead = 0
   /// How many entries were taken in since the index was written.
   var unwritten = 0
   /// How many were read while the room opened, and of how many readers were notified.

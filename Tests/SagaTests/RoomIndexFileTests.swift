@@ -192,6 +192,35 @@ import Testing
     await again.close()
   }
 
+  @Test func `an examination says whether the index fits, and empties one that doesn't`()
+    async throws
+  {
+    let folder = try TemporaryFolder()
+    _ = try await room(folder)
+    let path = folder.path + "/bea"
+    let storage = FolderStorage(path: path)
+    #expect(try await Saga.examineIndex(storage) == .usable(messages: 59))
+    let file = URL(fileURLWithPath: path + "/room-index")
+    var bytes = try Data(contentsOf: file)
+    bytes[100] ^= 1
+    try bytes.write(to: file)
+    #expect(try await Saga.examineIndex(storage) == .unusable)
+    #expect(try Data(contentsOf: file) == bytes)
+    #expect(try await Saga.examineIndex(storage, removing: true) == .unusable)
+    #expect(try await Saga.examineIndex(storage) == .missing)
+    // Of another room.
+    let other = try TemporaryFolder()
+    let saga = try await Saga.open(folder: other.path, username: "eve")
+    try await saga.writeMessage("another room")
+    await saga.close()
+    try Data(contentsOf: URL(fileURLWithPath: other.path + "/room-index")).write(to: file)
+    #expect(try await Saga.examineIndex(storage, removing: true) == .unusable)
+    let again = try await Saga.open(folder: path, username: "bea")
+    #expect(await again.messageCount == 59)
+    await again.close()
+    #expect(try await Saga.examineIndex(storage) == .usable(messages: 59))
+  }
+
   @Test func `a folder that can't be written keeps no index, and the room goes on`() async throws {
     let folder = try TemporaryFolder()
     _ = try await room(folder)
