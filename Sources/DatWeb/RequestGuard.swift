@@ -4,7 +4,7 @@
 /// of its own at this address. It can't choose the Host and Origin that the browser sends, and it
 /// doesn't know the secret.
 struct RequestGuard: Sendable {
-  /// What is looked at of a request.
+  /// The parts of a request that are looked at.
   struct Facts: Sendable {
     var host: String?
     var origin: String?
@@ -55,7 +55,7 @@ struct RequestGuard: Sendable {
     }
   }
 
-  /// Whether a Host field names this server: a name of ours and exactly our port.
+  /// Returns whether a Host field names this server: a name of ours and exactly our port.
   func isOurs(_ field: String) -> Bool {
     let field = field.lowercased()
     let name: Substring

@@ -3,7 +3,7 @@
 /// Removed are the things that act instead of showing: control characters, direction overrides,
 /// zero-width and other invisible characters. They are written as `\u{…}`.
 enum VisibleText {
-  /// Whether a scalar shows nothing of its own but may change how the rest is shown.
+  /// Returns whether a scalar shows nothing of its own but may change how the rest is shown.
   static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
     // The joiners make emoji and are letters' neighbours in Persian and Indic writing; the
     // selector makes emoji of symbols.

@@ -241,10 +241,10 @@ private struct IndexReader {
     end = length
   }
 
-  /// Whether everything was read, and is what was written.
+  /// Tells whether everything was read, and is what was written.
   var isWhole: Bool { offset == end && position == buffer.count && TreeHash.leaf(hashes) == digest }
 
-  /// Whether so many bytes are still to come.
+  /// Returns whether so many bytes are still to come.
   func holds(_ count: Int) -> Bool {
     UInt64(buffer.count - position) + (end - offset) >= UInt64(count)
   }

@@ -105,7 +105,7 @@ extension Saga {
     for change in changes { broadcast.send(change) }
   }
 
-  /// How many events are handed over at once, and about how many bytes of texts.
+  /// The number of events that are handed over at once, and about how many bytes of texts.
   private static let eventsAtOnce = 512
   private static let bytesAtOnce = 1 << 20
 

@@ -2,10 +2,10 @@ internal import Foundation
 internal import HypercoreCrypto
 internal import Saga
 
-/// What people see of a room in a terminal, or in a pipe as plain text: lines that only ever grow.
+/// The room as people see it in a terminal, or in a pipe as plain text: lines that only ever grow.
 struct ChatScreen {
   let output: Output
-  /// Whose messages are not shown here.
+  /// The feeds whose messages are not shown here.
   var muted: Set<PublicKey> = []
   /// The keys that were seen under a name, to tell apart those that look alike.
   private var keys: [String: Set<PublicKey>] = [:]
@@ -114,7 +114,7 @@ struct ChatScreen {
   }
 }
 
-/// What names that look alike have in common: letters without case, accents and gaps, and those of
+/// The common form of names that look alike: letters without case, accents and gaps, and those of
 /// other scripts by the Latin ones that they look like.
 enum NameShape {
   static func of(_ name: String) -> String {

@@ -3,7 +3,7 @@ internal import Foundation
 internal import HypercoreCrypto
 internal import Saga
 
-/// What this side keeps of a room beside its feeds: the name to go by, whom not to show, up to where it
+/// The notes that this side keeps of a room beside its feeds: the name to go by, whom not to show, up to where it
 /// was read.
 ///
 /// A file `chat.json` in the room's folder, which other programs leave alone.
@@ -31,7 +31,7 @@ struct RoomNotes: Hashable, Sendable {
 
   init() {}
 
-  /// What is in the file.
+  /// The content of the file.
   private struct Fields: Codable {
     /// A place in the history. Before feeds were noted with it, it had none.
     struct Read: Codable {
