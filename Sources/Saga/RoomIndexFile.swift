@@ -108,6 +108,13 @@ struct RoomIndexFile {
 
   // MARK: Writing
 
+  /// Gives up the index and the room that it takes.
+  func empty() {
+    guard let file = try? storage.storage(named: Self.name) else { return }
+    try? file.truncate(to: 0)
+    file.close()
+  }
+
   /// Writes the index in place of the one before.
   ///
   /// - Parameter feeds: what is known of every feed of which entries were taken in.

@@ -56,7 +56,7 @@ public struct Author: Hashable, Sendable {
 // What is in the room. Texts are read from the feeds as they are asked for.
 extension Saga {
   /// Tells whether all stored messages are in the room; false while it is read through.
-  public var isOpen: Bool { isReady }
+  public var isLoaded: Bool { isReady }
 
   /// The number of messages.
   public var messageCount: Int { options.kind == .messages ? index.count : 0 }
