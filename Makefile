@@ -79,6 +79,14 @@ bench-host: check-deps ## Measure a host with ROOMS=1000 rooms of three writers 
 	$(SWIFT) build --configuration release --product dat-host-load
 	@.build/release/dat-host-load .build/release/dat $(or $(ROOMS),1000)
 
+.PHONY: bench-room
+bench-room: deps ## Open and search a room of MESSAGES=1000000 by 20 writers, with its index and without
+	$(SWIFT) build --configuration release --product dat-room-load
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	  .build/release/dat-room-load write $$folder/room $(or $(MESSAGES),1000000) 20 && \
+	  .build/release/dat-room-load open $$folder/room --without-index && \
+	  .build/release/dat-room-load open $$folder/room
+
 demo: deps ## See it at work on this machine
 	$(SWIFT) build --product dat
 	@Scripts/demo

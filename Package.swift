@@ -316,6 +316,11 @@ let package = Package(
       dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm"],
       path: "Tests/HostLoad", swiftSettings: strict),
     tests("DatMetricsTests", ["DatMetrics", "DatHTTP", metrics, logging, nioCore]),
+    // Opens large rooms, for `make bench-room`.
+    .executableTarget(
+      name: "dat-room-load",
+      dependencies: ["Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage"],
+      path: "Tests/RoomLoad", swiftSettings: strict),
     tests(
       "DatHostTests",
       [

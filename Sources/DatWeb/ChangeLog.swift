@@ -4,9 +4,9 @@ internal import Saga
 ///
 /// Every change has a number, none smaller than the one before.
 struct ChangeLog {
-  /// How many changes are remembered: a page that missed more starts over.
+  /// The number of changes that are remembered: a page that missed more starts over.
   static let rememberedChanges = 2_000
-  /// How many bytes of keys they may have: writers make keys as long as they like.
+  /// The number of bytes that their keys may have: writers make keys as long as they like.
   static let rememberedBytes = 1 << 20
 
   private var changes: [(number: Int, id: Message.ID)] = []

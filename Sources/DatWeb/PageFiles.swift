@@ -49,7 +49,7 @@ struct PageFiles: Sendable {
     private static let bundleName = "dat-swift_DatWeb.bundle"
   #endif
 
-  /// Where the package's resources may be. (`Bundle.module` would end the program without them.)
+  /// The folders that may hold the package's resources. (`Bundle.module` would end the program without them.)
   private static var candidates: [URL] {
     var parents: [URL] = [Bundle.main.bundleURL]
     if let folder = Bundle.main.resourceURL { parents.append(folder) }

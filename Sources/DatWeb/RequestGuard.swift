@@ -6,7 +6,7 @@ internal import DatCoding
 /// of its own at this address. It can't choose the Host and Origin that the browser sends, and it
 /// doesn't know the secret.
 struct RequestGuard: Sendable {
-  /// What is looked at of a request.
+  /// The parts of a request that are looked at.
   struct Facts: Sendable {
     var host: ForeignText?
     var origin: ForeignText?

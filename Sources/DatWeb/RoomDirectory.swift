@@ -5,7 +5,7 @@ public import Saga
 public protocol RoomDirectory: Sendable {
   /// The name that is suggested to whoever makes or joins a room.
   var username: String { get async }
-  /// Whether rooms can be made and joined from the page.
+  /// Tells whether rooms can be made and joined from the page.
   var canAdd: Bool { get async }
   /// The rooms, opened.
   func rooms() async -> [RoomView]

@@ -1,7 +1,7 @@
 public import HypercoreCrypto
 public import Saga
 
-/// What a room is and who we are in it. Never changes.
+/// The identity of a room, and ours in it. Never changes.
 public struct RoomIdentity: Sendable, Hashable {
   /// The key that is shared to invite.
   public var room: PublicKey
@@ -9,7 +9,7 @@ public struct RoomIdentity: Sendable, Hashable {
   public var own: PublicKey
   /// Our name.
   public var username: String
-  /// Whether newcomers wait for ``RoomSource/accept(_:)``; false: they are let in at once.
+  /// Tells whether newcomers wait for ``RoomSource/accept(_:)``; false: they are let in at once.
   public var asks: Bool
 
   public init(room: PublicKey, own: PublicKey, username: String, asks: Bool) {
@@ -26,13 +26,13 @@ public struct RoomState: Sendable {
   public var people: [UserData]
   /// Those who wait for an answer.
   public var requests: [UserData]
-  /// Whether what we write is read by others.
+  /// Tells whether what we write is read by others.
   public var isAuthorized: Bool
-  /// Whose messages are hidden here.
+  /// The feeds whose messages are hidden here.
   public var muted: Set<PublicKey>
   /// The last block of our own feed: what we wrote up to here was written in an earlier life.
   public var ownSeq: UInt64
-  /// Whether stored messages are still being read: until ``SagaEvent/ready``.
+  /// Tells whether stored messages are still being read: until ``SagaEvent/ready``.
   public var isLoading: Bool
 
   public init(
@@ -51,14 +51,14 @@ public struct RoomState: Sendable {
 /// A room that a page can be opened on. Its messages stay where they are: the page asks for those that it
 /// shows.
 public protocol RoomSource: Sendable {
-  /// What the room is and who we are in it.
+  /// The identity of the room, and ours in it.
   var identity: RoomIdentity { get async }
   /// The events from the call on, without the messages that are there already. Called once.
   func events() async -> AsyncStream<SagaEvent>
   /// The state now. An event that is already part of it does no harm.
   var state: RoomState { get async }
 
-  /// How many messages there are.
+  /// The number of messages.
   var messageCount: Int { get async }
   /// A part of the messages; nil if it is to be around one that is not there.
   func page(_ position: PagePosition, limit: Int) async -> MessagePage?
@@ -74,7 +74,7 @@ public protocol RoomSource: Sendable {
   var authors: [Author] { get async }
   /// The latest message before a place, or of all for nil, by none of some feeds.
   func latestMessage(before place: Message.Place?, without feeds: Set<PublicKey>) async -> Message?
-  /// How many messages come after a place and are by none of some feeds.
+  /// The number of messages after a place by none of some feeds.
   func messageCount(after place: Message.Place?, without feeds: Set<PublicKey>) async -> Int
 
   /// Writes a message and returns its name.

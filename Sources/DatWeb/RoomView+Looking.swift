@@ -4,7 +4,7 @@ public import Saga
 
 // What a page is told: the whole state, what changed, pages of the history, search, export.
 extension RoomView {
-  /// What changed since a revision of the given run; the whole state if that is unknown, of
+  /// The changes since a revision of the given run; the whole state if that is unknown, of
   /// another run, or too long ago.
   func update(since: Int?, run pageRun: String?) async -> Wire.Update {
     // What changes while the room is asked comes with the next update as well.
@@ -189,7 +189,7 @@ extension RoomView {
     }
   }
 
-  /// What the start view tells about the room.
+  /// The room as the start view shows it.
   var summary: Wire.RoomSummary? {
     get async {
       guard let identity else { return nil }
@@ -208,9 +208,9 @@ public struct RoomOverview: Sendable {
   public let key: PublicKey
   /// The name of whoever made it, if that is known.
   public let maker: String?
-  /// How many messages there are.
+  /// The number of messages.
   public let messages: Int
-  /// How many of others came after what was seen last.
+  /// The number of messages of others after the one that was seen last.
   public let unread: Int
   /// The newest message of somebody who isn't muted.
   public let last: Message?

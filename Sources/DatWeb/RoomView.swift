@@ -2,7 +2,7 @@ internal import Foundation
 internal import HypercoreCrypto
 public import Saga
 
-/// What the pages of one room look at: who is here, who asks, and what changed since a page last looked.
+/// The view that all pages of one room share: who is here, who asks, and what changed since a page last looked.
 /// The messages themselves are the room's.
 ///
 /// One for all pages of a room. It follows the room's events from ``open()`` to ``close()``.
@@ -18,10 +18,10 @@ public actor RoomView {
   private(set) var presence: Presence
   private(set) var requests: [UserData] = []
   private(set) var isAuthorized = false
-  /// Whose messages are hidden here.
+  /// The feeds whose messages are hidden here.
   private(set) var muted: Set<PublicKey> = []
   private(set) var problem: String?
-  /// How much of the stored messages was read, in percent, while a room opens; nil once all were.
+  /// The part of the stored messages that was read, in percent, while a room opens; nil once all were.
   private(set) var loaded: Int?
   /// The number of the last change.
   private(set) var revision = 0
@@ -40,7 +40,7 @@ public actor RoomView {
   private var opening: Task<Void, Never>?
   private var follower: Task<Void, Never>?
   private var timer: Task<Void, Never>?
-  /// Whether nothing will happen any more.
+  /// Tells whether nothing will happen any more.
   private var hasEnded = false
 
   struct Parts {
@@ -292,7 +292,7 @@ public actor RoomView {
     announce(revision + 1)
   }
 
-  /// How many messages of others are after the last place that was seen.
+  /// The number of messages of others after the last place that was seen.
   var unread: Int {
     get async {
       var feeds = muted
@@ -309,7 +309,7 @@ public actor RoomView {
       timestamp: now() + Limits.ahead, id: Message.ID(keyBytes: [], feed: PublicKey()))
   }
 
-  /// Whether somebody else has our own message; nil for any other, and for one from an earlier run.
+  /// The delivery of our own message; nil for any other, and for one from an earlier run.
   func delivery(of message: Message) -> Delivery? {
     guard message.feed == identity?.own, message.seq > firstOwn else { return nil }
     return message.seq <= sent ? .sent : .waiting
@@ -331,7 +331,7 @@ public actor RoomView {
   private func forgetListener(_ id: Int) { listeners[id] = nil }
 }
 
-/// Whether somebody else has our own message.
+/// The state of our own message at others.
 enum Delivery: String, Sendable {
   /// Written here; no peer has asked for it yet.
   case waiting

@@ -40,7 +40,7 @@ public struct SagaRoom: RoomSource {
         people: await saga.users, requests: await saga.requests,
         isAuthorized: await saga.db.isLocalAuthorized, muted: await saga.muted,
         ownSeq: own.map { $0.length > 0 ? $0.length - 1 : 0 } ?? 0,
-        isLoading: await !saga.isOpen)
+        isLoading: await !saga.isLoaded)
     }
   }
 

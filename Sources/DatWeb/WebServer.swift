@@ -6,12 +6,12 @@ internal import HummingbirdCore
 public import Logging
 internal import NIOCore
 
-/// Where a running server is.
+/// The address of a running server.
 public struct WebAddress: Sendable, Hashable {
   /// The address of the socket.
   public let host: String
   public let port: Int
-  /// What to open in a browser. The part after `#` is the secret; a browser does not send it.
+  /// The address to open in a browser. The part after `#` is the secret; a browser does not send it.
   public let url: String
 
   package init(host: String, port: Int, url: String) {
@@ -30,7 +30,7 @@ public struct WebAddress: Sendable, Hashable {
 /// is given only to requests that carry the secret, and only where Host and Origin are this
 /// server's.
 public struct WebServer: Sendable {
-  /// How a server is to be run.
+  /// The settings of a server.
   public struct Options: Sendable {
     /// The address to listen at: a number, or `localhost`. Another than loopback lends the room to
     /// whoever can read the network between browser and server.
@@ -45,7 +45,7 @@ public struct WebServer: Sendable {
     public var pageFolder: URL?
     /// Receives what the server has to say.
     public var logger = Logger(label: "dat.web", factory: { _ in SwiftLogNoOpLogHandler() })
-    /// How long an event stream is silent before it gives a sign of life.
+    /// The time that an event stream is silent before it gives a sign of life.
     public var heartbeat = Duration.seconds(15)
     /// What connections get that have not shown the secret.
     var places = ConnectionPlaces.Limits()

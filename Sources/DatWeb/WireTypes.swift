@@ -23,7 +23,7 @@ enum Wire {
     var key: String
     /// At most ``Limits/listedText`` bytes of the text.
     var text: String
-    /// How many bytes the whole text has, where `text` is only its beginning.
+    /// The number of bytes of the whole text, if `text` is only its beginning.
     var length: Int?
     var name: String
     var look: Look
@@ -38,7 +38,7 @@ enum Wire {
     var delivery: String?
   }
 
-  /// What names a message.
+  /// The name of a message.
   struct Name: Encodable, Sendable {
     var key: String
     var feed: String
@@ -93,7 +93,7 @@ enum Wire {
     var asks: Bool
   }
 
-  /// What the event stream carries: all of the state, or what changed since the last one.
+  /// The content of an event: all of the state, or what changed since the last one.
   struct Update: Encodable, Sendable {
     /// Names this run of the program: numbers of another one mean nothing here.
     var run: String
@@ -111,9 +111,9 @@ enum Wire {
     var requests: [Request]?
     var notices: [Notice]?
     var problem: String?
-    /// How many messages don't show yet, since their time is ahead.
+    /// The number of messages that don't show yet, since their time is ahead.
     var ahead: Int?
-    /// How much of the stored messages was read, in percent.
+    /// The part of the stored messages that was read, in percent.
     var loaded: Int?
   }
 
@@ -151,7 +151,7 @@ enum Wire {
     var last: Message?
     var unread: Int
     var here: Int
-    /// How many ask to be let in.
+    /// The number of people who ask to be let in.
     var requests: Int
   }
 
@@ -185,7 +185,7 @@ enum Limits {
   static let firstPage = 100
   /// Bytes of a posted body: the longest message with every character escaped (`\u0000`).
   static let body = 6 * shownText + 1_024
-  /// How far ahead the time of a message may be, in milliseconds: clocks are an hour wrong where summer
+  /// The limit of how far ahead the time of a message may be, in milliseconds: clocks are an hour wrong where summer
   /// begins and ends, and seldom more.
   static let ahead: Int64 = 3_600_000
   /// Requests that are listed.

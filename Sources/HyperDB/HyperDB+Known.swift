@@ -2,17 +2,17 @@ internal import Hypercore
 package import HypercoreCrypto
 package import RandomAccessStorage
 
-/// What a program kept of a feed that it has read: how far, and which blocks name other feeds. With it a
+/// The facts that a program kept of a feed that it has read: how far, and which blocks name other feeds. With it a
 /// database opens without a look at every entry.
 package struct KnownFeed: Sendable, Hashable {
-  /// How many blocks were read, from the first on.
+  /// The number of blocks that were read, from the first on.
   package let length: UInt64
   /// The hash over the roots of that length: it holds for no other history.
   package let treeHash: Digest
   /// The blocks with lists of feeds that have to be read again.
   package let lists: [UInt64]
 
-  /// What was read of a feed.
+  /// The facts about a feed that was read.
   package init(length: UInt64, treeHash: Digest, lists: [UInt64]) {
     self.length = length
     self.treeHash = treeHash
@@ -21,7 +21,7 @@ package struct KnownFeed: Sendable, Hashable {
 }
 
 extension HyperDB {
-  /// What is to be kept of a feed of which `length` blocks were read; nil if its tree can't say, or it is
+  /// The facts to keep of a feed of which `length` blocks were read; nil if its tree can't say, or it is
   /// not stored without a gap.
   package func knownFeed(_ key: PublicKey, length: UInt64) -> KnownFeed? {
     guard let number = core.number(of: key), let feed = feedSet.logs[key]?.core,
@@ -31,7 +31,7 @@ extension HyperDB {
     return KnownFeed(length: length, treeHash: hash, lists: lists)
   }
 
-  /// Whether a feed is stored here as it was when that was kept, whatever came after.
+  /// Returns whether a feed is stored here as it was when that was kept, whatever came after.
   package func holds(_ known: KnownFeed, of key: PublicKey) -> Bool {
     feedSet.logs[key].map { Self.holds(known, $0.core) } ?? false
   }
@@ -56,6 +56,12 @@ extension HyperDB {
     return try? core.content(at: FeedSequence(feed: number, seq: Int(clamping: seq)))
   }
 
-  /// Where the database's files are, for what a layer above keeps beside them.
+  /// Gives up what the feeds keep of their trees, so that a walk through all of them takes no more memory the
+  /// more feeds there are: up to 2.5 MB each. It is read again as it is needed.
+  package func releaseFeedCaches() {
+    for log in feedSet.logs.values { log.core.releaseCaches() }
+  }
+
+  /// The storage of the database's files, for what a layer above keeps beside them.
   package nonisolated var storage: any StorageProvider { files }
 }

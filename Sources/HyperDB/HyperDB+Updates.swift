@@ -1,7 +1,7 @@
 internal import Hypercore
 package import HypercoreCrypto
 
-/// What happens to a database, for a follower that takes in every entry once.
+/// An event of a database, for a follower that takes in every entry once.
 @nonexhaustive
 public enum DatabaseUpdate: Sendable {
   /// Entries that were not told before: those of one feed in order, feeds in no order.
@@ -68,7 +68,7 @@ struct UpdateQueue: BroadcastQueue {
   var pendingCount: Int { changed ? 1 : 0 }
 }
 
-/// How far one follower has read.
+/// The progress of one follower.
 ///
 /// Unchecked with this proof: the subscription is Sendable, `valueLimit` and `start` never change, and all
 /// else is touched on the database's executor only.
@@ -151,12 +151,12 @@ extension HyperDB {
     return nil
   }
 
-  /// How many entries are told at once, fewer where they are large.
+  /// The number of entries that are told at once, fewer if they are large.
   private static let entriesAtOnce = 512
   /// Keys and values of this many bytes are enough for one time, in a walk as well.
   static let bytesAtOnce = 1 << 20
 
-  /// Whether there is room for another entry in what is told at once.
+  /// Returns whether there is room for another entry in what is told at once.
   func hasRoom(_ nodes: [DatabaseNode], shownBefore: Int) -> Bool {
     nodes.count < Self.entriesAtOnce && shownBytes &- shownBefore < Self.bytesAtOnce
   }

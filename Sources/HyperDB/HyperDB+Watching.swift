@@ -38,7 +38,7 @@ final class Watcher: @unchecked Sendable {
   let db: HyperDB
   let prefix: [UInt8]
   let subscription: Broadcast<ChangeQueue>.Subscription
-  /// What was there when it was last looked at; nil if it could not be told yet.
+  /// The entries that were there when it was last looked at; nil if it could not be told yet.
   var known: [FeedSequence]?
 
   init(_ db: HyperDB, prefix: [UInt8], known: [FeedSequence]?) {

@@ -54,10 +54,10 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
     }
   }
 
-  /// Whether nobody is subscribed.
+  /// Tells whether nobody is subscribed.
   package var isEmpty: Bool { lock.withLock { readers.isEmpty } }
 
-  /// How many events wait, by reader.
+  /// The number of events that wait, by reader.
   package var pendingCounts: [Int] { lock.withLock { readers.values.map(\.queue.pendingCount) } }
 
   /// Gives an event to every reader.

@@ -35,11 +35,11 @@ struct KeyTable {
   private static let hashBytes = 16
 
   private var bytes: [UInt8] = []
-  /// Where each beginning ends in ``bytes``.
+  /// The end of each beginning in ``bytes``.
   private var ends: [UInt32] = []
   private var table = NumberTable()
 
-  /// How many beginnings there are.
+  /// The number of beginnings.
   var count: Int { ends.count }
 
   /// The key in its compact form, nil if its beginning is not known.
@@ -78,7 +78,7 @@ struct KeyTable {
     return bytes[range] + compact.end
   }
 
-  /// Whether one key comes before another; nil if they are the same.
+  /// Returns whether one key comes before another; nil if they are the same.
   func precedes(_ one: CompactKey, _ other: CompactKey) -> Bool? {
     if one.beginning == other.beginning {
       if one.high != other.high { return one.high < other.high }

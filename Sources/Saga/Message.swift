@@ -71,14 +71,14 @@ public struct Message: Hashable, Sendable, Identifiable {
     get { foreignName.string }
     set { foreignName = ForeignText(newValue) }
   }
-  /// When it was written, in milliseconds since 1970 by the author's clock; 0 for a time that no calendar
+  /// The time of writing, in milliseconds since 1970 by the author's clock; 0 for a time that no calendar
   /// holds.
   public var timestamp: Int64
   /// The entry's place in its feed.
   public var seq: UInt64
-  /// Whether the author has replaced an earlier text.
+  /// Tells whether the author has replaced an earlier text.
   public var isEdited = false
-  /// Whether another feed has a message under the same key. Nothing is wrong with either: each is its
+  /// Tells whether another feed has a message under the same key. Nothing is wrong with either: each is its
   /// author's.
   public var sharesKey = false
 
@@ -86,7 +86,7 @@ public struct Message: Hashable, Sendable, Identifiable {
   public var key: String { id.key }
   /// The key of the feed that holds the message, proven by its signature: its author.
   public var feed: PublicKey { id.feed }
-  /// Where it stands among the others.
+  /// The place among the others.
   public var place: Place { Place(timestamp: timestamp, id: id) }
 
   /// A message of these parts.

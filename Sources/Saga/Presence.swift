@@ -1,7 +1,7 @@
 internal import DatCoding
 public import HypercoreCrypto
 
-/// Who is here and who was, with a moment's patience: connections break and come back, so a leave
+/// The people who are here and who were, with a moment's patience: connections break and come back, so a leave
 /// counts only once somebody has been away for a while, 30 s in Olaf.
 ///
 /// A front end feeds it the ``SagaEvent/join(_:)`` and ``SagaEvent/leave(_:)`` of a room, which tell of
@@ -10,9 +10,9 @@ public import HypercoreCrypto
 public struct Presence: Sendable {
   /// Somebody who was seen.
   public struct Person: Hashable, Sendable {
-    /// What they last said about themselves.
+    /// The data that they last gave about themselves.
     public var person: UserData
-    /// Whether they are here, or have been away for less than the patience.
+    /// Tells whether they are here, or have been away for less than the patience.
     public var isHere: Bool
     /// Here: since when. Gone: since when not any more.
     public var since: Int64
@@ -20,7 +20,7 @@ public struct Presence: Sendable {
 
   /// A line of the conversation that is nobody's message.
   public struct Notice: Hashable, Sendable {
-    /// What it tells.
+    /// The kind of event.
     @nonexhaustive
     public enum Kind: String, Sendable {
       /// Somebody came.
@@ -38,11 +38,11 @@ public struct Presence: Sendable {
 
     /// Counted from 1.
     public var id: Int
-    /// What happened.
+    /// The kind of event.
     public var kind: Kind
-    /// When it happened; of a leave, when the last connection ended.
+    /// The time of it; of a leave, the time at which the last connection ended.
     public var time: Int64
-    /// Whose feed it is about.
+    /// The feed that it is about.
     public var key: PublicKey
     /// The name that went with it; a label, not an identity.
     public var username: String { foreignName.string }
@@ -51,11 +51,11 @@ public struct Presence: Sendable {
     public var detail: String?
   }
 
-  /// How long Olaf waits before it shows a leave.
+  /// The time that Olaf waits before it shows a leave.
   public static let olafsPatience = Duration.seconds(30)
-  /// How many lines are kept.
+  /// The number of lines that are kept.
   static let keptNotices = 200
-  /// How many people that have gone are kept.
+  /// The number of people that are kept after they have gone.
   static let keptPeople = 500
   /// How many comings and goings in a minute are told one by one; more are told in one line.
   static let passingLines = 20
@@ -64,9 +64,9 @@ public struct Presence: Sendable {
 
   /// Everybody that was seen, by feed. Those who left longest ago are forgotten beyond 500.
   public private(set) var people: [PublicKey: Person] = [:]
-  /// What happened, the newest last; at most 200.
+  /// The lines so far, the newest last; at most 200.
   public private(set) var notices: [Notice] = []
-  /// How long somebody is away before it shows, in milliseconds.
+  /// The time that somebody is away before it shows, in milliseconds.
   private let patience: Int64
   private var absentSince: [PublicKey: Int64] = [:]
   private var nextID = 1
@@ -87,10 +87,10 @@ public struct Presence: Sendable {
     for person in here { people[person.key] = Person(person: person, isHere: true, since: now) }
   }
 
-  /// When ``tick(_:)`` has something to do next.
+  /// The time at which ``tick(_:)`` has something to do next.
   public var deadline: Int64? { absentSince.values.min().map { $0 + patience } }
 
-  /// Who is here, by name, then key.
+  /// The people who are here, by name, then key.
   public var here: [UserData] {
     people.values.filter(\.isHere).map(\.person).sorted {
       ($0.foreignName, $0.key.hex) < ($1.foreignName, $1.key.hex)

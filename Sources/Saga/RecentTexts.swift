@@ -5,7 +5,7 @@
 struct RecentTexts {
   /// Bytes of texts and names that are kept: some thousand messages of usual length, a page of the longest.
   static let byteLimit = 2 << 20
-  /// What a content takes besides its text and name.
+  /// The bytes that a content takes besides its text and name.
   private static let overhead = 128
 
   private struct Kept {

@@ -3,7 +3,7 @@
 ///
 /// A copy shares the pieces: whoever walks through one sees what was there when it was made.
 struct RecordOrder {
-  /// Where a number is.
+  /// The place of a number.
   struct Place: Hashable {
     fileprivate var piece: Int
     fileprivate var offset: Int
@@ -75,7 +75,7 @@ struct RecordOrder {
     return Place(piece: low, offset: first)
   }
 
-  /// How many numbers are before a place.
+  /// Returns the count of numbers before a place.
   func position(of place: Place) -> Int {
     pieces[..<place.piece].reduce(place.offset) { $0 + $1.count }
   }

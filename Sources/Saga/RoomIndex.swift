@@ -27,7 +27,7 @@ struct RoomIndex {
     case unreadable
   }
 
-  /// What is known of a key of a feed: 32 bytes.
+  /// The facts about a key of a feed: 32 bytes.
   struct Record {
     var timestamp: Int64
     /// Feed, flags and block in one number; see below.
@@ -38,7 +38,7 @@ struct RoomIndex {
   /// A feed that has records.
   struct Feed {
     let key: PublicKey
-    /// How many messages of it are shown.
+    /// The number of its messages that are shown.
     var count = 0
     /// The one that comes last; nil if it has to be looked for.
     var newest: UInt32?
@@ -52,7 +52,7 @@ struct RoomIndex {
   /// The records that are shown, by time, key and feed.
   private(set) var order = RecordOrder()
 
-  /// How many messages are shown.
+  /// The number of messages that are shown.
   var count: Int { order.count }
 
   init() {}
@@ -207,7 +207,7 @@ struct RoomIndex {
     return others
   }
 
-  /// Whether another feed has a message under the same key.
+  /// Returns whether another feed has a message under the same key.
   func sharesKey(_ number: UInt32) -> Bool {
     let one = record(number)
     return table.find(Self.hash(one.key)) { other in
@@ -252,7 +252,7 @@ struct RoomIndex {
   /// The order as it is now. It shares the index's memory, so it is not to be kept over a change.
   var comparison: Comparison { Comparison(records: records, keys: keys, feeds: feeds) }
 
-  /// Where a message is in ``order``, or would be.
+  /// The place of a message in ``order``, be it there or not.
   func place(of wanted: Message.Place) -> RecordOrder.Place {
     order.firstPlace { number in
       let record = record(number)
@@ -263,7 +263,7 @@ struct RoomIndex {
     }
   }
 
-  /// Whether a record is the message of a place.
+  /// Returns whether a record is the message of a place.
   func isRecord(_ number: UInt32, at place: Message.Place) -> Bool {
     record(number).timestamp == place.timestamp && find(place.id) == number
   }
@@ -299,21 +299,21 @@ extension RoomIndex.Record {
     get { packed & Self.seqLimit }
     set { packed = packed & ~Self.seqLimit | newValue }
   }
-  /// Whether the newest entry is a deletion.
+  /// Tells whether the newest entry is a deletion.
   var isDeleted: Bool {
     get { packed & Self.deleted != 0 }
     set { packed = newValue ? packed | Self.deleted : packed & ~Self.deleted }
   }
-  /// Whether any entry has a text.
+  /// Tells whether any entry has a text.
   var hasText: Bool {
     get { packed & Self.text != 0 }
     set { packed = newValue ? packed | Self.text : packed & ~Self.text }
   }
-  /// Whether several have.
+  /// Tells whether several have.
   var isEdited: Bool {
     get { packed & Self.edited != 0 }
     set { packed = newValue ? packed | Self.edited : packed & ~Self.edited }
   }
-  /// Whether there is a message to show.
+  /// Tells whether there is a message to show.
   var isShown: Bool { hasText && !isDeleted }
 }

@@ -108,6 +108,13 @@ struct RoomIndexFile {
 
   // MARK: Writing
 
+  /// Gives up the index and the room that it takes.
+  func empty() {
+    guard let file = try? storage.storage(named: Self.name) else { return }
+    try? file.truncate(to: 0)
+    file.close()
+  }
+
   /// Writes the index in place of the one before.
   ///
   /// - Parameter feeds: what is known of every feed of which entries were taken in.
@@ -241,10 +248,10 @@ private struct IndexReader {
     end = length
   }
 
-  /// Whether everything was read, and is what was written.
+  /// Tells whether everything was read, and is what was written.
   var isWhole: Bool { offset == end && position == buffer.count && TreeHash.leaf(hashes) == digest }
 
-  /// Whether so many bytes are still to come.
+  /// Returns whether so many bytes are still to come.
   func holds(_ count: Int) -> Bool {
     UInt64(buffer.count - position) + (end - offset) >= UInt64(count)
   }

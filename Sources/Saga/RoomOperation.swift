@@ -11,7 +11,7 @@ public enum RoomKind: Hashable, Sendable {
   /// Any JSON value under `operations/`: `@geut/saga` 1.0.
   case operations
 
-  /// What the database keys of its entries begin with.
+  /// The beginning of the database keys of its entries.
   var prefix: String { self == .messages ? "messages/" : "operations/" }
 
   /// Reads an entry's value; nil if it is not of this kind.
@@ -30,20 +30,20 @@ public struct RoomOperation: Hashable, Sendable, Identifiable {
 
   /// The name of the operation: its key, `operations/<id>`, and its feed.
   public var id: Message.ID
-  /// What was written, as JSON text.
+  /// The value that was written, as JSON text.
   public var json: [UInt8]
   /// The name that the author went by; a label, not an identity.
   public var username: String {
     get { foreignName.string }
     set { foreignName = ForeignText(newValue) }
   }
-  /// When it was written, in milliseconds since 1970 by the author's clock.
+  /// The time of writing, in milliseconds since 1970 by the author's clock.
   public var timestamp: Int64
   /// The entry's place in its feed.
   public var seq: UInt64
-  /// Whether the author has replaced an earlier value.
+  /// Tells whether the author has replaced an earlier value.
   public var isEdited: Bool
-  /// Whether another feed has an operation under the same key.
+  /// Tells whether another feed has an operation under the same key.
   public var sharesKey: Bool
 
   /// The key of the entry in the database, as text.
@@ -51,7 +51,7 @@ public struct RoomOperation: Hashable, Sendable, Identifiable {
   /// The key of the feed that holds the operation, proven by its signature: its author.
   public var feed: PublicKey { id.feed }
 
-  /// What was written, as a value.
+  /// The value that was written, decoded.
   ///
   /// - Throws: `DecodingError` where it is of another form: a stranger may write anything.
   public func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws -> Value {

@@ -1,6 +1,6 @@
 internal import Hypercore
 
-/// How much of what is stored a reader of ``Saga/events(stored:)`` is told first.
+/// The part of the stored messages that a reader of ``Saga/events(stored:)`` is told first.
 public enum StoredMessages: Hashable, Sendable {
   /// Everything, from the oldest on.
   case all
@@ -33,7 +33,7 @@ struct RoomQueue: BroadcastQueue {
 
   private var items: [Item] = []
   private var position = 0
-  /// What waits of each record.
+  /// The change that waits, by record.
   private var changes: [UInt32: RoomIndex.Change] = [:]
   private var otherCount = 0
   private var isWoken = false
@@ -152,18 +152,18 @@ extension RoomIndex.Change {
   }
 }
 
-/// How far one reader of a room's events was told.
+/// The progress of one reader of a room's events.
 ///
 /// Unchecked with this proof: the subscription is Sendable, `stored` never changes, and all else is touched
 /// on the room's executor only.
 final class RoomReader: @unchecked Sendable {
   let subscription: Broadcast<RoomQueue>.Subscription
   let stored: StoredMessages
-  /// Whether it was told who is there.
+  /// Tells whether it was told who is there.
   var knowsPresence = false
-  /// Whether it was told that all stored messages were.
+  /// Tells whether it was told that all stored messages were.
   var isReady = false
-  /// What is stored, as it was when the reader came to it, and how far it was told.
+  /// The stored messages, as they were when the reader came to it, and how far it was told.
   var walk: (order: RecordOrder, place: RecordOrder.Place)?
   /// Events for ``SagaEvents/next()``, and how many of them were given.
   var ahead: [SagaEvent] = []

@@ -11,7 +11,12 @@ extension Saga {
     case .entries(let entries):
       let changes = entries.compactMap(take)
       // What was there before is told to each reader sorted, once all of it is read.
-      if isReady { tell(changes) } else { await tellProgress(entries) }
+      if isReady {
+        tell(changes)
+      } else {
+        countRead(entries.count)
+        await tellProgress(entries)
+      }
       tryNewcomers()
       if isReady, unwritten > max(Self.entriesBetweenWrites, index.count / 2) { writeIndex() }
     case .caughtUp:
@@ -100,7 +105,7 @@ extension Saga {
     for change in changes { broadcast.send(change) }
   }
 
-  /// How many events are handed over at once, and about how many bytes of texts.
+  /// The number of events that are handed over at once, and about how many bytes of texts.
   private static let eventsAtOnce = 512
   private static let bytesAtOnce = 1 << 20
 

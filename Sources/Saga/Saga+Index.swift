@@ -27,6 +27,11 @@ extension Saga {
       guard let known else { return }
       feeds[key] = known
     }
-    try? indexFile.write(index, feeds)
+    do {
+      try indexFile.write(index, feeds)
+    } catch {
+      // A full disk, for example: half an index only takes room from others.
+      indexFile.empty()
+    }
   }
 }

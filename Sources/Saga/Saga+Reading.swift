@@ -6,9 +6,9 @@ public import HypercoreCrypto
 public struct MessagePage: Hashable, Sendable {
   /// The messages, in order.
   public var messages: [Message]
-  /// Whether no message is older than the first one here.
+  /// Tells whether no message is older than the first one here.
   public var isStart: Bool
-  /// Whether no message is newer than the last one here.
+  /// Tells whether no message is newer than the last one here.
   public var isEnd: Bool
 
   /// A page of these parts.
@@ -39,7 +39,7 @@ public struct Author: Hashable, Sendable {
   public var feed: PublicKey
   /// The name in its latest message; a label, not an identity.
   public var username: String
-  /// How many messages of it are shown.
+  /// The number of its messages that are shown.
   public var messages: Int
   /// The time of its latest message, in milliseconds since 1970 by its own clock.
   public var last: Int64
@@ -55,10 +55,10 @@ public struct Author: Hashable, Sendable {
 
 // What is in the room. Texts are read from the feeds as they are asked for.
 extension Saga {
-  /// Whether all stored messages are in the room; false while it is read through.
-  public var isOpen: Bool { isReady }
+  /// Tells whether all stored messages are in the room; false while it is read through.
+  public var isLoaded: Bool { isReady }
 
-  /// How many messages there are.
+  /// The number of messages.
   public var messageCount: Int { options.kind == .messages ? index.count : 0 }
 
   /// All messages, sorted by time, key and feed; none in a room of operations.
@@ -128,7 +128,7 @@ extension Saga {
     }
   }
 
-  /// How many messages are up to a place, with the one that is there.
+  /// The number of messages up to a place, with the one that is there.
   private func firstPosition(after place: Message.Place) -> Int {
     var start = index.place(of: place)
     let position = index.order.position(of: start)
@@ -191,7 +191,7 @@ extension Saga {
     return nil
   }
 
-  /// How many messages come after a place and are by none of these feeds.
+  /// The number of messages after a place by none of these feeds.
   public func messageCount(after place: Message.Place?, without feeds: Set<PublicKey>) -> Int {
     guard options.kind == .messages else { return 0 }
     let order = index.order
@@ -222,6 +222,7 @@ extension Saga {
         Message.ID(keyBytes: key, feed: feed), content, seq: seq, isEdited: isEdited,
         sharesKey: index.sharesKey(record))
     }
+    countRead()
     guard let stored = db.assumeIsolated({ $0.content(of: feed, at: seq) }),
       let content = stored.value.flatMap(options.kind.content)
     else { return nil }
@@ -229,4 +230,15 @@ extension Saga {
       Message.ID(keyBytes: stored.key, feed: feed), content, seq: seq, isEdited: isEdited,
       sharesKey: index.sharesKey(record))
   }
+
+  /// Counts the blocks that are read, and has the feeds give up now and then what they keep of their trees: a
+  /// walk through a large room goes through all of its feeds.
+  func countRead(_ count: Int = 1) {
+    blocksRead += count
+    guard blocksRead >= Self.readsBetweenReleases else { return }
+    blocksRead = 0
+    db.assumeIsolated { $0.releaseFeedCaches() }
+  }
+
+  private static let readsBetweenReleases = 8_192
 }

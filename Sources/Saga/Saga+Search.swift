@@ -4,7 +4,7 @@ public import HypercoreCrypto
 
 /// The messages that have some words in them, newest first, as they are found.
 ///
-/// What is searched is the room as it was at the first element. Texts are read from the feeds a few at a
+/// The room is searched as it was at the first element. Texts are read from the feeds a few at a
 /// time, and the room goes on in between; a search that is left, or whose task is cancelled, ends.
 public struct MessageSearch: AsyncSequence, Sendable {
   public typealias Element = Message
@@ -52,7 +52,7 @@ public struct MessageSearch: AsyncSequence, Sendable {
   }
 }
 
-/// What is searched, and how far.
+/// A search under way: the order of the messages, and the place that it has come to.
 struct SearchWalk: Sendable {
   let order: RecordOrder
   var place: RecordOrder.Place
@@ -79,7 +79,7 @@ extension Saga {
       order: index.order, place: place.map { index.place(of: $0) } ?? index.order.end)
   }
 
-  /// How many messages are looked at in one turn of the executor, and about how many bytes of texts: some
+  /// The number of messages that are looked at in one turn of the executor, and about how many bytes of texts: some
   /// milliseconds.
   private static let messagesAtOnce = 512
   private static let searchedAtOnce = 1 << 20

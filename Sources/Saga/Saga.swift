@@ -43,11 +43,13 @@ public actor Saga {
   var reader: Task<Void, Never>?
   var isReady = false
   var readyWaiters: [CheckedContinuation<Void, Never>] = []
-  /// How far each feed has been taken into the index.
+  /// By feed, the last block that was taken into the index.
   var taken: [PublicKey: UInt64] = [:]
-  /// How many entries were taken in since the index was written.
+  /// The number of blocks that were read since the feeds gave up what they keep.
+  var blocksRead = 0
+  /// The number of entries that were taken in since the index was written.
   var unwritten = 0
-  /// How many were read while the room opened, and of how many readers were notified.
+  /// The number of entries read while the room opened, and the number that readers were notified of.
   var loaded: UInt64 = 0
   var toldLoaded: UInt64 = 0
   var ownWaiters: [(seq: UInt64, CheckedContinuation<Void, Never>)] = []
@@ -146,14 +148,14 @@ public actor Saga {
     }
   }
 
-  /// What this side says about its user when it connects.
+  /// The data that this side gives about its user when it connects.
   public nonisolated var userData: UserData {
     UserData(key: db.localKey, username: username, timestamp: timestamp)
   }
 
   // MARK: Reading
 
-  /// Whether every stored entry of the room's feeds was taken into the room.
+  /// Tells whether every stored entry of the room's feeds was taken into the room.
   public var isCaughtUp: Bool {
     get async {
       await db.feeds.allSatisfy { $0.length < 2 || taken[$0.key, default: 0] >= $0.length - 1 }

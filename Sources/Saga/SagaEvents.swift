@@ -3,7 +3,7 @@ public import HypercoreCrypto
 /// An event of a room.
 @nonexhaustive
 public enum SagaEvent: Hashable, Sendable {
-  /// How many of the stored entries were read so far, while a room is opened that has no index, or an old
+  /// The number of stored entries that were read so far, while a room is opened that has no index, or an old
   /// one: all of its entries have to be read once.
   case loading(done: UInt64, of: UInt64)
   /// A message that was not shown before, one's own included. Those that are stored already come first,
@@ -39,7 +39,7 @@ public enum SagaEvent: Hashable, Sendable {
   /// A newcomer has to wait: the room has as many feeds as it may, or too many came in a minute. Told of
   /// five newcomers a minute at most.
   case waiting(UserData, reason: String)
-  /// What this feed holds is not to be shown here any more, or is again.
+  /// The messages of this feed are not to be shown here any more, or are again.
   case muted(PublicKey, Bool)
   /// A block of this user's feed was sent to a peer that had asked for it: entries up to `seq`.
   case sent(seq: UInt64)
@@ -49,7 +49,7 @@ public enum SagaEvent: Hashable, Sendable {
 
 /// Why a room refused or failed.
 public struct SagaError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What kind of failure it is, for programs.
+  /// The kind of failure it is, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     /// The peer sent no user data, or none that can be read.
@@ -70,7 +70,7 @@ public struct SagaError: Error, Hashable, Sendable, CustomStringConvertible {
     case connection
   }
 
-  /// What kind of failure it is, for programs.
+  /// The kind of failure it is, for programs.
   public let code: Code
   /// A sentence for people.
   public let reason: String

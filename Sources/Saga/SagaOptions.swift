@@ -7,7 +7,7 @@ public import HypercoreCrypto
 public struct SagaOptions: Sendable {
   /// The kind of its entries.
   public var kind = RoomKind.messages
-  /// How its database is kept: with a small cache, since a room is read in order and written at its end.
+  /// The options of its database: with a small cache, since a room is read in order and written at its end.
   public var database: HyperDBOptions = {
     var options = HyperDBOptions()
     options.cacheBytes = 4 * 1024 * 1024
@@ -24,10 +24,10 @@ public struct SagaOptions: Sendable {
   /// False for a program that only keeps the room going: ``Saga/messages`` stays empty, and no event
   /// tells of messages. They are stored and passed on all the same.
   public var keepsMessages = true
-  /// Whether opening waits until every stored message is in the room. Without it a room that has to be read
+  /// Tells whether opening waits until every stored message is in the room. Without it a room that has to be read
   /// through is there at once and fills: ``SagaEvent/loading(done:of:)`` tells how far it is.
   public var waitsForMessages = true
-  /// Whether an index is kept in the room's folder, in a file `room-index`, from which the room opens
+  /// Tells whether an index is kept in the room's folder, in a file `room-index`, from which the room opens
   /// without a look at every message: 32 bytes a message. It is made anew where it doesn't fit.
   public var keepsIndexFile = true
   /// The feeds whose messages are not to be shown here, from an earlier run.

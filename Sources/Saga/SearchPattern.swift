@@ -16,7 +16,7 @@ package struct SearchPattern: Sendable {
     ascii = words.allSatisfy { $0 < 0x80 } ? words.map { UInt8($0) } : nil
   }
 
-  /// Whether a text has the words in it.
+  /// Returns whether a text has the words in it.
   package func matches(_ text: String) -> Bool { firstMatch(in: text) != nil }
 
   /// The offset in UTF-8 at which the words first begin in a text; nil if they are not in it.

@@ -2,7 +2,7 @@ internal import DatCoding
 internal import HypercoreCrypto
 internal import Saga
 
-/// What a line typed into a room means.
+/// The meaning of a line typed into a room.
 enum ChatLine: Hashable, Sendable {
   case message(String)
   case command(Command, String)
@@ -10,7 +10,7 @@ enum ChatLine: Hashable, Sendable {
   case unknown(String)
   case nothing
 
-  /// What can be asked of the room with a slash.
+  /// The commands that can be given with a slash.
   enum Command: String, CaseIterable, Sendable {
     case who, key, search, edit, delete, accept, refuse, mute, unmute, help, leave
 

@@ -66,7 +66,7 @@ extension Output {
   }
 }
 
-/// Where the page is served: a port on loopback, or an address that was asked for.
+/// The place at which the page is served: a port on loopback, or an address that was asked for.
 struct WebPlace: Hashable, Sendable, ExpressibleByArgument, CustomStringConvertible {
   var host = "127.0.0.1"
   /// 0 for any that is free.

@@ -3,10 +3,10 @@ internal import Foundation
 internal import HypercoreCrypto
 internal import Saga
 
-/// What people see of a room in a terminal, or in a pipe as plain text: lines that only ever grow.
+/// The room as people see it in a terminal, or in a pipe as plain text: lines that only ever grow.
 struct ChatScreen {
   let output: Output
-  /// Whose messages are not shown here.
+  /// The feeds whose messages are not shown here.
   var muted: Set<PublicKey> = []
   /// The names that were seen, to tell apart those that look alike.
   private var names = NameBook()

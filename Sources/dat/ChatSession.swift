@@ -12,20 +12,20 @@ internal import Saga
 actor ChatSession {
   let saga: Saga
   let output: Output
-  /// What people see; programs get the events themselves.
+  /// The lines that people see; programs get the events themselves.
   var screen: ChatScreen
-  /// Who is here, with patience for connections that break and come back.
+  /// The people who are here, with patience for connections that break and come back.
   var presence: Presence
   /// The names that feeds last wrote under.
   private(set) var authors: [PublicKey: ForeignText] = [:]
-  /// Where the page is, once it is served.
+  /// The page's address, once it is served.
   private(set) var pageAddress: String?
-  /// Where peers are found, once that has begun.
+  /// The finding of peers, once that has begun.
   private(set) var swarm: Swarm?
   private let editor: LineEditor?
   private let stay: Bool
   private let linger: Duration
-  /// Whether there is any way to meet a peer.
+  /// Tells whether there is any way to meet a peer.
   private let mayMeet: Bool
   private let page: ChatPage?
   private let notesFolder: String?
@@ -158,7 +158,7 @@ actor ChatSession {
     if changesNames(event) { refreshCompletion() }
   }
 
-  /// Whether words can be completed to other names than before.
+  /// Returns whether words can be completed to other names than before.
   private func changesNames(_ event: SagaEvent) -> Bool {
     switch event {
     case .message(let message), .edit(let message):
@@ -169,7 +169,7 @@ actor ChatSession {
     }
   }
 
-  /// Whom not to show is kept for the next run.
+  /// Keeps the list of those who are muted for the next run.
   private func keepMuted() async {
     guard let notesFolder else { return }
     var notes = RoomNotes(folder: notesFolder)

@@ -17,9 +17,9 @@ enum UserName {
   }
 }
 
-/// How a room deals with those who come and go.
+/// The rules for those who come and go.
 struct RoomManners: ParsableArguments {
-  /// Who is let in.
+  /// The newcomers that are let in.
   enum Authorization: String, ExpressibleByArgument, CaseIterable {
     case open
     case ask

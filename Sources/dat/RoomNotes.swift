@@ -4,7 +4,7 @@ internal import Foundation
 internal import HypercoreCrypto
 internal import Saga
 
-/// What this side keeps of a room beside its feeds: the name to go by, whom not to show, up to where it
+/// The notes that this side keeps of a room beside its feeds: the name to go by, whom not to show, up to where it
 /// was read.
 ///
 /// A file `chat.json` in the room's folder, which other programs leave alone.
@@ -37,7 +37,7 @@ struct RoomNotes: Hashable, Sendable {
     FileManager.default.fileExists(atPath: file(in: folder).path)
   }
 
-  /// What is in the file.
+  /// The content of the file.
   private struct Fields: Codable {
     /// A place in the history. Before feeds were noted with it, it had none.
     struct Read: Codable {

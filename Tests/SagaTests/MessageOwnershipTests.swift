@@ -64,6 +64,13 @@ import Testing
     try await sync(ana, evil, until: 1)
     #expect(await ana.messages.map(\.text) == ["mine"])
     #expect(await ana.message(mine)?.sharesKey == false)
+    // The author's own edit and deletion count, though a lookup finds the key deleted by another.
+    try await ana.edit(mine, to: "mine, edited")
+    #expect(await ana.messages.map(\.text) == ["mine, edited"])
+    try await evil.delete(mine.key)
+    try await sync(ana, evil, until: 1)
+    try await ana.delete(mine)
+    #expect(await ana.messages.isEmpty)
     await ana.close()
     await bea.close()
     await evil.close()

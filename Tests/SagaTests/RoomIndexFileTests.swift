@@ -192,6 +192,35 @@ import Testing
     await again.close()
   }
 
+  @Test func `an examination says whether the index fits, and empties one that doesn't`()
+    async throws
+  {
+    let folder = try TemporaryFolder()
+    _ = try await room(folder)
+    let path = folder.path + "/bea"
+    let storage = FolderStorage(path: path)
+    #expect(try await Saga.examineIndex(storage) == .usable(messages: 59))
+    let file = URL(fileURLWithPath: path + "/room-index")
+    var bytes = try Data(contentsOf: file)
+    bytes[100] ^= 1
+    try bytes.write(to: file)
+    #expect(try await Saga.examineIndex(storage) == .unusable)
+    #expect(try Data(contentsOf: file) == bytes)
+    #expect(try await Saga.examineIndex(storage, removing: true) == .unusable)
+    #expect(try await Saga.examineIndex(storage) == .missing)
+    // Of another room.
+    let other = try TemporaryFolder()
+    let saga = try await Saga.open(folder: other.path, username: "eve")
+    try await saga.writeMessage("another room")
+    await saga.close()
+    try Data(contentsOf: URL(fileURLWithPath: other.path + "/room-index")).write(to: file)
+    #expect(try await Saga.examineIndex(storage, removing: true) == .unusable)
+    let again = try await Saga.open(folder: path, username: "bea")
+    #expect(await again.messageCount == 59)
+    await again.close()
+    #expect(try await Saga.examineIndex(storage) == .usable(messages: 59))
+  }
+
   @Test func `a folder that can't be written keeps no index, and the room goes on`() async throws {
     let folder = try TemporaryFolder()
     _ = try await room(folder)
@@ -233,6 +262,59 @@ import Testing
     }
     #expect(progress.count == 2 && progress == progress.sorted())
     #expect(await saga.messageCount == 24_000)
+    await saga.close()
+  }
+}
+
+/// A storage whose index can't be written beyond some bytes, as on a full disk.
+private struct FullStorage: StorageProvider {
+  let memory = MemoryStorage()
+  var access: StorageAccess { .readWrite }
+
+  func storage(named name: String) throws(StorageError) -> any RandomAccessStorage {
+    let file = try memory.storage(named: name)
+    return name == RoomIndexFile.name ? FullFile(file) : file
+  }
+
+  func lock(_ name: String) throws(StorageError) -> (any StorageLock)? { try memory.lock(name) }
+  func exists(_ name: String) throws(StorageError) -> Bool { try memory.exists(name) }
+}
+
+private final class FullFile: RandomAccessStorage {
+  private let file: any RandomAccessStorage
+
+  init(_ file: any RandomAccessStorage) { self.file = file }
+
+  func read(
+    at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(StorageError) -> Int { try file.read(at: offset, into: buffer) }
+
+  func write(_ pieces: [StorageWrite]) throws(StorageError) {
+    for piece in pieces where piece.offset + UInt64(piece.bytes.count) > 1_000 {
+      throw StorageError(
+        code: .failed, path: RoomIndexFile.name, operation: "write", reason: "The disk is full.")
+    }
+    try file.write(pieces)
+  }
+
+  func length() throws(StorageError) -> UInt64 { try file.length() }
+  func delete(at offset: UInt64, count: UInt64) throws(StorageError) {
+    try file.delete(at: offset, count: count)
+  }
+  func truncate(to length: UInt64) throws(StorageError) { try file.truncate(to: length) }
+  func sync() throws(StorageError) { try file.sync() }
+  func close() { file.close() }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct FullDiskIndexTests {
+  @Test func `an index that doesn't fit the disk is given up, and the room goes on`() async throws {
+    let storage = FullStorage()
+    var saga = try await Saga.open(storage: storage, username: "ana")
+    for number in 0..<1_100 { try await saga.writeMessage("message \(number)") }
+    await saga.close()
+    #expect(try storage.memory.storage(named: RoomIndexFile.name).length() == 0)
+    saga = try await Saga.open(storage: storage, username: "ana")
+    #expect(await saga.messageCount == 1_100)
     await saga.close()
   }
 }

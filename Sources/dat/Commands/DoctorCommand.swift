@@ -5,6 +5,7 @@ internal import HyperDB
 internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
+internal import Saga
 
 /// `dat doctor`: whether what is stored in a folder is sound.
 struct DoctorCommand: AsyncParsableCommand {
@@ -13,7 +14,7 @@ struct DoctorCommand: AsyncParsableCommand {
     abstract: "Check what is stored in a folder, and mend it.",
     discussion: """
       Takes the folder of a feed, a database or a chat room. Checks locks, headers, lengths, every hash \
-      and signature, the bitfield against the data, and, in a database, every entry. Changes nothing \
+      and signature, the bitfield against the data, in a database every entry, and in a room its index. Changes nothing \
       without --repair, which mends what can be mended without a risk of forking a feed, and says \
       what it did. Ends with 1 where something is wrong, and still is.
 
@@ -37,7 +38,9 @@ struct DoctorCommand: AsyncParsableCommand {
       if place.prefix.isEmpty, try storage.exists("source/key") {
         let examination = try await HyperDB.examine(storage, repairing: repair)
         isHealthy = examination.isHealthy
-        tell(examination, output)
+        // Where the database can't be opened, that is what there is to say.
+        let index = try? await Saga.examineIndex(storage, removing: repair)
+        tell(examination, index ?? .missing, output)
       } else {
         guard
           try storage.exists(place.prefix + "key") || storage.exists(place.prefix + "secret_key")
@@ -88,7 +91,9 @@ struct DoctorCommand: AsyncParsableCommand {
     }
   }
 
-  private func tell(_ examination: DatabaseExamination, _ output: Output) {
+  private func tell(
+    _ examination: DatabaseExamination, _ index: RoomIndexState, _ output: Output
+  ) {
     if output.json {
       output.object([
         "kind": "database", "healthy": .bool(examination.isHealthy),
@@ -102,6 +107,7 @@ struct DoctorCommand: AsyncParsableCommand {
             ]
           }),
         "silentWriters": .array(examination.silentWriters.map { .string($0.hex) }),
+        "index": .string(Self.word(for: index)),
         "failure": .optional(examination.failure),
       ])
       return
@@ -115,10 +121,24 @@ struct DoctorCommand: AsyncParsableCommand {
     for writer in examination.silentWriters {
       output.line("  note: writer \(writer.hex) is authorized, but nothing of it ever came")
     }
+    if index == .unusable {
+      output.line(
+        repair
+          ? "  mended: \"room-index\" didn't fit the feeds and was emptied; it is made anew when the room opens"
+          : "  note: \"room-index\" doesn't fit the feeds; it is made anew when the room opens")
+    }
     if let failure = examination.failure { output.line("  wrong: \(SafeText.line(failure))") }
   }
 
   // MARK: For programs
+
+  private static func word(for index: RoomIndexState) -> String {
+    switch index {
+    case .missing: "missing"
+    case .usable: "usable"
+    case .unusable: "unusable"
+    }
+  }
 
   private static func json(_ examination: FeedExamination, folder: String) -> JSON {
     [
