@@ -92,7 +92,8 @@ extension RoomView {
       let name = list[key]?.name ?? Self.cut(known.person.username)
       list[key] = Wire.Person(
         key: key.hex, name: name, look: Wire.Look(name), isHere: known.isHere,
-        isMuted: muted.contains(key), since: known.since, messages: list[key]?.messages ?? 0)
+        isMuted: muted.contains(key), isProven: known.isHere ? known.person.isProven : nil,
+        since: known.since, messages: list[key]?.messages ?? 0)
     }
     return list.values.sorted { left, right in
       if left.isHere != right.isHere { return left.isHere }
@@ -104,10 +105,11 @@ extension RoomView {
   }
 
   private var requestList: [Wire.Request] {
-    requests.map {
+    (requests.filter(\.isProven) + requests.filter { !$0.isProven }).map {
       let name = Self.cut($0.username)
       return Wire.Request(
-        key: $0.key.hex, name: name, look: Wire.Look(name), time: $0.timestamp)
+        key: $0.key.hex, name: name, look: Wire.Look(name), time: $0.timestamp,
+        isProven: $0.isProven, address: $0.isProven ? nil : $0.address)
     }
   }
 

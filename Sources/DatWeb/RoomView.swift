@@ -150,6 +150,10 @@ public actor RoomView {
       presence.join(person, now: time)
       parts.people = number
       parts.notices = number
+    case .change(let person):
+      guard person.key != identity?.own else { return false }
+      presence.change(person)
+      parts.people = number
     case .leave(let person):
       presence.leave(person.key, now: time)
       scheduleLeave()
@@ -158,10 +162,23 @@ public actor RoomView {
       isAuthorized = true
       parts.me = number
     case .request(let person):
-      guard requests.count < Limits.requests, !requests.contains(where: { $0.key == person.key })
-      else { return false }
-      requests.append(person)
+      if let known = requests.firstIndex(where: { $0.key == person.key }) {
+        guard person.isProven, requests[known] != person else { return false }
+        requests[known] = person
+      } else {
+        // A claim makes room for a request that is proven.
+        if requests.count >= Limits.requests {
+          guard person.isProven, let claim = requests.lastIndex(where: { !$0.isProven }) else {
+            return false
+          }
+          requests.remove(at: claim)
+        }
+        requests.append(person)
+      }
       parts.requests = number
+    case .requestGone(let key):
+      guard requests.contains(where: { $0.key == key }) else { return false }
+      forgetRequest(key, number)
     case .muted(let key, let isMuted):
       guard muted.contains(key) != isMuted else { return false }
       noteMuted(key, isMuted, number)
@@ -249,12 +266,12 @@ public actor RoomView {
     listeners = [:]
   }
 
-  /// Answers a request. Refusing hides the messages of that feed here, should another writer let
-  /// it in.
+  /// Answers a request. Refusing concerns those who ask now: it hides nothing, since anybody can ask in
+  /// the name of a key.
   func answer(_ key: PublicKey, accept: Bool) async throws {
     if accept { try await source.accept(key) } else { try await source.refuse(key) }
     let number = revision + 1
-    noteMuted(key, !accept, number)
+    if accept { noteMuted(key, false, number) }
     forgetRequest(key, number)
     announce(number)
   }

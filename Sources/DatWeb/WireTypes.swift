@@ -50,6 +50,8 @@ enum Wire {
     var look: Look
     var isHere: Bool
     var isMuted: Bool
+    /// Here: whether their peer has shown that it holds the key; absent where that is not known.
+    var isProven: Bool?
     /// Here: since when; gone: since when; known from messages only: when they last wrote.
     var since: Int64
     var messages: Int
@@ -60,6 +62,10 @@ enum Wire {
     var name: String
     var look: Look
     var time: Int64
+    /// Whether the peer has shown that it holds the key; else the key and the name are claims.
+    var isProven: Bool
+    /// Of a claim: where it comes from, where that is known.
+    var address: String?
   }
 
   struct Notice: Encodable, Sendable {

@@ -78,8 +78,11 @@ final class UpdateReader: @unchecked Sendable {
   let valueLimit: Int
   /// The last blocks that need not be told, by feed.
   let start: [PublicKey: UInt64]
-  /// By feed, the next block.
-  var cursors: [Int] = []
+  /// By feed, the next block, and the key whose feed it is: a number may pass to another feed.
+  private(set) var cursors: [Int] = []
+  private var keys: [PublicKey] = []
+  /// The next blocks of feeds that have lost their number.
+  private var left: [PublicKey: Int] = [:]
   /// In a sparse database: the next of ``Arrivals/places``, and those that can't be read before another
   /// block is here.
   var nextArrival = 0
@@ -96,6 +99,25 @@ final class UpdateReader: @unchecked Sendable {
     self.valueLimit = valueLimit
     self.start = start
   }
+
+  /// Sees to it that each number has the cursor of its feed.
+  func follow(_ feeds: [PublicKey]) {
+    for (number, key) in feeds.enumerated() {
+      if number < keys.count, keys[number] == key { continue }
+      let next = left.removeValue(forKey: key) ?? Int(clamping: start[key] ?? 0) &+ 1
+      if number < keys.count {
+        left[keys[number]] = cursors[number]
+        keys[number] = key
+        cursors[number] = next
+      } else {
+        keys.append(key)
+        cursors.append(next)
+      }
+    }
+  }
+
+  /// The block of a feed was looked at.
+  func advance(_ feed: Int) { cursors[feed] += 1 }
 }
 
 extension HyperDB {
@@ -144,11 +166,8 @@ extension HyperDB {
     let feeds = core.feedKeys
     let shownBefore = shownBytes
     if options.sparse { takeArrivals(from: reader, &nodes, shownBefore: shownBefore) }
+    reader.follow(feeds)
     for feed in feeds.indices where !options.sparse || feed == core.local {
-      while reader.cursors.count <= feed {
-        let last = reader.start[feeds[reader.cursors.count]] ?? 0
-        reader.cursors.append(Int(clamping: last) &+ 1)
-      }
       guard let log = feedSet.logs[feeds[feed]] else { continue }
       while hasRoom(nodes, shownBefore: shownBefore), reader.cursors[feed] < log.length {
         let place = FeedSequence(feed: feed, seq: reader.cursors[feed])
@@ -158,7 +177,7 @@ extension HyperDB {
             try publicNode($0, valueUpTo: reader.valueLimit)
           }
         } catch is MissingBlock { break } catch { node = nil }
-        reader.cursors[feed] += 1
+        reader.advance(feed)
         if let node { nodes.append(node) }
       }
     }

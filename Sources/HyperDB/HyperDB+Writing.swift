@@ -221,6 +221,8 @@ extension HyperDB {
   ) async throws -> Result {
     let deadline = (timeout ?? options.timeout).map { ContinuousClock.now + $0 }
     if let own = core.local.flatMap({ feedSet.logs[core.feedKeys[$0]] }) {
+      // What failed may work again: there may be room on the disk.
+      if own.core.mayResume { try own.core.resume() }
       if let reason = own.core.stopReason { throw reason }
       if own.core.isCopy { await own.replicator.waitUntilCaughtUp() }
     }

@@ -38,6 +38,8 @@ public actor HyperDB {
   nonisolated let followers = Broadcast<UpdateQueue>()
   /// Those who watch a key.
   nonisolated let watchers = Broadcast<ChangeQueue>()
+  /// Keys that connected peers say are theirs, the latest last.
+  var claimedKeys: [PublicKey] = []
   /// How many bytes of keys and values were given out: walks and followers are given few large ones
   /// at once.
   var shownBytes = 0
@@ -113,7 +115,7 @@ public actor HyperDB {
     coreOptions.fetchesBlocks = options.sparse
     let core = try DatabaseCore(source: source.log, local: local?.log, options: coreOptions) {
       key in
-      try feeds.openPeer(key).log
+      try feeds.openStored(key)?.log
     }
     return OnReplica((feeds, core), on: replica)
   }
@@ -138,6 +140,9 @@ public actor HyperDB {
       let event = OnReplica(event, on: replica)
       self?.assumeIsolated { $0.feedChanged(feed, event.take(on: $0.replica)) }
     }
+    core.onVacate = { [weak self] number in
+      self?.assumeIsolated { $0.vacated(number) }
+    }
     wasAuthorized = isLocalAuthorized
     // What is stored already is read now, so that every writer is known.
     for feed in core.feedKeys.indices { inspect(feed) }
@@ -158,14 +163,17 @@ public actor HyperDB {
   }
 
   /// How many feeds the database has, this replica's own included.
-  public var feedCount: Int { core.feedKeys.count }
+  ///
+  /// A feed counts from the first block of it that is here: a key that somebody listed is nothing yet.
+  public var feedCount: Int { core.feedCount }
 
   /// The feeds of the database: who may write, and how much of it is here.
   public var feeds: [DatabaseFeed] {
-    core.feedKeys.indices.map { number in
+    core.feedKeys.indices.compactMap { number in
       let log = core.log(of: number)
+      guard core.number(of: log.key) == number else { return nil }
       return DatabaseFeed(
-        key: log.key, length: UInt64(log.length),
+        key: log.key, length: feedSet.logs[log.key]?.core.length ?? UInt64(log.length),
         storedLength: feedSet.logs[log.key]?.core.downloaded() ?? 0,
         isAuthorized: core.isAuthorized(log.key),
         isLocal: number == core.local)
@@ -174,6 +182,23 @@ public actor HyperDB {
 
   /// Entries that can't be read, and are left out; the rest of the database goes on without them.
   public var issues: [HyperDBError] { core.issues + contentIssues }
+
+  /// What opening found amiss in the files of its feeds; those in order are left out. hyperdb has no such call.
+  public var repairReports: [(feed: PublicKey, report: RepairReport)] {
+    core.feedKeys.compactMap { key in
+      guard let report = feedSet.logs[key]?.core.report, !report.isHealthy else { return nil }
+      return (key, report)
+    }
+  }
+
+  /// The writers' feeds of which nothing more is fetched for the time being, and why: a limit of the disk is reached,
+  /// or the storage failed. hyperdb has no such call.
+  public var pausedFeeds: [(feed: PublicKey, pause: DownloadPause)] {
+    core.feedKeys.compactMap { key in feedSet.logs[key]?.replicator.pause.map { (key, $0) } }
+  }
+
+  /// How many bytes of the disk the feeds take, as far as they were measured.
+  public var diskUse: UInt64 { feedSet.diskUse }
 
   /// The feeds whose key has signed two histories, with the proof of it. Nothing more is taken of them;
   /// what was read of them before counts on.

@@ -24,6 +24,11 @@ public struct HyperDBOptions: Sendable {
   public var timeout: Duration?
   /// When a write counts as done.
   public var durability = Durability.buffered
+  /// How much of the disk may be taken by what peers bring: by each writer, and by all together.
+  public var disk = DiskLimits()
+  /// Notified when nothing more is fetched of a writer's feed for the time being, and, with nil, when fetching goes
+  /// on. It runs on the database's executor: it should be quick.
+  public var onPause: (@Sendable (PublicKey, DownloadPause?) -> Void)?
   /// How much memory decoded entries and the index of their paths may take, in bytes.
   public var cacheBytes = HyperDBLimits.cacheBytes
   /// The key pair of a new database; nil for a fresh one.

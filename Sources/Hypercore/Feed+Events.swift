@@ -25,7 +25,10 @@ extension Feed {
     case .peerRemoved(let peer): hub.send(.peerRemove(peerID(of: peer)))
     case .synced: hub.send(.sync)
     case .cleared(let range): hub.send(.clear(range))
+    case .setAside(let range): hub.send(.missing(range))
     case .forked: hub.send(.fork)
+    case .paused(let pause): hub.send(.pause(pause))
+    case .resumed: hub.send(.resume)
     case .failed(let error): hub.send(.failure(reason: error.reason))
     }
   }

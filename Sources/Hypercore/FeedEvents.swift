@@ -19,11 +19,18 @@ public enum FeedEvent: Hashable, Sendable {
   case peerRemove(FeedPeerID)
   /// Blocks were given up here.
   case clear(Range<UInt64>)
+  /// Blocks that counted as stored were found to be missing, or changed, and count as not stored from now on:
+  /// of a feed whose blocks are kept in files that others change, or in an audit.
+  case missing(Range<UInt64>)
   /// Two valid signatures for one length were seen: somebody forked the feed. It takes no more blocks.
   case fork
-  /// A write failed, on a full disk for example: nothing more is written or downloaded until the feed
-  /// is opened anew. What is here can still be read, and is served.
+  /// A write failed, on a full disk for example: nothing more is downloaded until the storage works again. What
+  /// is here can still be read, and is served.
   case failure(reason: String)
+  /// Nothing more is fetched for the time being: a limit of the disk is reached, or the storage failed.
+  case pause(DownloadPause)
+  /// Fetching goes on.
+  case resume
   /// The feed was closed; always the last event.
   case close
 }
@@ -70,11 +77,14 @@ struct EventQueue: BroadcastQueue {
   private var downloaded = BlockSet(mixedPageLimit: .max)
   private var uploaded = BlockSet(mixedPageLimit: .max)
   private var cleared = BlockSet(mixedPageLimit: .max)
+  private var missing = BlockSet(mixedPageLimit: .max)
   private var peers: [(FeedPeerID, added: Bool)] = []
   private var remoteUpdate = false
   private var synced = false
   private var forked = false
   private var failure: String?
+  /// The last pause, or that it is over.
+  private var pause: FeedEvent?
   private var isClosed = false
   private var closeWasTold = false
 
@@ -101,8 +111,13 @@ struct EventQueue: BroadcastQueue {
       downloaded.remove(range)
       cleared.insert(range)
       synced = false
+    case .missing(let range):
+      downloaded.remove(range)
+      missing.insert(range)
+      synced = false
     case .fork: forked = true
     case .failure(let reason): failure = reason
+    case .pause, .resume: pause = event
     case .close: isClosed = true
     }
   }
@@ -111,7 +126,9 @@ struct EventQueue: BroadcastQueue {
   var pendingCount: Int {
     (ready ? 1 : 0) + (length == nil ? 0 : 1) + peers.count + (remoteUpdate ? 1 : 0)
       + (downloaded.isEmpty ? 0 : 1) + (uploaded.isEmpty ? 0 : 1) + (cleared.isEmpty ? 0 : 1)
+      + (missing.isEmpty ? 0 : 1)
       + (synced ? 1 : 0) + (forked ? 1 : 0) + (failure == nil ? 0 : 1)
+      + (pause == nil ? 0 : 1)
       + (isClosed && !closeWasTold ? 1 : 0)
   }
 
@@ -124,11 +141,13 @@ struct EventQueue: BroadcastQueue {
     if Self.take(&remoteUpdate) { return .remoteUpdate }
     if let length = length.take() { return .append(length: length) }
     if let range = cleared.removeFirstRange() { return .clear(range) }
+    if let range = missing.removeFirstRange() { return .missing(range) }
     if let range = downloaded.removeFirstRange() { return .download(range) }
     if let range = uploaded.removeFirstRange() { return .upload(range) }
     if Self.take(&synced) { return .sync }
     if Self.take(&forked) { return .fork }
     if let reason = failure.take() { return .failure(reason: reason) }
+    if let pause = pause.take() { return pause }
     if isClosed, !closeWasTold {
       closeWasTold = true
       return .close

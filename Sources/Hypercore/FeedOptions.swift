@@ -1,4 +1,5 @@
 package import HypercoreCrypto
+package import RandomAccessStorage
 
 /// When an append counts as done.
 public enum Durability: Hashable, Sendable {
@@ -29,6 +30,8 @@ package struct FeedOptions {
   package var durability = Durability.buffered
   /// Whether the caller holds the lock of the folder that the feed is in.
   package var holdsLock = false
+  /// Where the blocks' bytes are, if not in the feed's own file `data`: see ``Feed/Options/blockStorage``.
+  package var data: (any RandomAccessStorage)?
   /// Makes the key pair of a new feed.
   package var makeKeyPair: () -> KeyPair = KeyPair.generate
 

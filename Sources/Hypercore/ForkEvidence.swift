@@ -76,6 +76,10 @@ extension ForkEvidence {
 // MARK: As text
 
 extension ForkEvidence: Codable {
+  /// The extension by which peers tell each other of a fork: its message is the file, without a line feed
+  /// being needed. Sent only to peers that announce it, and checked like the file.
+  static let extensionName = "dat-fork"
+
   /// The largest file of evidence that is read: two proofs and two sets of roots take a tenth of it.
   static let maximumFileSize: UInt64 = 256 << 10
 

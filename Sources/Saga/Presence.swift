@@ -31,6 +31,9 @@ public struct Presence: Sendable {
       case unreadable
       /// Somebody can't be let in yet.
       case waiting
+      /// More people came and went than are told one by one; `detail` is how many times. The line is
+      /// replaced as the number grows.
+      case crowd
     }
 
     /// Counted from 1.
@@ -44,7 +47,7 @@ public struct Presence: Sendable {
     /// The name that went with it; a label, not an identity.
     public var username: String { foreignName.string }
     var foreignName: ForeignText
-    /// Of `waiting`: why.
+    /// Of `waiting`: why. Of `crowd`: a number.
     public var detail: String?
   }
 
@@ -54,6 +57,10 @@ public struct Presence: Sendable {
   static let keptNotices = 200
   /// How many people that have gone are kept.
   static let keptPeople = 500
+  /// How many comings and goings in a minute are told one by one; more are told in one line.
+  static let passingLines = 20
+  /// After how many quiet milliseconds a crowd is told in a line of its own again.
+  static let crowdPause: Int64 = 600_000
 
   /// Everybody that was seen, by feed. Those who left longest ago are forgotten beyond 500.
   public private(set) var people: [PublicKey: Person] = [:]
@@ -63,6 +70,9 @@ public struct Presence: Sendable {
   private let patience: Int64
   private var absentSince: [PublicKey: Int64] = [:]
   private var nextID = 1
+  /// When people last came or went, the newest last; at most ``passingLines``.
+  private var passing: [Int64] = []
+  private var crowd: (count: Int, last: Int64)?
 
   /// - Parameters:
   ///   - patience: how long somebody is away before it shows.
@@ -96,9 +106,12 @@ public struct Presence: Sendable {
       return
     }
     people[person.key] = Person(person: person, isHere: true, since: now)
-    add(.join, person.key, person.username, at: now)
+    pass(.join, person, at: now, now)
     forgetSome()
   }
+
+  /// What somebody who is here says has changed, or was shown to be theirs.
+  public mutating func change(_ person: UserData) { people[person.key]?.person = person }
 
   /// Somebody's last connection is gone; shown once the patience is over.
   public mutating func leave(_ key: PublicKey, now: Int64) {
@@ -118,7 +131,7 @@ public struct Presence: Sendable {
       known.isHere = false
       known.since = since
       people[key] = known
-      add(.leave, key, known.person.username, at: since)
+      pass(.leave, known.person, at: since, now)
     }
     return !gone.isEmpty
   }
@@ -138,6 +151,26 @@ public struct Presence: Sendable {
   /// Notes that somebody can't be let in yet.
   public mutating func noteWaiting(_ person: UserData, reason: String, now: Int64) {
     add(.waiting, person.key, person.username, at: now, detail: reason)
+  }
+
+  /// Tells that somebody came or went: in a line of its own, or in the one of the crowd, since strangers
+  /// can come and go by the thousand.
+  private mutating func pass(
+    _ kind: Notice.Kind, _ person: UserData, at time: Int64, _ now: Int64
+  ) {
+    passing.append(now)
+    if passing.count <= Self.passingLines {
+      return add(kind, person.key, person.username, at: time)
+    }
+    let first = passing.removeFirst()
+    if now - first > 60_000 { return add(kind, person.key, person.username, at: time) }
+    if let last = crowd?.last, now - last <= Self.crowdPause {
+      notices.removeAll { $0.kind == .crowd && $0.detail == crowd.map { "\($0.count)" } }
+      crowd = ((crowd?.count ?? 0) + 1, now)
+    } else {
+      crowd = (1, now)
+    }
+    add(.crowd, PublicKey(), "", at: time, detail: crowd.map { "\($0.count)" })
   }
 
   private mutating func add(

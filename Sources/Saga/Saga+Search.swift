@@ -35,7 +35,7 @@ public struct MessageSearch: AsyncSequence, Sendable {
 
     /// The next message with the words; nil at the end, or when the task is cancelled.
     public mutating func next() async -> Message? {
-      guard let pattern else { return nil }
+      guard let pattern, !Task.isCancelled else { return nil }
       while given == found.count {
         if Task.isCancelled { return nil }
         if walk == nil { walk = await saga.searchWalk(before: first) }

@@ -53,7 +53,9 @@ public actor Saga {
   var ownWaiters: [(seq: UInt64, CheckedContinuation<Void, Never>)] = []
   /// Newcomers of whom it is still to be decided, by the key they claim.
   var newcomers: [PublicKey: Newcomer] = [:]
-  var refused: Set<PublicKey> = []
+  /// Newcomers that wait for an answer of the user's.
+  var asking: WriteRequests
+  var lastConnection: UInt64 = 0
   /// The feeds that are not to be shown here; only noted, nothing is left out.
   public internal(set) var muted: Set<PublicKey>
   var burst = BurstLimit()
@@ -115,6 +117,10 @@ public actor Saga {
     indexFile = file
     prefix = Array(options.kind.prefix.utf8)
     muted = options.muted
+    asking = WriteRequests(
+      limits: .init(
+        proven: options.limits.requests, provenOfAddress: options.limits.requestsPerAddress,
+        unproven: options.limits.unproven, unprovenOfAddress: options.limits.unprovenPerAddress))
     timestamp = options.now()
     ids = MessageIDGenerator(random: &random)
     isAuthorized = await db.isLocalAuthorized

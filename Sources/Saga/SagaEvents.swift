@@ -21,14 +21,21 @@ public enum SagaEvent: Hashable, Sendable {
   case removal(Message)
   /// An entry that is no message; it is skipped.
   case unreadable(Message.ID)
-  /// A user has come, with the first of the user's connections.
+  /// A user has come, with the first of the user's connections. Its name and key are claims unless
+  /// ``UserData/isProven``.
   case join(UserData)
+  /// What is shown of a user that is here has changed: it was shown to hold its key, or a proven connection
+  /// said something else than a claim had.
+  case change(UserData)
   /// A user has gone, with the last one.
   case leave(UserData)
   /// This user's own feed is now one of the room's: what was written here is read by others.
   case authorized
-  /// A newcomer wants to write; see ``AuthorizationPolicy/ask``.
+  /// A newcomer wants to write; see ``AuthorizationPolicy/ask``. Told again for a key that is proven after
+  /// it was listed unproven.
   case request(UserData)
+  /// The requests of this key are over: answered, or gone with their connection.
+  case requestGone(PublicKey)
   /// A newcomer has to wait: the room has as many feeds as it may, or too many came in a minute.
   case waiting(UserData, reason: String)
   /// What this feed holds is not to be shown here any more, or is again.

@@ -1,5 +1,6 @@
 internal import Foundation
 public import HyperDB
+public import Hypercore
 public import HypercoreCrypto
 
 /// The settings that a room is opened with.
@@ -10,8 +11,12 @@ public struct SagaOptions: Sendable {
   public var database: HyperDBOptions = {
     var options = HyperDBOptions()
     options.cacheBytes = 4 * 1024 * 1024
+    options.disk = SagaOptions.disk
     return options
   }()
+  /// The share of the disk that a room may take: 256 MiB a writer, which is a million messages and more, and
+  /// 4 GiB in all, so that sixteen writers have to collude to fill it.
+  public static let disk = DiskLimits(perWriter: 256 << 20, inAll: 4 << 30)
   /// The rule by which newcomers may write.
   public var authorization = AuthorizationPolicy.open
   /// The limits of that.

@@ -1,7 +1,8 @@
 internal import DatCoding
 public import HypercoreCrypto
 
-/// What a peer says about its user when it connects. Nothing in it is proven.
+/// What a peer says about its user when it connects. Nothing in it is proven, unless ``isProven`` says so of
+/// the key.
 ///
 /// On the wire UTF-8 JSON in the handshake: `key` as JavaScript prints a buffer, then `username` and
 /// `timestamp`. Source: the workshop's Saga, `replicate()`.
@@ -17,8 +18,14 @@ public struct UserData: Hashable, Sendable {
   var foreignName: ForeignText
   /// Since when the user is there, in milliseconds since 1970 by the user's clock.
   public var timestamp: Int64
+  /// Whether the peer has shown that it holds the key, and so that this is what the key's owner says. Noted
+  /// here, not sent.
+  public internal(set) var isProven = false
+  /// The numeric address of the connection on which it was said, where the transport named it. Noted here,
+  /// not sent.
+  public internal(set) var address: String?
 
-  /// User data of these parts.
+  /// User data of these parts, unproven.
   public init(key: PublicKey, username: String, timestamp: Int64) {
     self.key = key
     foreignName = ForeignText(username)

@@ -47,8 +47,8 @@ struct ChatScreen {
     case .authorized: note("you can write in this room now")
     case .request(let user):
       note(
-        "\(tag(user.username, user.key)) wants to write: /accept or /refuse \(Self.short(user.key))"
-      )
+        "\(tag(user.username, user.key))\(Self.standing(user)) wants to write: /accept or /refuse "
+          + Self.short(user.key))
     case .waiting(let user, let reason):
       note("\(tag(user.username, user.key)) has to wait: \(reason)")
     case .muted(let key, let isMuted):
@@ -58,7 +58,19 @@ struct ChatScreen {
     }
   }
 
+  /// What is to be known of a request that only claims its key; nothing for one that is proven.
+  static func standing(_ user: UserData) -> String {
+    if user.isProven { return "" }
+    guard let address = user.address else { return " (unproven)" }
+    return " (unproven, from \(SafeText.line(address, limit: 60)))"
+  }
+
   mutating func show(_ notice: Presence.Notice) {
+    if notice.kind == .crowd {
+      // The line that was printed can't count on.
+      if notice.detail == "1" { note("many people come and go; /who shows who is here") }
+      return
+    }
     learn(notice.username, notice.key)
     switch notice.kind {
     case .join: note("\(tag(notice.username, notice.key)) joined")

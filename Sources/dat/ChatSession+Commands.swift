@@ -1,4 +1,5 @@
 internal import DatCoding
+internal import DatSwarm
 internal import Foundation
 internal import HyperDB
 internal import HypercoreCrypto
@@ -35,7 +36,10 @@ extension ChatSession {
       "  \(output.name(screen.tag(saga.username, saga.db.localKey), of: saga.db.localKey.bytes)) (you)"
     )
     let here = presence.here.filter { $0.key != saga.db.localKey }
-    for user in here { output.line("  \(person(user.username, user.key)) is here") }
+    for user in here {
+      let claim = user.isProven ? "" : output.dim(" (unproven)")
+      output.line("  \(person(user.username, user.key)) is here\(claim)")
+    }
     let present = Set(here.map(\.key) + [saga.db.localKey])
     let was = await saga.authors.filter { !present.contains($0.feed) }
       .sorted { ($1.messages, $0.feed.hex) < ($0.messages, $1.feed.hex) }
@@ -45,8 +49,11 @@ extension ChatSession {
     }
     if was.count > 50 { output.line(output.dim("  and \(was.count - 50) others")) }
     for user in await saga.requests {
-      output.line("  \(person(user.username, user.key)) wants to write")
+      output.line(
+        "  \(person(user.username, user.key)) wants to write"
+          + output.dim(ChatScreen.standing(user)))
     }
+    for trouble in await swarm?.troubles ?? [] { screen.note("  \(trouble)") }
   }
 
   private func person(_ name: String, _ key: PublicKey) -> String {
@@ -87,7 +94,7 @@ extension ChatSession {
 
   private func answer(_ command: ChatLine.Command, _ argument: String) async {
     var pool = await saga.requests.map { ($0.username, $0.key) }
-    // By name or key also those who were refused before.
+    // By name or key also those that were refused before.
     if !argument.isEmpty {
       let asking = Set(pool.map(\.1))
       pool += knownPeople().filter { !asking.contains($0.1) }

@@ -20,6 +20,8 @@ actor ChatSession {
   private(set) var authors: [PublicKey: ForeignText] = [:]
   /// Where the page is, once it is served.
   private(set) var pageAddress: String?
+  /// Where peers are found, once that has begun.
+  private(set) var swarm: Swarm?
   private let editor: LineEditor?
   private let stay: Bool
   private let linger: Duration
@@ -61,13 +63,15 @@ actor ChatSession {
 
   /// Returns when the person leaves, or standard input ends.
   func run(
-    listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource], verbose: Bool
+    listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource],
+    options: Swarm.Options, verbose: Bool
   ) async throws {
     let interruptions = Interruption.requests()
     announceRoom()
     let network = try await OpenSwarm(
-      listen: listen, sources: sources, output: output, isVerbose: verbose)
+      listen: listen, sources: sources, options: options, output: output, isVerbose: verbose)
     let swarm = network.swarm
+    self.swarm = swarm
     let address = try await page?.open()
     if let address {
       pageAddress = address.url
@@ -77,9 +81,9 @@ actor ChatSession {
     let key = saga.db.discoveryKey
     await swarm.join(key) { [saga] _ in
       try await saga.replicate()
-    } meet: { [saga] stream, _ in
+    } meet: { [saga] stream, peer in
       // A peer without a user replicates all the same.
-      try? await saga.connect(stream)
+      try? await saga.connect(stream, from: peer.address.host)
     }
     for address in connect { await swarm.connect(to: address, about: key) }
     let events = saga.events(stored: stored)
@@ -145,6 +149,7 @@ actor ChatSession {
   private func show(_ event: SagaEvent) {
     switch event {
     case .join(let user): present { $0.join(user, now: Self.now) }
+    case .change(let user): presence.change(user)
     case .leave(let user):
       presence.leave(user.key, now: Self.now)
       scheduleLeave()
@@ -159,7 +164,7 @@ actor ChatSession {
     case .message(let message), .edit(let message):
       let name = ForeignText(message.username)
       return authors.updateValue(name, forKey: message.feed) != name && isReady
-    case .ready, .join, .request, .muted: return true
+    case .ready, .join, .change, .request, .requestGone, .muted: return true
     default: return false
     }
   }
@@ -216,9 +221,12 @@ actor ChatSession {
         "data": ["done": .integer(Int64(clamping: done)), "of": .integer(Int64(clamping: all))],
       ])
     case .join(let user): output.object(["event": "join", "data": Self.json(user)])
+    case .change(let user): output.object(["event": "change", "data": Self.json(user)])
     case .leave(let user): output.object(["event": "leave", "data": Self.json(user)])
     case .authorized: output.object(["event": "authorized"])
     case .request(let user): output.object(["event": "request", "data": Self.json(user)])
+    case .requestGone(let key):
+      output.object(["event": "request-gone", "data": ["key": .string(key.hex)]])
     case .waiting(let user, let reason):
       output.object([
         "event": "waiting", "data": Self.json(user), "message": .string(reason),
@@ -244,10 +252,11 @@ actor ChatSession {
   }
 
   private static func json(_ user: UserData) -> JSON {
-    [
-      "username": .string(user.username), "key": .string(user.key.hex),
-      "timestamp": .integer(user.timestamp),
+    let fields: [(String, JSON)] = [
+      ("username", .string(user.username)), ("key", .string(user.key.hex)),
+      ("timestamp", .integer(user.timestamp)), ("proven", .bool(user.isProven)),
     ]
+    return .members(fields + (user.address.map { [("address", .string($0))] } ?? []))
   }
 
   // MARK: Writing and leaving
@@ -355,13 +364,17 @@ actor ChatSession {
       }
       try? await Task.sleep(for: .milliseconds(20))
     }
-    guard written != nil, !Task.isCancelled else { return }
-    isIncomplete = true
+    guard !Task.isCancelled else { return }
     let time = linger.formatted(.units(allowed: [.hours, .minutes, .seconds], width: .wide))
-    output.problem(
-      notesFolder == nil
-        ? "Nobody took what was written within \(time), and with --memory it is lost."
-        : "Nobody took what was written within \(time); it is stored here, and goes out when a peer is met."
-    )
+    if written != nil {
+      isIncomplete = true
+      let fate =
+        notesFolder == nil
+        ? "with --memory it is lost." : "it is stored here, and goes out when a peer is met."
+      output.problem("Nobody took what was written within \(time); \(fate)")
+    } else if await !saga.db.hasContent {
+      isIncomplete = true
+      output.problem("Nobody was met within \(time), and nothing of the room is here yet.")
+    }
   }
 }

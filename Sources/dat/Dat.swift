@@ -7,7 +7,7 @@ internal import Foundation
 struct Dat: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dat",
-    abstract: "Feeds, databases and chat rooms in the Dat formats of 2018.",
+    abstract: "Archives, feeds, databases and chat rooms in the Dat formats of 2018.",
     discussion: """
       Without a command it says what can be done with what is in the folder you are in.
 
@@ -16,6 +16,8 @@ struct Dat: AsyncParsableCommand {
         dat feed append ~/log < lines.txt
         dat db put ~/people ana/city '"Lima"'
         dat db put ~/people ana/balance -- -5
+        dat clone dat://4c1f…e9 ~/site
+        dat share ~/site
         dat help db put
 
       EXIT STATUS
@@ -29,11 +31,20 @@ struct Dat: AsyncParsableCommand {
       ChatCommand.self, RoomsCommand.self, FeedCommand.self, DbCommand.self, HostCommand.self,
       DoctorCommand.self,
       RendezvousCommand.self,
+      ArchiveListCommand.self, ArchiveCatCommand.self, ArchiveLogCommand.self,
+      ArchiveDiffCommand.self, ArchiveFindCommand.self, ArchiveCloneCommand.self,
+      ArchivePullCommand.self, ArchiveSyncCommand.self, ArchiveShareCommand.self,
+      ArchiveCreateCommand.self, ArchiveStatusCommand.self, ArchiveKeysCommand.self,
+      ArchiveCheckoutCommand.self, ArchiveRecoverCommand.self, ArchiveServeCommand.self,
     ])
 
   /// Blocks and frames have up to 8 MiB. What each thread would keep of them is several times what they
   /// take.
   private static let largePiece: Int32 = 1 << 20
+
+  /// The arguments, with the command that a bare link or folder stands for.
+  private static let arguments = BareArguments.written(
+    out: Array(CommandLine.arguments.dropFirst()))
 
   static func main() async {
     // Before any file is opened.
@@ -46,7 +57,7 @@ struct Dat: AsyncParsableCommand {
     dat_give_back_pieces_of(largePiece)
     do {
       try checkArguments()
-      var command = try await asyncParseAsRoot(nil)
+      var command = try await asyncParseAsRoot(arguments)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
@@ -61,7 +72,7 @@ struct Dat: AsyncParsableCommand {
   /// Says what is wrong, or shows the help that was asked for, and ends the process.
   private static func end(with error: any Error) -> Never {
     let code = exitCode(for: error)
-    let text = fullMessage(for: error)
+    let text = unknownCommand ?? fullMessage(for: error)
     if !text.isEmpty {
       if code.isSuccess {
         StandardStreams.write(text + "\n")
@@ -71,6 +82,17 @@ struct Dat: AsyncParsableCommand {
     }
     StandardStreams.endIfLost()
     Foundation.exit(code.rawValue)
+  }
+
+  /// The sentence for a first word that is no command; nil if it is one.
+  private static var unknownCommand: String? {
+    guard let word = arguments.first, !word.hasPrefix("-"),
+      word != "help",
+      !configuration.subcommands.contains(where: { $0.configuration.commandName == word })
+    else { return nil }
+    return
+      "dat: There is no command \(SafeText.line(word, limit: 40)); dat shows what you can do, and "
+      + "dat help all commands."
   }
 
   /// What to do about a value that begins with a dash, which is taken for an option.

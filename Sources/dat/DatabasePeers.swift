@@ -69,10 +69,14 @@ struct DatabasePeers {
     if case .failure(let error) = await watching.result, !(error is CancellationError) {
       throw error
     }
-    try result.get()
+    do { try result.get() } catch {
+      throw StoredKey.refusal(by: "\(address)", asked: db.key, error)
+    }
     // A connection that was lost under way ends as quietly as one that is done.
     if await !db.hasContent {
-      throw ValidationError("\(address) had nothing of database \(db.key.hex).")
+      throw ValidationError(
+        "\(address) had nothing of the database \(StoredKey.short(db.key)): compare the key with the one "
+          + "on the other side.")
     }
   }
 
@@ -97,7 +101,9 @@ struct DatabasePeers {
       } else if now - quietSince > timeout {
         await stream.close()
         throw ValidationError(
-          "\(address) said nothing for \(timeout.components.seconds) seconds, and not all is here.")
+          "\(address) said nothing for "
+            + "\(Amount.count(UInt64(max(timeout.components.seconds, 1)), "second")), and not all is here; "
+            + "run the command again to go on.")
       }
     }
   }

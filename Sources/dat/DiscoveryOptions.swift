@@ -104,7 +104,8 @@ struct DHTConsent {
     guard let line = readLine() else { return false }
     let isYes = ["y", "yes"].contains(line.trimmingCharacters(in: .whitespaces).lowercased())
     // An answer that can't be kept is asked for again.
-    try? Data((isYes ? "yes\n" : "no\n").utf8).write(to: URL(fileURLWithPath: file))
+    try? PrivateFile.write(
+      Data((isYes ? "yes\n" : "no\n").utf8), to: URL(fileURLWithPath: file))
     return isYes
   }
 }

@@ -17,7 +17,7 @@ struct HostService {
   let keys: [HostedKey]
   let options: ReplicaHost.Options
   let listen: [ListenAddress]
-  let maximumInbound: Int
+  let swarmOptions: Swarm.Options
   let sources: [any PeerSource]
   /// Whether to tell what is found, tried and refused.
   let isVerbose: Bool
@@ -36,14 +36,12 @@ struct HostService {
     let descriptors = DescriptorLimit.raise()
     logger.info("file descriptors", metadata: ["limit": "\(descriptors)"])
 
-    var swarmOptions = Swarm.Options()
-    swarmOptions.maximumInbound = maximumInbound
     let swarm = Swarm(options: swarmOptions, sources: sources)
     do {
       // The port first, for it is announced with each key.
       try await open(swarm)
-      let reporting = isVerbose ? await report(swarm) : nil
-      defer { reporting?.cancel() }
+      let reporting = await report(swarm, logger)
+      defer { reporting.cancel() }
       let host = try await ReplicaHost.open(
         folder: folder, options: options, swarm: swarm, logger: logger)
       do {
@@ -59,9 +57,18 @@ struct HostService {
     }
   }
 
-  private func report(_ swarm: Swarm) async -> Task<Void, Never> {
+  /// Shows what happens in the swarm, or logs what keeps it from finding peers.
+  private func report(_ swarm: Swarm, _ logger: Logger) async -> Task<Void, Never> {
     let events = await swarm.events()
-    return Task { [output] in await SwarmReport(output: output, isVerbose: true).follow(events) }
+    return Task { [output, isVerbose] in
+      if isVerbose {
+        await SwarmReport(output: output, isVerbose: true).follow(events)
+        return
+      }
+      for await event in events {
+        if case .trouble(_, let reason) = event { logger.warning("\(reason)") }
+      }
+    }
   }
 
   private func open(_ swarm: Swarm) async throws {

@@ -1,4 +1,5 @@
 internal import DatCoding
+internal import Hypercore
 
 /// Where a command's words go: lines for people, or one JSON object a line for programs.
 struct Output: Sendable {
@@ -45,6 +46,13 @@ struct Output: Sendable {
       sink("dat: \(SafeText.line(text))\n")
     } else {
       failure(text)
+    }
+  }
+
+  /// Tells what opening a feed found, a line each on standard error.
+  func findings(_ report: RepairReport, of feed: String?) {
+    for finding in report.findings {
+      failure("\(feed.map { "feed \($0): " } ?? "")\(finding)")
     }
   }
 

@@ -16,12 +16,17 @@ enum Problem {
   static func sentence(for error: any Error) -> String {
     switch error {
     case let error as ValidationError: error.message
-    case let error as ProtocolError where error.code == .firstFeedMismatch:
+    case _ where isAnotherFeed(error):
       "The peer shares something else than the key that was asked for: compare the keys on both sides."
     case is CancellationError: "It was cancelled before it was done."
     case is CocoaError, is POSIXError: system(error as NSError)
     default: type(of: error) is NSError.Type ? system(error as NSError) : "\(error)"
     }
+  }
+
+  /// Whether a peer meant another feed than this side.
+  static func isAnotherFeed(_ error: any Error) -> Bool {
+    (error as? ProtocolError)?.code == .firstFeedMismatch
   }
 
   /// Errors of Foundation and of the system carry a number, and a long text that is for programs.

@@ -2,6 +2,7 @@ internal import DatSwarm
 internal import DatWeb
 internal import Foundation
 internal import HyperDB
+internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 internal import Saga
@@ -57,6 +58,10 @@ actor RoomFolder: RoomDirectory {
       guard FileManager.default.fileExists(atPath: "\(folder)/source/key") else { continue }
       do {
         let saga = try await saga(in: folder, key: nil)
+        guard try await Self.isRoom(saga, in: folder) else {
+          await saga.close()
+          continue
+        }
         if open[saga.key] == nil {
           await add(saga, folder)
         } else {
@@ -67,6 +72,18 @@ actor RoomFolder: RoomDirectory {
         complain("\(name) can't be opened: \(Problem.sentence(for: error))")
       }
     }
+  }
+
+  /// Whether a database is a room: it has messages or operations, was a room for somebody here before, or
+  /// has nothing at all yet.
+  static func isRoom(_ saga: Saga, in folder: String) async throws -> Bool {
+    // Asking an empty copy would wait for a first peer.
+    guard await saga.db.hasContent, !RoomNotes.exist(in: folder) else { return true }
+    for prefix in ["messages", "operations"] {
+      if try await !saga.db.get(prefix: prefix).isEmpty { return true }
+    }
+    for try await _ in saga.db.list() { return false }
+    return true
   }
 
   /// Closes them all.
@@ -126,7 +143,7 @@ actor RoomFolder: RoomDirectory {
       let saga = try await saga(in: folder, key: key, username: username, options: options)
       var notes = RoomNotes(folder: folder)
       notes.name = username
-      do { try notes.write(folder: folder) } catch { complain("\(error)") }
+      do { try notes.write(folder: folder) } catch { complain(Problem.sentence(for: error)) }
       return await add(saga, folder)
     }
     opening[name] = task
@@ -146,6 +163,9 @@ actor RoomFolder: RoomDirectory {
 
   @discardableResult
   private func add(_ saga: Saga, _ folder: String) async -> RoomView {
+    for (feed, report) in await saga.db.repairReports {
+      for finding in report.findings { complain("feed \(feed): \(finding)") }
+    }
     let notes = RoomNotes(folder: folder)
     let asks = if case .ask = options.authorization { true } else { false }
     let key = saga.key
@@ -166,9 +186,9 @@ actor RoomFolder: RoomDirectory {
       let topic = saga.db.discoveryKey
       await swarm.join(topic) { _ in
         try await saga.replicate()
-      } meet: { stream, _ in
+      } meet: { stream, peer in
         // A peer without a user replicates all the same.
-        try? await saga.connect(stream)
+        try? await saga.connect(stream, from: peer.address.host)
       }
       for peer in peers { await swarm.connect(to: peer, about: topic) }
     }
@@ -181,7 +201,8 @@ actor RoomFolder: RoomDirectory {
     change(&notes)
     open[room]?.notes = notes
     do { try notes.write(folder: folder) } catch {
-      complain("what is read and muted can't be noted in \(folder): \(error)")
+      complain(
+        "what is read and muted can't be noted in \(folder): \(Problem.sentence(for: error))")
     }
   }
 }

@@ -32,6 +32,11 @@ struct RoomNotes: Hashable, Sendable {
 
   init() {}
 
+  /// Whether there are notes in a folder, which makes it a room's.
+  static func exist(in folder: String) -> Bool {
+    FileManager.default.fileExists(atPath: file(in: folder).path)
+  }
+
   /// What is in the file.
   private struct Fields: Codable {
     /// A place in the history. Before feeds were noted with it, it had none.
@@ -61,24 +66,11 @@ struct RoomNotes: Hashable, Sendable {
       read: read.map {
         Fields.Read(order: $0.timestamp, key: $0.id.key, feed: $0.id.feed.hex)
       })
-    try Self.write(try encoder.encode(fields), to: Self.file(in: folder))
+    try PrivateFile.write(try encoder.encode(fields), to: Self.file(in: folder))
   }
 
   mutating func setMuted(_ keys: Set<PublicKey>) {
     muted = keys.isEmpty ? nil : keys.map(\.hex).sorted()
-  }
-
-  /// Writes a file that nobody else may read: beside it, then in its place.
-  private static func write(_ data: Data, to file: URL) throws {
-    let manager = FileManager.default
-    let new = file.appendingPathExtension("new")
-    guard
-      manager.createFile(
-        atPath: new.path, contents: data, attributes: [.posixPermissions: 0o600])
-    else { throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: new.path]) }
-    if rename(new.path, file.path) != 0 {
-      throw NSError(domain: NSPOSIXErrorDomain, code: Int(errno))
-    }
   }
 
   private static func file(in folder: String) -> URL {

@@ -16,7 +16,7 @@ import Testing
 
   @Test func `every row is attacked here or names the place where it is`() {
     let rows = Set(Attack.all.map(\.row) + Attack.elsewhere.map(\.row))
-    #expect(rows.isSuperset(of: 1...41) && rows.isSuperset(of: [42, 44, 47, 56, 57, 59]))
+    #expect(rows.isSuperset(of: Array(1...45) + Array(47...57) + [59]))
   }
 }
 

@@ -84,7 +84,8 @@ public struct Attack: Sendable, CustomStringConvertible {
 
   /// All of them, by row.
   public static let all: [Attack] =
-    (frames + claims + channels + floods + proofs + rooms + writers + ownership + texts)
+    (frames + claims + channels + floods + proofs + rooms + writers + ownership
+    + connections + discovery + heads + texts)
     .sorted { $0.row < $1.row }
 }
 

@@ -79,7 +79,7 @@ actor EvilWriter {
 
   /// Appends a message that everybody can read.
   func say(_ text: String) throws {
-    let key = "messages/evil/\(own.core.length)"
+    let key = "messages/\(pair.publicKey.hex.prefix(8))/\(own.core.length)"
     try append(
       key, MessageContent(text: text, username: "evil", timestamp: 1).value(key: key))
   }

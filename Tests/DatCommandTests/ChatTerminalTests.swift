@@ -188,9 +188,13 @@ import Testing
     try await ana.row(containing: "eve wants to write")
     await ana.type("/refuse eve\r")
     try await ana.row(containing: "eve is refused here; another writer may say yes")
+    await ana.type("/mute eve\r")
+    try await ana.row(containing: "eve is muted here")
     await ana.type("\u{4}")
     #expect(await ana.status() == 0)
     #expect(await eve.leave() == 0)
+    let notes = try FileManager.default.attributesOfItem(atPath: dir("ana") + "/chat.json")
+    #expect(notes[.posixPermissions] as? Int == 0o600)
 
     (ana, key, address) = try await self.ana(["--authorize", "ask"])
     let again = try await ChatProcess(dir("eve"), key: key, name: "eve", connect: [address])

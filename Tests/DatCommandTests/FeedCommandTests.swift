@@ -116,11 +116,23 @@ import Testing
     )
   }
 
+  @Test func `a line that no peer could receive is refused, and those before it are told of`()
+    async throws
+  {
+    let long = String(repeating: "x", count: 8_384_513)
+    let (status, _, errors) = try await DatProcess.run(
+      ["feed", "append", dir("feed")], input: "one\ntwo\n\(long)\nthree\n")
+    #expect(status == 1)
+    #expect(
+      errors.contains("2 lines were appended, then: A block can have 8384512 bytes"), "\(errors)")
+    #expect(try await feed("cat", dir("feed")) == ["one", "two"])
+  }
+
   @Test func `audit finds a damaged block, says which, and ends with 1`() async throws {
     try await feed("append", dir("feed"), input: "one\ntwo\nthree\n")
     let data = URL(fileURLWithPath: dir("feed/data"))
     try Data("oneTwothree".utf8).write(to: data)
-    try await fails("audit", dir("feed"), with: "1 of 3", "1.")
+    try await fails("audit", dir("feed"), with: "1 block (1) is recorded", "2 blocks are whole.")
     let (status, lines, _) = try await DatProcess.run(["feed", "audit", dir("feed"), "--json"])
     #expect(status == 1)
     let report = try object(lines.first)

@@ -79,11 +79,11 @@ import Testing
 
   @Test func `a pipe whose reader has enough ends the command early`() async throws {
     let script = """
-      yes line | head -300000 | dat feed append big > /dev/null
+      seq 300000 | dat feed append big > /dev/null
       dat feed cat big | head -1; echo ${PIPESTATUS[0]}
       """
     let result = try await CommandShell.run(script)
-    #expect(result.lines == ["line", "141"])
+    #expect(result.lines == ["1", "141"])
     #expect(result.errors.isEmpty)
   }
 
@@ -139,6 +139,16 @@ import Testing
       try await fails(with("none"), 1, "There is no file none")
       try await fails(with("plain"), 1, "plain is a folder")
     }
+  }
+
+  @Test func `at a terminal lines are typed, and it is said how they end`() async throws {
+    let folder = try TemporaryFolder()
+    let terminal = try await TerminalProcess(["feed", "append", folder.path + "/log"])
+    _ = try await terminal.row(containing: "Type lines to append; Ctrl-D")
+    await terminal.type("one\n")
+    await terminal.type("\u{4}")
+    _ = try await terminal.row(containing: "appended 1 block")
+    #expect(await terminal.status() == 0)
   }
 
   @Test func `lines may end as on other systems, and a byte order mark is no text`() async throws {
@@ -310,6 +320,10 @@ import Testing
     }
     try await fails(
       "dat host hosted --listen \(place) --log error", 1, "in use", leaving: [], changing: true)
+    try await fails("dat host new --listen \(place) --log error", 1, "in use")
+    try await fails(
+      "dat host hosted --listen 127.0.0.1:0 --metrics \(listener.address.port) --log error", 1,
+      "metrics", "in use", leaving: ["hosted/lock"], changing: true)
     try await fails(
       "dat rendezvous --listen 127.0.0.1:\(rendezvous.address.port)", 1, "in use")
     await rendezvous.close()

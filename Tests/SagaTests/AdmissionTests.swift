@@ -64,17 +64,19 @@ import Testing
     let other = try await first(ana) {
       if case .request(let user) = $0, user.username == "eve" { user } else { nil }
     }
+    #expect(other.isProven)
     await ana.refuse(other.key)
     #expect(await ana.requests.isEmpty)
     #expect(await !ana.db.isAuthorized(eve.db.localKey))
-    // Asking again after a reconnect bothers nobody.
+    #expect(await ana.muted.isEmpty, "refusing hides nothing")
+    // It concerned that connection: on a new one she asks again.
     await link.close()
+    let again = ana.events(stored: .none)
     _ = try await connect(ana, eve)
-    try await ana.writeMessage("still here")
-    try await first(eve) {
-      if case .message(let message) = $0, message.text == "still here" { () } else { nil }
+    _ = try await first(again) {
+      if case .request(let user) = $0, user.key == eve.db.localKey { user } else { nil }
     }
-    #expect(await ana.requests.isEmpty)
+    await ana.refuse(eve.db.localKey)
     // Accepting one who was refused needs no new request.
     await ana.accept(eve.db.localKey)
     await untilAuthorized(eve)

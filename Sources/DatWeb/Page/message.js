@@ -46,6 +46,7 @@ function drawNotice (notice, room) {
     join: [name, ' came in'],
     leave: [name, ' left'],
     waiting: [name, ' can’t be let in yet: ', plainText(notice.detail ?? '')],
+    crowd: [`Many people came and went: ${plainText(notice.detail ?? '')} more times`],
     unreadable: ['Something that ', name, ' wrote can’t be read as a message; it is left out']
   }[notice.kind] ?? []
   return h('li', { class: 'notice' }, ...words, ' · ',

@@ -56,6 +56,8 @@ struct ChatCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
+  @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
+
   @Option(
     defaultAsFlag: WebPlace(),
     help: ArgumentHelp(
@@ -83,7 +85,7 @@ struct ChatCommand: AsyncParsableCommand {
   func validate() throws {
     try FolderLook.checkName(dir, example: "dat chat FOLDER KEY --name NAME joins a room.")
     try web?.validate()
-    if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
+    try UserName.check(name)
     guard linger >= 0, linger.isFinite else {
       throw ValidationError("--linger takes a number of seconds, 0 or more.")
     }
@@ -100,6 +102,10 @@ struct ChatCommand: AsyncParsableCommand {
       let connect = try self.connect.map { try PeerAddress(parsing: $0) }
       do {
         let saga = try await open(given.key)
+        for (feed, report) in await saga.db.repairReports {
+          output.findings(report, of: feed.hex)
+        }
+        if !memory, isNew { noteName(output) }
         let sources = try discovery.sources(
           hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: memory ? nil : dir,
           mayAsk: !json)
@@ -113,7 +119,8 @@ struct ChatCommand: AsyncParsableCommand {
           mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty, page: page,
           notesFolder: memory ? nil : dir, lines: lines)
         try await session.run(
-          listen: listen, connect: connect, sources: sources, verbose: discovery.verbose)
+          listen: listen, connect: connect, sources: sources, options: limits.swarmOptions(),
+          verbose: discovery.verbose)
       } catch {
         // What stopped it came before any line was taken, or it was an `ExitCode`.
         if isNew, !memory, !(error is ExitCode) { before.restore() }
@@ -124,17 +131,42 @@ struct ChatCommand: AsyncParsableCommand {
     }
   }
 
+  /// A new room is known as one by the notes in its folder, before its first message.
+  private func noteName(_ output: Output) {
+    var notes = RoomNotes(folder: dir)
+    notes.name = name
+    do { try notes.write(folder: dir) } catch {
+      output.problem("The name can't be noted in the folder: \(Problem.sentence(for: error))")
+    }
+  }
+
   private func open(_ key: PublicKey?) async throws -> Saga {
     let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
     var options = manners.options
     if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
+    let saga: Saga
     options.waitsForMessages = false
+    let output = Output(json: json)
+    options.database.onPause = { feed, pause in
+      // In the terminal's own place once there is one.
+      output.problem(
+        "feed \(feed): \(pause.map { "\($0)" } ?? "There is room again: fetching goes on.")")
+    }
     do {
-      return try await Saga.open(storage: storage, key: key, username: name, options: options)
+      saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
     } catch let error as FeedError where error.code == .anotherFeedStored {
-      guard !memory, EmptyCopy.remove(in: dir) else { throw error }
+      guard !memory, EmptyCopy.remove(in: dir) else {
+        throw StoredKey.refusal(of: dir, asked: key, error)
+      }
       return try await Saga.open(storage: storage, key: key, username: name, options: options)
     }
+    guard try await RoomFolder.isRoom(saga, in: dir) else {
+      await saga.close()
+      throw ValidationError(
+        "\(SafeText.line(dir)) holds a database without messages, no room; dat db list "
+          + "\(SafeText.line(dir)) shows it.")
+    }
+    return saga
   }
 
   /// The lines that are piped; nil if standard input is closed and nothing is expected of it.

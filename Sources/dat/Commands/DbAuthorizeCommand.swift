@@ -7,7 +7,13 @@ internal import HypercoreCrypto
 struct DbAuthorizeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "authorize",
-    abstract: "Let another replica write, for good: there is no way to take it back.")
+    abstract: "Let another replica write, for good: there is no way to take it back.",
+    discussion: """
+      `dat db sync` and `dat db serve` of the other replica print the key of its feed.
+
+      EXAMPLES
+        dat db authorize ~/people 77d0..1a
+      """)
 
   @OptionGroup var folder: DbFolder
 

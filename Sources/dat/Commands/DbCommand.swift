@@ -89,7 +89,9 @@ struct DbFolder: ParsableArguments {
     do {
       return try await HyperDB.open(folder: dir, key: key, options: Self.options)
     } catch let error as FeedError where error.code == .anotherFeedStored {
-      guard EmptyCopy.remove(in: dir) else { throw error }
+      guard EmptyCopy.remove(in: dir) else {
+        throw StoredKey.refusal(of: dir, asked: key, error)
+      }
       return try await HyperDB.open(folder: dir, key: key, options: Self.options)
     }
   }
@@ -111,6 +113,7 @@ struct DbFolder: ParsableArguments {
   ) async throws {
     do {
       let db = try await open()
+      for (feed, report) in await db.repairReports { output.findings(report, of: feed.hex) }
       do { try await body(db) } catch {
         await db.close()
         throw error

@@ -9,6 +9,10 @@ struct DbDelCommand: AsyncParsableCommand {
     discussion: """
       Ends with 1 if there is no such key, and writes nothing then; so it does with --missing-ok, which \
       ends with 0.
+
+      EXAMPLES
+        dat db del ~/people ana/city
+        dat db del ~/people ana/city --missing-ok
       """)
 
   @OptionGroup var folder: DbFolder

@@ -11,6 +11,10 @@ struct DbExportCommand: AsyncParsableCommand {
       Each line is an object with "key" and "value". A key in conflict has a line for each of its \
       values. What is not in the encoding is base64, and beside it stands "keyEncoding":"base64" or \
       "valueEncoding":"base64", which import reads. The output is the same with and without --json.
+
+      EXAMPLES
+        dat db export ~/people > people.jsonl
+        dat db export ~/people ana | dat db import ~/other
       """)
 
   @OptionGroup var folder: DbFolder

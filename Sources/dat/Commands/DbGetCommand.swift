@@ -6,7 +6,14 @@ struct DbGetCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "get",
     abstract: "Show the values of a key: several where writers are in conflict.",
-    discussion: "With --json an array of nodes is printed, an empty one where there is no value.")
+    discussion: """
+      With --json an array of nodes is printed, an empty one where there is no value.
+
+      EXAMPLES
+        dat db get ~/people ana/city
+        dat db get ~/people ana/photo --encoding binary
+        dat db get ~/people ana/city --json
+      """)
 
   @OptionGroup var folder: DbFolder
 

@@ -6,7 +6,14 @@ internal import HypercoreCrypto
 struct DbHeadsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "heads",
-    abstract: "Show the newest entries and the feeds of the database.")
+    abstract: "Show the newest entries and the feeds of the database.",
+    discussion: """
+      Several heads are writers who did not know of each other's last entries.
+
+      EXAMPLES
+        dat db heads ~/people
+        dat db heads ~/people --json
+      """)
 
   @OptionGroup var folder: DbFolder
   @OptionGroup var values: DbValues

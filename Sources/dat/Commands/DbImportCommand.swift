@@ -12,6 +12,10 @@ struct DbImportCommand: AsyncParsableCommand {
       binary values are base64; so is a key or value with "keyEncoding" or "valueEncoding":"base64" \
       beside it. Numbers stay as they are written. Lines are written in batches; with an error nothing after the last \
       batch is.
+
+      EXAMPLES
+        dat db import ~/people people.jsonl
+        echo '{"key":"ana/city","value":"Lima"}' | dat db import ~/people
       """)
 
   @OptionGroup var folder: DbFolder

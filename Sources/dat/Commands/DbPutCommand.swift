@@ -40,7 +40,12 @@ struct DbPutCommand: AsyncParsableCommand {
       if let value {
         bytes = try values.encoding.bytes(of: value)
       } else {
-        bytes = try values.encoding.bytes(of: try await Self.input())
+        let input = try await Self.input()
+        guard !input.isEmpty || values.encoding != .json else {
+          throw ValidationError(
+            "There is no value: write it behind the key, or pipe it into the command.")
+        }
+        bytes = try values.encoding.bytes(of: input)
       }
     } catch {
       throw output.output.ending(with: error)

@@ -7,7 +7,13 @@ struct DbServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve",
     abstract: "Share a database with peers until interrupted.",
-    discussion: "With KEY and a new folder a copy of that database is made.")
+    discussion: """
+      With KEY and a new folder a copy of that database is made.
+
+      EXAMPLES
+        dat db serve ~/people --listen 0.0.0.0:3282
+        dat db serve ~/copy --key-file key.txt --connect 192.0.2.7:3282
+      """)
 
   @OptionGroup var folder: DbFolder
 

@@ -12,6 +12,10 @@ struct DbSyncCommand: AsyncParsableCommand {
     discussion: """
       With KEY and a new folder a copy of that database is made. With --json the feeds are printed as \
       {"key", "local", "feeds"}; "local" is the feed for the owner to authorize.
+
+      EXAMPLES
+        dat db sync ~/copy --key-file key.txt --connect 192.0.2.7:3282
+        dat db sync ~/copy --connect 192.0.2.7:3282
       """)
 
   @OptionGroup var folder: DbFolder

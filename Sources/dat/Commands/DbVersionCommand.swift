@@ -6,7 +6,11 @@ internal import HyperDB
 struct DbVersionCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "version",
-    abstract: "Show the name of the state that the database is in, for `dat db diff --from`.")
+    abstract: "Show the name of the state that the database is in, for `dat db diff --from`.",
+    discussion: """
+      EXAMPLES
+        dat db version ~/people
+      """)
 
   @OptionGroup var folder: DbFolder
 

@@ -10,6 +10,9 @@ struct DbWatchCommand: AsyncParsableCommand {
     discussion: """
       With --json every change of a key is {"left", "right"}: its nodes now and before, null where it \
       has none; other events have a field "event".
+
+      EXAMPLES
+        dat db watch ~/people ana --connect 192.0.2.7:3282
       """)
 
   @OptionGroup var folder: DbFolder

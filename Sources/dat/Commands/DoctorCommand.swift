@@ -30,6 +30,8 @@ struct DoctorCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await place.run { output in
+      let look = try FolderLook(place.dir, prefix: place.prefix)
+      if case .file = look.content { throw ValidationError(look.words ?? "") }
       let storage = FolderStorage(path: place.dir)
       let isHealthy: Bool
       if place.prefix.isEmpty, try storage.exists("source/key") {

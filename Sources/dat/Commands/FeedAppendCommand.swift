@@ -11,7 +11,8 @@ struct FeedAppendCommand: AsyncParsableCommand {
     discussion: """
       Each line of standard input becomes a block, without its end, a line feed or a carriage return \
       and a line feed; lines that arrive together are signed together. With --file the bytes of a file \
-      are appended as they are, as one block up to 64 KiB and in blocks of that size beyond.
+      are appended as they are, as one block up to 64 KiB and in blocks of that size beyond. A block has \
+      \(Feed.maximumBlockSize) bytes at most.
 
       EXAMPLES
         date | dat feed append ~/log
@@ -50,10 +51,7 @@ struct FeedAppendCommand: AsyncParsableCommand {
       } catch {
         let count = await feed.length - start
         try? await feed.close()
-        guard count > 0 else { throw error }
-        throw ValidationError(
-          "\(Problem.sentence(for: error)) Before that \(Amount.count(count, "block")) "
-            + "\(count == 1 ? "was" : "were") appended.")
+        throw AppendFailure(error: error, count: count, unit: file == nil ? "line" : "block")
       }
       let (length, bytes) = (await feed.length, await feed.byteLength)
       try await feed.close()
@@ -79,12 +77,19 @@ struct FeedAppendCommand: AsyncParsableCommand {
         text.add(piece)
         var lines: [[UInt8]] = []
         while let line = try text.next() { lines.append(line) }
-        if !lines.isEmpty { try await feed.append(lines) }
+        try await append(lines, to: feed)
       }
       if let last = try text.last() { try await feed.append(last) }
     } catch is TextLines.LineTooLong {
       throw ValidationError("A line is longer than \(InputSource.limit >> 20) MiB.")
     }
+  }
+
+  /// Appends lines together, and those before one that is refused all the same.
+  private static func append(_ lines: [[UInt8]], to feed: Feed) async throws {
+    let good = lines.prefix { $0.count <= Feed.maximumBlockSize }
+    if !good.isEmpty { try await feed.append(Array(good)) }
+    if good.count < lines.count { try await feed.append(lines[good.count]) }
   }
 
   private static func appendBytes(of source: InputSource, to feed: Feed) async throws {
@@ -102,5 +107,20 @@ struct FeedAppendCommand: AsyncParsableCommand {
       if !blocks.isEmpty { try await feed.append(blocks) }
     }
     if !block.isEmpty { try await feed.append(block) }
+  }
+}
+
+/// An append that ended early.
+private struct AppendFailure: Error, CustomStringConvertible {
+  let error: any Error
+  /// How many blocks were appended before.
+  let count: UInt64
+  let unit: String
+
+  var description: String {
+    let reason = Problem.sentence(for: error)
+    return count == 0
+      ? reason
+      : "\(Amount.count(count, unit)) \(count == 1 ? "was" : "were") appended, then: \(reason)"
   }
 }

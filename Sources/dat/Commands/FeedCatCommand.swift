@@ -10,6 +10,11 @@ struct FeedCatCommand: AsyncParsableCommand {
     discussion: """
       Each block is a line; with --raw they are printed as they are, one after the other. On a terminal \
       characters that would do something to it are shown instead of sent, without --raw.
+
+      EXAMPLES
+        dat feed cat ~/log --start 10 --end 20
+        dat feed cat ~/photos --raw > ana.jpg
+        dat feed cat ~/log --json
       """)
 
   @OptionGroup var place: FeedPlace

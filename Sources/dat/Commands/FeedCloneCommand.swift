@@ -13,6 +13,10 @@ struct FeedCloneCommand: AsyncParsableCommand {
     discussion: """
       Ends when everything is here that the peers have. Run again it goes on where it was, and fetches \
       what was added since.
+
+      EXAMPLES
+        dat feed clone ~/copy 4c1f..e9 --connect 192.0.2.7:3282
+        dat feed clone ~/copy --key-file key.txt --connect 192.0.2.7:3282
       """)
 
   @OptionGroup var place: FeedPlace
@@ -73,13 +77,18 @@ struct FeedCloneCommand: AsyncParsableCommand {
         blocks: await feed.downloaded(), length: max(await feed.length, await feed.remoteLength),
         bytes: await feed.statistics.totals.downloadedBytes, byteLength: await feed.byteLength)
       if await feed.isSynced { return }
+      if let pause = await feed.downloadPause {
+        throw CloneFailure(reason: "\(pause)", progress: now)
+      }
       if now != last { (last, lastChange) = (now, clock.now) }
       progress.show(now, at: clock.now)
       if let reason = await peers.failure {
         throw now.length == 0 ? reason : CloneFailure(reason: "\(reason)", progress: now)
       }
       if clock.now - lastChange > .seconds(timeout) {
-        throw CloneFailure(reason: "Nothing came for \(Int(timeout)) seconds.", progress: now)
+        throw CloneFailure(
+          reason: "Nothing came for \(Amount.count(UInt64(timeout.rounded(.up)), "second")).",
+          progress: now)
       }
       try await Task.sleep(for: .milliseconds(20))
     }
@@ -122,12 +131,23 @@ private actor ClonePeers {
           let socket = try await TCPDialer.connect(to: address)
           defer { socket.close() }
           try await FeedConnection.carry(feed, over: socket)
-          add(CloneFailure(reason: "The connection with \(address) ended.", progress: nil))
+          add(await end(of: address))
         } catch {
-          add(error)
+          add(feed.key.map { StoredKey.refusal(by: "\(address)", asked: $0, error) } ?? error)
         }
       }
     }
+  }
+
+  /// Whoever meant another feed may close before this side knows.
+  private func end(of address: PeerAddress) async -> CloneFailure {
+    guard let key = feed.key, await feed.length == 0 else {
+      return CloneFailure(reason: "The connection with \(address) ended.", progress: nil)
+    }
+    return CloneFailure(
+      reason:
+        "\(address) ended the connection before anything of \(StoredKey.short(key)) came: compare "
+        + "the key with the one on the other side.", progress: nil)
   }
 
   func stop() async {
@@ -150,6 +170,6 @@ private struct CloneFailure: Error, CustomStringConvertible {
     guard let progress, progress.length > 0 else { return reason }
     return
       "\(reason.hasSuffix(".") ? String(reason.dropLast()) : reason), with \(progress.blocks) of "
-      + "\(progress.length) blocks here; run the command again to go on."
+      + "\(Amount.count(progress.length, "block")) here; run the command again to go on."
   }
 }

@@ -45,9 +45,11 @@ struct FeedPlace: ParsableArguments {
   }
 
   /// Opens the feed to look at it.
-  func view() async throws -> Feed {
+  ///
+  /// - Parameter isQuiet: whether the caller tells what opening found.
+  func view(isQuiet: Bool = false) async throws -> Feed {
     try check(isWriting: false)
-    return try await open(.readOnly, Feed.Options())
+    return try await open(.readOnly, Feed.Options(), isQuiet: isQuiet)
   }
 
   /// Makes sure that nothing else than a feed stands in the folder.
@@ -63,13 +65,19 @@ struct FeedPlace: ParsableArguments {
   }
 
   /// Opens the feed.
-  func open(_ access: StorageAccess, _ options: Feed.Options) async throws -> Feed {
+  func open(
+    _ access: StorageAccess, _ options: Feed.Options, isQuiet: Bool = false
+  ) async throws -> Feed {
     var options = options
     options.prefix = prefix
     do {
-      return try await Feed.open(folder: dir, access: access, options: options)
+      let feed = try await Feed.open(folder: dir, access: access, options: options)
+      if !isQuiet { output.findings(await feed.repairReport, of: nil) }
+      return feed
     } catch let error as FeedError where error.code == .noFeedStored {
       throw missing
+    } catch {
+      throw StoredKey.refusal(of: dir, prefix: prefix, asked: options.key, error)
     }
   }
 

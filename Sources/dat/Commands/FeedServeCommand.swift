@@ -9,8 +9,12 @@ internal import RandomAccessStorage
 struct FeedServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve", abstract: "Give a feed to peers that connect, until interrupted.",
-    discussion: "A feed of somebody else's is completed meanwhile, from peers that have more of it."
-  )
+    discussion: """
+      A feed of somebody else's is completed meanwhile, from peers that have more of it.
+
+      EXAMPLES
+        dat feed serve ~/log --listen 0.0.0.0:3282
+      """)
 
   @OptionGroup var place: FeedPlace
 

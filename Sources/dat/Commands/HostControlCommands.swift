@@ -19,6 +19,11 @@ struct HostPlace: ParsableArguments {
   func ask(_ requests: () async throws -> [ControlRequest]) async throws {
     let output = Output(json: json)
     do {
+      guard try FolderLook(dir).check(for: .host) else {
+        throw ValidationError(
+          "\(SafeText.line(dir)) is no host's folder; --dir names it, and dat host FOLDER makes one."
+        )
+      }
       for request in try await requests() {
         for status in try await HostClient.ask(request, hostIn: dir) { Self.show(status, output) }
       }
@@ -50,7 +55,8 @@ struct HostPlace: ParsableArguments {
       let peers = Amount.count(UInt64(max(status.connections, 0)), "peer")
       let feeds = Amount.count(UInt64(max(status.feeds, 0)), "feed")
       let blocks = Amount.count(status.length, "block")
-      return "\(status.stored) of \(blocks), \(feeds), \(peers)"
+      let problem = status.problem.map { "; \(SafeText.line($0))" } ?? ""
+      return "\(status.stored) of \(blocks), \(feeds), \(peers)\(problem)"
     case .waiting: return "waiting for a first peer"
     case .elsewhere: return "held by \(SafeText.line(status.owner ?? "another host"))"
     case .failed: return "not open: \(SafeText.line(status.problem ?? "it is being opened"))"
@@ -61,7 +67,12 @@ struct HostPlace: ParsableArguments {
 /// `dat host add`: one more key for a running host.
 struct HostAddCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "add", abstract: "Have a running host hold more keys, from now on.")
+    commandName: "add", abstract: "Have a running host hold more keys, from now on.",
+    discussion: """
+      EXAMPLES
+        dat host add --dir /var/lib/dat room:4c1f..e9
+        dat host add --dir /var/lib/dat --key-file keys.txt
+      """)
 
   @Argument(help: "The keys: KEY, room:KEY, db:KEY or feed:KEY; - reads them from standard input.")
   var keys: [String] = []
@@ -80,7 +91,12 @@ struct HostAddCommand: AsyncParsableCommand {
 struct HostRemoveCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove", abstract: "Have a running host hold keys no more.",
-    discussion: "What is stored stays, unless --delete says otherwise.")
+    discussion: """
+      What is stored stays, unless --delete says otherwise.
+
+      EXAMPLES
+        dat host remove --dir /var/lib/dat 4c1f..e9
+      """)
 
   @Argument(help: "The keys; - reads them from standard input.")
   var keys: [String] = []
@@ -105,7 +121,12 @@ struct HostRemoveCommand: AsyncParsableCommand {
 /// `dat host list`: what a running host holds.
 struct HostListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Show what a running host holds, and how complete it is.")
+    commandName: "list", abstract: "Show what a running host holds, and how complete it is.",
+    discussion: """
+      EXAMPLES
+        dat host list --dir /var/lib/dat
+        dat host list --dir /var/lib/dat --json
+      """)
 
   @OptionGroup var place: HostPlace
 

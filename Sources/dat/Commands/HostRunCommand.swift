@@ -18,6 +18,10 @@ struct HostRunCommand: AsyncParsableCommand {
       A host needs a file descriptor for each key, one for each connection, and about 200 more. With \
       --fleet several hosts share the keys: give each the same list of hosts and the same keys, and each \
       holds those that fall to it.
+
+      EXAMPLES
+        dat host run /var/lib/dat room:4c1f..e9
+        dat host run /var/lib/dat --key-file keys.txt --metrics 9100
       """)
 
   @Argument(help: "The folder of the host.", completion: .directory)
@@ -43,14 +47,21 @@ struct HostRunCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
+  @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
+
   @Option(
     help: ArgumentHelp(
       "Who may write in rooms: open lets in everybody who has the key, none nobody, as far as it is up "
         + "to this host.", valueName: "open|none"))
   var authorize = HostAuthorization.open
 
-  @Option(help: ArgumentHelp("Connections that others may open at a time.", valueName: "number"))
-  var maxConnections = 4096
+  @OptionGroup(title: "Disk") var disk: DiskOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Fetch so much of all keys together; without it, as much as the disk has but for the reserve.",
+      valueName: "size"))
+  var quota: ByteSize?
 
   @Option(
     help: ArgumentHelp(
@@ -78,10 +89,7 @@ struct HostRunCommand: AsyncParsableCommand {
 
   func validate() throws {
     try FolderLook.checkName(dir, example: "dat host FOLDER KEY hosts it.")
-    if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
-    guard (1...1_000_000).contains(maxConnections) else {
-      throw ValidationError("--max-connections takes a number from 1 to 1000000.")
-    }
+    try UserName.check(name)
     if let metrics, !(0...65_535).contains(metrics) {
       throw ValidationError("--metrics takes a port, 0 to 65535.")
     }
@@ -101,12 +109,15 @@ struct HostRunCommand: AsyncParsableCommand {
       options.authorization = authorize.policy
       options.peers = try connect.map { try PeerAddress(parsing: $0) }
       options.fleet = try await readFleet()
+      options.disk = disk.limits(or: options.disk)
+      options.quota = quota.flatMap { $0.bytes == 0 ? nil : $0.bytes }
       let sources = try discovery.sources(
         hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: dir, mayAsk: false)
       let service = HostService(
         folder: dir, keys: try keys.map { try HostedKey(parsing: $0) }, options: options,
         listen: try listen.map { try ListenAddress(parsing: $0) },
-        maximumInbound: maxConnections, sources: sources, isVerbose: discovery.verbose,
+        swarmOptions: limits.swarmOptions(usual: 4096), sources: sources,
+        isVerbose: discovery.verbose,
         metricsPort: metrics, logLevel: log.level, output: output)
       try await service.run()
     } catch {

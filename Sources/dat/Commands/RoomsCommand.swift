@@ -46,6 +46,8 @@ struct RoomsCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
+  @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
+
   @OptionGroup var manners: RoomManners
 
   @Flag(help: "Print JSON, one object a line.")
@@ -54,7 +56,7 @@ struct RoomsCommand: AsyncParsableCommand {
   func validate() throws {
     try FolderLook.checkName(dir, example: "dat chat FOLDER KEY --name NAME joins a room.")
     try web?.validate()
-    if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
+    try UserName.check(name)
     if web == nil, !listen.isEmpty || !connect.isEmpty {
       throw ValidationError("--listen and --connect are for the page: add --web.")
     }
@@ -83,7 +85,8 @@ struct RoomsCommand: AsyncParsableCommand {
       hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: dir, mayAsk: !json)
     let interruptions = Interruption.requests()
     let network = try await OpenSwarm(
-      listen: listen, sources: sources, output: output, isVerbose: discovery.verbose)
+      listen: listen, sources: sources, options: limits.swarmOptions(), output: output,
+      isVerbose: discovery.verbose)
     let rooms = folder(network.swarm, peers, output)
     try await rooms.openAll()
     let page = try ChatPage(rooms, at: place)
@@ -95,16 +98,22 @@ struct RoomsCommand: AsyncParsableCommand {
   }
 
   private func list(_ output: Output) async throws {
-    switch try FolderLook(dir).content {
+    let look = try FolderLook(dir)
+    switch look.content {
     case .missing: throw ValidationError("There is no folder \(SafeText.line(dir)).")
     case .database:
       throw ValidationError(
         "\(SafeText.line(dir)) is a room or database itself; name the folder above it.")
-    default: break
+    case .nothing, .rooms: break
+    default: throw ValidationError(look.words ?? "")
     }
     let rooms = folder(nil, [], output)
     try await rooms.openAll()
-    for room in await rooms.rooms() {
+    let found = await rooms.rooms()
+    if found.isEmpty, !output.json {
+      output.line(output.dim("no rooms here; dat chat FOLDER/NAME --name YOU makes one"))
+    }
+    for room in found {
       guard let overview = await room.overview else { continue }
       if output.json {
         output.object([
