@@ -138,7 +138,8 @@ let package = Package(
     .target(
       name: "DatWeb",
       dependencies: [
-        "Saga", "HyperDB", "Hyperdrive", "HypercoreCrypto", "DatCoding", "CQRencode", "DatHTTP", nioCore,
+        "Saga", "HyperDB", "Hyperdrive", "HypercoreCrypto", "DatCoding", "CQRencode", "DatHTTP",
+        nioCore,
         logging,
       ] + web,
       resources: [.copy("Page")], swiftSettings: strict),

@@ -16,7 +16,8 @@ struct ArchiveResponder: HTTPResponder {
   let reading: ArchiveReadOptions
 
   func respond(to request: Request, context: Context) async throws -> Response {
-    guard let guardian = gate.guardian, let host = request.head.authority, guardian.isOurs(ForeignText(host))
+    guard let guardian = gate.guardian, let host = request.head.authority,
+      guardian.isOurs(ForeignText(host))
     else { return text(.misdirectedRequest, "This server does not answer to that name.") }
     guard request.method == .get || request.method == .head else {
       return text(.methodNotAllowed, "Only GET and HEAD are known here.")
@@ -50,7 +51,7 @@ struct ArchiveResponder: HTTPResponder {
   ) async throws -> Response {
     let manifest = await self.manifest(view)
     var path = asked.path
-    if let root = manifest["web_root"] as? String {
+    if let root = manifest.webRoot {
       path = ArchivePath(text: ArchivePath(root).stored + path.stored)
     }
     do {
@@ -65,7 +66,7 @@ struct ArchiveResponder: HTTPResponder {
       }
       return try await listing(request, asked, path, view)
     } catch let error as ArchiveError where error.code == .notFound {
-      guard let name = manifest["fallback_page"] as? String else { throw error }
+      guard let name = manifest.fallbackPage else { throw error }
       let page = ArchivePath(name)
       let stat = try await view.stat(page, options: reading)
       guard stat.kind == .file else { throw error }
@@ -73,13 +74,33 @@ struct ArchiveResponder: HTTPResponder {
     }
   }
 
+  /// The fields of `dat.json` that matter here.
+  private struct Manifest {
+    var webRoot: String?
+    var fallbackPage: String?
+  }
+
   /// What `dat.json` says; nothing where it is missing, large or malformed.
-  private func manifest(_ view: ArchiveCheckout) async -> [String: Any] {
+  private func manifest(_ view: ArchiveCheckout) async -> Manifest {
     guard let content = try? await view.read("/dat.json", options: reading),
-      let bytes = try? await content.collect(upTo: 65_536),
-      let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any]
-    else { return [:] }
-    return object
+      let bytes = try? await content.collect(upTo: 65_536)
+    else { return Manifest() }
+    var manifest = Manifest()
+    let bounds = JSONReader.Bounds(bytes: 65_536, depth: 32)
+    do throws(JSONError) {
+      try JSONReader.read(Array(bytes), within: bounds) { reader throws(JSONError) in
+        try reader.readObject { name, reader throws(JSONError) in
+          switch name {
+          case "web_root": manifest.webRoot = try reader.readStringIfPresent()
+          case "fallback_page": manifest.fallbackPage = try reader.readStringIfPresent()
+          default: break
+          }
+        }
+      }
+    } catch {
+      return Manifest()
+    }
+    return manifest
   }
 
   // MARK: Files
@@ -201,16 +222,16 @@ private struct Asked {
   var wantsSource = false
 
   init(_ request: Request) throws {
-    let raw = request.uri.path
+    let raw = Array(request.uri.path.utf8)
     query = request.uri.query ?? ""
-    guard raw.hasPrefix("/"), raw.utf8.count <= 8192,
-      let bytes = HTMLText.percentDecoded(Array(raw.utf8))
+    guard raw.first == UInt8(ascii: "/"), raw.count <= 8192,
+      let bytes = HTMLText.percentDecoded(raw)
     else { throw BadRequest() }
     path = ArchivePath(text: bytes)
-    isFolder = raw.hasSuffix("/")
-    for part in query.split(separator: "&") {
-      if part.hasPrefix("version=") { version = UInt64(part.dropFirst(8)) }
-      if part == "viewSource" { wantsSource = true }
+    isFolder = raw.last == UInt8(ascii: "/")
+    for part in ForeignText(query).split(separator: UInt8(ascii: "&")) {
+      if part.starts(with: "version=") { version = UInt64(part.dropFirst(bytes: 8).string) }
+      if part == ForeignText("viewSource") { wantsSource = true }
     }
   }
 }
@@ -222,11 +243,12 @@ enum ByteRange: Equatable {
   case range(Range<UInt64>)
 
   static func first(of field: String, size: UInt64) -> ByteRange {
-    guard field.hasPrefix("bytes="), let first = field.dropFirst(6).split(separator: ",").first
-    else {
-      return .none
-    }
-    let parts = first.split(separator: "-", omittingEmptySubsequences: false)
+    let field = ForeignText(field)
+    guard field.starts(with: "bytes="),
+      let first = field.dropFirst(bytes: 6).split(separator: UInt8(ascii: ","))
+        .first(where: { !$0.utf8.isEmpty })
+    else { return .none }
+    let parts = first.split(separator: UInt8(ascii: "-"), limit: 3).map(\.string)
     guard parts.count == 2 else { return .none }
     if parts[0].isEmpty {
       guard let count = UInt64(parts[1]) else { return .none }
@@ -310,7 +332,11 @@ enum ContentType {
     guard let dot = path.name.lastIndex(of: UInt8(ascii: ".")), path.name.count <= 255 else {
       return "application/octet-stream"
     }
-    let ending = String(decoding: path.name[(dot + 1)...], as: UTF8.self).lowercased()
-    return types[ending] ?? "application/octet-stream"
+    let ending = ForeignText(bytes: path.name[(dot + 1)...]).asciiLowercased
+    // The endings are short, and of ASCII.
+    guard ending.utf8.count <= 8, ending.utf8.allSatisfy({ $0 < 0x80 }) else {
+      return "application/octet-stream"
+    }
+    return types[ending.string] ?? "application/octet-stream"
   }
 }

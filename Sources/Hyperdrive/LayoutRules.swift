@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 
 /// Which names of an archive become files in a folder. Its owner may be anybody.
@@ -55,7 +56,7 @@ enum LayoutRules {
   /// What a name becomes on a file system that folds case and normalises: two names that are one there.
   static func folded(_ path: ArchivePath) -> [UInt8] {
     Array(
-      String(decoding: path.bytes.prefix(ArchiveLimits.nameBytes), as: UTF8.self)
+      ForeignText(bytes: path.bytes.prefix(ArchiveLimits.nameBytes)).withFewMarks.string
         .decomposedStringWithCanonicalMapping.lowercased().utf8)
   }
 }

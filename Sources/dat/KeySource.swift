@@ -39,7 +39,7 @@ struct KeyFile: ParsableArguments {
       return GivenKey(key: try Self.first(of: bytes, source.name))
     }
     var lines = source.lines
-    guard let line = try await lines.next(), let text = Self.trimmed(line) else {
+    guard let line = try await lines.next(), let text = Self.trimmed(try line.text) else {
       throw Misuse("The first line of \(source.name) has to be the key; there is none.")
     }
     return GivenKey(key: try RoomKey.parse(text.string), rest: lines)
@@ -50,7 +50,7 @@ struct KeyFile: ParsableArguments {
     var lines = TextLines(limit: InputSource.limit)
     lines.add(bytes)
     let first = try lines.next() ?? lines.last() ?? []
-    guard let text = trimmed(InputLine(bytes: first, number: 1, source: name)) else {
+    guard let text = trimmed(try InputLine(bytes: first, number: 1, source: name).text) else {
       throw Misuse("The first line of \(name) has to be the key; there is none.")
     }
     return try RoomKey.parse(text.string)
@@ -71,15 +71,15 @@ struct KeyFile: ParsableArguments {
     source.invite("Type the keys, one a line")
     let count = keys.count
     for try await line in source.lines {
-      guard let text = Self.trimmed(line), !text.starts(with: "#") else { continue }
+      guard let text = Self.trimmed(try line.text), !text.starts(with: "#") else { continue }
       keys.append(text.string)
     }
     guard keys.count > count else { throw Misuse("There is no key in \(source.name).") }
     return keys
   }
 
-  private static func trimmed(_ line: InputLine) -> ForeignText? {
-    let text = ForeignText(bytes: line.bytes).trimmed
+  private static func trimmed(_ line: String) -> ForeignText? {
+    let text = ForeignText(line).trimmed
     return text.utf8.isEmpty ? nil : text
   }
 }

@@ -232,6 +232,14 @@ import Testing
     _ = try await dat("sync", other, "--connect", watcher.address, "--json")
     let line = try await watcher.process.line(containing: #""left""#)
     #expect(line.contains(#""value":3"#) && line.contains(#""value":2"#))
+    // What is no JSON is shown as what it is, and it goes on.
+    _ = try await dat("put", other, "from/bad", "no JSON", "--encoding", "utf8", "--json")
+    _ = try await dat("sync", other, "--connect", watcher.address, "--json")
+    _ = try await watcher.process.line(
+      containing: #""value":"bm8gSlNPTg==","valueEncoding":"base64""#)
+    _ = try await dat("put", other, "from/good", "4", "--json")
+    _ = try await dat("sync", other, "--connect", watcher.address, "--json")
+    _ = try await watcher.process.line(containing: #""value":4"#)
     await watcher.end()
   }
 

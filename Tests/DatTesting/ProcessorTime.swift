@@ -19,3 +19,18 @@ private func threadTime() -> Double {
 public func slowText(bytes count: Int) -> String {
   "a" + String(repeating: "\u{301}\u{316}", count: max(0, count - 1) / 4)
 }
+
+/// How long the whole process computed during `body`, in seconds: for work that other threads do. Tests that
+/// run beside it count as well.
+public func processTime(
+  of body: () async throws -> Void, isolation: isolated (any Actor)? = #isolation
+) async rethrows -> Double {
+  func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+  let start = now()
+  try await body()
+  return now() - start
+}
