@@ -35,6 +35,7 @@ struct ArchivePeers: ParsableArguments {
   func join(_ archive: Archive, output: Output?) async throws -> ArchiveSwarm {
     let addresses = try connect.map { try PeerAddress(parsing: $0) }
     let places = try listen.map { try ListenAddress(parsing: $0) }
+    try DescriptorLimit.check(isOnline: true)
     let sources = try discovery.sources(
       hasAddresses: !addresses.isEmpty || !places.isEmpty, folder: nil, mayAsk: false)
     let swarm = Swarm(sources: sources)
@@ -164,11 +165,6 @@ extension Result where Failure == any Error {
 enum ArchiveRun {
   static func run(json: Bool, _ body: (Output) async throws -> Void) async throws {
     let output = Output(json: json)
-    do { try await body(output) } catch let exit as ExitCode {
-      throw exit
-    } catch {
-      output.failure(Problem.sentence(for: error))
-      throw ExitCode(1)
-    }
+    do { try await body(output) } catch { throw output.ending(with: error) }
   }
 }

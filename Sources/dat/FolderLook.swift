@@ -119,10 +119,13 @@ struct FolderLook {
         "\(name) is one feed of the database in \(SafeText.line(whole)); writing to it alone would "
         + "spoil that. Name \(SafeText.line(whole)) to dat db or dat chat."
     case .archive(let feeds) where feeds == path:
-      return "\(name) holds the feeds of an archive of files; name one, such as --prefix metadata."
+      return
+        "\(name) holds the feeds of an archive of files; dat ls \(name) shows the files, and --prefix metadata. "
+        + "names a feed."
     case .archive(let feeds):
-      return "\(name) holds an archive of files, with its feeds in \(SafeText.line(feeds)): "
-        + "dat feed info \(SafeText.line(feeds)) --prefix metadata."
+      return
+        "\(name) holds an archive of files, with its feeds in \(SafeText.line(feeds)); dat ls \(name) "
+        + "shows the files."
     case .host:
       return "\(name) is the folder of a host; dat host list --dir \(name) shows what it holds."
     case .rooms:

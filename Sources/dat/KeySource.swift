@@ -30,30 +30,42 @@ struct KeyFile: ParsableArguments {
     guard let path = try path(beside: argument) else {
       return GivenKey(key: try argument.map(RoomKey.parse))
     }
-    let source = try InputSource(path: path)
-    source.invite("Type the key")
-    if path != "-" {
-      let bytes = try await source.bytes(limit: 1 << 20)
-      // As a feed's own file of that name, which is shorter than any key in hex.
-      if bytes.count == 32, let key = PublicKey(bytes: bytes) { return GivenKey(key: key) }
-      return GivenKey(key: try Self.first(of: bytes, source.name))
-    }
-    var lines = source.lines
-    guard let line = try await lines.next(), let text = Self.trimmed(try line.text) else {
-      throw Misuse("The first line of \(source.name) has to be the key; there is none.")
-    }
-    return GivenKey(key: try RoomKey.parse(text.string), rest: lines)
+    let first = try await Self.firstLine(of: path)
+    return GivenKey(key: try RoomKey.parse(first.text), rest: first.rest)
   }
 
-  /// The key in the first line of a file.
-  private static func first(of bytes: [UInt8], _ name: String) throws -> PublicKey {
-    var lines = TextLines(limit: InputSource.limit)
-    lines.add(bytes)
-    let first = try lines.next() ?? lines.last() ?? []
-    guard let text = trimmed(try InputLine(bytes: first, number: 1, source: name).text) else {
-      throw Misuse("The first line of \(name) has to be the key; there is none.")
+  /// The link to an archive: the argument, or, if that is `-`, the first line of the file or of standard
+  /// input. The argument has its place before others, so it can't be left out.
+  func link(_ argument: String) async throws -> String {
+    if argument == "-" { return try await Self.firstLine(of: keyFile ?? "-").text }
+    guard keyFile == nil else {
+      throw Misuse("With --key-file write - in place of the link.")
     }
-    return try RoomKey.parse(text.string)
+    return argument
+  }
+
+  /// The first line of a file or of standard input, and what follows it on the latter.
+  private static func firstLine(of path: String) async throws -> (text: String, rest: InputLines?) {
+    let source = try InputSource(path: path)
+    source.invite("Type the key")
+    var lines = source.lines
+    let first: InputLine?
+    if path == "-" {
+      first = try await lines.next()
+    } else {
+      let bytes = try await source.bytes(limit: 1 << 20)
+      // As a feed's own file of that name, which is shorter than any key in hex.
+      if bytes.count == 32, let key = PublicKey(bytes: bytes) { return (key.hex, nil) }
+      var text = TextLines(limit: InputSource.limit)
+      text.add(bytes)
+      first = try (text.next() ?? text.last()).map {
+        InputLine(bytes: $0, number: 1, source: source.name)
+      }
+    }
+    guard let first, let text = trimmed(first) else {
+      throw Misuse("The first line of \(source.name) has to be the key; there is none.")
+    }
+    return (text.string, path == "-" ? lines : nil)
   }
 
   /// For commands that need at least one key, of any source.

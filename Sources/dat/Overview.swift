@@ -1,3 +1,4 @@
+internal import ArgumentParser
 internal import Foundation
 
 /// What `dat` says without a command: what is in a folder, and what can be done with it.
@@ -8,7 +9,7 @@ struct Overview {
   private static let shownLimit = 12
 
   func show(_ output: Output) {
-    output.line("Feeds, databases and chat rooms in the Dat formats of 2018.")
+    output.line(Dat.configuration.abstract)
     let found = found()
     if !found.isEmpty {
       output.line("\n\(output.bold("HERE"))")
@@ -32,6 +33,8 @@ struct Overview {
     ("read them", "dat feed cat log"),
     ("keep values under keys", #"dat db put people ana/city '"Lima"'"#),
     ("look at them", "dat db list people"),
+    ("fetch an archive of files", "dat clone - site --key-file key.txt"),
+    ("share the files of a folder", "dat share site"),
     ("keep rooms online", "dat host hosted room:KEY"),
     ("check what is stored", "dat doctor room"),
   ]
@@ -59,7 +62,7 @@ struct Overview {
         : ("\(shown) is a database or room", "dat db list \(quoted)")
     case .part(let whole):
       return ("\(shown) is a feed of a database", "dat db list \(Self.quoted(whole))")
-    case .archive: return ("\(shown) holds an archive of files", "dat doctor \(quoted)")
+    case .archive: return ("\(shown) holds an archive of files", "dat ls \(quoted)")
     case .host: return ("\(shown) is the folder of a host", "dat host list --dir \(quoted)")
     case .rooms where name == ".": return nil
     case .rooms: return ("\(shown) holds rooms or databases", "dat rooms \(quoted)")

@@ -57,11 +57,8 @@ actor RoomFolder: RoomDirectory {
       let folder = "\(path)/\(name)"
       guard FileManager.default.fileExists(atPath: "\(folder)/source/key") else { continue }
       do {
+        guard try await Self.isRoom(folder) else { continue }
         let saga = try await saga(in: folder, key: nil)
-        guard try await Self.isRoom(saga, in: folder) else {
-          await saga.close()
-          continue
-        }
         if open[saga.key] == nil {
           await add(saga, folder)
         } else {
@@ -76,13 +73,24 @@ actor RoomFolder: RoomDirectory {
 
   /// Whether a database is a room: it has messages or operations, was a room for somebody here before, or
   /// has nothing at all yet.
-  static func isRoom(_ saga: Saga, in folder: String) async throws -> Bool {
-    // Asking an empty copy would wait for a first peer.
-    guard await saga.db.hasContent, !RoomNotes.exist(in: folder) else { return true }
+  ///
+  /// It is looked at without a change: opened as a room, it would get a room's index.
+  static func isRoom(_ folder: String) async throws -> Bool {
+    if RoomNotes.exist(in: folder) { return true }
+    var options = HyperDBOptions()
+    // Nobody is connected to wait for.
+    options.update = false
+    let db = try await HyperDB.open(folder: folder, access: .readOnly, options: options)
+    let result = await Result<Bool, any Error>.of { try await isRoom(db) }
+    await db.close()
+    return try result.get()
+  }
+
+  private static func isRoom(_ db: HyperDB) async throws -> Bool {
     for prefix in ["messages", "operations"] {
-      if try await !saga.db.get(prefix: prefix).isEmpty { return true }
+      if try await !db.get(prefix: prefix).isEmpty { return true }
     }
-    for try await _ in saga.db.list() { return false }
+    for try await _ in db.list() { return false }
     return true
   }
 

@@ -3,8 +3,8 @@ import Foundation
 
 /// Lines of a shell that run the built command, `dat`, with what a person may do to its input and output.
 ///
-/// Each runs in a folder of its own with a feed `log`, a database `people`, a room `room` and a host's
-/// folder `hosted`.
+/// Each runs in a folder of its own with a feed `log`, a database `people`, a room `room`, an archive `site`
+/// and a host's folder `hosted`.
 struct CommandShell {
   /// What a line of the shell came to.
   struct Result {
@@ -33,7 +33,9 @@ struct CommandShell {
         printf 'one\\ntwo\\nthree\\n' | dat feed append log
         dat db put people ana/city '"Lima"'
         dat chat room --name ana --no-lan < /dev/null
-        mkdir -p hosted/replicas plain
+        mkdir -p hosted/replicas plain site
+        echo a > site/a.txt
+        dat create site
         echo '["a"]' > file
         """
       let made = try await CommandShell.start(script, in: folder.path)

@@ -191,7 +191,7 @@ import Testing
     let refused = try await dat("chat", dir("people"), "--name", "ana", "--no-lan")
     #expect(refused.status == 1)
     #expect(refused.errors.contains("no room") && refused.errors.contains("dat db list"))
-    #expect(!exists("people/chat.json"))
+    #expect(!exists("people/chat.json") && !exists("people/room-index"))
   }
 
   // MARK: Words

@@ -15,7 +15,9 @@ import Testing
     "dat db get people ana/city", "dat db get people ana/city --json", "dat db list people",
     "dat db history people", "dat db history people --json", "dat db diff people",
     "dat db version people", "dat db heads people --json", "dat db export people",
-    "dat db authorized people", "dat doctor people", "dat doctor log --json",
+    "dat db authorized people", "dat doctor people", "dat doctor log --json", "dat ls site",
+    "dat cat site a.txt", "dat log site --json", "dat find site a", "dat status site",
+    "dat keys site", "dat diff site 0",
   ]
 
   /// Runs a line that fails, and checks that it does so as it has to.
@@ -116,7 +118,7 @@ import Testing
     "dat db import new", "dat chat new --name ana --no-lan", "dat chat new - --name ana --no-lan",
     "dat feed clone new --key-file - --connect 127.0.0.1:1",
     "dat db sync new - --connect 127.0.0.1:1", "dat db authorize people -", "dat host new -",
-    "dat host add --dir hosted -",
+    "dat host add --dir hosted -", "dat clone - new", "dat ls -",
   ]
 
   @Test(arguments: reading)
@@ -181,7 +183,7 @@ import Testing
     try await fails(#"printf 'a\xff\n' | dat chat room --name ana --no-lan"#, 1, "Line 1", "UTF-8")
     try await fails(
       #"printf '\xff\xfea\0' > ../k; dat feed clone new --key-file ../k --connect 127.0.0.1:1"#,
-      1, "UTF-8")
+      1, "no key")
     try await fails(#"dat db put people $'k\xff' 1"#, 64, "Argument 4 is not UTF-8")
     let kept = try await CommandShell.run(
       #"printf 'a\xff\n' | dat feed append new > /dev/null; dat feed cat new --raw | od -An -tx1"#)
@@ -216,7 +218,8 @@ import Testing
     for command in [
       "dat feed clone new - --connect 127.0.0.1:1", "dat chat new - --name ana --no-lan",
       "dat db sync new --key-file - --connect 127.0.0.1:1", "dat db authorize people -",
-      "dat host new -", "dat host add --dir hosted -",
+      "dat host new -", "dat host add --dir hosted -", "dat clone - new",
+      "dat ls - --key-file /dev/null",
     ] {
       try await fails("\(command) < /dev/null", 64, "key")
     }
@@ -230,13 +233,16 @@ import Testing
 
   @Test func `what stands in a folder is named before anything is written there`() async throws {
     let uses: [(command: String, wrong: [String])] = [
-      ("dat feed append DIR < /dev/null", ["people", "room", "room/source", "hosted", "file"]),
+      (
+        "dat feed append DIR < /dev/null",
+        ["people", "room", "room/source", "hosted", "file", "site"]
+      ),
       (
         "dat feed clone DIR \(Self.key) --connect 127.0.0.1:1",
         ["people", "room/source", "hosted", "file"]
       ),
       ("dat feed info DIR", ["people", "hosted", "file"]),
-      ("dat db put DIR k 1", ["log", "room/source", "hosted", "file"]),
+      ("dat db put DIR k 1", ["log", "room/source", "hosted", "file", "site"]),
       ("dat db get DIR k", ["log", "room/source", "hosted", "file"]),
       ("dat db sync DIR \(Self.key) --connect 127.0.0.1:1", ["log", "room/source", "hosted"]),
       ("dat chat DIR --name ana --no-lan < /dev/null", ["log", "room/source", "hosted", "file"]),

@@ -13,10 +13,16 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
     discussion: """
       Ends when all files of the newest version are here. `dat pull` in the folder fetches what came later, \
       `dat sync` stays and follows.
+
+      EXAMPLES
+        dat clone dat://4c1f..e9 ~/site
+        dat clone - ~/site --key-file key.txt
       """)
 
-  @Argument(help: "A dat:// link, or the archive's key in hex.")
+  @Argument(help: "A dat:// link, the archive's key in hex, or - for one that is read.")
   var link: String
+
+  @OptionGroup var keyFile: KeyFile
 
   @Argument(help: "The new folder; named by the key where it is left out.", completion: .directory)
   var dir: String?
@@ -31,9 +37,10 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await ArchiveRun.run(json: json) { output in
-      guard let link = ArchiveLink(link) else {
+      let text = try await keyFile.link(link)
+      guard let link = ArchiveLink(text) else {
         throw ValidationError(
-          "\(SafeText.line(self.link)) has no key in it: give the 64 hex digits of the archive's key."
+          "\(SafeText.line(text, limit: 200)) has no key in it: give the 64 hex digits of the archive's key."
         )
       }
       let folder = dir ?? link.key.hex
@@ -91,7 +98,12 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
 /// `dat pull`.
 struct ArchivePullCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "pull", abstract: "Fetch what is new of the archive in a folder, then end.")
+    commandName: "pull", abstract: "Fetch what is new of the archive in a folder, then end.",
+    discussion: """
+      EXAMPLES
+        dat pull ~/site
+        dat pull ~/site --connect 192.0.2.7:3282
+      """)
 
   @Argument(help: "The folder.", completion: .directory)
   var dir = "."
@@ -196,6 +208,9 @@ struct ArchiveStatusCommand: AsyncParsableCommand {
     discussion: """
       With --json one object: key, version, files, byteLength, writable, metadata (length, downloaded), content \
       (key, length, downloaded).
+
+      EXAMPLES
+        dat status ~/site
       """)
 
   @Argument(help: "A folder with an archive, or a dat:// link.", completion: .directory)
@@ -225,6 +240,9 @@ struct ArchiveKeysCommand: AsyncParsableCommand {
     discussion: """
       The link lets whoever has it read. The secret key, shown by --secret, lets them write: two who write apart \
       make a fork that nobody can mend.
+
+      EXAMPLES
+        dat keys ~/site
       """)
 
   @Argument(help: "The folder.", completion: .directory)

@@ -5,8 +5,12 @@ internal import Hyperdrive
 
 /// What the commands that look into an archive share.
 struct ArchiveLook: ParsableArguments {
-  @Argument(help: "A folder with an archive, or a dat:// link.", completion: .directory)
+  @Argument(
+    help: "A folder with an archive, a dat:// link, or - for one that is read.",
+    completion: .directory)
   var archive: String
+
+  @OptionGroup var keyFile: KeyFile
 
   @Flag(help: "Print JSON, one object a line.")
   var json = false
@@ -17,7 +21,7 @@ struct ArchiveLook: ParsableArguments {
     _ body: (Archive, ArchiveTarget, ArchiveReadOptions, Output) async throws -> Void
   ) async throws {
     try await ArchiveRun.run(json: json) { output in
-      let target = try ArchiveTarget(parsing: archive)
+      let target = try ArchiveTarget(parsing: try await keyFile.link(archive))
       try await target.view(peers) { archive, reading in
         try await body(archive, target, reading, output)
       }
@@ -40,6 +44,11 @@ struct ArchiveListCommand: AsyncParsableCommand {
     discussion: """
       Of a link only the entries that are needed are fetched. With --json one object a line: path, type, size, \
       mode, mtime, ctime (in ms), blocks, offset, byteOffset, seq, stored.
+
+      EXAMPLES
+        dat ls ~/site
+        dat ls dat://4c1f..e9 photos -r
+        dat ls - --key-file key.txt
       """)
 
   @OptionGroup var look: ArchiveLook
@@ -81,7 +90,12 @@ struct ArchiveListCommand: AsyncParsableCommand {
 /// `dat cat`.
 struct ArchiveCatCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "cat", abstract: "Print a file of an archive, here or elsewhere.")
+    commandName: "cat", abstract: "Print a file of an archive, here or elsewhere.",
+    discussion: """
+      EXAMPLES
+        dat cat ~/site index.html
+        dat cat dat://4c1f..e9/index.html
+      """)
 
   @OptionGroup var look: ArchiveLook
 
@@ -104,7 +118,13 @@ struct ArchiveCatCommand: AsyncParsableCommand {
 struct ArchiveLogCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "log", abstract: "Show every change of an archive, in order.",
-    discussion: "With --json one object a line: version, change (put or del), path, size.")
+    discussion: """
+      With --json one object a line: version, change (put or del), path, size.
+
+      EXAMPLES
+        dat log ~/site
+        dat log ~/site --json
+      """)
 
   @OptionGroup var look: ArchiveLook
 
@@ -146,6 +166,10 @@ struct ArchiveDiffCommand: AsyncParsableCommand {
     discussion: """
       Sorted by path; an overwritten file has a line for what is removed and one for what is put. With --json \
       one object a line: change (put or del), path, seq.
+
+      EXAMPLES
+        dat diff ~/site 3
+        dat diff ~/site 3 8
       """)
 
   @OptionGroup var look: ArchiveLook
@@ -178,7 +202,12 @@ struct ArchiveDiffCommand: AsyncParsableCommand {
 struct ArchiveFindCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "find", abstract: "Find files of an archive by a part of their names.",
-    discussion: "With --json lines as those of `dat ls --json`.")
+    discussion: """
+      With --json lines as those of `dat ls --json`.
+
+      EXAMPLES
+        dat find ~/site '*.jpg'
+      """)
 
   @OptionGroup var look: ArchiveLook
 

@@ -7,7 +7,11 @@ internal import Hyperdrive
 struct ArchiveCheckoutCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "checkout",
-    abstract: "Write the files of a version of an archive into a new folder.")
+    abstract: "Write the files of a version of an archive into a new folder.",
+    discussion: """
+      EXAMPLES
+        dat checkout ~/site 3 ~/site-as-it-was
+      """)
 
   @OptionGroup var look: ArchiveLook
 
@@ -65,6 +69,9 @@ struct ArchiveRecoverCommand: AsyncParsableCommand {
       Writes the files of the newest version whose bytes are here or with peers, and those that the deletion of \
       another file has lost. With --versions also older versions of files, as far as their bytes are here, in \
       the folder `versions`. Nothing in the archive's own folder changes.
+
+      EXAMPLES
+        dat recover ~/site ~/saved --versions
       """)
 
   @OptionGroup var look: ArchiveLook

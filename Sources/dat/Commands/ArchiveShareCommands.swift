@@ -8,7 +8,11 @@ internal import Hyperdrive
 /// `dat create`.
 struct ArchiveCreateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "create", abstract: "Make an archive of a folder's files; nothing is served.")
+    commandName: "create", abstract: "Make an archive of a folder's files; nothing is served.",
+    discussion: """
+      EXAMPLES
+        dat create ~/site --title Mine
+      """)
 
   @Argument(help: "The folder.", completion: .directory)
   var dir = "."
@@ -78,7 +82,7 @@ struct ArchiveImport {
 /// Unchecked with this proof: what changes is touched under the lock only.
 private final class ImportLine: @unchecked Sendable {
   private let output: Output
-  private let isShown = isatty(STDERR_FILENO) == 1
+  private let isShown = StandardStreams.isErrorTerminal
   private let lock = NSLock()
   private var last: ContinuousClock.Instant?
 
@@ -116,7 +120,12 @@ struct ArchiveShareCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "share",
     abstract: "Make or open the archive of a folder, take in what changed, and serve it.",
-    discussion: "Stays until interrupted, and takes in what changes meanwhile.")
+    discussion: """
+      Stays until interrupted, and takes in what changes meanwhile.
+
+      EXAMPLES
+        dat share ~/site
+      """)
 
   @Argument(help: "The folder.", completion: .directory)
   var dir = "."
@@ -198,7 +207,12 @@ struct ArchiveSyncCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sync",
     abstract: "Follow the archive in a folder and serve it, until interrupted.",
-    discussion: "In a folder of one's own archive it does what `dat share` does.")
+    discussion: """
+      In a folder of one's own archive it does what `dat share` does.
+
+      EXAMPLES
+        dat sync ~/site
+      """)
 
   @Argument(help: "The folder.", completion: .directory)
   var dir = "."

@@ -101,6 +101,11 @@ struct ChatCommand: AsyncParsableCommand {
       let listen = try self.listen.map { try ListenAddress(parsing: $0) }
       let connect = try self.connect.map { try PeerAddress(parsing: $0) }
       do {
+        if !isNew, try await !RoomFolder.isRoom(dir) {
+          throw ValidationError(
+            "\(SafeText.line(dir)) holds a database without messages, no room; dat db list "
+              + "\(SafeText.line(dir)) shows it.")
+        }
         let saga = try await open(given.key)
         for (feed, report) in await saga.db.repairReports {
           output.findings(report, of: feed.hex)
@@ -159,12 +164,6 @@ struct ChatCommand: AsyncParsableCommand {
         throw StoredKey.refusal(of: dir, asked: key, error)
       }
       return try await Saga.open(storage: storage, key: key, username: name, options: options)
-    }
-    guard try await RoomFolder.isRoom(saga, in: dir) else {
-      await saga.close()
-      throw ValidationError(
-        "\(SafeText.line(dir)) holds a database without messages, no room; dat db list "
-          + "\(SafeText.line(dir)) shows it.")
     }
     return saga
   }
