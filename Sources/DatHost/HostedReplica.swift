@@ -63,6 +63,16 @@ actor HostedReplica {
     let feed = try await Feed.open(folder: folder, options: feedOptions)
     log(await feed.repairReport, of: key)
     content = .feed(feed)
+    let events = feed.events()
+    watcher = Task { [weak self, key] in
+      for await event in events {
+        switch event {
+        case .pause(let pause): await self?.paused(key, pause)
+        case .resume: await self?.paused(key, nil)
+        default: continue
+        }
+      }
+    }
   }
 
   /// Tells what opening a feed found.
@@ -75,7 +85,25 @@ actor HostedReplica {
   private var feedOptions: Feed.Options {
     var options = Feed.Options(key: key)
     options.durability = self.options.durability
+    options.disk = self.options.disk
     return options
+  }
+
+  /// The feeds of which nothing is fetched for the time being.
+  private(set) var pauses: [PublicKey: DownloadPause] = [:]
+
+  private func paused(_ feed: PublicKey, _ pause: DownloadPause?) {
+    pauses[feed] = pause
+    let metadata: Logger.Metadata = ["discoveryKey": "\(key.discoveryKey)", "feed": "\(feed)"]
+    if let pause {
+      logger.warning("\(pause)", metadata: metadata)
+    } else {
+      logger.info("fetching goes on", metadata: metadata)
+    }
+  }
+
+  private var onPause: @Sendable (PublicKey, DownloadPause?) -> Void {
+    { [weak self] feed, pause in Task { await self?.paused(feed, pause) } }
   }
 
   private func openRoom() async throws {
@@ -93,6 +121,8 @@ actor HostedReplica {
     var options = HyperDBOptions()
     options.cacheBytes = self.options.cacheBytes
     options.durability = self.options.durability
+    options.disk = self.options.disk
+    options.onPause = onPause
     return options
   }
 
@@ -187,10 +217,12 @@ actor HostedReplica {
   }
 
   /// Follows a connection to its end: in a room, meets the user.
-  func meet(_ stream: ReplicationStream) async {
+  ///
+  /// - Parameter address: the other end's, without port.
+  func meet(_ stream: ReplicationStream, from address: String) async {
     do {
       if case .room(let saga) = content {
-        try await saga.connect(stream)
+        try await saga.connect(stream, from: address)
       } else {
         try await stream.finished()
       }
@@ -219,6 +251,10 @@ actor HostedReplica {
       status.isWriter = await saga.db.isLocalAuthorized
     }
     status.problem = failure
+    if failure == nil, let pause = pauses.min(by: { $0.key.hex < $1.key.hex }) {
+      let more = pauses.count > 1 ? " (and \(pauses.count - 1) more)" : ""
+      status.problem = "Feed \(pause.key)\(more): \(pause.value)"
+    }
     return status
   }
 

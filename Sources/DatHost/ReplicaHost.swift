@@ -26,6 +26,10 @@ public actor ReplicaHost {
     public var authorization = AuthorizationPolicy.open
     /// When what peers bring counts as stored.
     public var durability = Durability.buffered
+    /// What each key may take of the disk: 1 GiB for the feed of one writer, 16 GiB in all.
+    public var disk = DiskLimits(perWriter: 1 << 30, inAll: 16 << 30)
+    /// How many bytes of the disk all keys together may take; nil for what the disk has, less the reserve.
+    public var quota: UInt64?
     /// Bytes of decoded entries to keep, for each room or database.
     public var cacheBytes = 64 * 1024
     /// The fleet that the host is of, its name in it, and how many hosts hold each key; nil for a host
@@ -45,6 +49,7 @@ public actor ReplicaHost {
   private let swarm: Swarm
   private let logger: Logger
   private let metrics = HostMetrics()
+  private let budget: DiskBudget
   private let traffic = Traffic()
   private var kinds: [PublicKey: HostedKind] = [:]
   private var replicas: [PublicKey: HostedReplica] = [:]
@@ -81,6 +86,9 @@ public actor ReplicaHost {
   private init(_ folder: HostFolder, _ options: Options, _ swarm: Swarm, _ logger: Logger) {
     path = folder.path
     self.folder = folder
+    budget = DiskBudget(limit: options.quota, name: "this host")
+    var options = options
+    options.disk.budget = budget
     self.options = options
     self.swarm = swarm
     self.logger = logger
@@ -181,8 +189,8 @@ public actor ReplicaHost {
       let stream = try await replica.replicate()
       await traffic.add(stream, peer)
       return stream
-    } meet: { stream, _ in
-      await replica.meet(stream)
+    } meet: { stream, peer in
+      await replica.meet(stream, from: peer.address.host)
     }
     for address in options.peers { await swarm.connect(to: address, about: discoveryKey) }
     logger.debug(
@@ -247,6 +255,9 @@ public actor ReplicaHost {
     let (received, sent) = await traffic.take()
     metrics.traffic(received: received, sent: sent)
     metrics.connections(await swarm.peers.count)
+    var paused = 0
+    for replica in replicas.values { paused += await replica.pauses.count }
+    metrics.disk(used: budget.used, paused: paused)
   }
 
   private func recordCounts() {

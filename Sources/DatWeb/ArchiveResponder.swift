@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -15,7 +16,7 @@ struct ArchiveResponder: HTTPResponder {
   let reading: ArchiveReadOptions
 
   func respond(to request: Request, context: Context) async throws -> Response {
-    guard let guardian = gate.guardian, let host = request.head.authority, guardian.isOurs(host)
+    guard let guardian = gate.guardian, let host = request.head.authority, guardian.isOurs(ForeignText(host))
     else { return text(.misdirectedRequest, "This server does not answer to that name.") }
     guard request.method == .get || request.method == .head else {
       return text(.methodNotAllowed, "Only GET and HEAD are known here.")

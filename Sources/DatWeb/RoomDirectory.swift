@@ -1,4 +1,5 @@
 public import HypercoreCrypto
+public import Saga
 
 /// The rooms that a server's page can show.
 public protocol RoomDirectory: Sendable {
@@ -13,7 +14,7 @@ public protocol RoomDirectory: Sendable {
   /// Joins the room of this key, or gives the one that was joined before.
   func joinRoom(_ key: PublicKey, username: String) async throws -> RoomView
   /// Called when a page has shown a room up to a message: the place to store that.
-  func didRead(_ room: PublicKey, order: Int64, key: String) async
+  func didRead(_ room: PublicKey, upTo place: Message.Place) async
   /// A signal whenever ``rooms()`` has changed.
   func changes() async -> AsyncStream<Void>
 }
@@ -36,6 +37,6 @@ public struct SingleRoom: RoomDirectory {
     throw WebError(.refused, "This program was started for one room.")
   }
 
-  public func didRead(_ room: PublicKey, order: Int64, key: String) async {}
+  public func didRead(_ room: PublicKey, upTo place: Message.Place) async {}
   public func changes() async -> AsyncStream<Void> { AsyncStream { $0.finish() } }
 }

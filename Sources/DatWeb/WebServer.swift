@@ -1,3 +1,4 @@
+internal import DatHTTP
 public import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -46,6 +47,8 @@ public struct WebServer: Sendable {
     public var logger = Logger(label: "dat.web", factory: { _ in SwiftLogNoOpLogHandler() })
     /// How long an event stream is silent before it gives a sign of life.
     public var heartbeat = Duration.seconds(15)
+    /// What connections get that have not shown the secret.
+    var places = ConnectionPlaces.Limits()
 
     public init() {}
   }
@@ -79,6 +82,9 @@ public struct WebServer: Sendable {
   public func run(onReady: @escaping @Sendable (WebAddress) async -> Void = { _ in }) async throws {
     for room in await rooms.rooms() { await room.open() }
     let gate = Gate()
+    let places = ConnectionPlaces(options.places) { [secret] request in
+      request.headerFields[Fields.secret].map { Secret.matches($0, secret) } == true
+    }
     let responder = WebResponder(
       rooms: rooms, files: files, gate: gate, heartbeat: options.heartbeat)
     let host = options.host == "localhost" ? "127.0.0.1" : options.host
@@ -86,6 +92,7 @@ public struct WebServer: Sendable {
       responder: responder,
       server: .http1(
         configuration: .init(
+          additionalChannelHandlers: [places.handler()],
           idleTimeout: .seconds(60),
           httpDecoderConfiguration: .init(
             maxHeaderFieldSize: Limits.header, maxHeaderListSize: Limits.header,

@@ -86,6 +86,7 @@ extension HyperDB {
   }
 
   private func examineEntries(_ result: inout DatabaseExamination) throws {
+    result.silentWriters = core.candidates
     for number in core.feedKeys.indices {
       let log = core.log(of: number)
       if log.length == 0, core.isAuthorized(log.key) { result.silentWriters.append(log.key) }

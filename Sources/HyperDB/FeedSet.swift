@@ -13,11 +13,20 @@ final class FeedSet {
   /// Told what happens to any of them.
   var onChange: ((PublicKey, ReplicatorEvent) -> Void)?
   private let codec = EntryMessageCodec()
+  /// What each feed may take of the disk.
+  private let disk: DiskLimits
 
   init(_ storage: any StorageProvider, _ options: HyperDBOptions) {
     self.storage = storage
     self.options = options
+    var disk = options.disk
+    // Counted always, so that it can be told.
+    disk.budget = DiskBudget(limit: disk.inAll, name: "this database", within: disk.budget)
+    self.disk = disk
   }
+
+  /// How many bytes of the disk the feeds take.
+  var diskUse: UInt64 { disk.budget?.used ?? 0 }
 
   var isReadOnly: Bool { storage.access == .readOnly }
 
@@ -58,6 +67,22 @@ final class FeedSet {
     return try open(prefix, feed, in: try deferred(prefix))
   }
 
+  /// A feed that somebody named, if anything of it is stored.
+  func openStored(_ key: PublicKey) throws -> ReplicatedFeed? {
+    if let known = logs[key] { return known }
+    let isStored = try storage.exists("peers/\(key.discoveryKey.hex)/key")
+    return isStored || options.feedOrder.contains(key) ? try openPeer(key) : nil
+  }
+
+  /// Gives back what a feed takes of which no block has come.
+  func release(_ key: PublicKey) {
+    guard let log = logs[key], log.core.length == 0 else { return }
+    logs[key] = nil
+    log.replicator.close()
+    // Nothing was written.
+    try? log.core.close()
+  }
+
   /// A writer's content feed, in the folder that is named for the writer's own feed.
   func openContent(
     of writer: PublicKey, key: PublicKey, secret: KeyPair?
@@ -68,7 +93,8 @@ final class FeedSet {
     feed.secretKey = secret?.secretKey
     let core = try FeedCore.open(in: try deferred(prefix), prefix: prefix, options: feed)
     let replicator = Replicator(
-      core: core, isSparse: options.sparseContent ?? options.sparse, random: options.makeRandom())
+      core: core, isSparse: options.sparseContent ?? options.sparse, disk: disk,
+      random: options.makeRandom())
     replicator.endsWhenIdle = true
     return replicator
   }
@@ -82,9 +108,13 @@ final class FeedSet {
   ) throws -> ReplicatedFeed {
     let core = try FeedCore.open(in: storage ?? self.storage, prefix: prefix, options: feed)
     let log = try ReplicatedFeed(
-      Replicator(core: core, isSparse: options.sparse, random: options.makeRandom()))
+      Replicator(
+        core: core, isSparse: options.sparse, disk: disk, random: options.makeRandom()))
     log.replicator.endsWhenIdle = true
-    log.replicator.onEvent = { [weak self, key = log.key] event in self?.onChange?(key, event) }
+    log.replicator.onEvent = { [weak self, weak log, key = log.key] event in
+      log?.follow(event)
+      self?.onChange?(key, event)
+    }
     if let onWrite = options.onWrite {
       log.replicator.onWrite = { [codec, key = log.key] index, block, peer in
         guard index > 0 else { return }

@@ -24,6 +24,11 @@ public struct HyperDBOptions: Sendable {
   public var timeout: Duration?
   /// When a write counts as done.
   public var durability = Durability.buffered
+  /// How much of the disk may be taken by what peers bring: by each writer, and by all together.
+  public var disk = DiskLimits()
+  /// Notified when nothing more is fetched of a writer's feed for the time being, and, with nil, when fetching goes
+  /// on. It runs on the database's executor: it should be quick.
+  public var onPause: (@Sendable (PublicKey, DownloadPause?) -> Void)?
   /// How much memory decoded entries and the index of their paths may take, in bytes.
   public var cacheBytes = HyperDBLimits.cacheBytes
   /// The key pair of a new database; nil for a fresh one.
@@ -32,6 +37,11 @@ public struct HyperDBOptions: Sendable {
   public var localKeyPair: KeyPair?
   /// Feeds to be numbered in this order, to repeat what another replica recorded.
   package var feedOrder: [PublicKey] = []
+  /// What was kept of feeds at an earlier time, by key; see `KnownFeed`. What doesn't hold is ignored.
+  package var knownFeeds: [PublicKey: KnownFeed] = [:]
+  /// Whether a follower reads every entry anyway: then opening looks only at the newest of each feed, and
+  /// feeds that earlier lists name are known when the follower has come to them.
+  package var readsAllEntries = false
   /// Makes the generator by which blocks are chosen to be asked for.
   package var makeRandom: @Sendable () -> any RandomNumberGenerator = {
     SystemRandomNumberGenerator()

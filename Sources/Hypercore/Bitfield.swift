@@ -9,6 +9,8 @@ internal import RandomAccessStorage
 /// Source: hypercore v6.26.0 `lib/bitfield.js`. Fixture: `feeds/two-pages/bitfield`.
 package final class Bitfield {
   static let standardPageSize = 3584
+  /// What comes before the pages in the file.
+  private static let headerSize: UInt64 = 32
 
   /// Bytes of a page in the file: 3584, or 3328 in feeds by older versions.
   let pageSize: Int
@@ -32,7 +34,28 @@ package final class Bitfield {
     self.pageSize = pageSize
     indexSize = max(pageSize - BitfieldPage.indexOffset, 1)
     current = unread
-    pages = Array(repeating: unread, count: pageCount)
+    pages = Array(repeating: nil, count: pageCount)
+    markUnread()
+  }
+
+  /// Notes which pages have to be read: those that the file may hold something of. A feed may have half a million
+  /// pages and hold a block in one.
+  private func markUnread() {
+    guard let file else { return }
+    var number = 0
+    while number < pages.count {
+      do throws(FeedError) {
+        let offset = Self.headerSize + UInt64(number) * UInt64(pageSize)
+        guard let stored = try file.nextStored(from: offset) else { return }
+        number = max(number, Int((stored - Self.headerSize) / UInt64(pageSize)))
+      } catch {
+        // Reading them will say so.
+        for number in number..<pages.count { pages[number] = unread }
+        return
+      }
+      if number < pages.count { pages[number] = unread }
+      number += 1
+    }
   }
 
   /// One more than the highest page in the file or in memory.
@@ -71,7 +94,7 @@ package final class Bitfield {
     guard let file, failure == nil else { return nil }
     return withUnsafeTemporaryAllocation(byteCount: pageSize, alignment: 8) { bytes in
       do throws(FeedError) {
-        try file.fill(bytes, at: 32 + UInt64(number) * UInt64(pageSize))
+        try file.fill(bytes, at: Self.headerSize + UInt64(number) * UInt64(pageSize))
       } catch {
         failure = error
         return nil
@@ -82,6 +105,9 @@ package final class Bitfield {
       return page
     }
   }
+
+  /// The pages that hold something, or have to be read to tell.
+  var occupiedPages: [Int] { pages.indices.filter { pages[$0] != nil } }
 
   /// The first page from `number` on, below `end`, that holds a block.
   func nextStoredPage(from number: Int, below end: Int) -> Int? {
@@ -147,7 +173,8 @@ package final class Bitfield {
         count = (end - start) * pageSize
       }
       pieces.append(
-        StorageWrite(offset: 32 + UInt64(dirty[start]) * UInt64(pageSize), bytes: bytes))
+        StorageWrite(
+          offset: Self.headerSize + UInt64(dirty[start]) * UInt64(pageSize), bytes: bytes))
       start = end
     }
     return pieces

@@ -27,7 +27,7 @@ public actor Feed {
   let replicator: Replicator
   /// What this feed calls itself towards peers.
   let ownID: [UInt8]
-  nonisolated let hub = EventHub()
+  nonisolated let hub = Broadcast<EventQueue>()
   nonisolated let appends = AppendQueue()
   var sessions: [ObjectIdentifier: ReplicationSession] = [:]
   let nonces = NonceMemory()
@@ -55,6 +55,8 @@ public actor Feed {
     public var durability = Durability.buffered
     /// What the names of the feed's files start with, such as `metadata.` in an old `.dat` folder.
     public var prefix = ""
+    /// How much of the disk may be taken by what peers bring.
+    public var disk = DiskLimits()
     /// Where the blocks' bytes are kept, if not beside the feed's other files: the file of the feed's prefix and
     /// `data` in this storage. The content of an archive is kept so, in its user's files.
     ///
@@ -129,7 +131,11 @@ public actor Feed {
     on replica: isolated Replica, _ storage: any StorageProvider, _ options: Options
   ) throws -> Feed {
     let core = try FeedCore.open(in: storage, prefix: options.prefix, options: options.core())
-    let replicator = Replicator(core: core, isSparse: options.sparse)
+    var disk = options.disk
+    if disk.inAll != nil {
+      disk.budget = DiskBudget(limit: disk.inAll, name: "this feed", within: disk.budget)
+    }
+    let replicator = Replicator(core: core, isSparse: options.sparse, disk: disk)
     return wrapping(OnReplica(replicator, on: replica))
   }
 
@@ -178,10 +184,13 @@ public actor Feed {
   /// What opening the feed found amiss, and mended. hypercore has no such call: it does not look.
   public var repairReport: RepairReport { core.report }
 
+  /// Why nothing more is fetched of the feed for the time being; nil while it is. hypercore has no such call.
+  public var downloadPause: DownloadPause? { replicator.pause }
+
   /// Both histories, where the feed's key has signed two: found while it was open, or before. Nothing is
   /// written to such a feed any more. The evidence stays beside the feed as `fork.json`. hypercore has no
   /// such call.
-  public var forkEvidence: ForkEvidence? { core.forkEvidence }
+  public var forkEvidence: ForkEvidence? { replicator.forkEvidence }
 
   /// The hash over all roots: what the writer signs, and hypercore's `crypto.tree` of its `rootHashes`.
   public var treeHash: Digest { core.treeHash }
@@ -196,7 +205,7 @@ public actor Feed {
     idleWatch?.cancel()
     for session in Array(sessions.values) { session.end() }
     replicator.close()
-    defer { hub.tell(.close) }
+    defer { hub.finish(.close) }
     try core.close()
   }
 

@@ -11,7 +11,8 @@ extension FeedCore {
   /// Appending nothing writes and syncs what waits.
   ///
   /// - Returns: the index of the first block.
-  /// - Throws: ``FeedError/Code/notWritable``; ``FeedError/Code/outOfBounds`` where the feed would get
+  /// - Throws: ``FeedError/Code/blockTooLarge``, ``FeedError/Code/notWritable``;
+  ///   ``FeedError/Code/outOfBounds`` where the feed would get
   ///   longer than a feed can be; ``FeedError/Code/storage``.
   /// - Complexity: at most four calls of the storage, without syncs.
   ///
@@ -19,6 +20,7 @@ extension FeedCore {
   @discardableResult
   package func append(_ blocks: [[UInt8]]) throws(FeedError) -> UInt64 {
     try checkWritable()
+    try Self.checkSizes(of: blocks)
     try commitBatch()
     let first = length
     if blocks.isEmpty {
@@ -47,6 +49,7 @@ extension FeedCore {
         reason: "This feed keeps its blocks itself: append their bytes, not their hashes.")
     }
     try checkWritable()
+    for leaf in leaves { try Self.checkSize(leaf.size) }
     try commitBatch()
     let first = length
     guard !leaves.isEmpty else { return first }
@@ -102,17 +105,33 @@ extension FeedCore {
     unsyncedBlocks += blocks
     let isSynced = isSyncDue
     if isSynced {
-      try files.data.sync()
-      try tree.file.sync()
+      try bringToDisk(files.data)
+      try bringToDisk(tree.file)
     }
     if !signatures.isEmpty {
       try files.signatures.write(signatures)
-      if isSynced { try files.signatures.sync() }
+      if isSynced { try bringToDisk(files.signatures) }
     }
     if isSynced { unsyncedBlocks = 0 }
   }
 
+  /// That a peer could receive every one of these blocks.
+  static func checkSizes(of blocks: [[UInt8]]) throws(FeedError) {
+    for block in blocks { try checkSize(UInt64(block.count)) }
+  }
+
+  private static func checkSize(_ size: UInt64) throws(FeedError) {
+    guard size > FeedLimits.maximumBlockSize else { return }
+    throw FeedError(
+      code: .blockTooLarge,
+      reason:
+        "A block can have \(FeedLimits.maximumBlockSize) bytes, so that it fits a frame with its proof; "
+        + "this one has \(size). Nothing was written: append it in parts.")
+  }
+
   private func checkWritable() throws(FeedError) {
+    // What failed may work again: there may be room on the disk.
+    if failure != nil { try resume() }
     try checkStorable()
     if let damage { throw FeedError(code: .notWritable, reason: damage.reason) }
     guard secretKey != nil || key == nil else {

@@ -28,7 +28,7 @@ extension FeedCore {
       bits.setBlocks(first..<(last + 1), to: false)
       // First: what is marked as stored has to be there.
       try bits.flush()
-      if durability == .synced { try files.bitfield.sync() }
+      if durability == .synced { try bringToDisk(files.bitfield) }
       if end > start, !keepingBytes { try files.data.delete(at: start, count: end - start) }
     }
     onChange?(.cleared(range))

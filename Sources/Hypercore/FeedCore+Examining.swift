@@ -29,6 +29,7 @@ extension FeedCore {
             + "Connect to peers before anything is appended: they may have more of it. Never write in "
             + "two copies.", isRepairable: false))
     }
+    try examineSizes(&examination)
     let wrong = try wrongNodes()
     try examineSignatures(&examination, above: wrong)
     if !wrong.isEmpty {
@@ -102,6 +103,25 @@ extension FeedCore {
       }
     }
     return repairs
+  }
+
+  /// Tells of files that are far longer than what is stored in them, as a feed's writer makes them that signs a
+  /// length without blocks before it.
+  private func examineSizes(_ examination: inout FeedExamination) throws(FeedError) {
+    for file in files.growing {
+      examination.fileBytes += try file.length()
+      examination.occupiedBytes += try file.occupied()
+    }
+    guard examination.fileBytes > FeedLimits.tellingHoles,
+      examination.fileBytes / 16 > examination.occupiedBytes
+    else { return }
+    examination.problems.append(
+      .init(
+        code: .largeHoles,
+        message:
+          "Its files look like \(examination.fileBytes) bytes, of which \(examination.occupiedBytes) "
+          + "are on the disk: the rest are holes. Copy them with what keeps holes, such as cp or rsync -S.",
+        isRepairable: false))
   }
 
   // MARK: Signatures

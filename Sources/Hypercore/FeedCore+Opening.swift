@@ -56,7 +56,7 @@ extension FeedCore {
     }
     if !options.overwrite { try readForkEvidence() }
     guard access == .readWrite else { return }
-    try writeHeaders(stored, options)
+    try writeHeaders(stored, overwriting: options.overwrite)
     // The secret key first: with it the other can be found again.
     // Blocks that are on the disk are worth nothing without them.
     let isSynced = options.durability != .buffered
@@ -71,14 +71,14 @@ extension FeedCore {
     if isOwned { checkMarker(isNew: options.overwrite) }
   }
 
-  private func writeHeaders(_ stored: StoredFeed, _ options: FeedOptions) throws(FeedError) {
-    if !stored.hasTreeHeader || options.overwrite {
+  func writeHeaders(_ stored: StoredFeed, overwriting: Bool) throws(FeedError) {
+    if !stored.hasTreeHeader || overwriting {
       try files.tree.write(FeedFileHeader.tree.bytes, at: 0)
     }
-    if !stored.hasSignaturesHeader || options.overwrite {
+    if !stored.hasSignaturesHeader || overwriting {
       try files.signatures.write(FeedFileHeader.signatures.bytes, at: 0)
     }
-    if !stored.hasBitfieldHeader || options.overwrite {
+    if !stored.hasBitfieldHeader || overwriting {
       try files.bitfield.write(FeedFileHeader.bitfield(pageSize: bits.pageSize).bytes, at: 0)
     }
   }

@@ -261,7 +261,7 @@ extension FeedCore {
     try writeBatch()
     bits.forgetAside(0..<block)
     try bits.flush()
-    if durability == .synced { try files.bitfield.sync() }
+    if durability == .synced { try bringToDisk(files.bitfield) }
   }
 
   private func keep(_ node: Node) throws(FeedError) {

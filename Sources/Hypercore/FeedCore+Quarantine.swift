@@ -73,6 +73,13 @@ extension FeedCore {
     if let identity = folderIdentity { try? files.marker.write(identity, at: 0) }
   }
 
+  /// Notes that a peer has proven that there is more of the feed: the folder was restored without leaving a
+  /// trace.
+  func noteBehind() {
+    isCopy = true
+    needsMarker = true
+  }
+
   /// Settles that there is no more of the feed elsewhere: this folder is where it is written from now
   /// on.
   package func confirmFolder() {

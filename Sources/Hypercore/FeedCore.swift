@@ -22,7 +22,7 @@ package enum FeedChange: Equatable {
 ///
 /// Synchronous and not Sendable: the owner keeps it in one isolation domain. It uses no clock and no
 /// task, and nothing but its storage. After a write that failed it refuses to write on, since memory
-/// and storage may differ; opening it anew settles that.
+/// and storage may differ; taking up again what the storage holds resolves that.
 ///
 /// Source: hypercore v6.26.0 `index.js`.
 package final class FeedCore {
@@ -57,11 +57,12 @@ package final class FeedCore {
   let files: FeedFiles
   let tree: TreeFile
   let signatures: SignatureFile
-  package let bits: Bitfield
+  package internal(set) var bits: Bitfield
   var lock: (any StorageLock)?
   @exclusivity(unchecked) var isClosed = false
   /// The first write that failed.
   @exclusivity(unchecked) var failure: FeedError?
+  var syncHasFailed = false
   /// What must be restored before the feed may be written; see ``RepairReport``.
   var damage: Damage?
   /// Byte offset of every 64th block; `UInt64.max` where it was not asked for yet.
@@ -102,7 +103,7 @@ package final class FeedCore {
   /// back first.
   package var wantsBlocks: Bool { !isWritable || isCopy }
 
-  /// Why nothing is written until the feed is opened anew; nil while all is well.
+  /// Why nothing is written before ``resume()`` succeeds, or ever; nil while all is well.
   package var stopReason: FeedError? { forkEvidence.map(FeedError.forked) ?? failure }
 
   /// Whether the secret key is here, even where writing has to wait.
@@ -124,8 +125,8 @@ package final class FeedCore {
     if let failure {
       throw FeedError(
         code: failure.code,
-        reason: "An earlier write failed, so nothing more is written before the feed is opened "
-          + "anew: \(failure.reason)", cause: failure.cause)
+        reason: "An earlier write failed, so nothing more is written before the storage works "
+          + "again: \(failure.reason)", cause: failure.cause)
     }
     if let failure = bits.failure { throw failure }
     if let forkEvidence { throw .forked(forkEvidence) }
@@ -158,12 +159,23 @@ package final class FeedCore {
     try checkStorable()
     try commitBatch()
     try writing { () throws(FeedError) in
-      try files.data.sync()
-      try tree.file.sync()
-      try signatures.file.sync()
-      try files.bitfield.sync()
+      try bringToDisk(files.data)
+      try bringToDisk(tree.file)
+      try bringToDisk(signatures.file)
+      try bringToDisk(files.bitfield)
     }
     unsyncedBlocks = 0
+  }
+
+  /// Syncs one file. After a failure nothing is written any more before the feed is opened anew: what the system
+  /// could not write it may have dropped, and call the file clean.
+  func bringToDisk(_ file: FeedFile) throws(FeedError) {
+    do {
+      try file.sync()
+    } catch {
+      syncHasFailed = true
+      throw error
+    }
   }
 
   /// Writes what waits and gives up files and lock. Calling it again does nothing.
@@ -221,6 +233,11 @@ struct FeedFiles {
     signatures = try FeedFile(prefix + "signatures", in: provider)
     marker = try FeedFile(prefix + "marker", in: provider)
     fork = try FeedFile(prefix + "fork.json", in: provider)
+  }
+
+  /// Those that grow with the feed, and how much: `data` apart, if it is kept elsewhere.
+  var growing: [FeedFile] {
+    dataIsElsewhere ? [tree, bitfield, signatures] : [tree, data, bitfield, signatures]
   }
 
   func close() {

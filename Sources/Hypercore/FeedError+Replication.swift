@@ -35,6 +35,15 @@ extension FeedError {
       code: .timeout, reason: "The peer did not answer a request that later answers count on.")
   }
 
+  /// Another history, or a wrong answer: only an answer to a peer that was told nothing can tell.
+  static func contradicted(_ block: UInt64) -> FeedError {
+    FeedError(
+      code: .contradicted,
+      reason:
+        "The peer's proof of block \(block) does not fit what is here; it is asked again for all of "
+        + "the proof.")
+  }
+
   /// Whether a peer did what no working peer does. Who does so again and again is not worth the next
   /// connection. A fork is not the relaying peer's fault.
   public var isOffence: Bool {

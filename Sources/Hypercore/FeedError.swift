@@ -27,12 +27,16 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     case closed
     /// The index, length or size is outside of what a feed can have.
     case outOfBounds
+    /// The block is longer than ``Feed/maximumBlockSize``: no peer could receive it. Nothing was written.
+    case blockTooLarge
     /// The block is not stored here. A peer may have it.
     case blockNotStored
     /// The node was never stored here. A peer may have it.
     case nodeMissing
     /// No peer brought it in time.
     case timeout
+    /// Nothing is fetched for the time being: a limit of the disk is reached. See ``Feed/downloadPause``.
+    case paused
     /// Waiting for it was given up, by the caller or the task.
     case cancelled
     /// No signature is stored for that length.
@@ -47,6 +51,9 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     /// A peer's proof leads to nothing that is trusted here, and brings no signed roots: it counts
     /// on nodes that are not here. Nothing was written.
     case proofIncomplete
+    /// A peer's proof contradicts what is here, and may have left out what this side said it knows. The next
+    /// connection asks for all of it; nobody is to blame yet.
+    case contradicted
     /// A peer broke a rule of replication; it is disconnected.
     case peerMisbehaved
     /// The feed's own key has signed two histories; ``FeedError/fork`` has both. Nothing was

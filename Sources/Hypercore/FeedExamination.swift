@@ -26,6 +26,8 @@ public struct FeedExamination: Sendable {
       case forked
       /// The folder was copied or restored from a backup since the feed was written there.
       case folderCopied
+      /// The files are far longer than what they take on the disk: a copy may take it all.
+      case largeHoles
       /// Blocks of a feed that is written here are not stored here any more.
       case ownBlocksMissing
     }
@@ -38,7 +40,7 @@ public struct FeedExamination: Sendable {
     public let isRepairable: Bool
 
     /// Whether something is wrong; otherwise it is only worth knowing.
-    public var isFault: Bool { code != .inUse && code != .ownBlocksMissing }
+    public var isFault: Bool { ![.inUse, .ownBlocksMissing, .largeHoles].contains(code) }
   }
 
   /// The feed's key; nil where it can't be told.
@@ -49,6 +51,10 @@ public struct FeedExamination: Sendable {
   public internal(set) var byteLength: UInt64 = 0
   /// How many of them are stored.
   public internal(set) var storedBlocks: UInt64 = 0
+  /// How long its files are together, in bytes.
+  public internal(set) var fileBytes: UInt64 = 0
+  /// How many bytes they take on the disk: less where they have holes.
+  public internal(set) var occupiedBytes: UInt64 = 0
   /// Whether the secret key is here.
   public internal(set) var isOwned = false
   /// How many signatures verify.

@@ -73,6 +73,24 @@ struct FeedFile {
     }
   }
 
+  /// The first offset from `offset` on at which something may be stored; nil where nothing is.
+  func nextStored(from offset: UInt64) throws(FeedError) -> UInt64? {
+    do {
+      return try storage.nextStored(from: offset)
+    } catch {
+      throw FeedError(error)
+    }
+  }
+
+  /// How many bytes the file takes where it is kept.
+  func occupied() throws(FeedError) -> UInt64 {
+    do {
+      return try storage.occupied()
+    } catch {
+      throw FeedError(error)
+    }
+  }
+
   func delete(at offset: UInt64, count: UInt64) throws(FeedError) {
     do {
       try storage.delete(at: offset, count: count)

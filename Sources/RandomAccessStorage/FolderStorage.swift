@@ -76,6 +76,21 @@ public struct FolderStorage: StorageProvider {
     return Platform.identity(of: location.file, in: folder)
   }
 
+  /// The room on the disk that the folder is on, or will be once it is made.
+  public func space() throws(StorageError) -> StorageSpace? {
+    var path = path
+    while true {
+      switch Platform.space(at: path) {
+      case .success(let space): return space
+      case .failure(Platform.noSuchFile) where path != "/":
+        path =
+          path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "/"
+      case .failure(let number):
+        throw FileLocation(root: path, parts: ["."]).error("ask for the room on the disk", number)
+      }
+    }
+  }
+
   private func location(_ name: String) throws(StorageError) -> FileLocation {
     FileLocation(root: path, parts: try StorageName.parts(of: name))
   }

@@ -1,3 +1,4 @@
+internal import DatCoding
 public import HypercoreCrypto
 
 /// Who is here and who was, with a moment's patience: connections break and come back, so a leave
@@ -30,6 +31,9 @@ public struct Presence: Sendable {
       case unreadable
       /// Somebody can't be let in yet.
       case waiting
+      /// More people came and went than are told one by one; `detail` is how many times. The line is
+      /// replaced as the number grows.
+      case crowd
     }
 
     /// Counted from 1.
@@ -41,8 +45,9 @@ public struct Presence: Sendable {
     /// Whose feed it is about.
     public var key: PublicKey
     /// The name that went with it; a label, not an identity.
-    public var username: String
-    /// Of `waiting`: why.
+    public var username: String { foreignName.string }
+    var foreignName: ForeignText
+    /// Of `waiting`: why. Of `crowd`: a number.
     public var detail: String?
   }
 
@@ -52,6 +57,10 @@ public struct Presence: Sendable {
   static let keptNotices = 200
   /// How many people that have gone are kept.
   static let keptPeople = 500
+  /// How many comings and goings in a minute are told one by one; more are told in one line.
+  static let passingLines = 20
+  /// After how many quiet milliseconds a crowd is told in a line of its own again.
+  static let crowdPause: Int64 = 600_000
 
   /// Everybody that was seen, by feed. Those who left longest ago are forgotten beyond 500.
   public private(set) var people: [PublicKey: Person] = [:]
@@ -61,6 +70,9 @@ public struct Presence: Sendable {
   private let patience: Int64
   private var absentSince: [PublicKey: Int64] = [:]
   private var nextID = 1
+  /// When people last came or went, the newest last; at most ``passingLines``.
+  private var passing: [Int64] = []
+  private var crowd: (count: Int, last: Int64)?
 
   /// - Parameters:
   ///   - patience: how long somebody is away before it shows.
@@ -81,7 +93,7 @@ public struct Presence: Sendable {
   /// Who is here, by name, then key.
   public var here: [UserData] {
     people.values.filter(\.isHere).map(\.person).sorted {
-      ($0.username, $0.key.hex) < ($1.username, $1.key.hex)
+      ($0.foreignName, $0.key.hex) < ($1.foreignName, $1.key.hex)
     }
   }
 
@@ -94,9 +106,12 @@ public struct Presence: Sendable {
       return
     }
     people[person.key] = Person(person: person, isHere: true, since: now)
-    add(.join, person.key, person.username, at: now)
+    pass(.join, person, at: now, now)
     forgetSome()
   }
+
+  /// What somebody who is here says has changed, or was shown to be theirs.
+  public mutating func change(_ person: UserData) { people[person.key]?.person = person }
 
   /// Somebody's last connection is gone; shown once the patience is over.
   public mutating func leave(_ key: PublicKey, now: Int64) {
@@ -116,7 +131,7 @@ public struct Presence: Sendable {
       known.isHere = false
       known.since = since
       people[key] = known
-      add(.leave, key, known.person.username, at: since)
+      pass(.leave, known.person, at: since, now)
     }
     return !gone.isEmpty
   }
@@ -138,11 +153,33 @@ public struct Presence: Sendable {
     add(.waiting, person.key, person.username, at: now, detail: reason)
   }
 
+  /// Tells that somebody came or went: in a line of its own, or in the one of the crowd, since strangers
+  /// can come and go by the thousand.
+  private mutating func pass(
+    _ kind: Notice.Kind, _ person: UserData, at time: Int64, _ now: Int64
+  ) {
+    passing.append(now)
+    if passing.count <= Self.passingLines {
+      return add(kind, person.key, person.username, at: time)
+    }
+    let first = passing.removeFirst()
+    if now - first > 60_000 { return add(kind, person.key, person.username, at: time) }
+    if let last = crowd?.last, now - last <= Self.crowdPause {
+      notices.removeAll { $0.kind == .crowd && $0.detail == crowd.map { "\($0.count)" } }
+      crowd = ((crowd?.count ?? 0) + 1, now)
+    } else {
+      crowd = (1, now)
+    }
+    add(.crowd, PublicKey(), "", at: time, detail: crowd.map { "\($0.count)" })
+  }
+
   private mutating func add(
     _ kind: Notice.Kind, _ key: PublicKey, _ name: String, at time: Int64, detail: String? = nil
   ) {
     notices.append(
-      Notice(id: nextID, kind: kind, time: time, key: key, username: name, detail: detail))
+      Notice(
+        id: nextID, kind: kind, time: time, key: key, foreignName: ForeignText(name),
+        detail: detail))
     nextID += 1
     if notices.count > Self.keptNotices { notices.removeFirst(notices.count - Self.keptNotices) }
   }

@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 internal import Hyperdrive
 

@@ -180,7 +180,6 @@ extension Result where Failure == any Error {
 enum ArchiveRun {
   static func run(json: Bool, _ body: (Output) async throws -> Void) async throws {
     let output = Output(json: json)
-    Interruption.ignoreBrokenPipes()
     do { try await body(output) } catch let exit as ExitCode {
       throw exit
     } catch {

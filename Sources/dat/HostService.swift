@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatHost
 internal import DatMetrics
 internal import DatSwarm
@@ -16,7 +17,7 @@ struct HostService {
   let keys: [HostedKey]
   let options: ReplicaHost.Options
   let listen: [ListenAddress]
-  let maximumInbound: Int
+  let swarmOptions: Swarm.Options
   let sources: [any PeerSource]
   /// Whether to tell what is found, tried and refused.
   let isVerbose: Bool
@@ -26,23 +27,21 @@ struct HostService {
 
   /// Returns when a signal has ended it.
   func run() async throws {
-    Interruption.ignoreBrokenPipes()
     LoggingSystem.bootstrap { SafeLogHandler(label: $0) }
     let metrics = PrometheusMetrics()
     MetricsSystem.bootstrap(metrics)
     var logger = Logger(label: "dat.host")
     logger.logLevel = logLevel
+    try DescriptorLimit.check(isOnline: true)
     let descriptors = DescriptorLimit.raise()
     logger.info("file descriptors", metadata: ["limit": "\(descriptors)"])
 
-    var swarmOptions = Swarm.Options()
-    swarmOptions.maximumInbound = maximumInbound
     let swarm = Swarm(options: swarmOptions, sources: sources)
     do {
       // The port first, for it is announced with each key.
       try await open(swarm)
-      let reporting = isVerbose ? await report(swarm) : nil
-      defer { reporting?.cancel() }
+      let reporting = await report(swarm, logger)
+      defer { reporting.cancel() }
       let host = try await ReplicaHost.open(
         folder: folder, options: options, swarm: swarm, logger: logger)
       do {
@@ -58,9 +57,18 @@ struct HostService {
     }
   }
 
-  private func report(_ swarm: Swarm) async -> Task<Void, Never> {
+  /// Shows what happens in the swarm, or logs what keeps it from finding peers.
+  private func report(_ swarm: Swarm, _ logger: Logger) async -> Task<Void, Never> {
     let events = await swarm.events()
-    return Task { [output] in await SwarmReport(output: output, isVerbose: true).follow(events) }
+    return Task { [output, isVerbose] in
+      if isVerbose {
+        await SwarmReport(output: output, isVerbose: true).follow(events)
+        return
+      }
+      for await event in events {
+        if case .trouble(_, let reason) = event { logger.warning("\(reason)") }
+      }
+    }
   }
 
   private func open(_ swarm: Swarm) async throws {
@@ -91,12 +99,15 @@ struct HostService {
     if output.json {
       output.object(["event": "ready", "folder": .string(host.path)])
     } else {
-      output.line(output.dim("hosting \(await host.status().count) keys in \(host.path)"))
+      output.line(
+        output.dim(
+          "hosting \(Amount.count(UInt64(await host.status().count), "key")) in \(host.path)"))
     }
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
         services: services.map { .init(service: $0) },
         gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+    StandardStreams.whenLost { Task { await group.triggerGracefulShutdown() } }
     try await group.run()
   }
 
@@ -150,22 +161,8 @@ private struct MetricsLifetime: Service {
       try await page.run()
     } catch is CancellationError {
     } catch {
-      throw ValidationError("The page of metrics can't be served at port \(port): \(error)")
+      throw SwarmError("The page of metrics can't be served at port \(port)", error)
     }
-  }
-}
-
-/// How many files and sockets the process may have open.
-private enum DescriptorLimit {
-  /// Takes as many as the system lets us have.
-  static func raise() -> Int {
-    var limit = rlimit()
-    let which = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-    guard getrlimit(which, &limit) == 0 else { return 0 }
-    var wanted = limit
-    wanted.rlim_cur = limit.rlim_max
-    if setrlimit(which, &wanted) == 0 { limit = wanted }
-    return Int(clamping: limit.rlim_cur)
   }
 }
 
@@ -187,7 +184,7 @@ struct SafeLogHandler: LogHandler {
     let facts = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
     let time = Date.now.formatted(.iso8601)
     let text = SafeText.line("\(event.message)\(facts)")
-    Output.write("\(time) \(event.level) \(label): \(text)\n", to: .standardError)
+    StandardStreams.complain("\(time) \(event.level) \(label): \(text)\n")
   }
 }
 

@@ -58,6 +58,10 @@ actor RoomFolder: RoomDirectory {
       guard FileManager.default.fileExists(atPath: "\(folder)/source/key") else { continue }
       do {
         let saga = try await saga(in: folder, key: nil)
+        guard try await Self.isRoom(saga, in: folder) else {
+          await saga.close()
+          continue
+        }
         if open[saga.key] == nil {
           await add(saga, folder)
         } else {
@@ -68,6 +72,18 @@ actor RoomFolder: RoomDirectory {
         complain("\(name) can't be opened: \(Problem.sentence(for: error))")
       }
     }
+  }
+
+  /// Whether a database is a room: it has messages or operations, was a room for somebody here before, or
+  /// has nothing at all yet.
+  static func isRoom(_ saga: Saga, in folder: String) async throws -> Bool {
+    // Asking an empty copy would wait for a first peer.
+    guard await saga.db.hasContent, !RoomNotes.exist(in: folder) else { return true }
+    for prefix in ["messages", "operations"] {
+      if try await !saga.db.get(prefix: prefix).isEmpty { return true }
+    }
+    for try await _ in saga.db.list() { return false }
+    return true
   }
 
   /// Closes them all.
@@ -100,8 +116,8 @@ actor RoomFolder: RoomDirectory {
     return try await openRoom(key, username: username, options: options, key: key)
   }
 
-  func didRead(_ room: PublicKey, order: Int64, key: String) {
-    change(room) { $0.read = RoomNotes.Place(order: order, key: key) }
+  func didRead(_ room: PublicKey, upTo place: Message.Place) {
+    change(room) { $0.read = place }
   }
 
   func changes() -> AsyncStream<Void> {
@@ -127,7 +143,7 @@ actor RoomFolder: RoomDirectory {
       let saga = try await saga(in: folder, key: key, username: username, options: options)
       var notes = RoomNotes(folder: folder)
       notes.name = username
-      do { try notes.write(folder: folder) } catch { complain("\(error)") }
+      do { try notes.write(folder: folder) } catch { complain(Problem.sentence(for: error)) }
       return await add(saga, folder)
     }
     opening[name] = task
@@ -153,14 +169,14 @@ actor RoomFolder: RoomDirectory {
     let notes = RoomNotes(folder: folder)
     let asks = if case .ask = options.authorization { true } else { false }
     let key = saga.key
-    let source = NotedRoom(room: SagaRoom(saga, asks: asks)) { [weak self] muted in
+    let source = SagaRoom(saga, asks: asks) { [weak self] muted in
       await self?.change(key) { $0.setMuted(muted) }
     }
     let view = RoomView(source, patience: patience)
-    if let read = notes.read { await view.markRead(upTo: read.order, read.key) }
+    if let read = notes.read { await view.markRead(upTo: read) }
     await view.open()
     let follower = Task { [complain] in
-      for await event in saga.events(stored: false) {
+      for await event in saga.events(stored: .none) {
         if case .error(let error) = event { complain(error.reason) }
       }
     }
@@ -170,9 +186,9 @@ actor RoomFolder: RoomDirectory {
       let topic = saga.db.discoveryKey
       await swarm.join(topic) { _ in
         try await saga.replicate()
-      } meet: { stream, _ in
+      } meet: { stream, peer in
         // A peer without a user replicates all the same.
-        try? await saga.connect(stream)
+        try? await saga.connect(stream, from: peer.address.host)
       }
       for peer in peers { await swarm.connect(to: peer, about: topic) }
     }
@@ -185,32 +201,8 @@ actor RoomFolder: RoomDirectory {
     change(&notes)
     open[room]?.notes = notes
     do { try notes.write(folder: folder) } catch {
-      complain("what is read and muted can't be noted in \(folder): \(error)")
+      complain(
+        "what is read and muted can't be noted in \(folder): \(Problem.sentence(for: error))")
     }
-  }
-}
-
-/// A room that tells of whom its user doesn't want to see, to be noted.
-private struct NotedRoom: RoomSource {
-  let room: SagaRoom
-  let note: @Sendable (Set<PublicKey>) async -> Void
-
-  var identity: RoomIdentity { get async { await room.identity } }
-  func open() async -> RoomOpening { await room.open() }
-  func write(_ text: String) async throws -> String { try await room.write(text) }
-
-  func accept(_ key: PublicKey) async throws {
-    try await room.accept(key)
-    await note(room.muted)
-  }
-
-  func refuse(_ key: PublicKey) async throws {
-    try await room.refuse(key)
-    await note(room.muted)
-  }
-
-  func setMuted(_ isMuted: Bool, _ key: PublicKey) async {
-    await room.setMuted(isMuted, key)
-    await note(room.muted)
   }
 }

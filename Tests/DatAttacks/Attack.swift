@@ -78,11 +78,15 @@ public struct Attack: Sendable, CustomStringConvertible {
     (37, "other pages, foreign names, requests across origins", "DatWebTests, RequestGuardTests"),
     (39, "made-up peers and packets of discovery", "DatSwarmTests, SwarmCoreTests and DNSTests"),
     (40, "who can read what", "README, by DatAttackTests"),
+    (56, "text that is slow to draw on the page", "make test-web, cases_strangers.py"),
+    (57, "names that look alike", "DatCommandTests, NameBookTests, and make test-web"),
   ]
 
   /// All of them, by row.
   public static let all: [Attack] =
-    (frames + claims + channels + floods + proofs + rooms + writers).sorted { $0.row < $1.row }
+    (frames + claims + channels + floods + proofs + rooms + writers + ownership
+    + connections + discovery + heads + texts)
+    .sorted { $0.row < $1.row }
 }
 
 /// Who is attacked.

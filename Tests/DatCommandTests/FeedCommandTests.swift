@@ -1,6 +1,7 @@
 import DatTesting
 import Foundation
 import Hypercore
+import HypercoreCrypto
 import RandomAccessStorage
 import Testing
 
@@ -109,7 +110,22 @@ import Testing
     try await feed("append", dir("old"), "--prefix", "metadata.", input: "x\n")
     #expect(try await feed("cat", dir("old"), "--prefix", "metadata.") == ["x"])
     #expect(FileManager.default.fileExists(atPath: dir("old/metadata.key")))
-    try await fails("info", dir("old"), with: "No feed is stored in")
+    try await fails("info", dir("old"), with: "archive", "--prefix metadata.")
+    try await fails(
+      "info", dir("old"), "--prefix", "metadata", with: "No feed is stored in", "--prefix metadata."
+    )
+  }
+
+  @Test func `a line that no peer could receive is refused, and those before it are told of`()
+    async throws
+  {
+    let long = String(repeating: "x", count: 8_384_513)
+    let (status, _, errors) = try await DatProcess.run(
+      ["feed", "append", dir("feed")], input: "one\ntwo\n\(long)\nthree\n")
+    #expect(status == 1)
+    #expect(
+      errors.contains("2 lines were appended, then: A block can have 8384512 bytes"), "\(errors)")
+    #expect(try await feed("cat", dir("feed")) == ["one", "two"])
   }
 
   @Test func `audit finds a damaged block, says which, and ends with 1`() async throws {
@@ -166,6 +182,10 @@ import Testing
     try await feed("append", dir("feed"), input: "x\n")
     try await fails("clone", dir("feed"), key, "--connect", "127.0.0.1:9", with: "Another feed")
     try await fails("clone", dir("copy"), key, "--connect", "127.0.0.1:1", with: "127.0.0.1:1")
+    #expect(!FileManager.default.fileExists(atPath: dir("copy")))
+    let copy = try await Feed.open(
+      folder: dir("copy"), options: Feed.Options(key: try #require(PublicKey(hex: key))))
+    try await copy.close()
     try await fails("append", dir("copy"), input: "y\n", with: "not writable")
   }
 

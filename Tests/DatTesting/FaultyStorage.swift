@@ -74,5 +74,7 @@ public final class FaultyStorage: StorageProvider {
     try wrapped.lock(name)
   }
 
+  public func space() throws(StorageError) -> StorageSpace? { try wrapped.space() }
+
   public func exists(_ name: String) throws(StorageError) -> Bool { try wrapped.exists(name) }
 }

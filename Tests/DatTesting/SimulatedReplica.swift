@@ -50,6 +50,7 @@ package final class SimulatedReplica {
     var options = Connection.Options.random(using: &simulation.random)
     options.live = live
     options.timeout = timeout
+    options.extensions = ["dat-fork"]
     let session = ReplicationSession(
       connection: Connection(options: options, now: simulation.now), expectedFeeds: 1,
       now: simulation.now)

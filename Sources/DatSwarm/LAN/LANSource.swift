@@ -18,6 +18,10 @@ public actor LANSource: PeerSource {
 
   public nonisolated let origin = PeerOrigin.lan
   public nonisolated let findings: AsyncStream<Finding>
+  public nonisolated let troubles: AsyncStream<String>
+  private let troubled: AsyncStream<String>.Continuation
+  /// What kept interfaces from being used when they were last looked at.
+  public private(set) var standingTroubles: [String] = []
   private let found: AsyncStream<Finding>.Continuation
   private let options: Options
   private var core: LANCore
@@ -40,6 +44,7 @@ public actor LANSource: PeerSource {
   public init(options: Options = Options()) {
     self.options = options
     (findings, found) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
+    (troubles, troubled) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(16))
     (packets, arrived) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1024))
     core = LANCore(secret: secretBytes())
   }
@@ -49,6 +54,7 @@ public actor LANSource: PeerSource {
     timer?.cancel()
     for port in ports.values { port.close() }
     found.finish()
+    troubled.finish()
     arrived.finish()
   }
 
@@ -76,6 +82,7 @@ public actor LANSource: PeerSource {
     for port in ports.values { port.close() }
     ports = [:]
     found.finish()
+    troubled.finish()
     arrived.finish()
   }
 
@@ -147,10 +154,15 @@ public actor LANSource: PeerSource {
       ports[name] = nil
     }
     var hasNew = false
+    var problems = Self.problems(devices, options.interfaces, usable)
     for (name, device) in usable where ports[name] == nil {
-      guard
-        let port = try? await LANPort.open(name, device, { [arrived] in arrived.yield($0) })
-      else { continue }
+      let port: LANPort
+      do {
+        port = try await LANPort.open(name, device, { [arrived] in arrived.yield($0) })
+      } catch {
+        problems.append("The interface \(name) can't be used for the local network: \(error).")
+        continue
+      }
       // Another look may have been at it meanwhile.
       if isClosed || ports[name] != nil {
         port.close()
@@ -159,9 +171,30 @@ public actor LANSource: PeerSource {
       ports[name] = port
       hasNew = true
     }
+    for problem in problems where !standingTroubles.contains(problem) { troubled.yield(problem) }
+    standingTroubles = problems
     if hasNew {
       core.lookAgain(now: .now)
       turn()
+    }
+  }
+
+  /// Why interfaces that were asked for are not among those that can be used.
+  private static func problems(
+    _ devices: [NIONetworkDevice], _ wanted: Set<String>?, _ usable: [String: NIONetworkDevice]
+  ) -> [String] {
+    guard let wanted else {
+      return usable.isEmpty
+        ? [
+          "No interface of this machine can be used for the local network; it is looked for again."
+        ]
+        : []
+    }
+    let used = Set(usable.values.map(\.name))
+    return wanted.subtracting(used).sorted().map { name in
+      devices.contains { $0.name == name }
+        ? "The interface \(name) has no IPv4 address for multicast; it is looked at again."
+        : "This machine has no interface \(name) now; it is looked for again."
     }
   }
 

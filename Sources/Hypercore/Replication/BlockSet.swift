@@ -327,22 +327,39 @@ struct BlockSet {
 }
 
 extension BlockSet {
-  /// The highest bit that is set in `range`.
+  /// The highest bit that is set in `range`. Pages without one are passed at once, however many there are.
   func last(in range: Range<UInt64>) -> UInt64? {
     guard !range.isEmpty else { return nil }
-    var number = (range.upperBound - 1) >> 6
-    while true {
-      var bits = word(number)
-      if number == (range.upperBound - 1) >> 6 {
-        bits &= ~((.max >> 1) >> ((range.upperBound - 1) & 63))
+    var end = range.upperBound
+    while end > range.lowerBound, let page = lastPage(through: (end - 1) / Self.pageBits) {
+      end = min(end, (page + 1) * Self.pageBits)
+      let start = page * Self.pageBits
+      while end > start {
+        let number = (end - 1) >> 6
+        let bits = word(number) & ~((.max >> 1) >> ((end - 1) & 63))
+        if bits != 0 {
+          let index = number << 6 + UInt64(63 - bits.trailingZeroBitCount)
+          return index >= range.lowerBound ? index : nil
+        }
+        end = number << 6
       }
-      if bits != 0 {
-        let index = number << 6 + UInt64(63 - bits.trailingZeroBitCount)
-        return index >= range.lowerBound ? index : nil
-      }
-      if number == range.lowerBound >> 6 { return nil }
-      number -= 1
     }
+    return nil
+  }
+
+  /// The last page up to `page` that has any bit set.
+  private func lastPage(through page: UInt64) -> UInt64? {
+    let place = Self.place(of: page + 1, in: numbers)
+    let mixed = place > 0 ? numbers[place - 1] : nil
+    let next = fullPlace(endingAfter: page)
+    let whole: UInt64?
+    if next < full.count, full[next].lowerBound <= page {
+      whole = page
+    } else {
+      whole = next > 0 ? full[next - 1].upperBound - 1 : nil
+    }
+    guard let mixed, let whole else { return mixed ?? whole }
+    return max(mixed, whole)
   }
 }
 

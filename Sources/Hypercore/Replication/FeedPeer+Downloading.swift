@@ -17,7 +17,7 @@ extension FeedPeer {
     }
   }
 
-  private func want(region: UInt64) {
+  func want(region: UInt64) {
     guard openWants < 16 else { return }
     let start = region * ReplicationLimits.wantLength
     guard start < ReplicationLimits.wantEnd, wantedRegions.insert(region).inserted else { return }
@@ -51,6 +51,7 @@ extension FeedPeer {
     }
     requests.add(index, sent: session.now)
     let isContradicted = !replicator.contradicted.isEmpty
+    if nodes != 0, !isContradicted { comparison.hasToldNodes = true }
     send(.request(Request(index: index, hash: hash, nodes: isContradicted ? 0 : nodes)))
   }
 
@@ -88,6 +89,8 @@ extension FeedPeer {
 
   func receiveData(_ data: DataMessage) throws {
     if replicator.core.stopReason != nil { return }
+    if data.value == nil, try receiveRoots(data) { return }
+    if replicator.pause != nil { return }
     guard let entry = requests.remove(data.index) else {
       try receiveUnrequested(data)
       return
@@ -122,10 +125,7 @@ extension FeedPeer {
     {
       // What counts on nodes that are not here yet looks like what leads nowhere.
       guard hasCountedOnOrder, let older = requests.oldest(before: number) else {
-        if replicator.contradicted.count < ReplicationLimits.contradictedBlocks {
-          replicator.contradicted.insert(data.index)
-        }
-        throw error
+        throw fault(of: error, at: data.index)
       }
       if older.isStalled { throw FeedError.unansweredRequest }
       // This peer does not answer in order: nothing more is asked for that counts on it.

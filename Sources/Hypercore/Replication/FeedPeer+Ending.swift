@@ -43,7 +43,8 @@ extension FeedPeer {
 
   /// Whether everything is here that is selected and that this peer has.
   private func hasNothingToFetch() throws -> Bool {
-    if !everDownloaded || !isDownloading { return true }
+    if comparison.question != nil { return false }
+    if !everDownloaded || !isDownloading || replicator.pause != nil { return true }
     if replicator.isSparse || openWants > 0 || requests.activeCount > 0 { return false }
     if try replicator.waits(for: self) { return false }
     return !replicator.wantsAnything(from: self)

@@ -68,6 +68,9 @@ package final class FeedPeer {
   var sentFinalInfo = false
   @exclusivity(unchecked) var lastActivity: Moment
 
+  /// Whether its history is the one that is here.
+  @exclusivity(unchecked) var comparison = PeerComparison()
+
   @exclusivity(unchecked) package internal(set) var statistics = PeerStatistics()
 
   init(
@@ -116,6 +119,7 @@ package final class FeedPeer {
     case .unhave(let start, let length):
       remoteBlocks.remove(start..<start + min(length, Varint.maximum))
       completePrefix = min(completePrefix, start)
+      roots(areMissingAt: start)
     case .want(let start, let length): try receiveWant(start: start, length: length)
     case .unwant(let start, let length):
       queuedWants.removeAll { $0.lowerBound == start && UInt64($0.count) == length }
@@ -157,6 +161,7 @@ package final class FeedPeer {
       remoteLength = max(remoteLength, end)
     }
     for selection in replicator.selections { selection.lowerCursor(of: self, to: start) }
+    compareLater(remoteLength)
     if isFirst || remoteLength > before { replicator.remoteUpdated(self) }
     replicator.needsUpdate()
   }
@@ -202,12 +207,17 @@ package final class FeedPeer {
         max(oldest, lastAnswer) + ReplicationLimits.requestTimeout,
         oldest + ReplicationLimits.slowRequestTimeout)
     }
+    if let question = comparison.question {
+      next = min(next, question.sent + ReplicationLimits.requestTimeout)
+    }
     if endsWhenIdle { next = min(next, idleDeadline) }
-    return min(next, replicator.catchUp.deadline)?.instant
+    return min(min(next, replicator.catchUp.deadline), replicator.pauseEnd)?.instant
   }
 
   func tick(now: Moment) {
     replicator.catchUp.tick(now: now)
+    expireQuestion(now: now)
+    replicator.tickPause(now: now)
     // A slow peer that answers one request after the other is not late with the rest.
     let isSilent = now >= lastAnswer + ReplicationLimits.requestTimeout
     let patience =

@@ -2,6 +2,15 @@
 enum ReplicationLimits {
   /// How many blocks that a peer's answer contradicted are remembered, until one proves them.
   static let contradictedBlocks = 16
+  /// Questions for a peer's roots that may go without a usable answer on one connection. Each costs it as
+  /// much as us: an announcement for a request.
+  static let comparisons = 16
+  /// A reader asks a peer for its roots again after so many announcements at the latest, if they are of blocks
+  /// that others brought: 1.5 KB for each 64 blocks and peer at most.
+  static let comparisonInterval = 64
+  /// How many connections end without blame because their answers contradict what is here, in all; each may
+  /// be another history whose proof comes with the next one. After that it is the peer's fault.
+  static let doubts = 8
 
   /// How many blocks one Want asks about, as the reference does: a bitfield of 128 KiB.
   static let wantLength: UInt64 = 1 << 20

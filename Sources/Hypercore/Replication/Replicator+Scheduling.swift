@@ -18,7 +18,7 @@ extension Replicator {
     }
     selections.append(selection)
     needsUpdate()
-    if let reason = core.stopReason {
+    if let reason = refusal, completion != nil || core.forkEvidence != nil {
       // What is here already is no failure.
       try? finishSelections()
       undownload(selection.id, reason)
@@ -60,7 +60,7 @@ extension Replicator {
 
   /// Sends every request that is due.
   func schedule() throws {
-    guard !peers.isEmpty,
+    guard !peers.isEmpty, pause == nil,
       !(waiting.isEmpty && seeks.isEmpty && updates.isEmpty && selections.isEmpty)
     else { return }
     for peer in peers where peer.isDownloading {

@@ -20,6 +20,9 @@ struct UpdateWaiter {
 }
 
 extension Replicator {
+  /// Why waiting for peers is in vain; nil where it may not be.
+  var refusal: FeedError? { core.stopReason ?? pause.map(FeedError.paused) }
+
   /// Calls `completion` once block `index` is here: at once where it is already.
   ///
   /// - Returns: a number for ``cancel(_:_:)``; nil where it was called at once.
@@ -39,7 +42,7 @@ extension Replicator {
       completion(.failure(FeedError.wrapping(error)))
       return nil
     }
-    if let reason = core.stopReason {
+    if let reason = refusal {
       completion(.failure(reason))
       return nil
     }
@@ -62,7 +65,7 @@ extension Replicator {
       completion(.success(core.length))
       return nil
     }
-    if let reason = core.stopReason {
+    if let reason = refusal {
       completion(.failure(reason))
       return nil
     }
@@ -85,7 +88,7 @@ extension Replicator {
       completion(.success(found))
       return nil
     }
-    if let reason = core.stopReason {
+    if let reason = refusal {
       completion(.failure(reason))
       return nil
     }

@@ -14,8 +14,12 @@ package enum ReplicatorEvent {
   case cleared(Range<UInt64>)
   case setAside(Range<UInt64>)
   case forked
-  /// A write failed: nothing more is downloaded before the feed is opened anew.
+  /// A write failed.
   case failed(FeedError)
+  /// Nothing more is fetched for the time being.
+  case paused(DownloadPause)
+  /// Fetching goes on.
+  case resumed
 }
 
 /// Brings a feed and its peers together: what is waited for, what is selected, who is asked for what.
@@ -49,6 +53,8 @@ package final class Replicator {
   /// Blocks that were asked of some peer.
   @exclusivity(unchecked) var reserved = BlockSet()
   @exclusivity(unchecked) private var updateIsDue = false
+  /// Whether to look at the limits of the disk at the end of the burst.
+  @exclusivity(unchecked) private var diskIsDue = false
   @exclusivity(unchecked) private var batchedBytes = 0
   private var nextID: UInt64 = 0
   var random: any RandomNumberGenerator
@@ -60,18 +66,28 @@ package final class Replicator {
   /// What is fetched of a feed that is written here, to get back what it lost.
   var restoring: UInt64?
   var catchUp = CatchUp()
+  let meter: DiskMeter
+  /// Why nothing is fetched for the time being.
+  @exclusivity(unchecked) package internal(set) var pause: DownloadPause?
+  /// When it is tried again.
+  var pauseEnd: Moment?
   /// Blocks of which a peer's answer contradicted what is here. They are asked for with the whole proof,
   /// on a connection to which nothing was claimed to be known: where the feed's key has signed both, that
   /// shows it.
   var contradicted: Set<UInt64> = []
+  /// How many peers were let go without blame because their answer contradicted what is here.
+  var doubts = 0
+  /// The proof of a fork of somebody else's feed, from a peer.
+  var heardEvidence: ForkEvidence?
 
   package init(
-    core: FeedCore, isSparse: Bool = false,
+    core: FeedCore, isSparse: Bool = false, disk: DiskLimits = DiskLimits(),
     random: any RandomNumberGenerator = SystemRandomNumberGenerator()
   ) {
     self.core = core
     self.isSparse = isSparse
     self.random = random
+    meter = DiskMeter(core, disk)
     if !isSparse, !core.isOwned {
       selections.append(Selection(id: newID(), range: DownloadRange()))
     }
@@ -91,8 +107,10 @@ package final class Replicator {
   func add(_ peer: FeedPeer) {
     peer.number = newID()
     peers.append(peer)
-    if core.stopReason != nil { peer.isDownloading = false }
+    if core.forkEvidence != nil { peer.isDownloading = false }
+    if pause != nil { endPause() } else if peers.count == 1 { checkDisk() }
     wasSynced = false
+    if let forkEvidence { peer.sendEvidence(forkEvidence) }
     onEvent?(.peerAdded(peer))
     needsUpdate()
   }
@@ -122,17 +140,21 @@ package final class Replicator {
   ///
   /// A feed that can't be written any more takes nothing, which no peer is to blame for.
   func store(_ data: DataMessage, from peer: FeedPeer) throws {
-    guard core.stopReason == nil else { return }
+    guard core.stopReason == nil, pause == nil else { return }
     do {
       core.beginBatch()
       let result = try core.put(
         data.index, value: data.value, nodes: data.nodes, signature: data.signature,
         accept: acceptance(from: peer))
+      if let length = result.newLength {
+        peer.comparison.agreedLength = max(peer.comparison.agreedLength, length)
+      }
       if result.outcome == .stored, let value = data.value {
         averageBlockSize =
           averageBlockSize == 0 ? value.count : (averageBlockSize * 15 + value.count) / 16
         batchedBytes += value.count
         statistics.countDownload(value.count)
+        if meter.count(value.count) { diskIsDue = true }
       }
     } catch {
       guard core.stopReason != nil else { throw error }
@@ -163,18 +185,29 @@ package final class Replicator {
     } catch {
       guard core.stopReason != nil else { throw error }
     }
+    if diskIsDue {
+      diskIsDue = false
+      checkDisk()
+    }
   }
 
   /// Fetches nothing more, and says so to whoever waits. What is stored is still served.
   private func stop(_ reason: FeedError) {
-    for peer in peers { peer.dropDownloads() }
-    failWaiting(reason)
-    catchUp.resumeAll()
-    onEvent?(reason.code == .forked ? .forked : .failed(reason))
+    if reason.code == .forked {
+      for peer in peers { peer.dropDownloads() }
+      failWaiting(reason)
+      catchUp.resumeAll()
+      passOnEvidence()
+      onEvent?(.forked)
+    } else {
+      onEvent?(.failed(reason))
+      startPause(.storage(reason: reason.reason), reason)
+    }
   }
 
   /// What the feed's core tells as it happens.
   private func coreChanged(_ change: FeedChange) {
+    if case .storage = pause, core.failure == nil { endPause() }
     switch change {
     case .appended(let range):
       for peer in peers { peer.announce(range) }
@@ -216,12 +249,18 @@ package final class Replicator {
       try commit()
       try resumeWaiters()
       for peer in peers { peer.flushAnnouncements() }
+      for peer in peers { peer.compareIfDue() }
       try schedule()
       try finishSelections()
       checkRestored()
       for peer in peers { try peer.updateEnd() }
       try checkSynced()
     }
+  }
+
+  /// Whether any connected peer has the feed open as well.
+  package var isOpenRemotely: Bool {
+    peers.contains { $0.session.connection.isOpenRemotely($0.channel) }
   }
 
   /// Whether everything is here that a connected peer is known to have. A feed without blocks is
@@ -263,13 +302,19 @@ package final class Replicator {
   }
 
   /// Fails everything that waits for peers.
-  private func failWaiting(_ error: FeedError) {
+  ///
+  /// - Parameter keepingOpen: whether ranges that nobody waits for stay selected.
+  func failWaiting(_ error: FeedError, keepingOpen: Bool = false) {
     let all = waiting.values.flatMap { $0 }
     waiting = [:]
     waitingOrder = []
     for waiter in all { waiter.completion(.failure(error)) }
-    let (seeks, updates, selections) = (seeks, updates, selections)
-    (self.seeks, self.updates, self.selections) = ([], [], [])
+    let (seeks, updates) = (seeks, updates)
+    let (kept, selections) =
+      keepingOpen
+      ? (selections.filter { $0.completion == nil }, selections.filter { $0.completion != nil })
+      : ([], selections)
+    (self.seeks, self.updates, self.selections) = ([], [], kept)
     for seek in seeks { seek.completion(.failure(error)) }
     for update in updates { update.completion(.failure(error)) }
     for selection in selections { selection.finish(.failure(error)) }

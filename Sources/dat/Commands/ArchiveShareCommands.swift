@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import Foundation
 internal import Hypercore
 internal import HypercoreCrypto
@@ -100,13 +101,13 @@ private final class ImportLine: @unchecked Sendable {
     if let last, now - last < .milliseconds(100) { return }
     last = now
     let done = progress.added + progress.unchanged
-    Output.write(
+    StandardStreams.complain(
       "\r\u{1b}[K\(done)/\(progress.totalFiles) files  \(Amount.bytes(progress.bytes)) of "
-        + Amount.bytes(progress.totalBytes), to: .standardError)
+        + Amount.bytes(progress.totalBytes))
   }
 
   func clear() {
-    if isShown, last != nil { Output.write("\r\u{1b}[K", to: .standardError) }
+    if isShown, last != nil { StandardStreams.complain("\r\u{1b}[K") }
   }
 }
 

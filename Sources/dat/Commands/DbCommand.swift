@@ -19,11 +19,13 @@ struct DbCommand: AsyncParsableCommand {
         dat db list ~/people ana --json
         dat db serve ~/people --listen 0.0.0.0:3282
         dat db sync ~/copy 4c1f..e9 --connect 192.0.2.7:3282
+        dat db sync ~/copy --key-file key.txt --connect 192.0.2.7:3282
       """,
     subcommands: [
       DbGetCommand.self, DbPutCommand.self, DbDelCommand.self, DbListCommand.self,
       DbHistoryCommand.self, DbDiffCommand.self, DbVersionCommand.self, DbHeadsCommand.self,
-      DbAuthorizeCommand.self, DbWatchCommand.self, DbImportCommand.self, DbExportCommand.self,
+      DbAuthorizeCommand.self, DbAuthorizedCommand.self, DbWatchCommand.self, DbImportCommand.self,
+      DbExportCommand.self,
       DbServeCommand.self, DbSyncCommand.self,
     ])
 }
@@ -38,35 +40,64 @@ struct DbFolder: ParsableArguments {
 
   var output: Output { Output(json: json) }
 
+  func validate() throws {
+    try FolderLook.checkName(dir, example: "dat db sync FOLDER KEY --connect HOST:PORT copies it.")
+  }
+
   /// Runs `body` with the database open for reading.
   func reading(_ body: (HyperDB) async throws -> Void) async throws {
     try await running {
-      guard FileManager.default.fileExists(atPath: dir + "/source/key") else {
-        throw ValidationError("There is no database in \(SafeText.line(dir)).")
-      }
+      guard try FolderLook(dir).check(for: .database) else { throw missing }
       return try await HyperDB.open(folder: dir, access: .readOnly, options: Self.options)
     } body: {
       try await body($0)
     }
   }
 
-  /// Runs `body` with the database open for writing.
+  /// Runs `body` with the database open for writing. If it fails while nothing of a new copy is here yet,
+  /// nothing of it stays behind.
   ///
   /// - Parameters:
-  ///   - key: the database to copy, where the folder is new.
+  ///   - key: gives the database to copy, where the folder is new.
   ///   - creates: whether a new database is made where there is none.
   func writing(
-    key: String? = nil, creates: Bool, _ body: (HyperDB) async throws -> Void
+    key: () async throws -> PublicKey? = { nil }, creates: Bool,
+    _ body: (HyperDB) async throws -> Void
   ) async throws {
+    let before = FolderRemains(before: dir)
+    var isNew = false
     try await running {
-      let key = try key.map(RoomKey.parse)
-      if key == nil, !creates, !FileManager.default.fileExists(atPath: dir + "/source/key") {
-        throw ValidationError("There is no database in \(SafeText.line(dir)).")
+      let key = try await key()
+      isNew = try !FolderLook(dir).check(for: .database)
+      if key == nil, !creates, isNew { throw missing }
+      do { return try await open(key) } catch {
+        if isNew { before.restore() }
+        throw error
+      }
+    } body: { db in
+      do { try await body(db) } catch {
+        if isNew, await !db.hasContent {
+          await db.close()
+          before.restore()
+        }
+        throw error
+      }
+    }
+  }
+
+  private func open(_ key: PublicKey?) async throws -> HyperDB {
+    do {
+      return try await HyperDB.open(folder: dir, key: key, options: Self.options)
+    } catch let error as FeedError where error.code == .anotherFeedStored {
+      guard EmptyCopy.remove(in: dir) else {
+        throw StoredKey.refusal(of: dir, asked: key, error)
       }
       return try await HyperDB.open(folder: dir, key: key, options: Self.options)
-    } body: {
-      try await body($0)
     }
+  }
+
+  private var missing: ValidationError {
+    ValidationError("There is no database in \(SafeText.line(dir)).")
   }
 
   private static var options: HyperDBOptions {
@@ -91,8 +122,42 @@ struct DbFolder: ParsableArguments {
       await db.close()
       for issue in issues { output.failure(issue.reason) }
     } catch {
-      output.failure(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.ending(with: error)
+    }
+  }
+
+  /// Says that what was written is not seen by others yet, if that is so.
+  func noteIfUnauthorized(_ db: HyperDB) async {
+    guard await !db.isLocalAuthorized else { return }
+    output.failure(
+      "This replica is not authorized yet: what was written stays here until a writer of the database "
+        + "authorizes its feed, \(db.localKey.hex).")
+  }
+}
+
+/// For commands about one key.
+struct DbKey: ParsableArguments {
+  @Argument(help: "The key.")
+  var key: String
+
+  @Flag(
+    name: .customLong("base64-key"),
+    help: "KEY is base64, as JSON output has keys that are not UTF-8.")
+  var isBase64 = false
+
+  /// The key's bytes.
+  ///
+  /// - Throws: a sentence for an empty key, or what is no base64.
+  var bytes: [UInt8] {
+    get throws {
+      guard !key.isEmpty else {
+        throw Misuse("A key has at least one character; the empty one names nothing.")
+      }
+      guard isBase64 else { return Array(key.utf8) }
+      guard let data = Data(base64Encoded: key) else {
+        throw Misuse("\(SafeText.line(key, limit: 80)) is no base64.")
+      }
+      return Array(data)
     }
   }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import Foundation
 internal import HyperDB
 internal import Hypercore
@@ -29,6 +30,8 @@ struct DoctorCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await place.run { output in
+      let look = try FolderLook(place.dir, prefix: place.prefix)
+      if case .file = look.content { throw ValidationError(look.words ?? "") }
       let storage = FolderStorage(path: place.dir)
       let isHealthy: Bool
       if place.prefix.isEmpty, try storage.exists("source/key") {
@@ -59,10 +62,10 @@ struct DoctorCommand: AsyncParsableCommand {
   }
 
   private func examineFeed(_ storage: FolderStorage) throws -> FeedExamination {
-    let isShown = isatty(STDERR_FILENO) == 1
-    defer { if isShown { Output.write("\r\u{1b}[K", to: .standardError) } }
+    let isShown = StandardStreams.isErrorTerminal
+    defer { if isShown { StandardStreams.complain("\r\u{1b}[K") } }
     return try Feed.examine(storage, prefix: place.prefix, repairing: repair) { blocks in
-      if isShown { Output.write("\r\u{1b}[K\(blocks) blocks checked", to: .standardError) }
+      if isShown { StandardStreams.complain("\r\u{1b}[K\(blocks) blocks checked") }
     }
   }
 
@@ -104,8 +107,7 @@ struct DoctorCommand: AsyncParsableCommand {
       return
     }
     for feed in examination.feeds { tell(feed.examination, name: feed.folder, output) }
-    output.line(
-      "\(examination.entryCount) entries read")
+    output.line("\(Amount.count(UInt64(max(examination.entryCount, 0)), "entry")) read")
     for entry in examination.badEntries {
       output.line(
         "  left out: block \(entry.seq) of feed \(entry.feed.hex): \(SafeText.line(entry.message))")

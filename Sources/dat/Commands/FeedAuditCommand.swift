@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import Hypercore
 
 /// `dat feed audit`: whether what is stored is what was verified.
@@ -9,6 +10,9 @@ struct FeedAuditCommand: AsyncParsableCommand {
       Changes nothing. Ends with 1 if a block that is recorded as stored is missing, or is not what was \
       verified. 'dat doctor --repair' then corrects the record, and 'feed clone' or 'feed serve' fetches \
       such blocks again, as far as peers that are connected have them.
+
+      EXAMPLES
+        dat feed audit ~/log
       """)
 
   @OptionGroup var place: FeedPlace

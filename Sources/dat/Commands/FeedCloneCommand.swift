@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatSwarm
 internal import Foundation
 internal import Hypercore
@@ -12,12 +13,18 @@ struct FeedCloneCommand: AsyncParsableCommand {
     discussion: """
       Ends when everything is here that the peers have. Run again it goes on where it was, and fetches \
       what was added since.
+
+      EXAMPLES
+        dat feed clone ~/copy 4c1f..e9 --connect 192.0.2.7:3282
+        dat feed clone ~/copy --key-file key.txt --connect 192.0.2.7:3282
       """)
 
   @OptionGroup var place: FeedPlace
 
-  @Argument(help: "The feed's key in hex, or a dat:// link.")
-  var key: String
+  @Argument(help: "The feed's key in hex, a dat:// link, or - for standard input.")
+  var key: String?
+
+  @OptionGroup var keyFile: KeyFile
 
   @Option(help: ArgumentHelp("A peer that has the feed.", valueName: "host:port"))
   var connect: [String]
@@ -27,6 +34,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
   var timeout: Double = 30
 
   func validate() throws {
+    try keyFile.checkAny([key].compactMap(\.self))
     guard timeout > 0, timeout.isFinite, timeout < 1e9 else {
       throw ValidationError("--timeout takes a number of seconds above 0.")
     }
@@ -34,7 +42,10 @@ struct FeedCloneCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await place.run { output in
-      let key = try RoomKey.parse(key)
+      try DescriptorLimit.check(isOnline: true)
+      let isNew = try !place.check(isWriting: true)
+      let before = FolderRemains(before: place.dir)
+      guard let key = try await keyFile.read(key).key else { return }
       let addresses = try connect.map { try PeerAddress(parsing: $0) }
       let feed = try await place.open(.readWrite, Feed.Options(key: key))
       let clock = ContinuousClock()
@@ -44,7 +55,9 @@ struct FeedCloneCommand: AsyncParsableCommand {
         try await fetch(feed, peers, clock)
       } catch {
         await peers.stop()
+        let isEmpty = await feed.length == 0
         try? await feed.close()
+        if isNew, isEmpty { before.restore() }
         throw error
       }
       await peers.stop()
@@ -64,13 +77,18 @@ struct FeedCloneCommand: AsyncParsableCommand {
         blocks: await feed.downloaded(), length: max(await feed.length, await feed.remoteLength),
         bytes: await feed.statistics.totals.downloadedBytes, byteLength: await feed.byteLength)
       if await feed.isSynced { return }
+      if let pause = await feed.downloadPause {
+        throw CloneFailure(reason: "\(pause)", progress: now)
+      }
       if now != last { (last, lastChange) = (now, clock.now) }
       progress.show(now, at: clock.now)
       if let reason = await peers.failure {
         throw now.length == 0 ? reason : CloneFailure(reason: "\(reason)", progress: now)
       }
       if clock.now - lastChange > .seconds(timeout) {
-        throw CloneFailure(reason: "Nothing came for \(Int(timeout)) seconds.", progress: now)
+        throw CloneFailure(
+          reason: "Nothing came for \(Amount.count(UInt64(timeout.rounded(.up)), "second")).",
+          progress: now)
       }
       try await Task.sleep(for: .milliseconds(20))
     }
@@ -113,12 +131,23 @@ private actor ClonePeers {
           let socket = try await TCPDialer.connect(to: address)
           defer { socket.close() }
           try await FeedConnection.carry(feed, over: socket)
-          add(CloneFailure(reason: "The connection with \(address) ended.", progress: nil))
+          add(await end(of: address))
         } catch {
-          add(error)
+          add(feed.key.map { StoredKey.refusal(by: "\(address)", asked: $0, error) } ?? error)
         }
       }
     }
+  }
+
+  /// Whoever meant another feed may close before this side knows.
+  private func end(of address: PeerAddress) async -> CloneFailure {
+    guard let key = feed.key, await feed.length == 0 else {
+      return CloneFailure(reason: "The connection with \(address) ended.", progress: nil)
+    }
+    return CloneFailure(
+      reason:
+        "\(address) ended the connection before anything of \(StoredKey.short(key)) came: compare "
+        + "the key with the one on the other side.", progress: nil)
   }
 
   func stop() async {
@@ -141,6 +170,6 @@ private struct CloneFailure: Error, CustomStringConvertible {
     guard let progress, progress.length > 0 else { return reason }
     return
       "\(reason.hasSuffix(".") ? String(reason.dropLast()) : reason), with \(progress.blocks) of "
-      + "\(progress.length) blocks here; run the command again to go on."
+      + "\(Amount.count(progress.length, "block")) here; run the command again to go on."
   }
 }

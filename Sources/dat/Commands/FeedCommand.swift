@@ -39,11 +39,29 @@ struct FeedPlace: ParsableArguments {
 
   var output: Output { Output(json: json) }
 
+  func validate() throws {
+    try FolderLook.checkName(
+      dir, example: "dat feed clone FOLDER KEY --connect HOST:PORT copies it.")
+  }
+
   /// Opens the feed to look at it.
   ///
   /// - Parameter isQuiet: whether the caller tells what opening found.
   func view(isQuiet: Bool = false) async throws -> Feed {
-    try await open(.readOnly, Feed.Options(), isQuiet: isQuiet)
+    try check(isWriting: false)
+    return try await open(.readOnly, Feed.Options(), isQuiet: isQuiet)
+  }
+
+  /// Makes sure that nothing else than a feed stands in the folder.
+  ///
+  /// - Parameter isWriting: whether the feed is to be written, which a feed of a database must not be
+  ///   alone.
+  /// - Returns: whether it is there already.
+  @discardableResult
+  func check(isWriting: Bool) throws -> Bool {
+    let look = try FolderLook(dir, prefix: prefix)
+    if !isWriting, case .part = look.content { return true }
+    return try look.check(for: .feed)
   }
 
   /// Opens the feed.
@@ -57,29 +75,38 @@ struct FeedPlace: ParsableArguments {
       if !isQuiet { output.findings(await feed.repairReport, of: nil) }
       return feed
     } catch let error as FeedError where error.code == .noFeedStored {
-      throw FeedError(code: .noFeedStored, reason: "No feed is stored in \(dir).")
+      throw missing
+    } catch {
+      throw StoredKey.refusal(of: dir, prefix: prefix, asked: options.key, error)
     }
+  }
+
+  var missing: FeedError {
+    let name = SafeText.line(dir)
+    var sentence = "No feed is stored in \(name)."
+    if !prefix.isEmpty {
+      let shown = SafeText.line(prefix, limit: 80)
+      sentence = "No feed is stored in \(name) under the prefix \"\(shown)\"."
+      if !prefix.hasSuffix("."), (try? FolderLook(dir, prefix: prefix + "."))?.content == .feed {
+        sentence += " With a dot there is one: --prefix \(shown)."
+      }
+    }
+    return FeedError(code: .noFeedStored, reason: sentence)
   }
 
   /// Runs a command: what it throws is told in a sentence, and ends the process with 1.
   func run(_ body: (Output) async throws -> Void) async throws {
-    Interruption.ignoreBrokenPipes()
-    do {
-      try await body(output)
-    } catch let exit as ExitCode {
-      throw exit
-    } catch {
-      output.failure(Problem.sentence(for: error))
-      throw ExitCode(1)
-    }
+    do { try await body(output) } catch { throw output.ending(with: error) }
   }
 }
 
 /// Amounts as people read them.
 enum Amount {
-  /// Such as `1 block`.
+  /// Such as `1 block`, `2 blocks` or `2 entries`.
   static func count(_ count: UInt64, _ noun: String) -> String {
-    "\(count) \(noun)\(count == 1 ? "" : "s")"
+    if count == 1 { return "1 \(noun)" }
+    return noun.hasSuffix("y") && !noun.hasSuffix("ey")
+      ? "\(count) \(noun.dropLast())ies" : "\(count) \(noun)s"
   }
 
   /// Such as `12.3 MB`.

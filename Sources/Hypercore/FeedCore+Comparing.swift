@@ -1,0 +1,108 @@
+package import HypercoreCrypto
+
+// Two histories under one key. A proof counts as another history only if the feed's own key signed the roots
+// that it leads to; no peer can make an honest feed look forked.
+
+/// A peer's signed roots beside what is stored here.
+package enum RootComparison: Equatable {
+  /// Everything that both sides have hashes for is the same. The peer's history is this long.
+  case same(length: UInt64)
+  /// The answer proves nothing, which may be because nodes were left out that this side claimed to know.
+  case unproven
+}
+
+/// A peer's proof that the feed's key has signed.
+private struct SignedProof {
+  /// The way up, with every node that was hashed into it.
+  var climb: Climb
+  var roots: SignedRoots
+  /// The first node on the way that is stored here with another hash.
+  var conflict: UInt64?
+}
+
+extension FeedCore {
+  /// Compares the way up from a block, as a peer proves it, with what is stored here. Stores nothing.
+  ///
+  /// - Parameters:
+  ///   - block: the block whose hash the peer sent, with the whole way up to its signed roots.
+  ///   - nodes: the proof; the block's own node comes first.
+  ///   - signature: the signature over the peer's roots; nil where it sent none.
+  /// - Throws: ``FeedError/Code/forked`` if the key signed something else than what is here: the evidence
+  ///   is kept then. ``FeedError/Code/damaged`` if what is stored here was not signed.
+  ///   ``FeedError/Code/proofRejected`` for an answer that no working peer gives.
+  /// - Complexity: a hash for each level of the tree, and one check of a signature.
+  package func compare(
+    _ block: UInt64, nodes: [Node], signature: Signature?
+  ) throws(FeedError) -> RootComparison {
+    let start = try Climb(block: block, value: nil, nodes: nodes)
+    guard let signature, let proof = try signedProof(start, signature) else { return .unproven }
+    if let fork = try fork(proof) { throw fork }
+    return .same(length: proof.roots.length)
+  }
+
+  /// The fork that a refused proof shows; nil if the key did not sign it.
+  func findFork(_ start: Climb, signature: Signature) throws(FeedError) -> FeedError? {
+    guard let proof = try signedProof(start, signature) else { return nil }
+    return try fork(proof)
+  }
+
+  /// Climbs with a peer's nodes as far as they lead, then with what is known where they leave gaps.
+  ///
+  /// - Returns: nil if that leads to no roots that the key signed.
+  private func signedProof(
+    _ start: Climb, _ signature: Signature
+  ) throws(FeedError) -> SignedProof? {
+    guard let key else { return nil }
+    var climb = start
+    var conflict: UInt64?
+    func note(_ node: Node) throws(FeedError) {
+      guard conflict == nil, let known = try knownNode(node.index), known.hash != node.hash else {
+        return
+      }
+      conflict = node.index
+    }
+    while FlatTree.depth(climb.top.index) < 40 {
+      try note(climb.top)
+      let index = FlatTree.sibling(climb.top.index)
+      if let sibling = climb.take(index) {
+        try note(sibling)
+        guard (try? climb.rise(with: sibling)) != nil else { return nil }
+        climb.nodes.append(sibling)
+        continue
+      }
+      var attempt = climb
+      if let roots = try? collectRoots(&attempt, trustingKnown: false),
+        key.verifies(signature, of: TreeHash.tree(roots.nodes))
+      {
+        for root in roots.nodes { try note(root) }
+        return SignedProof(
+          climb: climb,
+          roots: SignedRoots(length: roots.length, roots: roots.nodes, signature: signature),
+          conflict: conflict)
+      }
+      guard let known = try knownNode(index), (try? climb.rise(with: known)) != nil else {
+        return nil
+      }
+      climb.nodes.append(known)
+    }
+    return nil
+  }
+
+  /// Quarantines the feed if a signed proof contradicts what is stored.
+  private func fork(_ proof: SignedProof) throws(FeedError) -> FeedError? {
+    guard let key, let node = proof.conflict else { return nil }
+    // What waits to be written may be the signature that is looked for.
+    if !batch.isWritten { try writeBatch() }
+    var ours: SignedRoots?
+    if length > 0, let signature = try signatures.signature(at: length - 1) {
+      ours = SignedRoots(length: length, roots: roots, signature: signature)
+    }
+    let block = proof.climb.block
+    let ourProof = (try? self.proof(block, hash: true))?.nodes ?? []
+    let evidence = ForkEvidence(
+      key: key, node: node, block: block, ours: ours, ourProof: ourProof, theirs: proof.roots,
+      theirProof: proof.climb.nodes)
+    try quarantine(evidence)
+    return .forked(evidence)
+  }
+}
