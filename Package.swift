@@ -238,7 +238,7 @@ let package = Package(
     .target(
       name: "DatFuzzing",
       dependencies: [
-        "Saga", "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
+        "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
         "RandomAccessStorage", "DatCoding", "DatDNS", "DatTesting",
       ],
       path: "Tests/DatFuzzing", swiftSettings: strict),

@@ -40,10 +40,22 @@ extension Archive {
     guard let blocks = stat.blockRange, let bytes = stat.byteRange else {
       throw Self.damage(entry, "it claims more than an archive can hold")
     }
+    try mapForReading(entry)
     let part = (range ?? 0..<stat.size).clamped(to: 0..<stat.size)
     return ArchiveContent(
       archive: self, entry: entry, blocks: blocks, bytes: bytes, part: part, options: options)
   }
+
+  /// In a folder that is only looked at: finds one file's bytes, without a map of all of them.
+  private func mapForReading(_ entry: ArchiveEntry) throws {
+    guard let files, settling.version == nil,
+      try tree.put(entry.path, from: tree.head(tree.version))?.seq == entry.seq
+    else { return }
+    files.map.insert(entry)
+  }
+
+  /// Has bytes that are not here be read from another copy of the archive, such as one in memory with peers.
+  public func readMissing(from other: Archive) { fallback = other }
 
   static func damage(_ entry: ArchiveEntry, _ what: String) -> ArchiveError {
     ArchiveError(
@@ -55,8 +67,17 @@ extension Archive {
 
   /// The block to begin with, and how many of its bytes to pass over.
   func start(of content: ArchiveContent) async throws -> (block: UInt64, skip: UInt64) {
-    let feed = try await contentFeed(content.options)
     guard content.part.lowerBound > 0 else { return (content.blocks.lowerBound, 0) }
+    guard let fallback else { return try await ownStart(of: content) }
+    do { return try await ownStart(of: content) } catch let error as ArchiveError
+      where error.code == .notStored
+    { return try await fallback.ownStart(of: content.waiting) }
+  }
+
+  private func ownStart(
+    of content: ArchiveContent
+  ) async throws -> (block: UInt64, skip: UInt64) {
+    let feed = try await contentFeed(content.options)
     let target = content.bytes.lowerBound + content.part.lowerBound
     let options = Feed.GetOptions(
       wait: content.options.wait, timeout: content.options.timeout ?? self.options.timeout)
@@ -70,6 +91,13 @@ extension Archive {
   }
 
   func block(_ index: UInt64, of content: ArchiveContent) async throws -> [UInt8] {
+    guard let fallback else { return try await ownBlock(index, of: content) }
+    do { return try await ownBlock(index, of: content) } catch let error as ArchiveError
+      where error.code == .notStored
+    { return try await fallback.ownBlock(index, of: content.waiting) }
+  }
+
+  private func ownBlock(_ index: UInt64, of content: ArchiveContent) async throws -> [UInt8] {
     let feed = try await contentFeed(content.options)
     if let files, files.map.current[content.entry.path]?.seq != content.entry.seq {
       // Its bytes have no place in the folder.
@@ -120,6 +148,13 @@ public struct ArchiveContent: AsyncSequence, Sendable {
   let bytes: Range<UInt64>
   let part: Range<UInt64>
   let options: ArchiveReadOptions
+
+  /// The same, with waiting for peers.
+  var waiting: ArchiveContent {
+    ArchiveContent(
+      archive: archive, entry: entry, blocks: blocks, bytes: bytes, part: part,
+      options: ArchiveReadOptions(timeout: options.timeout))
+  }
 
   /// How many bytes come.
   public var count: UInt64 { part.upperBound - part.lowerBound }

@@ -31,6 +31,7 @@ extension Archive {
     _ options: ReplicationOptions, _ connection: Connection.Options, now: ContinuousClock.Instant
   ) throws -> OnReplica<ReplicationSession> {
     try checkOpen()
+    if files != nil, settling.version == nil { try settle() }
     let session = ReplicationSession(
       connection: Connection(options: connection, now: now), expectedFeeds: 1, now: now,
       nonces: nonces)

@@ -37,7 +37,8 @@ extension Archive {
   }
 
   func startSettling() throws {
-    guard files != nil || isFollowing else { return }
+    // One that is only looked at finds files one by one.
+    guard files != nil || isFollowing, feeds.access == .readWrite else { return }
     try settle()
   }
 

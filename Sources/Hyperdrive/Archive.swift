@@ -83,6 +83,8 @@ public actor Archive {
   let files: ContentFiles?
   /// What of the newest version is in the folder.
   var settling = Settling()
+  /// Another copy of the archive, for bytes that are not here.
+  var fallback: Archive?
   var isClosed = false
 
   /// Opens the archive in a folder of its own: the one stored there, a new one, or the one of

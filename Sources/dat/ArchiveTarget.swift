@@ -114,13 +114,11 @@ enum ArchiveTarget {
     switch self {
     case .folder(let folder, let kind):
       let archive = try await Self.open(folder, kind, .readOnly)
-      // Nothing here waits for peers unless some were named.
-      let hasPeers = !peers.connect.isEmpty
-      let swarm = hasPeers ? try await peers.join(archive, output: nil) : nil
       let result = await Swift.Result.of {
-        try await body(archive, hasPeers ? peers.reading : ArchiveReadOptions(wait: false))
+        try await Self.withPeers(of: archive, peers) {
+          try await body(archive, ArchiveReadOptions(wait: false, timeout: peers.reading.timeout))
+        }
       }
-      await swarm?.close()
       try await archive.close()
       return try result.get()
     case .link(let link):
@@ -135,6 +133,24 @@ enum ArchiveTarget {
       try await archive.close()
       return try result.get()
     }
+  }
+
+  /// Runs `body`; if peers were named, bytes that are not in the folder come from them.
+  private static func withPeers<Result>(
+    of archive: Archive, _ peers: ArchivePeers, _ body: () async throws -> Result
+  ) async throws -> Result {
+    guard !peers.connect.isEmpty else { return try await body() }
+    let copy = try await Archive.inMemory(
+      options: Archive.Options(key: archive.key, sparse: true, sparseMetadata: true))
+    let swarm = try await peers.join(copy, output: nil)
+    let result = await Swift.Result.of {
+      try await untilNewest(copy, peers.timeout)
+      await archive.readMissing(from: copy)
+      return try await body()
+    }
+    await swarm.close()
+    try await copy.close()
+    return try result.get()
   }
 
   /// Returns once the first peer has said how long the archive is.

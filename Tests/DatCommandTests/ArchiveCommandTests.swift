@@ -108,6 +108,16 @@ import Testing
 
     try await dat("checkout", path("copy"), "5", path("out"))
     #expect(try read("out/docs/one.md") == "one more")
+    // What is gone here comes from peers, and the folder stays as it is.
+    try FileManager.default.removeItem(atPath: path("copy/docs/one.md"))
+    let (gone, _, _) = try await DatProcess.run(
+      ["cat", path("copy"), "docs/one.md"], environment: environment)
+    #expect(gone == 1)
+    try await dat("recover", path("copy"), path("saved"), "--connect", address)
+    #expect(try read("saved/docs/one.md") == "one more")
+    #expect(!FileManager.default.fileExists(atPath: path("copy/docs/one.md")))
+    try await dat("pull", path("copy"), "--connect", address)
+    #expect(try read("copy/docs/one.md") == "one more", "and a pull lays it out again")
     process.signalSoon()
     #expect(await process.status() == 0)
     // Bytes of old versions are with nobody.
