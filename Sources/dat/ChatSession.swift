@@ -54,7 +54,8 @@ actor ChatSession {
 
   /// Returns when the person leaves, or standard input ends.
   func run(
-    listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource], verbose: Bool
+    listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource], verbose: Bool,
+    refusals: AsyncStream<HyperDBError>
   ) async throws {
     Interruption.ignoreBrokenPipes()
     let interruptions = Interruption.requests()
@@ -77,7 +78,7 @@ actor ChatSession {
     }
     for address in connect { await swarm.connect(to: address, about: key) }
     let following = Task { await follow() }
-    await untilLeaving(interruptions)
+    let refusal = await untilLeaving(interruptions, refusals)
     isLeaving = true
     leaveTimer?.cancel()
     await page?.close()
@@ -86,6 +87,7 @@ actor ChatSession {
     // What is stored here is shown before the end.
     await following.value
     await editor?.end()
+    if let refusal { throw refusal }
   }
 
   private func note(_ text: String) {
@@ -230,9 +232,13 @@ actor ChatSession {
     case end
     case interrupt
     case delivered
+    case refused(HyperDBError)
   }
 
-  private func untilLeaving(_ interruptions: AsyncStream<Void>) async {
+  /// - Returns: why the key is no room's, if that is why it ends.
+  private func untilLeaving(
+    _ interruptions: AsyncStream<Void>, _ refusals: AsyncStream<HyperDBError>
+  ) async -> HyperDBError? {
     let (inputs, arrivals) = AsyncStream.makeStream(of: Input.self)
     var tasks = [
       Task {
@@ -240,16 +246,18 @@ actor ChatSession {
         arrivals.yield(.end)
       },
       Task { for await _ in interruptions { arrivals.yield(.interrupt) } },
+      Task { for await refusal in refusals { arrivals.yield(.refused(refusal)) } },
     ]
     defer { for task in tasks { task.cancel() } }
     for await input in inputs {
       switch input {
-      case .line(let text): if await !take(text) { return }
-      case .interrupt, .delivered: return
+      case .line(let text): if await !take(text) { return nil }
+      case .interrupt, .delivered: return nil
+      case .refused(let refusal): return refusal
       case .end:
         // Ctrl-D at a terminal means leaving now; a pipe's end leaves the page as it is.
         if stay || (page != nil && editor == nil) { continue }
-        if editor != nil { return }
+        if editor != nil { return nil }
         tasks.append(
           Task {
             await untilDelivered()
@@ -257,6 +265,7 @@ actor ChatSession {
           })
       }
     }
+    return nil
   }
 
   /// Takes a line that was typed or piped.

@@ -98,6 +98,10 @@ struct ChatCommand: AsyncParsableCommand {
         output.problem(
           "feed \(feed): \(pause.map { "\($0)" } ?? "There is room again: fetching goes on.")")
       }
+      let (refusals, refused) = AsyncStream.makeStream(of: HyperDBError.self)
+      options.database.onRefusal = { refused.yield($0) }
+      let traces = memory ? nil : NewFolder(dir)
+      defer { traces?.removeIfEmpty() }
       let saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
       for (feed, report) in await saga.db.repairReports { output.findings(report, of: feed.hex) }
       let sources = try discovery.sources(
@@ -113,7 +117,8 @@ struct ChatCommand: AsyncParsableCommand {
         mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty, page: page,
         notesFolder: memory ? nil : dir)
       try await session.run(
-        listen: listen, connect: connect, sources: sources, verbose: discovery.verbose)
+        listen: listen, connect: connect, sources: sources, verbose: discovery.verbose,
+        refusals: refusals)
     } catch {
       output.problem(Problem.sentence(for: error))
       throw ExitCode(1)

@@ -50,6 +50,28 @@ struct DbFolder: ParsableArguments {
     }
   }
 
+  /// Runs `body` with the database open to be given to peers: from a disk that can't be written as well.
+  ///
+  /// - Parameter key: as for ``writing(key:creates:_:)``, whose folder is made where it is missing.
+  func serving(key: String?, _ body: (HyperDB) async throws -> Void) async throws {
+    guard FileManager.default.fileExists(atPath: dir + "/source/key") else {
+      return try await writing(key: key, creates: true, body)
+    }
+    try await running {
+      let key = try key.map(RoomKey.parse)
+      do {
+        return try await HyperDB.open(folder: dir, key: key, options: Self.options)
+      } catch  where ReadOnlyDisk.isReason(for: error) {
+        let db = try await HyperDB.open(
+          folder: dir, key: key, access: .readOnly, options: Self.options)
+        output.failure("\(dir) can't be written: what is there is served, and nothing is fetched.")
+        return db
+      }
+    } body: {
+      try await body($0)
+    }
+  }
+
   /// Runs `body` with the database open for writing.
   ///
   /// - Parameters:
@@ -58,6 +80,8 @@ struct DbFolder: ParsableArguments {
   func writing(
     key: String? = nil, creates: Bool, _ body: (HyperDB) async throws -> Void
   ) async throws {
+    let traces = NewFolder(dir)
+    defer { traces.removeIfEmpty() }
     try await running {
       let key = try key.map(RoomKey.parse)
       if key == nil, !creates, !FileManager.default.fileExists(atPath: dir + "/source/key") {
