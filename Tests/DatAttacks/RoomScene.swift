@@ -56,11 +56,13 @@ final class RoomScene: Sendable {
     }
   }
 
-  init() async throws {
+  /// - Parameter arguments: what the victim is started with besides.
+  init(_ arguments: [String]) async throws {
     folder = try TemporaryFolder()
-    victim = try await Victim([
-      "chat", folder.path + "/room", "--name", "victim", "--listen", "127.0.0.1:0", "--json",
-    ])
+    victim = try await Victim(
+      [
+        "chat", folder.path + "/room", "--name", "victim", "--listen", "127.0.0.1:0", "--json",
+      ] + arguments)
     guard let key = PublicKey(hex: victim.key) else { throw AttackFailure("no key") }
     self.key = key
     honest = try await Saga.open(storage: MemoryStorage(), key: key, username: "honest")
