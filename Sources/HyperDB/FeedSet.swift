@@ -41,7 +41,7 @@ final class FeedSet {
     }
     isNew = try !storage.exists("source/key")
     let source = try open("source/", feed)
-    if !source.core.isOwned, !source.core.has(0) {
+    if options.looksFirst, !source.core.isOwned, !source.core.has(0) {
       let name = source.key
       source.replicator.firstBlockCheck = { kind in
         kind == .database

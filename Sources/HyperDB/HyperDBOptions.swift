@@ -39,6 +39,9 @@ public struct HyperDBOptions: Sendable {
   public var localKeyPair: KeyPair?
   /// Feeds to be numbered in this order, to repeat what another replica recorded.
   package var feedOrder: [PublicKey] = []
+  /// Whether the first block is looked at before anything else is fetched. A recorded peer answers in the order of
+  /// its recording and can't be asked so.
+  package var looksFirst = true
   /// Makes the generator by which blocks are chosen to be asked for.
   package var makeRandom: @Sendable () -> any RandomNumberGenerator = {
     SystemRandomNumberGenerator()
