@@ -123,6 +123,7 @@ actor HostedReplica {
     options.durability = self.options.durability
     options.disk = self.options.disk
     options.onPause = onPause
+    options.onRefusal = { [weak self] refusal in Task { await self?.refused(refusal) } }
     return options
   }
 
@@ -192,6 +193,12 @@ actor HostedReplica {
     do { try await openRoom() } catch { failed(error) }
     await found(.room)
     if isClosed { await closeContent() }
+  }
+
+  /// The key is no room's or database's: it stays in the list, and is told of, until it is removed.
+  private func refused(_ refusal: HyperDBError) async {
+    failed(refusal)
+    await closeContent()
   }
 
   private func failed(_ error: any Error) {

@@ -1,4 +1,5 @@
 internal import DatCoding
+internal import Hypercore
 package import HypercoreCrypto
 
 /// A database of one or more writers: everything it does with blocks that are here, without a
@@ -123,7 +124,8 @@ package final class DatabaseCore {
       codec.headerProtocol(header) != Array("hyperdb".utf8)
     {
       throw HyperDBError(
-        .notADatabase, "Feed \(source.key) is no hyperdb: its first block is not the header",
+        .notADatabase,
+        "Feed \(source.key) is \(FeedKind(firstBlock: header).name); its first block is no database's.",
         feed: 0, seq: 0)
     }
     try openLocal()

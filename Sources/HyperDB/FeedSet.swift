@@ -13,6 +13,8 @@ final class FeedSet {
   /// Told what happens to any of them.
   var onChange: ((PublicKey, ReplicatorEvent) -> Void)?
   private let codec = EntryMessageCodec()
+  /// Whether nothing of the database was stored before it was opened.
+  private var isNew = false
   /// What each feed may take of the disk.
   private let disk: DiskLimits
 
@@ -37,7 +39,20 @@ final class FeedSet {
       feed.key = pair.publicKey
       feed.secretKey = pair.secretKey
     }
-    return try deriveContent(of: try open("source/", feed))
+    isNew = try !storage.exists("source/key")
+    let source = try open("source/", feed)
+    if options.looksFirst, !source.core.isOwned, !source.core.has(0) {
+      let name = source.key
+      source.replicator.firstBlockCheck = { kind in
+        kind == .database
+          ? nil
+          : FeedError(
+            code: .wrongKind,
+            reason:
+              "\(name) is the key of \(kind.name): it can't be opened as a database or a room.")
+      }
+    }
+    return try deriveContent(of: source)
   }
 
   /// A clone's own feed, made at the first time.
@@ -138,10 +153,15 @@ final class FeedSet {
       isDeleted: entry?.deleted ?? false, isLocal: peer == nil, peer: peer?.remoteID)
   }
 
-  func close() {
+  /// - Parameter discarding: whether to leave nothing behind of a database that is none, if it was not there before.
+  func close(discarding: Bool = false) {
     onChange = nil
     for log in logs.values {
       log.replicator.close()
+      if discarding, isNew {
+        try? log.core.discard()
+        continue
+      }
       // What could not be written was reported by the call that wrote it.
       try? log.core.close()
     }

@@ -153,6 +153,7 @@ extension HyperDB {
         uploadedLength = range.upperBound
         followers.send(.changed)
       }
+    case .failed(let error) where error.code == .wrongKind: refuse(error)
     case .paused(let pause): options.onPause?(key, pause)
     case .resumed:
       options.onPause?(key, nil)
@@ -160,6 +161,16 @@ extension HyperDB {
       settle()
     default: break
     }
+  }
+
+  /// The key is that of something else.
+  private func refuse(_ error: FeedError) {
+    guard refusal == nil else { return }
+    let refusal = HyperDBError(.notADatabase, error.reason, cause: error)
+    self.refusal = refusal
+    for waiter in firstContent { waiter.resume(.failure(refusal)) }
+    firstContent = []
+    options.onRefusal?(refusal)
   }
 
   /// Reads what is stored of a feed without a gap and was not looked at yet: the lists in it name more

@@ -61,6 +61,8 @@ public actor HyperDB {
   var wasAuthorized = false
   var knownFeedChanges = -1
   var isClosed = false
+  /// Why it is no database.
+  var refusal: HyperDBError?
 
   /// Opens the database in a folder: the one stored there, a new one, or the one of `key`.
   ///
@@ -183,6 +185,11 @@ public actor HyperDB {
   /// Entries that can't be read, and are left out; the rest of the database goes on without them.
   public var issues: [HyperDBError] { core.issues + contentIssues }
 
+  /// The key turned out to be no database's: every call throws this, and closing leaves nothing behind.
+  ///
+  /// Told to ``HyperDBOptions/onRefusal`` when it is found. hyperdb has no such call.
+  public var refusedAs: HyperDBError? { refusal }
+
   /// What opening found amiss in the files of its feeds; those in order are left out. hyperdb has no such call.
   public var repairReports: [(feed: PublicKey, report: RepairReport)] {
     core.feedKeys.compactMap { key in
@@ -218,10 +225,11 @@ public actor HyperDB {
     for content in contents.values {
       do { try await content.feed.close() } catch { continue }
     }
-    feedSet.close()
+    feedSet.close(discarding: refusal != nil)
   }
 
   func checkOpen() throws {
+    if let refusal { throw refusal }
     if isClosed { throw HyperDBError(.closed, "The database is closed.") }
   }
 }

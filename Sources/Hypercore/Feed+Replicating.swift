@@ -164,6 +164,10 @@ extension Feed {
   /// `sync` tells.
   public var isSynced: Bool { replicator.isSynced }
 
+  /// Whether everything is here that the connected peers have, with at least one that has said what that is. Blocks
+  /// that none of them has may be missing. hypercore has no such call.
+  public var hasAllOfPeers: Bool { replicator.hasAllOfPeers }
+
   /// The highest length that a connected peer claims to have: a hint to show, not verified. Stands for the
   /// largest `remoteLength` of hypercore's `peers`.
   public var remoteLength: UInt64 { replicator.peers.map(\.remoteLength).max() ?? 0 }

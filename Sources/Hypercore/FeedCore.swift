@@ -100,8 +100,8 @@ package final class FeedCore {
   }
 
   /// Whether blocks of peers are wanted: of a feed that isn't written here, or that has to get something
-  /// back first.
-  package var wantsBlocks: Bool { !isWritable || isCopy }
+  /// back first, where they can be stored.
+  package var wantsBlocks: Bool { access == .readWrite && (!isWritable || isCopy) }
 
   /// Why nothing is written before ``resume()`` succeeds, or ever; nil while all is well.
   package var stopReason: FeedError? { forkEvidence.map(FeedError.forked) ?? failure }
@@ -191,6 +191,15 @@ package final class FeedCore {
     if access == .readWrite, failure == nil { try commitBatch() }
   }
 
+  /// Closes, and removes the files of the feed, where its storage can.
+  package func discard() throws(FeedError) {
+    try close()
+    for file in files.all {
+      if file.name == files.data.name, files.dataIsElsewhere { continue }
+      do { try storage.remove(file.name) } catch { throw FeedError(error) }
+    }
+  }
+
   /// Gives up memory that can be read again. An open file stays open until the pool wants it.
   package func releaseCaches() {
     tree.releaseCaches()
@@ -235,14 +244,14 @@ struct FeedFiles {
     fork = try FeedFile(prefix + "fork.json", in: provider)
   }
 
+  var all: [FeedFile] { [key, secretKey, tree, data, bitfield, signatures, marker, fork] }
+
   /// Those that grow with the feed, and how much: `data` apart, if it is kept elsewhere.
   var growing: [FeedFile] {
     dataIsElsewhere ? [tree, bitfield, signatures] : [tree, data, bitfield, signatures]
   }
 
   func close() {
-    for file in [key, secretKey, tree, data, bitfield, signatures, marker, fork] {
-      file.storage.close()
-    }
+    for file in all { file.storage.close() }
   }
 }

@@ -60,6 +60,8 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     /// written. The peer that brought it is not to blame.
     case forked
 
+    /// The feed is not of the kind that is meant: its first block says so. Nothing was written.
+    case wrongKind
     /// A hook of the application refused the block; ``FeedError/cause`` is what it threw. Nothing was
     /// written.
     case refused

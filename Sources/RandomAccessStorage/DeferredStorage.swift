@@ -32,6 +32,10 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
 
   public func space() throws(StorageError) -> StorageSpace? { try base.space() }
 
+  public func remove(_ name: String) throws(StorageError) {
+    if isSettled { try base.remove(name) }
+  }
+
   public func exists(_ name: String) throws(StorageError) -> Bool {
     isSettled ? try base.exists(name) : try memory.exists(name)
   }

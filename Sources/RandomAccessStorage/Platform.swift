@@ -97,6 +97,16 @@ enum Platform {
     mkdirat(folder, name, 0o700) == 0 ? 0 : errno
   }
 
+  /// Removes a file. Returns 0 or the error number.
+  static func remove(_ name: String, in folder: Int32) -> Int32 {
+    unlinkat(folder, name, 0) == 0 ? 0 : errno
+  }
+
+  /// Removes an empty folder. Returns 0 or the error number.
+  static func removeFolder(_ name: String, in folder: Int32) -> Int32 {
+    unlinkat(folder, name, AT_REMOVEDIR) == 0 ? 0 : errno
+  }
+
   static func isLink(_ name: String, in folder: Int32) -> Bool {
     var status = stat()
     return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0

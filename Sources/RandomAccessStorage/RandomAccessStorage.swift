@@ -97,6 +97,9 @@ public protocol StorageProvider: Sendable {
   /// A feed that is written notices by it that its folder was copied or restored from a backup.
   func identity(of name: String) throws(StorageError) -> String?
 
+  /// Removes a file, and the folders that are empty then. A storage that does not implement it keeps it, empty.
+  func remove(_ name: String) throws(StorageError)
+
   /// How much room there is; nil where that is unknown, which is what is assumed of a storage that does not implement
   /// it.
   func space() throws(StorageError) -> StorageSpace?
@@ -118,6 +121,11 @@ public struct StorageSpace: Hashable, Sendable {
 
 extension StorageProvider {
   public func space() throws(StorageError) -> StorageSpace? { nil }
+
+  public func remove(_ name: String) throws(StorageError) {
+    let file = try storage(named: name)
+    if try file.length() > 0 { try file.truncate(to: 0) }
+  }
 
   public func identity(of name: String) throws(StorageError) -> String? { nil }
 }

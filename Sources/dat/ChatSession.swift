@@ -64,7 +64,7 @@ actor ChatSession {
   /// Returns when the person leaves, or standard input ends.
   func run(
     listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource],
-    options: Swarm.Options, verbose: Bool
+    options: Swarm.Options, verbose: Bool, refusals: AsyncStream<HyperDBError>
   ) async throws {
     let interruptions = Interruption.requests()
     announceRoom()
@@ -88,7 +88,7 @@ actor ChatSession {
     for address in connect { await swarm.connect(to: address, about: key) }
     let events = saga.events(stored: stored)
     let following = Task { await follow(events) }
-    await untilLeaving(interruptions)
+    let refusal = await untilLeaving(interruptions, refusals)
     isLeaving = true
     leaveTimer?.cancel()
     await page?.close()
@@ -97,6 +97,7 @@ actor ChatSession {
     // What is stored here is shown before the end.
     await following.value
     await editor?.end()
+    if let refusal { throw refusal }
     if isIncomplete { throw ExitCode(1) }
   }
 
@@ -268,9 +269,13 @@ actor ChatSession {
     case end
     case interrupt
     case delivered
+    case refused(HyperDBError)
   }
 
-  private func untilLeaving(_ interruptions: AsyncStream<Void>) async {
+  /// - Returns: why the key is no room's, if that is why it ends.
+  private func untilLeaving(
+    _ interruptions: AsyncStream<Void>, _ refusals: AsyncStream<HyperDBError>
+  ) async -> HyperDBError? {
     let (inputs, arrivals) = AsyncStream.makeStream(of: Input.self)
     var tasks = [
       Task {
@@ -282,19 +287,21 @@ actor ChatSession {
         arrivals.yield(.end)
       },
       Task { for await _ in interruptions { arrivals.yield(.interrupt) } },
+      Task { for await refusal in refusals { arrivals.yield(.refused(refusal)) } },
     ]
     defer { for task in tasks { task.cancel() } }
     for await input in inputs {
       switch input {
-      case .line(let text): if await !take(text) { return }
+      case .line(let text): if await !take(text) { return nil }
       case .unreadable(let reason):
         output.problem(reason)
         isIncomplete = true
-      case .interrupt, .delivered: return
+      case .interrupt, .delivered: return nil
+      case .refused(let refusal): return refusal
       case .end:
         // Ctrl-D at a terminal means leaving now; a pipe's end leaves the page as it is.
         if stay || (page != nil && editor == nil) { continue }
-        if editor != nil { return }
+        if editor != nil { return nil }
         tasks.append(
           Task {
             await untilDelivered()
@@ -302,6 +309,7 @@ actor ChatSession {
           })
       }
     }
+    return nil
   }
 
   /// Reads what is piped. A line that is no text is left out, and the rest goes on.

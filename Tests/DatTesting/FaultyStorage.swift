@@ -76,5 +76,7 @@ public final class FaultyStorage: StorageProvider {
 
   public func space() throws(StorageError) -> StorageSpace? { try wrapped.space() }
 
+  public func remove(_ name: String) throws(StorageError) { try wrapped.remove(name) }
+
   public func exists(_ name: String) throws(StorageError) -> Bool { try wrapped.exists(name) }
 }

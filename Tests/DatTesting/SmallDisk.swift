@@ -23,6 +23,9 @@ public final class SmallDisk: Sendable {
 
   deinit { _ = Self.run("umount", ["-l", folder.path]) }
 
+  /// Has nothing more be written to it.
+  public func makeReadOnly() -> Bool { Self.run("mount", ["-o", "remount,ro", path]) }
+
   /// Fills what is free but for so many bytes.
   public func fill(leaving bytes: Int = 0) throws {
     let path = path + "/filler"

@@ -48,5 +48,7 @@ public final class TrackingStorage: StorageProvider {
 
   public func space() throws(StorageError) -> StorageSpace? { try wrapped.space() }
 
+  public func remove(_ name: String) throws(StorageError) { try wrapped.remove(name) }
+
   public func exists(_ name: String) throws(StorageError) -> Bool { try wrapped.exists(name) }
 }

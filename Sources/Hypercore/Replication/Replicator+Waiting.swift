@@ -16,12 +16,14 @@ struct SeekWaiter {
 struct UpdateWaiter {
   let id: UInt64
   let length: UInt64
+  /// Whether only its proof is asked for, and not the last block.
+  let isProofOnly: Bool
   let completion: (Result<UInt64, FeedError>) -> Void
 }
 
 extension Replicator {
   /// Why waiting for peers is in vain; nil where it may not be.
-  var refusal: FeedError? { core.stopReason ?? pause.map(FeedError.paused) }
+  var refusal: FeedError? { core.stopReason ?? wrongKind ?? pause.map(FeedError.paused) }
 
   /// Calls `completion` once block `index` is here: at once where it is already.
   ///
@@ -54,8 +56,11 @@ extension Replicator {
   }
 
   /// Calls `completion` once the feed has `length` blocks, verified.
+  ///
+  /// - Parameter isProofOnly: whether to fetch what proves the length, and not the last block with it.
   package func update(
-    to length: UInt64, completion: @escaping (Result<UInt64, FeedError>) -> Void
+    to length: UInt64, isProofOnly: Bool = false,
+    completion: @escaping (Result<UInt64, FeedError>) -> Void
   ) -> UInt64? {
     if isClosed {
       completion(.failure(.closed))
@@ -70,7 +75,9 @@ extension Replicator {
       return nil
     }
     let id = newID()
-    updates.append(UpdateWaiter(id: id, length: length, completion: completion))
+    updates.append(
+      UpdateWaiter(
+        id: id, length: length, isProofOnly: isProofOnly, completion: completion))
     needsUpdate()
     return id
   }

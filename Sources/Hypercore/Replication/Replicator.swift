@@ -41,6 +41,12 @@ package final class Replicator {
   /// May refuse a block before it is stored: hyperdb's hook `onwrite`. It is verified then.
   @exclusivity(unchecked) package var onWrite: ((UInt64, [UInt8], FeedPeer) throws -> Void)?
 
+  /// Looks at the first block before anything else is fetched, and says why the feed is not what is meant; nil
+  /// where it is. Set by the owner while that block is not here; gone once it is.
+  package var firstBlockCheck: ((FeedKind) -> FeedError?)?
+  /// Why nothing is fetched of this feed: it is not what is meant.
+  package private(set) var wrongKind: FeedError?
+
   @exclusivity(unchecked) package internal(set) var peers: [FeedPeer] = []
   @exclusivity(unchecked) var selections: [Selection] = []
   var waiting: [UInt64: [Waiter]] = [:]
@@ -157,9 +163,11 @@ package final class Replicator {
         if meter.count(value.count) { diskIsDue = true }
       }
     } catch {
+      if error.code == .wrongKind { refuse(error) }
       guard core.stopReason != nil else { throw error }
       return
     }
+    if data.index == 0, firstBlockCheck != nil, core.has(0) { firstBlockCheck = nil }
     needsUpdate()
     if batchedBytes >= ReplicationLimits.batchBytes { try commit() }
   }
@@ -167,8 +175,11 @@ package final class Replicator {
   private func acceptance(
     from peer: FeedPeer
   ) -> ((UInt64, [UInt8]) throws(FeedError) -> Void)? {
-    guard let onWrite else { return nil }
-    return { index, value throws(FeedError) in
+    let check = firstBlockCheck
+    guard onWrite != nil || check != nil else { return nil }
+    return { [onWrite] index, value throws(FeedError) in
+      if index == 0, let reason = check?(FeedKind(firstBlock: value)) { throw reason }
+      guard let onWrite else { return }
       do { try onWrite(index, value, peer) } catch {
         throw FeedError(
           code: .refused,
@@ -176,6 +187,15 @@ package final class Replicator {
           cause: error)
       }
     }
+  }
+
+  /// Fetches nothing of a feed that is not what is meant, and ends its connections.
+  private func refuse(_ reason: FeedError) {
+    guard wrongKind == nil else { return }
+    wrongKind = reason
+    failWaiting(reason)
+    onEvent?(.failed(reason))
+    for peer in peers { peer.session.close(reason) }
   }
 
   private func commit() throws {

@@ -106,7 +106,8 @@ struct ChatCommand: AsyncParsableCommand {
             "\(SafeText.line(dir)) holds a database without messages, no room; dat db list "
               + "\(SafeText.line(dir)) shows it.")
         }
-        let saga = try await open(given.key)
+        let (refusals, refused) = AsyncStream.makeStream(of: HyperDBError.self)
+        let saga = try await open(given.key) { refused.yield($0) }
         for (feed, report) in await saga.db.repairReports {
           output.findings(report, of: feed.hex)
         }
@@ -125,7 +126,7 @@ struct ChatCommand: AsyncParsableCommand {
           notesFolder: memory ? nil : dir, lines: lines)
         try await session.run(
           listen: listen, connect: connect, sources: sources, options: limits.swarmOptions(),
-          verbose: discovery.verbose)
+          verbose: discovery.verbose, refusals: refusals)
       } catch {
         // What stopped it came before any line was taken, or it was an `ExitCode`.
         if isNew, !memory, !(error is ExitCode) { before.restore() }
@@ -145,13 +146,16 @@ struct ChatCommand: AsyncParsableCommand {
     }
   }
 
-  private func open(_ key: PublicKey?) async throws -> Saga {
+  private func open(
+    _ key: PublicKey?, _ onRefusal: @escaping @Sendable (HyperDBError) -> Void
+  ) async throws -> Saga {
     let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
     var options = manners.options
     if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
     let saga: Saga
     options.waitsForMessages = false
     let output = Output(json: json)
+    options.database.onRefusal = onRefusal
     options.database.onPause = { feed, pause in
       // In the terminal's own place once there is one.
       output.problem(

@@ -54,6 +54,30 @@ struct DbFolder: ParsableArguments {
     }
   }
 
+  /// Runs `body` with the database open to be given to peers: from a disk that can't be written as well.
+  ///
+  /// - Parameter key: as for ``writing(key:creates:_:)``, whose folder is made if it is missing.
+  func serving(
+    key: () async throws -> PublicKey?, _ body: (HyperDB) async throws -> Void
+  ) async throws {
+    guard FileManager.default.fileExists(atPath: dir + "/source/key") else {
+      return try await writing(key: key, creates: true, body)
+    }
+    try await running {
+      let key = try await key()
+      do {
+        return try await open(key)
+      } catch where ReadOnlyDisk.isReason(for: error) {
+        let db = try await HyperDB.open(
+          folder: dir, key: key, access: .readOnly, options: Self.options)
+        output.failure("\(dir) can't be written: what is there is served, and nothing is fetched.")
+        return db
+      }
+    } body: {
+      try await body($0)
+    }
+  }
+
   /// Runs `body` with the database open for writing. If it fails while nothing of a new copy is here yet,
   /// nothing of it stays behind.
   ///

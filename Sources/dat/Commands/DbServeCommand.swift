@@ -31,7 +31,7 @@ struct DbServeCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try await folder.writing(key: { try await keyFile.read(key).key }, creates: true) { db in
+    try await folder.serving(key: { try await keyFile.read(key).key }) { db in
       let listen = try addresses.listen.map { try ListenAddress(parsing: $0) }
       let connect = try addresses.connect.map { try PeerAddress(parsing: $0) }
       try await DatabasePeers(db: db, output: folder.output).run(listen: listen, connect: connect)

@@ -36,7 +36,8 @@ struct DoctorCommand: AsyncParsableCommand {
       let storage = FolderStorage(path: place.dir)
       let isHealthy: Bool
       if place.prefix.isEmpty, try storage.exists("source/key") {
-        let examination = try await HyperDB.examine(storage, repairing: repair)
+        let examination = try await HyperDB.examine(
+          storage, folders: Self.feedFolders(in: place.dir), repairing: repair)
         isHealthy = examination.isHealthy
         // Where the database can't be opened, that is what there is to say.
         let index = try? await Saga.examineIndex(storage, removing: repair)
@@ -62,6 +63,15 @@ struct DoctorCommand: AsyncParsableCommand {
       if !output.json, isHealthy { output.line(output.bold("healthy")) }
       if !isHealthy { throw ExitCode(1) }
     }
+  }
+
+  /// The folders of a database that may hold its feeds.
+  private static func feedFolders(in path: String) -> [String] {
+    func names(_ folder: String) -> [String] {
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(path)/\(folder)")) ?? []
+      return names.filter { DiscoveryKey(hex: $0) != nil }.sorted().map { "\(folder)/\($0)/" }
+    }
+    return ["local/"] + names("peers") + names("content")
   }
 
   private func examineFeed(_ storage: FolderStorage) throws -> FeedExamination {

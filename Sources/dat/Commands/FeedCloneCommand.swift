@@ -11,7 +11,8 @@ struct FeedCloneCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "clone", abstract: "Fetch all of a feed from peers.",
     discussion: """
-      Ends when everything is here that the peers have. Run again it goes on where it was, and fetches \
+      Ends when everything is here that the connected peers have, which of a feed with gaps may be less \
+      than all. Run again it goes on where it was, and fetches \
       what was added since.
 
       EXAMPLES
@@ -77,6 +78,12 @@ struct FeedCloneCommand: AsyncParsableCommand {
         blocks: await feed.downloaded(), length: max(await feed.length, await feed.remoteLength),
         bytes: await feed.statistics.totals.downloadedBytes, byteLength: await feed.byteLength)
       if await feed.isSynced { return }
+      // What nobody has is not waited for; a peer that is still fetching itself gets its chance.
+      if now.blocks > 0, clock.now - lastChange > .milliseconds(500), await peers.isSettled,
+        await feed.hasAllOfPeers
+      {
+        return
+      }
       if let pause = await feed.downloadPause {
         throw CloneFailure(reason: "\(pause)", progress: now)
       }
@@ -96,6 +103,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
 
   private func tell(_ feed: Feed, _ output: Output, _ duration: Duration) async throws {
     let (length, bytes) = (await feed.length, await feed.byteLength)
+    let stored = await feed.downloaded()
     let fetched = await feed.statistics.totals
     if output.json {
       output.object([
@@ -103,11 +111,20 @@ struct FeedCloneCommand: AsyncParsableCommand {
         "byteLength": .integer(Int64(bytes)),
         "fetchedBlocks": .integer(Int64(fetched.downloadedBlocks)),
         "fetchedBytes": .integer(Int64(fetched.downloadedBytes)),
+        "storedBlocks": .integer(Int64(stored)),
       ])
     } else {
+      if stored < length {
+        output.line(
+          "\(stored) of \(Amount.count(length, "block")); nobody connected has the others")
+      }
       output.line(
         "\(Amount.count(length, "block")), \(Amount.bytes(bytes)); fetched "
           + "\(Amount.count(fetched.downloadedBlocks, "block")) in \(Amount.time(duration))")
+      if let first = try? await feed.get(0, options: .init(wait: false)) {
+        let kind = FeedKind(firstBlock: first)
+        if kind != .feed { output.line("note: this is the first feed of \(kind.name)") }
+      }
     }
   }
 }
@@ -156,6 +173,11 @@ private actor ClonePeers {
   }
 
   private func add(_ failure: any Error) { failures.append(failure) }
+
+  /// Whether each address is connected, or was given up.
+  var isSettled: Bool {
+    get async { await feed.peers.count + failures.count >= addresses.count }
+  }
 
   /// Why there is no connection any more; nil while there is one.
   var failure: (any Error)? { failures.count == addresses.count ? failures.first : nil }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import HyperDB
 internal import Hypercore
 internal import RandomAccessStorage
 
@@ -94,6 +95,17 @@ struct FeedPlace: ParsableArguments {
     return FeedError(code: .noFeedStored, reason: sentence)
   }
 
+  /// Opens the feed to give it to peers: from a disk that can't be written as well.
+  func openToServe(_ options: Feed.Options) async throws -> Feed {
+    do {
+      return try await open(.readWrite, options)
+    } catch let error as FeedError where ReadOnlyDisk.isReason(for: error) {
+      let feed = try await open(.readOnly, options)
+      output.failure("\(dir) can't be written: what is there is served, and nothing is fetched.")
+      return feed
+    }
+  }
+
   /// Runs a command: what it throws is told in a sentence, and ends the process with 1.
   func run(_ body: (Output) async throws -> Void) async throws {
     do { try await body(output) } catch { throw output.ending(with: error) }
@@ -128,5 +140,15 @@ enum Amount {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60)
     func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
     return hours > 0 ? "\(hours):\(two(minutes)):\(two(rest))" : "\(minutes):\(two(rest))"
+  }
+}
+
+/// A place that can be read and not written.
+enum ReadOnlyDisk {
+  /// Whether that is why something can't be opened.
+  static func isReason(for error: any Error) -> Bool {
+    let cause = (error as? FeedError)?.cause ?? (error as? HyperDBError)?.cause
+    if let storage = cause as? StorageError { return storage.code == .permission }
+    return (cause as? FeedError).map(isReason) ?? false
   }
 }

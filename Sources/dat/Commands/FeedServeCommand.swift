@@ -38,7 +38,7 @@ struct FeedServeCommand: AsyncParsableCommand {
       let addresses = try listen.map { try ListenAddress(parsing: $0) }
       var options = Feed.Options()
       options.createIfMissing = false
-      let feed = try await place.open(.readWrite, options)
+      let feed = try await place.openToServe(options)
       // First, so that a signal that comes early ends it in order, too.
       let interruptions = Interruption.requests()
       var taking = TCPListener.Options()
