@@ -138,7 +138,8 @@ let package = Package(
     .target(
       name: "DatWeb",
       dependencies: [
-        "Saga", "HyperDB", "HypercoreCrypto", "DatCoding", "CQRencode", "DatHTTP", nioCore, logging,
+        "Saga", "HyperDB", "Hyperdrive", "HypercoreCrypto", "DatCoding", "CQRencode", "DatHTTP", nioCore,
+        logging,
       ] + web,
       resources: [.copy("Page")], swiftSettings: strict),
     layer("DatDNS", []),
@@ -229,7 +230,7 @@ let package = Package(
     .executableTarget(
       name: "dat-interop",
       dependencies: [
-        "DatTesting", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "DatSwarm",
+        "DatTesting", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto", "DatSwarm",
       ],
       path: "Interop/Runner", swiftSettings: strict),
     // What the fuzzer and the tests feed with any bytes.
@@ -293,7 +294,8 @@ let package = Package(
     tests(
       "DatWebTests",
       [
-        "DatWeb", "DatWebTesting", "DatHTTP", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
+        "DatWeb", "DatWebTesting", "DatHTTP", "Saga", "HyperDB", "Hyperdrive", "Hypercore",
+        "HypercoreCrypto",
         "RandomAccessStorage",
         nioCore, nioPosix,
       ]),

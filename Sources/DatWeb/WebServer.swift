@@ -13,6 +13,10 @@ public struct WebAddress: Sendable, Hashable {
   public let port: Int
   /// What to open in a browser. The part after `#` is the secret; a browser does not send it.
   public let url: String
+
+  package init(host: String, port: Int, url: String) {
+    (self.host, self.port, self.url) = (host, port, url)
+  }
 }
 
 /// A small server that carries the chat's page to the browser of whoever runs it.

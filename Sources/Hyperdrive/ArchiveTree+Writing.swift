@@ -52,7 +52,7 @@ extension ArchiveTree {
     codec.encode(
       ArchiveMessage(
         name: path.stored, value: codec.encode(stat),
-        paths: try indexForPut(path, from: head(version))))
+        paths: try indexForPut(path, from: writableHead())))
   }
 
   /// The block that removes a file or folder.
@@ -60,6 +60,21 @@ extension ArchiveTree {
     codec.encode(
       ArchiveMessage(
         name: path.stored,
-        paths: try indexForDeletion(path, at: version + 1, from: head(version))))
+        paths: try indexForDeletion(path, at: version + 1, from: writableHead())))
+  }
+
+  /// The entry that the next one follows on.
+  ///
+  /// - Throws: ``ArchiveError`` with `damagedEntry` where it can't be read: an index made without it would hide
+  ///   every file there is.
+  private func writableHead() throws -> ArchiveNode? {
+    let head = try head(version)
+    if head == nil, version > 0 {
+      throw ArchiveError(
+        .damagedEntry,
+        "The newest entry of the archive, version \(version), can't be read: nothing is written after it.",
+        seq: version)
+    }
+    return head
   }
 }

@@ -35,7 +35,7 @@ struct Dat: AsyncParsableCommand {
       ArchiveDiffCommand.self, ArchiveFindCommand.self, ArchiveCloneCommand.self,
       ArchivePullCommand.self, ArchiveSyncCommand.self, ArchiveShareCommand.self,
       ArchiveCreateCommand.self, ArchiveStatusCommand.self, ArchiveKeysCommand.self,
-      ArchiveCheckoutCommand.self, ArchiveRecoverCommand.self,
+      ArchiveCheckoutCommand.self, ArchiveRecoverCommand.self, ArchiveServeCommand.self,
     ])
 
   /// Blocks and frames have up to 8 MiB. What each thread would keep of them is several times what they

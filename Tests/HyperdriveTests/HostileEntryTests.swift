@@ -133,4 +133,14 @@ import Testing
       #expect(files.count == 1 && files[0].path == ArchivePath(stored: Array(name.utf8)), "\(name)")
     }
   }
+
+  @Test func `nothing is written after an entry that can't be read`() throws {
+    let tree = tree([("/a", Self.index([[1], [1]]))])
+    let source = try #require(tree.source as? MemoryMetadata)
+    source.blocks.append([0xff])
+    let error = #expect(throws: ArchiveError.self) {
+      try tree.block(putting: "/b", StatMessage(mode: FileStat.fileBits))
+    }
+    #expect(error?.code == .damagedEntry)
+  }
 }

@@ -177,6 +177,8 @@ struct ArchiveShareCommand: AsyncParsableCommand {
     if !output.json { output.line(output.bold("dat://\(archive.key.hex)")) }
     let work = Task {
       if noImport { return }
+      // Watched before the first look, so that nothing is missed between.
+      let changes = try await archive.folderChanges()
       try await importing.run()
       if output.json {
         output.object([
@@ -187,7 +189,7 @@ struct ArchiveShareCommand: AsyncParsableCommand {
         try await output.summary("Sharing dat", archive)
       }
       guard watch else { return }
-      for await _ in try archive.folderChanges() { try await importing.run() }
+      for await _ in changes { try await importing.run() }
     }
     let watching = Task {
       do { try await work.value } catch is CancellationError {
