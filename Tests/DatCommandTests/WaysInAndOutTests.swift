@@ -64,7 +64,8 @@ import Testing
     }
     for command in [
       "dat db serve people --listen 127.0.0.1:0", "dat feed serve log --listen 127.0.0.1:0",
-      "dat rendezvous --listen 127.0.0.1:0", "dat db watch people --listen 127.0.0.1:0",
+      "dat rendezvous --listen 127.0.0.1:0", "dat serve site --http 0",
+      "dat db watch people --listen 127.0.0.1:0",
     ] {
       try await fails("\(command) > /dev/full", 1, "No space left")
     }
@@ -319,7 +320,7 @@ import Testing
       "dat chat room --name ana --listen \(place)", "dat chat new --name ana --listen \(place)",
       "dat chat room --name ana --no-lan --web \(place)", "dat feed serve log --listen \(place)",
       "dat db serve people --listen \(place)", "dat db watch people --listen \(place)",
-      "dat rooms . --web \(place) --no-lan",
+      "dat rooms . --web \(place) --no-lan", "dat serve site --http \(place)",
     ] {
       try await fails(
         "\(command) < /dev/null", 1, "\(listener.address.port)", "in use", changing: true)

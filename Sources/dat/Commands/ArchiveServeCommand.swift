@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import DatCoding
+internal import DatSwarm
 internal import DatWeb
 internal import Hypercore
 internal import HypercoreCrypto
@@ -12,6 +13,10 @@ struct ArchiveServeCommand: AsyncParsableCommand {
     discussion: """
       Listens on this machine alone unless another address is given. Pages of an archive that is not your own run \
       without scripts. ?version=N shows an older version.
+
+      EXAMPLES
+        dat serve ~/site
+        dat serve dat://4c1f..e9 --http 0
       """)
 
   @OptionGroup var look: ArchiveLook
@@ -41,7 +46,12 @@ struct ArchiveServeCommand: AsyncParsableCommand {
         serving.cancel()
       }
       defer { ending.cancel() }
-      do { try await serving.value } catch is CancellationError { return }
+      do { try await serving.value } catch is CancellationError {
+        return
+      } catch {
+        let place = PeerAddress(host: address.host, port: address.port)
+        throw SwarmError("The archive can't be served at \(place)", error)
+      }
     }
   }
 }

@@ -152,7 +152,6 @@ struct ChatCommand: AsyncParsableCommand {
     let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
     var options = manners.options
     if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
-    let saga: Saga
     options.waitsForMessages = false
     let output = Output(json: json)
     options.database.onRefusal = onRefusal
@@ -162,14 +161,13 @@ struct ChatCommand: AsyncParsableCommand {
         "feed \(feed): \(pause.map { "\($0)" } ?? "There is room again: fetching goes on.")")
     }
     do {
-      saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
+      return try await Saga.open(storage: storage, key: key, username: name, options: options)
     } catch let error as FeedError where error.code == .anotherFeedStored {
       guard !memory, EmptyCopy.remove(in: dir) else {
         throw StoredKey.refusal(of: dir, asked: key, error)
       }
       return try await Saga.open(storage: storage, key: key, username: name, options: options)
     }
-    return saga
   }
 
   /// The lines that are piped; nil if standard input is closed and nothing is expected of it.
