@@ -62,7 +62,7 @@ struct KeyFile: ParsableArguments {
         InputLine(bytes: $0, number: 1, source: source.name)
       }
     }
-    guard let first, let text = trimmed(first) else {
+    guard let first, let text = trimmed(try first.text) else {
       throw Misuse("The first line of \(source.name) has to be the key; there is none.")
     }
     return (text.string, path == "-" ? lines : nil)
