@@ -58,7 +58,7 @@ import Testing
         let key = KeyPair.generate().publicKey
         let bytes = UserData(key: key, username: name + "\(number)", timestamp: 1).bytes
         guard let data = UserData(bytes: bytes) else { continue }
-        _ = roster.connect(data)
+        _ = roster.connect(data, on: UInt64(number))
         presence.join(data, now: 1)
         #expect(data == data && roster[key] == data)
       }
