@@ -32,6 +32,9 @@ public struct HyperDBOptions: Sendable {
   public var localKeyPair: KeyPair?
   /// Feeds to be numbered in this order, to repeat what another replica recorded.
   package var feedOrder: [PublicKey] = []
+  /// Whether to write as hyperdb does: heads are believed what they claim to know, and every key that was
+  /// named is named again. For tests of what others make of it.
+  package var writesAsReference = false
   /// Makes the generator by which blocks are chosen to be asked for.
   package var makeRandom: @Sendable () -> any RandomNumberGenerator = {
     SystemRandomNumberGenerator()
