@@ -125,6 +125,8 @@ public enum HyperDBLimits {
   public static let listSteps = 1_000_000
   /// See ``listSteps``.
   public static let listStepsPerEntry = 64
+  /// Entries of one feed that count for that, whatever length it is signed to have.
+  static let countedEntries = 1 << 24
   /// Quarantined entries that are remembered one by one; more are only counted.
   public static let rememberedIssues = 1024
 }

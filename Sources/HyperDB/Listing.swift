@@ -87,8 +87,9 @@ package final class Listing {
     first = options.following.map(EntryKey.normalize).map {
       (key: $0, path: core.hash.path(of: $0, terminated: true))
     }
-    stepLimit =
-      HyperDBLimits.listSteps + HyperDBLimits.listStepsPerEntry * snapshot.lengths.reduce(0, +)
+    // Feeds may be signed to be far longer than anything that is stored of them.
+    let entries = snapshot.lengths.reduce(0) { $0 + min($1, HyperDBLimits.countedEntries) }
+    stepLimit = HyperDBLimits.listSteps + HyperDBLimits.listStepsPerEntry * entries
   }
 
   /// The next key's entries, nil at the end.
