@@ -138,7 +138,8 @@ let package = Package(
     .target(
       name: "DatWeb",
       dependencies: [
-        "Saga", "HyperDB", "Hyperdrive", "HypercoreCrypto", "DatCoding", "CQRencode", "DatHTTP", nioCore,
+        "Saga", "HyperDB", "Hyperdrive", "HypercoreCrypto", "DatCoding", "CQRencode", "DatHTTP",
+        nioCore,
         logging,
       ] + web,
       resources: [.copy("Page")], swiftSettings: strict),
@@ -196,7 +197,7 @@ let package = Package(
     layer(
       "DatHost",
       [
-        "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
+        "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
         "RandomAccessStorage", "DatSwarm", "DatCoding", nioCore, nioPosix, nioLocks, logging,
         metrics,
       ]),
@@ -319,7 +320,7 @@ let package = Package(
     tests(
       "DatHostTests",
       [
-        "DatHost", "DatSwarm", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
+        "DatHost", "DatSwarm", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage", nioCore, nioPosix,
       ]),
     tests("DatSignalTests", ["DatSignal", nioCore, nioHTTP, httpClient]),
