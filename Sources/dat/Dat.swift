@@ -43,7 +43,8 @@ struct Dat: AsyncParsableCommand {
   private static let largePiece: Int32 = 1 << 20
 
   /// The arguments, with the command that a bare link or folder stands for.
-  private static let arguments = BareArguments.written(out: Array(CommandLine.arguments.dropFirst()))
+  private static let arguments = BareArguments.written(
+    out: Array(CommandLine.arguments.dropFirst()))
 
   static func main() async {
     // Before any file is opened.

@@ -74,7 +74,9 @@ struct HostAddCommand: AsyncParsableCommand {
         dat host add --dir /var/lib/dat --key-file keys.txt
       """)
 
-  @Argument(help: "The keys: KEY, room:KEY, db:KEY, feed:KEY or archive:KEY; - reads them from standard input.")
+  @Argument(
+    help:
+      "The keys: KEY, room:KEY, db:KEY, feed:KEY or archive:KEY; - reads them from standard input.")
   var keys: [String] = []
 
   @OptionGroup var keyFile: KeyFile
