@@ -2,20 +2,6 @@ internal import Hypercore
 
 /// Keys that need not be text. A key that is given out is found by what it is given out as.
 extension HyperDB {
-  /// Writes a value under a key that need not be text; see ``put(_:_:timeout:)``.
-  @discardableResult
-  public func put(_ key: [UInt8], _ value: [UInt8]?, timeout: Duration? = nil) async throws
-    -> DatabaseNode
-  {
-    try publicNode(try await writing(timeout) { try core.put(key, value) })
-  }
-
-  /// Deletes a key that need not be text; see ``delete(_:timeout:)``.
-  @discardableResult
-  public func delete(_ key: [UInt8], timeout: Duration? = nil) async throws -> DatabaseNode {
-    try publicNode(try await writing(timeout) { try core.delete(key) })
-  }
-
   /// Deletes a key if it has a value.
   ///
   /// - Returns: the entry that says so; nil if there was nothing, and nothing was written.
@@ -86,16 +72,4 @@ extension HyperDB {
   /// Whether it can be told who may write: whether anything of the database's owner is here. Until then
   /// ``isAuthorized(_:)`` and ``isLocalAuthorized`` are false for want of knowledge.
   public var isAuthorizationKnown: Bool { core.log(of: 0).length > 0 }
-}
-
-extension HyperDB.BatchChange {
-  /// Writes a value under a key that need not be text.
-  public static func put(_ key: [UInt8], _ value: [UInt8]?) -> HyperDB.BatchChange {
-    HyperDB.BatchChange(change: .put(key, value))
-  }
-
-  /// Deletes a key that need not be text.
-  public static func delete(_ key: [UInt8]) -> HyperDB.BatchChange {
-    HyperDB.BatchChange(change: .delete(key))
-  }
 }
