@@ -66,9 +66,11 @@ public struct SagaRoom: RoomSource {
       case .sent(let seq):
         for own in unsent where own.seq <= seq { continuation.yield(.sent(key: own.key)) }
         unsent.removeAll { $0.seq <= seq }
+      case .forked(let evidence):
+        continuation.yield(.problem(Saga.sentence(for: evidence, own: saga.db.localKey)))
       case .error(let error): continuation.yield(.problem(error.reason))
       case .muted(let key, let isMuted): continuation.yield(.muted(key, isMuted))
-      case .ready, .operation: break
+      case .ready, .operation, .restored: break
       @unknown default: break
       }
     }

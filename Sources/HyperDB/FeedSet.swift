@@ -28,6 +28,7 @@ final class FeedSet {
       feed.key = pair.publicKey
       feed.secretKey = pair.secretKey
     }
+    feed.isNew = options.isNew
     return try deriveContent(of: try open("source/", feed))
   }
 
@@ -39,6 +40,7 @@ final class FeedSet {
       feed.key = pair.publicKey
       feed.secretKey = pair.secretKey
     }
+    feed.isNew = options.isNew
     return try deriveContent(of: try open("local/", feed))
   }
 
@@ -66,6 +68,8 @@ final class FeedSet {
     var feed = FeedOptions(
       key: key, storeSecretKey: false, durability: options.durability, holdsLock: true)
     feed.secretKey = secret?.secretKey
+    // Its keys follow from the writer's: they are as new as those.
+    feed.isNew = logs[writer]?.core.report.findings.contains(.blocksMissing) != true
     let core = try FeedCore.open(in: try deferred(prefix), prefix: prefix, options: feed)
     let replicator = Replicator(
       core: core, isSparse: options.sparseContent ?? options.sparse, random: options.makeRandom())

@@ -120,6 +120,16 @@ extension HyperDB {
         uploadedLength = range.upperBound
         for reader in readers.values { reader.wake() }
       }
+    case .forked:
+      for reader in readers.values {
+        reader.forksAreDue = true
+        reader.wake()
+      }
+    case .restored:
+      for reader in readers.values {
+        reader.restoredIsDue = true
+        reader.wake()
+      }
     default: break
     }
   }

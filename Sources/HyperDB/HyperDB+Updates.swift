@@ -1,3 +1,4 @@
+public import Hypercore
 internal import HypercoreCrypto
 
 /// What happens to a database, for a follower that takes in every entry once.
@@ -11,6 +12,11 @@ public enum DatabaseUpdate: Sendable {
   case authorized
   /// Peers have fetched the local feed up to and with this block.
   case uploaded(seq: UInt64)
+  /// The key of a feed has signed two histories: nothing more is taken of the second one, and nothing is written
+  /// if it is the feed that is written here. Told once a feed, also of one that was found before.
+  case forked(ForkEvidence)
+  /// What was missing of the feed that is written here can be fetched from a peer: writing is possible again.
+  case restored
   /// An entry can't be read, and is left out.
   case issue(HyperDBError)
 }
@@ -60,6 +66,10 @@ final class UpdateReader {
   var deferred: [FeedSequence] = []
   var isCaughtUp = false
   var authorizedIsDue = false
+  var restoredIsDue = false
+  /// Whether there may be a forked feed that was not told, and those that were.
+  var forksAreDue = true
+  var toldForks: Set<PublicKey> = []
   var uploaded: UInt64 = 0
   var issueCount = 0
   var waiter: CheckedContinuation<Void, Never>?
@@ -148,6 +158,17 @@ extension HyperDB {
     if !reader.isCaughtUp {
       reader.isCaughtUp = true
       return .caughtUp
+    }
+    if reader.forksAreDue {
+      if let fork = forks.first(where: { !reader.toldForks.contains($0.key) }) {
+        reader.toldForks.insert(fork.key)
+        return .forked(fork)
+      }
+      reader.forksAreDue = false
+    }
+    if reader.restoredIsDue {
+      reader.restoredIsDue = false
+      return .restored
     }
     if reader.authorizedIsDue {
       reader.authorizedIsDue = false

@@ -21,6 +21,16 @@ extension HyperDB {
       return BatchChange(change: .put(key, try encoding.encoded(value, key)))
     }
 
+    /// Writes a value under a key that need not be text.
+    package static func put(bytes key: [UInt8], _ value: [UInt8]?) -> BatchChange {
+      BatchChange(change: .put(key, value))
+    }
+
+    /// Deletes a key that need not be text.
+    package static func delete(bytes key: [UInt8]) -> BatchChange {
+      BatchChange(change: .delete(key))
+    }
+
     /// Deletes a key.
     public static func delete(_ key: String) -> BatchChange {
       BatchChange(change: .delete(Array(key.utf8)))
@@ -193,6 +203,7 @@ extension HyperDB {
     let deadline = (timeout ?? options.timeout).map { ContinuousClock.now + $0 }
     if let own = core.local.flatMap({ feedSet.logs[core.feedKeys[$0]] }) {
       if let reason = own.core.stopReason { throw reason }
+      if own.core.isRestoring { throw FeedError.restoring(own.core.key) }
       if own.core.isCopy { await own.replicator.waitUntilCaughtUp() }
     }
     while true {

@@ -24,6 +24,7 @@ extension Feed {
     case .synced: hub.tell(.sync)
     case .cleared(let range): hub.tell(.clear(range))
     case .forked: hub.tell(.fork)
+    case .restored: hub.tell(.restored)
     case .failed(let error): hub.tell(.failure(reason: error.reason))
     }
   }

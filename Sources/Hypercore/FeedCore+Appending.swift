@@ -57,6 +57,7 @@ extension FeedCore {
 
   private func checkWritable() throws(FeedError) {
     try checkStorable()
+    if isRestoring { throw .restoring(key) }
     if let damage { throw FeedError(code: .notWritable, reason: damage.reason) }
     guard secretKey != nil || key == nil else {
       if !isLive {

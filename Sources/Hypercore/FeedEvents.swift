@@ -23,6 +23,8 @@ public enum FeedEvent: Hashable, Sendable {
   case clear(Range<UInt64>)
   /// Two valid signatures for one length were seen: somebody forked the feed. It takes no more blocks.
   case fork
+  /// The key pair was here without any block; now a peer has proven how long the feed is, and it can be written.
+  case restored
   /// A write failed, on a full disk for example: nothing more is written or downloaded until the feed
   /// is opened anew. What is here can still be read, and is served.
   case failure(reason: String)
@@ -174,6 +176,7 @@ struct EventQueue {
   private var remoteUpdate = false
   private var synced = false
   private var forked = false
+  private var restored = false
   private var failure: String?
   private(set) var isClosed = false
   private var closeWasTold = false
@@ -203,6 +206,7 @@ struct EventQueue {
       cleared.insert(range)
       synced = false
     case .fork: forked = true
+    case .restored: restored = true
     case .failure(let reason): failure = reason
     case .close: isClosed = true
     }
@@ -212,7 +216,7 @@ struct EventQueue {
   var pendingCount: Int {
     (ready ? 1 : 0) + (length == nil ? 0 : 1) + peers.count + (remoteUpdate ? 1 : 0)
       + (downloaded.isEmpty ? 0 : 1) + (uploaded.isEmpty ? 0 : 1) + (cleared.isEmpty ? 0 : 1)
-      + (synced ? 1 : 0) + (forked ? 1 : 0) + (failure == nil ? 0 : 1)
+      + (synced ? 1 : 0) + (forked ? 1 : 0) + (restored ? 1 : 0) + (failure == nil ? 0 : 1)
       + (isClosed && !closeWasTold ? 1 : 0)
   }
 
@@ -228,6 +232,7 @@ struct EventQueue {
     if let range = downloaded.removeFirstRange() { return .download(range) }
     if let range = uploaded.removeFirstRange() { return .upload(range) }
     if Self.take(&synced) { return .sync }
+    if Self.take(&restored) { return .restored }
     if Self.take(&forked) { return .fork }
     if let reason = failure.take() { return .failure(reason: reason) }
     if isClosed, !closeWasTold {

@@ -26,6 +26,8 @@ public struct FeedExamination: Sendable {
       case forked
       /// The folder was copied or restored from a backup since the feed was written there.
       case folderCopied
+      /// The key pair is here without any of its blocks: they have to come from a peer.
+      case restoring
       /// Blocks of a feed that is written here are not stored here any more.
       case ownBlocksMissing
     }
@@ -88,6 +90,7 @@ extension Feed {
     if repairing {
       var options = FeedOptions(createIfMissing: false)
       options.holdsLock = holdsLock
+      options.isNew = false
       let core = try FeedCore.open(in: storage, prefix: prefix, options: options)
       repairs = core.report.findings.compactMap(\.repair)
       do {
@@ -103,8 +106,9 @@ extension Feed {
       examination.problems.append(owner)
     }
     do {
-      let core = try FeedCore.open(
-        in: ReadingStorage(storage), prefix: prefix, options: FeedOptions(createIfMissing: false))
+      var options = FeedOptions(createIfMissing: false)
+      options.isNew = false
+      let core = try FeedCore.open(in: ReadingStorage(storage), prefix: prefix, options: options)
       try core.examine(&examination, progress)
       try core.close()
     } catch {
@@ -151,7 +155,9 @@ extension RepairReport.Finding {
       "Blocks \(range.lowerBound) to \(range.upperBound - 1) are not whole; they count as not stored."
     case .signedAgain(let length):
       "The signature of length \(length) was lost or torn; it was made again, the same."
-    case .secretKeyCut, .signedLengthLost, .folderCopied, .forked, .forkEvidenceUnreadable: nil
+    case .secretKeyCut, .signedLengthLost, .folderCopied, .forked, .forkEvidenceUnreadable,
+      .blocksMissing:
+      nil
     }
   }
 
@@ -192,6 +198,13 @@ extension RepairReport.Finding {
     case .forkEvidenceUnreadable:
       return .init(
         code: .unfinished, message: "fork.json proves nothing; it can be deleted.",
+        isRepairable: false)
+    case .blocksMissing:
+      return .init(
+        code: .restoring,
+        message:
+          "The key pair is here, but none of the feed's blocks. Nothing is written until a peer has "
+          + "brought them, or `--new` says that nothing was ever written with it.",
         isRepairable: false)
     // Told from what they are, not from the finding.
     case .folderCopied, .forked: return nil

@@ -29,6 +29,8 @@ package struct FeedOptions {
   package var durability = Durability.buffered
   /// Whether the caller holds the lock of the folder that the feed is in.
   package var holdsLock = false
+  /// Whether a key pair whose blocks are not here may be written at once, since it is known to be new.
+  package var isNew = true
   /// Makes the key pair of a new feed.
   package var makeKeyPair: () -> KeyPair = KeyPair.generate
 

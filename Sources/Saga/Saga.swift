@@ -52,6 +52,8 @@ public actor Saga {
   var burst = BurstLimit()
   var authorizer: Task<Void, Never>?
   var isAuthorized: Bool
+  /// The feeds of the room whose key has signed two histories, with the proof; see ``SagaEvent/forked(_:)``.
+  public internal(set) var forks: [ForkEvidence] = []
   var isClosed = false
 
   /// The room's key: whoever has it can read the room and ask to write.
@@ -235,6 +237,10 @@ public actor Saga {
       tell(.authorized)
       tryNewcomers()
     case .uploaded(let seq): tell(.sent(seq: seq))
+    case .forked(let evidence):
+      forks.append(evidence)
+      tell(.forked(evidence))
+    case .restored: tell(.restored)
     case .issue(let error): tell(.error(SagaError(.database, error.reason)))
     }
     return true
@@ -291,6 +297,7 @@ public actor Saga {
       queue.add(stored: log.messages, options.kind)
       queue.add(.ready)
     }
+    for fork in forks { queue.add(.forked(fork)) }
     for user in roster.users { queue.add(.join(user)) }
     for user in requests { queue.add(.request(user)) }
     if isClosed { queue.close() }

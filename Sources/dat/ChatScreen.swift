@@ -5,6 +5,8 @@ internal import Saga
 /// What people see of a room in a terminal, or in a pipe as plain text: lines that only ever grow.
 struct ChatScreen {
   let output: Output
+  /// The feed that is written here.
+  private let own: PublicKey
   /// Whose messages are not shown here.
   var muted: Set<PublicKey> = []
   /// The keys that were seen under a name, to tell apart those that look alike.
@@ -14,6 +16,7 @@ struct ChatScreen {
 
   init(output: Output, own: UserData) {
     self.output = output
+    self.own = own.key
     learn(own.username, own.key)
   }
 
@@ -56,6 +59,7 @@ struct ChatScreen {
       note("\(tag(user.username, user.key)) has to wait: \(reason)")
     case .muted(let key, let isMuted):
       if isMuted { muted.insert(key) } else { muted.remove(key) }
+    case .forked(let evidence): output.problem(Saga.sentence(for: evidence, own: own))
     case .error(let error): output.problem(error.reason)
     default: break
     }

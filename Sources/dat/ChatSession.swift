@@ -31,6 +31,8 @@ actor ChatSession {
   private var sent: UInt64 = 0
   private var isReady = false
   private var isLeaving = false
+  /// Lines that wait for one's own feed to be here again.
+  private var kept: KeptLines
 
   init(
     saga: Saga, output: Output, stay: Bool, linger: Duration, patience: Duration,
@@ -50,6 +52,7 @@ actor ChatSession {
     self.mayMeet = mayMeet
     self.page = page
     self.notesFolder = notesFolder
+    kept = KeptLines(folder: notesFolder)
   }
 
   /// Returns when the person leaves, or standard input ends.
@@ -77,7 +80,13 @@ actor ChatSession {
     }
     for address in connect { await swarm.connect(to: address, about: key) }
     let following = Task { await follow() }
+    if await !saga.db.isRestoring { await writeKept() }
     await untilLeaving(interruptions)
+    if kept.hasLines {
+      output.problem(
+        "\(kept.lines.count == 1 ? "1 line was" : "\(kept.lines.count) lines were") not sent, and \(kept.place)"
+      )
+    }
     isLeaving = true
     leaveTimer?.cancel()
     await page?.close()
@@ -113,6 +122,7 @@ actor ChatSession {
       case .ready: isReady = true
       case .sent(let seq): sent = max(sent, seq)
       case .muted: await keepMuted()
+      case .restored: await writeKept()
       default: break
       }
       if output.json { showJSON(event) } else { show(event) }
@@ -202,6 +212,13 @@ actor ChatSession {
       output.object([
         "event": "muted", "data": ["key": .string(key.hex), "muted": .bool(isMuted)],
       ])
+    case .forked(let evidence):
+      let isOwn = evidence.key == saga.db.localKey
+      output.object([
+        "event": "forked", "data": ["key": .string(evidence.key.hex), "own": .bool(isOwn)],
+        "message": .string(Saga.sentence(for: evidence, own: saga.db.localKey)),
+      ])
+    case .restored: output.object(["event": "restored"])
     case .error(let error): output.problem(error.reason)
     case .ready, .sent, .operation: break
     @unknown default: break
@@ -284,8 +301,43 @@ actor ChatSession {
     do {
       let key = try await saga.writeMessage(text)
       if let message = await saga.message(key) { written = message.seq }
+    } catch let error as FeedError where error.code == .restoring {
+      keep(text)
     } catch {
       output.problem(Problem.sentence(for: error))
+    }
+  }
+
+  // MARK: Before one's own feed is here
+
+  /// Keeps a line until the feed it belongs to can be written.
+  private func keep(_ text: String) {
+    if !kept.hasLines {
+      output.problem(
+        "your key is here, but not what you wrote before: what you type is kept until a peer has brought that; "
+          + "if you never wrote anything in this room, leave and start with --new")
+    }
+    do { try kept.add(text) } catch {
+      output.problem("a line can't be kept: \(Problem.sentence(for: error))")
+    }
+  }
+
+  /// Writes the lines that were kept, once they can be.
+  private func writeKept() async {
+    let lines = kept.lines
+    guard !lines.isEmpty else { return }
+    note(
+      "what you wrote before can be had again: \(lines.count == 1 ? "1 line is" : "\(lines.count) lines are") sent"
+    )
+    for line in lines {
+      do {
+        let key = try await saga.writeMessage(line)
+        if let message = await saga.message(key) { written = message.seq }
+        try kept.removeFirst()
+      } catch {
+        output.problem(Problem.sentence(for: error))
+        return
+      }
     }
   }
 
@@ -295,7 +347,9 @@ actor ChatSession {
     guard mayMeet else { return }
     let deadline = ContinuousClock.now + linger
     while ContinuousClock.now < deadline, !Task.isCancelled {
-      if let written {
+      if kept.hasLines {
+        // Until they are written, or it is time.
+      } else if let written {
         if await saga.db.uploadedLength > written { return }
       } else if await saga.db.isSynced, await saga.isCaughtUp {
         return

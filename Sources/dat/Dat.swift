@@ -22,7 +22,7 @@ struct Dat: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       ChatCommand.self, RoomsCommand.self, FeedCommand.self, DbCommand.self, HostCommand.self,
-      DoctorCommand.self,
+      DoctorCommand.self, RecoverCommand.self,
       RendezvousCommand.self,
     ])
 

@@ -91,6 +91,7 @@ actor RoomFolder: RoomDirectory {
     var options = self.options
     let pair = KeyPair.generate()
     options.database.keyPair = pair
+    options.database.isNew = true
     return try await openRoom(pair.publicKey, username: username, options: options, key: nil)
   }
 
@@ -157,7 +158,13 @@ actor RoomFolder: RoomDirectory {
     await view.open()
     let follower = Task { [complain] in
       for await event in saga.events(stored: false) {
-        if case .error(let error) = event { complain(error.reason) }
+        switch event {
+        case .error(let error): complain(error.reason)
+        case .forked(let evidence):
+          let sentence = Saga.sentence(for: evidence, own: saga.db.localKey)
+          complain("\(SafeText.line(folder)): \(sentence)")
+        default: break
+        }
       }
     }
     open[key] = OpenRoom(

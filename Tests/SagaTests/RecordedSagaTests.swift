@@ -76,8 +76,10 @@ import Testing
     options.makeID = { script.id() }
     if user.key == session.key {
       options.database.keyPair = pair
+      options.database.isNew = true
     } else {
       options.database.localKeyPair = pair
+      options.database.isNew = true
     }
     let saga = try await Saga.open(
       storage: MemoryStorage(), key: session.key, username: user.username, options: options)

@@ -34,8 +34,12 @@ struct PeerComparison {
   var failures = 0
   /// Whether the peer was told, by the digest of a request, of nodes that are known here.
   var hasToldNodes = false
-  /// Whether evidence of a fork was sent to the peer.
-  var hasSentEvidence = false
+  /// What the evidence shows that the peer has: how many blocks are common; nil for none.
+  var knownEvidence: UInt64?
+  /// How many messages with evidence came.
+  var evidenceCount = 0
+  /// How many questions were asked to learn where a fork begins.
+  var narrowings = 0
 }
 
 extension FeedPeer {
@@ -91,12 +95,17 @@ extension FeedPeer {
     }
     comparison.question = nil
     lastActivity = session.now
+    if core.forkEvidence != nil {
+      try receiveNarrowing(data)
+      return true
+    }
     let result: RootComparison
     do {
       result = try core.compare(data.index, nodes: data.nodes, signature: data.signature)
     } catch {
       // The peer is not to blame for having the other history.
       guard error.code == .forked else { throw error }
+      narrowFork()
       return true
     }
     switch result {
@@ -163,28 +172,5 @@ extension FeedPeer {
     else { return error }
     replicator.doubts += 1
     return .contradicted(block)
-  }
-
-  // MARK: Evidence
-
-  /// Sends the proof of a fork to a peer that understands it.
-  func sendEvidence(_ evidence: ForkEvidence) {
-    guard !isClosed, !comparison.hasSentEvidence,
-      session.connection.remoteSupports(ForkEvidence.extensionName)
-    else { return }
-    comparison.hasSentEvidence = true
-    guard let payload = try? evidence.fileBytes() else { return }
-    try? session.connection.sendExtension(ForkEvidence.extensionName, payload: payload, on: channel)
-    session.hasOutput()
-  }
-
-  /// Takes a proof of a fork that a peer sent.
-  func receiveEvidence(_ payload: [UInt8]) throws {
-    guard !isClosed, replicator.forkEvidence == nil else { return }
-    guard payload.count <= Int(ForkEvidence.maximumFileSize),
-      let evidence = ForkEvidence(fileBytes: payload), evidence.key == core.key, evidence.isProven
-    else { throw FeedError.peer("sent evidence of a fork that proves nothing") }
-    comparison.hasSentEvidence = true
-    try replicator.takeEvidence(evidence)
   }
 }

@@ -13,6 +13,8 @@ package enum ReplicatorEvent {
   case synced
   case cleared(Range<UInt64>)
   case forked
+  /// A peer has proven how long the feed is that is written here: it can be written now.
+  case restored
   /// A write failed: nothing more is downloaded before the feed is opened anew.
   case failed(FeedError)
 }
@@ -143,6 +145,7 @@ package final class Replicator {
       }
     } catch {
       guard core.stopReason != nil else { throw error }
+      peer.narrowFork()
       return
     }
     needsUpdate()

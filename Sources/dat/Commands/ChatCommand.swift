@@ -67,6 +67,10 @@ struct ChatCommand: AsyncParsableCommand {
   @Flag(help: "Keep nothing on disk; DIR is not used.")
   var memory = false
 
+  @Flag(
+    name: .customLong("new"), help: "Nothing was ever written with the key in DIR: write at once.")
+  var isNew = false
+
   @Flag(help: "Stay in the room when standard input ends.")
   var stay = false
 
@@ -92,6 +96,7 @@ struct ChatCommand: AsyncParsableCommand {
       let connect = try self.connect.map { try PeerAddress(parsing: $0) }
       let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
       var options = manners.options
+      options.database.isNew = isNew
       if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
       let saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
       let sources = try discovery.sources(

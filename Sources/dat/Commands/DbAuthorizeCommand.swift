@@ -13,8 +13,10 @@ struct DbAuthorizeCommand: AsyncParsableCommand {
   @Argument(help: "The key of the feed that the other replica writes to, in hex.")
   var key: String
 
+  @OptionGroup var newness: DbNewness
+
   func run() async throws {
-    try await folder.writing(creates: false) { db in
+    try await folder.writing(creates: false, isNew: newness.isNew) { db in
       let key = try RoomKey.parse(key)
       try await db.authorize(key)
       if folder.json {

@@ -55,15 +55,18 @@ struct DbFolder: ParsableArguments {
   /// - Parameters:
   ///   - key: the database to copy, where the folder is new.
   ///   - creates: whether a new database is made where there is none.
+  ///   - isNew: whether nothing was ever written with the key pair that is there.
   func writing(
-    key: String? = nil, creates: Bool, _ body: (HyperDB) async throws -> Void
+    key: String? = nil, creates: Bool, isNew: Bool = false, _ body: (HyperDB) async throws -> Void
   ) async throws {
     try await running {
       let key = try key.map(RoomKey.parse)
       if key == nil, !creates, !FileManager.default.fileExists(atPath: dir + "/source/key") {
         throw ValidationError("There is no database in \(SafeText.line(dir)).")
       }
-      return try await HyperDB.open(folder: dir, key: key, options: Self.options)
+      var options = Self.options
+      options.isNew = isNew
+      return try await HyperDB.open(folder: dir, key: key, options: options)
     } body: {
       try await body($0)
     }
@@ -86,14 +89,22 @@ struct DbFolder: ParsableArguments {
         await db.close()
         throw error
       }
-      let issues = await db.issues
+      let (issues, forks) = await (db.issues, db.forks)
       await db.close()
       for issue in issues { output.failure(issue.reason) }
+      for fork in forks { output.failure(FeedError.forked(fork).reason) }
     } catch {
       output.failure(Problem.sentence(for: error))
       throw ExitCode(1)
     }
   }
+}
+
+/// For commands that write.
+struct DbNewness: ParsableArguments {
+  @Flag(
+    name: .customLong("new"), help: "Nothing was ever written with the key in DIR: write at once.")
+  var isNew = false
 }
 
 /// For commands that show or take values.

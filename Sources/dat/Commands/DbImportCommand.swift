@@ -21,8 +21,10 @@ struct DbImportCommand: AsyncParsableCommand {
 
   @OptionGroup var values: DbValues
 
+  @OptionGroup var newness: DbNewness
+
   func run() async throws {
-    try await folder.writing(creates: true) { db in
+    try await folder.writing(creates: true, isNew: newness.isNew) { db in
       let writer = db.writer()
       var number = 0
       var count = 0

@@ -25,6 +25,8 @@ struct DbPutCommand: AsyncParsableCommand {
   @Flag(help: "Write only where the key has no value and was never deleted.")
   var ifAbsent = false
 
+  @OptionGroup var newness: DbNewness
+
   func run() async throws {
     let output = DatabaseOutput(folder.output, values.encoding)
     // A value that can't be stored must not leave a new database behind.
@@ -37,7 +39,7 @@ struct DbPutCommand: AsyncParsableCommand {
       output.output.failure(Problem.sentence(for: error))
       throw ExitCode(1)
     }
-    try await folder.writing(creates: true) { db in
+    try await folder.writing(creates: true, isNew: newness.isNew) { db in
       let node =
         ifAbsent ? try await db.put(ifAbsent: key, bytes) : try await db.put(key, bytes)
       if folder.json {

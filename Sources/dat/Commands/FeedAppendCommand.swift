@@ -24,6 +24,10 @@ struct FeedAppendCommand: AsyncParsableCommand {
     completion: .file())
   var file: String?
 
+  @Flag(
+    name: .customLong("new"), help: "Nothing was ever written with the key in DIR: append at once.")
+  var isNew = false
+
   @Flag(help: "Have every block on the disk before it counts as appended.")
   var sync = false
 
@@ -33,6 +37,7 @@ struct FeedAppendCommand: AsyncParsableCommand {
       let source = try file.map(Self.open) ?? .standardInput
       var options = Feed.Options()
       options.durability = sync ? .synced : .buffered
+      options.isNew = isNew
       let feed = try await place.open(.readWrite, options)
       let start = await feed.length
       do {

@@ -63,6 +63,9 @@ struct FeedCloneCommand: AsyncParsableCommand {
       let now = CloneProgress(
         blocks: await feed.downloaded(), length: max(await feed.length, await feed.remoteLength),
         bytes: await feed.statistics.totals.downloadedBytes, byteLength: await feed.byteLength)
+      if let evidence = await feed.forkEvidence, await feed.isStopped {
+        throw FeedError.forked(evidence)
+      }
       if await feed.isSynced { return }
       if now != last { (last, lastChange) = (now, clock.now) }
       progress.show(now, at: clock.now)

@@ -73,7 +73,8 @@ struct FeedPlace: ParsableArguments {
 enum Amount {
   /// Such as `1 block`.
   static func count(_ count: UInt64, _ noun: String) -> String {
-    "\(count) \(noun)\(count == 1 ? "" : "s")"
+    if count == 1 { return "1 \(noun)" }
+    return noun.hasSuffix("y") ? "\(count) \(noun.dropLast())ies" : "\(count) \(noun)s"
   }
 
   /// Such as `12.3 MB`.
