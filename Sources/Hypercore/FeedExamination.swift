@@ -22,8 +22,10 @@ public struct FeedExamination: Sendable {
       case damagedNodes
       /// Signatures don't verify over what is stored.
       case badSignatures
-      /// The feed's key signed two histories.
+      /// The key of the feed that is written here signed two histories.
       case forked
+      /// The key of somebody else's feed did: its owner has to see to it.
+      case foreignFork
       /// The folder was copied or restored from a backup since the feed was written there.
       case folderCopied
       /// The key pair is here without any of its blocks: they have to come from a peer.
@@ -40,7 +42,9 @@ public struct FeedExamination: Sendable {
     public let isRepairable: Bool
 
     /// Whether something is wrong; otherwise it is only worth knowing.
-    public var isFault: Bool { code != .inUse && code != .ownBlocksMissing }
+    public var isFault: Bool {
+      code != .inUse && code != .ownBlocksMissing && code != .foreignFork
+    }
   }
 
   /// The feed's key; nil where it can't be told.

@@ -78,11 +78,18 @@ public struct Attack: Sendable, CustomStringConvertible {
     (37, "other pages, foreign names, requests across origins", "DatWebTests, RequestGuardTests"),
     (39, "made-up peers and packets of discovery", "DatSwarmTests, SwarmCoreTests and DNSTests"),
     (40, "who can read what", "README, by DatAttackTests"),
+    (
+      63, "copied folders, in rooms and databases",
+      "ForkMatrixTests, ForkedDatabaseTests, ForkCommandTests"
+    ),
+    (64, "a key pair without its blocks", "RestoringTests, ForkCommandTests"),
   ]
 
   /// All of them, by row.
   public static let all: [Attack] =
-    (frames + claims + channels + floods + proofs + rooms + writers).sorted { $0.row < $1.row }
+    (frames + claims + channels + floods + proofs + rooms + writers + forks).sorted {
+      $0.row < $1.row
+    }
 }
 
 /// Who is attacked.
