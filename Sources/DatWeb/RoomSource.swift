@@ -75,6 +75,8 @@ public enum RoomChange: Sendable {
   case muted(PublicKey, Bool)
   /// The block of our own message was sent to a peer that had asked for it.
   case sent(key: String)
+  /// Our own feed has two histories, and nothing more is written here; a sentence for people.
+  case forked(String)
   /// Something went wrong; a sentence for people.
   case problem(String)
 }

@@ -18,6 +18,7 @@ extension RoomView {
     if parts.requests > since { update.requests = requestList }
     if parts.notices > since { update.notices = noticeList }
     if parts.problem > since { update.problem = problem }
+    if parts.fork > since { update.fork = fork.map(Wire.Fork.init) }
     return update
   }
 
@@ -31,6 +32,7 @@ extension RoomView {
     update.people = people
     update.requests = requestList
     update.notices = noticeList
+    update.fork = fork.map(Wire.Fork.init)
     return update
   }
 

@@ -28,6 +28,8 @@ public actor RoomView {
   /// Who wrote how much, when last, and under which name.
   private(set) var authors: [PublicKey: Author] = [:]
   private(set) var problem: String?
+  /// Why nothing more is written here, where our own feed has two histories.
+  private(set) var fork: String?
   /// The number of the last change.
   private(set) var revision = 0
   /// The number of the last change to each part of the state.
@@ -57,6 +59,7 @@ public actor RoomView {
     var me = 0
     var notices = 0
     var problem = 0
+    var fork = 0
   }
 
   /// - Parameters:
@@ -168,6 +171,9 @@ public actor RoomView {
       parts.people = number
     case .sent(let key):
       log.setDelivery(.sent, of: key, change: number)
+    case .forked(let text):
+      fork = text
+      parts.fork = number
     case .problem(let text):
       problem = text
       parts.problem = number

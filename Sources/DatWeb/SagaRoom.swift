@@ -67,7 +67,9 @@ public struct SagaRoom: RoomSource {
         for own in unsent where own.seq <= seq { continuation.yield(.sent(key: own.key)) }
         unsent.removeAll { $0.seq <= seq }
       case .forked(let evidence):
-        continuation.yield(.problem(Saga.sentence(for: evidence, own: saga.db.localKey)))
+        let own = saga.db.localKey
+        let sentence = Saga.sentence(for: evidence, own: own)
+        continuation.yield(Saga.isFork(evidence, of: own) ? .forked(sentence) : .problem(sentence))
       case .error(let error): continuation.yield(.problem(error.reason))
       case .muted(let key, let isMuted): continuation.yield(.muted(key, isMuted))
       case .ready, .operation, .restored: break

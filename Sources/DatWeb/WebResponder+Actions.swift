@@ -24,6 +24,7 @@ extension WebResponder {
     /// Absent: a new room.
     var join: String?
   }
+  private struct Recover: Decodable { var keep: Bool }
   private struct Done: Encodable {}
   private struct Added: Encodable { var key: String }
 
@@ -55,6 +56,11 @@ extension WebResponder {
     case "requests":
       let answer = try decode(body, as: Answer.self)
       try await room.answer(key(answer.key), accept: answer.accept)
+    case "recover":
+      let keep = try decode(body, as: Recover.self).keep
+      guard let key = await room.identity?.room else { break }
+      let folder = try await rooms.recover(key, keepsHistory: keep)
+      return try json(Wire.Recovered(oldFolder: folder))
     case "mute":
       let mute = try decode(body, as: Mute.self)
       await room.setMuted(mute.isMuted, try key(mute.key))

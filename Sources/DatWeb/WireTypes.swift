@@ -77,6 +77,7 @@ enum Wire {
     var requests: [Request]?
     var notices: [Notice]?
     var problem: String?
+    var fork: Fork?
   }
 
   struct Page: Encodable, Sendable {

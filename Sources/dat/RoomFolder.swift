@@ -10,7 +10,7 @@ internal import Saga
 /// lives.
 actor RoomFolder: RoomDirectory {
   /// One room that is open.
-  private struct OpenRoom {
+  struct OpenRoom {
     let saga: Saga
     let view: RoomView
     let folder: String
@@ -23,13 +23,13 @@ actor RoomFolder: RoomDirectory {
   nonisolated var canAdd: Bool { true }
   private let options: SagaOptions
   private let patience: Duration
-  private let swarm: Swarm?
+  let swarm: Swarm?
   private let peers: [PeerAddress]
   /// Told of what goes wrong in any room.
   private let complain: @Sendable (String) -> Void
-  private var open: [PublicKey: OpenRoom] = [:]
+  var open: [PublicKey: OpenRoom] = [:]
   private var opening: [PublicKey: Task<RoomView, any Error>] = [:]
-  private var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
+  var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
   private var lastListener = 0
 
   /// - Parameters:
@@ -54,6 +54,8 @@ actor RoomFolder: RoomDirectory {
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted() {
       let folder = "\(path)/\(name)"
+      // What `dat recover` moved aside, or has not finished.
+      guard !name.contains(".forked-"), !name.hasSuffix(".recovering") else { continue }
       guard FileManager.default.fileExists(atPath: "\(folder)/source/key") else { continue }
       do {
         let saga = try await saga(in: folder, key: nil)
@@ -135,7 +137,7 @@ actor RoomFolder: RoomDirectory {
     return try await task.value
   }
 
-  private func saga(
+  func saga(
     in folder: String, key: PublicKey?, username: String? = nil, options: SagaOptions? = nil
   ) async throws -> Saga {
     let notes = RoomNotes(folder: folder)
@@ -146,7 +148,7 @@ actor RoomFolder: RoomDirectory {
   }
 
   @discardableResult
-  private func add(_ saga: Saga, _ folder: String) async -> RoomView {
+  func add(_ saga: Saga, _ folder: String) async -> RoomView {
     let notes = RoomNotes(folder: folder)
     let asks = if case .ask = options.authorization { true } else { false }
     let key = saga.key

@@ -104,6 +104,33 @@ private func place(_ message: [String: Any]?) -> String {
   }
 }
 
+@Test func `a page is told that the room's own feed has two histories, also when it comes later`()
+  async throws
+{
+  let fake = fakeRoom(1)
+  try await TestServer.with(fake) { server in
+    func reason(_ event: EventReader.Event?) -> String? {
+      (event?.data["fork"] as? [String: Any])?["reason"] as? String
+    }
+    try await server.events("/api/events?room=\(room.hex)") { events in
+      let first = try await events.next()
+      #expect(first != nil && reason(first) == nil)
+      await fake.tell(.forked("two histories"))
+      let event = try await events.next()
+      #expect(reason(event) == "two histories")
+    }
+    try await server.events("/api/events?room=\(room.hex)") { events in
+      let event = try await events.next()
+      #expect(reason(event) == "two histories")
+    }
+    // What a program was started with can't be exchanged below it.
+    let plan = try await server.get("\(path)/recovery")
+    #expect(plan.status == 403 || plan.status == 409, "\(plan.status)")
+    #expect(try await server.post("\(path)/recover", #"{"keep":true}"#).status == plan.status)
+    #expect(try await server.post("\(path)/recover", "{}").status == 400)
+  }
+}
+
 @Test func `a page that was away is told what it missed, one of another run starts over`()
   async throws
 {

@@ -27,6 +27,7 @@ class Room {
     this.people = []
     this.muted = new Set()
     this.requests = []
+    this.fork = null
     this.me = null
     this.names = new Map()
     this.open = new Set()
@@ -111,6 +112,7 @@ class Room {
       this.muted = new Set(update.people.filter((person) => person.isMuted).map((person) => person.key))
       for (const person of update.people) this.learnName(person.key, person.name)
     }
+    if (update.fork) this.fork = update.fork
     if (update.problem) this.composer.complain(plainText(update.problem))
     if (update.isWhole) await this.startOver(update)
     else this.takeIn(update)

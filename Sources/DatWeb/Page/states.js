@@ -4,10 +4,12 @@ import { $, h, icon } from './dom.js'
 import { fingerprint } from './text.js'
 import { avatar, nameTag } from './message.js'
 import { showShare } from './share.js'
+import { forkStrip } from './recover.js'
 
 /** The strips above the messages: requests, and why nothing goes out or comes in. */
 export function drawStrips (parent, room) {
   const states = []
+  if (room.fork) states.push(forkStrip(room))
   if (room.me && !room.me.isAuthorized) {
     states.push(h('p', { class: 'strip', data: { state: 'waiting' } }, icon('door'),
       h('span', {}, h('b', {}, 'Waiting to be let in. '), 'Somebody who is in the room has to accept you. What they write is shown meanwhile.')))

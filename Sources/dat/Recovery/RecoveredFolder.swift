@@ -54,8 +54,10 @@ struct RecoveredFolder {
         if !files.fileExists(atPath: path), isReady(building) {
           try files.moveItem(atPath: building, toPath: path)
         } else {
-          try files.removeItem(atPath: building)
+          try discard(building)
         }
+      } else if try files.contentsOfDirectory(atPath: building).isEmpty {
+        try files.removeItem(atPath: building)
       } else {
         aside = freeName(path)
         try files.moveItem(atPath: building, toPath: freeName(path))
@@ -66,6 +68,16 @@ struct RecoveredFolder {
       try files.removeItem(atPath: path + "/" + mark)
     }
     return aside
+  }
+
+  /// Removes a new folder, its mark last: without one it would pass for an old folder.
+  private static func discard(_ folder: String) throws {
+    let files = FileManager.default
+    for name in try files.contentsOfDirectory(atPath: folder) where name != mark {
+      try files.removeItem(atPath: "\(folder)/\(name)")
+    }
+    try files.removeItem(atPath: "\(folder)/\(mark)")
+    try files.removeItem(atPath: folder)
   }
 
   private static func isReady(_ folder: String) -> Bool {
@@ -111,7 +123,7 @@ struct RecoveredFolder {
     } catch {
       // Nothing of it was seen by anybody.
       if files.fileExists(atPath: building + "/" + Self.mark) {
-        try? files.removeItem(atPath: building)
+        try? Self.discard(building)
       }
       throw error
     }
