@@ -80,7 +80,6 @@ actor ChatSession {
     }
     for address in connect { await swarm.connect(to: address, about: key) }
     let following = Task { await follow() }
-    if await !saga.db.isRestoring { await writeKept() }
     await untilLeaving(interruptions)
     if kept.hasLines {
       output.problem(
@@ -119,7 +118,10 @@ actor ChatSession {
       // That connections end is our own doing.
       if isLeaving, case .leave = event { continue }
       switch event {
-      case .ready: isReady = true
+      case .ready:
+        isReady = true
+        // What happened before the events were followed is not told.
+        if await !saga.db.isRestoring { await writeKept() }
       case .sent(let seq): sent = max(sent, seq)
       case .muted: await keepMuted()
       case .restored: await writeKept()

@@ -66,6 +66,12 @@ extension FeedPeer {
     send(.request(Request(index: index, hash: true, nodes: 0)))
   }
 
+  /// Whether nothing more is asked of the peer before it has answered: one of the reference may answer in any
+  /// order, and a longer history is not taken before it is known to be the same.
+  var waitsForRoots: Bool {
+    comparison.question != nil && !session.connection.remoteSupports(ForkEvidence.extensionName)
+  }
+
   /// The block whose way up says most of what is known to be there. Never one that the peer did not claim
   /// to have: the reference hangs up on that.
   private var comparableBlock: UInt64? {

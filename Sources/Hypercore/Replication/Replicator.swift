@@ -129,13 +129,16 @@ package final class Replicator {
   /// A feed that can't be written any more takes nothing, which no peer is to blame for.
   func store(_ data: DataMessage, from peer: FeedPeer) throws {
     guard core.stopReason == nil else { return }
+    let length = core.length
     do {
       core.beginBatch()
       let result = try core.put(
         data.index, value: data.value, nodes: data.nodes, signature: data.signature,
         accept: acceptance(from: peer))
-      if let length = result.newLength {
-        peer.comparison.agreedLength = max(peer.comparison.agreedLength, length)
+      if let newLength = result.newLength {
+        peer.comparison.agreedLength = max(peer.comparison.agreedLength, newLength)
+        // The way up from the next block passes all roots that were here.
+        if data.index == length { peer.comparison.question = nil }
       }
       if result.outcome == .stored, let value = data.value {
         averageBlockSize =
