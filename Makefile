@@ -4,103 +4,116 @@ SWIFT ?= swift
 SOURCES := Sources Tests Interop Examples Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build test test-web test-web-long pictures bench bench-json demo crashes sanitize soak schemas check-schemas format lint clean attacks fuzz
+.PHONY: help deps check-deps build test test-web test-web-long pictures bench bench-json demo crashes sanitize soak schemas check-schemas format lint clean attacks fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-deps: ## Install the C libraries (libsodium, protobuf-c, libqrencode, libedit, libtorrent) if they are missing
+deps: ## Install the C libraries (libsodium, protobuf-c, libqrencode, libedit, libtorrent) if they are missing; WEB=1 a browser to test with, too
 	@Scripts/deps
+	@[ -z "$(WEB)" ] || Scripts/deps-web
 
-build: deps ## Build everything
+# Nothing else installs anything but README's two commands, demo and test.
+check-deps:
+	@Scripts/deps --check
+
+build: check-deps ## Build everything
 	$(SWIFT) build
 
 test: deps ## Run all tests, one at a time: some watch clocks; SEEDS=1000 runs the random ones longer, SEED=7 one seed alone
 	@SWIFT="$(SWIFT)" Scripts/test
 
-test-web: deps ## Test the chat's page in a real browser; ONLY="search theme" runs those alone
-	@Scripts/deps-web
+test-web: check-deps ## Test the chat's page in a real browser; ONLY="search theme" runs those alone
+	@Scripts/deps-web --check
 	$(SWIFT) build
 	.build/web/bin/python Tests/Web/run.py $(ONLY)
 
-test-web-long: deps ## Look at a room of 20,000 messages in a real browser, with a release build
-	@Scripts/deps-web
+test-web-long: check-deps ## Look at a room of 20,000 messages in a real browser, with a release build
+	@Scripts/deps-web --check
 	$(SWIFT) build --configuration release --product dat
 	DAT=.build/release/dat .build/web/bin/python Tests/Web/run.py twenty_thousand
 
-pictures: deps ## Make the pictures of README anew, in Documentation/Images
-	@Scripts/deps-web
+pictures: check-deps ## Make the pictures of README anew, in Documentation/Images
+	@Scripts/deps-web --check
 	$(SWIFT) build
 	.build/web/bin/python Tests/Web/run.py --readme readme
 
-bench: deps ## Measure; BENCH="--filter append --quick" says what; Node beside it where NODE_PATH has its packages
+bench: check-deps ## Measure; BENCH="--filter append --quick" says what; Node beside it where NODE_PATH has its packages
 	@$(SWIFT) build --configuration release --package-path Benchmarks
 	@Benchmarks/.build/release/dat-bench --interop Interop/bench $(BENCH)
 
-bench-json: deps ## Measure, as one JSON object a line: {name, value, unit}
+bench-json: check-deps ## Measure, as one JSON object a line: {name, value, unit}
 	@$(SWIFT) build --configuration release --package-path Benchmarks >&2
 	@Benchmarks/.build/release/dat-bench --interop Interop/bench --json $(BENCH)
 
 .PHONY: interop
-interop: deps ## Put Node and Swift on either end, where NODE_PATH has Node's packages; ONLY=chat runs some rows
+interop: check-deps ## Put Node and Swift on either end, where NODE_PATH has Node's packages; ONLY=chat runs some rows
 	@Scripts/interop
 
 .PHONY: docs check-docs
-docs: deps ## Build the documentation, a static site in Artifacts/Documentation
+docs: check-deps ## Build the documentation, a static site in Artifacts/Documentation
 	@Scripts/docs
 
-check-docs: deps ## Fail if a public symbol has no documentation
+check-docs: check-deps ## Fail if a public symbol has no documentation
 	@Scripts/docs --check
 
 .PHONY: check-readme check-consumer check-api man
-check-readme: deps ## Run what README and the articles print, and compare the bytes they show with Fixtures/
+check-readme: check-deps ## Run what README and the articles print, and compare the bytes they show with Fixtures/
 	@Scripts/check-formats
 	@$(SWIFT) build
 	@Scripts/check-readme
 
-check-consumer: deps ## Build and run a package that depends on this one, in Examples/Consumer
+check-consumer: check-deps ## Build and run a package that depends on this one, in Examples/Consumer
 	@$(SWIFT) build --package-path Examples/Consumer --scratch-path .build/consumer
 	@.build/consumer/debug/Consumer
 
 check-api: ## Say what breaks users since BASE, a version or a commit; the newest version where it is left out
 	@Scripts/check-api $(BASE)
 
-man: deps ## Manual pages and shell completions of dat, in Artifacts/man and Artifacts/completions
+man: check-deps ## Manual pages and shell completions of dat, in Artifacts/man and Artifacts/completions
 	@Scripts/man
 
 .PHONY: bench-host
-bench-host: deps ## Measure a host with ROOMS=1000 rooms of three writers and two connections each
+bench-host: check-deps ## Measure a host with ROOMS=1000 rooms of three writers and two connections each
 	$(SWIFT) build --configuration release --product dat
 	$(SWIFT) build --configuration release --product dat-host-load
 	@.build/release/dat-host-load .build/release/dat $(or $(ROOMS),1000)
+
+.PHONY: bench-room
+bench-room: deps ## Open and search a room of MESSAGES=1000000 by 20 writers, with its index and without
+	$(SWIFT) build --configuration release --product dat-room-load
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	  .build/release/dat-room-load write $$folder/room $(or $(MESSAGES),1000000) 20 && \
+	  .build/release/dat-room-load open $$folder/room --without-index && \
+	  .build/release/dat-room-load open $$folder/room
 
 demo: deps ## See it at work on this machine
 	$(SWIFT) build --product dat
 	@Scripts/demo
 
-sanitize: deps ## Run all tests under the thread and the address sanitizer
+sanitize: check-deps ## Run all tests under the thread and the address sanitizer
 	Scripts/sanitize
 
-crashes: deps ## Crash disks and kill processes far more often than the tests do; CRASH_STATES=200000 KILLS=2000
+crashes: check-deps ## Crash disks and kill processes far more often than the tests do; CRASH_STATES=200000 KILLS=2000
 	CRASH_STATES=$(or $(CRASH_STATES),200000) KILLS=$(or $(KILLS),2000) $(SWIFT) test --no-parallel \
 	  --filter 'CrashCampaignTests|DatabaseCrashTests|KilledProcessTests'
 
-soak: deps ## Ten peers chat, leave and are killed for HOURS=2 (or SECONDS=60); views and memory are checked
+soak: check-deps ## Ten peers chat, leave and are killed for HOURS=2 (or SECONDS=60); views and memory are checked
 	$(SWIFT) build --configuration release --product dat
 	Scripts/soak.py --hours $(or $(HOURS),0) --seconds $(or $(SECONDS),0)
 
-attacks: deps ## Attack a peer over TCP and print what held and what it cost; ROWS="6 10"; the reference too, where NODE_PATH has it
+attacks: check-deps ## Attack a peer over TCP and print what held and what it cost; ROWS="6 10"; the reference too, where NODE_PATH has it
 	$(SWIFT) build --configuration release --product dat
 	$(SWIFT) build --configuration release --product dat-attacks
 	@.build/release/dat-attacks $(ROWS)
 	@if [ -n "$$NODE_PATH" ] && command -v node >/dev/null; then \
 	  echo; echo "The same against hypercore in Node, for contrast:"; .build/release/dat-attacks --node $(ROWS); fi
 
-fuzz: deps ## Feed every decoder with any bytes; SECONDS=60 or RUNS=100000 each; TARGETS="trie session"
+fuzz: check-deps ## Feed every decoder with any bytes; SECONDS=60 or RUNS=100000 each; TARGETS="trie session"
 	@Scripts/fuzz $(if $(RUNS),--runs $(RUNS),--seconds $(or $(SECONDS),60)) $(TARGETS)
 
 .PHONY: check-fuzz
-check-fuzz: deps ## Feed every decoder with 100,000 inputs, the same ones each time
+check-fuzz: check-deps ## Feed every decoder with 100,000 inputs, the same ones each time
 	@Scripts/fuzz --runs 100000 --repeatable
 
 schemas: ## Generate Sources/CDatMessages from Schemas/
@@ -112,8 +125,9 @@ check-schemas: ## Fail if Sources/CDatMessages is not what Schemas/ generates
 format: ## Format the sources in place
 	$(SWIFT) format --in-place --recursive $(SOURCES)
 
-lint: ## Fail if the sources are not formatted
+lint: ## Fail if the sources are not formatted, or handle text from outside as if it were their own
 	$(SWIFT) format lint --strict --recursive $(SOURCES)
+	@Scripts/check-foreign-text
 
 clean: ## Remove what was built
 	$(SWIFT) package clean

@@ -30,6 +30,10 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioSockets = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let nioLocks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let services = Target.Dependency.product(
@@ -40,6 +44,7 @@ let web: [Target.Dependency] = [
   .product(name: "Hummingbird", package: "hummingbird"),
   .product(name: "HummingbirdCore", package: "hummingbird"),
   .product(name: "HTTPTypes", package: "swift-http-types"),
+  .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
 ]
 
 let package = Package(
@@ -51,20 +56,28 @@ let package = Package(
     .library(name: "HypercoreProtocol", targets: ["HypercoreProtocol"]),
     .library(name: "Hypercore", targets: ["Hypercore"]),
     .library(name: "HyperDB", targets: ["HyperDB"]),
+    .library(name: "Hyperdrive", targets: ["Hyperdrive"]),
     .library(name: "Saga", targets: ["Saga"]),
     .library(name: "DatSwarm", targets: ["DatSwarm"]),
     .library(name: "DatDHT", targets: ["DatDHT"]),
+    .library(name: "DatWebRTC", targets: ["DatWebRTC"]),
     .library(name: "DatHost", targets: ["DatHost"]),
     .executable(name: "dat", targets: ["dat"]),
   ],
   traits: [
-    .default(enabledTraits: ["DHT"]),
+    .default(enabledTraits: ["DHT", "WebRTC"]),
     .trait(
       name: "DHT",
       description: "Finding peers through the BitTorrent mainline DHT. Needs libtorrent-rasterbar."),
+    .trait(
+      name: "WebRTC",
+      description: "Peers in browsers, through signal hubs. Needs libre 1.x, usrsctp and OpenSSL 3."
+    ),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
@@ -72,6 +85,7 @@ let package = Package(
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.30.0"),
   ],
   targets: [
     // The C libraries, from the system.
@@ -87,7 +101,7 @@ let package = Package(
     .systemLibrary(
       name: "CLibEdit", pkgConfig: "libedit",
       providers: [.apt(["libedit-dev"]), .brew(["libedit"])]),
-    // The C library's allocator, as far as Swift's modules for it leave it out.
+    // The C library's allocator and file kinds, as far as Swift's modules for it leave them out.
     .systemLibrary(name: "CMalloc"),
     // Generated from Schemas/ by `make schemas`.
     .target(name: "CDatMessages", dependencies: ["CProtobufC"]),
@@ -107,12 +121,27 @@ let package = Package(
         "CDatMessages", "CProtobufC",
       ]),
     layer(
+      "Hyperdrive",
+      [
+        "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage", "DatCoding",
+        "CDatMessages", "CProtobufC",
+      ]),
+    layer(
       "Saga",
-      ["HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage"]),
+      [
+        "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol", "RandomAccessStorage",
+        "DatCoding",
+      ]),
+    // What small servers on loopback have in common.
+    layer("DatHTTP", [nioCore, nioLocks] + web),
     // The chat's page and the small server that carries it to the browser.
     .target(
       name: "DatWeb",
-      dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "CQRencode", nioCore, logging] + web,
+      dependencies: [
+        "Saga", "HyperDB", "Hyperdrive", "HypercoreCrypto", "DatCoding", "CQRencode", "DatHTTP",
+        nioCore,
+        logging,
+      ] + web,
       resources: [.copy("Page")], swiftSettings: strict),
     layer("DatDNS", []),
     layer(
@@ -138,20 +167,46 @@ let package = Package(
         .linkedLibrary("crypto", .when(traits: ["DHT"])),
       ]),
     layer("DatDHT", ["CDatDHT", "DatSwarm", "HypercoreCrypto", logging]),
+    // Signal hubs, with which peers in browsers find each other: both kinds, both ends.
+    layer(
+      "DatSignal",
+      [
+        "DatCoding", nioCore, nioPosix, nioLocks, nioHTTP, nioSockets, nioTLS, httpClient, logging,
+        metrics,
+      ]),
+    // WebRTC's data channels, over libre, usrsctp and OpenSSL. Without the trait only pure functions.
+    .target(
+      name: "CDataChannel",
+      cSettings: [
+        .define("DAT_WEBRTC", .when(traits: ["WebRTC"])), .define("_GNU_SOURCE"),
+      ],
+      linkerSettings: [
+        .linkedLibrary("re", .when(traits: ["WebRTC"])),
+        .linkedLibrary("usrsctp", .when(traits: ["WebRTC"])),
+        .linkedLibrary("ssl", .when(traits: ["WebRTC"])),
+        .linkedLibrary("crypto", .when(traits: ["WebRTC"])),
+      ]),
+    layer(
+      "DatWebRTC",
+      [
+        "CDataChannel", "DatSignal", "DatSwarm", "Hypercore", "HypercoreCrypto", nioLocks, logging,
+      ]),
     // What a program measures, as a page for Prometheus.
-    layer("DatMetrics", [metrics, logging, nioCore, nioLocks, services] + web),
+    layer("DatMetrics", ["DatHTTP", metrics, logging, nioCore, nioLocks, services] + web),
     // Rooms, databases and feeds, kept online.
     layer(
       "DatHost",
       [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
-        "RandomAccessStorage", "DatSwarm", nioCore, nioPosix, nioLocks, logging, metrics,
+        "RandomAccessStorage", "DatSwarm", "DatCoding", nioCore, nioPosix, nioLocks, logging,
+        metrics,
       ]),
     .executableTarget(
       name: "dat",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
-        "DatWeb", "DatDHT", "DatHost", "DatMetrics", "DatCoding", "CLibEdit", "CMalloc", arguments,
+        "Hyperdrive", "DatWeb", "DatDHT", "DatHost", "DatMetrics", "DatCoding", "CLibEdit",
+        "CMalloc", arguments,
         logging, metrics, services,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
@@ -176,14 +231,14 @@ let package = Package(
     .executableTarget(
       name: "dat-interop",
       dependencies: [
-        "DatTesting", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "DatSwarm",
+        "DatTesting", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto", "DatSwarm",
       ],
       path: "Interop/Runner", swiftSettings: strict),
     // What the fuzzer and the tests feed with any bytes.
     .target(
       name: "DatFuzzing",
       dependencies: [
-        "Saga", "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
+        "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
         "RandomAccessStorage", "DatCoding", "DatDNS", "DatTesting",
       ],
       path: "Tests/DatFuzzing", swiftSettings: strict),
@@ -193,7 +248,7 @@ let package = Package(
       name: "DatAttacks",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
-        "RandomAccessStorage", "DatSwarm", "DatTesting",
+        "RandomAccessStorage", "DatSwarm", "DatDNS", "DatTesting",
       ],
       path: "Tests/DatAttacks", swiftSettings: strict),
     .executableTarget(
@@ -218,10 +273,16 @@ let package = Package(
         "DatCoding", "dat-crash-writer",
       ]),
     tests(
+      "HyperdriveTests",
+      [
+        "Hyperdrive", "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage",
+        "DatCoding",
+      ]),
+    tests(
       "SagaTests",
       [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
-        "RandomAccessStorage",
+        "RandomAccessStorage", "DatCoding",
       ]),
     // Rooms without a network behind them: for the tests, and for `make test-web` to drive.
     .target(
@@ -234,7 +295,8 @@ let package = Package(
     tests(
       "DatWebTests",
       [
-        "DatWeb", "DatWebTesting", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
+        "DatWeb", "DatWebTesting", "DatHTTP", "Saga", "HyperDB", "Hyperdrive", "Hypercore",
+        "HypercoreCrypto",
         "RandomAccessStorage",
         nioCore, nioPosix,
       ]),
@@ -254,19 +316,29 @@ let package = Package(
       name: "dat-host-load",
       dependencies: ["Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm"],
       path: "Tests/HostLoad", swiftSettings: strict),
-    tests("DatMetricsTests", ["DatMetrics", metrics]),
+    tests("DatMetricsTests", ["DatMetrics", "DatHTTP", metrics, logging, nioCore]),
+    // Opens large rooms, for `make bench-room`.
+    .executableTarget(
+      name: "dat-room-load",
+      dependencies: ["Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage"],
+      path: "Tests/RoomLoad", swiftSettings: strict),
     tests(
       "DatHostTests",
       [
         "DatHost", "DatSwarm", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage", nioCore, nioPosix,
       ]),
+    tests("DatSignalTests", ["DatSignal", nioCore, nioHTTP, httpClient]),
+    tests("DatWebRTCTests", ["DatWebRTC", "DatSignal", "CDataChannel", "DatSwarm"]),
     tests(
       "DatDHTTests",
       ["DatDHT", "DatSwarm", "Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage"]),
     tests(
       "DatCommandTests",
-      ["Saga", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "dat"]
+      [
+        "Saga", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage",
+        "DatCoding", "dat", arguments,
+      ]
     ),
   ],
   cxxLanguageStandard: .cxx17

@@ -9,7 +9,7 @@ enum Side: String, Sendable, CustomStringConvertible {
   var description: String { rawValue }
 }
 
-/// Puts Node and Swift on either end of feeds, databases and rooms, and prints a table of what came out.
+/// Puts Node and Swift on either end of feeds, databases, archives and rooms, and prints a table of what came out.
 ///
 ///     dat-interop FOLDER-OF-SCRIPTS NODE [FILTER]
 ///
@@ -90,6 +90,19 @@ struct Interop {
             what: "\(writers.count) writers, owner \(first), random history \(seed)"
           ) { try await databases.run(seed: seed, sides: writers, steps: 40) })
       }
+    }
+    let archives = ArchiveCases(node: place)
+    for owner in sides {
+      rows.append(
+        Row(area: "archive", what: "live, \(owner) to \(owner.other)") {
+          try await archives.follow(owner: owner)
+        })
+    }
+    for first in sides {
+      rows.append(
+        Row(area: "archive", what: "a clone's folder in turn, \(first) first") {
+          try await archives.alternate(first: first)
+        })
     }
     var rooms = [("", ChatCases(node: place, isWorkshop: false))]
     if ProcessInfo.processInfo.environment["DAT_WORKSHOP"] != nil {

@@ -51,6 +51,7 @@ actor NodePeer {
     var groups: [[Entry]]?
     var message: String?
     var username: String?
+    var texts: [String: String]?
   }
 
   private let process: DatProcess

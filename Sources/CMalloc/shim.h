@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #ifdef __linux__
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -32,4 +33,24 @@ static inline int dat_exchange_folders(const char *one, const char *other) {
   errno = ENOSYS;
   return -1;
 #endif
+}
+
+/// What a file is.
+enum { dat_folder = 1, dat_plain = 2, dat_socket = 3, dat_other = 4 };
+
+static inline int dat_kind_of_mode(unsigned mode) {
+  return S_ISDIR(mode) ? dat_folder : S_ISREG(mode) ? dat_plain : S_ISSOCK(mode) ? dat_socket : dat_other;
+}
+
+/// What is at a path, links followed; the negative error number if it can't be told. The structure that
+/// says so belongs to several of Swift's modules for the C library.
+static inline int dat_kind_at(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 ? dat_kind_of_mode(status.st_mode) : -errno;
+}
+
+/// What an open file is, likewise.
+static inline int dat_kind_of(int descriptor) {
+  struct stat status;
+  return fstat(descriptor, &status) == 0 ? dat_kind_of_mode(status.st_mode) : -errno;
 }

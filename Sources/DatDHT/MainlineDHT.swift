@@ -214,6 +214,8 @@
       guard let path = options.stateFile, let state = node?.state(), !state.isEmpty else { return }
       do {
         try Data(state).write(to: URL(fileURLWithPath: path), options: .atomic)
+        // It has the addresses of others.
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
       } catch {
         logger.warning("The DHT's routing table could not be saved: \(error)")
       }

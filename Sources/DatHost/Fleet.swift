@@ -1,3 +1,4 @@
+internal import DatCoding
 public import HypercoreCrypto
 
 /// Several hosts that share many keys: each key belongs to the few hosts that weigh most for it.
@@ -17,23 +18,21 @@ public struct Fleet: Hashable, Sendable {
   ///
   /// - Throws: ``HostError`` with `malformedFile`.
   public init(parsing text: String) throws(HostError) {
-    var hosts: [String] = []
-    for line in text.split(whereSeparator: \.isNewline) {
-      let name =
-        (line.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).first ?? "")
-        .filter { !$0.isWhitespace }
-      if name.isEmpty { continue }
+    var hosts: [ForeignText] = []
+    for line in TextLines.all(text.utf8) {
+      let name = ForeignText(bytes: line.prefix { $0 != UInt8(ascii: "#") }.filter { $0 > 0x20 })
+      if name.utf8.isEmpty { continue }
       guard name.utf8.count <= 255 else {
         throw HostError(
-          .malformedFile, "A host's name can have 255 bytes; \"\(name.prefix(40))…\" has more.")
+          .malformedFile, "A host's name can have 255 bytes; \"\(name.line(limit: 40))\" has more.")
       }
       guard !hosts.contains(name) else {
-        throw HostError(.malformedFile, "The host \"\(name)\" is in the list twice.")
+        throw HostError(.malformedFile, "The host \"\(name.line())\" is in the list twice.")
       }
       hosts.append(name)
     }
     guard !hosts.isEmpty else { throw HostError(.malformedFile, "The list names no host.") }
-    self.init(hosts: hosts)
+    self.init(hosts: hosts.map(\.string))
   }
 
   /// The hosts that a key belongs to, the first one first.

@@ -1,3 +1,5 @@
+internal import DatCoding
+internal import DatSwarm
 internal import Foundation
 internal import HypercoreCrypto
 internal import NIOConcurrencyHelpers
@@ -9,7 +11,7 @@ internal import RandomAccessStorage
 /// What a running host can be asked over its socket: one JSON object a line, answered by one.
 public struct ControlRequest: Hashable, Sendable, Codable {
   /// What can be asked for.
-  public enum Command: String, Hashable, Sendable, Codable {
+  public enum Command: String, Hashable, Sendable, Codable, CaseIterable {
     /// Host a key from now on.
     case add
     /// Host a key no more.
@@ -82,7 +84,7 @@ public final class HostControl: Sendable {
           }
         }
     } catch {
-      throw HostError(.control, "The socket \(path) can't be opened: \(error)")
+      throw HostError(.control, SwarmError("The socket \(path) can't be opened", error).reason)
     }
     chmod(path, 0o600)
   }
@@ -154,9 +156,7 @@ public final class HostControl: Sendable {
   }
 
   private func answer(_ line: ArraySlice<UInt8>) async -> ControlReply {
-    guard line.count <= Self.requestLimit,
-      let request = try? JSONDecoder().decode(ControlRequest.self, from: Data(line))
-    else {
+    guard let request = Self.request(Array(line)) else {
       return ControlReply(
         error: "That is no request: write {\"command\":\"list\"}, or add or remove with a key.")
     }
@@ -165,6 +165,30 @@ public final class HostControl: Sendable {
     } catch {
       return ControlReply(error: error.reason)
     }
+  }
+
+  /// The request that a line spells; nil if it is none. Not by Foundation's decoder: that makes a dictionary
+  /// of names that anybody may send.
+  static func request(_ line: [UInt8]) -> ControlRequest? {
+    var (command, key, deletesData) = (ControlRequest.Command?.none, String?.none, Bool?.none)
+    let bounds = JSONReader.Bounds(bytes: requestLimit, depth: 4)
+    do throws(JSONError) {
+      try JSONReader.read(line, within: bounds) { reader throws(JSONError) in
+        try reader.readObject { name, reader throws(JSONError) in
+          switch name {
+          case "command":
+            let word = try reader.readStringIfPresent().map { ForeignText($0) }
+            command = ControlRequest.Command.allCases.first { ForeignText($0.rawValue) == word }
+          case "key": key = try reader.readStringIfPresent()
+          case "deletesData": deletesData = reader.kind == .bool ? try reader.readBool() : nil
+          default: break
+          }
+        }
+      }
+    } catch {
+      return nil
+    }
+    return command.map { ControlRequest($0, key: key, deletesData: deletesData) }
   }
 
   private func perform(_ request: ControlRequest) async throws(HostError) -> [HostedStatus] {
@@ -220,7 +244,12 @@ public enum HostClient {
     let path = try HostControl.path(in: FolderStorage(path: folder).path)
     let reply: ControlReply
     do {
-      reply = try JSONDecoder().decode(ControlReply.self, from: Data(try await send(request, path)))
+      reply = try JSONText.decode(ControlReply.self, from: try await send(request, path))
+    } catch let error as IOError where [EACCES, EPERM].contains(error.errnoCode) {
+      throw HostError(
+        .control,
+        "There is no permission to ask the host at \(path): it belongs to another user; ask as that "
+          + "user.")
     } catch {
       throw HostError(
         .control, "No host answers at \(path); is one running? \"dat host \(folder)\" starts it.")

@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 internal import HypercoreCrypto
 internal import RandomAccessStorage
@@ -66,16 +67,14 @@ struct HostFolder {
   /// - Throws: ``HostError`` with `malformedFile` and the line.
   func keys() throws(HostError) -> [HostedKey] {
     guard FileManager.default.fileExists(atPath: list) else { return [] }
-    guard let data = FileManager.default.contents(atPath: list), data.count <= Self.listLimit,
-      let text = String(data: data, encoding: .utf8)
+    guard let data = FileManager.default.contents(atPath: list), data.count <= Self.listLimit
     else { throw HostError(.malformedFile, "\(list) can't be read as a list of keys.") }
     var keys: [HostedKey] = []
-    for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-    {
-      let line = line.trimmingCharacters(in: .whitespaces)
-      if line.isEmpty || line.hasPrefix("#") { continue }
+    for (number, line) in TextLines.all(data).enumerated() {
+      let line = ForeignText(bytes: line).trimmed
+      if line.utf8.isEmpty || line.starts(with: "#") { continue }
       do throws(HostError) {
-        keys.append(try HostedKey(parsing: line))
+        keys.append(try HostedKey(parsing: line.string))
       } catch {
         throw HostError(.malformedFile, "\(list), line \(number + 1): \(error.reason)")
       }

@@ -11,13 +11,24 @@ struct HostMetrics: Sendable {
       ($0, Gauge(label: "dat_host_replicas", dimensions: [("kind", $0.rawValue)]))
     })
   private let elsewhere = Gauge(label: "dat_host_replicas_elsewhere")
+  private let failed = Gauge(label: "dat_host_replicas_failed")
+  private let waiting = Gauge(label: "dat_host_replicas_waiting")
   private let connectionCount = Gauge(label: "dat_host_connections")
+  private let diskBytes = Gauge(label: "dat_host_disk_bytes")
+  private let pausedFeeds = Gauge(label: "dat_host_paused_feeds")
   private let received = Counter(label: "dat_host_received_bytes_total")
   private let sent = Counter(label: "dat_host_sent_bytes_total")
 
-  func replicas(_ counts: [HostedKind: Int], elsewhere: Int) {
+  func replicas(_ counts: [HostedKind: Int], elsewhere: Int, failed: Int, waiting: Int) {
+    self.failed.record(failed)
+    self.waiting.record(waiting)
     for (kind, gauge) in kinds { gauge.record(counts[kind, default: 0]) }
     self.elsewhere.record(elsewhere)
+  }
+
+  func disk(used: UInt64, paused: Int) {
+    diskBytes.record(Int64(clamping: used))
+    pausedFeeds.record(paused)
   }
 
   func connections(_ count: Int) { connectionCount.record(count) }

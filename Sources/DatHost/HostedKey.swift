@@ -1,3 +1,4 @@
+internal import DatCoding
 public import HypercoreCrypto
 
 /// What is behind a key.
@@ -29,19 +30,21 @@ public struct HostedKey: Hashable, Sendable, CustomStringConvertible {
   ///
   /// - Throws: ``HostError`` with `malformedKey`.
   public init(parsing text: String) throws(HostError) {
-    var rest = text[...]
+    var rest = ForeignText(text)
     var kind = HostedKind.unknown
-    for known in HostedKind.allCases where rest.hasPrefix(known.rawValue + ":") {
+    for known in HostedKind.allCases {
+      let prefix = ForeignText(known.rawValue + ":")
+      guard rest.starts(with: prefix) else { continue }
       kind = known
-      rest = rest.dropFirst(known.rawValue.count + 1)
+      rest = rest.dropFirst(bytes: prefix.utf8.count)
       break
     }
-    if rest.hasPrefix("dat://") { rest = rest.dropFirst(6) }
-    if rest.hasSuffix("/") { rest = rest.dropLast() }
-    guard let key = PublicKey(hex: rest) else {
+    if rest.starts(with: "dat://") { rest = rest.dropFirst(bytes: 6) }
+    if rest.utf8.last == UInt8(ascii: "/") { rest = rest.cut(toBytes: rest.utf8.count - 1) }
+    guard let key = PublicKey(hex: rest.string) else {
       throw HostError(
         .malformedKey,
-        "\"\(text.prefix(80))\" is no key: write 64 hex digits, after room:, db: or feed: where the "
+        "\"\(ForeignText(text).line(limit: 80))\" is no key: write 64 hex digits, after room:, db: or feed: where the "
           + "kind is known.")
     }
     self.init(kind: kind, key: key)

@@ -60,13 +60,50 @@ actor HostedReplica {
   }
 
   private func openFeed() async throws {
-    content = .feed(try await Feed.open(folder: folder, options: feedOptions))
+    let feed = try await Feed.open(folder: folder, options: feedOptions)
+    log(await feed.repairReport, of: key)
+    content = .feed(feed)
+    let events = feed.events()
+    watcher = Task { [weak self, key] in
+      for await event in events {
+        switch event {
+        case .pause(let pause): await self?.paused(key, pause)
+        case .resume: await self?.paused(key, nil)
+        default: continue
+        }
+      }
+    }
+  }
+
+  /// Tells what opening a feed found.
+  private func log(_ report: RepairReport, of feed: PublicKey) {
+    for finding in report.findings {
+      logger.warning("\(finding)", metadata: ["discoveryKey": "\(feed.discoveryKey)"])
+    }
   }
 
   private var feedOptions: Feed.Options {
     var options = Feed.Options(key: key)
     options.durability = self.options.durability
+    options.disk = self.options.disk
     return options
+  }
+
+  /// The feeds of which nothing is fetched for the time being.
+  private(set) var pauses: [PublicKey: DownloadPause] = [:]
+
+  private func paused(_ feed: PublicKey, _ pause: DownloadPause?) {
+    pauses[feed] = pause
+    let metadata: Logger.Metadata = ["discoveryKey": "\(key.discoveryKey)", "feed": "\(feed)"]
+    if let pause {
+      logger.warning("\(pause)", metadata: metadata)
+    } else {
+      logger.info("fetching goes on", metadata: metadata)
+    }
+  }
+
+  private var onPause: @Sendable (PublicKey, DownloadPause?) -> Void {
+    { [weak self] feed, pause in Task { await self?.paused(feed, pause) } }
   }
 
   private func openRoom() async throws {
@@ -74,14 +111,19 @@ actor HostedReplica {
     options.authorization = self.options.authorization
     options.keepsMessages = false
     options.database = databaseOptions
-    content = .room(
-      try await Saga.open(folder: folder, key: key, username: self.options.name, options: options))
+    let saga = try await Saga.open(
+      folder: folder, key: key, username: self.options.name, options: options)
+    for (feed, report) in await saga.db.repairReports { log(report, of: feed) }
+    content = .room(saga)
   }
 
   private var databaseOptions: HyperDBOptions {
     var options = HyperDBOptions()
     options.cacheBytes = self.options.cacheBytes
     options.durability = self.options.durability
+    options.disk = self.options.disk
+    options.onPause = onPause
+    options.onRefusal = { [weak self] refusal in Task { await self?.refused(refusal) } }
     return options
   }
 
@@ -89,6 +131,7 @@ actor HostedReplica {
     var options = databaseOptions
     options.contentFeed = true
     let database = try await HyperDB.open(folder: folder, key: key, options: options)
+    for (feed, report) in await database.repairReports { log(report, of: feed) }
     content = .database(database)
     guard kind == .unknown else { return }
     watcher = Task { [weak self] in
@@ -152,6 +195,12 @@ actor HostedReplica {
     if isClosed { await closeContent() }
   }
 
+  /// The key is no room's or database's: it stays in the list, and is told of, until it is removed.
+  private func refused(_ refusal: HyperDBError) async {
+    failed(refusal)
+    await closeContent()
+  }
+
   private func failed(_ error: any Error) {
     logger.error(
       "A replica could not be opened: \(error)", metadata: ["discoveryKey": "\(key.discoveryKey)"])
@@ -175,10 +224,12 @@ actor HostedReplica {
   }
 
   /// Follows a connection to its end: in a room, meets the user.
-  func meet(_ stream: ReplicationStream) async {
+  ///
+  /// - Parameter address: the other end's, without port.
+  func meet(_ stream: ReplicationStream, from address: String) async {
     do {
       if case .room(let saga) = content {
-        try await saga.connect(stream)
+        try await saga.connect(stream, from: address)
       } else {
         try await stream.finished()
       }
@@ -207,6 +258,11 @@ actor HostedReplica {
       status.isWriter = await saga.db.isLocalAuthorized
     }
     status.problem = failure
+    if failure == nil, let pause = pauses.min(by: { $0.key.hex < $1.key.hex }) {
+      let more = pauses.count > 1 ? " (and \(pauses.count - 1) more)" : ""
+      status.problem = "Feed \(pause.key)\(more): \(pause.value)"
+    }
+    // For good, unlike a pause.
     if failure == nil, let fork = await fork { status.problem = FeedError.forked(fork).reason }
     return status
   }

@@ -8,6 +8,8 @@ public struct HostedStatus: Hashable, Sendable {
     case hosting
     /// Nothing of it was seen yet; a first peer will tell what it is.
     case waiting
+    /// There are more keys than may be open at a time; it waits for its turn.
+    case queued
     /// It belongs to other hosts of the fleet.
     case elsewhere
     /// It could not be opened; see ``HostedStatus/problem``.

@@ -26,11 +26,21 @@ public actor ReplicaHost {
     public var authorization = AuthorizationPolicy.open
     /// When what peers bring counts as stored.
     public var durability = Durability.buffered
+    /// What each key may take of the disk: 1 GiB for the feed of one writer, 16 GiB in all.
+    public var disk = DiskLimits(perWriter: 1 << 30, inAll: 16 << 30)
+    /// How many bytes of the disk all keys together may take; nil for what the disk has, less the reserve.
+    public var quota: UInt64?
     /// Bytes of decoded entries to keep, for each room or database.
     public var cacheBytes = 64 * 1024
     /// The fleet that the host is of, its name in it, and how many hosts hold each key; nil for a host
     /// that holds all of its keys.
     public var fleet: (fleet: Fleet, name: String, copies: Int)?
+    /// How many keys are open at a time; nil for all. The others wait, and take turns with those that are
+    /// open. An open key takes a file descriptor, for the lock of its folder.
+    public var maximumOpen: Int?
+    /// How often keys take turns, where there are more than may be open: each time an eighth of those that
+    /// are open, first those without connections.
+    public var turn: Duration = .seconds(60)
     /// Addresses to stay connected with about every key.
     public var peers: [PeerAddress] = []
 
@@ -40,17 +50,25 @@ public actor ReplicaHost {
 
   /// Where the host keeps everything, as an absolute path.
   public nonisolated let path: String
-  private let folder: HostFolder
-  private let options: Options
-  private let swarm: Swarm
-  private let logger: Logger
+  let folder: HostFolder
+  let options: Options
+  let swarm: Swarm
+  let logger: Logger
   private let metrics = HostMetrics()
+  private let budget: DiskBudget
   private let traffic = Traffic()
-  private var kinds: [PublicKey: HostedKind] = [:]
-  private var replicas: [PublicKey: HostedReplica] = [:]
+  var kinds: [PublicKey: HostedKind] = [:]
+  var replicas: [PublicKey: HostedReplica] = [:]
+  /// Keys that wait for a place, the next one first.
+  var queue: [PublicKey] = []
+  /// Since when keys are open.
+  var openSince: [PublicKey: ContinuousClock.Instant] = [:]
+  /// Keys that could not be opened.
+  var failed: Set<PublicKey> = []
+  private var turns: Task<Void, Never>?
   /// Keys that are being opened or closed, which takes a while.
-  private var busy: Set<PublicKey> = []
-  private var isClosed = false
+  var busy: Set<PublicKey> = []
+  private(set) var isClosed = false
 
   /// Opens a host's folder and everything in its list of keys.
   ///
@@ -81,6 +99,9 @@ public actor ReplicaHost {
   private init(_ folder: HostFolder, _ options: Options, _ swarm: Swarm, _ logger: Logger) {
     path = folder.path
     self.folder = folder
+    budget = DiskBudget(limit: options.quota, name: "this host")
+    var options = options
+    options.disk.budget = budget
     self.options = options
     self.swarm = swarm
     self.logger = logger
@@ -102,7 +123,30 @@ public actor ReplicaHost {
       }
     }
     recordCounts()
-    logger.info("opened", metadata: ["keys": "\(kinds.count)", "here": "\(replicas.count)"])
+    logger.info(
+      "opened",
+      metadata: [
+        "keys": "\(kinds.count)", "open": "\(replicas.count - failed.count)",
+        "failed": "\(failed.count)", "waiting": "\(queue.count)",
+      ])
+    takeTurns()
+  }
+
+  /// Begins to let keys take turns, once there are more than may be open.
+  private func takeTurns() {
+    guard turns == nil, !isClosed, !queue.isEmpty || !failed.isEmpty else { return }
+    turns = Task { [weak self, turn = options.turn] in
+      while !Task.isCancelled {
+        do { try await Task.sleep(for: turn) } catch { return }
+        guard let self, await self.rotate() else { return }
+      }
+    }
+  }
+
+  /// Ends the turns: there is nothing left to wait for.
+  func endTurns() {
+    turns?.cancel()
+    turns = nil
   }
 
   // MARK: Keys
@@ -123,6 +167,7 @@ public actor ReplicaHost {
     await stop(key.key)
     await start(key)
     recordCounts()
+    takeTurns()
     return await status(of: key.key)
   }
 
@@ -142,6 +187,7 @@ public actor ReplicaHost {
       throw error
     }
     await stop(key)
+    await fill()
     recordCounts()
     if deletingData { try folder.delete(key) }
   }
@@ -167,29 +213,40 @@ public actor ReplicaHost {
     return owners.contains(name) ? nil : owners.first
   }
 
-  private func start(_ key: HostedKey) async {
+  func start(_ key: HostedKey) async {
     let discoveryKey = key.key.discoveryKey
-    guard !isClosed, owner(of: key.key) == nil, replicas[key.key] == nil else { return }
+    guard !isClosed, !Task.isCancelled, owner(of: key.key) == nil, replicas[key.key] == nil else {
+      return
+    }
+    guard hasPlace else {
+      if !queue.contains(key.key) { queue.append(key.key) }
+      return
+    }
     busy.insert(key.key)
     defer { busy.remove(key.key) }
     let replica = HostedReplica(
       key, folder: folder.replica(of: key.key), options: options, logger: logger
     ) { [weak self] kind in await self?.found(kind, of: key.key) }
     replicas[key.key] = replica
+    openSince[key.key] = .now
     await replica.open(stored: folder.storedKind(of: key.key))
+    if await replica.failure != nil { failed.insert(key.key) }
     await swarm.join(discoveryKey) { [traffic] peer in
       let stream = try await replica.replicate()
       await traffic.add(stream, peer)
       return stream
-    } meet: { stream, _ in
-      await replica.meet(stream)
+    } meet: { stream, peer in
+      await replica.meet(stream, from: peer.address.host)
     }
     for address in options.peers { await swarm.connect(to: address, about: discoveryKey) }
     logger.debug(
       "hosting", metadata: ["discoveryKey": "\(discoveryKey)", "kind": "\(key.kind.rawValue)"])
   }
 
-  private func stop(_ key: PublicKey) async {
+  func stop(_ key: PublicKey) async {
+    queue.removeAll { $0 == key }
+    failed.remove(key)
+    openSince[key] = nil
     guard let replica = replicas.removeValue(forKey: key) else { return }
     busy.insert(key)
     defer { busy.remove(key) }
@@ -224,7 +281,7 @@ public actor ReplicaHost {
     await status(of: key, await connectionCounts())
   }
 
-  private func connectionCounts() async -> [DiscoveryKey: Int] {
+  func connectionCounts() async -> [DiscoveryKey: Int] {
     await swarm.peers.reduce(into: [:]) { $0[$1.discoveryKey, default: 0] += 1 }
   }
 
@@ -232,6 +289,10 @@ public actor ReplicaHost {
     guard let replica = replicas[key] else {
       var status = HostedStatus(
         key: key, kind: kinds[key] ?? .unknown, folder: folder.replica(of: key))
+      if queue.contains(key) {
+        status.state = .queued
+        return status
+      }
       status.state = .elsewhere
       status.owner = owner(of: key)
       return status
@@ -247,18 +308,27 @@ public actor ReplicaHost {
     let (received, sent) = await traffic.take()
     metrics.traffic(received: received, sent: sent)
     metrics.connections(await swarm.peers.count)
+    var paused = 0
+    for replica in replicas.values { paused += await replica.pauses.count }
+    metrics.disk(used: budget.used, paused: paused)
   }
 
-  private func recordCounts() {
+  func recordCounts() {
     var counts: [HostedKind: Int] = [:]
-    for (key, kind) in kinds where replicas[key] != nil { counts[kind, default: 0] += 1 }
-    metrics.replicas(counts, elsewhere: kinds.count - replicas.count)
+    for (key, kind) in kinds where replicas[key] != nil && !failed.contains(key) {
+      counts[kind, default: 0] += 1
+    }
+    metrics.replicas(
+      counts, elsewhere: kinds.count - replicas.count - queue.count, failed: failed.count,
+      waiting: queue.count)
   }
 
   /// Ends all connections and closes everything that is stored. The list stays for the next time.
   public func close() async {
     guard !isClosed else { return }
     isClosed = true
+    turns?.cancel()
+    queue = []
     for key in Array(replicas.keys) { await swarm.leave(key.discoveryKey) }
     await withDiscardingTaskGroup { group in
       for replica in replicas.values { group.addTask { await replica.close() } }

@@ -1,17 +1,28 @@
+internal import DatHTTP
 internal import HTTPTypes
 internal import Hummingbird
 internal import HummingbirdCore
 public import Logging
+internal import NIOConcurrencyHelpers
 internal import NIOCore
 public import ServiceLifecycle
 
 /// Serves what was measured on loopback, at `/metrics`, for a Prometheus on the same machine.
+///
+/// It answers to this machine's own names alone, so that no page of a browser here can read it under a name
+/// that was pointed here; and connections are few and short, so that nobody keeps Prometheus out.
 public struct MetricsPage: Service {
   private let metrics: PrometheusMetrics
   private let port: Int
   private let logger: Logger
   private let onReady: @Sendable (Int) async -> Void
   private let refresh: @Sendable () async -> Void
+  /// What a connection gets: all are strangers.
+  var places: ConnectionPlaces.Limits = {
+    var places = ConnectionPlaces.Limits()
+    places.strangers = 16
+    return places
+  }()
 
   /// - Parameters:
   ///   - port: the port; 0 for any that is free.
@@ -34,21 +45,39 @@ public struct MetricsPage: Service {
   /// - Throws: the error of the system where the port is not to be had.
   public func run() async throws {
     let router = Router()
-    router.get("metrics") { [metrics, refresh] _, _ in
+    let bound = NIOLockedValueBox(port)
+    router.get("metrics") { [metrics, refresh] request, _ in
+      guard Self.isOurs(request.head.authority, bound.withLockedValue { $0 }) else {
+        return Response(
+          status: .forbidden, headers: [.contentType: "text/plain; charset=utf-8"],
+          body: ResponseBody(
+            byteBuffer: ByteBuffer(
+              string: "This server answers to 127.0.0.1, [::1] and localhost, with its port.\n")))
+      }
       await refresh()
       return Response(
         status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
         body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text())))
     }
+    let places = ConnectionPlaces(places) { _ in false }
     let application = Application(
       router: router,
+      server: .http1(configuration: .init(additionalChannelHandlers: [places.handler()])),
       configuration: ApplicationConfiguration(
         address: .hostname("127.0.0.1", port: port), serverName: nil,
-        availableConnectionsDelegate: MaximumAvailableConnections(16)),
+        availableConnectionsDelegate: MaximumAvailableConnections(64)),
       onServerRunning: { [port, onReady] channel in
-        await onReady(channel.localAddress?.port ?? port)
+        let port = channel.localAddress?.port ?? port
+        bound.withLockedValue { $0 = port }
+        await onReady(port)
       },
       logger: logger)
     try await application.run()
+  }
+
+  /// Whether a Host field names this machine, and the port.
+  static func isOurs(_ host: String?, _ port: Int) -> Bool {
+    guard let host, host.utf8.count <= 64 else { return false }
+    return ["127.0.0.1", "[::1]", "localhost"].contains { "\($0):\(port)" == host.lowercased() }
   }
 }

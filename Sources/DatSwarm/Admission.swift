@@ -1,79 +1,175 @@
-/// Counts the connections that others opened to us, and says which are too many.
+/// Counts the connections that others opened to us, and decides which are too many.
 ///
-/// Two caps: all together, so that strangers cannot use up our descriptors and memory; and for each
-/// address those that have not shown that they speak the protocol, so that one host cannot take all
-/// places. Connections within this machine are not capped by address, unless told so.
+/// Three caps: all together, so that strangers can't use up our descriptors and memory; for each address,
+/// so that one host can't take all places; and for each address those that have not shown that they speak
+/// the protocol. Where all places are taken, a new connection takes that of the address with most of them,
+/// if that has at least two more than its own: the one that has been idle longest. An IPv6 network of 64
+/// bits counts as one address.
+///
+/// It has no clock: instants are handed in.
 final class Admission: Sendable {
+  typealias Instant = ContinuousClock.Instant
+
+  /// How many connections are taken.
+  struct Caps {
+    /// In all.
+    var total: Int
+    /// Of one address.
+    var address: Int
+    /// Of loopback, where tunnels end.
+    var loopback: Int
+    /// Of each trusted proxy.
+    var proxy: Int
+    var proxies: Set<IPAddress> = []
+    /// Of one address before its peers have completed the handshake.
+    var halfOpen: Int
+    /// Whether loopback is free of the cap of half-open connections.
+    var excusesLoopback = true
+  }
+
+  private struct Host {
+    var tickets: Set<Int> = []
+    var halfOpen = 0
+  }
+
   private struct State {
-    var total = 0
-    var halfOpen: [String: Int] = [:]
+    var hosts: [IPAddress: Host] = [:]
+    var tickets: [Int: Ticket] = [:]
+    var last = 0
   }
 
   private let state = Guarded(State())
-  private let maximum: Int
-  private let maximumHalfOpen: Int
+  private let caps: Caps
 
-  private let excusesLoopback: Bool
+  init(_ caps: Caps) { self.caps = caps }
 
-  init(maximum: Int, maximumHalfOpen: Int, excusesLoopback: Bool = true) {
-    self.maximum = maximum
-    self.maximumHalfOpen = maximumHalfOpen
-    self.excusesLoopback = excusesLoopback
+  /// What became of a connection.
+  enum Decision {
+    /// It has a place; another connection lost its own for it, where there is one.
+    case admitted(Ticket, evicted: Ticket?)
+    case refused
   }
 
-  /// A place for a new connection; nil if there is none.
-  func admit(_ address: PeerAddress) -> Ticket? {
-    let host = Offences.neighbourhood(of: address.host)
-    let isExcused = excusesLoopback && address.isLoopback
-    let isFree = state.with { state in
-      let halfOpen = state.halfOpen[host, default: 0]
-      guard state.total < maximum, isExcused || halfOpen < maximumHalfOpen else { return false }
-      state.total += 1
-      state.halfOpen[host] = halfOpen + 1
-      return true
+  /// A place for a new connection, where there is one or one can be had.
+  func admit(_ address: PeerAddress, now: Instant) -> Decision {
+    // An address that can't be read shares the places of all such.
+    let source = IPAddress(address.host) ?? IPAddress(IPv4(number: 0))
+    let key = source.neighbourhood
+    let (ticket, evicted) = state.with { state -> (Ticket?, Ticket?) in
+      let host = state.hosts[key] ?? Host()
+      guard host.tickets.count < cap(of: key, source) else { return (nil, nil) }
+      guard key.isLoopback && caps.excusesLoopback || host.halfOpen < caps.halfOpen else {
+        return (nil, nil)
+      }
+      var evicted: Ticket?
+      if state.tickets.count >= caps.total {
+        guard let idlest = Self.idlest(in: state, besides: host.tickets.count) else {
+          return (nil, nil)
+        }
+        evicted = idlest
+        Self.remove(idlest, from: &state)
+      }
+      state.last += 1
+      let ticket = Ticket(self, address, key, state.last, now)
+      state.tickets[state.last] = ticket
+      state.hosts[key, default: Host()].tickets.insert(state.last)
+      state.hosts[key, default: Host()].halfOpen += 1
+      return (ticket, evicted)
     }
-    return isFree ? Ticket(self, host) : nil
+    evicted?.breakOff()
+    return ticket.map { .admitted($0, evicted: evicted) } ?? .refused
   }
 
-  var total: Int { state.with { $0.total } }
-
-  private func confirm(_ host: String) {
-    state.with { state in
-      let rest = state.halfOpen[host, default: 0] - 1
-      state.halfOpen[host] = rest > 0 ? rest : nil
-    }
+  private func cap(of key: IPAddress, _ source: IPAddress) -> Int {
+    if caps.proxies.contains(source) || caps.proxies.contains(key) { return caps.proxy }
+    return key.isLoopback ? caps.loopback : caps.address
   }
 
-  private func leave() { state.with { $0.total -= 1 } }
+  /// The connection that makes room for one of an address with so many.
+  private static func idlest(in state: State, besides count: Int) -> Ticket? {
+    let most = state.hosts.values.max { $0.tickets.count < $1.tickets.count }
+    guard let most, most.tickets.count >= count + 2 else { return nil }
+    return most.tickets.compactMap { state.tickets[$0] }
+      .min { ($0.lastActive, $0.number) < ($1.lastActive, $1.number) }
+  }
+
+  var total: Int { state.with { $0.tickets.count } }
+
+  private func confirm(_ ticket: Ticket) {
+    state.with { if $0.tickets[ticket.number] != nil { $0.hosts[ticket.key]?.halfOpen -= 1 } }
+  }
+
+  private func leave(_ ticket: Ticket) { state.with { Self.remove(ticket, from: &$0) } }
+
+  private static func remove(_ ticket: Ticket, from state: inout State) {
+    guard state.tickets.removeValue(forKey: ticket.number) != nil else { return }
+    state.hosts[ticket.key]?.tickets.remove(ticket.number)
+    if ticket.isHalfOpen { state.hosts[ticket.key]?.halfOpen -= 1 }
+    if state.hosts[ticket.key]?.tickets.isEmpty == true { state.hosts[ticket.key] = nil }
+  }
 
   /// One connection's place.
   final class Ticket: Sendable {
+    let address: PeerAddress
+    fileprivate let key: IPAddress
+    fileprivate let number: Int
     private let admission: Admission
-    private let host: String
-    private let state = Guarded((isHalfOpen: true, isGone: false))
+    private let state: Guarded<Standing>
 
-    fileprivate init(_ admission: Admission, _ host: String) {
-      self.admission = admission
-      self.host = host
+    private struct Standing {
+      var isHalfOpen = true
+      var lastActive: Instant
+      var isBrokenOff = false
+      var end: (@Sendable () -> Void)?
     }
 
-    /// The peer has shown that it speaks the protocol.
+    fileprivate init(
+      _ admission: Admission, _ address: PeerAddress, _ key: IPAddress, _ number: Int,
+      _ now: Instant
+    ) {
+      self.admission = admission
+      self.address = address
+      self.key = key
+      self.number = number
+      state = Guarded(Standing(lastActive: now))
+    }
+
+    fileprivate var isHalfOpen: Bool { state.with { $0.isHalfOpen } }
+    fileprivate var lastActive: Instant { state.with { $0.lastActive } }
+
+    /// The peer has completed its handshake.
     func confirm() {
-      let wasHalfOpen = state.with { state in
-        defer { state.isHalfOpen = false }
-        return state.isHalfOpen
+      let wasHalfOpen = state.with { standing in
+        defer { standing.isHalfOpen = false }
+        return standing.isHalfOpen
       }
-      if wasHalfOpen { admission.confirm(host) }
+      if wasHalfOpen { admission.confirm(self) }
+    }
+
+    /// The peer has said something, which a keep-alive is not.
+    func noteActivity(now: Instant) { state.with { $0.lastActive = now } }
+
+    /// Has this called where the place is given to somebody else.
+    func whenEvicted(_ end: @escaping @Sendable () -> Void) {
+      let isBrokenOff = state.with { standing in
+        standing.end = end
+        return standing.isBrokenOff
+      }
+      if isBrokenOff { end() }
+    }
+
+    fileprivate func breakOff() {
+      let end = state.with { standing in
+        standing.isBrokenOff = true
+        return standing.end
+      }
+      end?()
     }
 
     /// The connection is over.
     func leave() {
-      confirm()
-      let wasGone = state.with { state in
-        defer { state.isGone = true }
-        return state.isGone
-      }
-      if !wasGone { admission.leave() }
+      state.with { $0.end = nil }
+      admission.leave(self)
     }
   }
 }

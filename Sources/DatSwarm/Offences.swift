@@ -1,5 +1,3 @@
-internal import NIOCore
-
 /// Remembers which addresses did what no working peer does, and keeps those out that do it again and
 /// again: each time for twice as long.
 ///
@@ -57,10 +55,7 @@ struct Offences {
   /// What stands for one attacker: the address, or for IPv6 its network of 64 bits, of which a single
   /// host has all addresses.
   static func neighbourhood(of host: String) -> String {
-    guard host.contains(":"), case .v6(let address) = try? SocketAddress(ipAddress: host, port: 0)
-    else { return host }
-    // The address follows family, port and flow label.
-    let bytes = withUnsafeBytes(of: address.address) { Array($0[8..<16]) }
-    return bytes.map { String($0, radix: 16) }.joined(separator: ".") + "/64"
+    guard let address = IPAddress(host) else { return host }
+    return address.isIPv6 ? "\(address.neighbourhood)/64" : "\(address)"
   }
 }

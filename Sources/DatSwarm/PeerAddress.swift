@@ -49,7 +49,10 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Whether it is this machine's own address, written as a number.
-  var isLoopback: Bool { host.hasPrefix("127.") || host == "::1" }
+  var isLoopback: Bool { IPAddress(host)?.isLoopback == true }
+
+  /// Whether the host is an IPv4 or IPv6 address, and no name.
+  public var isNumeric: Bool { IPAddress(host) != nil }
 
   public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

@@ -45,6 +45,13 @@ public final class PeerSocket: Sendable {
     self.ticket = ticket
     self.policy = policy
     self.firstFeed = firstFeed
+    ticket?.whenEvicted { [weak self] in
+      self?.close(
+        SwarmError(
+          .closed,
+          "The connection with \(remote) made room: all places were taken, most by its address."
+        ))
+    }
   }
 
   deinit { if !state.with({ $0.isPumped }) { Self.discard(wrapped) } }
@@ -175,12 +182,16 @@ public final class PeerSocket: Sendable {
     }
   }
 
+  /// So little at a time is a keep-alive, which an idle peer sends too.
+  private static let idleBytes = 4
+
   private func read(
     _ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ stream: some PeerStream
   ) async throws {
     var iterator = inbound.makeAsyncIterator()
     // The buffer is let go of before the stream suspends us: under attack many are suspended.
     while let bytes = try await iterator.next().map({ Array(buffer: $0) }) {
+      if bytes.count > Self.idleBytes { ticket?.noteActivity(now: .now) }
       try await stream.receive(bytes)
     }
     // The sequence ends alike when the remote has said all, when we closed, and when cancelled.

@@ -54,10 +54,10 @@ public struct SwarmError: Error, Sendable, CustomStringConvertible {
 
   public var description: String { reason }
 
-  /// The error of a socket, in our words.
+  /// The error of a socket, or of a server on one, in our words.
   ///
   /// - Parameter what: the beginning of the sentence: `Could not connect to 127.0.0.1:3282`.
-  init(_ what: String, _ error: any Error) {
+  package init(_ what: String, _ error: any Error) {
     if let known = error as? SwarmError {
       self = known
       return

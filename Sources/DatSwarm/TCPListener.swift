@@ -15,6 +15,16 @@ public final class TCPListener: Sendable {
   public struct Options: Sendable {
     /// Connections that others opened, at a time. More are closed at once.
     public var maximumInbound = 64
+    /// Of one address, or of one IPv6 network of 64 bits, at a time; nil for an eighth of all, and at
+    /// least 8. Where all places are taken, the connection that has been idle longest, of the address with
+    /// most, makes room for that of an address with fewer.
+    public var maximumPerAddress: Int?
+    /// The same for loopback, where tunnels to this machine end; nil for as many as there are.
+    public var maximumPerLoopback: Int?
+    /// Numeric addresses of proxies and tunnels that are trusted: behind each are many peers.
+    public var trustedProxies: Set<String> = []
+    /// The same for each of those; nil for as many as there are.
+    public var maximumPerProxy: Int?
     /// Connections of one address that are not confirmed yet (``PeerSocket/confirm()``), loopback
     /// excepted.
     public var maximumHalfOpen = 8
@@ -29,11 +39,21 @@ public final class TCPListener: Sendable {
     /// ones, and the pauses for addresses that sent harmful messages again and again, 1 s for the third
     /// time and twice as long for each more, up to 10 minutes.
     public var excusesLoopback = true
-    /// Who is refused for what he did; nil for a memory of the listener's own.
+    /// Called for every connection that lost its place to another address's.
+    public var evicted: (@Sendable (PeerAddress) -> Void)?
+    /// The hosts that are refused for what they did; nil for a memory of the listener's own.
     var policy: AddressPolicy?
 
     /// The defaults.
     public init() {}
+
+    fileprivate var caps: Admission.Caps {
+      Admission.Caps(
+        total: maximumInbound, address: maximumPerAddress ?? max(8, maximumInbound / 8),
+        loopback: maximumPerLoopback ?? maximumInbound, proxy: maximumPerProxy ?? maximumInbound,
+        proxies: Set(trustedProxies.compactMap { IPAddress($0) }), halfOpen: maximumHalfOpen,
+        excusesLoopback: excusesLoopback)
+    }
   }
 
   /// Where it listens, with the port that was chosen for 0.
@@ -56,9 +76,7 @@ public final class TCPListener: Sendable {
     guard (0...65535).contains(port) else {
       throw SwarmError(.address, "\(what): ports go from 0 to 65535.")
     }
-    let admission = Admission(
-      maximum: options.maximumInbound, maximumHalfOpen: options.maximumHalfOpen,
-      excusesLoopback: options.excusesLoopback)
+    let admission = Admission(options.caps)
     let policy =
       options.policy ?? AddressPolicy(excusesLoopback: options.excusesLoopback)
     let (sockets, arrivals) = AsyncStream.makeStream(of: PeerSocket.self)
@@ -68,10 +86,14 @@ public final class TCPListener: Sendable {
         let refusal =
           policy.refusal(of: remote.host, now: .now)
           ?? (options.permits?(remote) == false ? .denied : nil)
-        guard refusal == nil, let ticket = admission.admit(remote) else {
+        guard refusal == nil,
+          case .admitted(let ticket, let evicted) = admission.admit(remote, now: .now)
+        else {
           options.refused?(remote, refusal ?? .crowded)
           return channel.close()
         }
+        if let evicted { options.evicted?(evicted.address) }
+        ticket.whenEvicted { channel.close(promise: nil) }
         channel.closeFuture.whenComplete { _ in ticket.leave() }
         return channel.eventLoop.makeCompletedFuture {
           let handler = ArrivalHandler(waiting: options.firstFeedTimeout)

@@ -9,7 +9,7 @@ internal import NIOPosix
   internal import Musl
 #endif
 
-/// UDP sockets for packets of a known size, IPv4.
+/// UDP sockets for packets of a known size.
 enum UDP {
   /// - Parameter isShared: whether other programs may have the port as well.
   static func open(
@@ -30,29 +30,60 @@ enum UDP {
 
   /// Sends. What can't be sent is lost, as packets are.
   static func send(_ bytes: [UInt8], to address: PeerAddress, by channel: any Channel) {
-    guard let remote = try? SocketAddress(ipAddress: address.host, port: address.port) else {
-      return
-    }
+    // A socket for both kinds sends to IPv4 addresses written as IPv6.
+    let isMixed = channel.localAddress?.protocol == .inet6 && IPv4(address.host) != nil
+    let host = isMixed ? "::ffff:" + address.host : address.host
+    guard let remote = try? SocketAddress(ipAddress: host, port: address.port) else { return }
     channel.writeAndFlush(
       AddressedEnvelope(remoteAddress: remote, data: ByteBuffer(bytes: bytes)), promise: nil)
   }
 
-  /// The IPv4 address of a host name; nil where there is none. Waits for the system's answer.
-  static func resolve(_ host: String) async -> String? {
-    if IPv4(host) != nil { return host }
-    return try? await NIOSingletons.posixBlockingThreadPool.runIfActive { look(up: host) }
+  /// The address of a host name, IPv4 before IPv6: the peers that a server tells of are reached by the
+  /// same kind. Waits for the system's answer.
+  ///
+  /// - Throws: code `unknownHost` for a name that stands for no address, or `address` for one without any
+  ///   that this machine can use.
+  static func resolve(_ host: String) async throws(SwarmError) -> IPAddress {
+    if let address = IPAddress(host) { return address }
+    let found: Result<IPAddress, SwarmError>
+    do {
+      found = try await NIOSingletons.posixBlockingThreadPool.runIfActive { look(up: host) }
+    } catch {
+      throw SwarmError(.closed, "The name \"\(host)\" was not looked up.", cause: error)
+    }
+    return try found.get()
   }
 
-  private static func look(up host: String) -> String? {
+  private static func look(up host: String) -> Result<IPAddress, SwarmError> {
     var hints = addrinfo()
-    hints.ai_family = AF_INET
+    hints.ai_family = AF_UNSPEC
     var list: UnsafeMutablePointer<addrinfo>?
-    guard getaddrinfo(host, nil, &hints, &list) == 0, let list else { return nil }
+    let failure = getaddrinfo(host, nil, &hints, &list)
+    guard failure == 0, let list else {
+      // A name server that is away for a moment is no reason to call the name wrong.
+      let why =
+        failure == EAI_AGAIN ? "the name server does not answer" : "there is no such name"
+      return .failure(
+        SwarmError(.unknownHost, "\"\(host)\" could not be looked up: \(why)."))
+    }
     defer { freeaddrinfo(list) }
-    guard let address = list.pointee.ai_addr, list.pointee.ai_family == AF_INET else { return nil }
-    // Of a sockaddr_in, behind family and port.
-    let number = UnsafeRawPointer(address).loadUnaligned(fromByteOffset: 4, as: UInt32.self)
-    return IPv4(number: UInt32(bigEndian: number)).description
+    var found: [IPAddress] = []
+    var entry: UnsafeMutablePointer<addrinfo>? = list
+    while let current = entry {
+      // Of a sockaddr_in behind family and port, of a sockaddr_in6 behind the flow label too.
+      let (offset, count) = current.pointee.ai_family == AF_INET6 ? (8, 16) : (4, 4)
+      if let address = current.pointee.ai_addr, Int(current.pointee.ai_addrlen) >= offset + count,
+        let host = IPAddress(
+          bytes: UnsafeRawBufferPointer(start: UnsafeRawPointer(address) + offset, count: count))
+      {
+        found.append(host)
+      }
+      entry = current.pointee.ai_next
+    }
+    guard let address = found.first(where: { !$0.isIPv6 }) ?? found.first else {
+      return .failure(SwarmError(.address, "\"\(host)\" has no address that can be used."))
+    }
+    return .success(address)
   }
 }
 

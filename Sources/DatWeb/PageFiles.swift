@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 
 /// The page's files, read once: they hold no data and are the same for everybody.
@@ -8,7 +9,7 @@ struct PageFiles: Sendable {
   }
 
   /// By path: `/`, `/style.css` and so on.
-  let files: [String: File]
+  let files: [ForeignText: File]
 
   private static let types = [
     "html": "text/html; charset=utf-8",
@@ -24,12 +25,13 @@ struct PageFiles: Sendable {
       guard let names = try? FileManager.default.contentsOfDirectory(atPath: candidate.path),
         names.contains("index.html")
       else { continue }
-      var files: [String: File] = [:]
+      var files: [ForeignText: File] = [:]
       for name in names {
         guard let type = Self.types[(name as NSString).pathExtension],
           let data = try? Data(contentsOf: candidate.appendingPathComponent(name))
         else { continue }
-        files[name == "index.html" ? "/" : "/\(name)"] = File(type: type, bytes: Array(data))
+        files[ForeignText(name == "index.html" ? "/" : "/\(name)")] = File(
+          type: type, bytes: Array(data))
       }
       self.files = files
       return
@@ -47,7 +49,7 @@ struct PageFiles: Sendable {
     private static let bundleName = "dat-swift_DatWeb.bundle"
   #endif
 
-  /// Where the package's resources may be. (`Bundle.module` would end the program without them.)
+  /// The folders that may hold the package's resources. (`Bundle.module` would end the program without them.)
   private static var candidates: [URL] {
     var parents: [URL] = [Bundle.main.bundleURL]
     if let folder = Bundle.main.resourceURL { parents.append(folder) }

@@ -56,7 +56,7 @@ extension RoomDirectory {
   private static var notHere: WebError {
     WebError(
       .refused,
-      "End this program, and run `dat recover` with the room's folder: it lists what is carried over."
+      "End this program, and run `dat rekey` with the room's folder: it lists what is carried over."
     )
   }
 }

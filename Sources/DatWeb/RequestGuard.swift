@@ -1,17 +1,19 @@
+internal import DatCoding
+
 /// Decides whether a request comes from our own page.
 ///
 /// Another page in the same browser can make the browser send requests here, and can point a name
 /// of its own at this address. It can't choose the Host and Origin that the browser sends, and it
 /// doesn't know the secret.
 struct RequestGuard: Sendable {
-  /// What is looked at of a request.
+  /// The parts of a request that are looked at.
   struct Facts: Sendable {
-    var host: String?
-    var origin: String?
+    var host: ForeignText?
+    var origin: ForeignText?
     /// `Sec-Fetch-Site`.
-    var site: String?
-    var secret: String?
-    var contentType: String?
+    var site: ForeignText?
+    var secret: ForeignText?
+    var contentType: ForeignText?
     var isPost = false
   }
 
@@ -30,7 +32,7 @@ struct RequestGuard: Sendable {
         "This server does not answer to the name \(Self.quote(facts.host)); open the address that "
           + "dat printed.")
     }
-    if let origin = facts.origin, origin != "http://\(host)" {
+    if let origin = facts.origin, origin != ForeignText("http://\(host.string)") {
       throw WebError(.foreignOrigin, "A page of \(Self.quote(origin)) may not use this server.")
     }
   }
@@ -38,10 +40,10 @@ struct RequestGuard: Sendable {
   /// Checks a request for data or an action.
   func checkData(_ facts: Facts) throws(WebError) {
     try checkFile(facts)
-    if let site = facts.site, site != "same-origin" {
+    if let site = facts.site, site != ForeignText("same-origin") {
       throw WebError(.foreignOrigin, "Only this server's own page may ask for its data.")
     }
-    guard let given = facts.secret, Secret.matches(given, secret) else {
+    guard let given = facts.secret, Secret.matches(given.string, secret) else {
       throw WebError(
         .noSecret, "The secret is missing or of another run; open the address that dat printed.")
     }
@@ -49,47 +51,51 @@ struct RequestGuard: Sendable {
     guard facts.origin != nil else {
       throw WebError(.foreignOrigin, "A post must say which page it comes from.")
     }
-    let type = facts.contentType?.split(separator: ";").first ?? ""
-    guard type.filter({ $0 != " " }).lowercased() == "application/json" else {
+    let type = facts.contentType?.split(separator: UInt8(ascii: ";"), limit: 2).first?.trimmed
+    guard type?.asciiLowercased == ForeignText("application/json") else {
       throw WebError(.notJSON, "What is posted must be application/json.")
     }
   }
 
   /// Whether a Host field names this server: a name of ours and exactly our port.
-  func isOurs(_ field: String) -> Bool {
-    let field = field.lowercased()
-    let name: Substring
-    if field.hasSuffix(":\(port)") {
-      name = field.dropLast(String(port).count + 1)
-    } else if port == 80 {
-      name = field[...]
-    } else {
+  func isOurs(_ field: ForeignText) -> Bool {
+    let field = field.asciiLowercased
+    let end = ForeignText(":\(port)")
+    var name = field
+    if field.ends(with: end) {
+      name = field.cut(toBytes: field.utf8.count - end.utf8.count)
+    } else if port != 80 {
       return false
     }
     let isLoopback = Self.loopback.contains(boundHost)
     if isLoopback || Self.anywhere.contains(boundHost) {
-      if name == "localhost" || name == "127.0.0.1" || name == "[::1]" { return true }
+      if Self.loopbackNames.contains(name) { return true }
     }
-    if name == boundHost || name == "[\(boundHost)]" { return !Self.anywhere.contains(boundHost) }
-    if names.contains(where: { $0.lowercased() == name }) { return true }
+    if name == ForeignText(boundHost) || name == ForeignText("[\(boundHost)]") {
+      return !Self.anywhere.contains(boundHost)
+    }
+    if names.contains(where: { ForeignText($0).asciiLowercased == name }) { return true }
     // Bound to every address: any of them may be used, but no name, for a name can be pointed here
     // by its owner.
     return Self.anywhere.contains(boundHost) && Self.isAddress(name)
   }
 
+  private static let loopbackNames = ["localhost", "127.0.0.1", "[::1]"].map { ForeignText($0) }
   private static let loopback: Set<String> = ["127.0.0.1", "::1", "localhost"]
   private static let anywhere: Set<String> = ["0.0.0.0", "::"]
 
-  private static func isAddress(_ text: Substring) -> Bool {
-    if text.first == "[", text.last == "]" {
-      return text.dropFirst().dropLast().allSatisfy { $0.isHexDigit || $0 == ":" }
+  private static func isAddress(_ text: ForeignText) -> Bool {
+    if text.starts(with: "["), text.utf8.last == UInt8(ascii: "]") {
+      return text.utf8.dropFirst().dropLast().allSatisfy {
+        Hex.value($0) != nil || $0 == UInt8(ascii: ":")
+      }
     }
-    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-    return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
+    let parts = text.split(separator: UInt8(ascii: "."), limit: 5)
+    return parts.count == 4 && parts.allSatisfy { UInt8($0.string) != nil }
   }
 
-  private static func quote(_ text: String?) -> String {
+  private static func quote(_ text: ForeignText?) -> String {
     guard let text else { return "(none)" }
-    return "“\(VisibleText.line(VisibleText.prefix(text, bytes: 100)))”"
+    return "“\(text.cut(toBytes: 100).line())”"
   }
 }

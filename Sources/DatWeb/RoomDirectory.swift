@@ -1,10 +1,11 @@
 public import HypercoreCrypto
+public import Saga
 
 /// The rooms that a server's page can show.
 public protocol RoomDirectory: Sendable {
   /// The name that is suggested to whoever makes or joins a room.
   var username: String { get async }
-  /// Whether rooms can be made and joined from the page.
+  /// Tells whether rooms can be made and joined from the page.
   var canAdd: Bool { get async }
   /// The rooms, opened.
   func rooms() async -> [RoomView]
@@ -13,7 +14,7 @@ public protocol RoomDirectory: Sendable {
   /// Joins the room of this key, or gives the one that was joined before.
   func joinRoom(_ key: PublicKey, username: String) async throws -> RoomView
   /// Called when a page has shown a room up to a message: the place to store that.
-  func didRead(_ room: PublicKey, order: Int64, key: String) async
+  func didRead(_ room: PublicKey, upTo place: Message.Place) async
   /// What a room lacks elsewhere whose own feed has two histories; see ``RecoveryPlan``.
   func recovery(of room: PublicKey) async throws -> RecoveryPlan
   /// Has a room go on with a new writer key. Returns where the old folder is now.
@@ -40,6 +41,6 @@ public struct SingleRoom: RoomDirectory {
     throw WebError(.refused, "This program was started for one room.")
   }
 
-  public func didRead(_ room: PublicKey, order: Int64, key: String) async {}
+  public func didRead(_ room: PublicKey, upTo place: Message.Place) async {}
   public func changes() async -> AsyncStream<Void> { AsyncStream { $0.finish() } }
 }

@@ -1,3 +1,4 @@
+internal import DatCoding
 public import HypercoreCrypto
 
 /// The ways a room's key is written down.
@@ -8,12 +9,15 @@ public enum RoomLink {
   /// The key in what somebody pasted: the digits alone, a `dat://` link, or an address with
   /// `?key=` or `#key=` as Olaf shares it; nil for anything else.
   public static func key(in text: String) -> PublicKey? {
-    var rest = Substring(text.filter { !$0.isWhitespace }.lowercased())
-    if rest.hasPrefix("dat://") {
-      rest = rest.dropFirst(6).prefix { $0 != "/" && $0 != "?" && $0 != "#" && $0 != "+" }
-    } else if let range = rest.firstRange(of: "key=") {
-      rest = rest[range.upperBound...].prefix { $0 != "&" && $0 != "#" }
+    // What has a key in it is short.
+    guard text.utf8.count <= 4_096 else { return nil }
+    let shown = text.unicodeScalars.filter { !$0.properties.isWhitespace }
+    var rest = ForeignText(String(shown)).asciiLowercased
+    if rest.starts(with: "dat://") {
+      rest = ForeignText(bytes: rest.utf8.dropFirst(6).prefix { !"/?#+".utf8.contains($0) })
+    } else if let range = rest.string.utf8.firstRange(of: "key=".utf8) {
+      rest = ForeignText(bytes: rest.utf8[range.upperBound...].prefix { !"&#".utf8.contains($0) })
     }
-    return PublicKey(hex: rest)
+    return PublicKey(hex: rest.string)
   }
 }

@@ -1,38 +1,7 @@
 public import HypercoreCrypto
 public import Saga
 
-/// A message of a room, as the page needs it.
-public struct ChatMessage: Sendable, Hashable {
-  /// The key that names the message in the room's database.
-  public var key: String
-  /// What was written: a stranger's text, of any length, not to be trusted.
-  public var text: String
-  /// The name that the message claims.
-  public var username: String
-  /// When it was written, by the writer's clock: milliseconds since 1970.
-  public var timestamp: Int64
-  /// The feed that holds the message: its true author.
-  public var feed: PublicKey
-  /// Whether its author has overwritten it.
-  public var isEdited: Bool
-  /// Whether another feed has written a value under the same key.
-  public var isConflicted: Bool
-
-  public init(
-    key: String, text: String, username: String, timestamp: Int64, feed: PublicKey,
-    isEdited: Bool = false, isConflicted: Bool = false
-  ) {
-    self.key = key
-    self.text = text
-    self.username = username
-    self.timestamp = timestamp
-    self.feed = feed
-    self.isEdited = isEdited
-    self.isConflicted = isConflicted
-  }
-}
-
-/// What a room is and who we are in it. Never changes.
+/// The identity of a room, and ours in it. Never changes.
 public struct RoomIdentity: Sendable, Hashable {
   /// The key that is shared to invite.
   public var room: PublicKey
@@ -40,7 +9,7 @@ public struct RoomIdentity: Sendable, Hashable {
   public var own: PublicKey
   /// Our name.
   public var username: String
-  /// Whether newcomers wait for ``RoomSource/accept(_:)``; false: they are let in at once.
+  /// Tells whether newcomers wait for ``RoomSource/accept(_:)``; false: they are let in at once.
   public var asks: Bool
 
   public init(room: PublicKey, own: PublicKey, username: String, asks: Bool) {
@@ -51,68 +20,65 @@ public struct RoomIdentity: Sendable, Hashable {
   }
 }
 
-/// Something that happened in a room.
-public enum RoomChange: Sendable {
-  /// A message is new, or has changed.
-  case message(ChatMessage)
-  /// The message of this key was removed.
-  case removal(key: String)
-  /// A feed holds something under this key that is no message.
-  case unreadable(key: String, feed: PublicKey)
-  /// The first connection to somebody is up.
-  case join(UserData)
-  /// The last connection to somebody is gone.
-  case leave(UserData)
-  /// We may write now.
-  case authorized
-  /// Somebody asks to be let in.
-  case request(UserData)
-  /// Somebody can't be let in yet; a sentence says why.
-  case waiting(UserData, reason: String)
-  /// A request was answered, here or by another writer.
-  case requestGone(PublicKey)
-  /// What a feed writes is not to be shown here any more, or is again.
-  case muted(PublicKey, Bool)
-  /// The block of our own message was sent to a peer that had asked for it.
-  case sent(key: String)
-  /// Our own feed has two histories, and nothing more is written here; a sentence for people.
-  case forked(String)
-  /// Something went wrong; a sentence for people.
-  case problem(String)
-}
-
-/// How a room stands when the page comes to it, and what happens from then on.
-public struct RoomOpening: Sendable {
-  public var messages: [ChatMessage]
+/// The state of a room when the page comes to it, besides its messages.
+public struct RoomState: Sendable {
+  /// The other users who are here.
   public var people: [UserData]
+  /// Those who wait for an answer.
   public var requests: [UserData]
+  /// Tells whether what we write is read by others.
   public var isAuthorized: Bool
-  /// Whose messages are hidden here.
+  /// The feeds whose messages are hidden here.
   public var muted: Set<PublicKey>
-  /// Every change after this state. A change that is already part of the state does no harm.
-  public var changes: AsyncStream<RoomChange>
+  /// The last block of our own feed: what we wrote up to here was written in an earlier life.
+  public var ownSeq: UInt64
+  /// Tells whether stored messages are still being read: until ``SagaEvent/ready``.
+  public var isLoading: Bool
 
   public init(
-    messages: [ChatMessage], people: [UserData], requests: [UserData], isAuthorized: Bool,
-    muted: Set<PublicKey> = [], changes: AsyncStream<RoomChange>
+    people: [UserData], requests: [UserData], isAuthorized: Bool, muted: Set<PublicKey> = [],
+    ownSeq: UInt64, isLoading: Bool = false
   ) {
-    self.messages = messages
     self.people = people
     self.requests = requests
     self.isAuthorized = isAuthorized
     self.muted = muted
-    self.changes = changes
+    self.ownSeq = ownSeq
+    self.isLoading = isLoading
   }
 }
 
-/// A room that a page can be opened on.
+/// A room that a page can be opened on. Its messages stay where they are: the page asks for those that it
+/// shows.
 public protocol RoomSource: Sendable {
-  /// What the room is and who we are in it.
+  /// The identity of the room, and ours in it.
   var identity: RoomIdentity { get async }
-  /// The room's state and the changes that follow. Called once.
-  func open() async -> RoomOpening
-  /// Writes a message and returns its key.
-  func write(_ text: String) async throws -> String
+  /// The events from the call on, without the messages that are there already. Called once.
+  func events() async -> AsyncStream<SagaEvent>
+  /// The state now. An event that is already part of it does no harm.
+  var state: RoomState { get async }
+
+  /// The number of messages.
+  var messageCount: Int { get async }
+  /// A part of the messages; nil if it is to be around one that is not there.
+  func page(_ position: PagePosition, limit: Int) async -> MessagePage?
+  /// A message; nil if it is not there.
+  func message(_ id: Message.ID) async -> Message?
+  /// The messages of other feeds under the key of a message.
+  func messages(sharingKeyOf id: Message.ID) async -> [Message.ID]
+  /// The newest messages before a place with some words in them, newest first, by none of some feeds.
+  func search(
+    _ words: String, before place: Message.Place?, without feeds: Set<PublicKey>, limit: Int
+  ) async -> [Message]
+  /// The feeds that wrote.
+  var authors: [Author] { get async }
+  /// The latest message before a place, or of all for nil, by none of some feeds.
+  func latestMessage(before place: Message.Place?, without feeds: Set<PublicKey>) async -> Message?
+  /// The number of messages after a place by none of some feeds.
+  func messageCount(after place: Message.Place?, without feeds: Set<PublicKey>) async -> Int
+
+  /// Writes a message and returns its name.
+  func write(_ text: String) async throws -> Message.ID
   /// Lets somebody in.
   func accept(_ key: PublicKey) async throws
   /// Turns somebody away and mutes them, here only: another writer may still let them in.

@@ -1,92 +1,126 @@
-internal import Foundation
+internal import DatCoding
 public import HypercoreCrypto
-internal import Saga
+public import Saga
 
 // What a page is told: the whole state, what changed, pages of the history, search, export.
 extension RoomView {
-  /// What changed since a revision of the given run; the whole state where that is unknown, of
+  /// The changes since a revision of the given run; the whole state if that is unknown, of
   /// another run, or too long ago.
-  func update(since: Int?, run pageRun: String?) -> Wire.Update {
-    guard let since, pageRun == run, since <= revision, let changes = log.changes(since: since),
-      changes.entries.count <= 2 * Limits.page
-    else { return whole() }
-    var update = Wire.Update(run: run, revision: revision, isWhole: false, total: log.count)
-    if !changes.entries.isEmpty { update.messages = changes.entries.map { Wire.Message($0) } }
-    if !changes.removed.isEmpty { update.removed = changes.removed }
+  func update(since: Int?, run pageRun: String?) async -> Wire.Update {
+    // What changes while the room is asked comes with the next update as well.
+    let revision = revision
+    guard let since, pageRun == run, since <= revision, let ids = changes.ids(since: since),
+      ids.count <= 2 * Limits.page
+    else { return await whole(revision) }
+    let parts = parts
+    var update = Wire.Update(run: run, revision: revision, isWhole: false, total: 0)
+    let horizon = horizon
+    for id in ids {
+      if let message = await source.message(id) {
+        guard message.place < horizon else { continue }
+        update.messages = (update.messages ?? []) + [wire(message)]
+      } else {
+        update.removed = (update.removed ?? []) + [Wire.Name(id)]
+      }
+    }
     if parts.me > since { update.me = me }
-    if parts.people > since { update.people = people }
+    if parts.people > since { update.people = await people() }
     if parts.requests > since { update.requests = requestList }
     if parts.notices > since { update.notices = noticeList }
     if parts.problem > since { update.problem = problem }
     if parts.fork > since { update.fork = fork.map(Wire.Fork.init) }
+    update.loaded = parts.loaded > since ? loaded ?? 100 : nil
+    update.ahead = await source.messageCount(after: horizon, without: muted)
+    update.total = await source.messageCount
     return update
   }
 
-  private func whole() -> Wire.Update {
-    let page = sortedLog.page(before: nil, limit: Limits.firstPage)
-    var update = Wire.Update(run: run, revision: revision, isWhole: true, total: log.count)
-    update.isStart = page.startIndex == 0
-    update.messages = page.map { Wire.Message($0) }
+  private func whole(_ revision: Int) async -> Wire.Update {
+    let page = await page(.newest, limit: Limits.firstPage)
+    var update = Wire.Update(run: run, revision: revision, isWhole: true, total: 0)
+    update.total = await source.messageCount
+    update.isStart = page?.isStart ?? true
+    update.messages = page?.messages ?? []
+    update.ahead = await source.messageCount(after: horizon, without: muted)
     update.me = me
-    update.room = room
-    update.people = people
+    update.people = await people()
+    update.room = await room()
     update.requests = requestList
     update.notices = noticeList
     update.fork = fork.map(Wire.Fork.init)
+    update.loaded = loaded ?? 100
     return update
+  }
+
+  /// A message as a page is told of it.
+  func wire(_ message: Message, listed: Int = Limits.listedText) -> Wire.Message {
+    Wire.Message(message, delivery: delivery(of: message), listed: listed)
   }
 
   private var me: Wire.Me? {
     identity.map {
-      Wire.Me(key: $0.own.hex, name: Self.cut($0.username), isAuthorized: isAuthorized)
+      let name = Self.cut($0.username)
+      return Wire.Me(
+        key: $0.own.hex, name: name, look: Wire.Look(name), isAuthorized: isAuthorized)
     }
   }
 
-  private var room: Wire.Room? {
-    identity.map { Wire.Room(key: $0.room.hex, maker: maker, asks: $0.asks) }
+  private func room() async -> Wire.Room? {
+    guard let identity else { return nil }
+    return Wire.Room(
+      key: identity.room.hex, maker: maker(await source.authors), asks: identity.asks)
   }
 
   /// The name of whoever made the room: the room's key is that of the maker's feed.
-  private var maker: String? {
+  private func maker(_ authors: [Author]) -> String? {
     guard let identity else { return nil }
     if identity.own == identity.room { return Self.cut(identity.username) }
-    let name = authors[identity.room]?.username ?? presence.people[identity.room]?.person.username
+    let author = authors.first { $0.feed == identity.room }
+    let name = author?.username ?? presence.people[identity.room]?.person.username
     return name.map(Self.cut)
   }
 
   /// Everybody but ourselves: here first, by name; then who was, the last one first.
-  private var people: [Wire.Person] {
+  private func people() async -> [Wire.Person] {
     var list: [PublicKey: Wire.Person] = [:]
-    for (key, author) in authors where key != identity?.own {
-      list[key] = Wire.Person(
-        key: key.hex, name: Self.cut(author.username), isHere: false,
-        isMuted: muted.contains(key), since: author.last, messages: author.messages)
+    for author in await source.authors where author.feed != identity?.own {
+      let name = Self.cut(author.username)
+      list[author.feed] = Wire.Person(
+        key: author.feed.hex, name: name, look: Wire.Look(name), isHere: false,
+        isMuted: muted.contains(author.feed), since: author.last, messages: author.messages)
     }
     for (key, known) in presence.people where key != identity?.own {
+      // What a feed has signed says more than a handshake, which anybody can make.
+      let name = list[key]?.name ?? Self.cut(known.person.username)
       list[key] = Wire.Person(
-        // What a feed has signed says more than a handshake, which anybody can make.
-        key: key.hex, name: Self.cut(authors[key]?.username ?? known.person.username),
-        isHere: known.isHere,
-        isMuted: muted.contains(key), since: known.since, messages: list[key]?.messages ?? 0)
+        key: key.hex, name: name, look: Wire.Look(name), isHere: known.isHere,
+        isMuted: muted.contains(key), isProven: known.isHere ? known.person.isProven : nil,
+        since: known.since, messages: list[key]?.messages ?? 0)
     }
     return list.values.sorted { left, right in
       if left.isHere != right.isHere { return left.isHere }
-      if left.isHere { return (left.name, left.key) < (right.name, right.key) }
+      if left.isHere {
+        return (ForeignText(left.name), left.key) < (ForeignText(right.name), right.key)
+      }
       return (left.since, left.key) > (right.since, right.key)
     }
   }
 
   private var requestList: [Wire.Request] {
-    requests.map {
-      Wire.Request(key: $0.key.hex, name: Self.cut($0.username), time: $0.timestamp)
+    (requests.filter(\.isProven) + requests.filter { !$0.isProven }).map {
+      let name = Self.cut($0.username)
+      return Wire.Request(
+        key: $0.key.hex, name: name, look: Wire.Look(name), time: $0.timestamp,
+        isProven: $0.isProven, address: $0.isProven ? nil : $0.address)
     }
   }
 
   private var noticeList: [Wire.Notice] {
     presence.notices.map {
-      Wire.Notice(
+      let name = Self.cut($0.username)
+      return Wire.Notice(
         id: $0.id, kind: $0.kind.rawValue, time: $0.time, key: $0.key.hex,
-        name: Self.cut($0.username), detail: $0.detail)
+        name: name, look: Wire.Look(name), detail: $0.detail)
     }
   }
 
@@ -96,90 +130,77 @@ extension RoomView {
 
   // MARK: History
 
-  enum Place: Sendable {
-    case newest
-    case oldest
-    case before(Cursor)
-    case after(Cursor)
-    /// The message of this key in the middle.
-    case around(String)
-  }
-
-  /// A page of the history; nil when it is to be around a message that is not there.
-  func page(_ place: Place, limit: Int) -> Wire.Page? {
-    let log = sortedLog
-    let slice: ArraySlice<MessageLog.Entry>
-    switch place {
-    case .newest: slice = log.page(before: nil, limit: limit)
-    case .oldest: slice = log.page(after: nil, limit: limit)
-    case .before(let cursor): slice = log.page(before: cursor, limit: limit)
-    case .after(let cursor): slice = log.page(after: cursor, limit: limit)
-    case .around(let key):
-      guard let entry = log[key] else { return nil }
-      let index = log.firstIndex(notBefore: entry.cursor)
-      slice =
-        log.entries[
-          max(0, index - limit / 2)..<min(log.count, index + max(1, limit - limit / 2))]
-    }
+  /// A page of the history; nil if it is to be around a message that is not there.
+  func page(_ position: PagePosition, limit: Int) async -> Wire.Page? {
+    let horizon = horizon
+    let isNewest = position == .newest
+    guard
+      let page = await source.page(isNewest ? .before(horizon) : position, limit: limit)
+    else { return nil }
+    // Those that are searched for are shown whatever their time.
+    var isAround = false
+    if case .around = position { isAround = true }
+    let shown = isAround ? page.messages : page.messages.filter { $0.place < horizon }
     return Wire.Page(
-      messages: slice.map { Wire.Message($0) }, isStart: slice.startIndex == 0,
-      isEnd: slice.endIndex == log.count)
+      messages: shown.map { wire($0) }, isStart: page.isStart,
+      isEnd: isNewest || page.isEnd || shown.count < page.messages.count)
   }
 
   /// One message with as much of its text as is ever shown.
-  func message(_ key: String) -> Wire.Message? {
-    log[key].map { Wire.Message($0, listed: Limits.shownText) }
+  func message(_ id: Message.ID) async -> Wire.Message? {
+    await source.message(id).map { wire($0, listed: Limits.shownText) }
   }
 
   /// The newest messages before a place whose text or name holds what is looked for, without
   /// regard to case and accents.
-  func search(_ query: String, before cursor: Cursor?, limit: Int) -> Wire.SearchResult {
+  func search(_ query: String, before place: Message.Place?, limit: Int) async -> Wire.SearchResult
+  {
     var result = Wire.SearchResult(found: [], isMore: false)
-    let log = sortedLog
-    let end = cursor.map(log.firstIndex(notBefore:)) ?? log.count
-    for entry in log.entries[..<end].reversed() where !muted.contains(entry.message.feed) {
-      let text = entry.message.text
-      let range = text.range(of: query, options: [.caseInsensitive, .diacriticInsensitive])
-      let isByName =
-        range == nil
-        && entry.message.username.range(
-          of: query, options: [.caseInsensitive, .diacriticInsensitive]) != nil
-      guard range != nil || isByName else { continue }
-      if result.found.count == limit {
-        result.isMore = true
-        break
-      }
-      result.found.append(
-        Wire.Found(
-          message: Wire.Message(entry, listed: 0), excerpt: Self.excerpt(text, around: range)))
+    guard let pattern = SearchPattern(query) else { return result }
+    let found = await source.search(query, before: place, without: muted, limit: limit + 1)
+    result.isMore = found.count > limit
+    result.found = found.prefix(limit).map {
+      Wire.Found(message: wire($0, listed: 0), excerpt: Self.excerpt($0.text, pattern))
     }
     return result
   }
 
-  /// Some 60 characters before and 120 after the beginning of a range.
-  private static func excerpt(_ text: String, around range: Range<String.Index>?) -> String {
-    let middle = range?.lowerBound ?? text.startIndex
-    let start = text.index(middle, offsetBy: -60, limitedBy: text.startIndex) ?? text.startIndex
-    let end = text.index(middle, offsetBy: 120, limitedBy: text.endIndex) ?? text.endIndex
-    let excerpt = VisibleText.prefix(String(text[start..<end]), bytes: 2_048)
-    return (start > text.startIndex ? "…" : "") + excerpt + (end < text.endIndex ? "…" : "")
+  /// Some 60 bytes before and 120 after the beginning of what is looked for, or of the text.
+  private static func excerpt(_ text: String, _ pattern: SearchPattern) -> String {
+    let bytes = text.utf8
+    let middle = pattern.firstMatch(in: text) ?? 0
+    var start = bytes.index(bytes.startIndex, offsetBy: max(0, middle - 60))
+    // From the beginning of a scalar to the end of one.
+    while start < bytes.endIndex, start.samePosition(in: text.unicodeScalars) == nil {
+      start = bytes.index(after: start)
+    }
+    let rest = text[start...]
+    let excerpt = VisibleText.prefix(String(rest), bytes: 240)
+    return (start > text.startIndex ? "…" : "") + excerpt
+      + (excerpt.utf8.count < rest.utf8.count ? "…" : "")
   }
 
   /// The room in a few words; nil before it is open.
   public var overview: RoomOverview? {
-    guard let identity else { return nil }
-    return RoomOverview(
-      key: identity.room, maker: maker, messages: log.count, unread: unread,
-      last: sortedLog.entries.last { !muted.contains($0.message.feed) }?.message)
+    get async {
+      guard let identity else { return nil }
+      return RoomOverview(
+        key: identity.room, maker: maker(await source.authors),
+        messages: await source.messageCount, unread: await unread,
+        last: await source.latestMessage(before: horizon, without: muted))
+    }
   }
 
-  /// What the start view tells about the room.
+  /// The room as the start view shows it.
   var summary: Wire.RoomSummary? {
-    guard let identity else { return nil }
-    let last = sortedLog.entries.last { !muted.contains($0.message.feed) }
-    return Wire.RoomSummary(
-      key: identity.room.hex, maker: maker, last: last.map { Wire.Message($0, listed: 200) },
-      unread: unread, here: presence.people.values.count { $0.isHere }, requests: requests.count)
+    get async {
+      guard let identity else { return nil }
+      let last = await source.latestMessage(before: horizon, without: muted)
+      return Wire.RoomSummary(
+        key: identity.room.hex, maker: maker(await source.authors),
+        last: last.map { wire($0, listed: 200) }, unread: await unread,
+        here: presence.people.values.count { $0.isHere }, requests: requests.count)
+    }
   }
 }
 
@@ -187,12 +208,12 @@ extension RoomView {
 public struct RoomOverview: Sendable {
   /// The room's key.
   public let key: PublicKey
-  /// The name of whoever made it, where that is known.
+  /// The name of whoever made it, if that is known.
   public let maker: String?
-  /// How many messages there are.
+  /// The number of messages.
   public let messages: Int
-  /// How many of others came after what was seen last.
+  /// The number of messages of others after the one that was seen last.
   public let unread: Int
   /// The newest message of somebody who isn't muted.
-  public let last: ChatMessage?
+  public let last: Message?
 }

@@ -1,11 +1,12 @@
 internal import Foundation
+internal import Hypercore
 internal import HypercoreCrypto
 public import Saga
 
-/// What the pages of one room look at: its messages in order, who is here, who asks, and what
-/// changed since a page last looked.
+/// The view that all pages of one room share: who is here, who asks, and what changed since a page last looked.
+/// The messages themselves are the room's.
 ///
-/// One for all pages of a room. It follows the room's changes from ``open()`` to ``close()``.
+/// One for all pages of a room. It follows the room's events from ``open()`` to ``close()``.
 public actor RoomView {
   nonisolated let source: any RoomSource
   /// Names this view: a page's numbers from another run mean nothing to it.
@@ -14,44 +15,36 @@ public actor RoomView {
   private let patience: Duration
 
   private(set) var identity: RoomIdentity?
-  private(set) var log = MessageLog([], seen: 0)
-  /// The same for those who look at its order, which has its price after each change.
-  var sortedLog: MessageLog {
-    log.sortIn()
-    return log
-  }
+  private(set) var changes = ChangeLog()
   private(set) var presence: Presence
   private(set) var requests: [UserData] = []
   private(set) var isAuthorized = false
-  /// Whose messages are hidden here.
+  /// The feeds whose messages are hidden here.
   private(set) var muted: Set<PublicKey> = []
-  /// Who wrote how much, when last, and under which name.
-  private(set) var authors: [PublicKey: Author] = [:]
   private(set) var problem: String?
   /// Why nothing more is written here, where our own feed has two histories.
   private(set) var fork: String?
+  /// The part of the stored messages that was read, in percent, while a room opens; nil once all were.
+  private(set) var loaded: Int?
   /// The number of the last change.
   private(set) var revision = 0
   /// The number of the last change to each part of the state.
   private(set) var parts = Parts()
   /// Up to where somebody has looked at the room here.
-  private(set) var readMark: Cursor?
+  private(set) var readMark: Message.Place?
+  /// Own messages that no peer has fetched yet, by their block …
+  private var unsent: [(seq: UInt64, id: Message.ID)] = []
+  /// … the last block that was written before this run, and the last one that a peer has fetched in it.
+  private var firstOwn: UInt64 = 0
+  private var sent: UInt64 = 0
 
   private var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
   private var nextListener = 0
   private var opening: Task<Void, Never>?
   private var follower: Task<Void, Never>?
   private var timer: Task<Void, Never>?
-  /// Writes that wait for their own message to arrive.
-  private var awaited: [String: [CheckedContinuation<Void, Never>]] = [:]
-  /// Whether nothing will happen any more.
+  /// Tells whether nothing will happen any more.
   private var hasEnded = false
-
-  struct Author {
-    var messages: Int
-    var last: Int64
-    var username: String
-  }
 
   struct Parts {
     var people = 0
@@ -60,6 +53,7 @@ public actor RoomView {
     var notices = 0
     var problem = 0
     var fork = 0
+    var loaded = 0
   }
 
   /// - Parameters:
@@ -81,20 +75,24 @@ public actor RoomView {
   public func open() async {
     if opening == nil {
       opening = Task { [source] in
-        let identity = await source.identity
-        follow(identity, await source.open())
+        // Listening begins before the look, so that nothing falls between.
+        let events = await source.events()
+        start(await source.identity, await source.state)
+        if readMark == nil {
+          readMark = await source.latestMessage(before: horizon, without: [])?.place
+        }
+        follow(events)
       }
     }
     await opening?.value
   }
 
-  private func follow(_ identity: RoomIdentity, _ opening: RoomOpening) {
-    start(identity, opening)
-    // Without the messages, which would otherwise be kept twice.
-    follower = Task { [weak self, changes = opening.changes] in
-      for await change in changes {
+  private func follow(_ events: AsyncStream<SagaEvent>) {
+    guard !hasEnded else { return }
+    follower = Task { [weak self] in
+      for await event in events {
         guard let self else { return }
-        await self.apply(change)
+        await self.take(event)
       }
       await self?.end()
     }
@@ -107,93 +105,146 @@ public actor RoomView {
     end()
   }
 
-  private func start(_ identity: RoomIdentity, _ opening: RoomOpening) {
+  private func start(_ identity: RoomIdentity, _ state: RoomState) {
     self.identity = identity
-    let time = now()
-    log = MessageLog(opening.messages, seen: time)
-    for entry in log.entries { count(entry) }
     presence = Presence(
-      patience: patience, here: opening.people.filter { $0.key != identity.own }, now: time)
-    requests = Array(opening.requests.prefix(Limits.requests))
-    isAuthorized = opening.isAuthorized
-    muted = opening.muted
-    if readMark == nil { readMark = log.entries.last?.cursor }
+      patience: patience, here: state.people.filter { $0.key != identity.own }, now: now())
+    requests = Array(state.requests.prefix(Limits.requests))
+    isAuthorized = state.isAuthorized
+    muted = state.muted
+    loaded = state.isLoading ? 0 : nil
+    firstOwn = state.ownSeq
   }
 
   // MARK: What happens in the room
 
-  /// Takes in one change.
-  func apply(_ change: RoomChange) {
-    let time = now()
+  /// Takes in one event.
+  func take(_ event: SagaEvent) async {
+    // The room is asked first: what is noted under one number is noted in one go.
+    var others: [Message.ID] = []
+    var name: String?
+    switch event {
+    case .message(let message) where message.sharesKey, .removal(let message):
+      // The mark of other feeds' messages under the same key may have changed.
+      others = await source.messages(sharingKeyOf: message.id)
+    case .unreadable(let id):
+      name = await source.authors.first { $0.feed == id.feed }?.username
+    default: break
+    }
     let number = revision + 1
-    switch change {
-    case .message(let message):
-      let isNew = log[message.key] == nil
-      let delivery = message.feed == identity?.own ? Delivery.waiting : nil
-      guard log.put(message, seen: time, delivery: delivery, change: number) else { return }
-      arrived(message.key)
-      if isNew, let entry = log[message.key] {
-        count(entry)
-        parts.people = number
-      }
-    case .removal(let key):
-      guard let entry = log.remove(key, change: number) else { return }
-      authors[entry.message.feed]?.messages -= 1
+    for other in others { changes.note(other, number) }
+    if take(event, name: name, now: now(), number) { announce(number) }
+  }
+
+  /// - Returns: whether it is to be made known.
+  private func take(_ event: SagaEvent, name: String?, now time: Int64, _ number: Int) -> Bool {
+    switch event {
+    case .message(let message), .edit(let message): note(message, number)
+    case .removal(let message):
+      changes.note(message.id, number)
       parts.people = number
-    case .unreadable(_, let feed):
-      presence.noteUnreadable(feed, username: authors[feed]?.username, now: time)
+    case .unreadable(let id):
+      presence.noteUnreadable(id.feed, username: name, now: time)
       parts.notices = number
     case .waiting(let person, let reason):
       presence.noteWaiting(person, reason: reason, now: time)
       parts.notices = number
     case .join(let person):
-      guard person.key != identity?.own else { return }
+      guard person.key != identity?.own else { return false }
       presence.join(person, now: time)
       parts.people = number
       parts.notices = number
+    case .change(let person):
+      guard person.key != identity?.own else { return false }
+      presence.change(person)
+      parts.people = number
     case .leave(let person):
       presence.leave(person.key, now: time)
-      return scheduleLeave()
+      scheduleLeave()
+      return false
     case .authorized:
       isAuthorized = true
       parts.me = number
     case .request(let person):
-      guard requests.count < Limits.requests else { return }
-      guard !requests.contains(where: { $0.key == person.key }) else { return }
-      requests.append(person)
+      if let known = requests.firstIndex(where: { $0.key == person.key }) {
+        guard person.isProven, requests[known] != person else { return false }
+        requests[known] = person
+      } else {
+        // A claim makes room for a request that is proven.
+        if requests.count >= Limits.requests {
+          guard person.isProven, let claim = requests.lastIndex(where: { !$0.isProven }) else {
+            return false
+          }
+          requests.remove(at: claim)
+        }
+        requests.append(person)
+      }
       parts.requests = number
     case .requestGone(let key):
-      requests.removeAll { $0.key == key }
-      parts.requests = number
+      guard requests.contains(where: { $0.key == key }) else { return false }
+      forgetRequest(key, number)
     case .muted(let key, let isMuted):
-      guard muted.contains(key) != isMuted else { return }
-      if isMuted { muted.insert(key) } else { muted.remove(key) }
-      parts.people = number
-    case .sent(let key):
-      log.setDelivery(.sent, of: key, change: number)
-    case .forked(let text):
-      fork = text
+      guard muted.contains(key) != isMuted else { return false }
+      noteMuted(key, isMuted, number)
+    case .sent(let seq):
+      sent = max(sent, seq)
+      for own in unsent where own.seq <= seq { changes.note(own.id, number) }
+      unsent.removeAll { $0.seq <= seq }
+    case .forked(let evidence): noteFork(evidence, number)
+    case .error(let error):
+      problem = error.reason
+      parts.problem = number
+    case .loading(let done, let all):
+      guard loaded != nil else { return false }
+      loaded = all > 0 ? Int(min(done, all) * 100 / all) : 0
+      parts.loaded = number
+    case .ready:
+      guard loaded != nil else { return false }
+      loaded = nil
+      // The pages have seen none of them.
+      changes.forgetAll(upTo: number)
+      parts.loaded = number
+    case .operation, .restored: return false
+    @unknown default: return false
+    }
+    return true
+  }
+
+  private func note(_ message: Message, _ number: Int) {
+    changes.note(message.id, number)
+    parts.people = number
+    if message.feed == identity?.own, message.seq > sent {
+      unsent.append((message.seq, message.id))
+    }
+    // Whoever's messages are read was let in, by whichever writer.
+    if requests.contains(where: { $0.key == message.feed }) { forgetRequest(message.feed, number) }
+  }
+
+  private func noteFork(_ evidence: ForkEvidence, _ number: Int) {
+    let own = identity?.own ?? PublicKey()
+    let sentence = Saga.sentence(for: evidence, own: own)
+    if Saga.isFork(evidence, of: own) {
+      fork = sentence
       parts.fork = number
-    case .problem(let text):
-      problem = text
+    } else {
+      problem = sentence
       parts.problem = number
     }
-    announce()
   }
 
-  private func count(_ entry: MessageLog.Entry) {
-    let name = entry.message.username
-    var author = authors[entry.message.feed] ?? Author(messages: 0, last: .min, username: name)
-    author.messages += 1
-    if entry.order >= author.last {
-      author.last = entry.order
-      author.username = name
-    }
-    authors[entry.message.feed] = author
+  private func noteMuted(_ key: PublicKey, _ isMuted: Bool, _ number: Int) {
+    if isMuted { muted.insert(key) } else { muted.remove(key) }
+    parts.people = number
   }
 
-  private func announce() {
-    revision += 1
+  private func forgetRequest(_ key: PublicKey, _ number: Int) {
+    requests.removeAll { $0.key == key }
+    parts.requests = number
+  }
+
+  /// Makes the change of a number known to the pages.
+  private func announce(_ number: Int) {
+    revision = number
     for listener in listeners.values { listener.yield() }
   }
 
@@ -211,67 +262,74 @@ public actor RoomView {
   private func showLeaves() {
     timer = nil
     if presence.tick(now()) {
-      parts.people = revision + 1
-      parts.notices = revision + 1
-      announce()
+      let number = revision + 1
+      parts.people = number
+      parts.notices = number
+      announce(number)
     }
     scheduleLeave()
   }
 
   // MARK: What people do
 
-  /// Writes a message and returns its entry; nil where the room was closed meanwhile.
-  func write(_ text: String) async throws -> MessageLog.Entry? {
-    let key = try await source.write(text)
-    // The room has told of it already; it may still be on its way here.
-    if log[key] == nil, !hasEnded {
-      await withCheckedContinuation { awaited[key, default: []].append($0) }
-    }
-    return log[key]
-  }
-
-  private func arrived(_ key: String) {
-    for waiter in awaited.removeValue(forKey: key) ?? [] { waiter.resume() }
+  /// Writes a message and returns it; nil if the room was closed meanwhile.
+  func write(_ text: String) async throws -> Message? {
+    await source.message(try await source.write(text))
   }
 
   private func end() {
     hasEnded = true
-    for key in Array(awaited.keys) { arrived(key) }
     for listener in listeners.values { listener.finish() }
     listeners = [:]
   }
 
-  /// Answers a request. Refusing hides the messages of that feed here, should another writer let
-  /// it in.
+  /// Answers a request. Refusing concerns those who ask now: it hides nothing, since anybody can ask in
+  /// the name of a key.
   func answer(_ key: PublicKey, accept: Bool) async throws {
     if accept { try await source.accept(key) } else { try await source.refuse(key) }
-    apply(.muted(key, !accept))
-    apply(.requestGone(key))
+    let number = revision + 1
+    if accept { noteMuted(key, false, number) }
+    forgetRequest(key, number)
+    announce(number)
   }
 
   /// Hides somebody's messages here, or shows them again.
   func setMuted(_ isMuted: Bool, _ key: PublicKey) async {
     guard key != identity?.own else { return }
     await source.setMuted(isMuted, key)
-    apply(.muted(key, isMuted))
+    let number = revision + 1
+    noteMuted(key, isMuted, number)
+    announce(number)
   }
 
   /// Notes that somebody has seen everything up to this place.
-  public func markRead(upTo order: Int64, _ key: String) {
-    let mark = Cursor(order: order, key: key)
-    if let readMark, !(readMark < mark) { return }
-    readMark = mark
-    announce()
+  public func markRead(upTo place: Message.Place) {
+    if let readMark, !(readMark < place) { return }
+    readMark = place
+    announce(revision + 1)
   }
 
-  /// How many messages of others are after the last place that was seen.
+  /// The number of messages of others after the last place that was seen.
   var unread: Int {
-    let log = sortedLog
-    let start = readMark.map(log.firstIndex(notBefore:)) ?? 0
-    return log.entries[start...].count {
-      $0.cursor != readMark && $0.message.feed != identity?.own
-        && !muted.contains($0.message.feed)
+    get async {
+      var feeds = muted
+      if let identity { feeds.insert(identity.own) }
+      let ahead = await source.messageCount(after: horizon, without: feeds)
+      return max(0, await source.messageCount(after: readMark, without: feeds) - ahead)
     }
+  }
+
+  /// The place after which messages don't show yet: their writers' clocks are ahead, or said to be. Without
+  /// it one writer could fill the end of the room for years, and nobody would see what is new.
+  var horizon: Message.Place {
+    Message.Place(
+      timestamp: now() + Limits.ahead, id: Message.ID(keyBytes: [], feed: PublicKey()))
+  }
+
+  /// The delivery of our own message; nil for any other, and for one from an earlier run.
+  func delivery(of message: Message) -> Delivery? {
+    guard message.feed == identity?.own, message.seq > firstOwn else { return nil }
+    return message.seq <= sent ? .sent : .waiting
   }
 
   // MARK: Looking
@@ -288,4 +346,12 @@ public actor RoomView {
   }
 
   private func forgetListener(_ id: Int) { listeners[id] = nil }
+}
+
+/// The state of our own message at others.
+enum Delivery: String, Sendable {
+  /// Written here; no peer has asked for it yet.
+  case waiting
+  /// Its block went to a peer that had asked for it.
+  case sent
 }

@@ -6,13 +6,20 @@ public import Saga
 public struct SagaRoom: RoomSource {
   private let saga: Saga
   private let asks: Bool
+  /// Given whom the user doesn't want to see, after each answer that changes it.
+  private let onMuted: @Sendable (Set<PublicKey>) async -> Void
 
   /// - Parameters:
   ///   - saga: an open room.
   ///   - asks: whether it was opened with ``AuthorizationPolicy/ask``.
-  public init(_ saga: Saga, asks: Bool = false) {
+  ///   - onMuted: given the muted feeds whenever somebody was muted on the page, to be noted.
+  public init(
+    _ saga: Saga, asks: Bool = false,
+    onMuted: @escaping @Sendable (Set<PublicKey>) async -> Void = { _ in }
+  ) {
     self.saga = saga
     self.asks = asks
+    self.onMuted = onMuted
   }
 
   public var identity: RoomIdentity {
@@ -21,79 +28,73 @@ public struct SagaRoom: RoomSource {
     }
   }
 
-  public func open() async -> RoomOpening {
-    let (changes, continuation) = AsyncStream<RoomChange>.makeStream()
-    // Listening begins here: what changes between this and the questions below is told as well.
-    let events = await saga.listen(stored: false)
-    let reading = Task { [saga] in await Self.follow(events, of: saga, telling: continuation) }
-    continuation.onTermination = { _ in reading.cancel() }
-    let people = await saga.users
-    let requests = await saga.requests
-    let isAuthorized = await saga.db.isLocalAuthorized
-    return RoomOpening(
-      messages: await saga.messages.map(Self.message), people: people, requests: requests,
-      isAuthorized: isAuthorized, muted: await saga.muted, changes: changes)
+  public func events() async -> AsyncStream<SagaEvent> {
+    let events = saga.events(stored: .none)
+    return AsyncStream { await events.next() }
   }
 
-  /// Tells one change of the room at a time.
-  private static func follow(
-    _ events: SagaEvents, of saga: Saga,
-    telling continuation: AsyncStream<RoomChange>.Continuation
-  ) async {
-    // Own messages that no peer has fetched, by their place in the feed.
-    var unsent: [(seq: UInt64, key: String)] = []
-    var asking: Set<PublicKey> = []
-    for await event in events {
-      switch event {
-      case .message(let message):
-        continuation.yield(.message(Self.message(message)))
-        if message.feed == saga.db.localKey { unsent.append((message.seq, message.key)) }
-        // Whoever's messages are read was let in, by whichever writer.
-        if asking.remove(message.feed) != nil { continuation.yield(.requestGone(message.feed)) }
-      case .edit(let message), .conflict(let message):
-        continuation.yield(.message(Self.message(message)))
-      case .removal(let message): continuation.yield(.removal(key: message.key))
-      case .unreadable(let key, let feed):
-        continuation.yield(.unreadable(key: key, feed: feed))
-      case .join(let user): continuation.yield(.join(user))
-      case .leave(let user): continuation.yield(.leave(user))
-      case .authorized: continuation.yield(.authorized)
-      case .request(let user):
-        asking.insert(user.key)
-        continuation.yield(.request(user))
-      case .waiting(let user, let reason):
-        continuation.yield(.waiting(user, reason: reason))
-      case .sent(let seq):
-        for own in unsent where own.seq <= seq { continuation.yield(.sent(key: own.key)) }
-        unsent.removeAll { $0.seq <= seq }
-      case .forked(let evidence):
-        let own = saga.db.localKey
-        let sentence = Saga.sentence(for: evidence, own: own)
-        continuation.yield(Saga.isFork(evidence, of: own) ? .forked(sentence) : .problem(sentence))
-      case .error(let error): continuation.yield(.problem(error.reason))
-      case .muted(let key, let isMuted): continuation.yield(.muted(key, isMuted))
-      case .ready, .operation, .restored: break
-      @unknown default: break
-      }
+  public var state: RoomState {
+    get async {
+      let own = await saga.db.feeds.first { $0.isLocal }
+      return RoomState(
+        people: await saga.users, requests: await saga.requests,
+        isAuthorized: await saga.db.isLocalAuthorized, muted: await saga.muted,
+        ownSeq: own.map { $0.length > 0 ? $0.length - 1 : 0 } ?? 0,
+        isLoading: await !saga.isLoaded)
     }
-    // The room was closed.
-    continuation.finish()
   }
 
-  private static func message(_ message: Message) -> ChatMessage {
-    ChatMessage(
-      key: message.key, text: message.text, username: message.username,
-      timestamp: message.timestamp, feed: message.feed, isEdited: message.isEdited,
-      isConflicted: message.isConflicted)
+  public var messageCount: Int { get async { await saga.messageCount } }
+
+  public func page(_ position: PagePosition, limit: Int) async -> MessagePage? {
+    await saga.page(position, limit: limit)
   }
 
-  public func write(_ text: String) async throws -> String { try await saga.writeMessage(text) }
-  public func accept(_ key: PublicKey) async throws { await saga.accept(key) }
-  public func refuse(_ key: PublicKey) async throws { await saga.refuse(key) }
+  public func message(_ id: Message.ID) async -> Message? { await saga.message(id) }
+
+  public func messages(sharingKeyOf id: Message.ID) async -> [Message.ID] {
+    await saga.messages(sharingKeyOf: id)
+  }
+
+  public func search(
+    _ words: String, before place: Message.Place?, without feeds: Set<PublicKey>, limit: Int
+  ) async -> [Message] {
+    var found: [Message] = []
+    for await message in saga.search(words, before: place, without: feeds) {
+      found.append(message)
+      if found.count == limit { break }
+    }
+    return found
+  }
+
+  public var authors: [Author] { get async { await saga.authors } }
+
+  public func latestMessage(
+    before place: Message.Place?, without feeds: Set<PublicKey>
+  ) async -> Message? {
+    await saga.latestMessage(before: place, without: feeds)
+  }
+
+  public func messageCount(
+    after place: Message.Place?, without feeds: Set<PublicKey>
+  ) async -> Int {
+    await saga.messageCount(after: place, without: feeds)
+  }
+
+  public func write(_ text: String) async throws -> Message.ID { try await saga.writeMessage(text) }
+
+  public func accept(_ key: PublicKey) async throws {
+    await saga.accept(key)
+    await onMuted(saga.muted)
+  }
+
+  public func refuse(_ key: PublicKey) async throws {
+    await saga.refuse(key)
+    await onMuted(saga.muted)
+  }
+
   public func setMuted(_ isMuted: Bool, _ key: PublicKey) async {
     await saga.setMuted(isMuted, key)
+    await onMuted(saga.muted)
   }
-
-  /// Whose messages are hidden here.
-  public var muted: Set<PublicKey> { get async { await saga.muted } }
 }

@@ -8,7 +8,7 @@ enum Secret {
     return String((0..<(count * 8 + 5) / 6).map { _ in alphabet[Int(generator.next() & 63)] })
   }
 
-  /// Whether two texts are equal, in a time that depends on the length of `given` alone.
+  /// Returns whether two texts are equal, in a time that depends on the length of `given` alone.
   static func matches(_ given: String, _ secret: String) -> Bool {
     let wanted = Array(secret.utf8)
     var difference = given.utf8.count ^ wanted.count

@@ -1,7 +1,10 @@
+internal import DatCoding
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
+internal import HypercoreCrypto
 internal import NIOCore
+internal import Saga
 
 /// Header fields that have no name of their own in HTTPTypes. The names are constants of the right
 /// form, so the initializers succeed.
@@ -66,25 +69,36 @@ extension WebResponder {
 
 /// The part of an address after `?`, decoded.
 struct Query {
-  private var values: [String: String] = [:]
+  private var values: [ForeignText: String] = [:]
 
   init(_ request: Request) {
-    for pair in (request.uri.query ?? "").split(separator: "&") {
-      let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard let name = sides.first, let value = sides.dropFirst().first else { continue }
-      values[String(name)] = value.removingPercentEncoding
+    for pair in ForeignText(request.uri.query ?? "").split(separator: UInt8(ascii: "&")) {
+      let sides = pair.split(separator: UInt8(ascii: "="), limit: 2)
+      guard sides.count == 2 else { continue }
+      values[sides[0]] = sides[1].string.removingPercentEncoding
     }
   }
 
-  subscript(name: String) -> String? { values[name] }
+  subscript(name: String) -> String? { values[ForeignText(name)] }
 
-  /// A place in the history, written as order, `~` and key.
-  func cursor(_ name: String) throws(WebError) -> Cursor? {
-    guard let text = values[name] else { return nil }
-    let sides = text.split(separator: "~", maxSplits: 1, omittingEmptySubsequences: false)
-    guard sides.count == 2, let order = Int64(sides[0]) else {
-      throw WebError(.badRequest, "A place in the history is a number, ~ and a key.")
+  /// The message that a parameter and `feed` name.
+  func id(_ name: String) throws(WebError) -> Message.ID? {
+    guard let key = self[name] else { return nil }
+    guard let feed = PublicKey(hex: self["feed"] ?? "") else {
+      throw WebError(.badRequest, "A message is named by its key and its feed, 64 hex digits.")
     }
-    return Cursor(order: order, key: String(sides[1]))
+    return Message.ID(key: key, feed: feed)
+  }
+
+  /// A place in the history, written as time, `~`, feed, `~` and key.
+  func place(_ name: String) throws(WebError) -> Message.Place? {
+    guard let text = self[name] else { return nil }
+    let sides = ForeignText(text).split(separator: UInt8(ascii: "~"), limit: 3)
+    guard sides.count == 3, let time = Int64(sides[0].string),
+      let feed = PublicKey(hex: sides[1].string)
+    else {
+      throw WebError(.badRequest, "A place in the history is a number, ~, a feed, ~ and a key.")
+    }
+    return Message.Place(timestamp: time, id: Message.ID(key: sides[2].string, feed: feed))
   }
 }

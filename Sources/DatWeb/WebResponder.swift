@@ -1,8 +1,10 @@
+internal import DatCoding
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
 internal import HypercoreCrypto
 internal import NIOCore
+internal import Saga
 
 /// Answers requests: files, data, actions, the event stream.
 struct WebResponder: HTTPResponder {
@@ -19,19 +21,20 @@ struct WebResponder: HTTPResponder {
         throw WebError(.badRequest, "The server is starting.")
       }
       var facts = RequestGuard.Facts()
-      facts.host = request.head.authority
-      facts.origin = request.headers[.origin]
-      facts.site = request.headers[Fields.site]
-      facts.secret = request.headers[Fields.secret]
-      facts.contentType = request.headers[.contentType]
+      facts.host = request.head.authority.map { ForeignText($0) }
+      facts.origin = request.headers[.origin].map { ForeignText($0) }
+      facts.site = request.headers[Fields.site].map { ForeignText($0) }
+      facts.secret = request.headers[Fields.secret].map { ForeignText($0) }
+      facts.contentType = request.headers[.contentType].map { ForeignText($0) }
       facts.isPost = request.method == .post
-      let path = request.uri.path
-      guard path.hasPrefix("/api/") else {
+      let path = ForeignText(request.uri.path)
+      guard path.starts(with: "/api/") else {
         try guardian.checkFile(facts)
         return try file(path, request.method)
       }
       try guardian.checkData(facts)
-      let parts = path.dropFirst(5).split(separator: "/").map(String.init)
+      let parts = path.dropFirst(bytes: 5).split(separator: UInt8(ascii: "/"), limit: 8)
+        .filter { !$0.utf8.isEmpty }
       switch request.method {
       case .get: return try await get(parts, Query(request))
       case .post: return try await post(parts, request)
@@ -44,7 +47,8 @@ struct WebResponder: HTTPResponder {
     }
   }
 
-  private func file(_ path: String, _ method: HTTPRequest.Method) throws(WebError) -> Response {
+  private func file(_ path: ForeignText, _ method: HTTPRequest.Method) throws(WebError) -> Response
+  {
     guard method == .get || method == .head else {
       throw WebError(.badRequest, "Only GET is known here.")
     }
@@ -61,8 +65,8 @@ struct WebResponder: HTTPResponder {
 
   // MARK: Data
 
-  private func get(_ parts: [String], _ query: Query) async throws -> Response {
-    switch (parts.first, parts.count) {
+  private func get(_ parts: [ForeignText], _ query: Query) async throws -> Response {
+    switch (parts.first?.word, parts.count) {
     case ("start", 1):
       return try json(await start())
     case ("events", 1):
@@ -70,7 +74,7 @@ struct WebResponder: HTTPResponder {
       if let key = query["room"] { room = try await find(key) }
       return events(room, since: query["since"].flatMap { Int($0) }, run: query["run"])
     case ("rooms", 3):
-      return try await get(parts[2], of: find(parts[1]), query)
+      return try await get(parts[2].word, of: find(parts[1].string), query)
     default:
       throw WebError(.notFound, "There is nothing at this address.")
     }
@@ -80,32 +84,32 @@ struct WebResponder: HTTPResponder {
     let limit = min(max(query["limit"].flatMap { Int($0) } ?? Limits.page, 1), Limits.page)
     switch what {
     case "messages":
-      let place: RoomView.Place
-      if let key = query["around"] {
-        place = .around(key)
-      } else if let cursor = try query.cursor("before") {
-        place = .before(cursor)
-      } else if let cursor = try query.cursor("after") {
-        place = .after(cursor)
+      let position: PagePosition
+      if let id = try query.id("around") {
+        position = .around(id)
+      } else if let place = try query.place("before") {
+        position = .before(place)
+      } else if let place = try query.place("after") {
+        position = .after(place)
       } else {
-        place = query["from"] == "start" ? .oldest : .newest
+        position = query["from"].map { ForeignText($0).word } == "start" ? .oldest : .newest
       }
-      guard let page = await room.page(place, limit: limit) else {
+      guard let page = await room.page(position, limit: limit) else {
         throw WebError(.notFound, "That message is not here any more.")
       }
       return try json(page)
     case "message":
-      guard let key = query["key"], let message = await room.message(key) else {
+      guard let id = try query.id("key"), let message = await room.message(id) else {
         throw WebError(.notFound, "That message is not here any more.")
       }
       return try json(message)
     case "search":
       let text = VisibleText.prefix(query["q"] ?? "", bytes: 1_024)
-      guard !text.allSatisfy(\.isWhitespace) else {
+      guard !ForeignText(text).isBlank else {
         return try json(Wire.SearchResult(found: [], isMore: false))
       }
-      let cursor = try query.cursor("before")
-      return try json(await room.search(text, before: cursor, limit: min(limit, 50)))
+      let place = try query.place("before")
+      return try json(await room.search(text, before: place, limit: min(limit, 50)))
     case "share":
       guard let key = await room.identity?.room else { break }
       let link = RoomLink.link(to: key)
@@ -114,7 +118,7 @@ struct WebResponder: HTTPResponder {
       guard let key = await room.identity?.room else { break }
       return try json(Wire.Recovery(try await rooms.recovery(of: key)))
     case "export":
-      guard let format = Export(rawValue: query["format"] ?? "jsonl") else {
+      guard let format = Export(rawValue: ForeignText(query["format"] ?? "jsonl").word) else {
         throw WebError(.badRequest, "An export is jsonl or text.")
       }
       return export(format, room)
@@ -136,12 +140,12 @@ struct WebResponder: HTTPResponder {
 
   private func export(_ format: Export, _ room: RoomView) -> Response {
     let body = ResponseBody { writer in
-      var cursor: Cursor?
+      var place: Message.Place?
       repeat {
-        let part = await room.export(format, after: cursor, limit: 500)
+        let part = await room.export(format, after: place, limit: 500)
         if !part.text.isEmpty { try await writer.write(ByteBuffer(string: part.text)) }
-        cursor = part.next
-      } while cursor != nil
+        place = part.next
+      } while place != nil
       try await writer.finish(nil)
     }
     return Response(status: .ok, headers: Self.headers(format.contentType), body: body)
@@ -153,4 +157,9 @@ struct WebResponder: HTTPResponder {
     }
     throw WebError(.notFound, "That room is not open here.")
   }
+}
+
+extension ForeignText {
+  /// The text if it is as short as the words of this server's addresses, and ASCII; else nothing.
+  var word: String { utf8.count <= 32 && utf8.allSatisfy { $0 < 0x80 } ? string : "" }
 }

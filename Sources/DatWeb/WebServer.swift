@@ -1,3 +1,4 @@
+internal import DatHTTP
 public import Foundation
 internal import HTTPTypes
 internal import Hummingbird
@@ -5,13 +6,17 @@ internal import HummingbirdCore
 public import Logging
 internal import NIOCore
 
-/// Where a running server is.
+/// The address of a running server.
 public struct WebAddress: Sendable, Hashable {
   /// The address of the socket.
   public let host: String
   public let port: Int
-  /// What to open in a browser. The part after `#` is the secret; a browser does not send it.
+  /// The address to open in a browser. The part after `#` is the secret; a browser does not send it.
   public let url: String
+
+  package init(host: String, port: Int, url: String) {
+    (self.host, self.port, self.url) = (host, port, url)
+  }
 }
 
 /// A small server that carries the chat's page to the browser of whoever runs it.
@@ -25,7 +30,7 @@ public struct WebAddress: Sendable, Hashable {
 /// is given only to requests that carry the secret, and only where Host and Origin are this
 /// server's.
 public struct WebServer: Sendable {
-  /// How a server is to be run.
+  /// The settings of a server.
   public struct Options: Sendable {
     /// The address to listen at: a number, or `localhost`. Another than loopback lends the room to
     /// whoever can read the network between browser and server.
@@ -40,8 +45,10 @@ public struct WebServer: Sendable {
     public var pageFolder: URL?
     /// Receives what the server has to say.
     public var logger = Logger(label: "dat.web", factory: { _ in SwiftLogNoOpLogHandler() })
-    /// How long an event stream is silent before it gives a sign of life.
+    /// The time that an event stream is silent before it gives a sign of life.
     public var heartbeat = Duration.seconds(15)
+    /// What connections get that have not shown the secret.
+    var places = ConnectionPlaces.Limits()
 
     public init() {}
   }
@@ -75,6 +82,9 @@ public struct WebServer: Sendable {
   public func run(onReady: @escaping @Sendable (WebAddress) async -> Void = { _ in }) async throws {
     for room in await rooms.rooms() { await room.open() }
     let gate = Gate()
+    let places = ConnectionPlaces(options.places) { [secret] request in
+      request.headerFields[Fields.secret].map { Secret.matches($0, secret) } == true
+    }
     let responder = WebResponder(
       rooms: rooms, files: files, gate: gate, heartbeat: options.heartbeat)
     let host = options.host == "localhost" ? "127.0.0.1" : options.host
@@ -82,6 +92,7 @@ public struct WebServer: Sendable {
       responder: responder,
       server: .http1(
         configuration: .init(
+          additionalChannelHandlers: [places.handler()],
           idleTimeout: .seconds(60),
           httpDecoderConfiguration: .init(
             maxHeaderFieldSize: Limits.header, maxHeaderListSize: Limits.header,

@@ -1,30 +1,57 @@
+internal import DatCoding
 internal import HypercoreCrypto
+internal import Saga
 
 /// The JSON that the page is told. Names are short but whole words; times are milliseconds since
 /// 1970; keys are hex.
 enum Wire {
+  /// What a name looks like, for the page to tell apart those that look alike.
+  struct Look: Encodable, Sendable {
+    /// Equal for names that look alike.
+    var shape: String
+    /// Its letters are of scripts that no language mixes.
+    var isMixed: Bool?
+
+    init(_ name: String) {
+      let look = NameLook(of: ForeignText(name))
+      shape = look.text
+      isMixed = look.mixesScripts ? true : nil
+    }
+  }
+
   struct Message: Encodable, Sendable {
     var key: String
     /// At most ``Limits/listedText`` bytes of the text.
     var text: String
-    /// How many bytes the whole text has, where `text` is only its beginning.
+    /// The number of bytes of the whole text, if `text` is only its beginning.
     var length: Int?
     var name: String
+    var look: Look
     var feed: String
     /// The writer's own claim; absent when it is no date at all.
     var time: Int64?
-    /// The place in the log, with the key.
+    /// The place in the history, with key and feed.
     var order: Int64
     var isEdited: Bool?
-    var isConflicted: Bool?
+    /// Another feed has a message under the same key.
+    var sharesKey: Bool?
     var delivery: String?
+  }
+
+  /// The name of a message.
+  struct Name: Encodable, Sendable {
+    var key: String
+    var feed: String
   }
 
   struct Person: Encodable, Sendable {
     var key: String
     var name: String
+    var look: Look
     var isHere: Bool
     var isMuted: Bool
+    /// Here: whether their peer has shown that it holds the key; absent where that is not known.
+    var isProven: Bool?
     /// Here: since when; gone: since when; known from messages only: when they last wrote.
     var since: Int64
     var messages: Int
@@ -33,7 +60,12 @@ enum Wire {
   struct Request: Encodable, Sendable {
     var key: String
     var name: String
+    var look: Look
     var time: Int64
+    /// Whether the peer has shown that it holds the key; else the key and the name are claims.
+    var isProven: Bool
+    /// Of a claim: where it comes from, where that is known.
+    var address: String?
   }
 
   struct Notice: Encodable, Sendable {
@@ -42,6 +74,7 @@ enum Wire {
     var time: Int64
     var key: String
     var name: String
+    var look: Look
     /// Of `waiting`: why.
     var detail: String?
   }
@@ -49,6 +82,7 @@ enum Wire {
   struct Me: Encodable, Sendable {
     var key: String
     var name: String
+    var look: Look
     var isAuthorized: Bool
   }
 
@@ -59,7 +93,7 @@ enum Wire {
     var asks: Bool
   }
 
-  /// What the event stream carries: all of the state, or what changed since the last one.
+  /// The content of an event: all of the state, or what changed since the last one.
   struct Update: Encodable, Sendable {
     /// Names this run of the program: numbers of another one mean nothing here.
     var run: String
@@ -70,7 +104,7 @@ enum Wire {
     var isStart: Bool?
     var total: Int
     var messages: [Message]?
-    var removed: [String]?
+    var removed: [Name]?
     var me: Me?
     var room: Room?
     var people: [Person]?
@@ -78,6 +112,10 @@ enum Wire {
     var notices: [Notice]?
     var problem: String?
     var fork: Fork?
+    /// The number of messages that don't show yet, since their time is ahead.
+    var ahead: Int?
+    /// The part of the stored messages that was read, in percent.
+    var loaded: Int?
   }
 
   struct Page: Encodable, Sendable {
@@ -114,7 +152,7 @@ enum Wire {
     var last: Message?
     var unread: Int
     var here: Int
-    /// How many ask to be let in.
+    /// The number of people who ask to be let in.
     var requests: Int
   }
 
@@ -148,6 +186,9 @@ enum Limits {
   static let firstPage = 100
   /// Bytes of a posted body: the longest message with every character escaped (`\u0000`).
   static let body = 6 * shownText + 1_024
+  /// The limit of how far ahead the time of a message may be, in milliseconds: clocks are an hour wrong where summer
+  /// begins and ends, and seldom more.
+  static let ahead: Int64 = 3_600_000
   /// Requests that are listed.
   static let requests = 100
   /// Connections at once: a tab holds one and uses a few more.
@@ -157,19 +198,26 @@ enum Limits {
 }
 
 extension Wire.Message {
-  init(_ entry: MessageLog.Entry, listed: Int = Limits.listedText) {
-    let message = entry.message
+  init(_ message: Message, delivery: Delivery?, listed: Int = Limits.listedText) {
     let length = message.text.utf8.count
     key = message.key
     text = VisibleText.prefix(message.text, bytes: listed)
     self.length = length > listed ? length : nil
     name = VisibleText.prefix(message.username, bytes: Limits.name)
+    look = Wire.Look(name)
     feed = message.feed.hex
-    // What a Date of JavaScript can hold.
-    time = (0...8_640_000_000_000_000).contains(message.timestamp) ? message.timestamp : nil
-    order = entry.order
+    // Before 1970 nobody wrote anything; what no calendar holds counts as 0.
+    time = message.timestamp > 0 ? message.timestamp : nil
+    order = message.timestamp
     isEdited = message.isEdited ? true : nil
-    isConflicted = message.isConflicted ? true : nil
-    delivery = entry.delivery?.rawValue
+    sharesKey = message.sharesKey ? true : nil
+    self.delivery = delivery?.rawValue
+  }
+}
+
+extension Wire.Name {
+  init(_ id: Message.ID) {
+    key = id.key
+    feed = id.feed.hex
   }
 }

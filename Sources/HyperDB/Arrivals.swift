@@ -36,7 +36,7 @@ struct Arrivals {
 extension HyperDB {
   /// Watches feeds that are new, once somebody follows the database.
   func lookForArrivals() {
-    guard options.sparse, !readers.isEmpty else { return }
+    guard options.sparse, !followers.isEmpty else { return }
     arrivals.look(at: core.feedKeys.map { feedSet.logs[$0] }, local: core.local)
   }
 

@@ -1,4 +1,4 @@
-package import HypercoreCrypto
+internal import HypercoreCrypto
 
 /// One change of a batch.
 package struct Change: Sendable {
@@ -53,6 +53,11 @@ extension DatabaseCore {
   /// Source: hyperdb `index.js`, `batch`.
   @discardableResult
   package func write(_ changes: [Change]) throws -> [EntryNode] {
+    try write(changes, lettingIn: nil)
+  }
+
+  /// - Parameter newcomer: the key of a feed to list as well.
+  private func write(_ changes: [Change], lettingIn newcomer: PublicKey?) throws -> [EntryNode] {
     if changes.isEmpty { return [] }
     guard let local, writers[local].log.isWritable else {
       throw HyperDBError(
@@ -66,7 +71,7 @@ extension DatabaseCore {
     var isWritten = false
     defer { if !isWritten { index?.reset(to: nil) } }
 
-    let list = try writableList(of: writer, seq: pendingStart)
+    let list = try writableList(of: writer, seq: pendingStart, newcomer)
     let encodeMap = list.encodeMap(feedCount: writers.count)
     var clock = snapshot.lengths.map { UInt64($0) }
     var blocks: [[UInt8]] = []
@@ -74,16 +79,21 @@ extension DatabaseCore {
     var written: [EntryNode] = []
     written.reserveCapacity(changes.count)
     var heads = snapshot.roots(raw: false)
+    var mergesAll = true
     for change in changes {
       let seq = pendingStart + blocks.count
-      clock[local] = UInt64(seq) + 1
       let key = EntryKey.normalize(change.key)
       let path = hash.path(of: key, terminated: true)
       let place = FeedSequence(feed: local, seq: seq)
-      let trie = try self.trie(key, path, heads, snapshot, place, encodeMap)
+      let merge = try Merging(self, key, path, place, snapshot, encodeMap).run(heads)
+      if let less = merge.clock {
+        clock = less
+        mergesAll = false
+      }
+      clock[local] = UInt64(seq) + 1
       let node = EntryNode(
         place: place, key: key, value: change.value,
-        isDeleted: change.isDelete, clock: clock, trie: trie, inflate: list.seq, path: path)
+        isDeleted: change.isDelete, clock: clock, trie: merge.trie, inflate: list.seq, path: path)
       blocks.append(try encode(node, list, encodeMap))
       written.append(node)
       pending.append(node.kept)
@@ -91,39 +101,26 @@ extension DatabaseCore {
     }
     try writer.log.append(blocks)
     isWritten = true
-    commit(pending, list, snapshot)
+    commit(pending, list, snapshot, mergesAll: mergesAll)
     return written
   }
 
-  /// The trie of a new entry. Where others' entries are such that it gets too large or takes too many
-  /// steps, it is made of what is sound in them.
-  private func trie(
-    _ key: [UInt8], _ path: HashPath, _ heads: [EntryNode], _ snapshot: Snapshot,
-    _ place: FeedSequence, _ encodeMap: [Int]
-  ) throws -> Trie {
-    do {
-      let trie = try insertion.run(
-        self, key: key, path: path, heads: heads, in: snapshot, place: place)
-      let fits =
-        TrieCoding.maximumBytes(trie) <= HyperDBLimits.trieBytes
-        || trieRoom.fill(trie, encodeMap: encodeMap).count <= HyperDBLimits.trieBytes
-      if fits { return trie }
-    } catch let error as HyperDBError where error.code == .tooManySteps {}
-    index?.reset(to: nil)
-    return try insertion.run(
-      self, key: key, path: path, heads: heads, in: snapshot, place: nil, isCareful: true)
-  }
-
-  private func commit(_ nodes: [EntryNode], _ list: FeedList, _ snapshot: Snapshot) {
+  /// - Parameter mergesAll: whether the new entries knew the whole cut: then the last is the one head.
+  private func commit(
+    _ nodes: [EntryNode], _ list: FeedList, _ snapshot: Snapshot, mergesAll: Bool
+  ) {
     guard let local, let last = nodes.last else { return }
     let writer = writers[local]
-    if writer.newestList !== list { learn(list, from: local) }
+    if writer.newestList !== list {
+      let isAuthorization = nodes[0].key.isEmpty && nodes[0].value == nil
+      let keys = list.keys.map { PublicKey(bytes: $0) }
+      learn(list, keys, isAuthorization: isAuthorization, from: local)
+    }
     for node in nodes { keep(node) }
     _ = writer.extendPrefix()
-    // What was just written knew the whole cut: it is the one head.
     cut = snapshot.lengths
     cut[local] = last.seq + 1
-    cutSnapshot = Snapshot(heads: [last], lengths: cut, isBounded: true)
+    cutSnapshot = mergesAll ? Snapshot(heads: [last], lengths: cut, isBounded: true) : nil
     shareCache()
   }
 
@@ -148,21 +145,38 @@ extension DatabaseCore {
     }
   }
 
-  /// The list for the next entry: the writer's own, or a longer one where feeds were opened since.
+  /// The list for the next entry: the writer's own, or a longer one if feeds have come since.
   ///
-  /// Positions never change; missing feeds come after them, in the database's order.
-  private func writableList(of writer: Writer, seq: Int) throws -> FeedList {
+  /// It names feeds that have a place, and those that this writer let in: so keys that others named and
+  /// nobody writes are not named again. Positions never change; missing feeds come after them, in the
+  /// database's order, and a newcomer last. Once there are ``HyperDBLimits/unprovenNewcomers`` without a
+  /// block, a newcomer takes the position of the first of them: no entry counts or points to it.
+  private func writableList(
+    of writer: Writer, seq: Int, _ newcomer: PublicKey?
+  ) throws -> FeedList {
     var known = writer.newestList
     if known == nil, seq > 1 {
       _ = try node(at: FeedSequence(feed: writer.id, seq: seq - 1))
       known = writer.newestList
     }
     let listed = known?.decodeMap ?? []
-    let missing = writers.indices.filter { !listed.contains($0) }
-    if let known, missing.isEmpty { return known }
+    let missing = writers.indices.filter { !listed.contains($0) && !vacantNumbers.contains($0) }
+    if let known, missing.isEmpty, newcomer == nil { return known }
+    var keys = known?.keys ?? []
+    keys += missing.map { writers[$0].log.key.bytes }
+    if let newcomer, numbers[newcomer] == nil {
+      let isProven = Set(numbers.keys.map(\.bytes)).union(withoutPlace.keys.map(\.bytes))
+      let unproven = keys.indices.filter { !isProven.contains(keys[$0]) }
+      if unproven.count >= HyperDBLimits.unprovenNewcomers {
+        keys[unproven[0]] = newcomer.bytes
+      } else {
+        keys.append(newcomer.bytes)
+      }
+    }
     return FeedList(
-      seq: seq, keys: (known?.keys ?? []) + missing.map { writers[$0].log.key.bytes },
-      decodeMap: listed + missing, contentKey: options.contentKey)
+      seq: seq, keyCount: keys.count, keys: keys,
+      decodeMap: keys.map { PublicKey(bytes: $0).flatMap { numbers[$0] } ?? -1 },
+      contentKey: options.contentKey)
   }
 
   private func encode(_ node: EntryNode, _ list: FeedList, _ encodeMap: [Int]) throws -> [UInt8] {
@@ -200,7 +214,14 @@ extension DatabaseCore {
   ///
   /// Source of the comparison: every `raw` of `hyperdbs/manifest.json`.
   package func reencode(_ node: EntryNode) throws -> [UInt8]? {
-    guard let list = writers[node.feed].list(at: node.inflate) else { return nil }
+    guard var list = writers[node.feed].list(at: node.inflate) else { return nil }
+    if list.keys.isEmpty, let block = try writers[node.feed].log.block(at: list.seq),
+      let keys = codec.decode(block, inflated: true)?.feeds
+    {
+      list = FeedList(
+        seq: list.seq, keyCount: keys.count, keys: keys, decodeMap: list.decodeMap,
+        contentKey: list.contentKey)
+    }
     return try encode(node, list, list.encodeMap(feedCount: writers.count))
   }
 
@@ -209,22 +230,14 @@ extension DatabaseCore {
     let snapshot = Snapshot(heads: heads, lengths: [], isBounded: false)
     return try insertion.run(
       self, key: key, path: hash.path(of: key, terminated: true), heads: heads, in: snapshot,
-      place: nil)
+      place: nil, bounds: Insertion.Bounds(steps: HyperDBLimits.lookupSteps))
   }
 
   // MARK: Authorising
 
-  /// Whether the source lists the feed, or any authorised writer does, as far as lists were read.
-  package func isAuthorized(_ key: PublicKey) -> Bool {
-    number(of: key).map { writers[$0].isAuthorized } ?? false
-  }
-
-  /// Whether the feed of that number is authorised.
-  func isAuthorized(_ feed: Int) -> Bool { writers[feed].isAuthorized }
-
   /// Lists a feed as one of the database's writers, for good.
   ///
-  /// - Returns: the entry that lists it; nil where it was listed before and nothing was written.
+  /// - Returns: the entry that lists it; nil if it was listed before and nothing was written.
   /// - Throws: `HyperDBError` with code `invalidKey` for anything but 32 bytes, `tooManyFeeds`.
   ///
   /// Source: hyperdb `index.js`, `authorize`, which writes a useless entry the second time.
@@ -237,16 +250,17 @@ extension DatabaseCore {
       throw HyperDBError(
         .notWritable, "This replica has no feed of its own to write to")
     }
-    if let known = number(of: key) {
-      let isListed = writers[local].newestList?.decodeMap.contains(known) ?? false
-      if isListed || writers[known].isAuthorized { return nil }
-    }
-    guard try open(key) != nil else {
+    if let known = numbers[key], writers[known].isAuthorized { return nil }
+    if writers[local].newestList?.keys.contains(key.bytes) == true { return nil }
+    guard numbers[key] != nil || hasPlace else {
       throw HyperDBError(
         .tooManyFeeds,
         "The database has \(writers.count) feeds; more than that no other implementation can follow"
       )
     }
-    return try put([], nil)
+    if numbers[key] == nil, let log = try openFeed(key), try isProven(log) {
+      if namings.isNoted(key) { try admit(log) } else { add(log) }
+    }
+    return try write([.put([], nil)], lettingIn: key)[0]
   }
 }

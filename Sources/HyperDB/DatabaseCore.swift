@@ -1,4 +1,5 @@
 internal import DatCoding
+internal import Hypercore
 package import HypercoreCrypto
 
 /// A database of one or more writers: everything it does with blocks that are here, without a
@@ -24,45 +25,60 @@ package final class DatabaseCore {
     package var checksHeads = true
     /// Whether paths are looked up in an index, which changes no answer; see `PathIndex`.
     package var indexesPaths = true
+    /// What a put may take to merge what others wrote.
+    package var mergeSteps = Merging.Steps()
     /// The key of the local writer's content feed, where content feeds are on.
     package var contentKey: [UInt8]?
 
     package init() {}
   }
 
-  /// Called for every feed that an entry names and that isn't open yet. It opens what is stored of
-  /// it; storage need not be created before a first block arrives.
-  package typealias OpenFeed = (PublicKey) throws -> any EntryLog
+  /// Called for a key that is named for the first time: opens what is stored of its feed, if anything is.
+  /// Nothing is made for the others, which need not exist; see ``Namings``.
+  package typealias OpenFeed = (PublicKey) throws -> (any EntryLog)?
 
   @exclusivity(unchecked) var writers: [Writer] = []
   /// The key of every open feed, by number.
-  @exclusivity(unchecked) package private(set) var feedKeys: [PublicKey] = []
-  private var numbers: [PublicKey: Int] = [:]
-  private let openFeed: OpenFeed
+  @exclusivity(unchecked) package internal(set) var feedKeys: [PublicKey] = []
+  var numbers: [PublicKey: Int] = [:]
+  let openFeed: OpenFeed
   let options: Options
   var hash: PathHash { options.hash }
   /// The number of the feed that this replica writes; nil where it has none.
   @exclusivity(unchecked) package private(set) var local: Int?
 
   let codec = EntryMessageCodec()
-  private let cache: EntryCache
+  let cache: EntryCache
   /// What leads to entries by their paths; nil where blocks are fetched as they are needed, and where a
   /// walk alone knows which.
   let index: PathIndex?
   /// The head of the last read that did without the index.
   @exclusivity(unchecked) private var unindexedHead: FeedSequence?
-  @exclusivity(unchecked) private var trieScratch = TrieCoding.Scratch()
+  @exclusivity(unchecked) var trieScratch = TrieCoding.Scratch()
   let trieRoom = TrieCoding.Room()
   let lookup = Lookup()
   let insertion = Insertion()
   let headCheck = HeadCheck()
   /// How many bytes were read to decode entries: what a walk costs besides its steps.
   @exclusivity(unchecked) private(set) var loadedBytes = 0
+  /// How many steps writes have taken so far to merge what others wrote.
+  package var mergedSteps: Int { insertion.allSteps }
+
+  /// What the writers' lists name.
+  @exclusivity(unchecked) var namings = Namings()
+  /// Feeds with a verified block that have no place, the first ``HyperDBLimits/waitingFeeds`` of them.
+  var withoutPlace: [PublicKey: any EntryLog] = [:]
+  /// Numbers that a feed has lost and no other has.
+  var vacantNumbers: [Int] = []
+  var knownPlaces = -1
+  var knownCandidates: (changes: Int, keys: [PublicKey]) = (-1, [])
+  /// Called with the number of a feed that loses its place, before that number is another's.
+  package var onVacate: ((Int) -> Void)?
 
   /// The authorised feeds, in the order of authorisation, which is the order of replication.
-  package private(set) var authorized: [Int] = []
+  package internal(set) var authorized: [Int] = []
   /// Goes up with every feed that is opened or authorised.
-  package private(set) var feedChanges = 0
+  package internal(set) var feedChanges = 0
 
   /// Entries that can't be read, the first ``HyperDBLimits/rememberedIssues`` of them.
   package private(set) var issues: [HyperDBError] = []
@@ -100,13 +116,16 @@ package final class DatabaseCore {
     } else if let local, local.key != source.key {
       self.local = add(local)
     }
-    for key in options.feedOrder { _ = try open(key) }
+    for key in options.feedOrder where numbers[key] == nil {
+      if let log = try openFeed(key) { add(log) }
+    }
     authorize(0)
     if let header = try source.block(at: 0),
       codec.headerProtocol(header) != Array("hyperdb".utf8)
     {
       throw HyperDBError(
-        .notADatabase, "Feed \(source.key) is no hyperdb: its first block is not the header",
+        .notADatabase,
+        "Feed \(source.key) is \(FeedKind(firstBlock: header).name); its first block is no database's.",
         feed: 0, seq: 0)
     }
     try openLocal()
@@ -140,37 +159,6 @@ package final class DatabaseCore {
 
   /// The number of a feed, nil where it isn't open.
   package func number(of key: PublicKey) -> Int? { numbers[key] }
-
-  @discardableResult
-  private func add(_ log: any EntryLog) -> Int {
-    let writer = Writer(id: writers.count, log: log, fetchesBlocks: options.fetchesBlocks)
-    writers.append(writer)
-    feedKeys.append(log.key)
-    numbers[log.key] = writer.id
-    feedChanges += 1
-    return writer.id
-  }
-
-  /// Opens a feed unless it is open; nil where the database has as many as it may.
-  func open(_ key: PublicKey) throws -> Int? {
-    if let number = numbers[key] { return number }
-    if writers.count >= HyperDBLimits.feeds { return nil }
-    return add(try openFeed(key))
-  }
-
-  /// Marks a feed as authorised, with all that it lists.
-  private func authorize(_ feed: Int) {
-    var next = [feed]
-    while let feed = next.popLast() {
-      let writer = writers[feed]
-      if !writer.isAuthorized {
-        writer.isAuthorized = true
-        authorized.append(feed)
-        feedChanges += 1
-      }
-      next += writer.listed.reversed().filter { !writers[$0].isAuthorized }
-    }
-  }
 
   // MARK: Entries
 
@@ -219,6 +207,25 @@ package final class DatabaseCore {
         seq: node.seq)
     }
     return value
+  }
+
+  /// The key and value of an entry, as they are in its block: neither looked up among what is kept nor
+  /// kept, and without a look at the rest of it. Nil if the block is not here or holds no entry.
+  package func content(
+    at place: FeedSequence
+  ) throws -> (key: [UInt8], value: [UInt8]?, isDeleted: Bool)? {
+    guard place.seq > 0, let block = try writers[place.feed].log.block(at: place.seq) else {
+      return nil
+    }
+    return codec.withEntry(in: block) {
+      (Array($0.key), $0.value.map { Array($0) }, $0.isDeleted)
+    }
+  }
+
+  /// The blocks of a feed's lists that matter: those that named new feeds, and the newest.
+  func namingLists(of feed: Int) -> [Int] {
+    let newest = writers[feed].newestList?.seq
+    return Set(namings.lists(of: feedKeys[feed]) + [newest].compactMap { $0 }).sorted()
   }
 
   /// Looks at a block that was just stored, so that the feeds it lists are opened at once.
@@ -285,12 +292,12 @@ package final class DatabaseCore {
       throw HyperDBError(
         .missingFeedMappings,
         "Missing feed mappings: the entry in \(name(place)) counts \(fields.clock.count) feeds, its "
-          + "list has \(list.keys.count)", feed: place.feed, seq: place.seq)
+          + "list has \(list.keyCount)", feed: place.feed, seq: place.seq)
     }
     let trie: Trie
     do throws(TrieCoding.Fault) {
       trie = try TrieCoding.decode(
-        fields.trie, decodeMap: list.decodeMap, owner: place, scratch: &trieScratch)
+        fields.trie, by: list, owner: place, scratch: &trieScratch)
     } catch {
       throw HyperDBError(
         .malformedEntry, "The entry in \(name(place)) is left out: \(error.reason)",
@@ -333,34 +340,25 @@ package final class DatabaseCore {
         "The entry in \(name(place)) takes its list of feeds from block \(seq), which has none",
         feed: place.feed, seq: place.seq)
     }
-    guard Set(keys).count == keys.count else {
+    loadedBytes &+= listBlock.count
+    guard
+      Set(keys.prefix(HyperDBLimits.listedKeys)).count
+        == min(keys.count, HyperDBLimits.listedKeys)
+    else {
       throw HyperDBError(
         .malformedFeedList,
         "The list of feeds in block \(seq) of feed \(feedKeys[place.feed]) has a key twice",
         feed: place.feed, seq: place.seq)
     }
-    // What is no key can be of any length, and stands for nothing but its place.
-    let kept = keys.map { $0.count == PublicKey.byteCount || place.feed == local ? $0 : [] }
+    let named = keys.map { PublicKey(bytes: $0) }
+    // Only one's own list is written again.
     let list = FeedList(
-      seq: seq, keys: kept, decodeMap: try numbers(of: keys),
+      seq: seq, keyCount: keys.count, keys: place.feed == local ? keys : [],
+      decodeMap: try numbers(of: named),
       contentKey: message.contentFeed.flatMap { $0.count == PublicKey.byteCount ? $0 : nil })
-    learn(list, from: place.feed)
+    learn(
+      list, named, isAuthorization: message.key.isEmpty && message.value == nil, from: place.feed)
     return list
-  }
-
-  private func numbers(of keys: [[UInt8]]) throws -> [Int] {
-    var map: [Int] = []
-    map.reserveCapacity(keys.count)
-    for bytes in keys {
-      map.append(try PublicKey(bytes: bytes).flatMap { try open($0) } ?? -1)
-    }
-    return map
-  }
-
-  /// Takes in a list of feeds that a writer published.
-  func learn(_ list: FeedList, from feed: Int) {
-    let hasMore = writers[feed].learn(list)
-    if hasMore, writers[feed].isAuthorized { authorize(feed) }
   }
 
   /// The key of a writer's content feed, as far as its lists were read.

@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 public import Hypercore
 
@@ -74,7 +75,7 @@ extension DatabaseEncoding where Value: Codable {
         guard let bytes else {
           return try? JSONDecoder().decode(Value.self, from: Data("null".utf8))
         }
-        return try JSONDecoder().decode(Value.self, from: Data(bytes))
+        return try JSONText.decode(from: bytes)
       })
   }
 }

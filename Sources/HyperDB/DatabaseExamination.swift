@@ -45,11 +45,13 @@ extension HyperDB {
   ///
   /// - Parameters:
   ///   - storage: where it is; nothing in it is changed without `repairing`.
+  ///   - folders: folders below it that may hold feeds, each with a slash at its end, such as `local/`: looked at
+  ///     where the database itself does not lead to them, as when it can't be opened.
   ///   - repairing: whether to mend what can be mended without a risk of forking a feed, under the lock.
   /// - Throws: `FeedError` where no database is stored there, or, repairing, where another process
   ///   has it.
   public static func examine(
-    _ storage: any StorageProvider, repairing: Bool = false
+    _ storage: any StorageProvider, folders: [String] = [], repairing: Bool = false
   ) async throws -> DatabaseExamination {
     guard try storage.exists("source/key") else {
       throw FeedError(code: .noFeedStored, reason: "No database is stored here.")
@@ -73,6 +75,11 @@ extension HyperDB {
     } catch {
       result.failure = "\(error)"
     }
+    let seen = Set(result.feeds.map(\.folder))
+    for folder in folders where !seen.contains(String(folder.dropLast())) {
+      guard try storage.exists(folder + "key") else { continue }
+      try result.add(folder, in: storage, repairing, holdsLock: true)
+    }
     return result
   }
 
@@ -86,6 +93,7 @@ extension HyperDB {
   }
 
   private func examineEntries(_ result: inout DatabaseExamination) throws {
+    result.silentWriters = core.candidates
     for number in core.feedKeys.indices {
       let log = core.log(of: number)
       if log.length == 0, core.isAuthorized(log.key) { result.silentWriters.append(log.key) }

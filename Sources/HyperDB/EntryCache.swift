@@ -148,6 +148,15 @@ final class EntryCache {
     return false
   }
 
+  /// Evicts everything.
+  func removeAll() {
+    pages = []
+    ring = []
+    hand = 0
+    bytes = 0
+    placeCount = 0
+  }
+
   private func shrink() {
     if missed.isEmpty { missed = Array(repeating: 0, count: Int(Self.missedBits / 64)) }
     while bytes > limit * 3 / 4, ring.count > 1 {

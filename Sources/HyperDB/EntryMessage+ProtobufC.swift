@@ -39,9 +39,8 @@ package final class EntryMessageCodec {
     }
   }
 
-  /// Fields in a sound entry: a clock and a list of at most 255 each, six others, and room for
-  /// fields that may come to be.
-  private static let fieldLimit = 1024
+  /// Fields in an entry: a clock and a list, six others, and room for fields that may come to be.
+  private static let fieldLimit = 2 * HyperDBLimits.listedKeys + 512
 
   /// The most that protobuf-c allocates for a field besides its bytes.
   private static let bytesPerField = 256
@@ -132,7 +131,7 @@ package final class EntryMessageCodec {
   /// The fields counted; nil where they are no entry's.
   private static func scan(_ bytes: UnsafeRawBufferPointer) -> EntryScan? {
     guard let scan = EntryScan(bytes), scan.fieldCount <= fieldLimit,
-      scan.clockCount <= HyperDBLimits.feeds, scan.feedCount <= HyperDBLimits.feeds
+      scan.clockCount <= HyperDBLimits.listedKeys, scan.feedCount <= HyperDBLimits.listedKeys
     else { return nil }
     return scan
   }

@@ -1,36 +1,63 @@
+internal import HypercoreCrypto
+
 /// The list of feeds that one writer published in one entry: what its own numbers mean.
 final class FeedList {
   /// The block of the writer's feed that it is in.
   let seq: Int
-  /// The keys as published; not all need be keys.
+  /// How many keys it has.
+  let keyCount: Int
+  /// The keys as published, which not all need be; empty in the lists of others, which are not written
+  /// again.
   let keys: [[UInt8]]
-  /// For each of them its number in the open database, or -1 where it has none.
+  /// For each of them its number in the open database, or -1 where it has none; so have those past the
+  /// end.
   let decodeMap: [Int]
   /// The key of the writer's content feed, where it has one.
   let contentKey: [UInt8]?
+  /// Whether a clock was read that counts entries of a feed without a number.
+  @exclusivity(unchecked) private(set) var hasLeftOut = false
   /// Whether the decode map numbers the feeds as the database does, so that clocks need no mapping.
   private let isIdentity: Bool
 
-  init(seq: Int, keys: [[UInt8]], decodeMap: [Int], contentKey: [UInt8]?) {
+  init(seq: Int, keyCount: Int, keys: [[UInt8]], decodeMap: [Int], contentKey: [UInt8]?) {
     self.seq = seq
+    self.keyCount = keyCount
     self.keys = keys
     self.decodeMap = decodeMap
     self.contentKey = contentKey
-    isIdentity = decodeMap.enumerated().allSatisfy { $0.offset == $0.element }
+    isIdentity =
+      decodeMap.count == keyCount && decodeMap.enumerated().allSatisfy { $0.offset == $0.element }
+  }
+
+  /// The same list with the numbers that its keys have now.
+  func renumbered(_ numbers: [PublicKey: Int]) -> FeedList {
+    FeedList(
+      seq: seq, keyCount: keyCount, keys: keys,
+      decodeMap: keys.map { PublicKey(bytes: $0).flatMap { numbers[$0] } ?? -1 },
+      contentKey: contentKey)
   }
 
   /// The clock of an entry by the database's numbers; nil where it is longer than the list.
   ///
   /// A writer knows its own feed, whatever it says: the later of its entries covers the earlier.
   func decode(clock: UnsafeBufferPointer<UInt64>, of place: FeedSequence) -> [UInt64]? {
-    guard clock.count <= keys.count else { return nil }
+    guard clock.count <= keyCount else { return nil }
+    for position in decodeMap.count..<max(decodeMap.count, clock.count) where clock[position] > 1 {
+      hasLeftOut = true
+    }
+    let clock = UnsafeBufferPointer(rebasing: clock.prefix(decodeMap.count))
     var count = decodeMap.contains(place.feed) ? place.feed + 1 : 0
     let namesOwner = count > 0
     for position in clock.indices { count = max(count, decodeMap[position] + 1) }
     return [UInt64](unsafeUninitializedCapacity: count) { decoded, filled in
       decoded.initialize(repeating: 0)
-      for position in clock.indices where decodeMap[position] >= 0 {
-        decoded[decodeMap[position]] = clock[position]
+      for position in clock.indices {
+        let feed = decodeMap[position]
+        if feed >= 0 {
+          decoded[feed] = clock[position]
+        } else if clock[position] > 1 {
+          hasLeftOut = true
+        }
       }
       if namesOwner { decoded[place.feed] = UInt64(place.seq) + 1 }
       filled = count
@@ -39,8 +66,9 @@ final class FeedList {
 
   /// The clock by the list's numbers, 0 for a feed that this database doesn't open.
   func encode(clock: [UInt64]) -> [UInt64] {
-    if isIdentity, clock.count == keys.count { return clock }
-    return decodeMap.map { $0 >= 0 && $0 < clock.count ? clock[$0] : 0 }
+    if isIdentity, clock.count == keyCount { return clock }
+    let known = decodeMap.map { $0 >= 0 && $0 < clock.count ? clock[$0] : 0 }
+    return known + repeatElement(0, count: keyCount - known.count)
   }
 
   /// For each feed of the database its number in the list, or -1.

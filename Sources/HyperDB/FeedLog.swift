@@ -9,6 +9,9 @@ package final class FeedLog: EntryLog {
   /// Asked before blocks are appended; what it throws, nothing is appended.
   var onAppend: ((UInt64, [UInt8]) throws -> Void)?
   package let key: PublicKey
+  /// Where the feed ends as far as the database is concerned, while nothing more is fetched of it; nil for where it
+  /// ends in truth.
+  var end: UInt64?
 
   /// Nil for a static feed that has no key yet, which can't be a database's.
   package init?(_ core: FeedCore) {
@@ -19,7 +22,7 @@ package final class FeedLog: EntryLog {
 
   package var isOwned: Bool { core.isOwned }
   package var isWritable: Bool { core.isOwned && core.isWritable }
-  package var length: Int { Int(clamping: core.length) }
+  package var length: Int { Int(clamping: min(core.length, end ?? .max)) }
 
   package func firstMissing(from start: Int) -> Int {
     let missing = core.nextMissing(from: UInt64(start), below: core.length) ?? core.length

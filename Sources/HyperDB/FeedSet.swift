@@ -13,11 +13,22 @@ final class FeedSet {
   /// Told what happens to any of them.
   var onChange: ((PublicKey, ReplicatorEvent) -> Void)?
   private let codec = EntryMessageCodec()
+  /// Whether nothing of the database was stored before it was opened.
+  private var isNew = false
+  /// What each feed may take of the disk.
+  private let disk: DiskLimits
 
   init(_ storage: any StorageProvider, _ options: HyperDBOptions) {
     self.storage = storage
     self.options = options
+    var disk = options.disk
+    // Counted always, so that it can be told.
+    disk.budget = DiskBudget(limit: disk.inAll, name: "this database", within: disk.budget)
+    self.disk = disk
   }
+
+  /// How many bytes of the disk the feeds take.
+  var diskUse: UInt64 { disk.budget?.used ?? 0 }
 
   var isReadOnly: Bool { storage.access == .readOnly }
 
@@ -29,7 +40,20 @@ final class FeedSet {
       feed.secretKey = pair.secretKey
     }
     feed.isNew = options.isNew
-    return try deriveContent(of: try open("source/", feed))
+    isNew = try !storage.exists("source/key")
+    let source = try open("source/", feed)
+    if options.looksFirst, !source.core.isOwned, !source.core.has(0) {
+      let name = source.key
+      source.replicator.firstBlockCheck = { kind in
+        kind == .database
+          ? nil
+          : FeedError(
+            code: .wrongKind,
+            reason:
+              "\(name) is the key of \(kind.name): it can't be opened as a database or a room.")
+      }
+    }
+    return try deriveContent(of: source)
   }
 
   /// A clone's own feed, made at the first time.
@@ -60,6 +84,22 @@ final class FeedSet {
     return try open(prefix, feed, in: try deferred(prefix))
   }
 
+  /// A feed that somebody named, if anything of it is stored.
+  func openStored(_ key: PublicKey) throws -> ReplicatedFeed? {
+    if let known = logs[key] { return known }
+    let isStored = try storage.exists("peers/\(key.discoveryKey.hex)/key")
+    return isStored || options.feedOrder.contains(key) ? try openPeer(key) : nil
+  }
+
+  /// Gives back what a feed takes of which no block has come.
+  func release(_ key: PublicKey) {
+    guard let log = logs[key], log.core.length == 0 else { return }
+    logs[key] = nil
+    log.replicator.close()
+    // Nothing was written.
+    try? log.core.close()
+  }
+
   /// A writer's content feed, in the folder that is named for the writer's own feed.
   func openContent(
     of writer: PublicKey, key: PublicKey, secret: KeyPair?
@@ -72,7 +112,8 @@ final class FeedSet {
     feed.isNew = logs[writer]?.core.report.findings.contains(.blocksMissing) != true
     let core = try FeedCore.open(in: try deferred(prefix), prefix: prefix, options: feed)
     let replicator = Replicator(
-      core: core, isSparse: options.sparseContent ?? options.sparse, random: options.makeRandom())
+      core: core, isSparse: options.sparseContent ?? options.sparse, disk: disk,
+      random: options.makeRandom())
     replicator.endsWhenIdle = true
     return replicator
   }
@@ -86,9 +127,13 @@ final class FeedSet {
   ) throws -> ReplicatedFeed {
     let core = try FeedCore.open(in: storage ?? self.storage, prefix: prefix, options: feed)
     let log = try ReplicatedFeed(
-      Replicator(core: core, isSparse: options.sparse, random: options.makeRandom()))
+      Replicator(
+        core: core, isSparse: options.sparse, disk: disk, random: options.makeRandom()))
     log.replicator.endsWhenIdle = true
-    log.replicator.onEvent = { [weak self, key = log.key] event in self?.onChange?(key, event) }
+    log.replicator.onEvent = { [weak self, weak log, key = log.key] event in
+      log?.follow(event)
+      self?.onChange?(key, event)
+    }
     if let onWrite = options.onWrite {
       log.replicator.onWrite = { [codec, key = log.key] index, block, peer in
         guard index > 0 else { return }
@@ -112,10 +157,16 @@ final class FeedSet {
       isDeleted: entry?.deleted ?? false, isLocal: peer == nil, peer: peer?.remoteID)
   }
 
-  func close() {
+  /// - Parameter discarding: whether to leave nothing behind of a database that is none, if it was not there before.
+  func close(discarding: Bool = false) {
     onChange = nil
     for log in logs.values {
       log.replicator.close()
+      // A key pair that came without its blocks is not to be lost.
+      if discarding, isNew, !log.core.isRestoring {
+        try? log.core.discard()
+        continue
+      }
       // What could not be written was reported by the call that wrote it.
       try? log.core.close()
     }

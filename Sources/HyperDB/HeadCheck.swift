@@ -9,7 +9,7 @@
 ///
 /// The comparison stops after ``HyperDBLimits/headComparisons``: to hide more takes a writer more
 /// entries than to overwrite it openly. Entries with so many pointers that they take more than
-/// ``HyperDBLimits/lookupSteps`` to compare are followed both, which is never wrong.
+/// ``HyperDBLimits/headSteps`` to compare are followed both, which is never wrong.
 final class HeadCheck {
   private struct Pair: Hashable {
     let newer: FeedSequence
@@ -21,21 +21,30 @@ final class HeadCheck {
   @exclusivity(unchecked) private var queue: [(newer: EntryNode, older: EntryNode)] = []
   /// Steps since ``begin()``.
   @exclusivity(unchecked) private(set) var steps = 0
-  /// How many of them were made before the pair that is looked at.
+  /// By feed, the steps that the claims of its entries took since then.
+  @exclusivity(unchecked) private var charges: [Int: Int] = [:]
+  /// How many steps were made before the pair that is looked at.
   @exclusivity(unchecked) private var stepsBefore = 0
-  /// Steps that all pairs of one read or write may take: then no entry stands for another.
-  private static let stepsAtOnce = 16 * HyperDBLimits.lookupSteps
+  /// Steps that all pairs of one read or write may take: then no entry stands for another. The claims of
+  /// one feed may take a third of them.
+  private static let stepsAtOnce = 3 * HyperDBLimits.headSteps
   /// More than the pairs of all feeds that a database can have.
   private static let keptPairs = 1 << 16
 
   private struct TooManySteps: Error {}
 
   /// Starts counting steps anew, for one read or write.
-  func begin() { steps = 0 }
+  func begin() {
+    steps = 0
+    charges.removeAll(keepingCapacity: true)
+  }
+
+  /// Forgets what was found, where feeds have other numbers.
+  func forget() { known.removeAll() }
 
   private func step(_ count: Int = 1) throws {
     steps += count
-    if steps - stepsBefore > HyperDBLimits.lookupSteps { throw TooManySteps() }
+    if steps - stepsBefore > HyperDBLimits.headSteps { throw TooManySteps() }
   }
 
   /// The entries to start a lookup from.
@@ -89,8 +98,10 @@ final class HeadCheck {
     if let known = known[pair] { return known }
     if known.count > Self.keptPairs { known.removeAll() }
     defer { queue.removeAll(keepingCapacity: true) }
-    if steps > Self.stepsAtOnce { return false }
+    let charged = charges[newer.feed, default: 0]
+    if steps > Self.stepsAtOnce || charged > HyperDBLimits.headSteps { return false }
     stepsBefore = steps
+    defer { charges[newer.feed] = charged + steps - stepsBefore }
     queue.append((newer, older))
     var next = 0
     do {
@@ -99,7 +110,7 @@ final class HeadCheck {
         next += 1
         let loadedBefore = core.loadedBytes
         let isSound = try compare(newer, older, core)
-        try step((core.loadedBytes &- loadedBefore) >> HyperDBLimits.stepShift)
+        try step((core.loadedBytes &- loadedBefore) >> HyperDBLimits.mergeStepShift)
         if !isSound {
           known[pair] = false
           return false

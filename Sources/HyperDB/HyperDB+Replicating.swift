@@ -1,19 +1,25 @@
 public import Hypercore
-internal import HypercoreCrypto
+package import HypercoreCrypto
 package import HypercoreProtocol
 
 /// One connection of a database: opens feeds on it as they become known.
 final class DatabaseSession {
   let session: ReplicationSession
   let options: ReplicationOptions
-  /// Feeds opened so far, by number.
-  var opened: Set<Int> = []
-  var openedContents: Set<Int> = []
+  /// Feeds opened so far.
+  var opened: Set<PublicKey> = []
+  /// Writers whose content feeds were opened so far.
+  var openedContents: Set<PublicKey> = []
+  /// Chooses among feeds of which nothing is here, if there are many.
+  var random: any RandomNumberGenerator
   private(set) var isClosed = false
 
-  init(session: ReplicationSession, options: ReplicationOptions) {
+  init(
+    session: ReplicationSession, options: ReplicationOptions, random: any RandomNumberGenerator
+  ) {
     self.session = session
     self.options = options
+    self.random = random
   }
 
   func close() { isClosed = true }
@@ -33,6 +39,11 @@ extension HyperDB {
       try session(options, options.connectionOptions(defaultID: ownID), now: .now))
   }
 
+  /// The keys of this side's own feed; nil where they are not here.
+  package var localIdentity: KeyPair? {
+    feedSet.logs[localKey]?.core.secretKey.map { KeyPair(publicKey: localKey, secretKey: $0) }
+  }
+
   /// One end of a connection without a transport, which starts at `now`.
   package func session(
     _ options: ReplicationOptions, _ connection: Connection.Options, now: ContinuousClock.Instant
@@ -41,7 +52,9 @@ extension HyperDB {
     let session = ReplicationSession(
       connection: Connection(options: connection, now: now), expectedFeeds: 0, now: now,
       nonces: nonces)
-    let entry = DatabaseSession(session: session, options: options)
+    session.identity = options.identity
+    let entry = DatabaseSession(
+      session: session, options: options, random: self.options.makeRandom())
     let id = ObjectIdentifier(session)
     session.onFinish = { [weak self] in
       self?.assumeIsolated { $0.mayFinish(id) } ?? true
@@ -54,7 +67,9 @@ extension HyperDB {
 
   private func ended(_ id: ObjectIdentifier) {
     guard let place = place(of: id) else { return }
-    sessions.remove(at: place).close()
+    let entry = sessions.remove(at: place)
+    entry.close()
+    releaseCandidates(of: entry)
   }
 
   private func place(of id: ObjectIdentifier) -> Int? {
@@ -62,22 +77,32 @@ extension HyperDB {
   }
 
   /// Opens what is authorized and not open on this connection yet, the source first, each content feed
-  /// after its writer's own. The connection expects each of them to end.
+  /// after its writer's own; then some of those of which nothing is here. The connection expects each of
+  /// them to end.
   private func openFeeds(_ entry: DatabaseSession) throws {
     for number in core.authorized where !entry.isClosed {
-      if let log = feedSet.logs[core.feedKeys[number]], entry.opened.insert(number).inserted {
-        entry.session.expectedFeeds += 1
-        try entry.session.open(
-          log.replicator, download: entry.options.download ?? log.core.wantsBlocks,
-          upload: entry.options.upload)
-      }
-      if let content = contents[number], entry.openedContents.insert(number).inserted {
+      let key = core.feedKeys[number]
+      if let log = feedSet.logs[key] { try open(log, entry) }
+      if let content = contents[number], entry.session.freeChannels > 0,
+        entry.openedContents.insert(key).inserted
+      {
         entry.session.expectedFeeds += 1
         try entry.session.open(
           content.replicator, download: entry.options.download ?? content.download,
           upload: entry.options.upload)
       }
     }
+    try openCandidates(entry)
+  }
+
+  /// Opens a feed on a connection, once, as long as there are channels.
+  func open(_ log: ReplicatedFeed, _ entry: DatabaseSession) throws {
+    guard !entry.isClosed, entry.session.freeChannels > 0, entry.opened.insert(log.key).inserted
+    else { return }
+    entry.session.expectedFeeds += 1
+    try entry.session.open(
+      log.replicator, download: entry.options.download ?? log.core.wantsBlocks,
+      upload: entry.options.upload)
   }
 
   /// Whether a connection that has exchanged what it knew of may end: not if that brought new
@@ -93,10 +118,16 @@ extension HyperDB {
   /// Tells a program that it has caught up; peers may have more to say a moment later.
   public var isSynced: Bool {
     guard core.authorized.count > 0 else { return false }
-    return core.authorized.allSatisfy { number in
+    let areWritersSynced = core.authorized.allSatisfy { number in
       guard let log = feedSet.logs[core.feedKeys[number]] else { return false }
       return log.core.isOwned ? !log.replicator.peers.isEmpty : log.replicator.isSynced
     }
+    return areWritersSynced
+      && core.candidates.allSatisfy { key in
+        // A feed that no peer has open may not exist.
+        guard let log = feedSet.logs[key], log.replicator.isOpenRemotely else { return true }
+        return log.replicator.isSynced
+      }
   }
 
   // MARK: What the feeds tell
@@ -109,6 +140,8 @@ extension HyperDB {
         arrivals.add(ranges, of: number)
         lookForArrivals()
         inspect(number, ranges)
+      } else {
+        admit(key)
       }
       settle()
     case .peerAdded:
@@ -118,26 +151,43 @@ extension HyperDB {
     case .uploaded(let range, _):
       if key == localKey, range.upperBound > uploadedLength {
         uploadedLength = range.upperBound
-        for reader in readers.values { reader.wake() }
+        followers.send(.changed)
       }
-    case .forked:
-      for reader in readers.values {
-        reader.forksAreDue = true
-        reader.wake()
-      }
-    case .restored:
-      for reader in readers.values {
-        reader.restoredIsDue = true
-        reader.wake()
-      }
+    case .forked: followers.send(.forked)
+    case .restored: followers.send(.restored)
+    case .failed(let error) where error.code == .wrongKind: refuse(error)
+    case .paused(let pause): options.onPause?(key, pause)
+    case .resumed:
+      options.onPause?(key, nil)
+      if let number = core.number(of: key) { inspect(number) }
+      settle()
     default: break
     }
+  }
+
+  /// The key is that of something else.
+  private func refuse(_ error: FeedError) {
+    guard refusal == nil else { return }
+    let refusal = HyperDBError(.notADatabase, error.reason, cause: error)
+    self.refusal = refusal
+    for waiter in firstContent { waiter.resume(.failure(refusal)) }
+    firstContent = []
+    options.onRefusal?(refusal)
   }
 
   /// Reads what is stored of a feed without a gap and was not looked at yet: the lists in it name more
   /// feeds.
   func inspect(_ number: Int) {
     guard let log = feedSet.logs[core.feedKeys[number]] else { return }
+    if log.inspected == 0, !options.sparse, let known = options.knownFeeds[log.key],
+      Self.holds(known, log.core)
+    {
+      for seq in known.lists { inspect(number, Int(clamping: seq)) }
+      log.inspected = Int(clamping: known.length)
+    } else if log.inspected == 0, !options.sparse, options.readsAllEntries {
+      log.inspected = log.log.firstMissing(from: 0)
+      inspect(number, log.inspected - 1)
+    }
     while log.inspected < log.length, log.has(log.inspected) {
       let seq = log.inspected
       log.inspected += 1
@@ -186,6 +236,7 @@ extension HyperDB {
     while knownFeedChanges != core.feedChanges + contentChanges {
       knownFeedChanges = core.feedChanges + contentChanges
       for number in core.feedKeys.indices { inspect(number) }
+      settlePlaces()
       attachContents()
       for entry in sessions {
         entry.session.perform { try openFeeds(entry) }
@@ -194,14 +245,14 @@ extension HyperDB {
     }
     if !wasAuthorized, isLocalAuthorized {
       wasAuthorized = true
-      for number in readers.keys { readers[number]?.authorizedIsDue = true }
+      followers.send(.authorized)
     }
     if hasContent, !firstContent.isEmpty {
       for waiter in firstContent { waiter.resume() }
       firstContent = []
     }
-    for reader in readers.values { reader.wake() }
-    for watcher in watchers.values { watcher.changed() }
+    followers.send(.changed)
+    watchers.send(())
   }
 
   func flush(_ log: ReplicatedFeed) {

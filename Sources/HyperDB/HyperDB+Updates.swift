@@ -1,7 +1,7 @@
 public import Hypercore
-internal import HypercoreCrypto
+package import HypercoreCrypto
 
-/// What happens to a database, for a follower that takes in every entry once.
+/// An event of a database, for a follower that takes in every entry once.
 @nonexhaustive
 public enum DatabaseUpdate: Sendable {
   /// Entries that were not told before: those of one feed in order, feeds in no order.
@@ -24,108 +24,163 @@ public enum DatabaseUpdate: Sendable {
 /// Every entry of a database, once each: those that are here, then those that come.
 ///
 /// Costs what is new, whatever the order in which feeds arrive: a place in each feed is all that is
-/// kept for a reader, however slow. Of a sparse database the entries are told that are here, in the
-/// order in which they came.
+/// kept for a reader, however slow, and it is given up with the sequence. Of a sparse database the
+/// entries are told that are here, in the order in which they came. To be read by one task: iterating
+/// again goes on after what was told.
 public struct DatabaseUpdates: AsyncSequence, Sendable {
   public typealias Element = DatabaseUpdate
 
   let db: HyperDB
-  let valueLimit: Int
+  let reader: UpdateReader
 
-  public func makeAsyncIterator() -> Iterator { Iterator(db: db, valueLimit: valueLimit) }
+  public func makeAsyncIterator() -> Iterator { Iterator(db: db, reader: reader) }
 
   /// Waits for one update after the other.
   public struct Iterator: AsyncIteratorProtocol {
     let db: HyperDB
-    let valueLimit: Int
-    private var number: UInt64?
-
-    init(db: HyperDB, valueLimit: Int) {
-      self.db = db
-      self.valueLimit = valueLimit
-    }
+    let reader: UpdateReader
 
     /// The next update; nil once the database is closed, or when the task is cancelled.
-    public mutating func next() async -> DatabaseUpdate? {
-      if number == nil { number = await db.addReader(valueLimit: valueLimit) }
-      guard let number else { return nil }
-      return await db.nextUpdate(number)
-    }
+    public mutating func next() async -> DatabaseUpdate? { await db.nextUpdate(reader) }
   }
 }
 
-/// How far one follower has read.
-final class UpdateReader {
+/// The signals that wait for a follower. What they stand for is read from the database.
+struct UpdateQueue: BroadcastQueue {
+  enum Event: Sendable {
+    case changed
+    case authorized
+    case forked
+    case restored
+  }
+
+  private var changed = false
+  private(set) var authorizedIsDue = false
+  private var restoredIsDue = false
+  /// Tells whether there may be a forked feed that was not told: at first of those that were found before.
+  private(set) var forksAreDue = true
+
+  mutating func add(_ event: Event) {
+    changed = true
+    switch event {
+    case .changed: break
+    case .authorized: authorizedIsDue = true
+    case .forked: forksAreDue = true
+    case .restored: restoredIsDue = true
+    }
+  }
+
+  mutating func next() -> Event? {
+    defer { changed = false }
+    return changed ? .changed : nil
+  }
+
+  mutating func takeAuthorized() -> Bool {
+    defer { authorizedIsDue = false }
+    return authorizedIsDue
+  }
+
+  mutating func takeRestored() -> Bool {
+    defer { restoredIsDue = false }
+    return restoredIsDue
+  }
+
+  mutating func noteForksTold() { forksAreDue = false }
+
+  var pendingCount: Int { changed ? 1 : 0 }
+}
+
+/// The progress of one follower.
+///
+/// Unchecked with this proof: the subscription is Sendable, `valueLimit` and `start` never change, and all
+/// else is touched on the database's executor only.
+final class UpdateReader: @unchecked Sendable {
+  let subscription: Broadcast<UpdateQueue>.Subscription
   /// Values of more bytes than this are left out.
   let valueLimit: Int
-  /// By feed, the next block.
-  var cursors: [Int] = []
+  /// The last blocks that need not be told, by feed.
+  let start: [PublicKey: UInt64]
+  /// By feed, the next block, and the key whose feed it is: a number may pass to another feed.
+  private(set) var cursors: [Int] = []
+  private var keys: [PublicKey] = []
+  /// The next blocks of feeds that have lost their number.
+  private var left: [PublicKey: Int] = [:]
   /// In a sparse database: the next of ``Arrivals/places``, and those that can't be read before another
   /// block is here.
   var nextArrival = 0
   var deferred: [FeedSequence] = []
   var isCaughtUp = false
-  var authorizedIsDue = false
-  var restoredIsDue = false
-  /// Whether there may be a forked feed that was not told, and those that were.
-  var forksAreDue = true
+  /// The feeds whose forks were told.
   var toldForks: Set<PublicKey> = []
   var uploaded: UInt64 = 0
   var issueCount = 0
-  var waiter: CheckedContinuation<Void, Never>?
 
-  init(valueLimit: Int) { self.valueLimit = valueLimit }
-
-  func wake() {
-    waiter?.resume()
-    waiter = nil
+  init(
+    _ subscription: Broadcast<UpdateQueue>.Subscription, valueLimit: Int,
+    start: [PublicKey: UInt64]
+  ) {
+    self.subscription = subscription
+    self.valueLimit = valueLimit
+    self.start = start
   }
+
+  /// Sees to it that each number has the cursor of its feed.
+  func follow(_ feeds: [PublicKey]) {
+    for (number, key) in feeds.enumerated() {
+      if number < keys.count, keys[number] == key { continue }
+      let next = left.removeValue(forKey: key) ?? Int(clamping: start[key] ?? 0) &+ 1
+      if number < keys.count {
+        left[keys[number]] = cursors[number]
+        keys[number] = key
+        cursors[number] = next
+      } else {
+        keys.append(key)
+        cursors.append(next)
+      }
+    }
+  }
+
+  /// The block of a feed was looked at.
+  func advance(_ feed: Int) { cursors[feed] += 1 }
 }
 
 extension HyperDB {
   /// Every entry, once each, from the first on.
   ///
+  /// Following has begun when this returns.
+  ///
   /// - Parameter limit: entries with a value of more bytes are told without it. Writers decide how large
   ///   their values are, up to 8 MiB: say what you can use.
   public nonisolated func updates(valuesUpTo limit: Int = .max) -> DatabaseUpdates {
-    DatabaseUpdates(db: self, valueLimit: limit)
+    updates(after: [:], valuesUpTo: limit)
   }
 
-  func addReader(valueLimit: Int) -> UInt64 {
-    lastNumber += 1
-    readers[lastNumber] = UpdateReader(valueLimit: valueLimit)
-    return lastNumber
+  /// The same without the entries up to these blocks, which the reader has from another time. In a sparse
+  /// database they are told all the same.
+  package nonisolated func updates(
+    after start: [PublicKey: UInt64], valuesUpTo limit: Int
+  ) -> DatabaseUpdates {
+    let reader = UpdateReader(
+      followers.subscribe(UpdateQueue()), valueLimit: limit, start: start)
+    return DatabaseUpdates(db: self, reader: reader)
   }
 
-  func nextUpdate(_ number: UInt64) async -> DatabaseUpdate? {
-    guard let reader = readers[number] else { return nil }
+  func nextUpdate(_ reader: UpdateReader) async -> DatabaseUpdate? {
     while !isClosed, !Task.isCancelled {
+      // Before the look, so that what comes after it is not missed.
+      _ = reader.subscription.withQueue { $0.next() }
       if let update = take(from: reader) { return update }
-      await withTaskCancellationHandler {
-        await withCheckedContinuation { continuation in
-          // Named, so that the closure belongs to this actor: one that doesn't would run elsewhere.
-          self.wait(continuation, for: reader)
-        }
-      } onCancel: {
-        Task { await self.wakeReader(number) }
-      }
+      guard await reader.subscription.waits() else { return nil }
     }
-    readers[number] = nil
     return nil
   }
 
-  private func wait(_ continuation: CheckedContinuation<Void, Never>, for reader: UpdateReader) {
-    if Task.isCancelled { continuation.resume() } else { reader.waiter = continuation }
-  }
-
-  private func wakeReader(_ number: UInt64) { readers[number]?.wake() }
-
-  /// How many entries are told at once, fewer where they are large.
+  /// The number of entries that are told at once, fewer if they are large.
   private static let entriesAtOnce = 512
   /// Keys and values of this many bytes are enough for one time, in a walk as well.
   static let bytesAtOnce = 1 << 20
 
-  /// Whether there is room for another entry in what is told at once.
+  /// Returns whether there is room for another entry in what is told at once.
   func hasRoom(_ nodes: [DatabaseNode], shownBefore: Int) -> Bool {
     nodes.count < Self.entriesAtOnce && shownBytes &- shownBefore < Self.bytesAtOnce
   }
@@ -135,8 +190,8 @@ extension HyperDB {
     let feeds = core.feedKeys
     let shownBefore = shownBytes
     if options.sparse { takeArrivals(from: reader, &nodes, shownBefore: shownBefore) }
+    reader.follow(feeds)
     for feed in feeds.indices where !options.sparse || feed == core.local {
-      while reader.cursors.count <= feed { reader.cursors.append(1) }
       guard let log = feedSet.logs[feeds[feed]] else { continue }
       while hasRoom(nodes, shownBefore: shownBefore), reader.cursors[feed] < log.length {
         let place = FeedSequence(feed: feed, seq: reader.cursors[feed])
@@ -146,10 +201,12 @@ extension HyperDB {
             try publicNode($0, valueUpTo: reader.valueLimit)
           }
         } catch is MissingBlock { break } catch { node = nil }
-        reader.cursors[feed] += 1
+        reader.advance(feed)
         if let node { nodes.append(node) }
       }
     }
+    // Entries that were read only now may have named feeds.
+    if knownFeedChanges != core.feedChanges + contentChanges { settle() }
     if !nodes.isEmpty { return .entries(nodes) }
     if reader.issueCount < core.issues.count {
       reader.issueCount += 1
@@ -159,21 +216,14 @@ extension HyperDB {
       reader.isCaughtUp = true
       return .caughtUp
     }
-    if reader.forksAreDue {
-      if let fork = forks.first(where: { !reader.toldForks.contains($0.key) }) {
-        reader.toldForks.insert(fork.key)
+    if reader.subscription.withQueue({ $0.forksAreDue }) ?? false {
+      if let fork = forks.first(where: { reader.toldForks.insert($0.key).inserted }) {
         return .forked(fork)
       }
-      reader.forksAreDue = false
+      reader.subscription.withQueue { $0.noteForksTold() }
     }
-    if reader.restoredIsDue {
-      reader.restoredIsDue = false
-      return .restored
-    }
-    if reader.authorizedIsDue {
-      reader.authorizedIsDue = false
-      return .authorized
-    }
+    if reader.subscription.withQueue({ $0.takeRestored() }) ?? false { return .restored }
+    if reader.subscription.withQueue({ $0.takeAuthorized() }) ?? false { return .authorized }
     if reader.uploaded < uploadedLength {
       reader.uploaded = uploadedLength
       return .uploaded(seq: uploadedLength - 1)

@@ -1,3 +1,5 @@
+internal import Hypercore
+
 /// Tells that something below a key has changed.
 ///
 /// Several changes in a row are one; the last one is never missed, whenever it is asked for. Where the
@@ -7,63 +9,43 @@
 public struct DatabaseChanges: AsyncSequence, Sendable {
   public typealias Element = Void
 
-  let registration: WatchRegistration
+  let watcher: Watcher
 
-  public func makeAsyncIterator() -> Iterator { Iterator(registration: registration) }
+  public func makeAsyncIterator() -> Iterator { Iterator(watcher: watcher) }
 
   /// Ends the sequence.
-  public func cancel() async { await registration.db.removeWatcher(registration.number) }
+  public func cancel() async { watcher.subscription.cancel() }
 
   /// Waits for one change after the other.
   public struct Iterator: AsyncIteratorProtocol {
-    let registration: WatchRegistration
+    let watcher: Watcher
 
     /// Waits for the next change.
     ///
     /// - Returns: nil once the database is closed, or when the task is cancelled.
     /// - Throws: ``HyperDBError`` where the state below the key can't be read.
     public mutating func next() async throws -> Void? {
-      try await registration.db.nextChange(registration.number) ? () : nil
+      try await watcher.db.nextChange(watcher) ? () : nil
     }
   }
 }
 
-/// Keeps a watcher as long as its sequence is in use.
-final class WatchRegistration: Sendable {
-  let db: HyperDB
-  let number: UInt64
-
-  init(db: HyperDB, number: UInt64) {
-    self.db = db
-    self.number = number
-  }
-
-  deinit {
-    Task { [db, number] in await db.removeWatcher(number) }
-  }
-}
-
 /// One follower of a key.
-final class Watcher {
+///
+/// Unchecked with this proof: the subscription is Sendable, `db` and `prefix` never change, and `known` is
+/// touched on the database's executor only.
+final class Watcher: @unchecked Sendable {
+  let db: HyperDB
   let prefix: [UInt8]
-  /// What was there when it was last looked at; nil where it could not be told yet.
+  let subscription: Broadcast<ChangeQueue>.Subscription
+  /// The entries that were there when it was last looked at; nil if it could not be told yet.
   var known: [FeedSequence]?
-  var isDue = false
-  private var waiters: [CheckedContinuation<Void, Never>] = []
 
-  init(prefix: [UInt8]) { self.prefix = prefix }
-
-  func add(_ waiter: CheckedContinuation<Void, Never>) { waiters.append(waiter) }
-
-  func changed() {
-    isDue = true
-    wake()
-  }
-
-  func wake() {
-    let waiters = waiters
-    self.waiters = []
-    for waiter in waiters { waiter.resume() }
+  init(_ db: HyperDB, prefix: [UInt8], known: [FeedSequence]?) {
+    self.db = db
+    self.prefix = prefix
+    self.known = known
+    subscription = db.watchers.subscribe(ChangeQueue())
   }
 }
 
@@ -78,42 +60,21 @@ extension HyperDB {
   ///
   /// Stands for hyperdb `watch(key)`.
   public func watch(_ prefix: String = "") -> DatabaseChanges {
-    lastNumber += 1
-    let watcher = Watcher(prefix: EntryKey.normalize(Array(prefix.utf8)))
+    let prefix = EntryKey.normalize(Array(prefix.utf8))
     // What can't be told now is told by whatever changes it.
-    watcher.known = try? state(under: watcher.prefix)
-    watchers[lastNumber] = watcher
-    return DatabaseChanges(registration: WatchRegistration(db: self, number: lastNumber))
+    return DatabaseChanges(
+      watcher: Watcher(self, prefix: prefix, known: try? state(under: prefix)))
   }
 
-  func removeWatcher(_ number: UInt64) { watchers.removeValue(forKey: number)?.wake() }
-
-  func nextChange(_ number: UInt64) async throws -> Bool {
-    while !isClosed, !Task.isCancelled, let watcher = watchers[number] {
-      if watcher.isDue {
-        watcher.isDue = false
-        if let state = try state(under: watcher.prefix), state != watcher.known {
-          watcher.known = state
-          return true
-        }
-      }
-      await withTaskCancellationHandler {
-        await withCheckedContinuation { continuation in
-          // Named, so that the closure belongs to this actor: one that doesn't would run elsewhere.
-          self.wait(continuation, for: watcher)
-        }
-      } onCancel: {
-        Task { await self.wakeWatcher(number) }
+  func nextChange(_ watcher: Watcher) async throws -> Bool {
+    while !isClosed, await watcher.subscription.next() != nil {
+      if let state = try state(under: watcher.prefix), state != watcher.known {
+        watcher.known = state
+        return true
       }
     }
     return false
   }
-
-  private func wait(_ continuation: CheckedContinuation<Void, Never>, for watcher: Watcher) {
-    if Task.isCancelled { continuation.resume() } else { watcher.add(continuation) }
-  }
-
-  private func wakeWatcher(_ number: UInt64) { watchers[number]?.wake() }
 
   /// The nearest nodes under a prefix; nil where a block is missing that it takes to tell. It is asked
   /// for then, and its arrival is a change to look at.

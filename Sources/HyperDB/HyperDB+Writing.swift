@@ -11,6 +11,11 @@ extension HyperDB {
       BatchChange(change: .put(Array(key.utf8), value))
     }
 
+    /// Writes a value under a key that need not be text.
+    public static func put(_ key: [UInt8], _ value: [UInt8]?) -> BatchChange {
+      BatchChange(change: .put(key, value))
+    }
+
     /// Writes a value in an encoding.
     ///
     /// - Throws: ``HyperDBError`` with `value` for what the encoding has no bytes for.
@@ -21,20 +26,13 @@ extension HyperDB {
       return BatchChange(change: .put(key, try encoding.encoded(value, key)))
     }
 
-    /// Writes a value under a key that need not be text.
-    package static func put(bytes key: [UInt8], _ value: [UInt8]?) -> BatchChange {
-      BatchChange(change: .put(key, value))
-    }
-
-    /// Deletes a key that need not be text.
-    package static func delete(bytes key: [UInt8]) -> BatchChange {
-      BatchChange(change: .delete(key))
-    }
-
     /// Deletes a key.
     public static func delete(_ key: String) -> BatchChange {
       BatchChange(change: .delete(Array(key.utf8)))
     }
+
+    /// Deletes a key that need not be text.
+    public static func delete(_ key: [UInt8]) -> BatchChange { BatchChange(change: .delete(key)) }
   }
 
   /// Writes a value under a key, over all that is there: conflicts of the key are settled by it.
@@ -59,6 +57,14 @@ extension HyperDB {
     try publicNode(try await writing(timeout) { try core.put(Array(key.utf8), value) })
   }
 
+  /// Writes a value under a key that need not be text.
+  @discardableResult
+  public func put(_ key: [UInt8], _ value: [UInt8]?, timeout: Duration? = nil) async throws
+    -> DatabaseNode
+  {
+    try publicNode(try await writing(timeout) { try core.put(key, value) })
+  }
+
   /// Writes a value in an encoding.
   @discardableResult
   public func put<Value>(
@@ -76,8 +82,15 @@ extension HyperDB {
   public func put(ifAbsent key: String, _ value: [UInt8]?, timeout: Duration? = nil) async throws
     -> DatabaseNode?
   {
-    try await writing(timeout) { try core.putIfAbsent(Array(key.utf8), value).written }
-      .map(publicNode)
+    try await put(ifAbsent: Array(key.utf8), value, timeout: timeout)
+  }
+
+  /// Writes a value if a key, which need not be text, has none.
+  @discardableResult
+  public func put(ifAbsent key: [UInt8], _ value: [UInt8]?, timeout: Duration? = nil) async throws
+    -> DatabaseNode?
+  {
+    try await writing(timeout) { try core.putIfAbsent(key, value).written }.map(publicNode)
   }
 
   /// Writes a value in an encoding where the key has none.
@@ -96,7 +109,13 @@ extension HyperDB {
   /// Stands for hyperdb `del(key)`.
   @discardableResult
   public func delete(_ key: String, timeout: Duration? = nil) async throws -> DatabaseNode {
-    try publicNode(try await writing(timeout) { try core.delete(Array(key.utf8)) })
+    try await delete(Array(key.utf8), timeout: timeout)
+  }
+
+  /// Deletes a key that need not be text.
+  @discardableResult
+  public func delete(_ key: [UInt8], timeout: Duration? = nil) async throws -> DatabaseNode {
+    try publicNode(try await writing(timeout) { try core.delete(key) })
   }
 
   /// Makes several changes at once: all of them or none, also when the process or the power dies.
@@ -202,6 +221,8 @@ extension HyperDB {
   ) async throws -> Result {
     let deadline = (timeout ?? options.timeout).map { ContinuousClock.now + $0 }
     if let own = core.local.flatMap({ feedSet.logs[core.feedKeys[$0]] }) {
+      // What failed may work again: there may be room on the disk.
+      if own.core.mayResume { try own.core.resume() }
       if let reason = own.core.stopReason { throw reason }
       if own.core.isRestoring { throw FeedError.restoring(own.core.key) }
       if own.core.isCopy { await own.replicator.waitUntilCaughtUp() }

@@ -27,15 +27,19 @@ public actor HyperDB {
 
   let core: DatabaseCore
   let feedSet: FeedSet
+  nonisolated let files: any StorageProvider
   let options: HyperDBOptions
   /// What this database calls itself towards peers.
   let ownID: [UInt8]
   /// The open connections, in the order of their coming.
   var sessions: [DatabaseSession] = []
   let nonces = NonceMemory()
-  var readers: [UInt64: UpdateReader] = [:]
-  var watchers: [UInt64: Watcher] = [:]
-  var lastNumber: UInt64 = 0
+  /// Those who take in every entry.
+  nonisolated let followers = Broadcast<UpdateQueue>()
+  /// Those who watch a key.
+  nonisolated let watchers = Broadcast<ChangeQueue>()
+  /// Keys that connected peers say are theirs, the latest last.
+  var claimedKeys: [PublicKey] = []
   /// How many bytes of keys and values were given out: walks and followers are given few large ones
   /// at once.
   var shownBytes = 0
@@ -57,6 +61,8 @@ public actor HyperDB {
   var wasAuthorized = false
   var knownFeedChanges = -1
   var isClosed = false
+  /// Why it is no database.
+  var refusal: HyperDBError?
 
   /// Opens the database in a folder: the one stored there, a new one, or the one of `key`.
   ///
@@ -87,7 +93,7 @@ public actor HyperDB {
     options: HyperDBOptions = HyperDBOptions(), replica: Replica = Replica()
   ) async throws -> HyperDB {
     let parts = try await open(on: replica, storage, key, options)
-    let db = HyperDB(parts, options: options)
+    let db = HyperDB(parts, storage, options: options)
     await db.start()
     return db
   }
@@ -111,13 +117,17 @@ public actor HyperDB {
     coreOptions.fetchesBlocks = options.sparse
     let core = try DatabaseCore(source: source.log, local: local?.log, options: coreOptions) {
       key in
-      try feeds.openPeer(key).log
+      try feeds.openStored(key)?.log
     }
     return OnReplica((feeds, core), on: replica)
   }
 
-  private init(_ parts: OnReplica<(FeedSet, DatabaseCore)>, options: HyperDBOptions) {
+  private init(
+    _ parts: OnReplica<(FeedSet, DatabaseCore)>, _ files: any StorageProvider,
+    options: HyperDBOptions
+  ) {
     replica = parts.replica
+    self.files = files
     let (feeds, core) = parts.take(on: parts.replica)
     feedSet = feeds
     self.core = core
@@ -131,6 +141,9 @@ public actor HyperDB {
     feedSet.onChange = { [weak self, replica] feed, event in
       let event = OnReplica(event, on: replica)
       self?.assumeIsolated { $0.feedChanged(feed, event.take(on: $0.replica)) }
+    }
+    core.onVacate = { [weak self] number in
+      self?.assumeIsolated { $0.vacated(number) }
     }
     wasAuthorized = isLocalAuthorized
     // What is stored already is read now, so that every writer is known.
@@ -152,14 +165,17 @@ public actor HyperDB {
   }
 
   /// How many feeds the database has, this replica's own included.
-  public var feedCount: Int { core.feedKeys.count }
+  ///
+  /// A feed counts from the first block of it that is here: a key that somebody listed is nothing yet.
+  public var feedCount: Int { core.feedCount }
 
   /// The feeds of the database: who may write, and how much of it is here.
   public var feeds: [DatabaseFeed] {
-    core.feedKeys.indices.map { number in
+    core.feedKeys.indices.compactMap { number in
       let log = core.log(of: number)
+      guard core.number(of: log.key) == number else { return nil }
       return DatabaseFeed(
-        key: log.key, length: UInt64(log.length),
+        key: log.key, length: feedSet.logs[log.key]?.core.length ?? UInt64(log.length),
         storedLength: feedSet.logs[log.key]?.core.downloaded() ?? 0,
         isAuthorized: core.isAuthorized(log.key),
         isLocal: number == core.local)
@@ -175,6 +191,28 @@ public actor HyperDB {
     core.local.map { feedSet.logs[core.feedKeys[$0]]?.core.isRestoring == true } ?? false
   }
 
+  /// The key turned out to be no database's: every call throws this, and closing leaves nothing behind.
+  ///
+  /// Told to ``HyperDBOptions/onRefusal`` when it is found. hyperdb has no such call.
+  public var refusedAs: HyperDBError? { refusal }
+
+  /// What opening found amiss in the files of its feeds; those in order are left out. hyperdb has no such call.
+  public var repairReports: [(feed: PublicKey, report: RepairReport)] {
+    core.feedKeys.compactMap { key in
+      guard let report = feedSet.logs[key]?.core.report, !report.isHealthy else { return nil }
+      return (key, report)
+    }
+  }
+
+  /// The writers' feeds of which nothing more is fetched for the time being, and why: a limit of the disk is reached,
+  /// or the storage failed. hyperdb has no such call.
+  public var pausedFeeds: [(feed: PublicKey, pause: DownloadPause)] {
+    core.feedKeys.compactMap { key in feedSet.logs[key]?.replicator.pause.map { (key, $0) } }
+  }
+
+  /// How many bytes of the disk the feeds take, as far as they were measured.
+  public var diskUse: UInt64 { feedSet.diskUse }
+
   /// The feeds whose key has signed two histories, with the proof of it. Nothing more is taken of them;
   /// what was read of them before counts on.
   public var forks: [ForkEvidence] {
@@ -186,17 +224,18 @@ public actor HyperDB {
     guard !isClosed else { return }
     isClosed = true
     for session in sessions { session.session.end() }
-    for reader in readers.values { reader.wake() }
-    for watcher in watchers.values { watcher.wake() }
+    followers.finish()
+    watchers.finish()
     for waiter in firstContent { waiter.resume() }
     firstContent = []
     for content in contents.values {
       do { try await content.feed.close() } catch { continue }
     }
-    feedSet.close()
+    feedSet.close(discarding: refusal != nil)
   }
 
   func checkOpen() throws {
+    if let refusal { throw refusal }
     if isClosed { throw HyperDBError(.closed, "The database is closed.") }
   }
 }

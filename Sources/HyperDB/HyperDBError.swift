@@ -79,6 +79,17 @@ public enum HyperDBLimits {
   public static let entryBytes = 8 * 1024 * 1024 - 65_536
   /// Feeds in one database, and in one writer's list: the wire has room for 256 channels.
   public static let feeds = 255
+  /// Feeds besides the owner's that have a place in a database: one number is left for a local feed that
+  /// is not let in.
+  public static let places = feeds - 2
+  /// Keys in one's own list that were let in and of whose feeds no block has come: some 2 KiB of each
+  /// list. An open room lets in whoever asks.
+  static let unprovenNewcomers = 64
+  /// Feeds without a place that are remembered, for the day that they have one.
+  static let waitingFeeds = 512
+  /// Keys in a list that is read, and values in a clock. A sound list has at most ``feeds`` that exist,
+  /// and those of the reference repeat all keys that their writer has met, which may be nobody's.
+  static let listedKeys = 4096
   /// Bytes kept by one database: decoded entries, about 100,000 of them, and an index of their paths,
   /// which takes at most half.
   public static let cacheBytes = 64 * 1024 * 1024
@@ -88,11 +99,23 @@ public enum HyperDBLimits {
   /// Bytes of an entry that has to be read for one step, as a power of two: what is not at hand takes
   /// its time.
   static let stepShift = 8
+  /// Steps that one put may take to merge what others wrote: a pointer looked at is a step, and so are
+  /// 32 bytes of an entry that has to be read. It takes some 5 ms, and a put that leaves out what is too
+  /// costly takes up to four times as many. A sound put in a database of 100 writers takes some 5,000.
+  public static let mergeSteps = 100_000
+  /// See ``mergeSteps``: a power of two.
+  static let mergeStepShift = 5
+  /// Bytes of a trie that is made of several heads as it comes; of larger ones each head has its share.
+  /// It is half of ``trieBytes``, so that the next entry has room for what the last one points to.
+  static let mergedTrieBytes = 32_768
   /// Segments of a key that is read: the path of one takes 8 bytes for each. Sound keys have a
   /// few.
   public static let readSegments = 1 << 18
   /// Bytes of a trie that is read: more have no room in the reference.
   public static let readTrieBytes = 512 * 1024
+  /// Steps that the comparison of a head with what it claims to know may take, and all claims of one
+  /// writer within one read or write. A step is a pointer or 32 bytes that are read; it takes some 5 ms.
+  public static let headSteps = 100_000
   /// Pairs of entries that are compared to see whether a head leads to what it claims to know.
   public static let headComparisons = 256
   /// Steps to the next result of a list: this many, and as many again as `listStepsPerEntry` for

@@ -24,6 +24,13 @@ public struct HyperDBOptions: Sendable {
   public var timeout: Duration?
   /// When a write counts as done.
   public var durability = Durability.buffered
+  /// How much of the disk may be taken by what peers bring: by each writer, and by all together.
+  public var disk = DiskLimits()
+  /// Notified when nothing more is fetched of a writer's feed for the time being, and, with nil, when fetching goes
+  /// on. It runs on the database's executor: it should be quick.
+  public var onPause: (@Sendable (PublicKey, DownloadPause?) -> Void)?
+  /// Notified once if the key turns out to be that of something else: an archive, or a feed of its own.
+  public var onRefusal: (@Sendable (HyperDBError) -> Void)?
   /// How much memory decoded entries and the index of their paths may take, in bytes.
   public var cacheBytes = HyperDBLimits.cacheBytes
   /// The key pair of a new database; nil for a fresh one.
@@ -36,6 +43,14 @@ public struct HyperDBOptions: Sendable {
   public var isNew = false
   /// Feeds to be numbered in this order, to repeat what another replica recorded.
   package var feedOrder: [PublicKey] = []
+  /// What was kept of feeds at an earlier time, by key; see `KnownFeed`. What doesn't hold is ignored.
+  package var knownFeeds: [PublicKey: KnownFeed] = [:]
+  /// Whether a follower reads every entry anyway: then opening looks only at the newest of each feed, and
+  /// feeds that earlier lists name are known when the follower has come to them.
+  package var readsAllEntries = false
+  /// Whether the first block is looked at before anything else is fetched. A recorded peer answers in the order of
+  /// its recording and can't be asked so.
+  package var looksFirst = true
   /// Makes the generator by which blocks are chosen to be asked for.
   package var makeRandom: @Sendable () -> any RandomNumberGenerator = {
     SystemRandomNumberGenerator()

@@ -31,23 +31,57 @@ final class Insertion {
   @exclusivity(unchecked) private var turns: [Turn] = []
   @exclusivity(unchecked) private var started: Set<Start> = []
   @exclusivity(unchecked) private var builder = TrieBuilder()
-  @exclusivity(unchecked) private var steps = 0
-  @exclusivity(unchecked) private var loadedBefore = 0
+  /// The pointers looked at since the start of the run, and the bytes read for them as steps.
+  @exclusivity(unchecked) private(set) var steps = 0
+  /// The steps of all runs so far.
+  @exclusivity(unchecked) private(set) var allSteps = 0
+  /// By feed, the steps that its entries took.
+  @exclusivity(unchecked) private(set) var charges: [Int] = []
+  @exclusivity(unchecked) private var bounds = Bounds(steps: 0)
+  /// Entries that were passed over, for what their writers knew of the local feed.
+  @exclusivity(unchecked) private var passed: [FeedSequence] = []
+  /// Whether the run left out nothing.
+  @exclusivity(unchecked) private(set) var isWhole = true
   /// Of more pointers in one place only those are taken that a sound trie would have.
   @exclusivity(unchecked) private var slotLimit = 0
   /// Each feed has one pointer in a sound place, but for keys of the same path.
   private static let soundSlot = 2 * HyperDBLimits.feeds
 
+  /// A run may cost so much and no more.
+  struct Bounds {
+    /// How many steps it may take.
+    var steps: Int
+    /// Whether to look at each pointer before it is taken over from others' entries, which is not needed
+    /// as long as these are sound.
+    var isCareful = false
+    /// Feeds whose entries are not gone through. In the place of each stands the newest local entry that
+    /// its writer knew.
+    var passesOver: Set<Int> = []
+    /// Whether a run out of steps ends with what it has found; otherwise it throws ``OutOfSteps``.
+    var endsEarly = false
+  }
+
+  /// A run came to the end of its bounds.
+  struct OutOfSteps: Error {}
+
+  /// More entries than this are not looked at only to pass them over.
+  private static let passedEntries = 64
+
   /// The trie of an entry of `key` that is written on top of `heads`.
   ///
   /// - Parameter place: where the entry will be, for the index of what is written; nil to do without.
-  /// - Parameter isCareful: whether to look at each pointer before it is taken over from others'
-  ///   entries, which is not needed as long as these are sound.
+  /// - Throws: ``OutOfSteps`` where it would cost more than `bounds` allow.
   func run(
     _ core: DatabaseCore, key: [UInt8], path: HashPath, heads: [EntryNode], in snapshot: Snapshot,
-    place: FeedSequence?, isCareful: Bool = false
+    place: FeedSequence?, bounds: Bounds
   ) throws -> Trie {
-    slotLimit = isCareful ? 0 : Self.soundSlot
+    slotLimit = bounds.isCareful ? 0 : Self.soundSlot
+    self.bounds = bounds
+    steps = 0
+    defer { allSteps &+= steps }
+    isWhole = true
+    charges.removeAll(keepingCapacity: true)
+    charges.append(contentsOf: repeatElement(0, count: core.writers.count))
     if let place, let index = core.index {
       if heads.count == 1 {
         let trie = try runByIndex(index, core, place, key, path, heads[0], snapshot)
@@ -56,7 +90,8 @@ final class Insertion {
       index.reset(to: place)
     }
     builder.removeAll()
-    if heads.count == 1, !isCareful, let trie = try runAlone(core, key, path, heads[0], 0, snapshot)
+    if heads.count == 1, !bounds.isCareful,
+      let trie = try runAlone(core, key, path, heads[0], 0, snapshot)
     {
       return trie
     }
@@ -64,21 +99,51 @@ final class Insertion {
     turns.removeAll(keepingCapacity: true)
     started.removeAll(keepingCapacity: true)
     builder.removeAll()
-    steps = 0
-    loadedBefore = core.loadedBytes
+    passed.removeAll(keepingCapacity: true)
     defer {
       workers.removeAll(keepingCapacity: true)
       turns.removeAll(keepingCapacity: true)
     }
     let context = Context(core: core, key: key, path: path, snapshot: snapshot)
-    for head in heads { try start(head, 0, context) }
-    var next = 0
-    while next < turns.count {
-      let turn = turns[next]
-      next += 1
-      try take(turn, context)
+    do {
+      for head in heads { try start(head, 0, context) }
+      try takeAll(context)
+    } catch let error as OutOfSteps {
+      guard bounds.endsEarly else { throw error }
+      isWhole = false
     }
     return builder.finish()
+  }
+
+  private func takeAll(_ context: Context) throws {
+    var next = 0
+    var replaced = 0
+    while true {
+      while next < turns.count {
+        let turn = turns[next]
+        next += 1
+        try take(turn, context)
+      }
+      guard replaced < min(passed.count, Self.passedEntries) else { return }
+      let place = passed[replaced]
+      replaced += 1
+      try startBehind(place, context)
+    }
+  }
+
+  /// Starts from the newest local entry that the writer of an entry knew which is passed over: what that
+  /// entry stands for of the local feed is behind it.
+  private func startBehind(_ place: FeedSequence, _ context: Context) throws {
+    let core = context.core
+    guard let local = core.local, core.isInside(place, context.snapshot),
+      let node = try load(place, payer: place.feed, context)
+    else { return }
+    let seq = Int(clamping: node.clock(of: local)) - 1
+    let own = FeedSequence(feed: local, seq: seq)
+    guard seq > 0, core.isInside(own, context.snapshot),
+      let newest = try load(own, payer: local, context)
+    else { return }
+    try start(newest, 0, context)
   }
 
   /// The same without a look at most entries; nil where a walk from the head has to do it.
@@ -88,6 +153,8 @@ final class Insertion {
   ) throws -> Trie? {
     if index.head != head.place { index.reset(to: head.place) }
     builder.removeAll()
+    let before = core.loadedBytes
+    defer { steps += (core.loadedBytes &- before) >> HyperDBLimits.mergeStepShift }
     do {
       switch try index.insert(place, key: key, path: path, core, in: snapshot, to: &builder) {
       case .done: return builder.finish()
@@ -125,10 +192,11 @@ final class Insertion {
         let digit = path.digit(place)
         let pointers = trie.pointers(slot)
         if pointers.count > slotLimit { return nil }
+        try charge(pointers.count, node.feed)
         if digit == HashPath.terminator {
           for position in pointers {
             let pointer = trie.pointer(position)
-            let other = try core.follow(pointer, to: path, depth: place, in: snapshot)
+            let other = try follow(pointer, to: path, depth: place, core, snapshot)
             if let other, other.key != key, core.isInside(pointer, snapshot) {
               builder.add(pointer, at: place, slotDigit)
             }
@@ -146,8 +214,8 @@ final class Insertion {
       let pointers = trie.pointers(at: split, path.digit(split))
       if pointers.isEmpty { break }
       if pointers.count > 1 { return nil }
-      let next = try core.follow(
-        trie.pointer(pointers.lowerBound), to: path, depth: min(split + 1, end), in: snapshot)
+      let next = try follow(
+        trie.pointer(pointers.lowerBound), to: path, depth: min(split + 1, end), core, snapshot)
       guard let next else { break }
       node = next
       index = split + 1
@@ -186,6 +254,7 @@ final class Insertion {
     if split == path.count, node.key != context.key { split -= 1 }
     var index = workers[worker].index
     var slot = node.trie.firstSlot(from: index)
+    try charge(1, node.feed)
     while true {
       // Only places with pointers, and the one where the paths part, have anything to do.
       let nextSlot = slot < node.trie.count ? node.trie.slot(slot).index : Int.max
@@ -208,6 +277,7 @@ final class Insertion {
     _ trie: Trie, _ pointers: Range<Int>, _ digit: UInt8, _ worker: Int, _ context: Context
   ) throws {
     let slotDigit = trie.slot(pointers.lowerBound).digit
+    try charge(pointers.count, workers[worker].node.feed)
     if slotDigit == digit, digit != HashPath.terminator { return }
     if pointers.count > slotLimit, digit != HashPath.terminator {
       for pointer in try chosen(trie, pointers, worker, context) {
@@ -233,13 +303,14 @@ final class Insertion {
   ) throws -> [FeedSequence] {
     let (core, index) = (context.core, workers[worker].index)
     let digit = trie.slot(pointers.lowerBound).digit
+    // They are sorted.
+    try charge(4 * pointers.count, workers[worker].node.feed)
     let newestFirst = pointers.map { trie.pointer($0) }
       .filter { core.isInside($0, context.snapshot) }
       .sorted { ($0.feed, $1.seq) < ($1.feed, $0.seq) }
     var chosen: [FeedSequence] = []
     for pointer in newestFirst where chosen.last?.feed != pointer.feed {
-      try step(1, worker, core)
-      guard let node = try core.node(at: pointer) else { continue }
+      guard let node = try load(pointer, payer: pointer.feed, context) else { continue }
       let path = node.path(core.hash)
       guard path.firstDifference(from: context.path) >= index, index < path.count,
         path.digit(index) == digit
@@ -285,42 +356,33 @@ final class Insertion {
   }
 
   private func take(_ turn: Turn, _ context: Context) throws {
-    let core = context.core
     let worker: Int
     switch turn {
     case .check(let checked, let digit, let pointer):
       worker = checked
-      try step(1, worker, context.core)
-      let depth = workers[worker].index
-      let node = try core.follow(
-        pointer, to: context.path, depth: depth, in: context.snapshot)
+      let node = try follow(pointer, workers[worker].index, context)
       if let node, node.key != context.key { add(pointer, worker, digit, context) }
     case .step(let stepping, let pointer):
       worker = stepping
-      try step(1, worker, context.core)
-      let depth = depthBelow(worker, context)
-      if let node = try core.follow(
-        pointer, to: context.path, depth: depth, in: context.snapshot)
-      {
+      if let node = try follow(pointer, depthBelow(worker, context), context) {
         workers[worker].node = node
       } else {
         workers[worker].hasEnded = true
       }
     case .fork(let forking, let trie, let pointers):
       worker = forking
-      try step(pointers.count, worker, context.core)
       let depth = depthBelow(worker, context)
       let index = workers[worker].index + 1
       for pointer in pointers {
-        let node = try core.follow(
-          trie.pointer(pointer), to: context.path, depth: depth, in: context.snapshot)
+        let node = try follow(trie.pointer(pointer), depth, context)
         if let node { try start(node, index, context) }
       }
     case .forkChosen(let forking, let pointers):
       worker = forking
+      let depth = depthBelow(worker, context)
       let index = workers[worker].index + 1
       for pointer in pointers {
-        if let node = try core.node(at: pointer) { try start(node, index, context) }
+        if let node = try follow(pointer, depth, context) { try start(node, index, context) }
       }
     }
     workers[worker].waiting -= 1
@@ -335,15 +397,44 @@ final class Insertion {
     min(workers[worker].index + 1, context.path.count)
   }
 
-  private func step(_ count: Int, _ worker: Int, _ core: DatabaseCore) throws {
+  // MARK: Cost
+
+  private func charge(_ count: Int, _ feed: Int) throws {
     steps += count
-    let loaded = core.loadedBytes &- loadedBefore
-    if steps + loaded >> HyperDBLimits.stepShift > HyperDBLimits.lookupSteps {
-      let place = workers[worker].node.place
-      throw HyperDBError(
-        .tooManySteps,
-        "A put was given up at \(core.name(place)) after \(HyperDBLimits.lookupSteps) steps: its "
-          + "writer's entries lead in circles", feed: place.feed, seq: place.seq)
+    charges[feed] += count
+    if steps > bounds.steps { throw OutOfSteps() }
+  }
+
+  /// An entry, for which its writer pays: for a step, and for the bytes that have to be read.
+  private func load(
+    _ place: FeedSequence, payer: Int, _ context: Context
+  ) throws -> EntryNode? {
+    let before = context.core.loadedBytes
+    let node = try context.core.load(place, isPassing: true)
+    let read = context.core.loadedBytes &- before
+    try charge(1 + read >> HyperDBLimits.mergeStepShift, payer)
+    return node
+  }
+
+  private func follow(
+    _ pointer: FeedSequence, to path: HashPath, depth: Int, _ core: DatabaseCore,
+    _ snapshot: Snapshot
+  ) throws -> EntryNode? {
+    let before = core.loadedBytes
+    let node = try core.follow(pointer, to: path, depth: depth, in: snapshot)
+    try charge(1 + (core.loadedBytes &- before) >> HyperDBLimits.mergeStepShift, pointer.feed)
+    return node
+  }
+
+  private func follow(
+    _ pointer: FeedSequence, _ depth: Int, _ context: Context
+  ) throws -> EntryNode? {
+    if bounds.passesOver.contains(pointer.feed) {
+      isWhole = false
+      if passed.count < Self.passedEntries { passed.append(pointer) }
+      try charge(1, pointer.feed)
+      return nil
     }
+    return try follow(pointer, to: context.path, depth: depth, context.core, context.snapshot)
   }
 }

@@ -185,7 +185,8 @@ extension PathIndex {
   ) throws -> EntryNode? {
     way.removeAll(keepingCapacity: true)
     var position: Position?
-    while true {
+    let before = core.loadedBytes
+    while (core.loadedBytes &- before) >> HyperDBLimits.mergeStepShift < HyperDBLimits.mergeSteps {
       let link = link(at: position)
       if let branch = link.branch {
         way.append(branch)
@@ -205,5 +206,6 @@ extension PathIndex {
       if link.kind == Kind.walk || !isWanted { return node }
       extend(position, node, nodePath, core, snapshot)
     }
+    return nil
   }
 }

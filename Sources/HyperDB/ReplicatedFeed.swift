@@ -20,5 +20,17 @@ final class ReplicatedFeed {
   var core: FeedCore { log.core }
   var length: Int { log.length }
 
+  /// Notes a pause: what is not here will not come for now, so nothing may wait for it.
+  ///
+  /// Blocks come in order, but the first one brings the length that is signed, far beyond.
+  func follow(_ event: ReplicatorEvent) {
+    switch event {
+    case .paused:
+      if !replicator.isSparse { log.end = core.nextMissing(from: 0, below: core.length) }
+    case .resumed: log.end = nil
+    default: break
+    }
+  }
+
   func has(_ index: Int) -> Bool { core.has(UInt64(index)) }
 }

@@ -95,19 +95,7 @@ extension DatabaseCore {
     if !hasChanged, let cutSnapshot { return cutSnapshot }
     while true {
       let count = writers.count
-      var lengths = writers.map { $0.prefix }
-      var isStable = false
-      while !isStable {
-        isStable = true
-        for feed in lengths.indices where feed != local {
-          let floor = feed < cut.count ? cut[feed] : 0
-          let length = try fit(feed, lengths, floor: floor)
-          if length != lengths[feed] {
-            lengths[feed] = length
-            isStable = false
-          }
-        }
-      }
+      let lengths = try closedLengths()
       let (heads, beside) = try roots(of: newest(below: lengths))
       if writers.count != count {
         for writer in writers { _ = writer.extendPrefix() }
@@ -120,20 +108,63 @@ extension DatabaseCore {
     }
   }
 
+  /// What is stored of the feeds without a gap, cut back until every newest entry knows only what is
+  /// inside.
+  ///
+  /// Sound feeds are cut to what they build on in a few rounds. Others may claim to know each other's next
+  /// entries all the way down: those that still move after ``settlingRounds`` stay where they were.
+  private func closedLengths() throws -> [Int] {
+    var lengths = writers.map { $0.prefix }
+    var rounds = 0
+    var isClosed = false
+    while !isClosed {
+      isClosed = true
+      rounds += 1
+      for feed in lengths.indices where feed != local {
+        let floor = feed < cut.count ? cut[feed] : 0
+        var length = try fit(feed, lengths, floor: floor)
+        if length == lengths[feed] { continue }
+        if rounds > Self.settlingRounds { length = floor }
+        lengths[feed] = length
+        isClosed = false
+      }
+    }
+    return lengths
+  }
+
+  private static var settlingRounds: Int { 64 }
+
   /// The longest prefix of a feed, at most `lengths[feed]`, whose newest entry's clock lies inside
   /// `lengths`.
+  ///
+  /// Since a sound writer's clocks only grow, it is searched for by halves: a feed of a million entries
+  /// that claim to know the future costs twenty looks.
   private func fit(_ feed: Int, _ lengths: [Int], floor: Int) throws -> Int {
-    var length = lengths[feed]
-    while length > floor {
-      guard let head = try writers[feed].head(below: length, node(at:)), head.seq >= floor else {
-        return length
+    let length = lengths[feed]
+    guard length > floor, try !isInside(feed, length, lengths, floor: floor) else { return length }
+    var (inside, outside) = (floor, length)
+    var stride = 1
+    while outside - inside > 1 {
+      let middle = max(outside - stride, inside + (outside - inside) / 2)
+      if try isInside(feed, middle, lengths, floor: floor) {
+        inside = middle
+      } else {
+        outside = middle
       }
-      let isInside = head.clock.enumerated().allSatisfy { feed, value in
-        value <= UInt64(feed < lengths.count ? lengths[feed] : 0) || feed == head.feed
-      }
-      if isInside { return length }
-      length = head.seq
+      stride *= 2
     }
-    return floor
+    return inside
+  }
+
+  /// Whether what the newest entry below a length knows lies inside `lengths`.
+  private func isInside(
+    _ feed: Int, _ length: Int, _ lengths: [Int], floor: Int
+  ) throws -> Bool {
+    guard length > floor, let head = try writers[feed].head(below: length, node(at:)),
+      head.seq >= floor
+    else { return true }
+    return head.clock.enumerated().allSatisfy { feed, value in
+      value <= UInt64(feed < lengths.count ? lengths[feed] : 0) || feed == head.feed
+    }
   }
 }

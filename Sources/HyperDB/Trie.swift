@@ -111,14 +111,36 @@ package struct Trie: Hashable {
 }
 
 /// A trie in the making: pointers by place, each once, in the order they were added.
+///
+/// The few of a usual trie are kept sorted. More of them, which others' entries may bring, are noted as
+/// they come and sorted once.
 struct TrieBuilder {
-  private var entries: [Trie.Entry] = []
+  private struct Addition: Hashable {
+    let place: UInt64
+    let pointer: FeedSequence
+  }
 
-  mutating func removeAll() { entries.removeAll(keepingCapacity: true) }
+  private var entries: [Trie.Entry] = []
+  /// What was added, once there is too much to search it.
+  private var known: Set<Addition> = []
+  /// Up to so many are searched one by one.
+  private static let searched = 512
+
+  /// How many pointers were added.
+  var count: Int { entries.count }
+
+  mutating func removeAll() {
+    entries.removeAll(keepingCapacity: true)
+    if !known.isEmpty { known = [] }
+  }
 
   /// Adds a pointer behind those at the same place, unless it is there.
   mutating func add(_ pointer: FeedSequence, at index: Int, _ digit: UInt8) {
     let place = Trie.place(index, digit)
+    if entries.count >= Self.searched {
+      addUnsearched(Addition(place: place, pointer: pointer))
+      return
+    }
     var position = entries.count
     // Additions come at rising places, but for one worker behind another: search from the end.
     while position > 0, entries[position - 1].place > place { position -= 1 }
@@ -134,13 +156,39 @@ struct TrieBuilder {
     }
   }
 
+  private mutating func addUnsearched(_ addition: Addition) {
+    if known.isEmpty {
+      for entry in entries { known.insert(Addition(place: entry.place, pointer: entry.pointer)) }
+    }
+    if known.insert(addition).inserted { entries.append((addition.place, addition.pointer)) }
+  }
+
   /// Adds a pointer that stands behind all others.
   mutating func append(_ pointer: FeedSequence, at index: Int, _ digit: UInt8) {
-    entries.append((Trie.place(index, digit), pointer))
+    if entries.count >= Self.searched {
+      add(pointer, at: index, digit)
+    } else {
+      entries.append((Trie.place(index, digit), pointer))
+    }
+  }
+
+  /// Adds the pointers of a whole trie that `isKept` says yes to.
+  mutating func add(_ trie: Trie, where isKept: (FeedSequence) -> Bool = { _ in true }) {
+    for position in 0..<trie.count where isKept(trie.pointer(position)) {
+      let slot = trie.slot(position)
+      add(trie.pointer(position), at: slot.index, slot.digit)
+    }
   }
 
   /// The trie of what was added.
-  func finish() -> Trie { Trie(entries) }
+  func finish() -> Trie {
+    if known.isEmpty { return Trie(entries) }
+    // The pointers of one place stay in the order in which they were added.
+    let sorted = entries.enumerated().sorted {
+      ($0.element.place, $0.offset) < ($1.element.place, $1.offset)
+    }
+    return Trie(sorted.map(\.element))
+  }
 }
 
 extension Trie {

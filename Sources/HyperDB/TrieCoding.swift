@@ -108,19 +108,30 @@ package enum TrieCoding {
   ///
   /// - Parameters:
   ///   - decodeMap: for each feed of the writer's list its number in the open database, or -1.
+  ///   - keyCount: how many feeds the list has, where those past the end of the map are -1.
   ///   - owner: where the entry itself is.
   package static func decode(
-    _ bytes: [UInt8], decodeMap: [Int], owner: FeedSequence,
+    _ bytes: [UInt8], decodeMap: [Int], keyCount: Int? = nil, owner: FeedSequence,
     scratch: inout Scratch
   ) throws(Fault) -> Trie {
     try bytes.withUnsafeBufferPointer { (bytes) throws(Fault) -> Trie in
-      try decode(bytes, decodeMap: decodeMap, owner: owner, scratch: &scratch)
+      try decode(
+        bytes, decodeMap: decodeMap, keyCount: keyCount ?? decodeMap.count, owner: owner,
+        scratch: &scratch)
     }
   }
 
-  /// The same of bytes that are somewhere else.
+  /// The same of an entry that is read by a list.
   static func decode(
-    _ bytes: UnsafeBufferPointer<UInt8>, decodeMap: [Int], owner: FeedSequence,
+    _ bytes: UnsafeBufferPointer<UInt8>, by list: FeedList, owner: FeedSequence,
+    scratch: inout Scratch
+  ) throws(Fault) -> Trie {
+    try decode(
+      bytes, decodeMap: list.decodeMap, keyCount: list.keyCount, owner: owner, scratch: &scratch)
+  }
+
+  private static func decode(
+    _ bytes: UnsafeBufferPointer<UInt8>, decodeMap: [Int], keyCount: Int, owner: FeedSequence,
     scratch: inout Scratch
   ) throws(Fault) -> Trie {
     if bytes.isEmpty { return .empty }
@@ -144,9 +155,12 @@ package enum TrieCoding {
           let seq = try reader.next()
           more = feedAndMore & 1 != 0
           let number = feedAndMore >> 1
-          guard number < UInt64(decodeMap.count) else { throw .unknownFeed(number) }
-          let feed = decodeMap[Int(number)]
-          if feed < 0 { continue }
+          guard number < UInt64(keyCount) else { throw .unknownFeed(number) }
+          let feed = number < UInt64(decodeMap.count) ? decodeMap[Int(number)] : -1
+          if feed < 0 {
+            scratch.hasLeftOut = true
+            continue
+          }
           guard seq > 0, feed != owner.feed || seq < UInt64(owner.seq) else {
             throw .badPointer(feed: feed, seq: seq)
           }
@@ -160,6 +174,8 @@ package enum TrieCoding {
   /// Room that decoding uses again and again.
   package struct Scratch {
     var entries: [Trie.Entry] = []
+    /// Whether a trie was read that points to a feed without a number.
+    var hasLeftOut = false
     private static let keptEntries = 1 << 15
 
     package init() {}

@@ -25,7 +25,8 @@ extension DatabaseCore {
     while !rest.isEmpty {
       guard let key = PublicKey(bytes: rest.prefix(PublicKey.byteCount)) else {
         throw HyperDBError(
-          .invalidVersion, "Invalid version: it ends inside a key, \(version.count) bytes long")
+          .invalidVersion,
+          "Invalid version: it ends inside a key, after \(version.count) of its bytes")
       }
       rest = rest.dropFirst(PublicKey.byteCount)
       let reading = rest.withUnsafeBytes { Varint.read($0) }

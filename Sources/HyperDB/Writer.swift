@@ -7,11 +7,13 @@ final class Writer {
   let log: any EntryLog
   /// Whether the source lists it, or any authorised writer does. Never taken back.
   var isAuthorized = false
-  /// Feeds that any of its lists named, in the order of learning.
-  private(set) var listed: [Int] = []
   /// Its list with the highest block so far.
   @exclusivity(unchecked) private(set) var newestList: FeedList?
 
+  /// The same of lists that are not kept any more.
+  private var leftOut = false
+  /// Whether the numbers of the newest list are not those that feeds have.
+  @exclusivity(unchecked) private var isStale = false
   /// Lists by block, the oldest use first; a sound writer has few.
   @exclusivity(unchecked) private var lists: [FeedList] = []
   private static let keptLists = 16
@@ -39,25 +41,56 @@ final class Writer {
   }
 
   func list(at seq: Int) -> FeedList? {
-    if let newestList, newestList.seq == seq { return newestList }
+    if let newestList, newestList.seq == seq { return isStale ? nil : newestList }
     return lists.first { $0.seq == seq }
   }
 
-  /// Keeps a list; true where it names feeds that no earlier one did.
-  func learn(_ list: FeedList) -> Bool {
-    if newestList.map({ $0.seq < list.seq }) ?? true {
-      if let newestList { keep(newestList) }
+  /// Keeps a list.
+  func learn(_ list: FeedList) {
+    guard let newest = newestList else {
       newestList = list
+      return
+    }
+    if newest.seq < list.seq {
+      if !isStale { keep(newest) }
+      newestList = list
+      isStale = false
+    } else if newest.seq == list.seq {
+      newestList = list
+      isStale = false
     } else {
       keep(list)
     }
-    let before = listed.count
-    for feed in list.decodeMap where feed >= 0 && !listed.contains(feed) { listed.append(feed) }
-    return listed.count > before
+  }
+
+  func forgetHeads() { heads = [] }
+
+  /// Forgets lists that were read before feeds had the numbers that they have now.
+  ///
+  /// - Returns: whether a clock was read by one of them that counts entries of a feed without a number.
+  func invalidate(_ numbers: [PublicKey: Int]) -> Bool {
+    let hasLeftOut =
+      leftOut || lists.contains { $0.hasLeftOut } || !isStale && newestList?.hasLeftOut ?? false
+    leftOut = false
+    lists = []
+    // One's own list is known by its keys; those of others are read again.
+    if let newestList, !newestList.keys.isEmpty {
+      self.newestList = newestList.renumbered(numbers)
+    } else {
+      isStale = true
+    }
+    return hasLeftOut
   }
 
   private func keep(_ list: FeedList) {
-    if lists.count == Self.keptLists { lists.removeFirst() }
+    while lists.count == Self.keptLists
+      || !lists.isEmpty
+        && lists.reduce(list.decodeMap.count, { $0 + $1.decodeMap.count })
+          > HyperDBLimits.listedKeys
+    {
+      let oldest = lists.removeFirst()
+      if oldest.hasLeftOut { leftOut = true }
+    }
     lists.append(list)
   }
 

@@ -31,36 +31,81 @@ extension Bitfield {
     }
   }
 
+  /// Records that a word of 64 data bits, as it is in the file, has changed.
+  func updateIndex(word: UInt64, from old: UInt64, to new: UInt64) {
+    for byte in 0..<8 as Range<UInt64> {
+      let shift = 56 - 8 * byte
+      guard (new ^ old) >> shift & 0xff != 0 else { continue }
+      updateIndex(dataByte: word << 3 + byte, to: UInt8(truncatingIfNeeded: new >> shift))
+    }
+  }
+
   /// Makes the whole index anew from the data bits, after a repair. The reference believes it.
+  ///
+  /// Costs what the pages hold, however far apart they are: only the bytes are made that are over or in one.
   func rebuildIndex() {
     let limit = UInt64(pageCount) * UInt64(indexSize)
-    var count: UInt64 = (limit + 1) / 2
-    for leaf in 0..<count {
-      let bytes = dataBytes(group: leaf)
-      var byte: UInt8 = 0
-      for place in 0..<4 { byte = (byte << 2) | Self.summary(bytes[place]) }
-      if byte != 0 || indexByte(2 * leaf) != 0 { _ = setIndexByte(2 * leaf, to: byte) }
-    }
-    var depth: UInt64 = 1
-    while count > 0 {
-      let first = FlatTree.index(depth: depth, offset: 0)
-      guard first < limit else { return }
-      count = (limit - 1 - first) >> (depth + 1) + 1
-      for offset in 0..<count {
+    let occupied = occupiedPages.filter { page($0) != nil }
+    // The bytes of one depth to make: those over bytes that were made, and those that lie in a page.
+    var offsets: [Range<UInt64>] = []
+    var depth: UInt64 = 0
+    while FlatTree.index(depth: depth, offset: 0) < limit {
+      let count = (limit - 1 - FlatTree.index(depth: depth, offset: 0)) >> (depth + 1) + 1
+      let parents = offsets.map { $0.lowerBound >> 1..<($0.upperBound - 1) >> 1 + 1 }
+      let own = occupied.map { bytes(ofPage: UInt64($0), depth: depth) }
+      offsets = Self.joined(parents + own, below: count)
+      for offset in offsets.joined() {
         let place = FlatTree.index(depth: depth, offset: offset)
-        let left = Self.halves[Int(indexByte(FlatTree.leftChild(place)))]
-        let right = FlatTree.rightChild(place)
-        let byte = (left << 4) | (right < limit ? Self.halves[Int(indexByte(right))] : 0)
+        let byte = depth == 0 ? summary(ofGroup: offset) : summary(below: place, limit)
         if byte != 0 || indexByte(place) != 0 { _ = setIndexByte(place, to: byte) }
       }
       depth += 1
     }
   }
 
+  /// Which bytes of a depth are in a page, and, of the lowest, which are over its data.
+  private func bytes(ofPage number: UInt64, depth: UInt64) -> Range<UInt64> {
+    let size = UInt64(indexSize)
+    let (first, end) = (number * size, (number + 1) * size)
+    let start = FlatTree.index(depth: depth, offset: 0)
+    let step = depth + 1
+    func offset(from place: UInt64) -> UInt64 {
+      place <= start ? 0 : (place - start + (1 << step) - 1) >> step
+    }
+    let own = offset(from: first)..<max(offset(from: first), offset(from: end))
+    guard depth == 0 else { return own }
+    let groups = number << 8..<(number + 1) << 8
+    return min(own.lowerBound, groups.lowerBound)..<max(own.upperBound, groups.upperBound)
+  }
+
+  private static func joined(_ ranges: [Range<UInt64>], below end: UInt64) -> [Range<UInt64>] {
+    var joined: [Range<UInt64>] = []
+    for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+      let range = range.clamped(to: 0..<end)
+      if range.isEmpty { continue }
+      if let last = joined.last, range.lowerBound <= last.upperBound {
+        joined[joined.count - 1] = last.lowerBound..<max(last.upperBound, range.upperBound)
+      } else {
+        joined.append(range)
+      }
+    }
+    return joined
+  }
+
+  private func summary(ofGroup group: UInt64) -> UInt8 {
+    dataBytes(group: group).reduce(0) { $0 << 2 | Self.summary($1) }
+  }
+
+  private func summary(below place: UInt64, _ limit: UInt64) -> UInt8 {
+    let left = Self.halves[Int(indexByte(FlatTree.leftChild(place)))]
+    let right = FlatTree.rightChild(place)
+    return left << 4 | (right < limit ? Self.halves[Int(indexByte(right))] : 0)
+  }
+
   /// The four data bytes that a leaf of the index stands for.
   private func dataBytes(group: UInt64) -> [UInt8] {
     guard group * 32 < dataLimit, let page = page(Int(group >> 8)) else { return [0, 0, 0, 0] }
-    let word = page.data[Int((group & 255) >> 1)]
+    let word = page.storedWord(Int((group & 255) >> 1))
     let half = UInt32(truncatingIfNeeded: group & 1 == 0 ? word >> 32 : word)
     return (0..<4).map { UInt8(truncatingIfNeeded: half >> (24 - 8 * UInt32($0))) }
   }

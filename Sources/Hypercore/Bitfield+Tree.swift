@@ -36,32 +36,8 @@ extension Bitfield {
     return verifiedBy(top) / 2
   }
 
-  /// The digest of what is known on the way up from a block, for a Request.
-  ///
-  /// Bit 0: an ancestor is known, and the top bit then says at which height; bit *k*: the sibling at
-  /// height *k* - 1 is known. 1: the block can be verified as it is.
-  /// Source: hypercore v6.26.0 `lib/tree-index.js`, `digest`.
+  /// The digest of what is known on the way up from a block, for a Request: see ``TreeDigest``.
   func digest(block: UInt64) -> UInt64 {
-    var node = 2 * block
-    if hasNode(node) { return 1 }
-    var digest: UInt64 = 0
-    var height: UInt64 = 1
-    while height < 62 {
-      let sibling = FlatTree.sibling(node)
-      let parent = FlatTree.parent(node)
-      if hasNode(sibling) { digest |= 1 << height }
-      if hasNode(parent) {
-        digest |= 1 << (height + 1) | 1
-        return digest == (1 << (height + 2)) - 1 ? 1 : digest
-      }
-      node = parent
-      height += 1
-      if FlatTree.rightSpan(FlatTree.sibling(node)) >= treeLimit,
-        FlatTree.leftSpan(FlatTree.parent(node)) == 0
-      {
-        break
-      }
-    }
-    return digest
+    TreeDigest.digest(of: block, bound: treeLimit) { hasNode($0) }
   }
 }

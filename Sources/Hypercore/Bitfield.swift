@@ -9,6 +9,8 @@ internal import RandomAccessStorage
 /// Source: hypercore v6.26.0 `lib/bitfield.js`. Fixture: `feeds/two-pages/bitfield`.
 package final class Bitfield {
   static let standardPageSize = 3584
+  /// What comes before the pages in the file.
+  private static let headerSize: UInt64 = 32
 
   /// Bytes of a page in the file: 3584, or 3328 in feeds by older versions.
   let pageSize: Int
@@ -23,6 +25,8 @@ package final class Bitfield {
   /// The page used last.
   @exclusivity(unchecked) private var current: BitfieldPage
   @exclusivity(unchecked) private var dirty: [Int] = []
+  /// The pages with bits that are set aside.
+  @exclusivity(unchecked) var asidePages: Set<Int> = []
 
   /// - Parameter pageCount: how many pages are in the file; the last may be cut.
   init(file: FeedFile?, pageSize: Int = Bitfield.standardPageSize, pageCount: Int = 0) {
@@ -30,7 +34,28 @@ package final class Bitfield {
     self.pageSize = pageSize
     indexSize = max(pageSize - BitfieldPage.indexOffset, 1)
     current = unread
-    pages = Array(repeating: unread, count: pageCount)
+    pages = Array(repeating: nil, count: pageCount)
+    markUnread()
+  }
+
+  /// Notes which pages have to be read: those that the file may hold something of. A feed may have half a million
+  /// pages and hold a block in one.
+  private func markUnread() {
+    guard let file else { return }
+    var number = 0
+    while number < pages.count {
+      do throws(FeedError) {
+        let offset = Self.headerSize + UInt64(number) * UInt64(pageSize)
+        guard let stored = try file.nextStored(from: offset) else { return }
+        number = max(number, Int((stored - Self.headerSize) / UInt64(pageSize)))
+      } catch {
+        // Reading them will say so.
+        for number in number..<pages.count { pages[number] = unread }
+        return
+      }
+      if number < pages.count { pages[number] = unread }
+      number += 1
+    }
   }
 
   /// One more than the highest page in the file or in memory.
@@ -69,7 +94,7 @@ package final class Bitfield {
     guard let file, failure == nil else { return nil }
     return withUnsafeTemporaryAllocation(byteCount: pageSize, alignment: 8) { bytes in
       do throws(FeedError) {
-        try file.fill(bytes, at: 32 + UInt64(number) * UInt64(pageSize))
+        try file.fill(bytes, at: Self.headerSize + UInt64(number) * UInt64(pageSize))
       } catch {
         failure = error
         return nil
@@ -80,6 +105,9 @@ package final class Bitfield {
       return page
     }
   }
+
+  /// The pages that hold something, or have to be read to tell.
+  var occupiedPages: [Int] { pages.indices.filter { pages[$0] != nil } }
 
   /// The first page from `number` on, below `end`, that holds a block.
   func nextStoredPage(from number: Int, below end: Int) -> Int? {
@@ -145,7 +173,8 @@ package final class Bitfield {
         count = (end - start) * pageSize
       }
       pieces.append(
-        StorageWrite(offset: 32 + UInt64(dirty[start]) * UInt64(pageSize), bytes: bytes))
+        StorageWrite(
+          offset: Self.headerSize + UInt64(dirty[start]) * UInt64(pageSize), bytes: bytes))
       start = end
     }
     return pieces
@@ -155,7 +184,10 @@ package final class Bitfield {
   func releasePages() {
     guard file != nil, failure == nil else { return }
     current = unread
-    for number in pages.indices where pages[number]?.isDirty == false { pages[number] = unread }
+    for number in pages.indices where pages[number]?.isDirty == false {
+      // What is set aside is written nowhere.
+      if pages[number]?.aside == nil { pages[number] = unread }
+    }
   }
 
   // MARK: Data bits
@@ -175,9 +207,11 @@ package final class Bitfield {
     if page.data[word] & mask != 0 { return }
     page.data[word] |= mask
     page.dataCount += 1
+    page.aside?[word] &= ~mask
     touch(page)
     updateIndex(
-      dataByte: block >> 3, to: UInt8(truncatingIfNeeded: page.data[word] >> (56 - (block & 56))))
+      dataByte: block >> 3,
+      to: UInt8(truncatingIfNeeded: page.storedWord(word) >> (56 - (block & 56))))
   }
 
   /// Sets or clears the bits of the blocks in a range, which lies below
@@ -204,33 +238,30 @@ package final class Bitfield {
   /// The same within one page.
   private func setBlocks(_ range: Range<UInt64>, in page: BitfieldPage, to value: Bool) -> UInt64 {
     var changed = 0
+    var isWritten = false
     var block = range.lowerBound
     while block < range.upperBound {
       let word = Int((block & 8191) >> 6)
       let start = block & 63
       let count = min(64 - start, range.upperBound - block)
       let mask = BitfieldPage.mask(from: start, to: start + count)
-      let old = page.data[word]
+      let (old, oldStored) = (page.data[word], page.storedWord(word))
       let new = value ? old | mask : old & ~mask
+      page.aside?[word] &= ~mask
       if new != old {
         page.data[word] = new
         changed += (new ^ old).nonzeroBitCount
-        var byte = 0
-        while byte < 8 {
-          let shift = UInt64(56 - 8 * byte)
-          if (new ^ old) >> shift & 0xff != 0 {
-            updateIndex(
-              dataByte: (block & ~63) >> 3 + UInt64(byte),
-              to: UInt8(truncatingIfNeeded: new >> shift))
-          }
-          byte += 1
-        }
+        isWritten = true
+      }
+      let newStored = page.storedWord(word)
+      if newStored != oldStored {
+        isWritten = true
+        updateIndex(word: block >> 6, from: oldStored, to: newStored)
       }
       block += count
     }
-    guard changed > 0 else { return 0 }
+    if isWritten { touch(page) }
     page.dataCount += value ? changed : -changed
-    touch(page)
     return UInt64(changed)
   }
 
@@ -249,6 +280,7 @@ package final class Bitfield {
     let page = writablePage(Int(index >> 14))
     let word = Int((index & 16383) >> 6)
     let mask = BitfieldPage.mask(index)
+    page.aside?[BitfieldPage.dataWords + word] &= ~mask
     if value {
       if page.tree[word] & mask != 0 { return }
       page.tree[word] |= mask
@@ -257,42 +289,5 @@ package final class Bitfield {
       page.tree[word] &= ~mask
     }
     touch(page)
-  }
-
-  /// Forgets every block from `length` on and every node with a leaf there.
-  func cut(to length: UInt64) {
-    setBlocks(min(length, dataLimit)..<dataLimit, to: false)
-    clearNodes(from: 2 * length)
-    // Those before it reach past it only where they are parents of the leaf before it.
-    guard length > 0 else { return }
-    var node = 2 * (length - 1)
-    while node < treeLimit, FlatTree.depth(node) < 62 {
-      if FlatTree.rightSpan(node) >= 2 * length, hasNode(node) { setNode(node, to: false) }
-      node = FlatTree.parent(node)
-    }
-  }
-
-  /// Forgets every node from an index on.
-  ///
-  /// - Returns: whether there were any.
-  @discardableResult
-  func clearNodes(from index: UInt64) -> Bool {
-    var changed = false
-    var node = index
-    while node < treeLimit {
-      guard let page = page(Int(node >> 14)) else {
-        node = (node >> 14 + 1) << 14
-        continue
-      }
-      let word = Int((node & 16383) >> 6)
-      let mask = UInt64.max >> (node & 63)
-      if page.tree[word] & mask != 0 {
-        page.tree[word] &= ~mask
-        touch(page)
-        changed = true
-      }
-      node = (node >> 6 + 1) << 6
-    }
-    return changed
   }
 }

@@ -20,6 +20,9 @@ final class BitfieldPage {
   let data: UnsafeMutablePointer<UInt64>
   let tree: UnsafeMutablePointer<UInt64>
   let index: UnsafeMutableBufferPointer<UInt8>
+  /// Bits that the file has and that don't count, words as in ``data``: see ``Bitfield/setAside(_:)``. Nil
+  /// for none, which is how it nearly always is.
+  @exclusivity(unchecked) var aside: [UInt64]?
 
   init(number: Int, indexSize: Int) {
     self.number = number
@@ -49,10 +52,18 @@ final class BitfieldPage {
   /// Writes the page as it is in the file.
   func store(to bytes: UnsafeMutableRawBufferPointer) {
     for word in 0..<(Self.dataWords + Self.treeWords) {
-      bytes.storeBytes(of: data[word].bigEndian, toByteOffset: word * 8, as: UInt64.self)
+      let stored = data[word] | (aside?[word] ?? 0)
+      bytes.storeBytes(of: stored.bigEndian, toByteOffset: word * 8, as: UInt64.self)
     }
     UnsafeMutableRawBufferPointer(rebasing: bytes[Self.indexOffset...])
       .copyMemory(from: UnsafeRawBufferPointer(index))
+  }
+
+  /// A data word as it is in the file.
+  @inline(__always)
+  func storedWord(_ word: Int) -> UInt64 {
+    guard let aside else { return data[word] }
+    return data[word] | aside[word]
   }
 
   /// The mask of a bit in its word.

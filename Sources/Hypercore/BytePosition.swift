@@ -10,7 +10,7 @@ public struct BytePosition: Hashable, Sendable {
 public struct AuditReport: Hashable, Sendable {
   /// How many stored blocks match their hashes.
   public let valid: UInt64
-  /// Which did not, ascending; they are no longer counted as stored.
+  /// Which did not, or are not there, ascending; they don't count as stored while the feed is open.
   public let invalidRanges: [Range<UInt64>]
 
   /// How many did not.

@@ -2,7 +2,9 @@ extension Feed {
   /// What happens to the feed from now on, `ready` first.
   ///
   /// Stands for hypercore `on(event)`.
-  public nonisolated func events() -> FeedEvents { FeedEvents(subscription: hub.subscribe()) }
+  public nonisolated func events() -> FeedEvents {
+    FeedEvents(subscription: hub.subscribe(EventQueue()))
+  }
 
   /// Starts turning what the replicator tells into events.
   func follow() {
@@ -15,17 +17,20 @@ extension Feed {
 
   private func take(_ event: ReplicatorEvent) {
     switch event {
-    case .appended: hub.tell(.append(length: core.length))
-    case .stored(let ranges): for range in ranges { hub.tell(.download(range)) }
-    case .uploaded(let range, _): hub.tell(.upload(range))
-    case .remoteUpdate: hub.tell(.remoteUpdate)
-    case .peerAdded(let peer): hub.tell(.peerAdd(peerID(of: peer)))
-    case .peerRemoved(let peer): hub.tell(.peerRemove(peerID(of: peer)))
-    case .synced: hub.tell(.sync)
-    case .cleared(let range): hub.tell(.clear(range))
-    case .forked: hub.tell(.fork)
-    case .restored: hub.tell(.restored)
-    case .failed(let error): hub.tell(.failure(reason: error.reason))
+    case .appended: hub.send(.append(length: core.length))
+    case .stored(let ranges): for range in ranges { hub.send(.download(range)) }
+    case .uploaded(let range, _): hub.send(.upload(range))
+    case .remoteUpdate: hub.send(.remoteUpdate)
+    case .peerAdded(let peer): hub.send(.peerAdd(peerID(of: peer)))
+    case .peerRemoved(let peer): hub.send(.peerRemove(peerID(of: peer)))
+    case .synced: hub.send(.sync)
+    case .cleared(let range): hub.send(.clear(range))
+    case .setAside(let range): hub.send(.missing(range))
+    case .forked: hub.send(.fork)
+    case .restored: hub.send(.restored)
+    case .paused(let pause): hub.send(.pause(pause))
+    case .resumed: hub.send(.resume)
+    case .failed(let error): hub.send(.failure(reason: error.reason))
     }
   }
 }

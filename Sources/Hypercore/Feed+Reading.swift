@@ -126,7 +126,8 @@ extension Feed {
     }
   }
 
-  /// Waits until the feed has at least `length` blocks, verified; without one, until it grows.
+  /// Waits until the feed has at least `length` blocks, verified; without one, until it grows. Of a sparse feed no
+  /// block is fetched for it, only what proves the length.
   ///
   /// - Returns: the length it has then.
   ///
@@ -137,7 +138,8 @@ extension Feed {
     let target = length ?? core.length + 1
     if core.length >= target { return core.length }
     return try await waiting(timeout: timeout, for: "length \(target)") { done in
-      self.replicator.update(to: target, completion: done)
+      self.replicator.update(
+        to: target, isProofOnly: self.replicator.isSparse, completion: done)
     }
   }
 

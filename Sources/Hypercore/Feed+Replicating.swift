@@ -1,4 +1,4 @@
-internal import HypercoreCrypto
+package import HypercoreCrypto
 package import HypercoreProtocol
 
 /// How a feed or a database is replicated over one connection. Each stands for the option of hypercore
@@ -16,13 +16,19 @@ public struct ReplicationOptions: Sendable {
   public var id: [UInt8]?
   /// Bytes for the application on the other side, at most 64 KiB.
   public var userData: [UInt8]?
-  /// Names of the extensions spoken here, at most 64.
+  /// Names of the extensions spoken here, at most 63 with ``proves``, else 64.
   public var extensions: [String] = []
   /// Announces that acknowledgements are wanted, and no more: as in the reference.
   public var ack = false
   /// After how long of silence a keep-alive is sent; at one and a half times that of the other side's
   /// the connection is given up. Nil turns both off.
   public var timeout: Duration? = .seconds(5)
+
+  /// Whether to speak the extension by which peers of this project show which connections are their own,
+  /// and which keys they hold. Its name in the handshake is all that a peer of the reference sees of it.
+  public var proves = false
+  /// The key pair that this side shows to hold; nil for none.
+  package var identity: KeyPair?
 
   /// The defaults: a session that ends when both sides have everything.
   public init() {}
@@ -31,6 +37,7 @@ public struct ReplicationOptions: Sendable {
   public static var live: ReplicationOptions {
     var options = ReplicationOptions()
     options.live = true
+    options.proves = true
     return options
   }
 
@@ -39,9 +46,9 @@ public struct ReplicationOptions: Sendable {
     connection.isEncrypted = encrypt
     connection.live = live
     connection.userData = userData
-    connection.extensions = extensions
-    // Where the program uses all places itself, peers are not told of forks.
-    if extensions.count < 64 { connection.extensions.append(ForkEvidence.extensionName) }
+    connection.extensions = extensions + (proves ? [PeerProof.extensionName] : [])
+    // If the program uses all places itself, peers are not notified of forks.
+    if connection.extensions.count < 64 { connection.extensions.append(ForkEvidence.extensionName) }
     connection.ack = ack
     connection.timeout = timeout
     return connection
@@ -69,6 +76,7 @@ extension Feed {
       options: options.connectionOptions(defaultID: ownID), now: .now)
     let session = ReplicationSession(
       connection: connection, expectedFeeds: 1, now: .now, nonces: nonces)
+    session.identity = options.identity
     try session.open(
       replicator, download: options.download ?? core.wantsBlocks, upload: options.upload)
     let id = ObjectIdentifier(session)
@@ -155,6 +163,10 @@ extension Feed {
   /// that has said what it has. A moment later peers may have more. Stands for what hypercore's event
   /// `sync` tells.
   public var isSynced: Bool { replicator.isSynced }
+
+  /// Whether everything is here that the connected peers have, with at least one that has said what that is. Blocks
+  /// that none of them has may be missing. hypercore has no such call.
+  public var hasAllOfPeers: Bool { replicator.hasAllOfPeers }
 
   /// The highest length that a connected peer claims to have: a hint to show, not verified. Stands for the
   /// largest `remoteLength` of hypercore's `peers`.

@@ -9,14 +9,25 @@ extension Feed {
   /// before the next is made has its own signature.
   ///
   /// - Returns: its index.
-  /// - Throws: ``FeedError`` with `notWritable` without the secret key, `storage` where a write failed;
-  ///   nothing is acknowledged then.
+  /// - Throws: ``FeedError`` with `blockTooLarge` above ``maximumBlockSize``, `notWritable` without the secret
+  ///   key, `storage` where a write failed; nothing is acknowledged then.
   ///
   /// Stands for hypercore `append(data)`. When it returns, the block is stored as the feed's
   /// ``Durability`` says.
   @discardableResult
   public nonisolated func append(_ block: [UInt8]) async throws -> UInt64 {
-    try await settle(appends.add([block]))
+    try await settle(adding([block]))
+  }
+
+  /// How many bytes a block may have: 8,384,512, so that it fits a frame of the protocol with its proof.
+  /// hypercore has no such limit: no peer can receive a longer block.
+  public static var maximumBlockSize: Int { FeedLimits.maximumBlockSize }
+
+  /// Puts blocks where they wait to be written, those that no peer could receive refused: one caller's must not
+  /// fail those that it would be joined with.
+  private nonisolated func adding(_ blocks: [[UInt8]]) throws(FeedError) -> AppendQueue.Ticket {
+    try FeedCore.checkSizes(of: blocks)
+    return appends.add(blocks)
   }
 
   /// Appends blocks as one batch, with one signature.
@@ -26,7 +37,7 @@ extension Feed {
   /// Stands for hypercore `append([data])`.
   @discardableResult
   public nonisolated func append(_ blocks: [[UInt8]]) async throws -> UInt64 {
-    try await settle(appends.add(blocks))
+    try await settle(adding(blocks))
   }
 
   /// Appends one value in an encoding.
@@ -38,7 +49,7 @@ extension Feed {
   public nonisolated func append<Value>(
     _ value: Value, as encoding: ValueEncoding<Value>
   ) async throws -> UInt64 {
-    try await settle(appends.add([encoding.encode(value)]))
+    try await settle(adding([encoding.encode(value)]))
   }
 
   /// Appends values in an encoding as one batch.
@@ -48,7 +59,7 @@ extension Feed {
   public nonisolated func append<Value>(
     contentsOf values: [Value], as encoding: ValueEncoding<Value>
   ) async throws -> UInt64 {
-    try await settle(appends.add(values.map(encoding.encode)))
+    try await settle(adding(values.map(encoding.encode)))
   }
 
   /// Writes a sequence of blocks: those that come while others are being written are appended
@@ -68,7 +79,7 @@ extension Feed {
     var waitingBytes = 0
     do {
       for try await block in blocks {
-        let ticket = appends.add([block])
+        let ticket = try adding([block])
         last = ticket
         count += 1
         waitingCount += 1
@@ -158,20 +169,50 @@ extension Feed {
     return key
   }
 
+  /// Appends blocks whose bytes are in the feed's ``Options/blockStorage`` already, as one batch. Nothing is
+  /// written there.
+  ///
+  /// - Returns: the index of the first. For no blocks, the length.
+  /// - Throws: ``FeedError`` with `notWritable` also for a feed that keeps its blocks itself; else as
+  ///   ``append(_:)-([UInt8])``.
+  ///
+  /// Stands for hypercore `append([data])` of a feed with the option `indexing`.
+  @discardableResult
+  public func append(leaves: [BlockLeaf]) async throws -> UInt64 {
+    try checkOpen()
+    writeAppends()
+    let first = try core.append(leaves: leaves)
+    try? replicator.flush()
+    return first
+  }
+
   /// Gives up the blocks of a range: they can be downloaded again. The feed's length stays, and so do
   /// its hashes.
   ///
+  /// - Parameters:
+  ///   - range: the blocks.
+  ///   - keepingBytes: whether their bytes stay where they are, such as in files that are their user's.
+  ///
   /// Stands for hypercore `clear(start, end)`.
-  public func clear(_ range: Range<UInt64>) async throws {
+  public func clear(_ range: Range<UInt64>, keepingBytes: Bool = false) async throws {
     try checkOpen()
-    _ = try core.clear(range)
+    _ = try core.clear(range, keepingBytes: keepingBytes)
     try replicator.flush()
   }
 
-  /// Hashes every block that is here again, and forgets those that don't match. A feed opened
-  /// read-only forgets them in memory alone.
+  /// Has blocks that were found missing or changed count as stored again, such as those of a file that was put
+  /// back. Only of a feed with a ``Options/blockStorage``, where each block is compared with its hash when it is
+  /// read. hypercore has no such call.
+  public func countAgain(_ range: Range<UInt64>) async throws {
+    try checkOpen()
+    core.countAgain(range)
+    try replicator.flush()
+  }
+
+  /// Hashes every block that is recorded as stored again. Those that are missing, or don't match, count as not
+  /// stored as long as the feed is open, so that peers can bring them; the record of them stays as it is.
   ///
-  /// Stands for hypercore `audit()`.
+  /// Stands for hypercore `audit()`, which changes the record: here `Feed.examine` does, where it is to repair.
   public func audit() async throws -> AuditReport {
     try checkOpen()
     let (valid, invalid) = try core.auditRanges()

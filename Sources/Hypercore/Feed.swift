@@ -27,7 +27,7 @@ public actor Feed {
   let replicator: Replicator
   /// What this feed calls itself towards peers.
   let ownID: [UInt8]
-  nonisolated let hub = EventHub()
+  nonisolated let hub = Broadcast<EventQueue>()
   nonisolated let appends = AppendQueue()
   var sessions: [ObjectIdentifier: ReplicationSession] = [:]
   let nonces = NonceMemory()
@@ -55,6 +55,15 @@ public actor Feed {
     public var durability = Durability.buffered
     /// What the names of the feed's files start with, such as `metadata.` in an old `.dat` folder.
     public var prefix = ""
+    /// How much of the disk may be taken by what peers bring.
+    public var disk = DiskLimits()
+    /// Where the blocks' bytes are kept, if not beside the feed's other files: the file of the feed's prefix and
+    /// `data` in this storage. The content of an archive is kept so, in its user's files.
+    ///
+    /// Nothing is inferred from such a storage: opening neither measures, cuts nor mends it, and a block is
+    /// compared with its hash each time it is read or sent. One that is missing, or was changed, counts as not
+    /// stored for as long as the feed is open, and the record of it stays as it is.
+    public var blockStorage: (any StorageProvider)?
 
     /// The defaults: the stored feed, or a new one of a new key pair.
     public init() {}
@@ -80,11 +89,14 @@ public actor Feed {
       self.isNew = isNew
     }
 
-    var core: FeedOptions {
+    func core() throws(FeedError) -> FeedOptions {
       var options = FeedOptions(
         key: key, secretKey: secretKey, createIfMissing: createIfMissing, overwrite: overwrite,
         storeSecretKey: storeSecretKey, isLive: live, durability: durability)
       options.isNew = isNew
+      if let blockStorage {
+        options.data = try FeedFile(prefix + "data", in: blockStorage).storage
+      }
       return options
     }
   }
@@ -128,8 +140,12 @@ public actor Feed {
   private static func open(
     on replica: isolated Replica, _ storage: any StorageProvider, _ options: Options
   ) throws -> Feed {
-    let core = try FeedCore.open(in: storage, prefix: options.prefix, options: options.core)
-    let replicator = Replicator(core: core, isSparse: options.sparse)
+    let core = try FeedCore.open(in: storage, prefix: options.prefix, options: options.core())
+    var disk = options.disk
+    if disk.inAll != nil {
+      disk.budget = DiskBudget(limit: disk.inAll, name: "this feed", within: disk.budget)
+    }
+    let replicator = Replicator(core: core, isSparse: options.sparse, disk: disk)
     return wrapping(OnReplica(replicator, on: replica))
   }
 
@@ -182,6 +198,9 @@ public actor Feed {
   /// What opening the feed found amiss, and mended. hypercore has no such call: it does not look.
   public var repairReport: RepairReport { core.report }
 
+  /// Why nothing more is fetched of the feed for the time being; nil while it is. hypercore has no such call.
+  public var downloadPause: DownloadPause? { replicator.pause }
+
   /// Both histories, where the feed's key has signed two: found while it was open, or before. Nothing is
   /// written to such a feed any more. The evidence stays beside the feed as `fork.json`. hypercore has no
   /// such call.
@@ -204,7 +223,7 @@ public actor Feed {
     idleWatch?.cancel()
     for session in Array(sessions.values) { session.end() }
     replicator.close()
-    defer { hub.tell(.close) }
+    defer { hub.finish(.close) }
     try core.close()
   }
 

@@ -11,7 +11,8 @@ extension FeedCore {
   /// Appending nothing writes and syncs what waits.
   ///
   /// - Returns: the index of the first block.
-  /// - Throws: ``FeedError/Code/notWritable``; ``FeedError/Code/outOfBounds`` where the feed would get
+  /// - Throws: ``FeedError/Code/blockTooLarge``, ``FeedError/Code/notWritable``;
+  ///   ``FeedError/Code/outOfBounds`` where the feed would get
   ///   longer than a feed can be; ``FeedError/Code/storage``.
   /// - Complexity: at most four calls of the storage, without syncs.
   ///
@@ -19,31 +20,65 @@ extension FeedCore {
   @discardableResult
   package func append(_ blocks: [[UInt8]]) throws(FeedError) -> UInt64 {
     try checkWritable()
+    try Self.checkSizes(of: blocks)
     try commitBatch()
     let first = length
     if blocks.isEmpty {
       if durability != .buffered, unsyncedBlocks > 0 { try sync() }
       return first
     }
-    let total = try totalSize(of: blocks)
+    let total = try totalSize(of: blocks.lazy.map { UInt64($0.count) }, count: blocks.count)
+    let leaves = TreeHash.leaves(blocks)
+    try append(
+      count: blocks.count, total: total, data: dataPieces(blocks, at: byteLength, total: total)
+    ) { (leaves[$0], UInt64(blocks[$0].count)) }
+    return first
+  }
+
+  /// Appends blocks whose bytes are where the feed's data is kept already, and signs the last of them. Nothing is
+  /// written there.
+  ///
+  /// - Returns: the index of the first block.
+  /// - Throws: ``FeedError/Code/notWritable`` also for a feed that keeps its blocks itself; else as
+  ///   ``append(_:)``.
+  @discardableResult
+  package func append(leaves: [BlockLeaf]) throws(FeedError) -> UInt64 {
+    guard files.dataIsElsewhere else {
+      throw FeedError(
+        code: .notWritable,
+        reason: "This feed keeps its blocks itself: append their bytes, not their hashes.")
+    }
+    try checkWritable()
+    for leaf in leaves { try Self.checkSize(leaf.size) }
+    try commitBatch()
+    let first = length
+    guard !leaves.isEmpty else { return first }
+    let total = try totalSize(of: leaves.lazy.map(\.size), count: leaves.count)
+    try append(count: leaves.count, total: total, data: []) { (leaves[$0].hash, leaves[$0].size) }
+    return first
+  }
+
+  /// Writes blocks that were checked to fit.
+  private func append(
+    count: Int, total: UInt64, data: [StorageWrite], leaf: (Int) -> (hash: Digest, size: UInt64)
+  ) throws(FeedError) {
+    let first = length
+    let end = first + UInt64(count)
     mark()
     try writing { () throws(FeedError) in
-      let roots = try addToTree(blocks)
-      try files.data.write(dataPieces(blocks, at: byteLength, total: total))
-      try tree.flush()
-      unsyncedBlocks += blocks.count
-      let isSynced = isSyncDue
-      if isSynced {
-        try files.data.sync()
-        try tree.file.sync()
-      }
-      let end = first + UInt64(blocks.count)
+      let roots = try addToTree(count, leaf)
+      var signatures: [StorageWrite] = []
       if isLive, let secretKey {
         let signature = secretKey.sign(TreeHash.tree(roots))
-        try signatures.file.write(signature.bytes, at: SignatureFile.offset(of: end - 1))
-        if isSynced { try signatures.file.sync() }
+        signatures.append(
+          StorageWrite(offset: SignatureFile.offset(of: end - 1), bytes: signature.bytes))
       }
-      if isSynced { unsyncedBlocks = 0 }
+      try commit(data: data, signatures: signatures, blocks: count)
+      // What was claimed to be here, and was not, has given its place away.
+      if bits.hasAside {
+        bits.forgetAside(first..<max(end, bits.dataLimit))
+        bits.forgetAsideNodes()
+      }
       bits.setBlocks(first..<end, to: true)
       setTreeBits(first..<end)
       self.roots = roots
@@ -52,10 +87,51 @@ extension FeedCore {
       try bits.flush()
     }
     onChange?(.appended(first..<length))
-    return first
+  }
+
+  /// Writes what an append, or what peers brought, has changed, but for the bitfield: data and tree, and then the
+  /// signatures, which commit it. With a ``Durability`` that asks for it, or in its turn, each step is on the
+  /// disk before the next.
+  ///
+  /// - Parameters:
+  ///   - data: pieces of `data`, by their offsets.
+  ///   - signatures: pieces of `signatures`, by their offsets.
+  ///   - blocks: how many blocks that is.
+  func commit(
+    data: [StorageWrite], signatures: [StorageWrite], blocks: Int
+  ) throws(FeedError) {
+    try files.data.write(data)
+    try tree.flush()
+    unsyncedBlocks += blocks
+    let isSynced = isSyncDue
+    if isSynced {
+      try bringToDisk(files.data)
+      try bringToDisk(tree.file)
+    }
+    if !signatures.isEmpty {
+      try files.signatures.write(signatures)
+      if isSynced { try bringToDisk(files.signatures) }
+    }
+    if isSynced { unsyncedBlocks = 0 }
+  }
+
+  /// That a peer could receive every one of these blocks.
+  static func checkSizes(of blocks: [[UInt8]]) throws(FeedError) {
+    for block in blocks { try checkSize(UInt64(block.count)) }
+  }
+
+  private static func checkSize(_ size: UInt64) throws(FeedError) {
+    guard size > FeedLimits.maximumBlockSize else { return }
+    throw FeedError(
+      code: .blockTooLarge,
+      reason:
+        "A block can have \(FeedLimits.maximumBlockSize) bytes, so that it fits a frame with its proof; "
+        + "this one has \(size). Nothing was written: append it in parts.")
   }
 
   private func checkWritable() throws(FeedError) {
+    // What failed may work again: there may be room on the disk.
+    if failure != nil { try resume() }
     try checkStorable()
     if isRestoring { throw .restoring(key) }
     if let damage { throw FeedError(code: .notWritable, reason: damage.reason) }
@@ -71,11 +147,15 @@ extension FeedCore {
     }
   }
 
-  private func totalSize(of blocks: [[UInt8]]) throws(FeedError) -> UInt64 {
+  private func totalSize(of sizes: some Sequence<UInt64>, count: Int) throws(FeedError) -> UInt64 {
     var total: UInt64 = 0
-    for block in blocks { total += UInt64(block.count) }
-    guard byteLength + total <= FeedLimits.maximumByteLength,
-      length + UInt64(blocks.count) <= FeedLimits.maximumLength
+    for size in sizes {
+      let (sum, overflow) = total.addingReportingOverflow(size)
+      total = overflow ? .max : sum
+    }
+    guard total <= FeedLimits.maximumByteLength,
+      byteLength + total <= FeedLimits.maximumByteLength,
+      length + UInt64(count) <= FeedLimits.maximumLength
     else {
       throw .outOfBounds("A feed holds at most \(FeedLimits.maximumLength) blocks and 2^53 bytes.")
     }
@@ -93,12 +173,15 @@ extension FeedCore {
   /// Puts the blocks' leaves and every parent they complete into the tree.
   ///
   /// - Returns: the roots with them.
-  private func addToTree(_ blocks: [[UInt8]]) throws(FeedError) -> [Node] {
+  private func addToTree(
+    _ count: Int, _ leaf: (Int) -> (hash: Digest, size: UInt64)
+  ) throws(FeedError) -> [Node] {
     var roots = roots
-    let end = length + UInt64(blocks.count)
+    let end = length + UInt64(count)
     var index = length
-    for (block, hash) in zip(blocks, TreeHash.leaves(blocks)) {
-      var node = Node(index: 2 * index, hash: hash, size: UInt64(block.count))
+    for place in 0..<count {
+      let (hash, size) = leaf(place)
+      var node = Node(index: 2 * index, hash: hash, size: size)
       try tree.put(node)
       // The reference writes all slots between the batch's leaves, blank where incomplete.
       if index + 1 < end { try tree.blank(2 * index + 1) }

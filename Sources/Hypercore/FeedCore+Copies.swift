@@ -109,7 +109,8 @@ extension FeedCore {
     return true
   }
 
-  private static let restoringMark = Array("restoring\n".utf8)
+  /// What the file `marker` holds as long as the feed may not be written for want of its blocks.
+  package static let restoringMark = Array("restoring\n".utf8)
   private static let markerSize = 128
 
   private var folderIdentity: [UInt8]? {

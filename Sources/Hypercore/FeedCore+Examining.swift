@@ -30,23 +30,23 @@ extension FeedCore {
             + "Connect to peers before anything is appended: they may have more of it. Never write in "
             + "two copies.", isRepairable: false))
     }
+    try examineSizes(&examination)
     let wrong = try wrongNodes()
     try examineSignatures(&examination, above: wrong)
     if !wrong.isEmpty {
       examination.problems.append(
         .init(
           code: .damagedNodes,
-          message: "\(wrong.count) nodes of the tree are not the hash of those below them, node "
-            + "\(wrong[0].index) first.", isRepairable: true))
+          message:
+            "\(wrong.count) \(wrong.count == 1 ? "node of the tree is" : "nodes of the tree are") "
+            + "not the hash of those below, node \(wrong[0].index) first.", isRepairable: true))
     }
     let bad = try damagedBlocks(progress)
     if !bad.isEmpty {
-      let count = bad.reduce(0) { $0 + $1.count }
       examination.problems.append(
         .init(
           code: .damagedBlocks,
-          message: "\(count) stored blocks are not what was verified, block \(bad[0].lowerBound) "
-            + "first.", isRepairable: true))
+          message: "\(Words.list(bad)) not what was verified.", isRepairable: true))
     }
     let missing = length - min(length, examination.storedBlocks)
     if isOwned, missing > 0 {
@@ -54,13 +54,15 @@ extension FeedCore {
         .init(
           code: .ownBlocksMissing,
           message:
-            "\(missing) blocks of this feed, which is written here, are not stored here: they "
-            + "were cleared, or lost.", isRepairable: false))
+            "\(Words.blocks(missing)) of this feed, which is written here, \(missing == 1 ? "is" : "are") "
+            + "not stored here: cleared, or lost. Peers may have what is missing.",
+          isRepairable: false))
     }
   }
 
   /// Mends what can be mended with certainty: nodes that follow from the leaves below are written again;
-  /// nodes and blocks that are not what was verified count as not stored, so that peers bring them.
+  /// nodes and blocks that are not what was verified are no longer recorded as stored, so that peers bring them;
+  /// signatures of a feed that was overwritten here are removed.
   ///
   /// - Returns: what was done, a sentence each.
   func mend() throws(FeedError) -> [String] {
@@ -75,27 +77,52 @@ extension FeedCore {
         dropped.append(forgetBelow(node.index))
       }
     }
-    if rebuilt > 0 || !dropped.isEmpty {
-      try writing { () throws(FeedError) in
-        try tree.flush()
-        bits.rebuildIndex()
-        try bits.flush()
+    if rebuilt > 0 {
+      repairs.append(
+        "\(rebuilt) \(rebuilt == 1 ? "node of the tree was" : "nodes of the tree were") made again from "
+          + "those below.")
+    }
+    if !dropped.isEmpty {
+      repairs.append(
+        "\(Words.list(dropped)) no longer recorded as stored: with what is here they can't be verified."
+      )
+    }
+    let bad = try auditRanges().invalid
+    if !bad.isEmpty {
+      repairs.append(
+        "\(Words.list(bad)) no longer recorded as stored: what is there is not what was verified.")
+    }
+    try writing { () throws(FeedError) in
+      try tree.flush()
+      bits.forgetAside(0..<bits.dataLimit)
+      bits.forgetAsideNodes()
+      if bits.isDirty { bits.rebuildIndex() }
+      try bits.flush()
+      if report.findings.contains(where: { if case .staleSignatures = $0 { true } else { false } })
+      {
+        try signatures.file.truncate(to: SignatureFile.offset(of: length))
       }
     }
-    if rebuilt > 0 {
-      repairs.append("\(rebuilt) nodes of the tree were made again from those below.")
-    }
-    for range in dropped {
-      repairs.append(
-        "Blocks \(range.lowerBound) to \(range.upperBound - 1) can't be verified with what is here; "
-          + "they count as not stored.")
-    }
-    for range in try auditRanges().invalid {
-      repairs.append(
-        "Blocks \(range.lowerBound) to \(range.upperBound - 1) are not what was verified; they count "
-          + "as not stored.")
-    }
     return repairs
+  }
+
+  /// Tells of files that are far longer than what is stored in them, as a feed's writer makes them that signs a
+  /// length without blocks before it.
+  private func examineSizes(_ examination: inout FeedExamination) throws(FeedError) {
+    for file in files.growing {
+      examination.fileBytes += try file.length()
+      examination.occupiedBytes += try file.occupied()
+    }
+    guard examination.fileBytes > FeedLimits.tellingHoles,
+      examination.fileBytes / 16 > examination.occupiedBytes
+    else { return }
+    examination.problems.append(
+      .init(
+        code: .largeHoles,
+        message:
+          "Its files look like \(examination.fileBytes) bytes, of which \(examination.occupiedBytes) "
+          + "are on the disk: the rest are holes. Copy them with what keeps holes, such as cp or rsync -S.",
+        isRepairable: false))
   }
 
   // MARK: Signatures
@@ -194,7 +221,7 @@ extension FeedCore {
       bits.setNode(node, to: false)
     }
     bits.setBlocks(blocks.clamped(to: 0..<bits.dataLimit), to: false)
-    return blocks
+    return blocks.clamped(to: 0..<length)
   }
 
   // MARK: Blocks

@@ -7,7 +7,7 @@ extension FeedCore {
   /// A healthy feed of any length opens with a few reads. What a crash left is repaired where that is
   /// certain, and told in ``report``. With read-only storage no byte changes and no lock is taken.
   ///
-  /// - Parameter prefix: goes before the six names, such as `source/`.
+  /// - Parameter prefix: goes before the names of its files, such as `source/`.
   /// - Throws: ``FeedError`` with a code of those under "Opening", or `storage`, where the lock is held
   ///   elsewhere for example. Nothing was changed then.
   ///
@@ -15,7 +15,7 @@ extension FeedCore {
   package static func open(
     in provider: any StorageProvider, prefix: String = "", options: FeedOptions = FeedOptions()
   ) throws(FeedError) -> FeedCore {
-    let files = try FeedFiles(provider, prefix: prefix)
+    let files = try FeedFiles(provider, prefix: prefix, data: options.data)
     // Looks before it takes the lock, which leaves a file behind.
     var stored = try StoredFeed(files, overwriting: options.overwrite)
     _ = try stored.identity(options, access: provider.access)
@@ -60,7 +60,7 @@ extension FeedCore {
     guard access == .readWrite else { return }
     // First, so that a crash does not make it look like a new feed.
     if isRestoring { try markAsRestoring() } else { try forgetRestoring() }
-    try writeHeaders(stored, options)
+    try writeHeaders(stored, overwriting: options.overwrite)
     // The secret key first: with it the other can be found again.
     // Blocks that are on the disk are worth nothing without them.
     let isSynced = options.durability != .buffered
@@ -75,14 +75,14 @@ extension FeedCore {
     if isOwned { checkMarker(isNew: options.overwrite) }
   }
 
-  private func writeHeaders(_ stored: StoredFeed, _ options: FeedOptions) throws(FeedError) {
-    if !stored.hasTreeHeader || options.overwrite {
+  func writeHeaders(_ stored: StoredFeed, overwriting: Bool) throws(FeedError) {
+    if !stored.hasTreeHeader || overwriting {
       try files.tree.write(FeedFileHeader.tree.bytes, at: 0)
     }
-    if !stored.hasSignaturesHeader || options.overwrite {
+    if !stored.hasSignaturesHeader || overwriting {
       try files.signatures.write(FeedFileHeader.signatures.bytes, at: 0)
     }
-    if !stored.hasBitfieldHeader || options.overwrite {
+    if !stored.hasBitfieldHeader || overwriting {
       try files.bitfield.write(FeedFileHeader.bitfield(pageSize: bits.pageSize).bytes, at: 0)
     }
   }
@@ -91,6 +91,7 @@ extension FeedCore {
   /// behind, which the same key would make pass for new ones.
   func forget() throws(FeedError) {
     for file in [files.bitfield, files.signatures, files.data, files.fork] {
+      if file.name == files.data.name, files.dataIsElsewhere { continue }
       if try file.length() > 0 { try file.truncate(to: 0) }
     }
     if try files.tree.length() > 0 { try tree.truncate(toSlots: 0) }
@@ -108,6 +109,9 @@ struct StoredFeed {
   var pageCount = 0
   /// The last page ends before it should.
   var hasCutPage = false
+  /// The bitfield's header says that a page has no bytes, which is how the reference leaves a feed that it has
+  /// overwritten.
+  var hasBlankPageSize = false
   var hasTreeHeader = false
   var hasSignaturesHeader = false
   var hasBitfieldHeader = false
@@ -134,6 +138,7 @@ struct StoredFeed {
     // A page size of 0 is read as the standard one, and set right.
     let start = try Self.start(of: files.bitfield)
     hasBitfieldHeader = bitfield != nil && bitfield?.bytes == start
+    hasBlankPageSize = bitfield != nil && !hasBitfieldHeader
     let length = try files.bitfield.length()
     if length > 32 {
       hasCutPage = (length - 32) % UInt64(pageSize) != 0

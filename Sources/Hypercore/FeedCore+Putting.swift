@@ -28,6 +28,8 @@ struct PutBatch {
   var isOpen = false
   var data: [StorageWrite] = []
   var dataSize = 0
+  /// How many blocks that is.
+  var blockCount = 0
   var signatures: [(slot: UInt64, signature: Signature)] = []
   /// Nodes or bits have changed.
   var hasNodes = false
@@ -83,27 +85,20 @@ extension FeedCore {
     guard batch.hasNodes || !batch.isWritten else { return }
     if let failure { throw failure }
     try writing { () throws(FeedError) in
-      if !batch.data.isEmpty {
-        if zip(batch.data, batch.data.dropFirst()).contains(where: { $0.offset > $1.offset }) {
-          batch.data.sort { $0.offset < $1.offset }
-        }
-        try files.data.write(batch.data)
+      if zip(batch.data, batch.data.dropFirst()).contains(where: { $0.offset > $1.offset }) {
+        batch.data.sort { $0.offset < $1.offset }
       }
-      try tree.flush()
-      if durability == .synced {
-        try files.data.sync()
-        try tree.file.sync()
-      }
-      if !batch.signatures.isEmpty {
-        batch.signatures.sort { $0.slot < $1.slot }
-        try signatures.file.write(
-          batch.signatures.map {
-            StorageWrite(offset: SignatureFile.offset(of: $0.slot), bytes: $0.signature.bytes)
-          })
-        if durability == .synced { try signatures.file.sync() }
-      }
+      batch.signatures.sort { $0.slot < $1.slot }
+      try commit(
+        data: batch.data,
+        signatures: batch.signatures.map {
+          StorageWrite(offset: SignatureFile.offset(of: $0.slot), bytes: $0.signature.bytes)
+        }, blocks: batch.blockCount)
+      // Nodes that were claimed and are not there have been replaced, or lead nowhere.
+      if bits.hasAside { bits.forgetAsideNodes() }
       try bits.flush()
     }
+    batch.blockCount = 0
     batch.data.removeAll(keepingCapacity: batch.data.count < 4096)
     batch.dataSize = 0
     batch.signatures.removeAll(keepingCapacity: true)
@@ -244,14 +239,29 @@ extension FeedCore {
     guard !bits.hasBlock(block) else { return result }
     if !value.isEmpty {
       let offset = try byteOffset(of: block)
+      if bits.hasAside { try forgetAside(before: block, end: offset + UInt64(value.count)) }
       batch.add(value, at: offset)
       nextOffset = (block + 1, offset + UInt64(value.count))
     }
     bits.setBlock(block)
+    batch.blockCount += 1
     batch.hasNodes = true
     batch.stored.appendBlock(block)
     result.outcome = .stored
     return result
+  }
+
+  /// Before `data` grows over the places of blocks that are recorded as stored and are not there: from then on
+  /// they would look as if they were, so the record of them goes first.
+  private func forgetAside(before block: UInt64, end: UInt64) throws(FeedError) {
+    guard !files.dataIsElsewhere, !bits.asideBlocks(in: 0..<block).isEmpty,
+      try end > files.data.length()
+    else { return }
+    // What waits has bits set already, which come last.
+    try writeBatch()
+    bits.forgetAside(0..<block)
+    try bits.flush()
+    if durability == .synced { try bringToDisk(files.bitfield) }
   }
 
   private func keep(_ node: Node) throws(FeedError) {

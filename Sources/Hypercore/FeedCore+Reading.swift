@@ -54,10 +54,24 @@ extension FeedCore {
     if !batch.isWritten { try writeBatch() }
     guard let place = try place(of: index) else {
       // Without its hash it can't be told from garbage.
-      bits.setBlocks(index..<(index + 1), to: false)
+      setAside(index..<(index + 1))
       return nil
     }
+    if files.dataIsElsewhere { return try run(from: index, count: 1, bytes: 0)?.bytes }
     return try readData(at: place.offset, size: place.size, blocks: index..<(index + 1))
+  }
+
+  /// The bytes that are in a block's place, whether it counts as stored or not; nil where that place is not
+  /// known, or is not all there.
+  func bytesInPlace(of index: UInt64) throws(FeedError) -> [UInt8]? {
+    if !batch.isWritten { try writeBatch() }
+    do {
+      guard let place = try place(of: index) else { return nil }
+      return try readData(at: place.offset, size: place.size, blocks: index..<(index + 1))
+    } catch {
+      if error.code == .storage { throw error }
+      return nil
+    }
   }
 
   /// Where a block is in `data`, nil where its node is missing. What is found is kept, with what the
@@ -89,6 +103,7 @@ extension FeedCore {
       return range.isEmpty ? [] : nil
     }
     guard !range.isEmpty else { return [] }
+    if files.dataIsElsewhere { return try blocksElsewhere(in: range) }
     if !batch.isWritten { try writeBatch() }
     var sizes: [Int] = []
     sizes.reserveCapacity(range.count)
@@ -125,7 +140,9 @@ extension FeedCore {
     }
     if let failure = bits.failure { throw failure }
     if ends.isEmpty { return nil }
-    let bytes = try readData(at: try byteOffset(of: index), size: total, blocks: index..<next)
+    let offset = try byteOffset(of: index)
+    if files.dataIsElsewhere { return try runElsewhere(from: index, at: offset, ends: ends) }
+    let bytes = try readData(at: offset, size: total, blocks: index..<next)
     return BlockRun(first: index, bytes: bytes, ends: ends)
   }
 
@@ -145,8 +162,8 @@ extension FeedCore {
 
   private func short(_ blocks: Range<UInt64>) -> FeedError {
     .damaged(
-      "Blocks \(blocks.lowerBound) to \(blocks.upperBound - 1) are marked as stored, but "
-        + "\(files.data.name) ends before they do. Audit the feed to fetch them again.")
+      "\(Words.list([blocks])) recorded as stored, but \(files.data.name) ends before. Have `dat doctor` "
+        + "look at the feed; peers can bring what is missing.")
   }
 
   // MARK: Nodes
@@ -165,7 +182,7 @@ extension FeedCore {
     guard bits.hasNode(index) else { return nil }
     guard let node = try tree.node(at: index), node.size <= FeedLimits.maximumByteLength else {
       // A bit over a blank slot, as a crash may leave: taken back, so that peers are asked for it.
-      bits.setNode(index, to: false)
+      bits.setAside(node: index)
       lostNodes += 1
       return nil
     }
@@ -173,7 +190,7 @@ extension FeedCore {
   }
 
   /// Where a block starts in `data`, which is known for every verified block.
-  func byteOffset(of block: UInt64) throws(FeedError) -> UInt64 {
+  package func byteOffset(of block: UInt64) throws(FeedError) -> UInt64 {
     if let nextOffset, nextOffset.block == block { return nextOffset.offset }
     let mark = block >> 6
     var offset = try markOffset(mark)

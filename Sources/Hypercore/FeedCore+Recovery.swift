@@ -11,7 +11,8 @@ struct Damage {
   var reason: String {
     var parts: [String] = []
     if !lost.isEmpty {
-      parts.append("\(lost.reduce(0) { $0 + $1.count }) of its blocks are missing")
+      let count = Words.count(lost)
+      parts.append("\(count) of its blocks \(count == 1 ? "is" : "are") missing")
     }
     parts.append("it was signed up to length \(length) before")
     return "The feed is read-only until peers have restored it: "
@@ -23,14 +24,18 @@ struct Damage {
 // What the files hold after a crash, a copy or a loss. The signature of a batch's last block is what
 // commits the batch, so the feed is as long as the newest signature that verifies says. All is decided
 // from cheap evidence: the tree bits, one signature, the lengths of the files.
+//
+// Opening writes only what ends an append that was cut off here: of one's own feed, the bits of what is signed
+// and whole, and the end of what was never signed. All else that is claimed and not there is set aside in memory
+// and reported. The files may be the only record of it.
 
 extension FeedCore {
-  /// Finds the feed's length and repairs what can be repaired with certainty.
+  /// Finds the feed's length, and ends an append that was cut off.
   func recover(_ stored: StoredFeed) throws(FeedError) {
     let claimed = min(bits.treeLength(), FeedLimits.maximumLength)
-    var isRepaired = stored.hasCutPage
+    let isRepaired = stored.hasCutPage
     let treeEnd = try files.tree.length()
-    if bits.clearNodes(from: treeEnd > 32 ? (treeEnd - 32) / 40 : 0) { isRepaired = true }
+    bits.setAsideNodes(from: treeEnd > 32 ? (treeEnd - 32) / 40 : 0)
     if let failure = bits.failure { throw failure }
     var known = try claimed > 0 ? verifiedRoots(of: claimed) : .empty
     if known == nil, stored.key == nil, stored.secretKey == nil {
@@ -47,18 +52,25 @@ extension FeedCore {
     }
     let start: KnownLength
     if let known { start = known } else { start = try newestVerified(below: claimed) }
-    if start.length < claimed { bits.cut(to: start.length) }
+    if start.length < claimed { bits.setAside(from: start.length) }
     adopt(start)
-    if isOwned { try restoreLastBits() }
-    if isOwned, stored.signatureCount > length { try rollForward(stored.signatureCount) }
+    if isOwned, !files.dataIsElsewhere { try restoreLastBits() }
+    if isOwned, stored.signatureCount > length {
+      try rollForward(stored.signatureCount, wasOverwritten: stored.hasBlankPageSize)
+    }
     if length < claimed { report.findings.append(.steppedDown(from: claimed, to: length)) }
     try checkData()
     offsetMarks = []
     places.removeAll()
     report.isDamaged = damage != nil
+    guard access == .readWrite, isOwned, damage == nil else { return }
+    // Where nothing is signed at all, the files may as well have lost their signatures; and where something is
+    // signed beyond, what it signed may be there: nothing is cut then.
+    let slotCount = max(stored.signatureCount, length)
+    if isLive, length > 0, try signatures.lastUsed(before: slotCount, from: length) == nil {
+      try removeUnsigned()
+    }
     if isRepaired || bits.isDirty { bits.rebuildIndex() }
-    guard access == .readWrite, damage == nil else { return }
-    try removeUnsigned()
     try bits.flush()
   }
 
@@ -73,8 +85,7 @@ extension FeedCore {
   private func forgetUnfinalized(_ stored: StoredFeed, length: UInt64) throws(FeedError) -> Bool {
     guard stored.signatureCount == 0 else { return false }
     report.findings.append(.unfinalizedForgotten(length: length))
-    bits.cut(to: 0)
-    if access == .readWrite { try bits.flush() }
+    bits.setAside(from: 0)
     return true
   }
 
@@ -161,7 +172,10 @@ extension FeedCore {
     defer { adopt(.empty) }
     var running = vouched.roots
     for block in vouched.length..<length {
-      guard try isIntact(block), let leaf = try knownNode(2 * block) else { return false }
+      if !files.dataIsElsewhere, try !isIntact(block) { return false }
+      guard let leaf = try knownNode(2 * block) else {
+        return false
+      }
       Self.grow(&running, with: leaf)
     }
     guard running == roots else { return false }
@@ -194,18 +208,23 @@ extension FeedCore {
 
   // MARK: The ends of the files
 
-  /// Takes back the bits of blocks that lie past the end of `data`.
+  /// Sets aside blocks that lie past the end of `data`.
   private func checkData() throws(FeedError) {
-    if let beyond = bits.lastStored(below: bits.dataLimit), beyond >= length {
-      bits.setBlocks(length..<(beyond + 1), to: false)
-    }
-    guard var last = bits.lastStored(below: length) else { return }
+    bits.setAside(length..<max(length, bits.dataLimit))
+    guard !files.dataIsElsewhere, var last = bits.lastStored(below: length) else { return }
     let dataLength = try files.data.length()
     var lost: [Range<UInt64>] = []
+    var steps = 0
     while try !ends(last, by: dataLength) {
+      steps += 1
+      if steps > FeedLimits.linearDataChecks {
+        let start = try firstPast(dataLength, below: last + 1)
+        lost += bits.setAside(start..<last + 1).reversed()
+        break
+      }
       // An empty block after one that was cleared needs nothing of `data`.
       if (try? node(at: 2 * last).size) != 0 {
-        bits.setBlocks(last..<(last + 1), to: false)
+        bits.setAside(last..<(last + 1))
         if let first = lost.last, first.lowerBound == last + 1 {
           lost[lost.count - 1] = last..<first.upperBound
         } else {
@@ -215,9 +234,34 @@ extension FeedCore {
       guard let next = bits.lastStored(below: last) else { break }
       last = next
     }
+    addLost(lost.reversed())
+  }
+
+  /// The first stored block below `end` that `data`, so long, has not all of: those before it lie before it.
+  private func firstPast(_ dataLength: UInt64, below end: UInt64) throws(FeedError) -> UInt64 {
+    var (low, high) = (0 as UInt64, end)
+    while low < high {
+      let middle = low + (high - low) / 2
+      guard let block = bits.lastStored(below: middle + 1), block >= low else {
+        low = middle + 1
+        continue
+      }
+      if try ends(block, by: dataLength) { low = middle + 1 } else { high = block }
+    }
+    return low
+  }
+
+  /// Reports blocks that are to be here and are not, and keeps a feed of one's own from being written before it
+  /// has them back.
+  func addLost(_ lost: [Range<UInt64>]) {
     guard !lost.isEmpty else { return }
-    report.findings += lost.map { .blocksLost($0) }
-    if isOwned { damage = Damage(length: max(damage?.length ?? 0, length), lost: lost) }
+    var all = lost
+    for case .blocksLost(let others) in report.findings { all += others }
+    report.findings.removeAll { if case .blocksLost = $0 { true } else { false } }
+    report.findings.append(.blocksLost(all.sorted { $0.lowerBound < $1.lowerBound }))
+    guard isOwned else { return }
+    damage = Damage(
+      length: max(damage?.length ?? 0, length), lost: (damage?.lost ?? []) + lost)
   }
 
   private func ends(_ block: UInt64, by end: UInt64) throws(FeedError) -> Bool {
@@ -231,12 +275,11 @@ extension FeedCore {
 
   /// Cuts what an append wrote that never got its signature. Nobody else has seen it.
   private func removeUnsigned() throws(FeedError) {
-    // Where nothing is signed at all, the files may as well have lost their signatures: left alone.
-    guard isOwned, isLive, length > 0 else { return }
+    bits.cut(to: length)
     let slots = 2 * length - 1
     let treeEnd = TreeFile.offset(of: slots)
     let treeLength = try files.tree.length()
-    let dataLength = try files.data.length()
+    let dataLength = files.dataIsElsewhere ? 0 : try files.data.length()
     let extra =
       (treeLength > treeEnd ? treeLength - treeEnd : 0)
       + (dataLength > byteLength ? dataLength - byteLength : 0)

@@ -5,7 +5,7 @@ extension FeedCore {
   // MARK: Signed, but not in the bitfield
 
   /// Takes over appends whose signature was written but whose bits were not.
-  func rollForward(_ slotCount: UInt64) throws(FeedError) {
+  func rollForward(_ slotCount: UInt64, wasOverwritten: Bool) throws(FeedError) {
     let slotCount = min(slotCount, FeedLimits.maximumLength)
     guard let last = try signatures.lastUsed(before: slotCount, from: length) else { return }
     let found = try signedLengths(upTo: last + 1)
@@ -17,10 +17,9 @@ extension FeedCore {
     if length <= last, found.isComplete { try signTornAgain(last + 1, found.hash, from: start) }
     guard length <= last else { return }
     // A last slot that the file cuts off was no candidate.
-    if found.candidates.last?.length == last + 1, length == start, access == .readWrite {
+    if found.candidates.last?.length == last + 1, length == start, start > 0 || wasOverwritten {
       // Whole nodes that no signature fits: left behind by a feed that the reference overwrote.
-      report.findings.append(.staleSignaturesRemoved(last + 1 - length))
-      try signatures.file.truncate(to: SignatureFile.offset(of: length))
+      report.findings.append(.staleSignatures(last + 1 - length))
       return
     }
     report.findings.append(.signedLengthLost(last + 1))
@@ -106,16 +105,16 @@ extension FeedCore {
     length = end
     byteLength = running.reduce(0) { $0 + $1.size }
     setTreeBits(range)
-    bits.setBlocks(range, to: true)
-    var lost: [Range<UInt64>] = []
-    // Those past the end of `data` are found by `checkData`.
-    let dataLength = try files.data.length()
-    for block in range where try byteOffset(of: block) + node(at: 2 * block).size <= dataLength {
-      if try isIntact(block) { continue }
-      bits.setBlocks(block..<(block + 1), to: false)
-      lost.appendBlock(block)
+    if files.dataIsElsewhere {
+      // What is stored is for the data bits to say.
+      bits.countAgain(range)
+    } else {
+      var lost: [Range<UInt64>] = []
+      for block in range {
+        if try isIntact(block) { bits.setBlock(block) } else { lost.appendBlock(block) }
+      }
+      addLost(lost)
     }
-    report.findings += lost.map { .blocksLost($0) }
     if access == .readWrite { try tree.flush() }
   }
 
@@ -125,11 +124,8 @@ extension FeedCore {
   func restoreLastBits() throws(FeedError) {
     var end = length
     while end > 0, !bits.hasBlock(end - 1) {
-      bits.setBlocks(end - 1..<end, to: true)
-      guard try isIntact(end - 1) else {
-        bits.setBlocks(end - 1..<end, to: false)
-        break
-      }
+      guard try isIntact(end - 1) else { break }
+      bits.setBlock(end - 1)
       end -= 1
     }
     if end < length { report.findings.append(.rolledForward(from: end, to: length)) }

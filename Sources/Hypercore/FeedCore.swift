@@ -11,6 +11,8 @@ package enum FeedChange: Equatable {
   case stored([Range<UInt64>])
   /// Blocks were given up.
   case cleared(Range<UInt64>)
+  /// Blocks that counted as stored were found to be missing, or changed; the record of them stays as it is.
+  case setAside(Range<UInt64>)
   /// A write failed, or the feed was found to be forked: nothing more is written before it is opened
   /// anew, or ever.
   case stopped
@@ -20,7 +22,7 @@ package enum FeedChange: Equatable {
 ///
 /// Synchronous and not Sendable: the owner keeps it in one isolation domain. It uses no clock and no
 /// task, and nothing but its storage. After a write that failed it refuses to write on, since memory
-/// and storage may differ; opening it anew settles that.
+/// and storage may differ; taking up again what the storage holds resolves that.
 ///
 /// Source: hypercore v6.26.0 `index.js`.
 package final class FeedCore {
@@ -60,11 +62,12 @@ package final class FeedCore {
   let files: FeedFiles
   let tree: TreeFile
   let signatures: SignatureFile
-  package let bits: Bitfield
+  package internal(set) var bits: Bitfield
   var lock: (any StorageLock)?
   @exclusivity(unchecked) var isClosed = false
   /// The first write that failed.
   @exclusivity(unchecked) var failure: FeedError?
+  var syncHasFailed = false
   /// What must be restored before the feed may be written; see ``RepairReport``.
   var damage: Damage?
   /// Byte offset of every 64th block; `UInt64.max` where it was not asked for yet.
@@ -102,10 +105,10 @@ package final class FeedCore {
   }
 
   /// Whether blocks of peers are wanted: of a feed that isn't written here, or that has to get something
-  /// back first.
-  package var wantsBlocks: Bool { !isWritable || isCopy }
+  /// back first, where they can be stored.
+  package var wantsBlocks: Bool { access == .readWrite && (!isWritable || isCopy) }
 
-  /// Why nothing is written until the feed is opened anew; nil while all is well.
+  /// Why nothing is written before ``resume()`` succeeds, or ever; nil while all is well.
   package var stopReason: FeedError? { forkEvidence.map(FeedError.forked) ?? failure }
 
   /// Whether the secret key is here, even where writing has to wait.
@@ -127,8 +130,8 @@ package final class FeedCore {
     if let failure {
       throw FeedError(
         code: failure.code,
-        reason: "An earlier write failed, so nothing more is written before the feed is opened "
-          + "anew: \(failure.reason)", cause: failure.cause)
+        reason: "An earlier write failed, so nothing more is written before the storage works "
+          + "again: \(failure.reason)", cause: failure.cause)
     }
     if let failure = bits.failure { throw failure }
     if let forkEvidence { throw .forked(forkEvidence) }
@@ -161,12 +164,23 @@ package final class FeedCore {
     try checkStorable()
     try commitBatch()
     try writing { () throws(FeedError) in
-      try files.data.sync()
-      try tree.file.sync()
-      try signatures.file.sync()
-      try files.bitfield.sync()
+      try bringToDisk(files.data)
+      try bringToDisk(tree.file)
+      try bringToDisk(signatures.file)
+      try bringToDisk(files.bitfield)
     }
     unsyncedBlocks = 0
+  }
+
+  /// Syncs one file. After a failure nothing is written any more before the feed is opened anew: what the system
+  /// could not write it may have dropped, and call the file clean.
+  func bringToDisk(_ file: FeedFile) throws(FeedError) {
+    do {
+      try file.sync()
+    } catch {
+      syncHasFailed = true
+      throw error
+    }
   }
 
   /// Writes what waits and gives up files and lock. Calling it again does nothing.
@@ -182,6 +196,15 @@ package final class FeedCore {
     if access == .readWrite, failure == nil { try commitBatch() }
   }
 
+  /// Closes, and removes the files of the feed, where its storage can.
+  package func discard() throws(FeedError) {
+    try close()
+    for file in files.all {
+      if file.name == files.data.name, files.dataIsElsewhere { continue }
+      do { try storage.remove(file.name) } catch { throw FeedError(error) }
+    }
+  }
+
   /// Gives up memory that can be read again. An open file stays open until the pool wants it.
   package func releaseCaches() {
     tree.releaseCaches()
@@ -191,12 +214,16 @@ package final class FeedCore {
   }
 }
 
-/// The six files of a feed.
+/// The files of a feed: the reference's six, and two of this project's.
 struct FeedFiles {
   let key: FeedFile
   let secretKey: FeedFile
   let tree: FeedFile
   let data: FeedFile
+  /// Whether `data` is a storage of the caller's, such as an archive's files. Then nothing of it is inferred:
+  /// it is not measured, cut or mended, its bytes may change at any time, and a block is compared with its
+  /// leaf each time it is read.
+  let dataIsElsewhere: Bool
   let bitfield: FeedFile
   let signatures: FeedFile
   /// Not among the reference's: which folder this is, for a feed that is written in it.
@@ -204,20 +231,32 @@ struct FeedFiles {
   /// Not among the reference's: the evidence of a fork.
   let fork: FeedFile
 
-  init(_ provider: any StorageProvider, prefix: String) throws(FeedError) {
+  init(
+    _ provider: any StorageProvider, prefix: String, data elsewhere: (any RandomAccessStorage)?
+  ) throws(FeedError) {
     key = try FeedFile(prefix + "key", in: provider)
     secretKey = try FeedFile(prefix + "secret_key", in: provider)
     tree = try FeedFile(prefix + "tree", in: provider)
-    data = try FeedFile(prefix + "data", in: provider)
+    dataIsElsewhere = elsewhere != nil
+    if let elsewhere {
+      data = FeedFile(prefix + "data", elsewhere)
+    } else {
+      data = try FeedFile(prefix + "data", in: provider)
+    }
     bitfield = try FeedFile(prefix + "bitfield", in: provider)
     signatures = try FeedFile(prefix + "signatures", in: provider)
     marker = try FeedFile(prefix + "marker", in: provider)
     fork = try FeedFile(prefix + "fork.json", in: provider)
   }
 
+  var all: [FeedFile] { [key, secretKey, tree, data, bitfield, signatures, marker, fork] }
+
+  /// Those that grow with the feed, and how much: `data` apart, if it is kept elsewhere.
+  var growing: [FeedFile] {
+    dataIsElsewhere ? [tree, bitfield, signatures] : [tree, data, bitfield, signatures]
+  }
+
   func close() {
-    for file in [key, secretKey, tree, data, bitfield, signatures, marker, fork] {
-      file.storage.close()
-    }
+    for file in all { file.storage.close() }
   }
 }

@@ -31,12 +31,16 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     case closed
     /// The index, length or size is outside of what a feed can have.
     case outOfBounds
+    /// The block is longer than ``Feed/maximumBlockSize``: no peer could receive it. Nothing was written.
+    case blockTooLarge
     /// The block is not stored here. A peer may have it.
     case blockNotStored
     /// The node was never stored here. A peer may have it.
     case nodeMissing
     /// No peer brought it in time.
     case timeout
+    /// Nothing is fetched for the time being: a limit of the disk is reached. See ``Feed/downloadPause``.
+    case paused
     /// Waiting for it was given up, by the caller or the task.
     case cancelled
     /// No signature is stored for that length.
@@ -60,6 +64,8 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     /// written. The peer that brought it is not to blame.
     case forked
 
+    /// The feed is not of the kind that is meant: its first block says so. Nothing was written.
+    case wrongKind
     /// A hook of the application refused the block; ``FeedError/cause`` is what it threw. Nothing was
     /// written.
     case refused
@@ -118,7 +124,7 @@ extension FeedError {
       code: .forked,
       reason:
         "The feed \(evidence.key) has two histories, both signed with its key: its folder was copied and both "
-        + "copies were written, or a backup was written to. Nothing more is written to it; `dat recover DIR` goes "
+        + "copies were written, or a backup was written to. Nothing more is written to it; `dat rekey DIR` goes "
         + "on with a new key and with what the other history lacks.",
       fork: evidence)
   }

@@ -1,5 +1,3 @@
-internal import Foundation
-
 /// What happens to a feed.
 @nonexhaustive
 public enum FeedEvent: Hashable, Sendable {
@@ -21,13 +19,20 @@ public enum FeedEvent: Hashable, Sendable {
   case peerRemove(FeedPeerID)
   /// Blocks were given up here.
   case clear(Range<UInt64>)
+  /// Blocks that counted as stored were found to be missing, or changed, and count as not stored from now on:
+  /// of a feed whose blocks are kept in files that others change, or in an audit.
+  case missing(Range<UInt64>)
   /// Two valid signatures for one length were seen: somebody forked the feed. It takes no more blocks.
   case fork
   /// The key pair was here without any block; now a peer has proven how long the feed is, and it can be written.
   case restored
-  /// A write failed, on a full disk for example: nothing more is written or downloaded until the feed
-  /// is opened anew. What is here can still be read, and is served.
+  /// A write failed, on a full disk for example: nothing more is downloaded until the storage works again. What
+  /// is here can still be read, and is served.
   case failure(reason: String)
+  /// Nothing more is fetched for the time being: a limit of the disk is reached, or the storage failed.
+  case pause(DownloadPause)
+  /// Fetching goes on.
+  case resume
   /// The feed was closed; always the last event.
   case close
 }
@@ -52,13 +57,13 @@ public struct FeedPeerID: Hashable, Sendable {
 public struct FeedEvents: AsyncSequence, Sendable {
   public typealias Element = FeedEvent
 
-  let subscription: EventHub.Subscription
+  let subscription: Broadcast<EventQueue>.Subscription
 
   public func makeAsyncIterator() -> Iterator { Iterator(subscription: subscription) }
 
   /// Waits for one event after the other.
   public struct Iterator: AsyncIteratorProtocol {
-    let subscription: EventHub.Subscription
+    let subscription: Broadcast<EventQueue>.Subscription
 
     /// The next event; nil after ``FeedEvent/close`` or when the task is cancelled.
     public mutating func next() async -> FeedEvent? {
@@ -67,120 +72,24 @@ public struct FeedEvents: AsyncSequence, Sendable {
   }
 }
 
-/// Those who follow a feed, each with what it has not been told yet.
-///
-/// Unchecked with this proof: `queues` and `last` are touched under the lock only.
-final class EventHub: @unchecked Sendable {
-  private let lock = NSLock()
-  private var queues: [UInt64: EventQueue] = [:]
-  private var last: UInt64 = 0
-  private var isClosed = false
-
-  /// One reader's place; given up with the last reference to it.
-  final class Subscription: Sendable {
-    let hub: EventHub
-    let number: UInt64
-
-    init(_ hub: EventHub, _ number: UInt64) {
-      self.hub = hub
-      self.number = number
-    }
-
-    deinit { hub.forget(number) }
-
-    func next() async -> FeedEvent? {
-      while true {
-        switch hub.step(number) {
-        case .event(let event): return event
-        case .end: return nil
-        case .nothing: break
-        }
-        await withTaskCancellationHandler {
-          await withCheckedContinuation { hub.wait(number, $0) }
-        } onCancel: {
-          hub.cancel(number)
-        }
-      }
-    }
-  }
-
-  enum Step {
-    case event(FeedEvent)
-    case nothing
-    case end
-  }
-
-  func subscribe() -> Subscription {
-    lock.withLock {
-      last += 1
-      var queue = EventQueue()
-      if isClosed { queue.add(.close) }
-      queues[last] = queue
-      return Subscription(self, last)
-    }
-  }
-
-  var isEmpty: Bool { lock.withLock { queues.isEmpty } }
-
-  /// How many queues there are and what they hold, in events; for tests.
-  var pendingCounts: [Int] { lock.withLock { queues.values.map(\.pendingCount) } }
-
-  func tell(_ event: FeedEvent) {
-    let waiters = lock.withLock {
-      if case .close = event { isClosed = true }
-      return queues.keys.compactMap { number in
-        queues[number]?.add(event)
-        return queues[number]?.waiter.take()
-      }
-    }
-    for waiter in waiters { waiter.resume() }
-  }
-
-  private func step(_ number: UInt64) -> Step {
-    lock.withLock {
-      if Task.isCancelled { return .end }
-      if let event = queues[number]?.next() { return .event(event) }
-      return queues[number]?.isClosed ?? true ? .end : .nothing
-    }
-  }
-
-  /// Keeps the continuation until there is something; resumes it at once where there is already.
-  private func wait(_ number: UInt64, _ continuation: CheckedContinuation<Void, Never>) {
-    let former = lock.withLock { () -> CheckedContinuation<Void, Never>? in
-      guard !Task.isCancelled, let queue = queues[number], queue.pendingCount == 0, !queue.isClosed
-      else { return continuation }
-      let former = queues[number]?.waiter.take()
-      queues[number]?.waiter = continuation
-      return former
-    }
-    former?.resume()
-  }
-
-  private func cancel(_ number: UInt64) {
-    lock.withLock { queues[number]?.waiter.take() }?.resume()
-  }
-
-  private func forget(_ number: UInt64) {
-    lock.withLock { queues.removeValue(forKey: number)?.waiter }?.resume()
-  }
-}
-
-/// What one reader of events has not been told yet.
-struct EventQueue {
+/// The events that wait for one reader, merged where a later one says the same anew.
+struct EventQueue: BroadcastQueue {
   private var ready = true
   private var length: UInt64?
   private var downloaded = BlockSet(mixedPageLimit: .max)
   private var uploaded = BlockSet(mixedPageLimit: .max)
   private var cleared = BlockSet(mixedPageLimit: .max)
+  private var missing = BlockSet(mixedPageLimit: .max)
   private var peers: [(FeedPeerID, added: Bool)] = []
   private var remoteUpdate = false
   private var synced = false
   private var forked = false
   private var restored = false
   private var failure: String?
-  private(set) var isClosed = false
+  /// The last pause, or that it is over.
+  private var pause: FeedEvent?
+  private var isClosed = false
   private var closeWasTold = false
-  var waiter: CheckedContinuation<Void, Never>?
 
   mutating func add(_ event: FeedEvent) {
     switch event {
@@ -205,9 +114,14 @@ struct EventQueue {
       downloaded.remove(range)
       cleared.insert(range)
       synced = false
+    case .missing(let range):
+      downloaded.remove(range)
+      missing.insert(range)
+      synced = false
     case .fork: forked = true
     case .restored: restored = true
     case .failure(let reason): failure = reason
+    case .pause, .resume: pause = event
     case .close: isClosed = true
     }
   }
@@ -216,7 +130,9 @@ struct EventQueue {
   var pendingCount: Int {
     (ready ? 1 : 0) + (length == nil ? 0 : 1) + peers.count + (remoteUpdate ? 1 : 0)
       + (downloaded.isEmpty ? 0 : 1) + (uploaded.isEmpty ? 0 : 1) + (cleared.isEmpty ? 0 : 1)
+      + (missing.isEmpty ? 0 : 1)
       + (synced ? 1 : 0) + (forked ? 1 : 0) + (restored ? 1 : 0) + (failure == nil ? 0 : 1)
+      + (pause == nil ? 0 : 1)
       + (isClosed && !closeWasTold ? 1 : 0)
   }
 
@@ -229,12 +145,14 @@ struct EventQueue {
     if Self.take(&remoteUpdate) { return .remoteUpdate }
     if let length = length.take() { return .append(length: length) }
     if let range = cleared.removeFirstRange() { return .clear(range) }
+    if let range = missing.removeFirstRange() { return .missing(range) }
     if let range = downloaded.removeFirstRange() { return .download(range) }
     if let range = uploaded.removeFirstRange() { return .upload(range) }
     if Self.take(&synced) { return .sync }
     if Self.take(&restored) { return .restored }
     if Self.take(&forked) { return .fork }
     if let reason = failure.take() { return .failure(reason: reason) }
+    if let pause = pause.take() { return pause }
     if isClosed, !closeWasTold {
       closeWasTold = true
       return .close

@@ -30,6 +30,8 @@ public struct FeedExamination: Sendable {
       case folderCopied
       /// The key pair is here without any of its blocks: they have to come from a peer.
       case restoring
+      /// The files are far longer than what they take on the disk: a copy may take it all.
+      case largeHoles
       /// Blocks of a feed that is written here are not stored here any more.
       case ownBlocksMissing
     }
@@ -43,7 +45,7 @@ public struct FeedExamination: Sendable {
 
     /// Whether something is wrong; otherwise it is only worth knowing.
     public var isFault: Bool {
-      code != .inUse && code != .ownBlocksMissing && code != .foreignFork
+      ![.inUse, .ownBlocksMissing, .foreignFork, .largeHoles].contains(code)
     }
   }
 
@@ -55,6 +57,10 @@ public struct FeedExamination: Sendable {
   public internal(set) var byteLength: UInt64 = 0
   /// How many of them are stored.
   public internal(set) var storedBlocks: UInt64 = 0
+  /// How long its files are together, in bytes.
+  public internal(set) var fileBytes: UInt64 = 0
+  /// How many bytes they take on the disk: less where they have holes.
+  public internal(set) var occupiedBytes: UInt64 = 0
   /// Whether the secret key is here.
   public internal(set) var isOwned = false
   /// How many signatures verify.
@@ -91,14 +97,15 @@ extension Feed {
     holdsLock: Bool = false, progress: ((UInt64) -> Void)? = nil
   ) throws(FeedError) -> FeedExamination {
     var repairs: [String] = []
+    var mended: [RepairReport.Finding] = []
     if repairing {
+      mended = (try? findings(storage, prefix)) ?? []
       var options = FeedOptions(createIfMissing: false)
       options.holdsLock = holdsLock
       options.isNew = false
       let core = try FeedCore.open(in: storage, prefix: prefix, options: options)
-      repairs = core.report.findings.compactMap(\.repair)
       do {
-        repairs += try core.mend()
+        repairs = try core.mend()
       } catch {
         try? core.close()
         throw error
@@ -113,6 +120,8 @@ extension Feed {
       var options = FeedOptions(createIfMissing: false)
       options.isNew = false
       let core = try FeedCore.open(in: ReadingStorage(storage), prefix: prefix, options: options)
+      // What is still to be found was not mended, whatever was tried.
+      mended.removeAll { core.report.findings.contains($0) }
       try core.examine(&examination, progress)
       try core.close()
     } catch {
@@ -120,8 +129,18 @@ extension Feed {
       examination.problems.append(
         .init(code: .unopenable, message: error.reason, isRepairable: false))
     }
-    examination.repairs = repairs
+    examination.repairs = mended.compactMap(\.repair) + repairs
     return examination
+  }
+
+  /// What opening the feed finds, changing nothing.
+  private static func findings(
+    _ storage: any StorageProvider, _ prefix: String
+  ) throws(FeedError) -> [RepairReport.Finding] {
+    let core = try FeedCore.open(
+      in: ReadingStorage(storage), prefix: prefix, options: FeedOptions(createIfMissing: false))
+    defer { try? core.close() }
+    return core.report.findings
   }
 
   /// Who holds the lock, where somebody does.
@@ -136,82 +155,6 @@ extension Feed {
     } catch {
       guard error.code == .locked else { return nil }
       return .init(code: .inUse, message: error.reason, isRepairable: false)
-    }
-  }
-}
-
-extension RepairReport.Finding {
-  /// What opening a feed for writing did about it; nil where it did nothing.
-  var repair: String? {
-    switch self {
-    case .keyRecovered: "The file of the key was lost; it was written again from the secret key."
-    case .unfinalizedForgotten(let length):
-      "\(length) blocks of a static feed that never got its key were forgotten."
-    case .rolledForward(let start, let end):
-      "Blocks \(start) to \(end - 1), signed and whole, are marked as stored again."
-    case .steppedDown(let from, let to):
-      "The feed ends at \(to) instead of \(from): what came after was never signed."
-    case .unsignedBytesRemoved(let count):
-      "\(count) bytes of an append that was never signed were cut off."
-    case .staleSignaturesRemoved(let count):
-      "\(count) signatures of a feed that was overwritten were removed."
-    case .blocksLost(let range):
-      "Blocks \(range.lowerBound) to \(range.upperBound - 1) are not whole; they count as not stored."
-    case .signedAgain(let length):
-      "The signature of length \(length) was lost or torn; it was made again, the same."
-    case .secretKeyCut, .signedLengthLost, .folderCopied, .forked, .forkEvidenceUnreadable,
-      .blocksMissing:
-      nil
-    }
-  }
-
-  /// What is wrong with a feed of which this was found and nothing written.
-  var problem: FeedExamination.Problem? {
-    func unfinished(_ message: String) -> FeedExamination.Problem {
-      .init(code: .unfinished, message: message, isRepairable: true)
-    }
-    switch self {
-    case .keyRecovered: return unfinished("The file of the key is lost; the secret key has it.")
-    case .secretKeyCut:
-      return .init(
-        code: .unfinished, message: "The secret key is cut: the feed can be read only.",
-        isRepairable: false)
-    case .unfinalizedForgotten(let length):
-      return unfinished("\(length) blocks are there without a key: a static feed, never finalized.")
-    case .rolledForward(let start, let end):
-      return unfinished("Blocks \(start) to \(end - 1) are signed, but not marked as stored.")
-    case .steppedDown(let from, let to):
-      return unfinished("The bitfield says \(from) blocks, but only \(to) are signed.")
-    case .unsignedBytesRemoved(let count):
-      return unfinished("\(count) bytes belong to an append that was never signed.")
-    case .staleSignaturesRemoved(let count):
-      return unfinished("\(count) signatures are of a feed that was overwritten.")
-    case .blocksLost(let range):
-      return .init(
-        code: .damagedBlocks,
-        message:
-          "Blocks \(range.lowerBound) to \(range.upperBound - 1) are marked as stored, but the "
-          + "data is not there.", isRepairable: true)
-    case .signedAgain(let length):
-      return unfinished("The signature of length \(length) is lost or torn.")
-    case .signedLengthLost(let length):
-      return .init(
-        code: .signedLengthLost,
-        message: "Length \(length) was signed, but what was signed is not all here. The feed is "
-          + "read-only until a peer has brought it: writing would fork it.", isRepairable: false)
-    case .forkEvidenceUnreadable:
-      return .init(
-        code: .unfinished, message: "fork.json proves nothing; it can be deleted.",
-        isRepairable: false)
-    case .blocksMissing:
-      return .init(
-        code: .restoring,
-        message:
-          "The key pair is here, but none of the feed's blocks. Nothing is written until a peer has "
-          + "brought them, or `--new` says that nothing was ever written with it.",
-        isRepairable: false)
-    // Told from what they are, not from the finding.
-    case .folderCopied, .forked: return nil
     }
   }
 }

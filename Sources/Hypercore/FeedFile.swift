@@ -1,9 +1,15 @@
 internal import RandomAccessStorage
 
-/// One of the six files: the storage under it, its name, and errors turned into the feed's.
+/// One of a feed's files: the storage under it, its name, and errors turned into the feed's.
 struct FeedFile {
   let name: String
   let storage: any RandomAccessStorage
+
+  /// A file that is kept in a storage of its own.
+  init(_ name: String, _ storage: any RandomAccessStorage) {
+    self.name = name
+    self.storage = storage
+  }
 
   init(_ name: String, in provider: any StorageProvider) throws(FeedError) {
     self.name = name
@@ -62,6 +68,24 @@ struct FeedFile {
   func length() throws(FeedError) -> UInt64 {
     do {
       return try storage.length()
+    } catch {
+      throw FeedError(error)
+    }
+  }
+
+  /// The first offset from `offset` on at which something may be stored; nil where nothing is.
+  func nextStored(from offset: UInt64) throws(FeedError) -> UInt64? {
+    do {
+      return try storage.nextStored(from: offset)
+    } catch {
+      throw FeedError(error)
+    }
+  }
+
+  /// How many bytes the file takes where it is kept.
+  func occupied() throws(FeedError) -> UInt64 {
+    do {
+      return try storage.occupied()
     } catch {
       throw FeedError(error)
     }

@@ -1,4 +1,5 @@
 package import HypercoreCrypto
+package import RandomAccessStorage
 
 /// When an append counts as done.
 public enum Durability: Hashable, Sendable {
@@ -31,6 +32,8 @@ package struct FeedOptions {
   package var holdsLock = false
   /// Whether a key pair whose blocks are not here may be written at once, since it is known to be new.
   package var isNew = true
+  /// Where the blocks' bytes are, if not in the feed's own file `data`: see ``Feed/Options/blockStorage``.
+  package var data: (any RandomAccessStorage)?
   /// Makes the key pair of a new feed.
   package var makeKeyPair: () -> KeyPair = KeyPair.generate
 

@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 public import HypercoreCrypto
 
@@ -95,7 +96,7 @@ extension ForkEvidence {
 extension ForkEvidence: Codable {
   /// The extension by which peers tell each other of a fork: its message is the file, without a line feed
   /// being needed. Sent only to peers that announce it, and checked like the file.
-  static let extensionName = "dat-fork"
+  static let extensionName = "dat-swift/fork"
 
   /// The largest file of evidence that is read: two proofs and two sets of roots take a tenth of it.
   static let maximumFileSize: UInt64 = 256 << 10
@@ -172,9 +173,7 @@ extension ForkEvidence: Codable {
 
   /// Nil where it is no such file, or a cut one.
   init?(fileBytes: [UInt8]) {
-    guard let evidence = try? JSONDecoder().decode(Self.self, from: Data(fileBytes)) else {
-      return nil
-    }
+    guard let evidence = try? JSONText.decode(Self.self, from: fileBytes) else { return nil }
     self = evidence
   }
 }

@@ -13,6 +13,8 @@ package struct ReadingStorage: StorageProvider {
 
   package func lock(_ name: String) throws(StorageError) -> (any StorageLock)? { nil }
 
+  package func space() throws(StorageError) -> StorageSpace? { try wrapped.space() }
+
   package func exists(_ name: String) throws(StorageError) -> Bool { try wrapped.exists(name) }
 
   package func identity(of name: String) throws(StorageError) -> String? {

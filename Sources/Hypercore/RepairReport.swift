@@ -15,11 +15,11 @@ public struct RepairReport: Hashable, Sendable {
     case steppedDown(from: UInt64, to: UInt64)
     /// Bytes of an append that was never signed were cut off.
     case unsignedBytesRemoved(UInt64)
-    /// Signatures left behind by a feed that was overwritten here were removed.
-    case staleSignaturesRemoved(UInt64)
-    /// Blocks were to be there, but `data` ends before they do or holds something else. They count
-    /// as not stored.
-    case blocksLost(Range<UInt64>)
+    /// Signatures are there that were left behind by a feed that was overwritten here. They are disregarded.
+    case staleSignatures(UInt64)
+    /// Blocks are recorded as stored, but `data` ends before they do or holds something else. They count as not
+    /// stored while the feed is open; the record stays as it is.
+    case blocksLost([Range<UInt64>])
     /// The last signature was lost, but all that it signed is here: it was made again, the same.
     case signedAgain(length: UInt64)
     /// A signature for this length is stored, but not what it signed. Nothing is written until a

@@ -38,9 +38,15 @@ struct SignatureFile {
       }
       if bytes.count < count * Self.slotSize { return nil }
       slot += UInt64(count)
+      // A feed may be signed far beyond what is here of it.
+      guard let stored = try file.nextStored(from: Self.offset(of: slot)) else { return nil }
+      slot = max(slot, Self.slot(at: stored))
     }
     return nil
   }
+
+  /// The slot that an offset is in.
+  private static func slot(at offset: UInt64) -> UInt64 { offset < 32 ? 0 : (offset - 32) / 64 }
 
   /// The last slot before `end` that is not blank, whole or not.
   func lastUsed(before end: UInt64, from start: UInt64) throws(FeedError) -> UInt64? {
@@ -52,9 +58,32 @@ struct SignatureFile {
       if let last = bytes.lastIndex(where: { $0 != 0 }) {
         return first + UInt64(last / Self.slotSize)
       }
-      end = first
+      end = try lastStored(below: first, from: start)
     }
     return nil
+  }
+
+  /// One more than the last slot from `start` on, before `end`, that the file may hold something in; `start`
+  /// where there is none.
+  ///
+  /// The file can only be asked what comes next, so the place where nothing comes before `end` any more is found
+  /// by halves: 33 questions at most.
+  private func lastStored(below end: UInt64, from start: UInt64) throws(FeedError) -> UInt64 {
+    // Nearly always it is there.
+    var (low, high) = (start, end)
+    let near = end - min(UInt64(Self.readAhead), end - start)
+    if try isStored(from: near, below: end) { return end }
+    high = near
+    while low < high {
+      let middle = low + (high - low) / 2
+      if try isStored(from: middle, below: end) { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  private func isStored(from slot: UInt64, below end: UInt64) throws(FeedError) -> Bool {
+    guard let stored = try file.nextStored(from: Self.offset(of: slot)) else { return false }
+    return stored < Self.offset(of: end)
   }
 
   /// Whether a slot holds a signature as far as it arrived: of each part of it that is in another sector

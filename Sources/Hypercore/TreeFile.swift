@@ -184,6 +184,13 @@ final class TreeFile {
     upper = [:]
   }
 
+  /// Forgets everything, also what waits to be written.
+  func restart() throws(FeedError) {
+    dirty = []
+    releaseCaches()
+    fileEnd = try file.length()
+  }
+
   /// Gives up the memory of everything that is written.
   func releaseCaches() {
     guard dirty.isEmpty else { return }

@@ -1,3 +1,4 @@
+internal import DatCoding
 internal import Foundation
 
 /// How values are turned into the bytes of blocks and back.
@@ -47,6 +48,6 @@ extension ValueEncoding where Value: Codable {
         bytes.append(UInt8(ascii: "\n"))
         return bytes
       },
-      decode: { try JSONDecoder().decode(Value.self, from: Data($0)) })
+      decode: { try JSONText.decode(from: $0) })
   }
 }

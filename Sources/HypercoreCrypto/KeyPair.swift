@@ -52,13 +52,19 @@ public struct KeyPair: Hashable, Sendable {
     publicKey.verifies(secretKey.sign([]), of: [])
   }
 
-  /// The key pair of a hyperdb writer's content feed, derived from its own secret key.
+  /// The key pair of a writer's content feed, derived from the secret key of its first feed.
   ///
-  /// Source: hyperdb `index.js`, the key derivation `crypto_kdf_derive_from_key(1, "hyperdb1")`.
-  public static func contentFeed(of secretKey: SecretKey) -> KeyPair {
+  /// - Parameters:
+  ///   - secretKey: that of the feed of entries, or of metadata.
+  ///   - context: what the content belongs to.
+  ///
+  /// Source: hyperdb and hyperdrive `index.js`, `crypto_kdf_derive_from_key` with subkey 1 and the context.
+  public static func contentFeed(
+    of secretKey: SecretKey, context: DerivationContext = .hyperdb
+  ) -> KeyPair {
     _ = Sodium.ready
     var seed = Digest()
-    let context: [CChar] = "hyperdb1".utf8.map { CChar($0) }
+    let context = context.name.utf8.map { CChar(bitPattern: $0) }
     seed.withUnsafeMutableBytes { seedBytes in
       secretKey.withUnsafeBytes { secretBytes in
         _ = crypto_kdf_derive_from_key(
@@ -78,6 +84,17 @@ public struct KeyPair: Hashable, Sendable {
     }
     return KeyPair(publicKey: publicKey, secretKey: derived)
   }
+}
+
+/// What derived keys are for: 8 bytes that keep those of different uses apart.
+public struct DerivationContext: Hashable, Sendable {
+  /// Always 8 bytes.
+  let name: String
+
+  /// The content feed of a database's writer: `hyperdb1`.
+  public static let hyperdb = DerivationContext(name: "hyperdb1")
+  /// The content feed of an archive: `hyperdri`.
+  public static let hyperdrive = DerivationContext(name: "hyperdri")
 }
 
 extension PublicKey {

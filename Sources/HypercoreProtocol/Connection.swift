@@ -125,7 +125,7 @@ public final class Connection {
   var inputEnded = false
   var endWasReported = false
   let decoder = MessageDecoder()
-  let maximumChannels: Int
+  package let maximumChannels: Int
 
   /// A connection that has just been made. It sends nothing before the first ``open(_:)``.
   public init(options: Options, now: Instant) {

@@ -30,6 +30,12 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
     isSettled ? try base.lock(name) : nil
   }
 
+  public func space() throws(StorageError) -> StorageSpace? { try base.space() }
+
+  public func remove(_ name: String) throws(StorageError) {
+    if isSettled { try base.remove(name) }
+  }
+
   public func exists(_ name: String) throws(StorageError) -> Bool {
     isSettled ? try base.exists(name) : try memory.exists(name)
   }
@@ -96,6 +102,12 @@ private final class DeferredFile: RandomAccessStorage {
   }
 
   func length() throws(StorageError) -> UInt64 { try file.length() }
+
+  func nextStored(from offset: UInt64) throws(StorageError) -> UInt64? {
+    try file.nextStored(from: offset)
+  }
+
+  func occupied() throws(StorageError) -> UInt64 { try file.occupied() }
 
   func delete(at offset: UInt64, count: UInt64) throws(StorageError) {
     try file.delete(at: offset, count: count)

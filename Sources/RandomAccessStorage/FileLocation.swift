@@ -107,7 +107,7 @@ struct FileLocation {
   func error(_ operation: String, _ number: Int32) -> StorageError {
     let (code, advice): (StorageError.Code, String) =
       if Platform.diskFull.contains(number) {
-        (.full, " The disk or a quota is full: free some space, then open the feed again.")
+        (.full, " The disk or a quota is full: free some space, and try again.")
       } else if Platform.accessRefused.contains(number) {
         (.permission, " Check who owns the folder and what its permissions are.")
       } else if Platform.tooManyOpenFiles.contains(number) {

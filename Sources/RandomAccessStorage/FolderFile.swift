@@ -74,6 +74,26 @@ final class FolderFile: RandomAccessStorage {
     return try length(use.descriptor)
   }
 
+  func nextStored(from offset: UInt64) throws(StorageError) -> UInt64? {
+    guard offset < StorageRange.maximum, let use = try begin(.read, "look for data") else {
+      return nil
+    }
+    defer { pool.unpin(use.place, use.descriptor) }
+    switch Platform.nextData(use.descriptor, from: offset) {
+    case .success(let next): return next
+    case .failure(let number): throw location.error("look for data", number)
+    }
+  }
+
+  func occupied() throws(StorageError) -> UInt64 {
+    guard let use = try begin(.read, "ask for the size on disk") else { return 0 }
+    defer { pool.unpin(use.place, use.descriptor) }
+    switch Platform.occupied(use.descriptor) {
+    case .success(let bytes): return bytes
+    case .failure(let number): throw location.error("ask for the size on disk", number)
+    }
+  }
+
   func delete(at offset: UInt64, count: UInt64) throws(StorageError) {
     let end = try StorageRange.end(of: offset, count: count, path: location.path)
     guard let use = try begin(.readWrite, "delete") else { return }

@@ -76,6 +76,45 @@ public struct FolderStorage: StorageProvider {
     return Platform.identity(of: location.file, in: folder)
   }
 
+  /// Removes a file, and the folders on the way to it that are empty then; the storage's own folder stays.
+  public func remove(_ name: String) throws(StorageError) {
+    guard access == .readWrite else { throw .readOnly(path, "remove \(name)") }
+    let location = try location(name)
+    guard let folder = try location.openFolder(creating: false, "remove a file", pool) else {
+      return
+    }
+    defer { Platform.closeFile(folder) }
+    let failure = Platform.remove(location.file, in: folder)
+    guard failure == 0 || failure == Platform.noSuchFile else {
+      throw location.error("remove the file", failure)
+    }
+    var folders = location.folders
+    while let last = folders.popLast() {
+      let parent = FileLocation(root: path, parts: folders + [last])
+      guard let holder = try? parent.openFolder(creating: false, "remove a folder", pool) else {
+        return
+      }
+      defer { Platform.closeFile(holder) }
+      // One that holds something stays.
+      if Platform.removeFolder(last, in: holder) != 0 { return }
+    }
+  }
+
+  /// The room on the disk that the folder is on, or will be once it is made.
+  public func space() throws(StorageError) -> StorageSpace? {
+    var path = path
+    while true {
+      switch Platform.space(at: path) {
+      case .success(let space): return space
+      case .failure(Platform.noSuchFile) where path != "/":
+        path =
+          path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "/"
+      case .failure(let number):
+        throw FileLocation(root: path, parts: ["."]).error("ask for the room on the disk", number)
+      }
+    }
+  }
+
   private func location(_ name: String) throws(StorageError) -> FileLocation {
     FileLocation(root: path, parts: try StorageName.parts(of: name))
   }

@@ -97,6 +97,12 @@ private final class MemoryFile: RandomAccessStorage {
 
   func length() throws(StorageError) -> UInt64 { content.currentLength }
 
+  func nextStored(from offset: UInt64) throws(StorageError) -> UInt64? {
+    content.nextStored(from: offset)
+  }
+
+  func occupied() throws(StorageError) -> UInt64 { content.occupied }
+
   func delete(at offset: UInt64, count: UInt64) throws(StorageError) {
     guard access == .readWrite else { throw .readOnly(name, "delete \(count) bytes at \(offset)") }
     let end = try StorageRange.end(of: offset, count: count, path: name)
@@ -186,6 +192,24 @@ private final class MemoryContent: @unchecked Sendable {
       }
       length = max(length, piece.offset + UInt64(piece.bytes.count))
     }
+  }
+
+  var occupied: UInt64 {
+    lock.lock()
+    defer { lock.unlock() }
+    return UInt64(near.reduce(0) { $0 + $1.count } + far.values.reduce(0) { $0 + $1.count })
+  }
+
+  func nextStored(from offset: UInt64) -> UInt64? {
+    lock.lock()
+    defer { lock.unlock() }
+    guard offset < length else { return nil }
+    let first = Int(offset / UInt64(Self.pageSize))
+    func start(_ page: Int) -> UInt64 { max(offset, UInt64(page) * UInt64(Self.pageSize)) }
+    if first < near.count, let page = near[first...].firstIndex(where: { !$0.isEmpty }) {
+      return start(page)
+    }
+    return far.keys.filter { $0 >= first }.min().map(start)
   }
 
   func delete(from start: UInt64, to end: UInt64) {

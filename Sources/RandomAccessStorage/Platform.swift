@@ -97,6 +97,16 @@ enum Platform {
     mkdirat(folder, name, 0o700) == 0 ? 0 : errno
   }
 
+  /// Removes a file. Returns 0 or the error number.
+  static func remove(_ name: String, in folder: Int32) -> Int32 {
+    unlinkat(folder, name, 0) == 0 ? 0 : errno
+  }
+
+  /// Removes an empty folder. Returns 0 or the error number.
+  static func removeFolder(_ name: String, in folder: Int32) -> Int32 {
+    unlinkat(folder, name, AT_REMOVEDIR) == 0 ? 0 : errno
+  }
+
   static func isLink(_ name: String, in folder: Int32) -> Bool {
     var status = stat()
     return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0
@@ -194,6 +204,47 @@ enum Platform {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { return .failure(errno) }
     return .success(UInt64(clamping: status.st_size))
+  }
+
+  /// The room on the disk that a folder is on.
+  static func space(at path: String) -> Outcome<StorageSpace> {
+    var status = statvfs()
+    guard statvfs(path, &status) == 0 else { return .failure(errno) }
+    let unit = UInt64(clamping: status.f_frsize)
+    func bytes(_ blocks: UInt64) -> UInt64 {
+      let (bytes, overflow) = blocks.multipliedReportingOverflow(by: unit)
+      return overflow ? .max : bytes
+    }
+    return .success(
+      StorageSpace(
+        available: bytes(UInt64(clamping: status.f_bavail)),
+        total: bytes(UInt64(clamping: status.f_blocks))))
+  }
+
+  /// How many bytes a file takes on its disk.
+  static func occupied(_ descriptor: Int32) -> Outcome<UInt64> {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { return .failure(errno) }
+    // In units of 512 bytes, whatever the file system's blocks are.
+    return .success(UInt64(clamping: status.st_blocks) << 9)
+  }
+
+  /// Where the first bytes from `offset` on are that the file system has room for, nil where there are none.
+  /// A file system that can't tell has all of the file.
+  static func nextData(_ descriptor: Int32, from offset: UInt64) -> Outcome<UInt64?> {
+    #if canImport(Darwin)
+      let seekData: Int32 = 4
+    #else
+      let seekData: Int32 = 3
+    #endif
+    let next = lseek(descriptor, off_t(offset), seekData)
+    if next >= 0 { return .success(UInt64(next)) }
+    if errno == ENXIO { return .success(nil) }
+    guard errno == EINVAL || errno == ENOTSUP else { return .failure(errno) }
+    switch length(descriptor) {
+    case .success(let length): return .success(offset < length ? offset : nil)
+    case .failure(let number): return .failure(number)
+    }
   }
 
   static func truncate(_ descriptor: Int32, to length: UInt64) -> Int32 {

@@ -21,6 +21,17 @@ public protocol RandomAccessStorage: AnyObject {
   /// The number of bytes stored, 0 where the file was never written.
   func length() throws(StorageError) -> UInt64
 
+  /// The first offset from `offset` on at which something may be stored: what lies before it reads as zero. Nil
+  /// where nothing is.
+  ///
+  /// A sparse file may be long and hold little; with this its reader passes over what it does not hold. A storage
+  /// that does not implement it takes its whole length for stored.
+  func nextStored(from offset: UInt64) throws(StorageError) -> UInt64?
+
+  /// How many bytes the file takes where it is kept: less than its length where it has holes. A storage that does
+  /// not implement it has none.
+  func occupied() throws(StorageError) -> UInt64
+
   /// Gives up the bytes in a range: afterwards they may read as zero or as before. Where the range
   /// reaches the end the file gets shorter.
   func delete(at offset: UInt64, count: UInt64) throws(StorageError)
@@ -33,6 +44,14 @@ public protocol RandomAccessStorage: AnyObject {
 
   /// Gives up what the storage holds open. It may be used again after that and reopens by itself.
   func close()
+}
+
+extension RandomAccessStorage {
+  public func nextStored(from offset: UInt64) throws(StorageError) -> UInt64? {
+    try offset < length() ? offset : nil
+  }
+
+  public func occupied() throws(StorageError) -> UInt64 { try length() }
 }
 
 /// Bytes for one place of a file.
@@ -77,9 +96,37 @@ public protocol StorageProvider: Sendable {
   ///
   /// A feed that is written notices by it that its folder was copied or restored from a backup.
   func identity(of name: String) throws(StorageError) -> String?
+
+  /// Removes a file, and the folders that are empty then. A storage that does not implement it keeps it, empty.
+  func remove(_ name: String) throws(StorageError)
+
+  /// How much room there is; nil where that is unknown, which is what is assumed of a storage that does not implement
+  /// it.
+  func space() throws(StorageError) -> StorageSpace?
+}
+
+/// The room on the disk that a storage is on.
+public struct StorageSpace: Hashable, Sendable {
+  /// How many bytes can still be written.
+  public var available: UInt64
+  /// How many bytes the disk holds when it is empty.
+  public var total: UInt64
+
+  /// Room for `available` more bytes of `total`.
+  public init(available: UInt64, total: UInt64) {
+    self.available = available
+    self.total = total
+  }
 }
 
 extension StorageProvider {
+  public func space() throws(StorageError) -> StorageSpace? { nil }
+
+  public func remove(_ name: String) throws(StorageError) {
+    let file = try storage(named: name)
+    if try file.length() > 0 { try file.truncate(to: 0) }
+  }
+
   public func identity(of name: String) throws(StorageError) -> String? { nil }
 }
 

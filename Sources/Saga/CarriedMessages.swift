@@ -1,3 +1,8 @@
+extension Saga {
+  /// The file of the room's index in its folder, which follows from its feeds.
+  package static var indexFileName: String { RoomIndexFile.name }
+}
+
 /// Messages and operations that are written again by another feed: under new ids, with their text, name and
 /// time.
 ///

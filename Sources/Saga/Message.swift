@@ -1,115 +1,154 @@
+internal import DatCoding
 public import HypercoreCrypto
 
 /// A message of a room, as shown.
-public struct Message: Hashable, Sendable {
-  /// The entry's key in the database, `messages/<id>`.
-  public var key: String
-  /// The text. Anything may be in it: escape it where it is shown.
-  public var text: String
-  /// The name that the author went by; a label, not an identity.
-  public var username: String
-  /// When it was written, in milliseconds since 1970 by the author's clock.
-  public var timestamp: Int64
-  /// Who wrote it: the key of the feed that holds it, proven by its signature.
-  public var feed: PublicKey
-  /// The entry's place in that feed.
-  public var seq: UInt64
-  /// Whether the author has replaced an earlier text.
-  public var isEdited = false
-  /// Whether another feed wrote under the same key. That other text is not shown.
-  public var isConflicted = false
+///
+/// A message belongs to the feed that holds it: only later entries of that feed edit or delete it, and an
+/// entry of another feed under the same key is another message.
+public struct Message: Hashable, Sendable, Identifiable {
+  /// The name of a message: the key of its entry, and the feed that wrote it.
+  ///
+  /// Keys are compared byte by byte. As JSON it is an object of `key`, as text, and `feed`, in hex; a key
+  /// that is no UTF-8 is in `keyHex` instead.
+  public struct ID: Hashable, Sendable {
+    /// The key of the entry in the database, `messages/<id>`, as bytes.
+    public let keyBytes: [UInt8]
+    /// The feed that holds the entry.
+    public let feed: PublicKey
 
-  /// A message of these parts, neither edited nor in conflict.
+    /// The message of a feed under a key.
+    public init(key: String, feed: PublicKey) {
+      self.init(keyBytes: Array(key.utf8), feed: feed)
+    }
+
+    /// The message of a feed under a key that need not be text.
+    public init(keyBytes: [UInt8], feed: PublicKey) {
+      self.keyBytes = keyBytes
+      self.feed = feed
+    }
+
+    /// The key as text. Bytes that are no UTF-8 are replaced.
+    public var key: String { String(decoding: keyBytes, as: UTF8.self) }
+  }
+
+  /// A place in the order in which messages are shown: by time, then key, then feed.
+  ///
+  /// It stays valid if its message is edited or deleted.
+  public struct Place: Hashable, Sendable, Comparable, Codable {
+    /// The time of the message, in milliseconds since 1970.
+    public let timestamp: Int64
+    /// The name of the message.
+    public let id: ID
+
+    /// The place of a message of this time and name.
+    public init(timestamp: Int64, id: ID) {
+      self.timestamp = timestamp
+      self.id = id
+    }
+
+    public static func < (one: Place, other: Place) -> Bool {
+      if one.timestamp != other.timestamp { return one.timestamp < other.timestamp }
+      if one.id.keyBytes != other.id.keyBytes {
+        return one.id.keyBytes.lexicographicallyPrecedes(other.id.keyBytes)
+      }
+      return one.id.feed.bytes.lexicographicallyPrecedes(other.id.feed.bytes)
+    }
+  }
+
+  // Kept as foreign text, so that they are compared as bytes.
+  private var foreignText: ForeignText
+  private var foreignName: ForeignText
+
+  /// The name of the message: its key and its feed.
+  public var id: ID
+  /// The text. Anything may be in it: escape it where it is shown.
+  public var text: String {
+    get { foreignText.string }
+    set { foreignText = ForeignText(newValue) }
+  }
+  /// The name that the author went by; a label, not an identity.
+  public var username: String {
+    get { foreignName.string }
+    set { foreignName = ForeignText(newValue) }
+  }
+  /// The time of writing, in milliseconds since 1970 by the author's clock; 0 for a time that no calendar
+  /// holds.
+  public var timestamp: Int64
+  /// The entry's place in its feed.
+  public var seq: UInt64
+  /// Tells whether the author has replaced an earlier text.
+  public var isEdited = false
+  /// Tells whether another feed has a message under the same key. Nothing is wrong with either: each is its
+  /// author's.
+  public var sharesKey = false
+
+  /// The key of the entry in the database, as text.
+  public var key: String { id.key }
+  /// The key of the feed that holds the message, proven by its signature: its author.
+  public var feed: PublicKey { id.feed }
+  /// The place among the others.
+  public var place: Place { Place(timestamp: timestamp, id: id) }
+
+  /// A message of these parts.
   public init(
-    key: String, text: String, username: String, timestamp: Int64, feed: PublicKey, seq: UInt64
+    id: ID, text: String, username: String, timestamp: Int64, seq: UInt64, isEdited: Bool = false,
+    sharesKey: Bool = false
   ) {
-    self.key = key
-    self.text = text
-    self.username = username
+    self.id = id
+    foreignText = ForeignText(text)
+    foreignName = ForeignText(username)
     self.timestamp = timestamp
-    self.feed = feed
     self.seq = seq
+    self.isEdited = isEdited
+    self.sharesKey = sharesKey
+  }
+
+  /// By the place in its feed: no other message of one replica has the same.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(id)
+    hasher.combine(seq)
+  }
+
+  init(_ id: ID, _ content: MessageContent, seq: UInt64, isEdited: Bool, sharesKey: Bool) {
+    self.init(
+      id: id, text: content.text, username: content.username, timestamp: content.timestamp,
+      seq: seq, isEdited: isEdited, sharesKey: sharesKey)
   }
 }
 
-/// What an entry under `messages/` or `operations/` holds.
-package struct MessageContent: Hashable, Sendable {
-  package var text: String
-  package var username: String
-  package var timestamp: Int64
-
-  /// Longer texts are shown cut, and as such are harmless.
-  package static let textLimit = 64 << 10
-  /// Values beyond this aren't read.
-  static let valueLimit = 1 << 20
-
-  package init(text: String, username: String, timestamp: Int64) {
-    self.text = text
-    self.username = username
-    self.timestamp = timestamp
+extension Message.ID: Codable {
+  private enum Field: String, CodingKey {
+    case key, keyHex, feed
   }
 
-  /// Reads an entry's value; nil where it is no message.
-  package init?(value: [UInt8]) {
-    guard value.count <= Self.valueLimit else { return nil }
-    var found: String?
-    var username = ""
-    var timestamp: Int64 = 0
-    let isObject = FlatJSON.forEachField(value) { name, field in
-      switch (name, field) {
-      case ("message", .string(let string)): found = string
-      case ("message", _): found = nil
-      case ("username", .string(let string)): username = string
-      case ("username", _): username = ""
-      case ("timestamp", .number(let number)): timestamp = Int64(exactly: number.rounded()) ?? 0
-      case ("timestamp", _): timestamp = 0
-      default: break
+  /// Reads what ``encode(to:)`` writes.
+  ///
+  /// - Throws: `DecodingError` for a feed that is no key.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: Field.self)
+    guard let feed = PublicKey(hex: try fields.decode(String.self, forKey: .feed)) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .feed, in: fields, debugDescription: "A feed's key is 64 hex digits.")
+    }
+    if let hex = try fields.decodeIfPresent(String.self, forKey: .keyHex) {
+      guard let bytes = Hex.decode(hex) else {
+        throw DecodingError.dataCorruptedError(
+          forKey: .keyHex, in: fields, debugDescription: "A key in hex is of hex digits.")
       }
-    }
-    guard isObject, var text = found else { return nil }
-    if text.utf8.count > Self.textLimit {
-      text = String(decoding: text.utf8.prefix(Self.textLimit), as: UTF8.self) + " […]"
-    }
-    if username.utf8.count > UserData.nameLimit {
-      username = String(decoding: username.utf8.prefix(UserData.nameLimit), as: UTF8.self)
-    }
-    self.init(text: text, username: username, timestamp: timestamp)
-  }
-
-  /// Takes what an entry's value claims about itself besides the text.
-  init(text: String, claims fields: [String: FlatJSON.Value]) {
-    self.text = text
-    username = ""
-    if case .string(let name) = fields["username"] { username = name }
-    if username.utf8.count > UserData.nameLimit {
-      username = String(decoding: username.utf8.prefix(UserData.nameLimit), as: UTF8.self)
-    }
-    timestamp = 0
-    if case .number(let number) = fields["timestamp"] {
-      timestamp = Int64(exactly: number.rounded()) ?? 0
+      self.init(keyBytes: bytes, feed: feed)
+    } else {
+      self.init(key: try fields.decode(String.self, forKey: .key), feed: feed)
     }
   }
 
-  /// The value that the workshop's class stores for this message.
-  package func value(key: String) -> [UInt8] {
-    value(key: key, field: "message") { FlatJSON.write(text, to: &$0) }
-  }
-
-  /// The value that `@geut/saga` stores for an operation whose JSON is this text.
-  func operationValue(key: String) -> [UInt8] {
-    value(key: key, field: "operation") { $0.append(contentsOf: text.utf8) }
-  }
-
-  private func value(
-    key: String, field: StaticString, body: (inout [UInt8]) -> Void
-  ) -> [UInt8] {
-    var output = Array("{\"key\":".utf8)
-    FlatJSON.write(key, to: &output)
-    output.append(contentsOf: ",\"\(field)\":".utf8)
-    body(&output)
-    output.append(contentsOf: ",\"username\":".utf8)
-    FlatJSON.write(username, to: &output)
-    output.append(contentsOf: ",\"timestamp\":\(timestamp)}".utf8)
-    return output
+  /// Writes `key` and `feed`.
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: Field.self)
+    try fields.encode(feed.hex, forKey: .feed)
+    if let key = String(validating: keyBytes, as: UTF8.self) {
+      try fields.encode(key, forKey: .key)
+    } else {
+      try fields.encode(Hex.encode(keyBytes), forKey: .keyHex)
+    }
   }
 }

@@ -1,6 +1,7 @@
+internal import DatCoding
 public import HypercoreCrypto
 
-/// Who is here and who was, with a moment's patience: connections break and come back, so a leave
+/// The people who are here and who were, with a moment's patience: connections break and come back, so a leave
 /// counts only once somebody has been away for a while, 30 s in Olaf.
 ///
 /// A front end feeds it the ``SagaEvent/join(_:)`` and ``SagaEvent/leave(_:)`` of a room, which tell of
@@ -9,9 +10,9 @@ public import HypercoreCrypto
 public struct Presence: Sendable {
   /// Somebody who was seen.
   public struct Person: Hashable, Sendable {
-    /// What they last said about themselves.
+    /// The data that they last gave about themselves.
     public var person: UserData
-    /// Whether they are here, or have been away for less than the patience.
+    /// Tells whether they are here, or have been away for less than the patience.
     public var isHere: Bool
     /// Here: since when. Gone: since when not any more.
     public var since: Int64
@@ -19,7 +20,7 @@ public struct Presence: Sendable {
 
   /// A line of the conversation that is nobody's message.
   public struct Notice: Hashable, Sendable {
-    /// What it tells.
+    /// The kind of event.
     @nonexhaustive
     public enum Kind: String, Sendable {
       /// Somebody came.
@@ -30,37 +31,48 @@ public struct Presence: Sendable {
       case unreadable
       /// Somebody can't be let in yet.
       case waiting
+      /// More people came and went than are told one by one; `detail` is how many times. The line is
+      /// replaced as the number grows.
+      case crowd
     }
 
     /// Counted from 1.
     public var id: Int
-    /// What happened.
+    /// The kind of event.
     public var kind: Kind
-    /// When it happened; of a leave, when the last connection ended.
+    /// The time of it; of a leave, the time at which the last connection ended.
     public var time: Int64
-    /// Whose feed it is about.
+    /// The feed that it is about.
     public var key: PublicKey
     /// The name that went with it; a label, not an identity.
-    public var username: String
-    /// Of `waiting`: why.
+    public var username: String { foreignName.string }
+    var foreignName: ForeignText
+    /// Of `waiting`: why. Of `crowd`: a number.
     public var detail: String?
   }
 
-  /// How long Olaf waits before it shows a leave.
+  /// The time that Olaf waits before it shows a leave.
   public static let olafsPatience = Duration.seconds(30)
-  /// How many lines are kept.
+  /// The number of lines that are kept.
   static let keptNotices = 200
-  /// How many people that have gone are kept.
+  /// The number of people that are kept after they have gone.
   static let keptPeople = 500
+  /// How many comings and goings in a minute are told one by one; more are told in one line.
+  static let passingLines = 20
+  /// After how many quiet milliseconds a crowd is told in a line of its own again.
+  static let crowdPause: Int64 = 600_000
 
   /// Everybody that was seen, by feed. Those who left longest ago are forgotten beyond 500.
   public private(set) var people: [PublicKey: Person] = [:]
-  /// What happened, the newest last; at most 200.
+  /// The lines so far, the newest last; at most 200.
   public private(set) var notices: [Notice] = []
-  /// How long somebody is away before it shows, in milliseconds.
+  /// The time that somebody is away before it shows, in milliseconds.
   private let patience: Int64
   private var absentSince: [PublicKey: Int64] = [:]
   private var nextID = 1
+  /// When people last came or went, the newest last; at most ``passingLines``.
+  private var passing: [Int64] = []
+  private var crowd: (count: Int, last: Int64)?
 
   /// - Parameters:
   ///   - patience: how long somebody is away before it shows.
@@ -75,13 +87,13 @@ public struct Presence: Sendable {
     for person in here { people[person.key] = Person(person: person, isHere: true, since: now) }
   }
 
-  /// When ``tick(_:)`` has something to do next.
+  /// The time at which ``tick(_:)`` has something to do next.
   public var deadline: Int64? { absentSince.values.min().map { $0 + patience } }
 
-  /// Who is here, by name, then key.
+  /// The people who are here, by name, then key.
   public var here: [UserData] {
     people.values.filter(\.isHere).map(\.person).sorted {
-      ($0.username, $0.key.hex) < ($1.username, $1.key.hex)
+      ($0.foreignName, $0.key.hex) < ($1.foreignName, $1.key.hex)
     }
   }
 
@@ -94,9 +106,12 @@ public struct Presence: Sendable {
       return
     }
     people[person.key] = Person(person: person, isHere: true, since: now)
-    add(.join, person.key, person.username, at: now)
+    pass(.join, person, at: now, now)
     forgetSome()
   }
+
+  /// What somebody who is here says has changed, or was shown to be theirs.
+  public mutating func change(_ person: UserData) { people[person.key]?.person = person }
 
   /// Somebody's last connection is gone; shown once the patience is over.
   public mutating func leave(_ key: PublicKey, now: Int64) {
@@ -116,7 +131,7 @@ public struct Presence: Sendable {
       known.isHere = false
       known.since = since
       people[key] = known
-      add(.leave, key, known.person.username, at: since)
+      pass(.leave, known.person, at: since, now)
     }
     return !gone.isEmpty
   }
@@ -138,11 +153,33 @@ public struct Presence: Sendable {
     add(.waiting, person.key, person.username, at: now, detail: reason)
   }
 
+  /// Tells that somebody came or went: in a line of its own, or in the one of the crowd, since strangers
+  /// can come and go by the thousand.
+  private mutating func pass(
+    _ kind: Notice.Kind, _ person: UserData, at time: Int64, _ now: Int64
+  ) {
+    passing.append(now)
+    if passing.count <= Self.passingLines {
+      return add(kind, person.key, person.username, at: time)
+    }
+    let first = passing.removeFirst()
+    if now - first > 60_000 { return add(kind, person.key, person.username, at: time) }
+    if let last = crowd?.last, now - last <= Self.crowdPause {
+      notices.removeAll { $0.kind == .crowd && $0.detail == crowd.map { "\($0.count)" } }
+      crowd = ((crowd?.count ?? 0) + 1, now)
+    } else {
+      crowd = (1, now)
+    }
+    add(.crowd, PublicKey(), "", at: time, detail: crowd.map { "\($0.count)" })
+  }
+
   private mutating func add(
     _ kind: Notice.Kind, _ key: PublicKey, _ name: String, at time: Int64, detail: String? = nil
   ) {
     notices.append(
-      Notice(id: nextID, kind: kind, time: time, key: key, username: name, detail: detail))
+      Notice(
+        id: nextID, kind: kind, time: time, key: key, foreignName: ForeignText(name),
+        detail: detail))
     nextID += 1
     if notices.count > Self.keptNotices { notices.removeFirst(notices.count - Self.keptNotices) }
   }

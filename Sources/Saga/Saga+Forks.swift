@@ -16,11 +16,11 @@ extension Saga {
     if evidence.key == own {
       return
         "What you wrote here and in a copy of this folder became two histories, of which others take one: "
-        + "nothing more is written here, so close the room and run `dat recover` on its folder, which goes on "
+        + "nothing more is written here, so close the room and run `dat rekey` on its folder, which goes on "
         + "with a new key and what the others lack."
     }
     return
       "Feed \(evidence.key.hex.prefix(8)) was written in two copies of its folder and has two histories now: "
-      + "what is here of it stays, nothing of the other one is taken, and its owner has to run `dat recover`."
+      + "what is here of it stays, nothing of the other one is taken, and its owner has to run `dat rekey`."
   }
 }

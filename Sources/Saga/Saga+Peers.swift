@@ -1,9 +1,10 @@
+internal import DatCoding
 internal import HyperDB
 public import Hypercore
 public import HypercoreCrypto
 internal import HypercoreProtocol
 
-/// Somebody who connected and may not write yet.
+/// A user that connected, may not write yet, and is to be let in.
 struct Newcomer {
   var data: UserData
   /// Whether the room's policy has said yes.
@@ -11,8 +12,6 @@ struct Newcomer {
   /// Not before this: peers that meet a newcomer at once would all authorize it.
   var notBefore: ContinuousClock.Instant
   var waitWasTold = false
-  /// Whether somebody was asked about them.
-  var wasAskedAbout = false
   /// Whether the room is full; nothing more is tried then.
   var isShutOut = false
 
@@ -20,12 +19,14 @@ struct Newcomer {
 }
 
 extension Saga {
-  /// Starts replicating with one peer. The connection stays and carries this user's data.
+  /// Starts replicating with one peer. The connection stays, carries this user's data, and shows the peer
+  /// that this side holds its key.
   ///
-  /// - Returns: the connection, which a transport drives; give it to ``connect(_:)`` as well.
+  /// - Returns: the connection, which a transport drives; give it to ``connect(_:from:)`` as well.
   public func replicate() async throws -> ReplicationStream {
     var options = ReplicationOptions.live
     options.userData = userData.bytes
+    options.identity = await db.localIdentity
     return try await db.replicate(options)
   }
 
@@ -34,21 +35,29 @@ extension Saga {
   ///
   /// Returns when the connection has ended.
   ///
+  /// - Parameters:
+  ///   - stream: what ``replicate()`` made.
+  ///   - address: the numeric address of the other end, without port: shown beside requests that prove
+  ///     nothing, of which each address has few.
   /// - Throws: ``SagaError`` with `noUserData` where the peer says nothing about its user, or
   ///   nothing that can be read; replication goes on until the connection's end all the same.
-  public func connect(_ stream: ReplicationStream) async throws {
+  public func connect(_ stream: ReplicationStream, from address: String? = nil) async throws {
     guard let handshake = await stream.handshake() else {
       try await stream.finished()
       return
     }
-    guard let bytes = handshake.userData, let data = UserData(bytes: bytes) else {
+    guard let bytes = handshake.userData, var data = UserData(bytes: bytes) else {
       let problem =
         handshake.userData == nil
         ? "The peer does not have user data." : "The peer's user data is no user's."
       throw SagaError(.noUserData, problem)
     }
-    if roster.connect(data) { tell(.join(data)) }
-    meet(data)
+    data.address = address
+    lastConnection += 1
+    let connection = lastConnection
+    if roster.connect(data, on: connection) { tell(.join(data)) }
+    await db.expect(data.key)
+    let meeting = Task { await meet(data, stream, on: connection) }
     let result: Result<Void, any Error>
     do {
       try await stream.finished()
@@ -56,41 +65,99 @@ extension Saga {
     } catch {
       result = .failure(error)
     }
-    if let gone = roster.disconnect(data.key) { tell(.leave(gone)) }
+    meeting.cancel()
+    let (gone, changed) = roster.disconnect(data.key, on: connection)
+    if let gone { tell(.leave(gone)) }
+    if let changed { tell(.change(changed)) }
+    left(connection, data.key)
     try result.get()
+  }
+
+  // MARK: Standing
+
+  /// How long a peer that can show that it holds its key may take for it, before it counts as one that
+  /// can't. The proof follows the handshake at once.
+  private static let proofPatience = Duration.seconds(3)
+
+  /// Meets the user of a connection: as one that claims a key, and as its owner where that is shown.
+  private func meet(_ claim: UserData, _ stream: ReplicationStream, on connection: UInt64) async {
+    // An open room lets in on the claim, within its limits: peers of the reference can't show anything.
+    if case .open = options.authorization { welcome(claim) }
+    var data = claim
+    if await isShown(claim.key, by: stream, within: Self.proofPatience) {
+      data = proven(claim, on: connection)
+    }
+    if Task.isCancelled { return }
+    await ask(data, on: connection)
+    // Late is better than never.
+    guard !data.isProven, await stream.canProve,
+      await isShown(claim.key, by: stream, within: .seconds(3600)), !Task.isCancelled
+    else { return }
+    await ask(proven(claim, on: connection), on: connection)
+  }
+
+  /// Whether the peer has shown that it holds a key, or a block is here that the key signed.
+  private func isShown(
+    _ key: PublicKey, by stream: ReplicationStream, within patience: Duration
+  ) async -> Bool {
+    if await stream.provenKey(within: patience) == key { return true }
+    return await db.feeds.contains { $0.key == key && $0.storedLength > 0 }
+  }
+
+  private func proven(_ claim: UserData, on connection: UInt64) -> UserData {
+    var data = claim
+    data.isProven = true
+    if let shown = roster.prove(claim.key, on: connection) { tell(.change(shown)) }
+    return data
   }
 
   // MARK: Authorization
 
-  /// Those who want to write and wait for an answer.
-  public var requests: [UserData] {
-    newcomers.values.filter { !$0.isAccepted && $0.wasAskedAbout }.map(\.data)
-      .sorted { ($0.username, $0.key.hex) < ($1.username, $1.key.hex) }
-  }
+  /// Those that want to write and wait for an answer: those that have shown to hold their key first, then
+  /// those that only claim one, see ``UserData/isProven``.
+  public var requests: [UserData] { asking.listed }
 
-  /// Lets a newcomer write, one that was refused before as well.
+  /// Lets the holder of a key write, also one that was refused before: what is authorized is the key that
+  /// is named, whoever named it.
   public func accept(_ key: PublicKey) {
     if newcomers[key] == nil {
-      guard refused.contains(key) || roster[key] != nil else { return }
       let data = roster[key] ?? UserData(key: key, username: "", timestamp: 0)
       newcomers[key] = Newcomer(data: data, isAccepted: true, notBefore: .now)
     }
-    refused.remove(key)
     newcomers[key]?.isAccepted = true
     setMuted(false, key)
+    answered(key)
     tryNewcomers()
   }
 
-  /// Does not let a newcomer write, as far as it is up to this peer, and mutes them here: another
-  /// writer may let them in all the same.
+  /// Does not let a newcomer write on the connections that ask now, as far as it is up to this peer:
+  /// another writer may let it in all the same, and it may ask again on a new connection. Nothing that it
+  /// writes is hidden for it; see ``setMuted(_:_:)``.
   public func refuse(_ key: PublicKey) {
     newcomers[key] = nil
-    refused.insert(key)
-    setMuted(true, key)
+    answered(key)
+  }
+
+  private func answered(_ key: PublicKey) {
+    guard asking.contains(key) else { return }
+    asking.answer(key)
+    tell(.requestGone(key))
+    tellNewRequests()
+  }
+
+  private func left(_ connection: UInt64, _ key: PublicKey) {
+    let wasListed = asking.listed.contains { $0.key == key }
+    asking.leave(connection)
+    if wasListed, !asking.listed.contains(where: { $0.key == key }) { tell(.requestGone(key)) }
+    tellNewRequests()
+  }
+
+  private func tellNewRequests() {
+    for user in asking.fill() { tell(.request(user)) }
   }
 
   /// Notes that what a feed holds is not to be shown here, or is again. Messages and events go on: it
-  /// is for those who show them to heed ``muted``. Whoever is muted is not asked about.
+  /// is for those who show them to heed ``muted``. Nobody is asked about a muted key.
   public func setMuted(_ isMuted: Bool, _ key: PublicKey) {
     guard key != db.localKey, muted.contains(key) != isMuted else { return }
     if isMuted { muted.insert(key) } else { muted.remove(key) }
@@ -103,51 +170,52 @@ extension Saga {
     try await db.authorize(key)
   }
 
-  private func meet(_ data: UserData) {
-    guard data.key != db.localKey, newcomers[data.key] == nil, !refused.contains(data.key),
-      !(muted.contains(data.key) && options.authorization.isAsking)
-    else { return }
-    // Strangers with ever new keys must not fill memory: the one who is gone and has waited longest
+  /// Has a newcomer authorized when its turn comes.
+  private func welcome(_ data: UserData) {
+    guard data.key != db.localKey, newcomers[data.key] == nil else { return }
+    // Strangers with ever new keys must not fill memory: the one that is gone and has waited longest
     // makes room.
     if newcomers.count >= options.limits.requests {
       let present = Set(roster.users.map(\.key))
-      let idle = newcomers.values.filter { !$0.isAccepted && !present.contains($0.data.key) }
+      let idle = newcomers.values.filter { !present.contains($0.data.key) }
       guard let oldest = idle.min(by: { $0.notBefore < $1.notBefore }) else {
-        tell(.waiting(data, reason: "\(newcomers.count) others wait for an answer"))
+        if waits.take(now: .now, limit: Self.waitsPerMinute) == nil {
+          tell(.waiting(data, reason: "\(newcomers.count) others wait for an answer"))
+        }
         return
       }
       newcomers[oldest.data.key] = nil
     }
     let others = max(roster.users.count - 1, 0)
     let delay = others == 0 ? 0 : Int.random(in: 0..<(100 * min(others, 10)), using: &random)
-    var newcomer = Newcomer(
-      data: data, isAccepted: false, notBefore: .now + .milliseconds(delay))
-    if case .open = options.authorization { newcomer.isAccepted = true }
-    newcomers[data.key] = newcomer
-    Task { await decide(data) }
+    newcomers[data.key] = Newcomer(
+      data: data, isAccepted: true, notBefore: .now + .milliseconds(delay))
+    Task {
+      if await db.isAuthorized(data.key) { newcomers[data.key] = nil }
+      tryNewcomers()
+    }
   }
 
-  private func decide(_ data: UserData) async {
-    if await db.isAuthorized(data.key) {
-      newcomers[data.key] = nil
-      return
-    }
+  /// Asks about a newcomer, where the policy is to ask.
+  private func ask(_ data: UserData, on connection: UInt64) async {
+    guard data.key != db.localKey else { return }
     switch options.authorization {
-    case .open: break
+    case .open: return
     case .ask:
-      if newcomers[data.key]?.isAccepted == false {
-        newcomers[data.key]?.wasAskedAbout = true
-        tell(.request(data))
-      }
+      guard await !db.isAuthorized(data.key), !Task.isCancelled, !muted.contains(data.key),
+        newcomers[data.key] == nil
+      else { return }
+      asking.add(data, on: connection)
+      tellNewRequests()
     case .decide(let decision):
+      guard await !db.isAuthorized(data.key), newcomers[data.key] == nil else { return }
       // A no is not kept, so that strangers with ever new keys leave nothing: the next time they are
       // asked about again.
-      if await decision(data) { accept(data.key) } else { newcomers[data.key] = nil }
+      if await decision(data) { accept(data.key) }
     }
-    tryNewcomers()
   }
 
-  /// Authorizes whoever is due; runs again when somebody else becomes so.
+  /// Authorizes all that are due; runs again when another becomes so.
   func tryNewcomers() {
     guard isAuthorized, authorizer == nil, newcomers.values.contains(where: \.isDue) else {
       return
@@ -194,9 +262,14 @@ extension Saga {
     }
   }
 
+  /// Of how many newcomers that have to wait it is told in a minute.
+  private static let waitsPerMinute = 5
+
   private func wait(_ key: PublicKey, _ reason: String) {
     guard let newcomer = newcomers[key], !newcomer.waitWasTold else { return }
     newcomers[key]?.waitWasTold = true
+    // Strangers can come by the hundred; the first few say what is to be known.
+    guard waits.take(now: .now, limit: Self.waitsPerMinute) == nil else { return }
     tell(.waiting(newcomer.data, reason: reason))
   }
 }

@@ -1,8 +1,8 @@
-internal import Foundation
+internal import DatCoding
 internal import HypercoreCrypto
 internal import Saga
 
-/// What a line typed into a room means.
+/// The meaning of a line typed into a room.
 enum ChatLine: Hashable, Sendable {
   case message(String)
   case command(Command, String)
@@ -10,14 +10,15 @@ enum ChatLine: Hashable, Sendable {
   case unknown(String)
   case nothing
 
-  /// What can be asked of the room with a slash.
+  /// The commands that can be given with a slash.
   enum Command: String, CaseIterable, Sendable {
-    case who, key, search, accept, refuse, mute, unmute, help, leave
+    case who, key, search, edit, delete, accept, refuse, mute, unmute, help, leave
 
-    /// What stands behind it.
+    /// The words that stand behind it.
     var argument: String {
       switch self {
       case .search: " WORDS"
+      case .edit: " TEXT"
       case .accept, .refuse, .mute, .unmute: " NAME|KEY"
       default: ""
       }
@@ -28,6 +29,8 @@ enum ChatLine: Hashable, Sendable {
       case .who: "who is here, and who wrote"
       case .key: "the key to share"
       case .search: "the newest messages with these words"
+      case .edit: "put this in place of your newest message"
+      case .delete: "take your newest message back"
       case .accept: "let somebody write who asks to"
       case .refuse: "don't let somebody write, and mute them here; another writer may say yes"
       case .mute: "don't show here what somebody writes"
@@ -40,22 +43,20 @@ enum ChatLine: Hashable, Sendable {
 
   /// Reads a line: `/word` is a command, `//` a message that begins with a slash.
   init(_ text: String) {
-    let text = text.trimmingCharacters(in: .whitespaces)
-    guard text.hasPrefix("/") else {
-      self = text.isEmpty ? .nothing : .message(text)
+    let text = ForeignText(text).trimmed
+    guard text.starts(with: "/") else {
+      self = text.utf8.isEmpty ? .nothing : .message(text.string)
       return
     }
-    if text.hasPrefix("//") {
-      self = .message(String(text.dropFirst()))
+    if text.starts(with: "//") {
+      self = .message(text.dropFirst(bytes: 1).string)
       return
     }
-    let words = text.dropFirst().split(separator: " ", maxSplits: 1)
-    let word = words.first.map(String.init) ?? ""
-    if let command = Command(rawValue: word) {
-      let rest = words.dropFirst().first.map(String.init) ?? ""
-      self = .command(command, rest.trimmingCharacters(in: .whitespaces))
+    let words = text.dropFirst(bytes: 1).split(separator: UInt8(ascii: " "), limit: 2)
+    if let command = Command.allCases.first(where: { ForeignText($0.rawValue) == words[0] }) {
+      self = .command(command, words.count > 1 ? words[1].trimmed.string : "")
     } else {
-      self = .unknown(word)
+      self = .unknown(words[0].string)
     }
   }
 
@@ -64,17 +65,21 @@ enum ChatLine: Hashable, Sendable {
   static func completions(
     of word: String, after before: String, names: [String]
   ) -> [String] {
-    let before = before.trimmingCharacters(in: .whitespaces)
-    if before.isEmpty, word.hasPrefix("/") {
-      return Command.allCases.map { "/\($0.rawValue)" }.filter { $0.hasPrefix(word) }
+    let before = ForeignText(before).trimmed
+    let beginning = ForeignText(word).asciiLowercased
+    if before.utf8.isEmpty, beginning.starts(with: "/") {
+      return Command.allCases.map { "/\($0.rawValue)" }
+        .filter { ForeignText($0).starts(with: beginning) }
     }
-    let isNamed = ["/accept", "/refuse", "/mute", "/unmute"].contains(before)
+    let isNamed = [.accept, .refuse, .mute, .unmute].contains { (command: Command) in
+      ForeignText("/\(command.rawValue)") == before
+    }
     guard isNamed || !word.isEmpty else { return [] }
-    let fitting = names.filter {
+    let fitting = names.map { ForeignText($0) }.filter {
       // What is inserted must be what is seen.
-      SafeText.name($0) == $0 && !$0.contains(" ")
-        && $0.lowercased().hasPrefix(word.lowercased())
+      ForeignText(SafeText.name($0.string)) == $0 && !$0.utf8.contains(UInt8(ascii: " "))
+        && $0.asciiLowercased.starts(with: beginning)
     }
-    return Array(Set(fitting)).sorted()
+    return Set(fitting).sorted().map(\.string)
   }
 }

@@ -1,4 +1,6 @@
 internal import ArgumentParser
+internal import DatCoding
+internal import DatSwarm
 internal import DatWeb
 internal import Foundation
 
@@ -37,8 +39,8 @@ actor ChatPage {
     } catch {
       throw WebError(
         .cannotListen,
-        "the page can't be served at \(place) (\(error)); --web without a number takes a free port"
-      )
+        SwarmError("The page can't be served at \(place)", error).reason
+          + " --web without a number takes a free port.")
     }
   }
 
@@ -64,7 +66,7 @@ extension Output {
   }
 }
 
-/// Where the page is served: a port on loopback, or an address that was asked for.
+/// The place at which the page is served: a port on loopback, or an address that was asked for.
 struct WebPlace: Hashable, Sendable, ExpressibleByArgument, CustomStringConvertible {
   var host = "127.0.0.1"
   /// 0 for any that is free.

@@ -1,16 +1,17 @@
+internal import DatCoding
 internal import Foundation
 internal import HypercoreCrypto
 internal import Saga
 
-/// What people see of a room in a terminal, or in a pipe as plain text: lines that only ever grow.
+/// The room as people see it in a terminal, or in a pipe as plain text: lines that only ever grow.
 struct ChatScreen {
   let output: Output
   /// The feed that is written here.
   private let own: PublicKey
-  /// Whose messages are not shown here.
+  /// The feeds whose messages are not shown here.
   var muted: Set<PublicKey> = []
-  /// The keys that were seen under a name, to tell apart those that look alike.
-  private var keys: [String: Set<PublicKey>] = [:]
+  /// The names that were seen, to tell apart those that look alike.
+  private var names = NameBook()
   private var lastDay = ""
   private var mutedWasTold: Set<PublicKey> = []
 
@@ -23,18 +24,16 @@ struct ChatScreen {
   /// A line that is nobody's message.
   func note(_ text: String) { output.line(output.dim(SafeText.line(text))) }
 
-  /// A name, with the beginning of its key where another user goes by one that looks the same.
+  /// A name, with the beginning of its key if another user goes by one that looks the same.
   func tag(_ name: String, _ key: PublicKey) -> String {
     let shown = SafeText.name(name)
-    let isAlone = keys[NameShape.of(name), default: []].subtracting([key]).isEmpty
-    return isAlone ? shown : "\(shown) [\(key.hex.prefix(8))]"
+    return names.needsKey(ForeignText(name), key) ? "\(shown) [\(Self.short(key))]" : shown
   }
 
-  mutating func learn(_ name: String, _ key: PublicKey) {
-    let shape = NameShape.of(name)
-    // Beyond this nobody can tell them apart anyway; every name shows its key already.
-    if keys[shape, default: []].count < 64 { keys[shape, default: []].insert(key) }
-  }
+  /// The beginning of a key: 40 bits, which nobody finds a second key for by chance or in a day.
+  static func short(_ key: PublicKey) -> String { String(key.hex.prefix(10)) }
+
+  mutating func learn(_ name: String, _ key: PublicKey) { names.learn(ForeignText(name), key) }
 
   mutating func show(_ event: SagaEvent) {
     switch event {
@@ -42,19 +41,17 @@ struct ChatScreen {
     case .edit(let message): show(message, note: " (edited)")
     case .removal(let message):
       note("\(tag(message.username, message.feed)) took a message back")
-    case .conflict(let message):
+    case .unreadable(let id):
       note(
-        "somebody else wrote over a message of \(tag(message.username, message.feed)); it is not "
-          + "shown")
-    case .unreadable(_, let feed):
-      note(
-        "something that feed \(feed.hex.prefix(8)) holds can't be read as a message; it is left out"
-      )
+        "something that feed \(Self.short(id.feed)) holds can't be read as a message; it is left "
+          + "out")
+    case .loading(let done, let all):
+      note("reading the room: \(done) of \(all) entries")
     case .authorized: note("you can write in this room now")
     case .request(let user):
       note(
-        "\(tag(user.username, user.key)) wants to write: /accept or /refuse \(user.key.hex.prefix(8))"
-      )
+        "\(tag(user.username, user.key))\(Self.standing(user)) wants to write: /accept or /refuse "
+          + Self.short(user.key))
     case .waiting(let user, let reason):
       note("\(tag(user.username, user.key)) has to wait: \(reason)")
     case .muted(let key, let isMuted):
@@ -65,7 +62,19 @@ struct ChatScreen {
     }
   }
 
+  /// What is to be known of a request that only claims its key; nothing for one that is proven.
+  static func standing(_ user: UserData) -> String {
+    if user.isProven { return "" }
+    guard let address = user.address else { return " (unproven)" }
+    return " (unproven, from \(SafeText.line(address, limit: 60)))"
+  }
+
   mutating func show(_ notice: Presence.Notice) {
+    if notice.kind == .crowd {
+      // The line that was printed can't count on.
+      if notice.detail == "1" { note("many people come and go; /who shows who is here") }
+      return
+    }
     learn(notice.username, notice.key)
     switch notice.kind {
     case .join: note("\(tag(notice.username, notice.key)) joined")
@@ -80,7 +89,7 @@ struct ChatScreen {
       if mutedWasTold.insert(message.feed).inserted {
         self.note(
           "\(tag(message.username, message.feed)) is muted here; what they write is not shown "
-            + "(/unmute \(message.feed.hex.prefix(8)))")
+            + "(/unmute \(Self.short(message.feed)))")
       }
       return
     }
@@ -105,9 +114,10 @@ struct ChatScreen {
   private func line(_ message: Message, at time: String, note: String) -> String {
     let name = output.name(tag(message.username, message.feed), of: message.feed.bytes)
     // Every line of a message stands under its author.
-    let lines = message.text.split(separator: "\n", omittingEmptySubsequences: false).prefix(100)
-    let text = lines.map { SafeText.line(String($0)) }.joined(separator: "\n      ")
-    return "\(output.dim(time)) \(name): \(text)\(output.dim(note))"
+    let lines = ForeignText(message.text).lines.prefix(100)
+    let text = lines.map { $0.line(limit: 4096) }.joined(separator: "\n      ")
+    let mark = message.sharesKey ? " (another feed uses the same key)" : ""
+    return "\(output.dim(time)) \(name): \(text)\(output.dim(note + mark))"
   }
 
   /// Dates as they are where the command runs.
@@ -117,31 +127,4 @@ struct ChatScreen {
   private static func date(_ message: Message) -> Date {
     Date(timeIntervalSince1970: Double(min(max(message.timestamp, 0), 253_402_300_799_000)) / 1000)
   }
-}
-
-/// What names that look alike have in common: letters without case, accents and gaps, and those of
-/// other scripts by the Latin ones that they look like.
-enum NameShape {
-  static func of(_ name: String) -> String {
-    var shape = ""
-    for scalar in SafeText.name(name).decomposedStringWithCompatibilityMapping.unicodeScalars {
-      switch scalar.properties.generalCategory {
-      case .nonspacingMark, .enclosingMark, .spaceSeparator, .dashPunctuation,
-        .connectorPunctuation:
-        continue
-      default: break
-      }
-      for letter in scalar.properties.lowercaseMapping {
-        shape.append(lookalikes[letter] ?? letter)
-      }
-    }
-    return shape
-  }
-
-  private static let lookalikes: [Character: Character] = [
-    "а": "a", "е": "e", "о": "o", "р": "p", "с": "c", "у": "y", "х": "x", "і": "i", "ј": "j",
-    "ѕ": "s", "һ": "h", "ԁ": "d", "в": "b", "к": "k", "м": "m", "н": "h", "т": "t", "α": "a",
-    "ο": "o", "ν": "v", "ρ": "p", "τ": "t", "ι": "i", "κ": "k", "υ": "u", "ε": "e", "0": "o",
-    "1": "i", "l": "i", "ı": "i", "ɑ": "a", "ɡ": "g", ".": "",
-  ].compactMapValues { $0.first }
 }

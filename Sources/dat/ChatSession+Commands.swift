@@ -1,3 +1,5 @@
+internal import DatCoding
+internal import DatSwarm
 internal import Foundation
 internal import HyperDB
 internal import HypercoreCrypto
@@ -13,6 +15,8 @@ extension ChatSession {
       output.line("\(output.bold("dat://\(saga.key.hex)"))")
       if let url = pageAddress { output.line(output.bold(url)) }
     case .search: await search(argument)
+    case .edit: await edit(argument)
+    case .delete: await delete()
     case .accept, .refuse: await answer(command, argument)
     case .mute, .unmute: await mute(command, argument)
     case .help:
@@ -32,44 +36,65 @@ extension ChatSession {
       "  \(output.name(screen.tag(saga.username, saga.db.localKey), of: saga.db.localKey.bytes)) (you)"
     )
     let here = presence.here.filter { $0.key != saga.db.localKey }
-    for user in here { output.line("  \(person(user.username, user.key)) is here") }
-    var others: [PublicKey: (name: String, count: Int)] = [:]
-    for message in await saga.messages where message.feed != saga.db.localKey {
-      others[message.feed] = (message.username, (others[message.feed]?.count ?? 0) + 1)
+    for user in here {
+      let claim = user.isProven ? "" : output.dim(" (unproven)")
+      output.line("  \(person(user.username, user.key)) is here\(claim)")
     }
-    for user in here { others[user.key] = nil }
-    let was = others.sorted { ($1.value.count, $0.key.hex) < ($0.value.count, $1.key.hex) }
-    for (key, author) in was.prefix(50) {
-      let count = author.count == 1 ? "1 message" : "\(author.count) messages"
-      output.line("  \(person(author.name, key)) \(output.dim("wrote \(count)"))")
+    let present = Set(here.map(\.key) + [saga.db.localKey])
+    let was = await saga.authors.filter { !present.contains($0.feed) }
+      .sorted { ($1.messages, $0.feed.hex) < ($0.messages, $1.feed.hex) }
+    for author in was.prefix(50) {
+      let count = author.messages == 1 ? "1 message" : "\(author.messages) messages"
+      output.line("  \(person(author.username, author.feed)) \(output.dim("wrote \(count)"))")
     }
     if was.count > 50 { output.line(output.dim("  and \(was.count - 50) others")) }
     for user in await saga.requests {
-      output.line("  \(person(user.username, user.key)) wants to write")
+      output.line(
+        "  \(person(user.username, user.key)) wants to write"
+          + output.dim(ChatScreen.standing(user)))
     }
+    for trouble in await swarm?.troubles ?? [] { screen.note("  \(trouble)") }
   }
 
   private func person(_ name: String, _ key: PublicKey) -> String {
     let muted = screen.muted.contains(key) ? ", muted" : ""
     return output.name(SafeText.name(name), of: key.bytes)
-      + output.dim(" [\(key.hex.prefix(8))\(muted)]")
+      + output.dim(" [\(ChatScreen.short(key))\(muted)]")
   }
 
   private func search(_ words: String) async {
     guard !words.isEmpty else { return output.problem("say what to look for: /search WORDS") }
-    let found = await saga.search(words, limit: 20)
-    if found.isEmpty { screen.note("nothing found") }
-    for message in found.reversed() where !screen.muted.contains(message.feed) {
-      screen.showFound(message)
+    var found: [Message] = []
+    for await message in saga.search(words, without: screen.muted) {
+      found.append(message)
+      if found.count == 20 { break }
     }
+    if found.isEmpty { screen.note("nothing found") }
+    for message in found.reversed() { screen.showFound(message) }
     if found.count == 20 { screen.note("the newest 20; more words find less") }
+  }
+
+  // MARK: One's own newest message
+
+  private func edit(_ text: String) async {
+    guard !text.isEmpty else { return output.problem("say what it is to be: /edit TEXT") }
+    await changeNewest { try await saga.edit($0, to: text) }
+  }
+
+  private func delete() async { await changeNewest { try await saga.delete($0) } }
+
+  private func changeNewest(_ change: (Message.ID) async throws -> Void) async {
+    guard let newest = await saga.latestMessage(of: saga.db.localKey) else {
+      return output.problem("you have no message here yet")
+    }
+    do { try await change(newest.id) } catch { output.problem(Problem.sentence(for: error)) }
   }
 
   // MARK: People by name or key
 
   private func answer(_ command: ChatLine.Command, _ argument: String) async {
     var pool = await saga.requests.map { ($0.username, $0.key) }
-    // By name or key also those who were refused before.
+    // By name or key also those that were refused before.
     if !argument.isEmpty {
       let asking = Set(pool.map(\.1))
       pool += knownPeople().filter { !asking.contains($0.1) }
@@ -95,7 +120,7 @@ extension ChatSession {
   private func knownPeople() -> [(String, PublicKey)] {
     var names: [PublicKey: String] = [:]
     for user in presence.people.values { names[user.person.key] = user.person.username }
-    names.merge(authors) { $1 }
+    names.merge(authors.mapValues(\.string)) { $1 }
     for key in screen.muted where names[key] == nil { names[key] = "" }
     names[saga.db.localKey] = nil
     return names.map { ($1, $0) }
@@ -105,9 +130,11 @@ extension ChatSession {
   private func choose(
     _ wanted: String, from people: [(String, PublicKey)], _ what: String
   ) -> (String, PublicKey)? {
-    let digits = wanted.lowercased().filter { $0 != " " }
+    let typed = ForeignText(wanted)
+    let digits = String(
+      decoding: typed.asciiLowercased.utf8.filter { $0 != UInt8(ascii: " ") }, as: UTF8.self)
     let meant = people.filter { name, key in
-      wanted.isEmpty || name == wanted || SafeText.name(name) == wanted
+      wanted.isEmpty || ForeignText(name) == typed || ForeignText(SafeText.name(name)) == typed
         || (digits.count >= 4 && key.hex.hasPrefix(digits))
     }
     if let one = meant.first, meant.count == 1 { return one }

@@ -1,3 +1,5 @@
+internal import ArgumentParser
+internal import DatCoding
 internal import DatSwarm
 internal import DatWeb
 internal import Foundation
@@ -10,21 +12,25 @@ internal import Saga
 actor ChatSession {
   let saga: Saga
   let output: Output
-  /// What people see; programs get the events themselves.
+  /// The lines that people see; programs get the events themselves.
   var screen: ChatScreen
-  /// Who is here, with patience for connections that break and come back.
+  /// The people who are here, with patience for connections that break and come back.
   var presence: Presence
   /// The names that feeds last wrote under.
-  private(set) var authors: [PublicKey: String] = [:]
-  /// Where the page is, once it is served.
+  private(set) var authors: [PublicKey: ForeignText] = [:]
+  /// The page's address, once it is served.
   private(set) var pageAddress: String?
+  /// The finding of peers, once that has begun.
+  private(set) var swarm: Swarm?
   private let editor: LineEditor?
   private let stay: Bool
   private let linger: Duration
-  /// Whether there is any way to meet a peer.
+  /// Tells whether there is any way to meet a peer.
   private let mayMeet: Bool
   private let page: ChatPage?
   private let notesFolder: String?
+  /// What is piped; nil where nothing is expected.
+  private let lines: InputLines?
   private var leaveTimer: Task<Void, Never>?
   /// The last entry written here, and the last one that a peer has fetched.
   private var written: UInt64?
@@ -33,10 +39,12 @@ actor ChatSession {
   private var isLeaving = false
   /// Lines that wait for one's own feed to be here again.
   private var kept: KeptLines
+  /// Whether something that was piped was not taken, which was reported.
+  private var isIncomplete = false
 
   init(
     saga: Saga, output: Output, stay: Bool, linger: Duration, patience: Duration,
-    mayMeet: Bool, page: ChatPage?, notesFolder: String?
+    mayMeet: Bool, page: ChatPage?, notesFolder: String?, lines: InputLines?
   ) {
     self.saga = saga
     var output = output
@@ -52,19 +60,21 @@ actor ChatSession {
     self.mayMeet = mayMeet
     self.page = page
     self.notesFolder = notesFolder
+    self.lines = lines
     kept = KeptLines(folder: notesFolder)
   }
 
   /// Returns when the person leaves, or standard input ends.
   func run(
-    listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource], verbose: Bool
+    listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource],
+    options: Swarm.Options, verbose: Bool, refusals: AsyncStream<HyperDBError>
   ) async throws {
-    Interruption.ignoreBrokenPipes()
     let interruptions = Interruption.requests()
     announceRoom()
     let network = try await OpenSwarm(
-      listen: listen, sources: sources, output: output, isVerbose: verbose)
+      listen: listen, sources: sources, options: options, output: output, isVerbose: verbose)
     let swarm = network.swarm
+    self.swarm = swarm
     let address = try await page?.open()
     if let address {
       pageAddress = address.url
@@ -74,14 +84,16 @@ actor ChatSession {
     let key = saga.db.discoveryKey
     await swarm.join(key) { [saga] _ in
       try await saga.replicate()
-    } meet: { [saga] stream, _ in
+    } meet: { [saga] stream, peer in
       // A peer without a user replicates all the same.
-      try? await saga.connect(stream)
+      try? await saga.connect(stream, from: peer.address.host)
     }
     for address in connect { await swarm.connect(to: address, about: key) }
-    let following = Task { await follow() }
-    await untilLeaving(interruptions)
-    if kept.hasLines {
+    let events = saga.events(stored: stored)
+    let following = Task { await follow(events) }
+    let refusal = await untilLeaving(interruptions, refusals)
+    if kept.hasLines, refusal == nil {
+      if editor == nil { isIncomplete = true }
       output.problem(
         "\(kept.lines.count == 1 ? "1 line was" : "\(kept.lines.count) lines were") not sent, and \(kept.place)"
       )
@@ -94,6 +106,8 @@ actor ChatSession {
     // What is stored here is shown before the end.
     await following.value
     await editor?.end()
+    if let refusal { throw refusal }
+    if isIncomplete { throw ExitCode(1) }
   }
 
   private func note(_ text: String) {
@@ -113,13 +127,19 @@ actor ChatSession {
     }
   }
 
-  private func follow() async {
-    for await event in saga.events() {
+  /// A terminal shows the newest of what is stored, which is what people look for; a pipe gets all.
+  private var stored: StoredMessages { editor == nil ? .all : .newest(Self.shownAtStart) }
+  /// Some ten screens.
+  private static let shownAtStart = 500
+
+  private func follow(_ events: SagaEvents) async {
+    for await event in events {
       // That connections end is our own doing.
       if isLeaving, case .leave = event { continue }
       switch event {
       case .ready:
         isReady = true
+        if editor != nil { await noteOlder() }
         // What happened before the events were followed is not told.
         if await !saga.db.isRestoring { await writeKept() }
       case .sent(let seq): sent = max(sent, seq)
@@ -131,11 +151,18 @@ actor ChatSession {
     }
   }
 
+  /// Says how much was not shown at the start.
+  private func noteOlder() async {
+    let older = await saga.messageCount - Self.shownAtStart
+    if older > 0 { note("\(older) older messages are not shown here; /search finds them") }
+  }
+
   private static var now: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
 
   private func show(_ event: SagaEvent) {
     switch event {
     case .join(let user): present { $0.join(user, now: Self.now) }
+    case .change(let user): presence.change(user)
     case .leave(let user):
       presence.leave(user.key, now: Self.now)
       scheduleLeave()
@@ -144,18 +171,18 @@ actor ChatSession {
     if changesNames(event) { refreshCompletion() }
   }
 
-  /// Whether words can be completed to other names than before.
+  /// Returns whether words can be completed to other names than before.
   private func changesNames(_ event: SagaEvent) -> Bool {
     switch event {
     case .message(let message), .edit(let message):
-      let isNew = authors.updateValue(message.username, forKey: message.feed) != message.username
-      return isNew && isReady
-    case .ready, .join, .request, .muted: return true
+      let name = ForeignText(message.username)
+      return authors.updateValue(name, forKey: message.feed) != name && isReady
+    case .ready, .join, .change, .request, .requestGone, .muted: return true
     default: return false
     }
   }
 
-  /// Whom not to show is kept for the next run.
+  /// Keeps the list of those who are muted for the next run.
   private func keepMuted() async {
     guard let notesFolder else { return }
     var notes = RoomNotes(folder: notesFolder)
@@ -197,15 +224,22 @@ actor ChatSession {
     case .message(let message): output.object(["event": "message", "data": Self.json(message)])
     case .edit(let message): output.object(["event": "edit", "data": Self.json(message)])
     case .removal(let message): output.object(["event": "removal", "data": Self.json(message)])
-    case .conflict(let message): output.object(["event": "conflict", "data": Self.json(message)])
-    case .unreadable(let key, let feed):
+    case .unreadable(let id):
       output.object([
-        "event": "unreadable", "data": ["key": .string(key), "feed": .string(feed.hex)],
+        "event": "unreadable", "data": ["key": .string(id.key), "feed": .string(id.feed.hex)],
+      ])
+    case .loading(let done, let all):
+      output.object([
+        "event": "loading",
+        "data": ["done": .integer(Int64(clamping: done)), "of": .integer(Int64(clamping: all))],
       ])
     case .join(let user): output.object(["event": "join", "data": Self.json(user)])
+    case .change(let user): output.object(["event": "change", "data": Self.json(user)])
     case .leave(let user): output.object(["event": "leave", "data": Self.json(user)])
     case .authorized: output.object(["event": "authorized"])
     case .request(let user): output.object(["event": "request", "data": Self.json(user)])
+    case .requestGone(let key):
+      output.object(["event": "request-gone", "data": ["key": .string(key.hex)]])
     case .waiting(let user, let reason):
       output.object([
         "event": "waiting", "data": Self.json(user), "message": .string(reason),
@@ -228,53 +262,86 @@ actor ChatSession {
   }
 
   private static func json(_ message: Message) -> JSON {
-    [
-      "key": .string(message.key), "message": .string(message.text),
-      "username": .string(message.username), "timestamp": .integer(message.timestamp),
-      "feed": .string(message.feed.hex),
+    var fields: [(String, JSON)] = [
+      ("key", .string(message.key)), ("message", .string(message.text)),
+      ("username", .string(message.username)), ("timestamp", .integer(message.timestamp)),
+      ("feed", .string(message.feed.hex)),
     ]
+    if message.sharesKey { fields.append(("sharesKey", true)) }
+    return .members(fields)
   }
 
   private static func json(_ user: UserData) -> JSON {
-    [
-      "username": .string(user.username), "key": .string(user.key.hex),
-      "timestamp": .integer(user.timestamp),
+    let fields: [(String, JSON)] = [
+      ("username", .string(user.username)), ("key", .string(user.key.hex)),
+      ("timestamp", .integer(user.timestamp)), ("proven", .bool(user.isProven)),
     ]
+    return .members(fields + (user.address.map { [("address", .string($0))] } ?? []))
   }
 
   // MARK: Writing and leaving
 
   private enum Input: Sendable {
     case line(String)
+    /// A line, or all that follows, that can't be taken; why.
+    case unreadable(String)
     case end
     case interrupt
     case delivered
+    case refused(HyperDBError)
   }
 
-  private func untilLeaving(_ interruptions: AsyncStream<Void>) async {
+  /// - Returns: why the key is no room's, if that is why it ends.
+  private func untilLeaving(
+    _ interruptions: AsyncStream<Void>, _ refusals: AsyncStream<HyperDBError>
+  ) async -> HyperDBError? {
     let (inputs, arrivals) = AsyncStream.makeStream(of: Input.self)
     var tasks = [
       Task {
-        for await line in editor?.lines() ?? StandardInput.lines() { arrivals.yield(.line(line)) }
+        if let editor {
+          for await line in editor.lines() { arrivals.yield(.line(line)) }
+        } else if let lines {
+          await Self.read(lines) { arrivals.yield($0) }
+        }
         arrivals.yield(.end)
       },
       Task { for await _ in interruptions { arrivals.yield(.interrupt) } },
+      Task { for await refusal in refusals { arrivals.yield(.refused(refusal)) } },
     ]
     defer { for task in tasks { task.cancel() } }
     for await input in inputs {
       switch input {
-      case .line(let text): if await !take(text) { return }
-      case .interrupt, .delivered: return
+      case .line(let text): if await !take(text) { return nil }
+      case .unreadable(let reason):
+        output.problem(reason)
+        isIncomplete = true
+      case .interrupt, .delivered: return nil
+      case .refused(let refusal): return refusal
       case .end:
         // Ctrl-D at a terminal means leaving now; a pipe's end leaves the page as it is.
         if stay || (page != nil && editor == nil) { continue }
-        if editor != nil { return }
+        if editor != nil { return nil }
         tasks.append(
           Task {
             await untilDelivered()
             arrivals.yield(.delivered)
           })
       }
+    }
+    return nil
+  }
+
+  /// Reads what is piped. A line that is no text is left out, and the rest goes on.
+  private static func read(_ lines: InputLines, _ take: (Input) -> Void) async {
+    var lines = lines
+    do {
+      while let line = try await lines.next() {
+        do { take(.line(try line.text)) } catch {
+          take(.unreadable(Problem.sentence(for: error)))
+        }
+      }
+    } catch {
+      take(.unreadable(Problem.sentence(for: error)))
     }
   }
 
@@ -283,7 +350,7 @@ actor ChatSession {
   /// - Returns: whether to go on.
   private func take(_ text: String) async -> Bool {
     if output.json {
-      let text = text.trimmingCharacters(in: .whitespaces)
+      let text = ForeignText(text).trimmed.string
       if !text.isEmpty { await write(text) }
       return true
     }
@@ -301,12 +368,13 @@ actor ChatSession {
 
   private func write(_ text: String) async {
     do {
-      let key = try await saga.writeMessage(text)
-      if let message = await saga.message(key) { written = message.seq }
+      let id = try await saga.writeMessage(text)
+      if let message = await saga.message(id) { written = message.seq }
     } catch let error as FeedError where error.code == .restoring {
       keep(text)
     } catch {
       output.problem(Problem.sentence(for: error))
+      if editor == nil { isIncomplete = true }
     }
   }
 
@@ -333,8 +401,8 @@ actor ChatSession {
     )
     for line in lines {
       do {
-        let key = try await saga.writeMessage(line)
-        if let message = await saga.message(key) { written = message.seq }
+        let id = try await saga.writeMessage(line)
+        if let message = await saga.message(id) { written = message.seq }
         try kept.removeFirst()
       } catch {
         output.problem(Problem.sentence(for: error))
@@ -346,7 +414,9 @@ actor ChatSession {
   /// Standard input has ended: what was written gets its chance to reach a peer, and with nothing
   /// written what peers have gets its chance to be shown.
   private func untilDelivered() async {
-    guard mayMeet else { return }
+    // What is stored here is told first: the room may have been opened without waiting for it.
+    await saga.initialize()
+    guard mayMeet, linger > .zero else { return }
     let deadline = ContinuousClock.now + linger
     while ContinuousClock.now < deadline, !Task.isCancelled {
       if kept.hasLines {
@@ -357,6 +427,19 @@ actor ChatSession {
         return
       }
       try? await Task.sleep(for: .milliseconds(20))
+    }
+    // Lines that are kept are told of at the end.
+    guard !Task.isCancelled, !kept.hasLines else { return }
+    let time = linger.formatted(.units(allowed: [.hours, .minutes, .seconds], width: .wide))
+    if written != nil {
+      isIncomplete = true
+      let fate =
+        notesFolder == nil
+        ? "with --memory it is lost." : "it is stored here, and goes out when a peer is met."
+      output.problem("Nobody took what was written within \(time); \(fate)")
+    } else if await !saga.db.hasContent {
+      isIncomplete = true
+      output.problem("Nobody was met within \(time), and nothing of the room is here yet.")
     }
   }
 }

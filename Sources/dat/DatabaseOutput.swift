@@ -17,42 +17,92 @@ enum ValueFormat: String, ExpressibleByArgument, CaseIterable {
   /// The bytes to store for what came on standard input.
   func bytes(of input: [UInt8]) throws -> [UInt8]? {
     guard self == .json else { return input }
-    return try jsonBytes(input, shown: String(decoding: input, as: UTF8.self))
+    let input = TextLines.withoutMark(input)
+    return try jsonBytes(input, shown: String(decoding: input.prefix(256), as: UTF8.self))
   }
 
   private func jsonBytes(_ bytes: [UInt8], shown: String) throws -> [UInt8]? {
-    guard let compact = JSONText.compact(bytes) else {
+    do throws(JSONError) {
+      let compact = try JSONText.compact(bytes)
+      return ForeignText(compact) == ForeignText("null") ? nil : Array(compact.utf8)
+    } catch {
       throw ValidationError(
-        "The value \(SafeText.line(shown, limit: 60)) is no JSON: quote text as '\"…\"', or use "
-          + "--encoding utf8.")
+        "The value \(SafeText.line(shown, limit: 60)) is no JSON (\(error)): quote text as '\"…\"', "
+          + "or use --encoding utf8.")
     }
-    return compact == "null" ? nil : Array(compact.utf8)
   }
 
-  /// A stored value for programs.
-  func json(_ node: DatabaseNode) throws -> JSON {
-    guard let value = node.value else { return .null }
+  /// A stored value as it is shown: in the encoding that was asked for, or as base64 if it is not in that.
+  func shown(_ value: [UInt8]) -> ShownBytes {
     switch self {
-    case .binary: return .string(Data(value).base64EncodedString())
-    case .utf8: return .string(String(decoding: value, as: UTF8.self))
+    case .binary: return ShownBytes(json: .base64(value), isInEncoding: true)
+    case .utf8: return ShownBytes(text: value)
     case .json:
-      guard let text = JSONText.compact(value) else {
-        throw ValidationError(
-          "The value of \"\(SafeText.line(node.key, limit: 80))\" in block \(node.seq) of feed "
-            + "\(node.feed) is no JSON: use --encoding utf8 or binary.")
+      guard let text = try? JSONText.compact(value) else {
+        return ShownBytes(json: .base64(value), isInEncoding: false)
       }
-      return .raw(text)
+      return ShownBytes(json: .raw(text), isInEncoding: true)
     }
+  }
+
+  /// A key and its value as `dat db import` reads them.
+  func exported(_ node: DatabaseNode) -> JSON {
+    .members(node.keyFields + (node.value.map { shown($0).fields("value") } ?? [("value", .null)]))
   }
 
   /// A stored value for people, on one line.
-  func text(_ node: DatabaseNode) throws -> String {
+  func text(_ node: DatabaseNode) -> String {
     if node.isDeleted { return "(deleted)" }
-    guard node.value != nil else { return self == .json ? "null" : "(no value)" }
-    switch try json(node) {
-    case .string(let text): return SafeText.line(text)
-    case let json: return SafeText.line(json.text)
+    guard let value = node.value else { return self == .json ? "null" : "(no value)" }
+    let shown = shown(value)
+    let note =
+      shown.isInEncoding ? "" : self == .json ? "(no JSON; base64) " : "(no UTF-8; base64) "
+    return note + SafeText.line(shown.text)
+  }
+}
+
+/// Bytes as they are shown: what they mean, or base64, which is marked so that nothing is taken for
+/// something else.
+struct ShownBytes: Sendable {
+  let json: JSON
+  /// False for base64 in place of what the bytes should be.
+  let isInEncoding: Bool
+
+  init(json: JSON, isInEncoding: Bool) {
+    self.json = json
+    self.isInEncoding = isInEncoding
+  }
+
+  /// Bytes that should be UTF-8: a key, a text.
+  init(text bytes: [UInt8]) {
+    if let text = String(validating: bytes, as: UTF8.self) {
+      self.init(json: .string(text), isInEncoding: true)
+    } else {
+      self.init(json: .base64(bytes), isInEncoding: false)
     }
+  }
+
+  /// For people, without quotes.
+  var text: String { if case .string(let text) = json { text } else { json.text } }
+
+  /// The field of an object for programs, and beside it `nameEncoding` for base64.
+  func fields(_ name: String) -> [(String, JSON)] {
+    [(name, json)] + (isInEncoding ? [] : [("\(name)Encoding", "base64")])
+  }
+}
+
+extension JSON {
+  static func base64(_ bytes: [UInt8]) -> JSON { .string(Data(bytes).base64EncodedString()) }
+}
+
+extension DatabaseNode {
+  /// The key for programs.
+  var keyFields: [(String, JSON)] { ShownBytes(text: keyBytes).fields("key") }
+
+  /// The key for people, on one line.
+  var shownKey: String {
+    let key = ShownBytes(text: keyBytes)
+    return key.isInEncoding ? SafeText.line(key.text) : "(no UTF-8; base64) \(key.text)"
   }
 }
 
@@ -66,52 +116,50 @@ struct DatabaseOutput: Sendable {
     self.format = format
   }
 
-  func json(_ node: DatabaseNode) throws -> JSON {
+  func json(_ node: DatabaseNode) -> JSON {
     let clock = node.clock.map { ($0.key.hex, JSON.integer(Int64(clamping: $0.value))) }
       .sorted { $0.0 < $1.0 }
-    return [
-      "key": .string(node.key), "value": try format.json(node), "deleted": .bool(node.isDeleted),
-      "feed": .string(node.feed.hex), "seq": .integer(Int64(clamping: node.seq)),
-      "clock": .members(clock),
-    ]
+    let value = node.value.map { format.shown($0).fields("value") } ?? [("value", .null)]
+    return .members(
+      node.keyFields + value + [
+        ("deleted", .bool(node.isDeleted)), ("feed", .string(node.feed.hex)),
+        ("seq", .integer(Int64(clamping: node.seq))), ("clock", .members(clock)),
+      ])
   }
 
-  func json(_ nodes: [DatabaseNode]) throws -> JSON { .array(try nodes.map(json)) }
+  func json(_ nodes: [DatabaseNode]) -> JSON { .array(nodes.map(json)) }
 
-  func json(_ change: DatabaseDifference) throws -> JSON {
-    [
-      "left": try change.left.map(json) ?? .null, "right": try change.right.map(json) ?? .null,
-    ]
+  func json(_ change: DatabaseDifference) -> JSON {
+    ["left": change.left.map(json) ?? .null, "right": change.right.map(json) ?? .null]
   }
 
   /// The nodes of a key.
-  func print(_ nodes: [DatabaseNode], withKey: Bool) throws {
-    if output.json { return output.value(try json(nodes)) }
+  func print(_ nodes: [DatabaseNode], withKey: Bool) {
+    if output.json { return output.value(json(nodes)) }
     for node in nodes {
       let note = nodes.count > 1 ? output.dim("  (in conflict, by \(node.feed.hex.prefix(8)))") : ""
-      let key = withKey ? "\(output.bold(SafeText.line(node.key))): " : ""
-      output.line("\(key)\(try format.text(node))\(note)")
+      let key = withKey ? "\(output.bold(node.shownKey)): " : ""
+      output.line("\(key)\(format.text(node))\(note)")
     }
   }
 
   /// One entry.
-  func print(_ node: DatabaseNode) throws {
-    if output.json { return output.value(try json(node)) }
+  func print(_ node: DatabaseNode) {
+    if output.json { return output.value(json(node)) }
     let place = output.dim("\(node.feed.hex.prefix(8)) \(node.seq)")
     if node.keyBytes.isEmpty, node.value == nil {
       output.line("\(place) lists the writers")
     } else {
-      let value = node.isDeleted ? "(deleted)" : try format.text(node)
-      output.line("\(place) \(output.bold(SafeText.line(node.key))): \(value)")
+      output.line("\(place) \(output.bold(node.shownKey)): \(format.text(node))")
     }
   }
 
   /// One difference: `+` only in the first state, `-` only in the second, `~` different in both.
-  func print(_ change: DatabaseDifference) throws {
-    if output.json { return output.value(try json(change)) }
+  func print(_ change: DatabaseDifference) {
+    if output.json { return output.value(json(change)) }
     let sign = change.right == nil ? "+" : change.left == nil ? "-" : "~"
     for node in change.left ?? change.right ?? [] {
-      output.line("\(sign) \(output.bold(SafeText.line(node.key))): \(try format.text(node))")
+      output.line("\(sign) \(output.bold(node.shownKey)): \(format.text(node))")
     }
   }
 

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatSwarm
 internal import HyperDB
 internal import Hypercore
@@ -12,7 +13,7 @@ struct DatabasePeers {
 
   /// Serves until a signal comes.
   func run(listen: [ListenAddress], connect: [PeerAddress]) async throws {
-    Interruption.ignoreBrokenPipes()
+    try DescriptorLimit.check(isOnline: true)
     let interruptions = Interruption.requests()
     let swarm = Swarm()
     let report = SwarmReport(output: output, isVerbose: false)
@@ -58,6 +59,7 @@ struct DatabasePeers {
   /// The connection ends by itself where the peer's does; with one that stays it ends when all is here
   /// and nothing was said for a while.
   func exchange(with address: PeerAddress, timeout: Duration) async throws {
+    try DescriptorLimit.check(isOnline: true)
     let socket = try await TCPDialer.connect(to: address, timeout: timeout)
     let stream = try await db.replicate()
     let pumping = Task { try await Self.pump(socket, stream) }
@@ -67,10 +69,14 @@ struct DatabasePeers {
     if case .failure(let error) = await watching.result, !(error is CancellationError) {
       throw error
     }
-    try result.get()
+    do { try result.get() } catch {
+      throw StoredKey.refusal(by: "\(address)", asked: db.key, error)
+    }
     // A connection that was lost under way ends as quietly as one that is done.
     if await !db.hasContent {
-      throw ValidationError("\(address) had nothing of database \(db.key.hex).")
+      throw ValidationError(
+        "\(address) had nothing of the database \(StoredKey.short(db.key)): compare the key with the one "
+          + "on the other side.")
     }
   }
 
@@ -95,7 +101,9 @@ struct DatabasePeers {
       } else if now - quietSince > timeout {
         await stream.close()
         throw ValidationError(
-          "\(address) said nothing for \(timeout.components.seconds) seconds, and not all is here.")
+          "\(address) said nothing for "
+            + "\(Amount.count(UInt64(max(timeout.components.seconds, 1)), "second")), and not all is here; "
+            + "run the command again to go on.")
       }
     }
   }

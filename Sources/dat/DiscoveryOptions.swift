@@ -95,16 +95,17 @@ struct DHTConsent {
     if let answer = try? String(contentsOfFile: file, encoding: .utf8) {
       return answer.hasPrefix("yes")
     }
-    guard mayAsk, isatty(STDIN_FILENO) == 1, isatty(STDOUT_FILENO) == 1 else { return false }
-    Output.write(
+    guard mayAsk, isatty(STDIN_FILENO) == 1, StandardStreams.isOutputTerminal else { return false }
+    StandardStreams.write(
       """
       Look for peers through the BitTorrent DHT as well? They are found all over the internet then, and \
       everybody who asks there about this room learns your address. [y/N] 
-      """, to: .standardOutput)
+      """)
     guard let line = readLine() else { return false }
     let isYes = ["y", "yes"].contains(line.trimmingCharacters(in: .whitespaces).lowercased())
     // An answer that can't be kept is asked for again.
-    try? Data((isYes ? "yes\n" : "no\n").utf8).write(to: URL(fileURLWithPath: file))
+    try? PrivateFile.write(
+      Data((isYes ? "yes\n" : "no\n").utf8), to: URL(fileURLWithPath: file))
     return isYes
   }
 }

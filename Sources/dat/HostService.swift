@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatHost
 internal import DatMetrics
 internal import DatSwarm
@@ -7,7 +8,6 @@ internal import Logging
 internal import Metrics
 internal import Saga
 internal import ServiceLifecycle
-internal import UnixSignals
 
 /// One run of `dat host`: the host, its swarm, its control socket and its page of metrics, started in
 /// order and ended in the other.
@@ -16,7 +16,7 @@ struct HostService {
   let keys: [HostedKey]
   let options: ReplicaHost.Options
   let listen: [ListenAddress]
-  let maximumInbound: Int
+  let swarmOptions: Swarm.Options
   let sources: [any PeerSource]
   /// Whether to tell what is found, tried and refused.
   let isVerbose: Bool
@@ -26,28 +26,55 @@ struct HostService {
 
   /// Returns when a signal has ended it.
   func run() async throws {
-    Interruption.ignoreBrokenPipes()
+    // Before anything is opened: a host that has too little of something is to be ended all the same.
+    let interruptions = Interruption.requests()
     LoggingSystem.bootstrap { SafeLogHandler(label: $0) }
     let metrics = PrometheusMetrics()
     MetricsSystem.bootstrap(metrics)
     var logger = Logger(label: "dat.host")
     logger.logLevel = logLevel
-    let descriptors = DescriptorLimit.raise()
-    logger.info("file descriptors", metadata: ["limit": "\(descriptors)"])
+    try DescriptorLimit.check(isOnline: true)
+    let ending = HostEnding()
+    let running = Task { [logger] in try await run(metrics, ending, logger) }
+    let waiting = Task {
+      for await _ in interruptions {
+        if await !ending.ask() { running.cancel() }
+      }
+    }
+    StandardStreams.whenLost { Task { if await !ending.ask() { running.cancel() } } }
+    defer { waiting.cancel() }
+    do { try await running.value } catch is CancellationError {}
+  }
 
-    var swarmOptions = Swarm.Options()
-    swarmOptions.maximumInbound = maximumInbound
+  private func run(
+    _ metrics: PrometheusMetrics, _ ending: HostEnding, _ logger: Logger
+  ) async throws {
+    let budget = DescriptorBudget.raised()
+    var swarmOptions = swarmOptions
+    swarmOptions.maximumInbound = min(swarmOptions.maximumInbound, budget.connections)
+    var options = options
+    options.maximumOpen = min(options.maximumOpen ?? .max, budget.keys)
+    logger.info(
+      "file descriptors",
+      metadata: [
+        "limit": "\(budget.limit)", "keys": "\(budget.keys)",
+        "connections": "\(swarmOptions.maximumInbound)",
+      ])
     let swarm = Swarm(options: swarmOptions, sources: sources)
     do {
       // The port first, for it is announced with each key.
       try await open(swarm)
-      let reporting = isVerbose ? await report(swarm) : nil
-      defer { reporting?.cancel() }
+      let reporting = await report(swarm, logger)
+      defer { reporting.cancel() }
       let host = try await ReplicaHost.open(
         folder: folder, options: options, swarm: swarm, logger: logger)
       do {
-        for key in keys { try await host.add(key) }
-        try await serve(host, swarm, metrics, logger)
+        for key in keys {
+          try Task.checkCancellation()
+          try await host.add(key)
+        }
+        try Task.checkCancellation()
+        try await serve(host, swarm, metrics, ending, logger)
       } catch {
         await host.close()
         throw error
@@ -58,9 +85,18 @@ struct HostService {
     }
   }
 
-  private func report(_ swarm: Swarm) async -> Task<Void, Never> {
+  /// Shows what happens in the swarm, or logs what keeps it from finding peers.
+  private func report(_ swarm: Swarm, _ logger: Logger) async -> Task<Void, Never> {
     let events = await swarm.events()
-    return Task { [output] in await SwarmReport(output: output, isVerbose: true).follow(events) }
+    return Task { [output, isVerbose] in
+      if isVerbose {
+        await SwarmReport(output: output, isVerbose: true).follow(events)
+        return
+      }
+      for await event in events {
+        if case .trouble(_, let reason) = event { logger.warning("\(reason)") }
+      }
+    }
   }
 
   private func open(_ swarm: Swarm) async throws {
@@ -73,7 +109,8 @@ struct HostService {
   }
 
   private func serve(
-    _ host: ReplicaHost, _ swarm: Swarm, _ metrics: PrometheusMetrics, _ logger: Logger
+    _ host: ReplicaHost, _ swarm: Swarm, _ metrics: PrometheusMetrics, _ ending: HostEnding,
+    _ logger: Logger
   ) async throws {
     let control = try await HostControl(host, logger: logger)
     var services: [any Service] = [
@@ -91,12 +128,14 @@ struct HostService {
     if output.json {
       output.object(["event": "ready", "folder": .string(host.path)])
     } else {
-      output.line(output.dim("hosting \(await host.status().count) keys in \(host.path)"))
+      output.line(
+        output.dim(
+          "hosting \(Amount.count(UInt64(await host.status().count), "key")) in \(host.path)"))
     }
     let group = ServiceGroup(
       configuration: ServiceGroupConfiguration(
-        services: services.map { .init(service: $0) },
-        gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        services: services.map { .init(service: $0) }, logger: logger))
+    await ending.begin(group)
     try await group.run()
   }
 
@@ -113,6 +152,28 @@ struct HostService {
         output.dim(
           what == "metrics" ? "metrics at http://\(address)/metrics" : "\(what) on \(address)"))
     }
+  }
+}
+
+/// Ends a host in order, from the moment on when there is something to end.
+private actor HostEnding {
+  private var group: ServiceGroup?
+  private var isAsked = false
+
+  /// The services are about to run.
+  func begin(_ group: ServiceGroup) async {
+    self.group = group
+    if isAsked { await group.triggerGracefulShutdown() }
+  }
+
+  /// Asks them to end.
+  ///
+  /// - Returns: false before there are any.
+  func ask() async -> Bool {
+    isAsked = true
+    guard let group else { return false }
+    await group.triggerGracefulShutdown()
+    return true
   }
 }
 
@@ -150,22 +211,8 @@ private struct MetricsLifetime: Service {
       try await page.run()
     } catch is CancellationError {
     } catch {
-      throw ValidationError("The page of metrics can't be served at port \(port): \(error)")
+      throw SwarmError("The page of metrics can't be served at port \(port)", error)
     }
-  }
-}
-
-/// How many files and sockets the process may have open.
-private enum DescriptorLimit {
-  /// Takes as many as the system lets us have.
-  static func raise() -> Int {
-    var limit = rlimit()
-    let which = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-    guard getrlimit(which, &limit) == 0 else { return 0 }
-    var wanted = limit
-    wanted.rlim_cur = limit.rlim_max
-    if setrlimit(which, &wanted) == 0 { limit = wanted }
-    return Int(clamping: limit.rlim_cur)
   }
 }
 
@@ -187,7 +234,7 @@ struct SafeLogHandler: LogHandler {
     let facts = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
     let time = Date.now.formatted(.iso8601)
     let text = SafeText.line("\(event.message)\(facts)")
-    Output.write("\(time) \(event.level) \(label): \(text)\n", to: .standardError)
+    StandardStreams.complain("\(time) \(event.level) \(label): \(text)\n")
   }
 }
 

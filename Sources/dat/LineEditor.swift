@@ -1,4 +1,5 @@
 internal import CLibEdit
+internal import DatCoding
 internal import Foundation
 
 /// The line that is being typed at a terminal, edited with libedit, and the lines that arrive meanwhile.
@@ -127,9 +128,9 @@ final class LineEditor: @unchecked Sendable {
         // Before the prompt shows, not after as by itself: a Ctrl-D between the two would be lost.
         dat_el_retake(editor)
         guard let text = el_wgets(editor, &count), count > 0 else { break }
-        let line = Self.string(UnsafeBufferPointer(start: text, count: Int(count)))
-          .trimmingCharacters(in: .newlines)
-        if !line.allSatisfy(\.isWhitespace) { dat_el_remember(history, text) }
+        var line = Self.string(UnsafeBufferPointer(start: text, count: Int(count)))
+        if line.unicodeScalars.last == "\n" { line.unicodeScalars.removeLast() }
+        if !ForeignText(line).isBlank { dat_el_remember(history, text) }
         if isReplaced(line) {
           // The cursor stands at the beginning of the row below the line.
           Self.write("\u{1b}[\(rows(to: line) + 1)A\u{1b}[J")
@@ -230,7 +231,8 @@ final class LineEditor: @unchecked Sendable {
       return UInt8(CC_ERROR)
     }
     let before = Self.string(UnsafeBufferPointer(start: start, count: info.cursor - start))
-    let word = before.split(separator: " ", omittingEmptySubsequences: false).last.map(String.init)
+    let words = ForeignText(before).split(separator: UInt8(ascii: " "))
+    let word = words.last?.string
     let complete = lock.withLock { self.complete }
     let found = complete(String(before.dropLast(word?.count ?? 0)), word ?? "")
     guard let first = found.first else { return UInt8(CC_REFRESH_BEEP) }
@@ -244,7 +246,7 @@ final class LineEditor: @unchecked Sendable {
       return UInt8(CC_NORM)
     }
     // A name typed in other letters, `BE` for `bea`, takes those of the name.
-    if let word, found.count == 1, !common.hasPrefix(word) {
+    if let word, found.count == 1, !ForeignText(common).starts(with: ForeignText(word)) {
       el_deletestr(editor, Int32(word.unicodeScalars.count))
       insert(common + " ")
     } else {
@@ -295,6 +297,6 @@ final class LineEditor: @unchecked Sendable {
   private static func write(_ text: String) {
     guard !text.isEmpty else { return }
     dat_el_flush()
-    Output.write(text, to: .standardOutput)
+    StandardStreams.write(text)
   }
 }

@@ -1,5 +1,3 @@
-internal import Foundation
-
 /// How far a clone is.
 struct CloneProgress: Equatable {
   var blocks: UInt64 = 0
@@ -23,8 +21,8 @@ struct ProgressBar {
   ///   - isShown: whether people see it.
   ///   - write: takes what is drawn.
   init(
-    start: ContinuousClock.Instant, isShown: Bool = isatty(STDERR_FILENO) == 1,
-    write: @escaping (String) -> Void = { Output.write($0, to: .standardError) }
+    start: ContinuousClock.Instant, isShown: Bool = StandardStreams.isErrorTerminal,
+    write: @escaping (String) -> Void = { StandardStreams.complain($0) }
   ) {
     self.start = start
     self.isShown = isShown

@@ -2,6 +2,7 @@ internal import DatSwarm
 internal import DatWeb
 internal import Foundation
 internal import HyperDB
+internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 internal import Saga
@@ -54,10 +55,11 @@ actor RoomFolder: RoomDirectory {
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted() {
       let folder = "\(path)/\(name)"
-      // What `dat recover` moved aside, or has not finished.
+      // What `dat rekey` moved aside, or has not finished.
       guard !name.contains(".forked-"), !name.hasSuffix(".recovering") else { continue }
       guard FileManager.default.fileExists(atPath: "\(folder)/source/key") else { continue }
       do {
+        guard try await Self.isRoom(folder) else { continue }
         let saga = try await saga(in: folder, key: nil)
         if open[saga.key] == nil {
           await add(saga, folder)
@@ -69,6 +71,29 @@ actor RoomFolder: RoomDirectory {
         complain("\(name) can't be opened: \(Problem.sentence(for: error))")
       }
     }
+  }
+
+  /// Whether a database is a room: it has messages or operations, was a room for somebody here before, or
+  /// has nothing at all yet.
+  ///
+  /// It is looked at without a change: opened as a room, it would get a room's index.
+  static func isRoom(_ folder: String) async throws -> Bool {
+    if RoomNotes.exist(in: folder) { return true }
+    var options = HyperDBOptions()
+    // Nobody is connected to wait for.
+    options.update = false
+    let db = try await HyperDB.open(folder: folder, access: .readOnly, options: options)
+    let result = await Result<Bool, any Error>.of { try await isRoom(db) }
+    await db.close()
+    return try result.get()
+  }
+
+  private static func isRoom(_ db: HyperDB) async throws -> Bool {
+    for prefix in ["messages", "operations"] {
+      if try await !db.get(prefix: prefix).isEmpty { return true }
+    }
+    for try await _ in db.list() { return false }
+    return true
   }
 
   /// Closes them all.
@@ -102,8 +127,8 @@ actor RoomFolder: RoomDirectory {
     return try await openRoom(key, username: username, options: options, key: key)
   }
 
-  func didRead(_ room: PublicKey, order: Int64, key: String) {
-    change(room) { $0.read = RoomNotes.Place(order: order, key: key) }
+  func didRead(_ room: PublicKey, upTo place: Message.Place) {
+    change(room) { $0.read = place }
   }
 
   func changes() -> AsyncStream<Void> {
@@ -129,7 +154,7 @@ actor RoomFolder: RoomDirectory {
       let saga = try await saga(in: folder, key: key, username: username, options: options)
       var notes = RoomNotes(folder: folder)
       notes.name = username
-      do { try notes.write(folder: folder) } catch { complain("\(error)") }
+      do { try notes.write(folder: folder) } catch { complain(Problem.sentence(for: error)) }
       return await add(saga, folder)
     }
     opening[name] = task
@@ -149,17 +174,20 @@ actor RoomFolder: RoomDirectory {
 
   @discardableResult
   func add(_ saga: Saga, _ folder: String) async -> RoomView {
+    for (feed, report) in await saga.db.repairReports {
+      for finding in report.findings { complain("feed \(feed): \(finding)") }
+    }
     let notes = RoomNotes(folder: folder)
     let asks = if case .ask = options.authorization { true } else { false }
     let key = saga.key
-    let source = NotedRoom(room: SagaRoom(saga, asks: asks)) { [weak self] muted in
+    let source = SagaRoom(saga, asks: asks) { [weak self] muted in
       await self?.change(key) { $0.setMuted(muted) }
     }
     let view = RoomView(source, patience: patience)
-    if let read = notes.read { await view.markRead(upTo: read.order, read.key) }
+    if let read = notes.read { await view.markRead(upTo: read) }
     await view.open()
     let follower = Task { [complain] in
-      for await event in saga.events(stored: false) {
+      for await event in saga.events(stored: .none) {
         switch event {
         case .error(let error): complain(error.reason)
         case .forked(let evidence):
@@ -175,9 +203,9 @@ actor RoomFolder: RoomDirectory {
       let topic = saga.db.discoveryKey
       await swarm.join(topic) { _ in
         try await saga.replicate()
-      } meet: { stream, _ in
+      } meet: { stream, peer in
         // A peer without a user replicates all the same.
-        try? await saga.connect(stream)
+        try? await saga.connect(stream, from: peer.address.host)
       }
       for peer in peers { await swarm.connect(to: peer, about: topic) }
     }
@@ -190,32 +218,8 @@ actor RoomFolder: RoomDirectory {
     change(&notes)
     open[room]?.notes = notes
     do { try notes.write(folder: folder) } catch {
-      complain("what is read and muted can't be noted in \(folder): \(error)")
+      complain(
+        "what is read and muted can't be noted in \(folder): \(Problem.sentence(for: error))")
     }
-  }
-}
-
-/// A room that tells of whom its user doesn't want to see, to be noted.
-private struct NotedRoom: RoomSource {
-  let room: SagaRoom
-  let note: @Sendable (Set<PublicKey>) async -> Void
-
-  var identity: RoomIdentity { get async { await room.identity } }
-  func open() async -> RoomOpening { await room.open() }
-  func write(_ text: String) async throws -> String { try await room.write(text) }
-
-  func accept(_ key: PublicKey) async throws {
-    try await room.accept(key)
-    await note(room.muted)
-  }
-
-  func refuse(_ key: PublicKey) async throws {
-    try await room.refuse(key)
-    await note(room.muted)
-  }
-
-  func setMuted(_ isMuted: Bool, _ key: PublicKey) async {
-    await room.setMuted(isMuted, key)
-    await note(room.muted)
   }
 }

@@ -2,9 +2,24 @@ internal import ArgumentParser
 internal import HyperDB
 internal import Saga
 
-/// How a room deals with those who come and go.
+/// The name that others see.
+enum UserName {
+  /// Bytes in a name: more is shown nowhere.
+  private static let limit = 200
+
+  static func check(_ name: String) throws {
+    guard name.utf8.count <= limit else {
+      throw ValidationError("A name can have \(limit) bytes at most.")
+    }
+    guard name.contains(where: { !$0.isWhitespace }) else {
+      throw ValidationError("--name is empty: say the name that others see.")
+    }
+  }
+}
+
+/// The rules for those who come and go.
 struct RoomManners: ParsableArguments {
-  /// Who is let in.
+  /// The newcomers that are let in.
   enum Authorization: String, ExpressibleByArgument, CaseIterable {
     case open
     case ask
@@ -26,6 +41,8 @@ struct RoomManners: ParsableArguments {
       "How long somebody is away before it shows.", valueName: "seconds"))
   var patience: Double = 30
 
+  @OptionGroup(title: "Disk") var disk: DiskOptions
+
   func validate() throws {
     guard newcomers >= 1 else { throw ValidationError("--newcomers takes a number, 1 or more.") }
     guard (0...86_400).contains(patience) else {
@@ -40,6 +57,7 @@ struct RoomManners: ParsableArguments {
     var options = SagaOptions()
     if authorize == .ask { options.authorization = .ask }
     options.limits.perMinute = newcomers
+    options.database.disk = disk.limits(or: SagaOptions.disk)
     return options
   }
 }

@@ -1,23 +1,19 @@
+internal import DatCoding
 internal import DatWeb
 internal import Foundation
 internal import HypercoreCrypto
 internal import Saga
 
-/// What this side keeps of a room beside its feeds: the name to go by, whom not to show, up to where it
+/// The notes that this side keeps of a room beside its feeds: the name to go by, whom not to show, up to where it
 /// was read.
 ///
 /// A file `chat.json` in the room's folder, which other programs leave alone.
-struct RoomNotes: Codable, Hashable, Sendable {
-  /// A place in the history: the order and key of a message.
-  struct Place: Codable, Hashable, Sendable {
-    var order: Int64
-    var key: String
-  }
-
+struct RoomNotes: Hashable, Sendable {
   var name: String?
   /// Feeds in hex.
   var muted: [String]?
-  var read: Place?
+  /// The last message that was seen.
+  var read: Message.Place?
 
   var mutedKeys: Set<PublicKey> { Set((muted ?? []).compactMap { PublicKey(hex: $0) }) }
 
@@ -27,18 +23,50 @@ struct RoomNotes: Codable, Hashable, Sendable {
     // A file beyond this is none of ours.
     guard let size = try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize, size <= 1 << 20,
       let data = try? Data(contentsOf: file),
-      let notes = try? JSONDecoder().decode(RoomNotes.self, from: data)
+      let fields = try? JSONText.decode(Fields.self, from: Array(data))
     else { return }
-    self = notes
+    name = fields.name
+    muted = fields.muted
+    read = fields.read?.place
   }
 
   init() {}
+
+  /// Whether there are notes in a folder, which makes it a room's.
+  static func exist(in folder: String) -> Bool {
+    FileManager.default.fileExists(atPath: file(in: folder).path)
+  }
+
+  /// The content of the file.
+  private struct Fields: Codable {
+    /// A place in the history. Before feeds were noted with it, it had none.
+    struct Read: Codable {
+      var order: Int64
+      var key: String
+      var feed: String?
+
+      var place: Message.Place? {
+        feed.flatMap { PublicKey(hex: $0) }.map {
+          Message.Place(timestamp: order, id: Message.ID(key: key, feed: $0))
+        }
+      }
+    }
+
+    var name: String?
+    var muted: [String]?
+    var read: Read?
+  }
 
   /// Writes them in place of those before.
   func write(folder: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-    try encoder.encode(self).write(to: Self.file(in: folder), options: .atomic)
+    let fields = Fields(
+      name: name, muted: muted,
+      read: read.map {
+        Fields.Read(order: $0.timestamp, key: $0.id.key, feed: $0.id.feed.hex)
+      })
+    try PrivateFile.write(try encoder.encode(fields), to: Self.file(in: folder))
   }
 
   mutating func setMuted(_ keys: Set<PublicKey>) {

@@ -1,14 +1,56 @@
+internal import DatCoding
 internal import DatSwarm
 internal import HypercoreCrypto
 
 /// Tells people and programs what happens in a swarm.
-struct SwarmReport: Sendable {
-  let output: Output
-  /// Whether to tell what is found, tried and refused, too.
-  let isVerbose: Bool
+///
+/// People see the first few connections that others open, and then one line for all that come and go;
+/// programs, and whoever asks for all, get each.
+actor SwarmReport {
+  private let output: Output
+  /// Whether to tell what is found, tried and refused, too, and each connection.
+  private let isVerbose: Bool
+  private var flurry = Flurry(few: 5)
+  private var cameAndWent = (came: 0, went: 0)
+  private var timer: Task<Void, Never>?
+
+  init(output: Output, isVerbose: Bool) {
+    self.output = output
+    self.isVerbose = isVerbose
+  }
 
   func follow(_ events: AsyncStream<SwarmEvent>) async {
     for await event in events { tell(event) }
+    timer?.cancel()
+  }
+
+  /// Tells of a connection that came, or ended, as far as that is worth a line of its own.
+  private func pass(_ text: String, came: Bool) {
+    if output.json {
+      if !came { output.problem(text) }
+      return
+    }
+    guard !isVerbose, !flurry.take(.now) else { return note(text) }
+    if came { cameAndWent.came += 1 } else { cameAndWent.went += 1 }
+    schedule()
+  }
+
+  private func schedule() {
+    guard timer == nil, let deadline = flurry.deadline else { return }
+    timer = Task { [weak self] in
+      do { try await Task.sleep(until: deadline, clock: .continuous) } catch { return }
+      await self?.sumUp()
+    }
+  }
+
+  private func sumUp() {
+    timer = nil
+    let (came, went) = cameAndWent
+    cameAndWent = (0, 0)
+    if flurry.sum(.now) > 0 {
+      note("\(came) more connections came and \(went) ended or failed; --verbose shows each")
+    }
+    schedule()
   }
 
   private func tell(_ event: SwarmEvent) {
@@ -27,16 +69,29 @@ struct SwarmReport: Sendable {
       if isVerbose { note("trying \(address)") }
     case .connected(let peer):
       tell("connected", peer.address)
-      note(peer.isInbound ? "\(peer.address) connected" : "connected to \(peer.address)")
+      if peer.isInbound {
+        pass("\(peer.address) connected", came: true)
+      } else {
+        note("connected to \(peer.address)")
+      }
     case .disconnected(let peer, let reason):
       tell("disconnected", peer.address)
-      if let reason { complain("\(peer.address): \(reason)") }
+      if let reason { pass("\(peer.address): \(reason)", came: false) }
     case .failed(let address, _, let reason):
       tell("failed", address)
-      complain("\(address): \(reason)")
+      pass("\(address): \(reason)", came: false)
     case .waiting(let address, _, let until):
       tell("waiting", address)
-      note("trying \(address) again in \(Self.seconds(until))")
+      if isVerbose || flurry.deadline == nil {
+        note("trying \(address) again in \(Self.seconds(until))")
+      }
+    case .trouble(_, let reason): complain(reason)
+    case .evicted(let address):
+      if output.json {
+        output.object(["event": "evicted", "address": .string("\(address)")])
+      } else if isVerbose {
+        note("\(address) made room: all places were taken, most by its address")
+      }
     case .forgotten(let address, _): tell("forgotten", address)
     case .duplicate(let peer): if isVerbose { tell("duplicate", peer.address) }
     case .found(let address, _, let origin):

@@ -31,11 +31,11 @@ public struct Attack: Sendable, CustomStringConvertible {
 
   /// An attack on a room.
   static func room(
-    _ row: Int, _ name: String, memory: Int = 16 << 20,
+    _ row: Int, _ name: String, memory: Int = 16 << 20, arguments: [String] = [],
     _ body: @escaping @Sendable (RoomScene) async throws -> Void
   ) -> Attack {
     Attack(row: row, name: name, memoryLimit: memory, isForNode: false) { kind in
-      let scene = try await RoomScene()
+      let scene = try await RoomScene(arguments)
       return try await scene.measure { try await body(scene) }
     }
   }
@@ -78,18 +78,24 @@ public struct Attack: Sendable, CustomStringConvertible {
     (37, "other pages, foreign names, requests across origins", "DatWebTests, RequestGuardTests"),
     (39, "made-up peers and packets of discovery", "DatSwarmTests, SwarmCoreTests and DNSTests"),
     (40, "who can read what", "README, by DatAttackTests"),
+    (56, "text that is slow to draw on the page", "make test-web, cases_strangers.py"),
+    (57, "names that look alike", "DatCommandTests, NameBookTests, and make test-web"),
+    (58, "a feed of one block, signed at length 2^32", "HypercoreTests, LongFeedTests"),
     (
       63, "copied folders, in rooms and databases",
       "ForkMatrixTests, ForkedDatabaseTests, ForkCommandTests"
     ),
     (64, "a key pair without its blocks", "RestoringTests, ForkCommandTests"),
+    (65, "a block that no frame can carry", "HypercoreTests, BlockSizeTests"),
+    (66, "files that are missing beside an intact bitfield", "HypercoreTests, OpeningTests"),
+    (67, "a feed's key where a room's is meant", "HyperDBTests, WrongKindTests"),
   ]
 
   /// All of them, by row.
   public static let all: [Attack] =
-    (frames + claims + channels + floods + proofs + rooms + writers + forks).sorted {
-      $0.row < $1.row
-    }
+    (frames + claims + channels + floods + proofs + rooms + writers + ownership
+    + connections + discovery + heads + texts + disk + forks)
+    .sorted { $0.row < $1.row }
 }
 
 /// Who is attacked.

@@ -19,8 +19,12 @@ final class Attacker: @unchecked Sendable {
   private(set) var sent: [UInt8] = []
 
   /// Connects, and says Feed and Handshake unless told not to.
-  init(_ port: Int, _ key: PublicKey, greets: Bool = true, handshake: [UInt8] = [0x10, 0x01]) throws
-  {
+  ///
+  /// - Parameter source: the address to connect from, one of 127.0.0.0/8.
+  init(
+    _ port: Int, _ key: PublicKey, greets: Bool = true, handshake: [UInt8] = [0x10, 0x01],
+    from source: String? = nil
+  ) throws {
     self.key = key
     #if os(Linux)
       let kind = Int32(SOCK_STREAM.rawValue)
@@ -33,15 +37,8 @@ final class Attacker: @unchecked Sendable {
     options.timeout = nil
     ear = Connection(options: options, now: .now)
     _ = try ear.open(key)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = in_port_t(UInt16(port).bigEndian)
-    address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    let result = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
+    if let source { _ = LoopbackAddress(source, 0).with { bind(socket, $0, $1) } }
+    let result = LoopbackAddress("127.0.0.1", port).with { connect(socket, $0, $1) }
     guard result == 0 else {
       throw AttackFailure("no connection: \(String(cString: strerror(errno)))")
     }
@@ -144,6 +141,25 @@ final class Attacker: @unchecked Sendable {
     guard left > 0 else { return false }
     var poller = pollfd(fd: socket, events: events, revents: 0)
     return poll(&poller, 1, Int32(left * 1000) + 1) > 0
+  }
+}
+
+/// An IPv4 address as the system's calls take it.
+struct LoopbackAddress {
+  private var address = sockaddr_in()
+
+  init(_ host: String, _ port: Int) {
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = in_port_t(UInt16(port).bigEndian)
+    address.sin_addr.s_addr = inet_addr(host)
+  }
+
+  func with<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    withUnsafePointer(to: address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
   }
 }
 

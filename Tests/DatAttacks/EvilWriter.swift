@@ -17,10 +17,15 @@ actor EvilWriter {
   private let own: Replicator
   private var pump: Task<Void, Never>?
 
-  init(_ room: PublicKey) throws {
+  /// - Parameter other: a feed before whose key the writer's own is to come.
+  init(_ room: PublicKey, sortingBefore other: PublicKey? = nil) throws {
     replica = Replica()
     self.room = room
-    pair = KeyPair.generate()
+    var pair = KeyPair.generate()
+    while let other, !pair.publicKey.bytes.lexicographicallyPrecedes(other.bytes) {
+      pair = KeyPair.generate()
+    }
+    self.pair = pair
     source = Replicator(
       core: try FeedCore.open(in: MemoryStorage(), options: FeedOptions(key: room)))
     own = Replicator(
@@ -74,7 +79,7 @@ actor EvilWriter {
 
   /// Appends a message that everybody can read.
   func say(_ text: String) throws {
-    let key = "messages/evil/\(own.core.length)"
+    let key = "messages/\(pair.publicKey.hex.prefix(8))/\(own.core.length)"
     try append(
       key, MessageContent(text: text, username: "evil", timestamp: 1).value(key: key))
   }

@@ -18,7 +18,7 @@ extension Attack {
       }
       let process = scene.victim.process
       try await within("word of the two histories") {
-        while await !process.errorText.contains("dat recover") {
+        while await !process.errorText.contains("dat rekey") {
           try Task.checkCancellation()
           try await Task.sleep(for: .milliseconds(20))
         }

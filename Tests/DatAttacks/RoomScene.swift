@@ -12,7 +12,7 @@ final class RoomScene: Sendable {
   let victim: Victim
   let key: PublicKey
   let folder: TemporaryFolder
-  private let honest: Saga
+  let honest: Saga
   private let events: Events
   private let pump: Task<Void, Never>
 
@@ -56,11 +56,13 @@ final class RoomScene: Sendable {
     }
   }
 
-  init() async throws {
+  /// - Parameter options: further options of the victim's.
+  init(_ options: [String] = []) async throws {
     folder = try TemporaryFolder()
-    victim = try await Victim([
-      "chat", folder.path + "/room", "--name", "victim", "--listen", "127.0.0.1:0", "--json",
-    ])
+    victim = try await Victim(
+      [
+        "chat", folder.path + "/room", "--name", "victim", "--listen", "127.0.0.1:0", "--json",
+      ] + options)
     guard let key = PublicKey(hex: victim.key) else { throw AttackFailure("no key") }
     self.key = key
     honest = try await Saga.open(storage: MemoryStorage(), key: key, username: "honest")
@@ -89,9 +91,13 @@ final class RoomScene: Sendable {
     }
   }
 
-  func attacker(greets: Bool = true, handshake: [UInt8] = [0x10, 0x01]) async throws -> Attacker {
+  func attacker(
+    greets: Bool = true, handshake: [UInt8] = [0x10, 0x01], from source: String? = nil
+  ) async throws -> Attacker {
     let (port, key) = (victim.port, key)
-    return try await blocking { try Attacker(port, key, greets: greets, handshake: handshake) }
+    return try await blocking {
+      try Attacker(port, key, greets: greets, handshake: handshake, from: source)
+    }
   }
 
   /// A message goes each way.
@@ -126,6 +132,9 @@ final class RoomScene: Sendable {
 
   /// The messages that the honest user sees.
   func texts() async -> [String] { await honest.messages.map(\.text) }
+
+  /// The messages that the honest user sees, whole.
+  func messages() async -> [Message] { await honest.messages }
 
   /// The victim's messages, as the honest user sees them: their keys and places.
   func messagesOfVictim() async -> [(key: String, seq: UInt64)] {

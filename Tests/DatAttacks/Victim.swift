@@ -11,7 +11,11 @@ final class Victim: Sendable {
   private let guardian: Guardian
 
   /// Starts `dat` with these arguments, or the Node script that takes its place.
-  init(_ arguments: [String], _ kind: VictimKind = .dat) async throws {
+  ///
+  /// - Parameter saysReady: whether it prints a key.
+  init(
+    _ arguments: [String], _ kind: VictimKind = .dat, saysReady: Bool = true
+  ) async throws {
     switch kind {
     case .dat: process = try await DatProcess(arguments, executable: Self.command)
     case .node:
@@ -22,9 +26,11 @@ final class Victim: Sendable {
     pid = await process.processIdentifier
     guardian = try Guardian(of: pid)
     let started = process
-    let ready = try await within("the victim's start") {
-      try await started.line(containing: #""event":"ready""#)
-    }
+    let ready =
+      saysReady
+      ? try await within("the victim's start") {
+        try await started.line(containing: #""event":"ready""#)
+      } : nil
     let listening = try await within("the victim's listening") {
       try await started.line(containing: #""event":"listening""#)
     }

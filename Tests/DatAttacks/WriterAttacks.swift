@@ -130,7 +130,7 @@ extension Attack {
         let content = MessageContent(text: "overwritten", username: "victim", timestamp: 1)
         try await evil.append(key, content.value(key: key)) { $0.clock[0] = seq + 1 }
       }
-      try await scene.said("word of the conflict", #""event":"conflict""#)
+      try await scene.said("the evil writer's own message", #""message":"overwritten""#)
       let after = Set(await scene.texts())
       for text in before { try require(after.contains(text), "\"\(text)\" was written over") }
     },

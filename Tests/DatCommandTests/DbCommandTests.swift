@@ -41,10 +41,9 @@ import Testing
     #expect(text.first?["value"] as? String == "héllo")
     let binary = nodes(try await dat("get", dir, "text", "--json", "--encoding", "binary").first)
     #expect(binary.first?["value"] as? String == Data("héllo".utf8).base64EncodedString())
-    let failed = try await DatProcess.run(["db", "get", dir, "text", "--json"])
-    #expect(failed.status == 1)
-    #expect(failed.lines.isEmpty)
-    #expect(failed.errors.contains("is no JSON") && failed.errors.contains(feed))
+    let other = try #require(nodes(try await dat("get", dir, "text", "--json").first).first)
+    #expect(other["value"] as? String == Data("héllo".utf8).base64EncodedString())
+    #expect(other["valueEncoding"] as? String == "base64")
 
     #expect(nodes(try await dat("get", dir, "nothing", "--json").first).isEmpty)
     _ = try await dat("del", dir, "text", "--json")
@@ -103,6 +102,57 @@ import Testing
     let feeds = try #require(heads["feeds"] as? [[String: Any]])
     #expect(feeds.map { $0["length"] as? Int } == [6])
     #expect(feeds.first?["key"] as? String == String(version.prefix(64)))
+  }
+
+  @Test func `a list is had in pages, and a history by its folder`() async throws {
+    let folder = try TemporaryFolder()
+    let dir = folder.path + "/db"
+    _ = try await dat(
+      "import", dir, "--json",
+      input: (0..<25).map { #"{"key":"k/\#($0)","value":\#($0)}"# + "\n" }.joined())
+    func keys(_ arguments: String...) async throws -> [String] {
+      let result = try await DatProcess.run(["db", "list", dir, "k", "--json"] + arguments)
+      try #require(result.status == 0, "\(result.errors)")
+      return try result.lines.map { line in
+        let nodes = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [[String: Any]]
+        return nodes?.first?["key"] as? String ?? ""
+      }
+    }
+    let all = try await keys()
+    #expect(all.count == 25)
+    for reverse in [[], ["--reverse"]] {
+      var pages: [String] = []
+      while true {
+        let more = pages.last.map { ["--after", $0] } ?? []
+        let page = try await DatProcess.run(
+          ["db", "list", dir, "k", "--limit", "7"] + more + reverse)
+        let names = page.lines.map { String($0.prefix { $0 != ":" }) }
+        pages += names
+        // What a page ends with may be deleted before the next is asked for.
+        if pages.count == 14, reverse.isEmpty { _ = try await dat("del", dir, pages[13], "--json") }
+        if names.count < 7 { break }
+      }
+      let expected = reverse.isEmpty ? all : all.reversed().filter { $0 != all[13] }
+      #expect(pages == expected)
+    }
+    let unknown = try await DatProcess.run(["db", "list", dir, "--after", "nothing"])
+    #expect(unknown.status == 1)
+    #expect(unknown.errors.contains("no key nothing"))
+
+    for key in ["a", "a/b", "a/b/c", "ab"] { _ = try await dat("put", dir, key, "1", "--json") }
+    func history(_ arguments: String...) async throws -> [String] {
+      let lines = try await DatProcess.run(["db", "history", dir, "--json"] + arguments).lines
+      return try lines.map { line in
+        (try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])?["key"]
+          as? String
+          ?? ""
+      }
+    }
+    #expect(try await history("a") == ["a", "a/b", "a/b/c"])
+    #expect(try await history("/a/b/") == ["a/b", "a/b/c"])
+    #expect(try await history("a", "--reverse", "--limit", "2") == ["a/b/c", "a/b"])
+    #expect(try await history("--limit", "3").count == 3)
+    #expect(try await history("nothing").isEmpty)
   }
 
   @Test func `what is exported can be imported`() async throws {
@@ -182,6 +232,14 @@ import Testing
     _ = try await dat("sync", other, "--connect", watcher.address, "--json")
     let line = try await watcher.process.line(containing: #""left""#)
     #expect(line.contains(#""value":3"#) && line.contains(#""value":2"#))
+    // What is no JSON is shown as what it is, and it goes on.
+    _ = try await dat("put", other, "from/bad", "no JSON", "--encoding", "utf8", "--json")
+    _ = try await dat("sync", other, "--connect", watcher.address, "--json")
+    _ = try await watcher.process.line(
+      containing: #""value":"bm8gSlNPTg==","valueEncoding":"base64""#)
+    _ = try await dat("put", other, "from/good", "4", "--json")
+    _ = try await dat("sync", other, "--connect", watcher.address, "--json")
+    _ = try await watcher.process.line(containing: #""value":4"#)
     await watcher.end()
   }
 

@@ -1,6 +1,7 @@
 import DatTesting
 import Foundation
 import Hypercore
+import HypercoreCrypto
 import RandomAccessStorage
 import Testing
 
@@ -109,14 +110,29 @@ import Testing
     try await feed("append", dir("old"), "--prefix", "metadata.", input: "x\n")
     #expect(try await feed("cat", dir("old"), "--prefix", "metadata.") == ["x"])
     #expect(FileManager.default.fileExists(atPath: dir("old/metadata.key")))
-    try await fails("info", dir("old"), with: "No feed is stored in")
+    try await fails("info", dir("old"), with: "archive", "--prefix metadata.")
+    try await fails(
+      "info", dir("old"), "--prefix", "metadata", with: "No feed is stored in", "--prefix metadata."
+    )
+  }
+
+  @Test func `a line that no peer could receive is refused, and those before it are told of`()
+    async throws
+  {
+    let long = String(repeating: "x", count: 8_384_513)
+    let (status, _, errors) = try await DatProcess.run(
+      ["feed", "append", dir("feed")], input: "one\ntwo\n\(long)\nthree\n")
+    #expect(status == 1)
+    #expect(
+      errors.contains("2 lines were appended, then: A block can have 8384512 bytes"), "\(errors)")
+    #expect(try await feed("cat", dir("feed")) == ["one", "two"])
   }
 
   @Test func `audit finds a damaged block, says which, and ends with 1`() async throws {
     try await feed("append", dir("feed"), input: "one\ntwo\nthree\n")
     let data = URL(fileURLWithPath: dir("feed/data"))
     try Data("oneTwothree".utf8).write(to: data)
-    try await fails("audit", dir("feed"), with: "1 of 3", "1.")
+    try await fails("audit", dir("feed"), with: "1 block (1) is recorded", "2 blocks are whole.")
     let (status, lines, _) = try await DatProcess.run(["feed", "audit", dir("feed"), "--json"])
     #expect(status == 1)
     let report = try object(lines.first)
@@ -166,6 +182,10 @@ import Testing
     try await feed("append", dir("feed"), input: "x\n")
     try await fails("clone", dir("feed"), key, "--connect", "127.0.0.1:9", with: "Another feed")
     try await fails("clone", dir("copy"), key, "--connect", "127.0.0.1:1", with: "127.0.0.1:1")
+    #expect(!FileManager.default.fileExists(atPath: dir("copy")))
+    let copy = try await Feed.open(
+      folder: dir("copy"), options: Feed.Options(key: try #require(PublicKey(hex: key))))
+    try await copy.close()
     try await fails("append", dir("copy"), input: "y\n", with: "not writable")
   }
 
@@ -202,6 +222,88 @@ import Testing
       process, try #require(ready["key"] as? String),
       "127.0.0.1:\(try #require(listening["port"] as? Int))"
     )
+  }
+
+  @Test func `a clone ends when nobody connected has more, gaps or not`() async throws {
+    let own = try await Feed.open(folder: dir("feed"))
+    try await own.append((0..<100).map { [UInt8($0)] })
+    try await own.clear(5..<100)
+    try await own.close()
+    let (server, key, address) = try await serve("feed")
+    let lines = try await feed("clone", dir("copy"), key, "--connect", address)
+    #expect(lines.first == "5 of 100 blocks; nobody connected has the others")
+    await server.signal(SIGTERM)
+    #expect(await server.status() == 0)
+  }
+
+  @Test(.enabled(if: SmallDisk.obstacle == nil, "\(SmallDisk.obstacle ?? "")"))
+  func `a clone on a full disk ends at once with its sentence, and goes on later`() async throws {
+    let disk = try SmallDisk(bytes: 1 << 20)
+    let own = try await Feed.open(folder: dir("feed"))
+    try await own.append((0..<200).map { [UInt8](repeating: UInt8($0), count: 4000) })
+    try await own.close()
+    let (server, key, address) = try await serve("feed")
+    try disk.fill(leaving: 200_000)
+    let copy = disk.path + "/copy"
+    try await fails("clone", copy, key, "--connect", address, with: "disk")
+    try disk.empty()
+    let lines = try await feed("clone", copy, key, "--connect", address, "--json")
+    #expect(try object(lines.first)["storedBlocks"] as? Int == 200)
+    await server.signal(SIGTERM)
+    #expect(await server.status() == 0)
+  }
+
+  @Test(.enabled(if: SmallDisk.obstacle == nil, "\(SmallDisk.obstacle ?? "")"))
+  func `feeds and databases are served from a disk that can't be written`() async throws {
+    let disk = try SmallDisk(bytes: 1 << 20)
+    try await feed("append", disk.path + "/feed", input: "one\ntwo\n")
+    let put = try await DatProcess.run(["db", "put", disk.path + "/db", "a", "1"])
+    #expect(put.status == 0)
+    try #require(disk.makeReadOnly())
+    let feedServer = try await DatProcess(
+      ["feed", "serve", disk.path + "/feed", "--listen", "127.0.0.1:0", "--json"])
+    let ready = try object(await feedServer.line(containing: #""event":"ready""#))
+    let port =
+      try object(await feedServer.line(containing: #""event":"listening""#))["port"] as? Int
+    let key = try #require(ready["key"] as? String)
+    try await feed("clone", dir("copy"), key, "--connect", "127.0.0.1:\(try #require(port))")
+    #expect(try await feed("cat", dir("copy")) == ["one", "two"])
+    await feedServer.signal(SIGTERM)
+    #expect(await feedServer.status() == 0)
+    #expect(await feedServer.errorText.contains("can't be written"))
+
+    let server = try await DatProcess(
+      ["db", "serve", disk.path + "/db", "--listen", "127.0.0.1:0", "--json"])
+    let source = try object(await server.line(containing: #""event":"ready""#))["key"] as? String
+    let place = try object(await server.line(containing: #""event":"listening""#))["port"] as? Int
+    let sync = try await DatProcess.run([
+      "db", "sync", dir("db"), try #require(source), "--connect",
+      "127.0.0.1:\(try #require(place))",
+    ])
+    #expect(sync.status == 0, "\(sync.errors)")
+    #expect(try await DatProcess.run(["db", "get", dir("db"), "a"]).lines == ["1"])
+    await server.signal(SIGTERM)
+    #expect(await server.status() == 0)
+  }
+
+  @Test
+  func `a feed's key where a database or a room is meant is one sentence, and leaves nothing`()
+    async throws
+  {
+    try await feed("append", dir("feed"), input: "one\ntwo\n")
+    let (server, key, address) = try await serve("feed")
+    for command in [
+      ["db", "sync", dir("db"), key, "--connect", address],
+      ["chat", dir("room"), key, "--name", "ana", "--connect", address, "--stay"],
+    ] {
+      let (status, _, errors) = try await DatProcess.run(command)
+      #expect(status == 1)
+      #expect(errors.contains("is the key of a feed of its own, no database"), "\(errors)")
+      #expect(errors.split(separator: "\n").count == 1, "\(errors)")
+    }
+    for name in ["db", "room"] { #expect(!FileManager.default.fileExists(atPath: dir(name))) }
+    await server.signal(SIGTERM)
+    #expect(await server.status() == 0)
   }
 
   @Test func `a feed is served and cloned, and what was added later is fetched alone`() async throws

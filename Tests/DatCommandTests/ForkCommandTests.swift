@@ -16,22 +16,22 @@ import Testing
     for name in ["bea", "copy"] {
       let doctor = try await scene.run("doctor", scene.dir(name))
       #expect(doctor.status == 1 && doctor.lines.contains { $0.contains("two histories") })
-      #expect(try await scene.run("db", "list", scene.dir(name)).errors.contains("dat recover"))
+      #expect(try await scene.run("db", "list", scene.dir(name)).errors.contains("dat rekey"))
     }
     let before = try scene.contents(of: scene.dir("copy"))
-    let list = try await scene.run("recover", scene.dir("copy"))
+    let list = try await scene.run("rekey", scene.dir("copy"))
     #expect(
       list.status == 0 && list.lines.contains { $0.hasSuffix("bea: on the desktop") }, "\(list)")
     #expect(list.lines.contains { $0.hasSuffix("bea: and again") })
     #expect(!list.lines.contains { $0.contains("before") })
     #expect(try scene.contents(of: scene.dir("copy")) == before)
-    let done = try await scene.run("recover", scene.dir("copy"), "--yes", "--json")
+    let done = try await scene.run("rekey", scene.dir("copy"), "--yes", "--json")
     #expect(done.status == 0, "\(done)")
     let told = try ChatProcess.event(try #require(done.lines.last))
     #expect(told["event"] as? String == "recovered" && told["written"] as? Int == 2)
     #expect(told["oldFolder"] as? String == scene.dir("copy.forked-1"))
     #expect(try scene.contents(of: scene.dir("copy.forked-1")) == before)
-    let kept = try await scene.run("recover", scene.dir("bea"), "--keep", "--yes")
+    let kept = try await scene.run("rekey", scene.dir("bea"), "--keep", "--yes")
     #expect(kept.status == 0, "\(kept)")
 
     let ana = try await ChatProcess(scene.dir("ana"), name: "ana", listen: true)
@@ -68,39 +68,39 @@ import Testing
     try FileManager.default.createDirectory(
       atPath: building + "/source", withIntermediateDirectories: true)
     try Data("unfinished\n".utf8).write(to: URL(fileURLWithPath: building + "/recovering"))
-    #expect(try await scene.run("recover", scene.dir("copy")).status == 0)
+    #expect(try await scene.run("rekey", scene.dir("copy")).status == 0)
     #expect(!FileManager.default.fileExists(atPath: building))
-    #expect(try await scene.run("recover", scene.dir("copy"), "--yes").status == 0)
+    #expect(try await scene.run("rekey", scene.dir("copy"), "--yes").status == 0)
     let after = try scene.contents(of: scene.dir("copy"))
     // Killed before there was anything in it, or after all was taken out again.
     try FileManager.default.createDirectory(
       atPath: building, withIntermediateDirectories: true)
-    #expect(try await scene.run("recover", scene.dir("copy")).status == 1)
+    #expect(try await scene.run("rekey", scene.dir("copy")).status == 1)
     #expect(!FileManager.default.fileExists(atPath: building))
     // Killed after the new folder took its place.
     let mark = scene.dir("copy") + "/recovering"
     try Data("ready\n".utf8).write(to: URL(fileURLWithPath: mark))
     try FileManager.default.moveItem(atPath: scene.dir("copy.forked-1"), toPath: building)
-    let settled = try await scene.run("recover", scene.dir("copy"))
+    let settled = try await scene.run("rekey", scene.dir("copy"))
     #expect(settled.status == 0 && settled.errors.contains("copy.forked-1"), "\(settled)")
     #expect(try scene.contents(of: scene.dir("copy.forked-1")) == before)
     #expect(try scene.contents(of: scene.dir("copy")) == after)
     // Where folders can't be exchanged in one step: killed between the two.
     try Data("ready\n".utf8).write(to: URL(fileURLWithPath: mark))
     try FileManager.default.moveItem(atPath: scene.dir("copy"), toPath: building)
-    let moved = try await scene.run("recover", scene.dir("copy"))
+    let moved = try await scene.run("rekey", scene.dir("copy"))
     #expect(moved.status == 0 && moved.errors.contains("copy.forked-1"), "\(moved)")
     #expect(try scene.contents(of: scene.dir("copy")) == after)
     // Killed anywhere, as it comes.
     try FileManager.default.removeItem(atPath: scene.dir("copy"))
     try FileManager.default.moveItem(atPath: scene.dir("copy.forked-1"), toPath: scene.dir("copy"))
     for pause in 0..<16 {
-      let recovering = try await DatProcess(["recover", scene.dir("copy"), "--yes"])
+      let recovering = try await DatProcess(["rekey", scene.dir("copy"), "--yes"])
       try await Task.sleep(for: .milliseconds(6 * pause))
       await recovering.signal(SIGKILL)
       _ = await recovering.status()
     }
-    let last = try await scene.run("recover", scene.dir("copy"), "--yes")
+    let last = try await scene.run("rekey", scene.dir("copy"), "--yes")
     #expect(
       last.status == 0 || last.errors.contains("one history") || last.errors.contains("nothing has")
     )
@@ -122,7 +122,7 @@ import Testing
       scene.dir("two"), name: "bea", connect: [try #require(one.address)])
     for peer in [one, two] { try await peer.process.line(containing: #""event":"forked""#) }
     for peer in [one, two] { #expect(await peer.leave() == 0) }
-    let done = try await scene.run("recover", scene.dir("two"), "--yes")
+    let done = try await scene.run("rekey", scene.dir("two"), "--yes")
     #expect(done.status == 0, "\(done)")
     let file = scene.dir("two-history-1.jsonl")
     #expect(done.lines.contains { $0.contains("dat db import") && $0.contains(file) }, "\(done)")
@@ -148,18 +148,18 @@ import Testing
     let address = "127.0.0.1:\(listening["port"] as? Int ?? 0)"
     let key = try #require(ready["key"] as? String)
     let clone = try await scene.run("feed", "clone", scene.dir("two"), key, "--connect", address)
-    #expect(clone.status == 1 && clone.errors.contains("dat recover"), "\(clone)")
+    #expect(clone.status == 1 && clone.errors.contains("dat rekey"), "\(clone)")
     await serving.signal(SIGINT)
     #expect(await serving.status() == 0)
-    #expect(await serving.errorText.contains("dat recover"))
+    #expect(await serving.errorText.contains("dat rekey"))
     for name in ["one", "two"] {
       let append = try await scene.run("feed", "append", scene.dir(name), input: "f\n")
-      #expect(append.status == 1 && append.errors.contains("dat recover"), "\(append)")
+      #expect(append.status == 1 && append.errors.contains("dat rekey"), "\(append)")
       let info = try await scene.run("feed", "info", scene.dir(name))
       #expect(info.lines.contains { $0.contains("two histories") })
       #expect(try await scene.run("doctor", scene.dir(name)).status == 1)
     }
-    let done = try await scene.run("recover", scene.dir("two"), "--yes")
+    let done = try await scene.run("rekey", scene.dir("two"), "--yes")
     #expect(done.status == 0 && done.lines.contains { $0.contains("agree on 2 blocks") }, "\(done)")
     #expect(try await scene.run("feed", "cat", scene.dir("two")).lines == ["a", "b", "d", "e"])
     #expect(try await scene.run("feed", "append", scene.dir("two"), input: "f\n").status == 0)
@@ -172,10 +172,10 @@ import Testing
       let name = arguments[0]
       _ = try await DatProcess.run(
         arguments + [scene.dir(name)] + (name == "db" ? ["k", "1"] : []), input: "a\n")
-      let result = try await scene.run("recover", scene.dir(name), "--yes")
+      let result = try await scene.run("rekey", scene.dir(name), "--yes")
       #expect(result.status == 1 && result.errors.contains("one history"), "\(result)")
     }
-    #expect(try await scene.run("recover", scene.dir("none")).status == 1)
+    #expect(try await scene.run("rekey", scene.dir("none")).status == 1)
     #expect(!FileManager.default.fileExists(atPath: scene.dir("none")))
   }
 

@@ -85,7 +85,7 @@ import Testing
     let chat = try await ChatProcess(scene.dir("copy"), name: "bea", options: ["--web"])
     let page = try await page(of: chat.process)
     let plan = try await request("/api/rooms/\(key)/recovery", page)
-    #expect(plan.status != 200 && plan.text.contains("dat recover"), "\(plan)")
+    #expect(plan.status != 200 && plan.text.contains("dat rekey"), "\(plan)")
     #expect(await chat.leave() == 0)
   }
 }

@@ -51,12 +51,12 @@ struct ForkScene {
       let line = try await peer.process.line(containing: #""event":"forked""#)
       let own = try ChatProcess.event(line)["data"] as? [String: Any]
       #expect(own?["own"] as? Bool == (peer.local != ana.local))
-      #expect(line.contains("dat recover"))
+      #expect(line.contains("dat rekey"))
     }
     // Nobody lost a connection over it.
     await desktop.process.send("refused")
     try await desktop.process.line {
-      $0.contains(#""event":"error""#) && $0.contains("dat recover")
+      $0.contains(#""event":"error""#) && $0.contains("dat rekey")
     }
     await ana.process.send("still here")
     for peer in [laptop, desktop] { try await peer.event("message", "message", "still here") }

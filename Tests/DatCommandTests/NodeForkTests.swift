@@ -69,10 +69,10 @@ struct NodeForkTests {
 
   private func untilTold(_ process: DatProcess) async throws {
     let end = ContinuousClock.now + .seconds(60)
-    while await !process.errorText.contains("dat recover"), ContinuousClock.now < end {
+    while await !process.errorText.contains("dat rekey"), ContinuousClock.now < end {
       try await Task.sleep(for: .milliseconds(20))
     }
-    #expect(await process.errorText.contains("dat recover"))
+    #expect(await process.errorText.contains("dat rekey"))
     await process.signal(SIGINT)
     #expect(await process.status() == 0)
   }

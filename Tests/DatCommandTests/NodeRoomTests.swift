@@ -122,7 +122,7 @@ struct NodeOperationTests {
       try? await saga.connect(stream)
     }
     try await saga.writeOperation(Move(piece: "rook", to: [1, 2]))
-    let events = await saga.listen(stored: false)
+    let events = saga.events(stored: .none)
     let node = try await Node.peer([
       "--operations", "--name", "nan", "--key", saga.key.hex, "--connect", String(address.port),
     ])

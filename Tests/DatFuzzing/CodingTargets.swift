@@ -123,11 +123,17 @@ extension FuzzTarget {
   }
 
   static func commandJSON(_ bytes: [UInt8]) {
-    if let compact = JSONText.compact(bytes) {
+    if let compact = try? JSONText.compact(bytes) {
       hold(compact.utf8.count <= 6 * bytes.count + 32, "compact JSON is longer")
-      hold(JSONText.compact(Array(compact.utf8)) == compact, "compact JSON is not final")
+      hold((try? JSONText.compact(Array(compact.utf8))) == compact, "compact JSON is not final")
+      let printed = JSONText.printable(compact)
+      hold((try? JSONText.compact(Array(printed.utf8))) == compact, "printed JSON is another")
+      hold(!printed.unicodeScalars.contains(where: ForeignText.isHidden), "printed JSON hides text")
     }
-    guard let text = String(validating: bytes, as: UTF8.self) else { return }
-    if let fields = JSONFields(text) { _ = fields["key"] }
+    let lines = TextLines.all(bytes)
+    hold(lines.reduce(0) { $0 + $1.count } <= bytes.count, "lines have more than the text")
+    let shown = ForeignText(bytes: bytes).line(limit: 100)
+    hold(
+      !shown.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7f }, "a control is shown")
   }
 }

@@ -20,6 +20,15 @@ extension FuzzTarget {
     case .trie: try Self.encoded("trie-encoding").map { [3] + $0 }
     case .database: try Self.databases()
     case .version: [[], [0], [1], [3], [4], [0xff, 0xff, 3]]
+    case .archiveEntry: try Self.archiveEntries()
+    case .archive:
+      [[1, 2, 3, 4], Array(0..<100), [0x10, 0x22, 0x01, 0x33, 0x02, 0x11, 0x44, 0x05]]
+    case .archiveNames:
+      [
+        "*.log\n!keep\n/build/\n# no", "**/a[b-d]{e,f}?/@(x|y)",
+        "dat://" + String(repeating: "ab", count: 32) + "+3/a%20b",
+      ]
+      .map { Array($0.utf8) }
     case .dns: Self.packets()
     case .userData: try Self.userDatas()
     case .messageJSON, .commandJSON: try Self.texts()
@@ -33,6 +42,15 @@ extension FuzzTarget {
   private static func encoded(_ name: String) throws -> [[UInt8]] {
     let vectors: [Vector] = try Fixtures.json("vectors/\(name).json")
     return vectors.map { [UInt8](hex: $0.encoded) }
+  }
+
+  private static func archiveEntries() throws -> [[UInt8]] {
+    struct Recorded: Decodable {
+      struct Entry: Decodable { var raw: String? }
+      var entries: [Entry]
+    }
+    let archives: [Recorded] = try Fixtures.json("archives/manifest.json")
+    return archives.flatMap { $0.entries.prefix(8) }.compactMap { $0.raw.map { [UInt8](hex: $0) } }
   }
 
   private static func messages() throws -> [[UInt8]] {

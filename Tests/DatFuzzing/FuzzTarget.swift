@@ -27,6 +27,12 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case database
   /// The name of a state of a database.
   case version
+  /// An entry of an archive, with its stat and index.
+  case archiveEntry
+  /// An archive whose entries say anything: walks, look-ups, differences, and what is written next.
+  case archive
+  /// Rules of what is left out of an archive, a pattern and a link.
+  case archiveNames
   /// A packet of discovery.
   case dns
   /// What a peer says about its user.
@@ -43,7 +49,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   /// The longest inputs worth trying. Sequences of operations need few bytes, and long ones are slow.
   public var longest: Int {
     switch self {
-    case .proof, .database, .connection, .session: 128
+    case .proof, .database, .archive, .connection, .session: 128
     case .files: 16_384
     default: 4096
     }
@@ -63,6 +69,9 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .trie: Self.trie(bytes)
     case .database: Self.database(bytes)
     case .version: Self.version(bytes)
+    case .archiveEntry: Self.archiveEntry(bytes)
+    case .archive: Self.archive(bytes)
+    case .archiveNames: Self.archiveNames(bytes)
     case .dns: Self.dns(bytes)
     case .userData: Self.userData(bytes)
     case .messageJSON: Self.messageJSON(bytes)

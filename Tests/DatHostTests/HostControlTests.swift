@@ -1,4 +1,4 @@
-import DatHost
+@testable import DatHost
 import DatTesting
 import Foundation
 import HypercoreCrypto
@@ -73,6 +73,25 @@ import Testing
       }
       #expect(try await HostClient.ask(.init(.list), hostIn: folder) == [])
     }
+  }
+
+  @Test func `a request with marks without end costs linear time`() {
+    // As much as a request can have, in every field; a dictionary of such names takes seconds.
+    let slow = slowText(bytes: 15_000)
+    let time = processorTime {
+      for field in ["command", "key", slow] {
+        let line = #"{"\#(field)":"\#(slow)","\#(slow)":{"\#(slow)":1}}"#
+        #expect(HostControl.request(Array(line.utf8)) == nil)
+      }
+      #expect(throws: HostError.self) { try HostedKey(parsing: slow) }
+      #expect(throws: HostError.self) { try HostedKey(parsing: "room:" + slow) }
+    }
+    #expect(time < (isSanitized ? 10 : 1), "\(time) s")
+    let sound = #"{"deletesData":true,"key":"a\u0062","x":[1],"command":"remove"}"#
+    #expect(
+      HostControl.request(Array(sound.utf8))
+        == ControlRequest(.remove, key: "ab", deletesData: true))
+    #expect(HostControl.request(Array(#"{"command":"Remove"}"#.utf8)) == nil)
   }
 
   @Test func `where no host runs a sentence says so`() async throws {

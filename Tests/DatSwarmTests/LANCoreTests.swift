@@ -160,11 +160,21 @@ func `questions are repeated soon, then about once a minute, and soon again when
   let question = DNSMessage(questions: [DiscoveryMessages.question(about: topic)]).encoded()!
   var answers = 0
   for number in 0..<12_000 {
-    let asker = PeerAddress(host: "192.0.2.7", port: 1024 + number % 60_000)
+    let asker = PeerAddress(host: "192.0.2.7", port: 10_000 + number % 50_000)
     answers += core.receive(question, from: asker, on: "eth0", ownHosts: [], now: now).count
   }
   #expect(answers == 8)
-  #expect((core.drops[.flood] ?? 0) == 2_000)
+  #expect((core.drops[.flood] ?? 0) == 9_500)
+  // Another host is heard meanwhile, and answered where all can hear it.
+  let honest = PeerAddress(host: "192.0.2.8", port: LANCore.port)
+  let reply = core.receive(question, from: honest, on: "eth0", ownHosts: [], now: now)
+  #expect(reply.count == 1)
+  // Ten thousand of all are looked at.
+  for number in 0..<12_000 {
+    let asker = PeerAddress(host: "198.51.\(number / 250).\(number % 250)", port: 10_000)
+    _ = core.receive(question, from: asker, on: "eth0", ownHosts: [], now: now)
+  }
+  #expect((core.drops[.flood] ?? 0) == 9_500 + 12_000 - (10_000 - 2_501))
 }
 
 @Test(.timeLimit(.minutes(1)))

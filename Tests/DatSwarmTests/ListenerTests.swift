@@ -84,25 +84,6 @@ import Testing
   #expect(listener.inboundCount == 0)
 }
 
-@Test func `half-open connections are counted by address until confirmed`() throws {
-  let admission = Admission(maximum: 10, maximumHalfOpen: 2)
-  let stranger = PeerAddress(host: "192.0.2.7", port: 1)
-  let first = try #require(admission.admit(stranger))
-  let second = try #require(admission.admit(stranger))
-  #expect(admission.admit(stranger) == nil)
-  #expect(admission.admit(PeerAddress(host: "192.0.2.8", port: 1)) != nil)
-  first.confirm()
-  first.confirm()
-  #expect(admission.admit(stranger) != nil)
-  #expect(admission.admit(stranger) == nil)
-  second.leave()
-  second.leave()
-  #expect(admission.total == 3)
-  #expect(admission.admit(stranger) != nil)
-  for _ in 0..<6 { #expect(admission.admit(PeerAddress(host: "127.0.0.1", port: 1)) != nil) }
-  #expect(admission.admit(PeerAddress(host: "::1", port: 1)) == nil)
-}
-
 @Test func `addresses are read and written, and what is none is refused`() throws {
   for text in ["127.0.0.1:3282", "[::1]:1", "peer.example:65535", "[2001:db8::7]:3282"] {
     #expect(try PeerAddress(parsing: text).description == text)

@@ -149,7 +149,7 @@ private struct World {
   var limits = RendezvousServerCore.Limits()
   limits.entries = 500
   limits.entriesOfHost = 100
-  limits.entriesOfTopic = 50
+  limits.topic = EndpointTable.Shares(total: 50, host: 10, socket: 4)
   limits.hosts = 64
   limits.pushes = 20
   var server = RendezvousServerCore(limits: limits, random: SeededRandom(seed: 1))

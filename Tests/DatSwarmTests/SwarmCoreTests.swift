@@ -4,73 +4,8 @@ import Testing
 
 @testable import DatSwarm
 
-/// A core on a clock of its own.
-private struct World {
-  let key = DiscoveryKey(bytes: [UInt8](repeating: 7, count: 32))!
-  let start = ContinuousClock.now
-  var core: SwarmCore
-
-  init(_ change: (inout Swarm.Options) -> Void = { _ in }) {
-    var options = Swarm.Options()
-    change(&options)
-    core = SwarmCore(
-      options: options,
-      policy: AddressPolicy(
-        allowed: options.allowed, denied: options.denied, maximumOffences: options.maximumOffences),
-      random: SeededRandom(seed: 1))
-    core.join(key)
-  }
-
-  func at(_ seconds: Double) -> ContinuousClock.Instant { start + .seconds(seconds) }
-
-  mutating func find(
-    _ hosts: [String], port: Int = 3282, from origin: PeerOrigin = .lan,
-    by informant: String? = nil,
-    at seconds: Double = 0
-  ) {
-    for host in hosts {
-      core.found(
-        Finding(
-          topic: Topic(key), addresses: [PeerAddress(host: host, port: port)],
-          informant: informant ?? host), from: origin, now: at(seconds))
-    }
-  }
-
-  mutating func orders(at seconds: Double) -> [SwarmCore.Order] {
-    var orders: [SwarmCore.Order] = []
-    while let order = core.next(now: at(seconds)) { orders.append(order) }
-    return orders
-  }
-
-  func target(_ host: String) -> SwarmCore.Target {
-    SwarmCore.Target(discoveryKey: key, address: PeerAddress(host: host, port: 3282))
-  }
-
-  mutating func refusals() -> [SwarmEvent.Refusal] {
-    defer { core.events = [] }
-    return core.events.compactMap { if case .refused(_, _, let why) = $0 { why } else { nil } }
-  }
-
-  /// Fails the address again and again; the times at which it was tried.
-  mutating func failing(_ host: String, tries: Int) -> [Double] {
-    var now = 0.0
-    var times: [Double] = []
-    while times.count < tries {
-      guard let order = core.next(now: at(now)) else {
-        guard let due = core.deadline() else { break }
-        // A number of seconds may be rounded to before the instant.
-        now = (due - start) / .seconds(1) + 1e-9
-        continue
-      }
-      times.append(now)
-      core.closed(order.number, reason: "no", now: at(now))
-    }
-    return times
-  }
-}
-
 @Test func `a found address is tried five times, then forgotten until it is found again`() {
-  var world = World()
+  var world = SwarmWorld()
   world.find(["192.0.2.7"])
   let times = world.failing("192.0.2.7", tries: 100)
   #expect(times.count == 5)
@@ -84,7 +19,7 @@ private struct World {
 }
 
 @Test func `a given address is tried for ever, with pauses up to a minute`() {
-  var world = World()
+  var world = SwarmWorld()
   world.core.give(world.target("192.0.2.7"), now: world.start)
   let times = world.failing("192.0.2.7", tries: 12)
   let pauses = [1.0, 1, 5, 15, 30, 60, 60, 60, 60, 60, 60]
@@ -96,7 +31,7 @@ private struct World {
 
 @Test
 func `a connection that had come to its handshake is opened again soon, whatever failed before`() {
-  var world = World()
+  var world = SwarmWorld()
   world.find(["192.0.2.7"])
   var now = 0.0
   for _ in 0..<3 {
@@ -111,59 +46,8 @@ func `a connection that had come to its handshake is opened again soon, whatever
   #expect(world.orders(at: now + 1).count == 1)
 }
 
-@Test(arguments: [true, false])
-func `of two connections to one peer stays the one that the smaller name opened`(isSmaller: Bool) {
-  // Both orders of arrival, from both ends.
-  for inboundFirst in [true, false] {
-    var world = World()
-    let remote: [UInt8] = isSmaller ? [1] : [3]
-    world.find(["192.0.2.7"])
-    let order = world.orders(at: 0)[0]
-    let outbound = order.number
-    world.core.dialed(outbound)
-    let inbound = world.core.arrived(
-      world.key, from: PeerAddress(host: "192.0.2.7", port: 40_000))!.number
-    let (first, second) = inboundFirst ? (inbound, outbound) : (outbound, inbound)
-    #expect(world.core.handshaken(first, remote: remote, own: [2]) == .stays)
-    let verdict = world.core.handshaken(second, remote: remote, own: [2])
-    // What the smaller side opened is inbound where the remote is smaller.
-    let kept = isSmaller ? inbound : outbound
-    #expect(verdict == (kept == second ? .replaces(first) : .isDuplicate))
-    let left = kept == first ? second : first
-    world.core.closed(left, reason: nil, now: world.start)
-    #expect(world.orders(at: 60).isEmpty, "the loss of a duplicate is no reason to dial")
-    world.core.closed(kept, reason: nil, now: world.at(60))
-    #expect(world.orders(at: 62).count == 1, "the loss of the last connection is")
-  }
-}
-
-@Test
-func `of several connections that one side opened the smaller's newest stays, the larger's oldest`()
-{
-  for isSmaller in [true, false] {
-    var world = World()
-    let first = world.core.arrived(world.key, from: PeerAddress(host: "192.0.2.7", port: 1))!
-    let second = world.core.arrived(world.key, from: PeerAddress(host: "192.0.2.7", port: 2))!
-    let remote: [UInt8] = isSmaller ? [1] : [3]
-    #expect(world.core.handshaken(first.number, remote: remote, own: [2]) == .stays)
-    #expect(
-      world.core.handshaken(second.number, remote: remote, own: [2])
-        == (isSmaller ? .replaces(first.number) : .isDuplicate))
-  }
-}
-
-@Test func `peers of one name in different topics are no duplicates`() {
-  var world = World()
-  let other = DiscoveryKey(bytes: [UInt8](repeating: 8, count: 32))!
-  world.core.join(other)
-  for key in [world.key, other] {
-    let peer = world.core.arrived(key, from: PeerAddress(host: "192.0.2.7", port: 1))!
-    #expect(world.core.handshaken(peer.number, remote: [1], own: [2]) == .stays)
-  }
-}
-
 @Test func `an address that leads to ourselves is not tried again`() {
-  var world = World()
+  var world = SwarmWorld()
   world.find(["192.0.2.7"])
   world.core.give(world.target("192.0.2.8"), now: world.start)
   let orders = world.orders(at: 0)
@@ -178,7 +62,7 @@ func `of several connections that one side opened the smaller's newest stays, th
 }
 
 @Test func `addresses that strangers should not make us dial are refused and counted`() {
-  var world = World { $0.denied = ["192.0.2.66"] }
+  var world = SwarmWorld { $0.denied = ["192.0.2.66"] }
   world.core.local = LocalAddresses(
     own: ["192.0.2.1"], broadcasts: ["192.0.2.255"], ports: [3282])
   world.find(
@@ -205,7 +89,7 @@ func `of several connections that one side opened the smaller's newest stays, th
 }
 
 @Test func `one machine can name few others, and made-up machines no more than a bounded number`() {
-  var world = World {
+  var world = SwarmWorld {
     $0.maximumNamed = 4
     $0.maximumCandidates = 50
     $0.maximumOutbound = .max
@@ -231,7 +115,7 @@ func `of several connections that one side opened the smaller's newest stays, th
 }
 
 @Test func `tries are limited in number and rate, and outgoing connections by topic`() {
-  var world = World {
+  var world = SwarmWorld {
     $0.maximumDialing = 4
     $0.maximumOutbound = 6
     $0.dialsPerSecond = 5
@@ -269,7 +153,7 @@ func `of several connections that one side opened the smaller's newest stays, th
 }
 
 @Test func `where hosts are listed as allowed there are connections with no others`() {
-  var world = World { $0.allowed = ["192.0.2.7"] }
+  var world = SwarmWorld { $0.allowed = ["192.0.2.7"] }
   world.find(["192.0.2.7", "192.0.2.8"])
   #expect(world.refusals() == [.denied])
   #expect(world.orders(at: 0).map(\.target.address.host) == ["192.0.2.7"])
@@ -282,7 +166,7 @@ func `of several connections that one side opened the smaller's newest stays, th
 }
 
 @Test func `a topic that was left wants nothing more`() {
-  var world = World()
+  var world = SwarmWorld()
   world.find(["192.0.2.7", "192.0.2.8"])
   let orders = world.orders(at: 0)
   #expect(Set(world.core.leave(world.key)) == Set(orders.map(\.number)))

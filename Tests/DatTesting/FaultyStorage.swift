@@ -74,5 +74,9 @@ public final class FaultyStorage: StorageProvider {
     try wrapped.lock(name)
   }
 
+  public func space() throws(StorageError) -> StorageSpace? { try wrapped.space() }
+
+  public func remove(_ name: String) throws(StorageError) { try wrapped.remove(name) }
+
   public func exists(_ name: String) throws(StorageError) -> Bool { try wrapped.exists(name) }
 }

@@ -70,6 +70,13 @@ final class ObservedFile: RandomAccessStorage {
     return try wrapped.length()
   }
 
+  /// Passed on unseen: a hint that costs no read.
+  func nextStored(from offset: UInt64) throws(StorageError) -> UInt64? {
+    try wrapped.nextStored(from: offset)
+  }
+
+  func occupied() throws(StorageError) -> UInt64 { try wrapped.occupied() }
+
   func delete(at offset: UInt64, count: UInt64) throws(StorageError) {
     try check(.delete, [Self.range(offset, count)])
     try wrapped.delete(at: offset, count: count)

@@ -50,8 +50,10 @@ public struct RecordedSession: Sendable {
   }
 
   /// Reads the session of a name from the fixtures.
-  public init(_ name: String) throws {
-    let file: File = try Fixtures.json("sessions/\(name).json")
+  ///
+  /// - Parameter folder: where the sessions of its kind are.
+  public init(_ name: String, in folder: String = "sessions") throws {
+    let file: File = try Fixtures.json("\(folder)/\(name).json")
     self.name = name
     isLive = file.live
     isEncrypted = file.encrypted ?? true
@@ -62,7 +64,7 @@ public struct RecordedSession: Sendable {
       else { throw BadRecording(name) }
       return KeyPair(publicKey: publicKey, secretKey: secret)
     }
-    listedBlocks = file.blocks?.map { Array($0) }
+    listedBlocks = file.blocks?.first?.map { Array($0) }
     let keys = [key] + keyPairs.map(\.publicKey)
     var readers: [Side: StreamReader] = [:]
     for side in Side.allCases {
@@ -142,8 +144,30 @@ public struct RecordedSession: Sendable {
     var encrypted: Bool?
     var key: String
     var secretKeys: [String: String]
-    var blocks: [Data]?
+    var blocks: Blocks?
     var chunks: [Chunk]
+
+    /// Those of one feed; sessions of an archive have them by feed.
+    enum Blocks: Decodable {
+      case feed([Data])
+      case archive([String: [Data]])
+
+      init(from decoder: any Decoder) throws {
+        let value = try decoder.singleValueContainer()
+        if let blocks = try? value.decode([Data].self) {
+          self = .feed(blocks)
+        } else {
+          self = .archive(try value.decode([String: [Data]].self))
+        }
+      }
+
+      var first: [Data]? {
+        switch self {
+        case .feed(let blocks): blocks
+        case .archive(let blocks): blocks["metadata"]
+        }
+      }
+    }
   }
 }
 

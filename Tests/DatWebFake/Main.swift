@@ -22,7 +22,7 @@ struct Command: Decodable {
   /// Milliseconds until a leave shows.
   var patience: Int64?
   var isEdited: Bool?
-  var isConflicted: Bool?
+  var sharesKey: Bool?
 }
 
 struct Answer: Encodable {
@@ -83,21 +83,25 @@ actor Stage {
     case "leave": await room.tell(.leave(person))
     case "request": await room.tell(.request(person))
     case "authorize": await room.tell(.authorized)
-    case "unreadable": await room.tell(.unreadable(key: "messages/x", feed: feed))
+    case "unreadable": await room.tell(.unreadable(Message.ID(key: "messages/x", feed: feed)))
     case "waiting": await room.tell(.waiting(person, reason: command.text ?? ""))
-    case "problem": await room.tell(.problem(command.text ?? ""))
+    case "problem":
+      await room.tell(.error(SagaError(.database, command.text ?? "")))
     case "fail": await room.failNextWrite(WebError(.refused, command.text ?? ""))
-    case "sent": await room.tell(.sent(key: "messages/told/\(count)"))
-    case "remove": await room.tell(.removal(key: command.text ?? ""))
+    case "sent": await room.tell(.sent(seq: UInt64(count)))
+    case "remove":
+      let removed = await room.messages.filter { $0.key == command.text }
+      for message in removed { await room.tell(.removal(message)) }
     case "message":
       for _ in 0..<(command.count ?? 1) {
         count += 1
         await room.tell(
           .message(
-            ChatMessage(
-              key: "messages/told/\(count)", text: command.text ?? "", username: person.username,
-              timestamp: now + Int64(count), feed: feed, isEdited: command.isEdited ?? false,
-              isConflicted: command.isConflicted ?? false)))
+            Message(
+              id: Message.ID(key: "messages/told/\(count)", feed: feed),
+              text: command.text ?? "", username: person.username,
+              timestamp: now + Int64(count), seq: UInt64(count),
+              isEdited: command.isEdited ?? false, sharesKey: command.sharesKey ?? false)))
       }
     default: return Answer(ok: false, reason: "no command \(command.run)")
     }

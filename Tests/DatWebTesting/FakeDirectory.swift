@@ -1,5 +1,6 @@
 public import DatWeb
 public import HypercoreCrypto
+public import Saga
 
 /// A folder of rooms that is in memory.
 public actor FakeDirectory: RoomDirectory {
@@ -7,7 +8,7 @@ public actor FakeDirectory: RoomDirectory {
   public nonisolated var canAdd: Bool { true }
   public private(set) var views: [RoomView] = []
   public private(set) var sources: [FakeRoom] = []
-  public private(set) var reads: [(room: PublicKey, key: String)] = []
+  public private(set) var reads: [(room: PublicKey, place: Message.Place)] = []
   private var listeners: [AsyncStream<Void>.Continuation] = []
 
   public init(username: String) { self.username = username }
@@ -32,7 +33,7 @@ public actor FakeDirectory: RoomDirectory {
     return views[views.count - 1]
   }
 
-  public func didRead(_ room: PublicKey, order: Int64, key: String) { reads.append((room, key)) }
+  public func didRead(_ room: PublicKey, upTo place: Message.Place) { reads.append((room, place)) }
 
   public func changes() -> AsyncStream<Void> {
     let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))

@@ -5,12 +5,13 @@ public import Saga
 /// A room without a network behind it: what happens in it is what a test says.
 public actor FakeRoom: RoomSource {
   public nonisolated let me: RoomIdentity
-  public private(set) var messages: [ChatMessage]
+  /// In order.
+  public private(set) var messages: [Message]
   private var people: [UserData] = []
   private var requests: [UserData] = []
   private var isAuthorized: Bool
-  private let changes: AsyncStream<RoomChange>
-  private let teller: AsyncStream<RoomChange>.Continuation
+  private let stream: AsyncStream<SagaEvent>
+  private let teller: AsyncStream<SagaEvent>.Continuation
   private var others: [FakeRoom] = []
   private var clock: Int64
   private var count = 0
@@ -21,13 +22,13 @@ public actor FakeRoom: RoomSource {
 
   public init(
     _ username: String, room: PublicKey, asks: Bool = false, isAuthorized: Bool = true,
-    messages: [ChatMessage] = [], clock: Int64 = 1_700_000_000_000
+    messages: [Message] = [], clock: Int64 = 1_700_000_000_000
   ) {
     me = RoomIdentity(room: room, own: Self.key(username), username: username, asks: asks)
-    self.messages = messages
+    self.messages = messages.sorted { $0.place < $1.place }
     self.isAuthorized = isAuthorized
     self.clock = clock
-    (changes, teller) = AsyncStream.makeStream()
+    (stream, teller) = AsyncStream.makeStream()
   }
 
   /// A key that follows from a name.
@@ -48,26 +49,26 @@ public actor FakeRoom: RoomSource {
     UserData(key: me.own, username: me.username, timestamp: 1_700_000_000_000)
   }
 
-  public func open() -> RoomOpening {
-    RoomOpening(
-      messages: messages, people: people, requests: requests, isAuthorized: isAuthorized,
-      changes: changes)
+  public func events() -> AsyncStream<SagaEvent> { stream }
+
+  public var state: RoomState {
+    RoomState(people: people, requests: requests, isAuthorized: isAuthorized, ownSeq: 0)
   }
 
-  public func write(_ text: String) async throws -> String {
+  public func write(_ text: String) async throws -> Message.ID {
     if let error = writeError {
       writeError = nil
       throw error
     }
     count += 1
     clock += 1
-    let message = ChatMessage(
-      key: "messages/\(me.username)/\(count)", text: text, username: me.username,
-      timestamp: clock, feed: me.own)
+    let message = Message(
+      id: Message.ID(key: "messages/\(me.username)/\(count)", feed: me.own), text: text,
+      username: me.username, timestamp: clock, seq: UInt64(count))
     tell(.message(message))
     for other in others { await other.tell(.message(message)) }
-    if !others.isEmpty { tell(.sent(key: message.key)) }
-    return message.key
+    if !others.isEmpty { tell(.sent(seq: message.seq)) }
+    return message.id
   }
 
   public func failNextWrite(_ error: any Error) { writeError = error }
@@ -78,18 +79,19 @@ public actor FakeRoom: RoomSource {
   public func setMuted(_ isMuted: Bool, _ key: PublicKey) {}
 
   /// Makes something happen.
-  public func tell(_ change: RoomChange) {
-    if case .message(let message) = change {
-      if let index = messages.firstIndex(where: { $0.key == message.key }) {
-        messages[index] = message
-      } else {
-        messages.append(message)
-      }
+  public func tell(_ event: SagaEvent) {
+    switch event {
+    case .message(let message), .edit(let message):
+      messages.removeAll { $0.id == message.id }
+      let place = messages.firstIndex { message.place < $0.place } ?? messages.count
+      messages.insert(message, at: place)
+    case .removal(let message): messages.removeAll { $0.id == message.id }
+    default: break
     }
-    teller.yield(change)
+    teller.yield(event)
   }
 
-  /// Ends the room's changes.
+  /// Ends the room's events.
   public func end() { teller.finish() }
 
   /// Connects two rooms: each learns the other's messages and sees the other come.
@@ -99,15 +101,15 @@ public actor FakeRoom: RoomSource {
     tell(.join(other.person))
     await other.tell(.join(person))
     let theirs = await other.messages
-    let known = Set(messages.map(\.key))
-    let theirKnown = Set(theirs.map(\.key))
-    for message in messages where !theirKnown.contains(message.key) {
+    let known = Set(messages.map(\.id))
+    let theirKnown = Set(theirs.map(\.id))
+    for message in messages where !theirKnown.contains(message.id) {
       await other.tell(.message(message))
-      if message.feed == me.own { tell(.sent(key: message.key)) }
+      if message.feed == me.own { tell(.sent(seq: message.seq)) }
     }
-    for message in theirs where !known.contains(message.key) {
+    for message in theirs where !known.contains(message.id) {
       tell(.message(message))
-      if message.feed == other.me.own { await other.tell(.sent(key: message.key)) }
+      if message.feed == other.me.own { await other.tell(.sent(seq: message.seq)) }
     }
   }
 
@@ -127,7 +129,7 @@ public actor FakeRoom: RoomSource {
 public func madeUpMessages(
   _ count: Int, until end: Int64, people: [String] = ["ana", "bea", "cai"]
 )
-  -> [ChatMessage]
+  -> [Message]
 {
   let words = [
     "the kettle is on", "did you see the snow?", "I'll bring the maps",
@@ -137,8 +139,9 @@ public func madeUpMessages(
   ]
   return (0..<count).map { index in
     let name = people[(index / 3 + index / 7) % people.count]
-    return ChatMessage(
-      key: "messages/made-up/\(index)", text: "\(words[index % words.count]) (\(index))",
-      username: name, timestamp: end - Int64(count - index) * 95_000, feed: FakeRoom.key(name))
+    return Message(
+      id: Message.ID(key: "messages/made-up/\(index)", feed: FakeRoom.key(name)),
+      text: "\(words[index % words.count]) (\(index))", username: name,
+      timestamp: end - Int64(count - index) * 95_000, seq: UInt64(index + 1))
   }
 }

@@ -134,8 +134,10 @@ private final class DatabaseHistory {
     guard allowed.contains(where: { $0.values == values }) else {
       throw CrashFault.lost("it has \(values.keys.sorted()), or other values of them")
     }
-    let feeds = await db.feeds
-    let writers = Set(feeds.filter { $0.isAuthorized && !$0.isLocal }.map(\.key))
+    var writers: Set<PublicKey> = []
+    for key in Set(allowed.flatMap(\.writers)) where await db.isAuthorized(key) {
+      writers.insert(key)
+    }
     guard allowed.contains(where: { $0.writers == writers }) else {
       throw CrashFault.lost("\(writers.count) writers are authorized")
     }

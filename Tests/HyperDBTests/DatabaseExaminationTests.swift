@@ -148,4 +148,18 @@ import Testing
   @Test func `what is no database is refused`() async {
     await #expect(throws: FeedError.self) { try await HyperDB.examine(MemoryStorage()) }
   }
+
+  @Test func `of a database that can't be opened each feed below it is looked at`() async throws {
+    let owner = try await HyperDB.inMemory()
+    try await owner.put("a", [1])
+    let storage = MemoryStorage()
+    let clone = try await HyperDB.open(storage, key: owner.key)
+    let local = clone.localKey
+    await clone.close()
+    try storage.storage(named: "source/tree").write([StorageWrite(offset: 0, bytes: [1, 2, 3, 4])])
+    let found = try await HyperDB.examine(storage, folders: ["local/", "peers/none/"])
+    #expect(!found.isHealthy && found.failure != nil)
+    let below = try #require(found.feeds.first { $0.folder == "local" })
+    #expect(below.key == local && below.examination.isHealthy)
+  }
 }

@@ -56,7 +56,11 @@ import Testing
     try await sync(owner, second)
     let third = try await second.clone()
     try await sync(owner, second)
+    for db in [owner, second] { #expect(await db.isAuthorized(third.localKey)) }
+    // A feed counts once a block of it is there.
+    #expect(await owner.feedCount == 2)
     try await sync(owner, third)
+    try await sync(owner, second)
     for db in [owner, second, third] {
       #expect(await db.isAuthorized(third.localKey))
       #expect(await Set(db.feeds.map(\.key)) == [owner.key, second.localKey, third.localKey])

@@ -65,6 +65,23 @@ struct ModelTests {
   }
 
   @Test func `every replica answers as the model says, at every step`() async {
+    await checkHistories { _ in nil }
+  }
+
+  @Test func `nothing is hidden by puts that leave out heads, or pass over entries of others`()
+    async
+  {
+    await checkHistories { random in
+      var steps = Merging.Steps()
+      steps.together = Int.random(in: 0...100, using: &random)
+      steps.apart = Int.random(in: 0...200, using: &random)
+      steps.least = 0
+      steps.local = Int.random(in: 0...100, using: &random)
+      return steps
+    }
+  }
+
+  private func checkHistories(mergeSteps: (inout SeededRandom) -> Merging.Steps?) async {
     for failure in await failures(
       standard: 300,
       { seed in
@@ -75,8 +92,11 @@ struct ModelTests {
         let steps = (0..<Int.random(in: 10...40, using: &random)).map { _ in
           Step.random(writers: writers, keys: keys, using: &random)
         }
+        let mergeSteps = mergeSteps(&random)
         try check(seed: seed, steps) { steps in
-          try run(steps, writers: writers, hash: hash, probes: keys + ["", "none", "a/b/c/d"])
+          try run(
+            steps, writers: writers, hash: hash, probes: keys + ["", "none", "a/b/c/d"],
+            mergeSteps)
         }
       })
     {
@@ -85,9 +105,9 @@ struct ModelTests {
   }
 
   private func run(
-    _ steps: [Step], writers: Int, hash: PathHash, probes: [String]
+    _ steps: [Step], writers: Int, hash: PathHash, probes: [String], _ mergeSteps: Merging.Steps?
   ) throws {
-    var model = try ModelDatabase(writers: writers, hash: hash)
+    var model = try ModelDatabase(writers: writers, hash: hash, mergeSteps: mergeSteps)
     for (number, step) in steps.enumerated() {
       let touched: Int
       switch step {

@@ -35,6 +35,12 @@ struct QuirkTests {
     func sync() throws {
       for (from, to) in [(left, right), (right, left), (left, right)] {
         _ = try from.snapshot(.local)
+        for key in to.candidates {
+          guard let own = from.number(of: key), let source = from.log(of: own) as? MemoryLog
+          else { continue }
+          try to.admit(
+            MemoryLog(key: key, isWritable: false, blocks: Array(source.blocks.prefix(1))))
+        }
         for key in from.feedKeys {
           guard let number = to.number(of: key), let own = from.number(of: key),
             let source = from.log(of: own) as? MemoryLog,
@@ -163,7 +169,7 @@ struct QuirkTests {
     #expect(node.clock == [UInt64(length) + 1])
   }
 
-  @Test func `authorizing reaches through writers and is written once`() throws {
+  @Test func `authorizing reaches through writers and is written once by each`() throws {
     let pair = try Pair()
     let third = try Pair.key(3)
     #expect(!pair.left.isAuthorized(third))
@@ -171,6 +177,11 @@ struct QuirkTests {
     #expect(try pair.right.authorize(third.bytes) == nil)
     try pair.sync()
     #expect(pair.left.isAuthorized(third))
+    // As long as nothing of the feed is there, it is no matter who else has named it.
+    #expect(try pair.left.authorize(third.bytes) != nil)
     #expect(try pair.left.authorize(third.bytes) == nil)
+    let header = MemoryLog(key: third, isWritable: false, blocks: [EntryMessageCodec.header])
+    #expect(try pair.right.admit(header))
+    #expect(try pair.right.authorize(third.bytes) == nil)
   }
 }

@@ -232,16 +232,17 @@ import Testing
     options.userData = Array("hello".utf8)
     options.extensions = ["b", "a"]
     options.ack = true
+    options.proves = false
     try await connected(feed, copy, options, .live) { mine, theirs in
       let handshake = try #require(await theirs.handshake())
       #expect(handshake.id == options.id)
       #expect(handshake.userData == options.userData)
-      #expect(handshake.extensions == ["a", "b", "dat-fork"])
+      #expect(handshake.extensions == ["a", "b", "dat-swift/fork"])
       #expect(handshake.ack && handshake.live)
       let other = try #require(await mine.handshake())
       #expect(!other.ack)
       #expect(other.userData == nil)
-      #expect(other.extensions == ["dat-fork"])
+      #expect(other.extensions == ["dat-swift/fork", "dat-swift/proof"])
       #expect(await copy.peers.map(\.id) == [options.id])
     }
     #expect(await copy.peers.isEmpty)

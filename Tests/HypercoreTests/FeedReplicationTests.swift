@@ -30,6 +30,23 @@ import Testing
     #expect(try await copy.get(0..<20) == feed.get(0..<20))
   }
 
+  @Test func `an update of a sparse feed proves the length, and fetches no block`() async throws {
+    let feed = try await Feed.inMemory()
+    try await feed.append((0..<100).map { Array("block \($0)".utf8) })
+    let copy = try await Feed.inMemory(options: .init(key: try #require(feed.key), sparse: true))
+    let (one, other) = (
+      try await feed.replicate(untimed(live: true)), try await copy.replicate(untimed(live: true))
+    )
+    let joined = Task { await join(one, other) }
+    #expect(try await copy.update() == 100)
+    #expect(await copy.downloaded() == 0)
+    #expect(try await copy.get(57) == feed.get(57))
+    #expect(try await copy.head() == feed.head())
+    #expect(await copy.downloaded() == 2)
+    for stream in [one, other] { await stream.close() }
+    await joined.value
+  }
+
   @Test func `a live reader gets what is appended later`() async throws {
     let feed = try await Feed.inMemory()
     let copy = try await Feed.inMemory(options: .init(key: try #require(feed.key)))

@@ -196,7 +196,11 @@ import Testing
     await expectFailure(.storage) { try await feed.append([2]) }
     #expect(await feed.isWritable == false)
     #expect(await feed.length == 1)
-    await expectFailure(.storage, "opened anew") { try await feed.append([3]) }
+    await expectFailure(.storage, "full") { try await feed.append([3]) }
     #expect(try await feed.get(0) == [1])
+    // There is room again.
+    storage.fail(nil)
+    #expect(try await feed.append([4]) == 1)
+    #expect(try await feed.get(0..<2) == [[1], [4]])
   }
 }

@@ -50,28 +50,10 @@ import Testing
     }
   }
 
-  /// The last of 2^32 blocks, and a proof that its writer made up: there are no others.
-  private func lastBlock(signedBy pair: KeyPair) -> DataMessage {
-    let index = FeedLimits.maximumLength - 1
-    let value = Array("last".utf8)
-    var top = Node(index: 2 * index, hash: TreeHash.leaf(value), size: UInt64(value.count))
-    var nodes: [Node] = []
-    for depth in 0..<32 as Range<UInt8> {
-      let sibling = Node(
-        index: FlatTree.sibling(top.index), hash: TreeHash.leaf([depth]), size: 1)
-      nodes.append(sibling)
-      top = Node(
-        index: FlatTree.parent(top.index), hash: TreeHash.parent(sibling, top), size: top.size + 1)
-    }
-    return DataMessage(
-      index: index, value: value, nodes: nodes,
-      signature: pair.secretKey.sign(TreeHash.tree([top])))
-  }
-
   /// A peer of a feed of 2^32 blocks of which only the last is there.
   private func longFeed() throws -> HostilePeer {
     let peer = try HostilePeer()
-    let last = lastBlock(signedBy: peer.pair)
+    let last = LongFeedTests.lastBlock(signedBy: peer.pair)
     try peer.victim.put(
       last.index, value: last.value, nodes: last.nodes, signature: last.signature)
     #expect(peer.victim.length == FeedLimits.maximumLength && peer.victim.downloaded() == 1)

@@ -124,7 +124,8 @@ import Testing
     let joined = Task { await join(one, other) }
     _ = try await reader.get(7)
     faulty.fail(
-      .init(call: 0, kinds: full ? [.write] : [.write, .sync], forEver: true, tears: true))
+      .init(
+        call: 0, kinds: full ? [.write, .delete] : [.write, .sync], forEver: true, tears: true))
     await expectFailure(.storage) { _ = try await reader.get(8) }
     for await case .failure(let reason) in events {
       #expect(reason.contains("full"))
@@ -134,7 +135,9 @@ import Testing
     #expect(await one.closeReason == nil)
     #expect(await other.closeReason == nil)
     #expect(await reader.peers.count == 1)
-    await expectFailure(.storage) { _ = try await reader.get(9) }
+    await expectFailure(.storage) {
+      _ = try await reader.get(9, options: .init(timeout: .seconds(20)))
+    }
     #expect(try await reader.get(7) == someBlocks(50)[7])
     // A third one gets from the reader what it has.
     let third = try await Feed.inMemory(options: .init(key: keyPair(1).publicKey, sparse: true))

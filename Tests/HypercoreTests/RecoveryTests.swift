@@ -192,7 +192,7 @@ import Testing
     try core.close()
     try truncate("data", to: 3, in: storage)
     core = try FeedCore.open(in: storage)
-    #expect(core.report.findings == [.blocksLost(3..<4)])
+    #expect(core.report.findings == [.blocksLost([3..<4])])
     #expect(try !core.has(3) && core.block(at: 4) == [])
   }
 

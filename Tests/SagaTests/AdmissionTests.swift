@@ -40,7 +40,7 @@ import Testing
   private struct Ended: Error {}
 
   private func untilAuthorized(_ saga: Saga) async {
-    let events = await saga.listen(stored: false)
+    let events = saga.events(stored: .none)
     if await saga.db.isLocalAuthorized { return }
     for await event in events { if case .authorized = event { return } }
   }
@@ -64,17 +64,19 @@ import Testing
     let other = try await first(ana) {
       if case .request(let user) = $0, user.username == "eve" { user } else { nil }
     }
+    #expect(other.isProven)
     await ana.refuse(other.key)
     #expect(await ana.requests.isEmpty)
     #expect(await !ana.db.isAuthorized(eve.db.localKey))
-    // Asking again after a reconnect bothers nobody.
+    #expect(await ana.muted.isEmpty, "refusing hides nothing")
+    // It concerned that connection: on a new one she asks again.
     await link.close()
+    let again = ana.events(stored: .none)
     _ = try await connect(ana, eve)
-    try await ana.writeMessage("still here")
-    try await first(eve) {
-      if case .message(let message) = $0, message.text == "still here" { () } else { nil }
+    _ = try await first(again) {
+      if case .request(let user) = $0, user.key == eve.db.localKey { user } else { nil }
     }
-    #expect(await ana.requests.isEmpty)
+    await ana.refuse(eve.db.localKey)
     // Accepting one who was refused needs no new request.
     await ana.accept(eve.db.localKey)
     await untilAuthorized(eve)
@@ -121,7 +123,7 @@ import Testing
     let cai = try await open("cai", key: ana.key)
     var asked = decisions.makeAsyncIterator()
     for _ in 0..<2 {
-      let events = await ana.listen(stored: false)
+      let events = ana.events(stored: .none)
       let link = try await connect(ana, cai)
       await asked.next()
       // Only once the answer has arrived does a new connection ask anew.
@@ -141,7 +143,7 @@ import Testing
     _ = try await connect(ana, bea)
     await untilAuthorized(bea)
     let cai = try await open("cai", key: ana.key)
-    let events = await ana.listen(stored: false)
+    let events = ana.events(stored: .none)
     let link = try await connect(ana, cai)
     let reason = try await first(events) {
       if case .waiting(let user, let reason) = $0, user.username == "cai" { reason } else { nil }
@@ -160,7 +162,7 @@ import Testing
     let ana = try await open("ana") { $0.limits.perMinute = 2 }
     try await ana.writeMessage("welcome")
     var users: [Saga] = []
-    let events = await ana.listen(stored: false)
+    let events = ana.events(stored: .none)
     for name in ["bea", "cai", "dan"] {
       let user = try await open(name, key: ana.key)
       users.append(user)

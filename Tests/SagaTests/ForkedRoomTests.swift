@@ -69,7 +69,7 @@ import Testing
     for (room, own) in [(here, "here"), (there, "there")] {
       let fork = try #require(await room.forks.first)
       #expect(await room.forks.count == 1)
-      #expect(Saga.sentence(for: fork, own: room.db.localKey).contains("dat recover"))
+      #expect(Saga.sentence(for: fork, own: room.db.localKey).contains("dat rekey"))
       let texts = await room.messages.map(\.text).filter { $0.contains("here") }
       #expect(!texts.isEmpty && texts.allSatisfy { $0.hasPrefix(own) }, "\(texts)")
       await #expect {

@@ -25,8 +25,8 @@ import Testing
     let saga = try await Saga.open(
       storage: MemoryStorage(), username: "ana", options: options(.operations))
     let key = try await saga.writeOperation(json: Array(#"{"b":1,"a":["/é"]}"#.utf8))
-    #expect(key == "operations/4GpwE4fbSi2EcUiuKr2LRw/0")
-    let stored = try #require(try await saga.db.get(key).first?.value)
+    #expect(key.key == "operations/4GpwE4fbSi2EcUiuKr2LRw/0")
+    let stored = try #require(try await saga.db.get(key.key).first?.value)
     #expect(
       String(decoding: stored, as: UTF8.self)
         == #"{"key":"operations/4GpwE4fbSi2EcUiuKr2LRw/0","operation":{"b":1,"a":["/é"]},"#
@@ -117,9 +117,7 @@ import Testing
 
   @Test func `the text of a field is found whatever stands around it`() {
     func text(_ json: String) -> String? {
-      FlatJSON.text(of: "operation", in: Array(json.utf8)).map {
-        String(decoding: $0, as: UTF8.self)
-      }
+      MessageContent(operationValue: Array(json.utf8))?.text
     }
     #expect(text(#"{"operation":"a\"}"}"#) == #""a\"}""#)
     #expect(text(#" { "x" : [1,{"operation":2}] , "operation" : 3.5e2 }"#) == "3.5e2")
@@ -129,9 +127,9 @@ import Testing
     #expect(text("{}") == nil)
     var random = SeededRandom(seed: 3)
     for _ in 0..<2_000 {
-      _ = FlatJSON.text(of: "a", in: random.bytes(Int.random(in: 0..<40, using: &random)))
+      _ = MessageContent(operationValue: random.bytes(Int.random(in: 0..<40, using: &random)))
       let letters = (0..<20).map { _ in "{}[]:,\"a\\ 1n".randomElement(using: &random)! }
-      _ = FlatJSON.text(of: "a", in: Array(String(letters).utf8))
+      _ = MessageContent(operationValue: Array(String(letters).utf8))
     }
   }
 }

@@ -65,7 +65,14 @@ import Testing
     }
     for _ in 0..<100 { presence.noteUnreadable(key("bad"), now: 1) }
     #expect(presence.people.count <= Presence.keptPeople + 1)
-    #expect(presence.notices.count == Presence.keptNotices)
     #expect(presence.notices.count { $0.kind == .unreadable } == 1)
+    // Thousands that come and go are told in one line.
+    #expect(presence.notices.count { $0.kind == .crowd } == 1)
+    #expect(presence.notices.first { $0.kind == .crowd }?.detail == "3980")
+    #expect(presence.notices.count == Presence.passingLines + 2)
+    // After a quiet while each is told again.
+    let bea = UserData(key: key("bea"), username: "bea", timestamp: 1)
+    presence.join(bea, now: 700_000)
+    #expect(presence.notices.last?.kind == .join)
   }
 }

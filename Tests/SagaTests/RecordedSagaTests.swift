@@ -74,6 +74,7 @@ import Testing
     var options = SagaOptions()
     options.now = { script.time() }
     options.makeID = { script.id() }
+    options.database.looksFirst = false
     if user.key == session.key {
       options.database.keyPair = pair
       options.database.isNew = true

@@ -9,13 +9,20 @@ import Testing
       key: PublicKey(bytes: [UInt8](repeating: number, count: 32))!, username: name, timestamp: 0)
   }
 
-  /// What a row of comings (positive) and goings (negative) of users all called ana tells.
+  /// What a row of comings (positive) and goings (negative) of users all called ana tells; each going is
+  /// that of the user's first connection that is there.
   private func told(_ steps: [Int]) -> [String] {
     var roster = Roster()
-    return steps.map { step in
+    var connections: [Int: [UInt64]] = [:]
+    return steps.enumerated().map { index, step in
       let user = user(UInt8(abs(step)), "ana")
-      if step > 0 { return roster.connect(user) ? "join \(step)" : "" }
-      return roster.disconnect(user.key) == nil ? "" : "leave \(-step)"
+      if step > 0 {
+        connections[step, default: []].append(UInt64(index))
+        return roster.connect(user, on: UInt64(index)) ? "join \(step)" : ""
+      }
+      let number = connections[-step]?.first ?? 99
+      if connections[-step]?.isEmpty == false { connections[-step]?.removeFirst() }
+      return roster.disconnect(user.key, on: number).gone == nil ? "" : "leave \(-step)"
     }
   }
 
@@ -25,6 +32,30 @@ import Testing
 
   @Test func `a user with two connections joins with the first and leaves with the last`() {
     #expect(told([1, 1, -1, -1, -1]) == ["join 1", "", "", "leave 1", ""])
+  }
+
+  @Test func `a claim never replaces what a proven connection of the key said`() {
+    var roster = Roster()
+    _ = roster.connect(user(1, "ana"), on: 1)
+    let first = roster.prove(user(1, "").key, on: 1)
+    #expect(first?.isProven == true)
+    for number in 2...5 as ClosedRange<UInt64> {
+      let isNew = roster.connect(user(1, "a rude name"), on: number)
+      #expect(!isNew)
+    }
+    #expect(roster.users.map(\.username) == ["ana"])
+    #expect(roster.users.map(\.isProven) == [true])
+    // The other way round: the claim was first.
+    _ = roster.connect(user(2, "another rude name"), on: 6)
+    _ = roster.connect(user(2, "bea"), on: 7)
+    #expect(roster[user(2, "").key]?.username == "another rude name")
+    let second = roster.prove(user(2, "").key, on: 7)
+    #expect(second?.username == "bea")
+    // When the proven connection is gone the claim is shown as what it is.
+    let (gone, changed) = roster.disconnect(user(2, "").key, on: 7)
+    #expect(gone == nil)
+    #expect(changed?.username == "another rude name")
+    #expect(changed?.isProven == false)
   }
 
   @Test func `no more than the limit are authorized in a minute`() {

@@ -53,27 +53,27 @@ import Testing
   }
 
   @Test func `deep nesting ends, and random bytes never trap`() {
-    #expect(FlatJSON.value(Array(String(repeating: "[", count: 100_000).utf8)) == nil)
-    #expect(
-      FlatJSON.value(
-        Array((String(repeating: "[", count: 20) + String(repeating: "]", count: 20)).utf8)) != nil)
+    for deep in [String(repeating: "[", count: 60_000), String(repeating: "{\"a\":", count: 9_000)]
+    {
+      #expect(read(#"{"a":\#(deep)"#) == nil)
+      #expect(MessageContent(value: Array(#"{"message":"x","a":\#(deep)"#.utf8)) == nil)
+    }
     var random = SeededRandom(seed: 1)
     let alphabet = Array(#"{}[]":,\u0019dtrufalsen-+.eE "#.utf8)
     for _ in 0..<20_000 {
       let bytes = (0..<Int.random(in: 0..<40, using: &random)).map { _ in
         alphabet[Int.random(in: 0..<alphabet.count, using: &random)]
       }
-      _ = FlatJSON.value(bytes)
       _ = UserData(bytes: bytes)
       _ = MessageContent(value: bytes)
+      _ = MessageContent(operationValue: bytes)
     }
   }
 
-  @Test func `escapes are read as JavaScript reads them`() {
-    #expect(FlatJSON.value(Array(#""\u00e9\ud83d\ude00\n\/""#.utf8)) == .string("é😀\n/"))
-    #expect(FlatJSON.value(Array(#""\ud83d""#.utf8)) == .string("\u{fffd}"))
-    #expect(FlatJSON.value(Array(#"-12.5e2"#.utf8)) == .number(-1250))
-    #expect(FlatJSON.value(Array("01".utf8)) == nil)
-    #expect(FlatJSON.value(Array("1 2".utf8)) == nil)
+  @Test func `names that differ in bytes alone are two, and cost what they are long`() {
+    // The same character to `String`: one scalar, and two.
+    let names = ["\u{e9}", "e\u{301}"].map { UserData(key: key, username: $0, timestamp: 1) }
+    #expect(names[0] != names[1])
+    #expect(Set(names).count == 2)
   }
 }

@@ -68,7 +68,7 @@ for (;;) {
   for (const key of order) left.delete(key)
   const last = part.at(-1)
   if (left.size === 0 || !last || (way === 'after' ? page.isEnd : page.isStart)) break
-  page = await get(`rooms/${room}/messages?${way}=` + encodeURIComponent(`${last.order}~${last.key}`))
+  page = await get(`rooms/${room}/messages?${way}=` + encodeURIComponent(`${last.order}~${last.feed}~${last.key}`))
 }
 const seen = new Set(keys)
 const places = order.map((key, place) => seen.has(key) ? place : -1).filter((place) => place >= 0)

@@ -32,10 +32,11 @@ enum DiscoveryMessages {
     DNSRecord(name, .text(fields.map { Array("\($0)=\($1)".utf8) }))
   }
 
-  /// The strings of a text record, cut at their first `=`; a string without one is empty.
+  /// The strings of a text record, cut at their first `=`; a string without one is empty. What is not
+  /// ASCII is none of ours, and would cost much to compare.
   static func fields(_ strings: [[UInt8]]) -> [String: String] {
     var fields: [String: String] = [:]
-    for string in strings {
+    for string in strings where string.allSatisfy({ $0 < 0x80 }) {
       let parts = string.split(separator: 61, maxSplits: 1, omittingEmptySubsequences: false)
         .map { String(decoding: $0, as: UTF8.self) }
       guard let name = parts.first else { continue }
@@ -47,36 +48,67 @@ enum DiscoveryMessages {
   /// As many records as fit into one string with its name: more would wrap the length in the reference.
   static let maximumPeers = 31
 
+  /// The same for IPv6, whose records take 18 bytes.
+  static let maximumPeers6 = 10
+
   /// Six bytes for each address, IPv4 and port, as base64. Other addresses are left out.
   static func peers(_ addresses: [PeerAddress]) -> String {
+    list(addresses, isIPv6: false, maximumPeers)
+  }
+
+  /// Eighteen bytes for each address, IPv6 and port, as base64. Other addresses are left out. A field
+  /// of this project's: the reference knows IPv4 alone, and skips fields that it doesn't know.
+  static func peers6(_ addresses: [PeerAddress]) -> String {
+    list(addresses, isIPv6: true, maximumPeers6)
+  }
+
+  private static func list(_ addresses: [PeerAddress], isIPv6: Bool, _ limit: Int) -> String {
     var bytes: [UInt8] = []
-    for address in addresses.prefix(maximumPeers) {
-      guard let host = IPv4(address.host), let port = UInt16(exactly: address.port) else {
-        continue
-      }
+    var count = 0
+    for address in addresses where count < limit {
+      guard let host = IPAddress(address.host), host.isIPv6 == isIPv6,
+        let port = UInt16(exactly: address.port)
+      else { continue }
       bytes += host.bytes + [UInt8(port >> 8), UInt8(port & 255)]
+      count += 1
     }
     return Data(bytes).base64EncodedString()
   }
 
   /// Reads ``peers(_:)``, where 0.0.0.0 stands for the sender. What is cut off at the end is ignored.
   static func peers(reading text: String, from sender: String) -> [PeerAddress] {
-    guard let data = Data(base64Encoded: text, options: .ignoreUnknownCharacters) else { return [] }
-    let bytes = [UInt8](data)
-    return stride(from: 0, to: bytes.count / 6 * 6, by: 6).compactMap { start in
-      guard let host = IPv4(bytes[start..<start + 4]) else { return nil }
-      let port = Int(bytes[start + 4]) << 8 | Int(bytes[start + 5])
-      return PeerAddress(host: host.number == 0 ? sender : host.description, port: port)
+    records(text, of: 6).compactMap { bytes in
+      guard let host = IPv4(bytes.prefix(4)) else { return nil }
+      return PeerAddress(
+        host: host.number == 0 ? sender : host.description, port: port(bytes.suffix(2)))
     }
   }
 
-  /// What a service record names: an IPv4 address, 0.0.0.0 and port 0 being the sender's.
+  /// Reads ``peers6(_:)``. What is cut off at the end is ignored.
+  static func peers6(reading text: String) -> [PeerAddress] {
+    records(text, of: 18).compactMap { bytes in
+      guard let host = IPAddress(bytes: bytes.prefix(16)), host.isIPv6 else { return nil }
+      return PeerAddress(host: host.description, port: port(bytes.suffix(2)))
+    }
+  }
+
+  private static func records(_ text: String, of size: Int) -> [ArraySlice<UInt8>] {
+    guard let data = Data(base64Encoded: text, options: .ignoreUnknownCharacters) else { return [] }
+    let bytes = [UInt8](data)
+    return stride(from: 0, to: bytes.count / size * size, by: size).map { bytes[$0..<$0 + size] }
+  }
+
+  private static func port(_ bytes: ArraySlice<UInt8>) -> Int {
+    bytes.reduce(0) { $0 << 8 | Int($1) }
+  }
+
+  /// What a service record names: a numeric address, 0.0.0.0 and port 0 being the sender's.
   static func service(
     _ target: DNSName, _ port: UInt16, from sender: PeerAddress
   ) -> PeerAddress? {
-    guard let host = IPv4(target.description) else { return nil }
+    guard let host = IPAddress(target.description) else { return nil }
     return PeerAddress(
-      host: host.number == 0 ? sender.host : host.description,
+      host: host == IPAddress(IPv4(number: 0)) ? sender.host : host.description,
       port: port == 0 ? sender.port : Int(port))
   }
 
@@ -90,7 +122,8 @@ enum DiscoveryMessages {
   ) -> [DNSRecord] {
     switch question.type {
     case DNSRecord.textType:
-      let known = peers.isEmpty ? [] : [("peers", Self.peers(peers))]
+      let known = [("peers", Self.peers(peers)), ("peers6", Self.peers6(peers))]
+        .filter { !$0.1.isEmpty }
       return [text(question.name, [("token", token)] + known)]
     case DNSRecord.serviceType:
       return peers.prefix(10).compactMap { peer in
@@ -106,6 +139,23 @@ enum DiscoveryMessages {
       }
     default: return []
     }
+  }
+
+  /// How long an answer without peers is at most, and how long a question without a token is made: who
+  /// asks in another's name gains nothing by it.
+  static let tokenPacketBytes = 200
+
+  /// Strings that add up to so many bytes of a record, for the size alone.
+  static func padding(_ bytes: Int) -> [[UInt8]] {
+    var strings: [[UInt8]] = []
+    var rest = bytes
+    while rest > 0 {
+      let name = Array("padding=".utf8)
+      let count = max(min(rest - 1, 255), name.count)
+      strings.append(name + [UInt8](repeating: 48, count: count - name.count))
+      rest -= 1 + count
+    }
+    return strings
   }
 
   /// Answers the question for the domain alone: who the asker is, seen from here.

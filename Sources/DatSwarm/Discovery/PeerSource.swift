@@ -25,9 +25,19 @@ public protocol PeerSource: Sendable {
 
   /// Leaves all topics and ends ``findings``.
   func close() async
+
+  /// What keeps the source from working, each a sentence, as it begins; read once, by the swarm. A source
+  /// goes on trying by itself. By default none.
+  var troubles: AsyncStream<String> { get }
+
+  /// What keeps the source from working now. By default nothing.
+  var standingTroubles: [String] { get async }
 }
 
 extension PeerSource {
+  /// None: for sources that nothing can keep from working.
+  public var troubles: AsyncStream<String> { AsyncStream { $0.finish() } }
+  public var standingTroubles: [String] { [] }
   /// Does nothing: for sources that look often enough by themselves.
   public func lookAgain(_ topic: Topic) async {}
 }

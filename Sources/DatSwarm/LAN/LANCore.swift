@@ -32,6 +32,8 @@ struct LANCore {
     /// When to ask, and how often was asked since the last cause to.
     var next: Instant
     var asked = 0
+    /// Answers to ports of askers' own choice. Those to the group need no such limit: one serves all, and
+    /// the next comes a while later.
     var answers = TokenBucket(perSecond: 4, burst: 8)
     /// When all on an interface last heard our answer.
     var answeredAt: [String: Instant] = [:]
@@ -48,8 +50,13 @@ struct LANCore {
   private var topics: [Topic: Joined] = [:]
   private let secret: [UInt8]
   private var random: any RandomNumberGenerator & Sendable
+  /// Packets that are looked at: of one sender a quarter of those of all, so that nobody's flood drowns the
+  /// others. Each takes some 20 µs.
   private var packets = TokenBucket(perSecond: 5000, burst: 10_000)
-  private var answers = TokenBucket(perSecond: 500, burst: 2000)
+  private var senders = RateMemory<IPAddress>(perSecond: 1250, burst: 2500, capacity: 1024)
+  /// Answers to the group, which all hear, and to ports of askers' own choice.
+  private var groupAnswers = TokenBucket(perSecond: 500, burst: 2000)
+  private var portAnswers = TokenBucket(perSecond: 500, burst: 2000)
   /// How often, since the owner last looked.
   private(set) var drops: [Drop: Int] = [:]
 
@@ -115,6 +122,9 @@ struct LANCore {
     _ bytes: [UInt8], from sender: PeerAddress, on interface: String, ownHosts: Set<String>,
     now: Instant
   ) -> [Action] {
+    if let host = IPAddress(sender.host), !senders.take(host.neighbourhood, now: now) {
+      return drop(.flood)
+    }
     guard packets.take(now) else { return drop(.flood) }
     guard !topics.isEmpty else { return [] }
     guard let message = DNSMessage(decoding: bytes), sender.port > 0 else {
@@ -190,7 +200,7 @@ struct LANCore {
       {
         continue
       }
-      guard topics[topic]?.answers.take(now) == true else {
+      guard asker.port == Self.port || topics[topic]?.answers.take(now) == true else {
         drops[.unanswered, default: 0] += 1
         continue
       }
@@ -202,7 +212,8 @@ struct LANCore {
       }
     }
     guard !reply.answers.isEmpty else { return nil }
-    guard answers.take(now), let bytes = reply.encoded() else {
+    let isFree = asker.port == Self.port ? groupAnswers.take(now) : portAnswers.take(now)
+    guard isFree, let bytes = reply.encoded() else {
       drops[.unanswered, default: 0] += 1
       return nil
     }

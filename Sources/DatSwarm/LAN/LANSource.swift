@@ -18,6 +18,10 @@ public actor LANSource: PeerSource {
 
   public nonisolated let origin = PeerOrigin.lan
   public nonisolated let findings: AsyncStream<Finding>
+  public nonisolated let troubles: AsyncStream<String>
+  private let troubled: AsyncStream<String>.Continuation
+  /// What kept interfaces from being used when they were last looked at.
+  public private(set) var standingTroubles: [String] = []
   private let found: AsyncStream<Finding>.Continuation
   private let options: Options
   private var core: LANCore
@@ -26,7 +30,8 @@ public actor LANSource: PeerSource {
   private let packets: AsyncStream<LANPort.Packet>
   private let arrived: AsyncStream<LANPort.Packet>.Continuation
   private var tasks: [Task<Void, Never>] = []
-  private var timer: Task<Void, Never>?
+  /// Armed for what is due next.
+  private var timer: (due: ContinuousClock.Instant, task: Task<Void, Never>)?
   private var isClosed = false
   private let received = Counter(label: "dat_lan_packets", dimensions: [("direction", "in")])
   private let sent = Counter(label: "dat_lan_packets", dimensions: [("direction", "out")])
@@ -40,15 +45,17 @@ public actor LANSource: PeerSource {
   public init(options: Options = Options()) {
     self.options = options
     (findings, found) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
+    (troubles, troubled) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(16))
     (packets, arrived) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1024))
     core = LANCore(secret: secretBytes())
   }
 
   deinit {
     for task in tasks { task.cancel() }
-    timer?.cancel()
+    timer?.task.cancel()
     for port in ports.values { port.close() }
     found.finish()
+    troubled.finish()
     arrived.finish()
   }
 
@@ -72,10 +79,11 @@ public actor LANSource: PeerSource {
   public func close() async {
     isClosed = true
     for task in tasks { task.cancel() }
-    timer?.cancel()
+    timer?.task.cancel()
     for port in ports.values { port.close() }
     ports = [:]
     found.finish()
+    troubled.finish()
     arrived.finish()
   }
 
@@ -108,14 +116,26 @@ public actor LANSource: PeerSource {
   }
 
   private func turn() {
-    timer?.cancel()
     guard !isClosed else { return }
     carryOut(core.tick(now: .now))
-    guard let due = core.deadline else { return }
-    timer = Task { [weak self] in
-      do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
-      await self?.turn()
+    schedule(core.deadline)
+  }
+
+  private func schedule(_ due: ContinuousClock.Instant?) {
+    guard due != timer?.due else { return }
+    timer?.task.cancel()
+    timer = due.map { due in
+      let task = Task { [weak self] in
+        do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
+        await self?.rang()
+      }
+      return (due, task)
     }
+  }
+
+  private func rang() {
+    timer = nil
+    turn()
   }
 
   private func carryOut(_ actions: [LANCore.Action]) {
@@ -147,10 +167,15 @@ public actor LANSource: PeerSource {
       ports[name] = nil
     }
     var hasNew = false
+    var problems = Self.problems(devices, options.interfaces, usable)
     for (name, device) in usable where ports[name] == nil {
-      guard
-        let port = try? await LANPort.open(name, device, { [arrived] in arrived.yield($0) })
-      else { continue }
+      let port: LANPort
+      do {
+        port = try await LANPort.open(name, device, { [arrived] in arrived.yield($0) })
+      } catch {
+        problems.append("The interface \(name) can't be used for the local network: \(error).")
+        continue
+      }
       // Another look may have been at it meanwhile.
       if isClosed || ports[name] != nil {
         port.close()
@@ -159,9 +184,30 @@ public actor LANSource: PeerSource {
       ports[name] = port
       hasNew = true
     }
+    for problem in problems where !standingTroubles.contains(problem) { troubled.yield(problem) }
+    standingTroubles = problems
     if hasNew {
       core.lookAgain(now: .now)
       turn()
+    }
+  }
+
+  /// Why interfaces that were asked for are not among those that can be used.
+  private static func problems(
+    _ devices: [NIONetworkDevice], _ wanted: Set<String>?, _ usable: [String: NIONetworkDevice]
+  ) -> [String] {
+    guard let wanted else {
+      return usable.isEmpty
+        ? [
+          "No interface of this machine can be used for the local network; it is looked for again."
+        ]
+        : []
+    }
+    let used = Set(usable.values.map(\.name))
+    return wanted.subtracting(used).sorted().map { name in
+      devices.contains { $0.name == name }
+        ? "The interface \(name) has no IPv4 address for multicast; it is looked at again."
+        : "This machine has no interface \(name) now; it is looked for again."
     }
   }
 

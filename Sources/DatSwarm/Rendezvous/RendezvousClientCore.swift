@@ -136,8 +136,11 @@ struct RendezvousClientCore {
     return actions
   }
 
+  /// Asks for a token. A server answers those who show one before those who don't.
   private mutating func probe(_ now: Instant) -> [Action] {
-    ask(.probe, [DNSQuestion(DiscoveryMessages.domain, type: DNSRecord.textType)], [], now)
+    ask(
+      .probe, [DNSQuestion(DiscoveryMessages.domain, type: DNSRecord.textType)],
+      token.map { [("token", $0)] } ?? [], now)
   }
 
   private mutating func ask(
@@ -146,10 +149,20 @@ struct RendezvousClientCore {
     pending = pending.filter { $0.value.question != question }
     repeat { lastID &+= 1 } while lastID == 0 || pending[lastID] != nil
     let additionals = fields.isEmpty ? [] : [DiscoveryMessages.text(questions[0].name, fields)]
-    let message = DNSMessage(
+    var message = DNSMessage(
       id: lastID, flags: DNSMessage.recursionDesired, questions: questions,
       additionals: additionals)
-    guard let bytes = message.encoded() else { return [] }
+    guard var bytes = message.encoded() else { return [] }
+    let missing = DiscoveryMessages.tokenPacketBytes - bytes.count
+    if missing > 0 {
+      // A text of the bare domain, which the reference's server skips.
+      let empty = DNSRecord(DiscoveryMessages.domain, .text([]))
+      message.additionals.append(empty)
+      let record = (message.encoded()?.count ?? bytes.count) - bytes.count
+      message.additionals[message.additionals.count - 1].contents =
+        .text(DiscoveryMessages.padding(missing - record))
+      bytes = message.encoded() ?? bytes
+    }
     pending[lastID] = Pending(
       question: question, bytes: bytes, token: token, again: now + Self.pauses[0])
     return [.send(bytes)]
@@ -207,11 +220,11 @@ struct RendezvousClientCore {
     }
     // Said with a token that may no longer count.
     if asked.token != fresh { topics[topic]?.next = now }
-    let addresses = fields["peers"].map {
-      DiscoveryMessages.peers(reading: $0, from: server.host)
-    }
+    let addresses =
+      (fields["peers"].map { DiscoveryMessages.peers(reading: $0, from: server.host) } ?? [])
+      + (fields["peers6"].map { DiscoveryMessages.peers6(reading: $0) } ?? [])
     var actions: [Action] = []
-    if let addresses, !addresses.isEmpty {
+    if !addresses.isEmpty {
       actions.append(
         .found(Finding(topic: topic, addresses: addresses, informant: server.host)))
     }

@@ -22,6 +22,9 @@ public actor RendezvousServer {
     /// Packets that were dropped, or not believed: no messages, too many, without a valid token, or
     /// with no room left.
     public let refused: Int
+    /// Announcements and subscriptions that made room: for another host's, where their own had most of a
+    /// topic's places, or for a newer one of their own host.
+    public let evicted: Int
   }
 
   /// Where it listens, with the port that was chosen for 0.
@@ -31,10 +34,16 @@ public actor RendezvousServer {
   private var tasks: [Task<Void, Never>] = []
   private let received = Counter(label: "dat_rendezvous_packets", dimensions: [("direction", "in")])
   private let sent = Counter(label: "dat_rendezvous_packets", dimensions: [("direction", "out")])
-  private let refused = Gauge(label: "dat_rendezvous_refused")
+  /// What each of the server's budgets has refused.
+  private let refused = Dictionary(
+    uniqueKeysWithValues: Budget.allCases.map {
+      ($0, Counter(label: "dat_rendezvous_refused", dimensions: [("budget", $0.rawValue)]))
+    })
+  private var counted: [Budget: Int] = [:]
   private let entries = Gauge(label: "dat_rendezvous_entries")
 
-  /// Starts serving on a UDP port, IPv4 only, as the format is.
+  /// Starts serving on a UDP port of the host's address: `::` for all of both kinds, `0.0.0.0` for all of
+  /// IPv4.
   ///
   /// - Throws: ``SwarmError``, such as code `addressInUse`.
   public init(host: String = "0.0.0.0", port: Int = 0) async throws(SwarmError) {
@@ -80,7 +89,8 @@ public actor RendezvousServer {
     return Statistics(
       topics: counts.topics, entries: counts.entries, received: counts.received,
       announced: counts.announced, pushed: counts.pushed,
-      refused: counts.malformed + counts.flooded + counts.unproven + counts.full)
+      refused: counts.malformed + counts.flooded + counts.untold + counts.unproven + counts.full,
+      evicted: counts.evicted)
   }
 
   /// Stops serving. Returns when the port is free.
@@ -98,11 +108,45 @@ public actor RendezvousServer {
   private func tick() {
     send(core.tick(now: .now))
     entries.record(core.statistics.entries)
-    refused.record(statistics.refused)
+    for (budget, counter) in refused {
+      let count = budget.count(core.statistics)
+      counter.increment(by: count - counted[budget, default: 0])
+      counted[budget] = count
+    }
   }
 
   private func send(_ packets: [RendezvousServerCore.Packet]) {
     sent.increment(by: packets.count)
     for packet in packets { UDP.send(packet.bytes, to: packet.to, by: channel) }
+  }
+}
+
+/// What a rendezvous server refuses, by what it would have cost.
+private enum Budget: String, CaseIterable {
+  /// Packets of one host.
+  case packets
+  /// Answers to one host's packets without a token.
+  case tokens
+  /// Packets to subscribers for one host's announcements.
+  case pushes
+  /// Announcements and subscriptions with a wrong token.
+  case unproven
+  /// Those without a place.
+  case places
+  /// Those that made room.
+  case evicted
+  /// Packets that were none.
+  case malformed
+
+  func count(_ statistics: RendezvousServerCore.Statistics) -> Int {
+    switch self {
+    case .packets: statistics.flooded
+    case .tokens: statistics.untold
+    case .pushes: statistics.unpushed
+    case .unproven: statistics.unproven
+    case .places: statistics.full
+    case .evicted: statistics.evicted
+    case .malformed: statistics.malformed
+    }
   }
 }

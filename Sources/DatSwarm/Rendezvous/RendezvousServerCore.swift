@@ -16,18 +16,29 @@ struct RendezvousServerCore {
     var entries = 200_000
     /// The same of one address, whatever it announces.
     var entriesOfHost = 8192
-    /// Announcements, and subscriptions, of one topic.
-    var entriesOfTopic = 1024
-    /// Packets of one address in a second, and at once after a rest. A whole organisation may be behind
-    /// one address.
+    /// Announcements, and subscriptions, of one topic: in all; of one host, behind which a whole
+    /// organisation may be; and of one socket, of which a peer needs one place.
+    var topic = EndpointTable.Shares(total: 1024, host: 64, socket: 4)
+    /// Packets of one host in a second, and at once after a rest. At some 50 µs a packet one host takes
+    /// 3 % of a processor.
     var perSecond = 500
     var burst = 2000
-    /// Addresses whose packets are counted at a time.
+    /// Answers to packets without a valid token that one host gets in a second, and at once: a hundred
+    /// peers behind one address may come at a time, and a host that others name as their own gets no more
+    /// than 4 KB/s for it.
+    var tokensPerSecond = 20
+    var tokensBurst = 100
+    /// Packets to subscribers that the announcements of one host cause in a second, and at once.
+    var pushesPerSecond = 64
+    var pushesBurst = 256
+    /// Hosts whose rates are remembered at a time, about 100 bytes each.
     var hosts = 8192
     /// Packets that were pushed and not acknowledged yet.
     var pushes = 4096
     /// Subscribers who are told at once of an announcement. Source: dns-discovery.
     var pushesOfAnnouncement = 16
+    /// Different questions of one packet that are answered; peers ask one at a time.
+    var questions = 4
   }
 
   /// A packet to be sent.
@@ -47,22 +58,24 @@ struct RendezvousServerCore {
     var malformed = 0
     /// Packets beyond the rate of their sender.
     var flooded = 0
+    /// Packets without a valid token beyond what their host gets answers to.
+    var untold = 0
     /// Announcements and subscriptions with a token that is wrong or too old.
     var unproven = 0
     /// Announcements and subscriptions for which there was no room.
     var full = 0
+    /// Announcements and subscriptions that made room for another host's, or for their own host's newest.
+    var evicted = 0
+    /// Subscribers that were not told of an announcement: its host has caused too many packets.
+    var unpushed = 0
   }
 
-  struct Endpoint: Hashable {
-    var host: IPv4
-    var port: UInt16
-
-    var address: PeerAddress { PeerAddress(host: host.description, port: Int(port)) }
-  }
+  typealias Endpoint = EndpointTable.Endpoint
+  typealias Client = EndpointTable.Client
 
   private struct Entry {
-    var peers: [Endpoint: Instant] = [:]
-    var subscribers: [Endpoint: Instant] = [:]
+    var peers = EndpointTable()
+    var subscribers = EndpointTable()
   }
 
   private struct Push {
@@ -78,8 +91,10 @@ struct RendezvousServerCore {
   private var rotateAt: Instant?
   private var sweepAt: Instant?
   private var topics: [Topic: Entry] = [:]
-  private var entriesOfHost: [IPv4: Int] = [:]
-  private var rates: [IPv4: TokenBucket] = [:]
+  private var entriesOfClient: [Client: Int] = [:]
+  private var rates: RateMemory<Client>
+  private var tokenRates: RateMemory<Client>
+  private var pushRates: RateMemory<Client>
   private var pushes: [UInt16: Push] = [:]
   private var lastPush: UInt16 = 0
   private(set) var statistics = Statistics()
@@ -90,6 +105,12 @@ struct RendezvousServerCore {
   ) {
     self.limits = limits
     self.random = random
+    rates = RateMemory(
+      perSecond: limits.perSecond, burst: limits.burst, capacity: limits.hosts)
+    tokenRates = RateMemory(
+      perSecond: limits.tokensPerSecond, burst: limits.tokensBurst, capacity: limits.hosts)
+    pushRates = RateMemory(
+      perSecond: limits.pushesPerSecond, burst: limits.pushesBurst, capacity: limits.hosts)
     secrets = []
     secrets = [newSecret(), newSecret()]
   }
@@ -105,11 +126,12 @@ struct RendezvousServerCore {
 
   mutating func receive(_ bytes: [UInt8], from sender: PeerAddress, now: Instant) -> [Packet] {
     statistics.received += 1
-    guard let host = IPv4(sender.host), let port = UInt16(exactly: sender.port), port > 0 else {
+    guard let host = IPAddress(sender.host), let port = UInt16(exactly: sender.port), port > 0
+    else {
       statistics.malformed += 1
       return []
     }
-    guard allows(host, now) else {
+    guard rates.take(Client(host, socket: port), now: now) else {
       statistics.flooded += 1
       return []
     }
@@ -122,32 +144,71 @@ struct RendezvousServerCore {
       if pushes[message.id]?.packet.to == from.address { pushes[message.id] = nil }
       return []
     }
-    var reply = DNSMessage(
-      id: message.id, flags: DNSMessage.responseBit, questions: message.questions)
-    for question in message.questions.prefix(8) {
-      reply.answers += answers(to: question, from, now)
+    guard hasToken(message, host) else { return tell(message, from, now).map { [$0] } ?? [] }
+    var reply = DNSMessage(id: message.id, flags: DNSMessage.responseBit)
+    // A question asked twice is answered once.
+    for question in message.questions
+    where reply.questions.count < limits.questions && !reply.questions.contains(question) {
+      reply.questions.append(question)
+    }
+    for question in reply.questions {
+      let count = DiscoveryMessages.maximumPeers / reply.questions.count
+      reply.answers += answers(to: question, from, count, now)
     }
     var packets: [Packet] = []
     for record in (message.answers + message.additionals).prefix(8) {
       packets += take(record, from: from, now)
     }
-    // At most some 400 bytes, and no more of them than one address may ask for: little to gain by asking
-    // in another's name.
     if let bytes = reply.encoded() { packets.insert(Packet(bytes: bytes, to: sender), at: 0) }
     return packets
   }
 
-  private mutating func allows(_ host: IPv4, _ now: Instant) -> Bool {
-    if rates[host] == nil {
-      if rates.count >= limits.hosts { rates.removeAll(keepingCapacity: true) }
-      rates[host] = TokenBucket(perSecond: limits.perSecond, burst: limits.burst)
+  /// Whether the sender has shown that it receives what is sent to its address.
+  private func hasToken(_ message: DNSMessage, _ host: IPAddress) -> Bool {
+    (message.answers + message.additionals).prefix(8).contains { record in
+      guard case .text(let strings) = record.contents,
+        let token = DiscoveryMessages.fields(strings)["token"]
+      else { return false }
+      return isValid(token, host)
     }
-    return rates[host]?.take(now) == true
   }
 
-  private mutating func answers(to question: DNSQuestion, _ from: Endpoint, _ now: Instant)
-    -> [DNSRecord]
-  {
+  private func isValid(_ token: String, _ host: IPAddress) -> Bool {
+    token.utf8.count == 44
+      && secrets.contains {
+        DiscoveryMessages.token($0, for: host.description).utf8.elementsEqual(token.utf8)
+      }
+  }
+
+  /// Answers a packet that may be sent in another's name: one token, no peers, in at most 200 bytes.
+  private mutating func tell(_ message: DNSMessage, _ from: Endpoint, _ now: Instant) -> Packet? {
+    for record in (message.answers + message.additionals).prefix(8) {
+      if case .text(let strings) = record.contents,
+        DiscoveryMessages.topic(of: record.name) != nil,
+        DiscoveryMessages.fields(strings)["token"] != nil
+      {
+        statistics.unproven += 1
+      }
+    }
+    guard tokenRates.take(Client(from.host, socket: from.port), now: now) else {
+      statistics.untold += 1
+      return nil
+    }
+    var reply = DNSMessage(id: message.id, flags: DNSMessage.responseBit)
+    if let question = message.questions.first {
+      reply.questions = [question]
+      // No peers: neither records of them nor any in the text.
+      if question.type == DNSRecord.textType { reply.answers = answers(to: question, from, 0, now) }
+    }
+    guard let bytes = reply.encoded(), bytes.count <= DiscoveryMessages.tokenPacketBytes else {
+      return nil
+    }
+    return Packet(bytes: bytes, to: from.address)
+  }
+
+  private mutating func answers(
+    to question: DNSQuestion, _ from: Endpoint, _ count: Int, _ now: Instant
+  ) -> [DNSRecord] {
     let token = DiscoveryMessages.token(secrets[1], for: from.host.description)
     if question.name == DiscoveryMessages.domain {
       return question.type == DNSRecord.textType
@@ -156,22 +217,18 @@ struct RendezvousServerCore {
     guard question.name.labels.dropFirst() == DiscoveryMessages.domain.labels[...],
       let topic = DiscoveryMessages.topic(of: question.name)
     else { return [] }
-    let peers = some(
-      of: topics[topic]?.peers ?? [:], DiscoveryMessages.maximumPeers, now)
+    let peers = topics[topic].map { some(of: $0.peers, count, now) } ?? []
     return DiscoveryMessages.answers(
       to: question, with: peers.map(\.address), token: token, ownHost: nil)
   }
 
   /// A few by lot of those that last.
-  private mutating func some(of entries: [Endpoint: Instant], _ count: Int, _ now: Instant)
-    -> [Endpoint]
-  {
-    let lasting = entries.filter { now - $0.value < limits.lasting }.map(\.key)
-    guard lasting.count > count else { return lasting }
-    func shuffled(_ random: inout some RandomNumberGenerator) -> [Endpoint] {
-      lasting.shuffled(using: &random)
+  private mutating func some(of table: EndpointTable, _ count: Int, _ now: Instant) -> [Endpoint] {
+    let lasting = limits.lasting
+    func sample(_ random: inout some RandomNumberGenerator) -> [Endpoint] {
+      table.sample(count, now: now, lasting: lasting, using: &random)
     }
-    return Array(shuffled(&random).prefix(count))
+    return sample(&random)
   }
 
   /// An announcement, or its end, or a subscription.
@@ -180,26 +237,25 @@ struct RendezvousServerCore {
       let topic = DiscoveryMessages.topic(of: record.name)
     else { return [] }
     let fields = DiscoveryMessages.fields(strings)
-    let host = from.host.description
-    guard let token = fields["token"],
-      secrets.contains(where: { DiscoveryMessages.token($0, for: host) == token })
-    else {
+    guard let token = fields["token"], isValid(token, from.host) else {
       statistics.unproven += 1
       return []
     }
     var packets: [Packet] = []
     if let port = fields["announce"].flatMap({ UInt16($0) }) {
       let peer = Endpoint(host: from.host, port: port == 0 ? from.port : port)
-      packets = announce(peer, topic, now)
+      packets = announce(peer, from, topic, now)
     }
     if let port = fields["unannounce"].flatMap({ UInt16($0) }) {
       let peer = Endpoint(host: from.host, port: port == 0 ? from.port : port)
-      if topics[topic]?.peers.removeValue(forKey: peer) != nil { forget(from.host) }
+      if topics[topic]?.peers.remove(peer, from: from.port) == true {
+        forget(Client(from.host, socket: from.port))
+      }
     }
     if fields["subscribe"] != nil {
-      store(from, topic, now, \.subscribers)
-    } else if topics[topic]?.subscribers.removeValue(forKey: from) != nil {
-      forget(from.host)
+      store(from, from, topic, now, \.subscribers)
+    } else if topics[topic]?.subscribers.remove(from, from: from.port) == true {
+      forget(Client(from.host, socket: from.port))
     }
     if let entry = topics[topic], entry.peers.isEmpty, entry.subscribers.isEmpty {
       topics[topic] = nil
@@ -207,13 +263,21 @@ struct RendezvousServerCore {
     return packets
   }
 
-  private mutating func announce(_ peer: Endpoint, _ topic: Topic, _ now: Instant) -> [Packet] {
-    guard store(peer, topic, now, \.peers) else { return [] }
+  private mutating func announce(
+    _ peer: Endpoint, _ from: Endpoint, _ topic: Topic, _ now: Instant
+  ) -> [Packet] {
+    guard store(peer, from, topic, now, \.peers) else { return [] }
     statistics.announced += 1
     var packets: [Packet] = []
-    let subscribers = topics[topic]?.subscribers ?? [:]
-    for subscriber in some(of: subscribers, limits.pushesOfAnnouncement, now) {
-      guard pushes.count < limits.pushes else { break }
+    let subscribers =
+      topics[topic].map { some(of: $0.subscribers, limits.pushesOfAnnouncement, now) } ?? []
+    for subscriber in subscribers {
+      guard pushes.count < limits.pushes,
+        pushRates.take(Client(from.host, socket: from.port), now: now)
+      else {
+        statistics.unpushed += 1
+        continue
+      }
       repeat { lastPush &+= 1 } while lastPush == 0 || pushes[lastPush] != nil
       let message = DNSMessage(
         id: lastPush, flags: DNSMessage.recursionDesired,
@@ -239,30 +303,41 @@ struct RendezvousServerCore {
   /// - Returns: whether it is new.
   @discardableResult
   private mutating func store(
-    _ endpoint: Endpoint, _ topic: Topic, _ now: Instant,
-    _ kind: WritableKeyPath<Entry, [Endpoint: Instant]>
+    _ endpoint: Endpoint, _ from: Endpoint, _ topic: Topic, _ now: Instant,
+    _ kind: WritableKeyPath<Entry, EndpointTable>
   ) -> Bool {
-    if let last = topics[topic]?[keyPath: kind][endpoint] {
-      topics[topic]?[keyPath: kind][endpoint] = now
-      return now - last >= limits.lasting
-    }
-    guard statistics.entries < limits.entries,
-      entriesOfHost[endpoint.host, default: 0] < limits.entriesOfHost,
-      topics[topic]?[keyPath: kind].count ?? 0 < limits.entriesOfTopic
+    let client = Client(from.host, socket: from.port)
+    guard
+      statistics.entries < limits.entries
+        && entriesOfClient[client, default: 0] < limits.entriesOfHost
+        || topics[topic]?[keyPath: kind].contains(endpoint, from: from.port) == true
     else {
       statistics.full += 1
       return false
     }
-    topics[topic, default: Entry()][keyPath: kind][endpoint] = now
-    entriesOfHost[endpoint.host, default: 0] += 1
-    statistics.entries += 1
-    return true
+    let (outcome, evicted) = topics[topic, default: Entry()][keyPath: kind].store(
+      endpoint, from: from.port, now: now, lasting: limits.lasting, shares: limits.topic)
+    if let evicted {
+      statistics.evicted += 1
+      forget(evicted)
+    }
+    switch outcome {
+    case .renewed: return false
+    case .renewedLate: return true
+    case .full:
+      statistics.full += 1
+      return false
+    case .new:
+      entriesOfClient[client, default: 0] += 1
+      statistics.entries += 1
+      return true
+    }
   }
 
-  private mutating func forget(_ host: IPv4) {
-    let rest = entriesOfHost[host, default: 0] - 1
-    entriesOfHost[host] = rest > 0 ? rest : nil
-    statistics.entries -= 1
+  private mutating func forget(_ client: Client, _ count: Int = 1) {
+    let rest = entriesOfClient[client, default: 0] - count
+    entriesOfClient[client] = rest > 0 ? rest : nil
+    statistics.entries -= count
   }
 
   // MARK: Time
@@ -297,15 +372,17 @@ struct RendezvousServerCore {
   }
 
   private mutating func sweep(_ now: Instant) {
-    for (topic, entry) in topics {
-      var kept = entry
+    for topic in Array(topics.keys) {
       for kind in [\Entry.peers, \Entry.subscribers] {
-        for (endpoint, since) in entry[keyPath: kind] where now - since >= limits.lasting {
-          kept[keyPath: kind][endpoint] = nil
-          forget(endpoint.host)
-        }
+        guard var table = topics[topic]?[keyPath: kind] else { continue }
+        topics[topic]?[keyPath: kind] = EndpointTable()
+        let lost = table.sweep(now: now, lasting: limits.lasting)
+        topics[topic]?[keyPath: kind] = table
+        for (client, count) in lost { forget(client, count) }
       }
-      topics[topic] = kept.peers.isEmpty && kept.subscribers.isEmpty ? nil : kept
+      if let entry = topics[topic], entry.peers.isEmpty, entry.subscribers.isEmpty {
+        topics[topic] = nil
+      }
     }
   }
 }

@@ -9,11 +9,21 @@ internal import NIOCore
 public actor RendezvousSource: PeerSource {
   public nonisolated let origin = PeerOrigin.rendezvous
   public nonisolated let findings: AsyncStream<Finding>
+  public nonisolated let troubles: AsyncStream<String>
+  private let troubled: AsyncStream<String>.Continuation
   private let found: AsyncStream<Finding>.Continuation
 
   private struct Client {
     var core: RendezvousClientCore
     var server: PeerAddress
+    /// Since when it is asked without an answer; nil while it answers.
+    var unansweredSince: ContinuousClock.Instant?
+    var silenceWasTold = false
+
+    /// Whether it has not answered for longer than a packet or two may get lost.
+    func isSilent(at now: ContinuousClock.Instant) -> Bool {
+      unansweredSince.map { now - $0 >= .seconds(5) } ?? false
+    }
   }
 
   private struct Joined {
@@ -25,37 +35,53 @@ public actor RendezvousSource: PeerSource {
   private var topics: [Topic: Joined] = [:]
   /// By the address as it was given; none before its name was looked up.
   private var clients: [PeerAddress: Client] = [:]
-  private var channel: (any Channel)?
+  /// The names that could not be used when they were last tried, each with the reason.
+  private var failures: [PeerAddress: String] = [:]
+  /// A socket for IPv4, and one for IPv6 where a server has such an address.
+  private var channels: [Bool: any Channel] = [:]
   private let packets: AsyncStream<([UInt8], PeerAddress)>
   private let arrived: AsyncStream<([UInt8], PeerAddress)>.Continuation
   private var tasks: [Task<Void, Never>] = []
-  private var timer: Task<Void, Never>?
+  /// Armed for what is due next.
+  private var timer: (due: ContinuousClock.Instant, task: Task<Void, Never>)?
   private var isClosed = false
   private let reachable = Gauge(label: "dat_rendezvous_servers")
   /// Packets that came from none of the servers.
   private let strange = Counter(label: "dat_rendezvous_strange_packets")
 
   /// - Parameters:
-  ///   - servers: with names or IPv4 addresses.
+  ///   - servers: with names or numeric addresses.
   ///   - heartbeat: after how long of silence a server is asked whether it is still there and the same.
   public init(servers: [PeerAddress], heartbeat: Duration = .seconds(5)) {
     names = servers
     self.heartbeat = heartbeat
     (findings, found) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
+    (troubles, troubled) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(16))
     (packets, arrived) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1024))
   }
 
   deinit {
     for task in tasks { task.cancel() }
-    timer?.cancel()
-    channel?.close(promise: nil)
+    timer?.task.cancel()
+    for channel in channels.values { channel.close(promise: nil) }
     found.finish()
+    troubled.finish()
     arrived.finish()
   }
 
   /// The servers that answer now, as they were given.
   public var reachableServers: [PeerAddress] {
     clients.filter { $0.value.core.isReachable }.map(\.key)
+  }
+
+  /// The servers that can't be used now, each with the reason: a name that stands for no address, an
+  /// address that this machine can't send to, a server that does not answer.
+  public var standingTroubles: [String] {
+    names.compactMap { name in
+      if let failure = failures[name] { return failure }
+      guard let client = clients[name], client.isSilent(at: .now) else { return nil }
+      return "The rendezvous server \(name) does not answer; it is asked again."
+    }
   }
 
   public func join(_ topic: Topic, announcing port: Int?) async {
@@ -85,9 +111,10 @@ public actor RendezvousSource: PeerSource {
     // Said once; it runs out on the server if that is lost.
     isClosed = true
     for task in tasks { task.cancel() }
-    timer?.cancel()
-    channel?.close(promise: nil)
+    timer?.task.cancel()
+    for channel in channels.values { channel.close(promise: nil) }
     found.finish()
+    troubled.finish()
     arrived.finish()
   }
 
@@ -109,27 +136,55 @@ public actor RendezvousSource: PeerSource {
     ]
   }
 
-  /// Opens the socket and looks the servers' names up.
+  /// Opens the sockets and looks the servers' names up.
   ///
   /// - Returns: whether there is nothing left to do.
   private func isOpen() async -> Bool {
-    if channel == nil {
-      let channel = try? await UDP.open(host: "0.0.0.0", port: 0) { [arrived] in
+    for name in names where clients[name] == nil {
+      do {
+        let host = try await UDP.resolve(name.host)
+        try await open(isIPv6: host.isIPv6)
+        guard !isClosed else { return true }
+        let server = PeerAddress(host: host.description, port: name.port)
+        var core = RendezvousClientCore(
+          server: server, heartbeat: heartbeat, firstID: UInt16.random(in: .min ... .max))
+        for (topic, joined) in topics { core.join(topic, announcing: joined.port, now: .now) }
+        clients[name] = Client(core: core, server: server)
+        failures[name] = nil
+      } catch {
+        failed(name, error)
+      }
+    }
+    if isClosed { return true }
+    turn()
+    return clients.count == Set(names).count
+  }
+
+  private func open(isIPv6: Bool) async throws(SwarmError) {
+    guard channels[isIPv6] == nil else { return }
+    let channel: any Channel
+    do {
+      channel = try await UDP.open(host: isIPv6 ? "::" : "0.0.0.0", port: 0) { [arrived] in
         arrived.yield(($0, $1))
       }
-      if isClosed { channel?.close(promise: nil) } else { self.channel = channel }
+    } catch {
+      throw SwarmError(
+        .unreachable, "This machine has no \(isIPv6 ? "IPv6" : "IPv4") to reach it by.",
+        cause: error)
     }
-    for name in names where clients[name] == nil {
-      guard let host = await UDP.resolve(name.host), !isClosed else { continue }
-      let server = PeerAddress(host: host, port: name.port)
-      var core = RendezvousClientCore(
-        server: server, heartbeat: heartbeat,
-        firstID: UInt16.random(in: .min ... .max))
-      for (topic, joined) in topics { core.join(topic, announcing: joined.port, now: .now) }
-      clients[name] = Client(core: core, server: server)
+    if isClosed || channels[isIPv6] != nil {
+      channel.close(promise: nil)
+    } else {
+      channels[isIPv6] = channel
     }
-    turn()
-    return channel != nil && clients.count == Set(names).count
+  }
+
+  /// Notes that a server's name can't be used, and says so once for each reason.
+  private func failed(_ name: PeerAddress, _ error: any Error) {
+    let trouble = "The rendezvous server \(name) can't be used yet: \(error)"
+    guard failures[name] != trouble else { return }
+    failures[name] = trouble
+    troubled.yield(trouble)
   }
 
   private func receive(_ bytes: [UInt8], _ sender: PeerAddress) {
@@ -146,28 +201,57 @@ public actor RendezvousSource: PeerSource {
   }
 
   private func turn() {
-    timer?.cancel()
-    guard !isClosed, channel != nil else { return }
+    guard !isClosed else { return }
     let now = ContinuousClock.now
     var due: ContinuousClock.Instant?
     for (name, client) in clients {
       if let actions = clients[name]?.core.tick(now: now) { carryOut(actions, client.server) }
       let next = clients[name]?.core.deadline(now: now)
       due = [due, next].compactMap(\.self).min()
+      lookForSilence(name, now)
     }
     reachable.record(clients.values.count { $0.core.isReachable })
-    guard let due else { return }
-    timer = Task { [weak self] in
-      do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
-      await self?.turn()
+    schedule(due)
+  }
+
+  private func schedule(_ due: ContinuousClock.Instant?) {
+    guard due != timer?.due else { return }
+    timer?.task.cancel()
+    timer = due.map { due in
+      let task = Task { [weak self] in
+        do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
+        await self?.rang()
+      }
+      return (due, task)
     }
+  }
+
+  private func rang() {
+    timer = nil
+    turn()
+  }
+
+  /// Says of a server that has not answered for a while that it does not.
+  private func lookForSilence(_ name: PeerAddress, _ now: ContinuousClock.Instant) {
+    guard let client = clients[name] else { return }
+    if client.core.isReachable || topics.isEmpty {
+      clients[name]?.unansweredSince = nil
+      clients[name]?.silenceWasTold = false
+      return
+    }
+    if client.unansweredSince == nil { clients[name]?.unansweredSince = now }
+    guard client.isSilent(at: now), !client.silenceWasTold else { return }
+    clients[name]?.silenceWasTold = true
+    troubled.yield("The rendezvous server \(name) does not answer; it is asked again.")
   }
 
   private func carryOut(_ actions: [RendezvousClientCore.Action], _ server: PeerAddress) {
     for action in actions {
       switch action {
       case .send(let bytes):
-        if let channel { UDP.send(bytes, to: server, by: channel) }
+        if let channel = channels[server.host.contains(":")] {
+          UDP.send(bytes, to: server, by: channel)
+        }
       case .found(let finding): found.yield(finding)
       }
     }

@@ -62,9 +62,12 @@ extension Swarm {
     let stream = try await service.replicate(peer)
     let meeting = Task { [weak self] in
       guard let handshake = await stream.handshake() else { return }
-      let own = await stream.id
-      guard await self?.meets(number, handshake.id, own) == true else { return socket.close() }
+      let (own, canProve) = (await stream.id, await stream.canProve)
+      guard await self?.meets(number, handshake.id, own, canProve) == true else {
+        return socket.close()
+      }
       socket.confirm()
+      if canProve { await self?.compare(number, stream) }
       await service.meet?(stream, peer)
     }
     defer { meeting.cancel() }
@@ -80,7 +83,7 @@ extension Swarm {
       if (reason as? ProtocolError)?.code == .connectedToItself {
         // Its handshake was told to nobody.
         let own = await stream.id
-        _ = meets(number, own, own)
+        _ = meets(number, own, own, false)
       }
       // Of those who came to us the socket has noted it.
       if !socket.isInbound, await stream.offence != nil {
@@ -100,14 +103,40 @@ extension Swarm {
   /// The peer has said what it calls itself.
   ///
   /// - Returns: whether the connection stays.
-  private func meets(_ number: Int, _ remote: [UInt8]?, _ own: [UInt8]) -> Bool {
+  private func meets(_ number: Int, _ remote: [UInt8]?, _ own: [UInt8], _ canProve: Bool) -> Bool {
     defer { turn() }
-    switch core.handshaken(number, remote: remote, own: own) {
-    case .stays: return true
-    case .replaces(let old):
-      running[old]?.socket?.close()
-      return true
-    case .isDuplicate, .isOwn, .isOver: return false
+    return core.handshaken(number, remote: remote, own: own, canProve: canProve) == .stays
+  }
+
+  /// Shows a peer, and the others that call themselves the same, which connections are with this side; and
+  /// looks whether they have shown that they are one.
+  private func compare(_ number: Int, _ stream: ReplicationStream) async {
+    guard let nonces = await stream.nonces, running[number] != nil else { return }
+    running[number]?.stream = stream
+    running[number]?.nonces = nonces
+    await stream.onMark { [weak self] in Task { await self?.lookForTwins(of: number) } }
+    for other in core.namesakes(of: number) {
+      guard let known = running[other], let otherStream = known.stream,
+        let otherNonces = known.nonces
+      else { continue }
+      await stream.mark(otherNonces)
+      await otherStream.mark(nonces)
+    }
+    await lookForTwins(of: number)
+  }
+
+  private func lookForTwins(of number: Int) async {
+    for other in core.namesakes(of: number) {
+      guard let stream = running[number]?.stream, let otherStream = running[other]?.stream,
+        let nonces = running[number]?.nonces, let otherNonces = running[other]?.nonces
+      else { continue }
+      var isSame = await stream.isMarked(otherNonces)
+      if !isSame { isSame = await otherStream.isMarked(nonces) }
+      guard isSame else { continue }
+      let own = await stream.id
+      // What is queued is still sent: the other side is to see the marks.
+      if let left = core.same(number, other, own: own) { await running[left]?.stream?.close() }
+      turn()
     }
   }
 

@@ -45,6 +45,9 @@ public actor Swarm {
   struct Running {
     var task: Task<Void, Never>
     var socket: PeerSocket?
+    /// Once its peer has completed the handshake.
+    var stream: ReplicationStream?
+    var nonces: ConnectionNonces?
   }
 
   let options: Options
@@ -93,11 +96,19 @@ public actor Swarm {
   {
     var options = TCPListener.Options()
     options.maximumInbound = self.options.maximumInbound
+    options.maximumPerAddress = self.options.maximumPerAddress
+    options.maximumPerLoopback = self.options.maximumPerLoopback
+    options.trustedProxies = self.options.trustedProxies
+    options.maximumPerProxy = self.options.maximumPerProxy
     options.maximumHalfOpen = self.options.maximumHalfOpen
     options.firstFeedTimeout = self.options.handshakeTimeout
     options.refused = { [metrics, strangers] address, why in
       metrics.count(.refused(address, nil, why))
       strangers.continuation.yield(.refused(address, nil, why))
+    }
+    options.evicted = { [metrics, strangers] address in
+      metrics.count(.evicted(address))
+      strangers.continuation.yield(.evicted(address))
     }
     options.policy = policy
     let listener = try await TCPListener(host: host, port: port, options: options)
@@ -200,12 +211,21 @@ public actor Swarm {
 
   /// The connections whose peers have completed their handshake.
   public var peers: [SwarmPeer] {
-    core.links.values.filter { $0.name != nil && $0.replacedBy == nil }.map(\.peer)
+    core.peers
   }
 
   /// How many addresses are known for a topic.
   public func candidateCount(of key: DiscoveryKey) -> Int {
     core.rooms[key]?.candidates.count ?? 0
+  }
+
+  /// What keeps sources from working now, each in a sentence.
+  public var troubles: [String] {
+    get async {
+      var troubles: [String] = []
+      for source in sources { troubles += await source.standingTroubles }
+      return troubles
+    }
   }
 
   // MARK: Events
@@ -288,6 +308,11 @@ public actor Swarm {
         for await finding in source.findings { await self?.found(finding, source.origin) }
       }
     }
+    readers += sources.map { source in
+      Task { [weak self] in
+        for await trouble in source.troubles { await self?.emit(.trouble(source.origin, trouble)) }
+      }
+    }
   }
 
   private func found(_ finding: Finding, _ origin: PeerOrigin) {
@@ -318,7 +343,7 @@ public actor Swarm {
     for event in events { emit(event) }
     for key in core.lonely { lookAgain(key, now) }
     core.lonely = []
-    metrics.record(connections: core.named.count)
+    metrics.record(connections: core.peers.count)
     schedule(isClosed ? nil : core.deadline())
   }
 

@@ -1,25 +1,23 @@
+internal import HypercoreCrypto
+
 /// What follows from a handshake, and from the end of a connection.
 extension SwarmCore {
   /// What is to be done with a connection whose peer has said what it calls itself.
   enum Verdict: Equatable {
-    /// It stays.
+    /// It stays, whatever others call themselves.
     case stays
-    /// It stays, and the earlier connection of the same peer is closed.
-    case replaces(Int)
-    /// It is closed: an earlier connection of the same peer stays.
-    case isDuplicate
     /// It is closed: it leads to ourselves.
     case isOwn
     /// It is closed: its topic was left.
     case isOver
   }
 
-  /// The peer has completed its handshake.
+  /// The peer has completed its handshake. What it calls itself ends no other connection.
   ///
-  /// Of two connections of one peer stays the one that was opened by the side whose name is smaller; by
-  /// that side the newer, by the other the older. Both ends come to the same result, though not at the
-  /// same moment. Source: discovery-swarm.
-  mutating func handshaken(_ number: Int, remote: [UInt8]?, own: [UInt8]) -> Verdict {
+  /// - Parameter canProve: whether the peer can show which of its connections are its own.
+  mutating func handshaken(
+    _ number: Int, remote: [UInt8]?, own: [UInt8], canProve: Bool = false
+  ) -> Verdict {
     guard let link = links[number], rooms[link.peer.discoveryKey] != nil else { return .isOver }
     if remote == own {
       links[number]?.isOwn = true
@@ -29,23 +27,45 @@ extension SwarmCore {
     if !link.peer.isInbound {
       rooms[link.peer.discoveryKey]?.candidates[link.peer.address]?.failures = 0
     }
-    // Who has no name is nobody's duplicate.
-    let name = PeerName(discoveryKey: link.peer.discoveryKey, id: remote ?? [])
-    links[number]?.name = name
-    guard !name.id.isEmpty, let old = named[name], links[old] != nil else {
-      if !name.id.isEmpty { named[name] = number }
-      events.append(.connected(link.peer))
-      return .stays
-    }
-    let isSmaller = name.id.lexicographicallyPrecedes(own)
-    if isSmaller != link.peer.isInbound {
-      links[number]?.replacedBy = name
-      return .isDuplicate
-    }
-    named[name] = number
-    links[old]?.replacedBy = name
+    links[number]?.name = PeerName(discoveryKey: link.peer.discoveryKey, id: remote ?? [])
+    links[number]?.canProve = canProve
     events.append(.connected(link.peer))
-    return .replaces(old)
+    return .stays
+  }
+
+  /// The connections whose peers have completed their handshake, and that are not being left.
+  var peers: [SwarmPeer] {
+    links.values.filter { $0.name != nil && $0.replacedBy == nil }.map(\.peer)
+  }
+
+  /// The other connections whose peers call themselves the same and can prove it: at most eight, the
+  /// oldest, so that connections under one name cost no more than their number.
+  func namesakes(of number: Int) -> [Int] {
+    guard let link = links[number], let name = link.name, !name.id.isEmpty, link.canProve else {
+      return []
+    }
+    return links.values
+      .filter { $0.name == name && $0.canProve && $0.peer.number != number }
+      .map(\.peer.number).sorted().prefix(8).map(\.self)
+  }
+
+  /// Two connections have been shown to lead to one peer.
+  ///
+  /// The side whose name is smaller leaves one of them; so both ends agree, whenever they notice. The one
+  /// that it opened stays; of two opened by one side, the older.
+  ///
+  /// - Returns: the connection to be closed here; nil where that is the other side's part.
+  mutating func same(_ one: Int, _ other: Int, own: [UInt8]) -> Int? {
+    guard let first = links[min(one, other)], let second = links[max(one, other)], one != other,
+      let name = first.name, name == second.name, first.replacedBy == nil, second.replacedBy == nil
+    else { return nil }
+    links[one]?.twins.insert(other)
+    links[other]?.twins.insert(one)
+    guard own.lexicographicallyPrecedes(name.id) else { return nil }
+    let (kept, left) =
+      first.peer.isInbound && !second.peer.isInbound ? (second, first) : (first, second)
+    links[left.peer.number]?.replacedBy = kept.peer.number
+    return left.peer.number
   }
 
   /// A connection, or a try, is over.
@@ -56,10 +76,7 @@ extension SwarmCore {
     uncount(number)
     guard let link = links.removeValue(forKey: number) else { return }
     let key = link.peer.discoveryKey
-    if let name = link.name, named[name] == number {
-      named[name] = nil
-      wake(name, now: now)
-    }
+    if link.name != nil { wake(number, key, now: now) }
     tell(link, reason)
     if !link.peer.isInbound { dialAgain(link, number, now) }
     unpark(key, now: now)
@@ -70,9 +87,15 @@ extension SwarmCore {
     }
   }
 
+  /// The connection that a link has been left for, by this side or the other.
+  private func keeper(_ link: Link) -> Int? {
+    if let kept = link.replacedBy, links[kept] != nil { return kept }
+    return link.twins.filter { links[$0]?.replacedBy == nil && links[$0] != nil }.min()
+  }
+
   private mutating func tell(_ link: Link, _ reason: String?) {
     if link.isOwn { return }
-    if link.replacedBy != nil {
+    if link.replacedBy != nil || keeper(link) != nil {
       events.append(.duplicate(link.peer))
     } else if link.name != nil {
       events.append(.disconnected(link.peer, reason: reason))
@@ -94,9 +117,12 @@ extension SwarmCore {
       set(target, candidate)
       return
     }
-    if let name = link.replacedBy, named[name] != nil {
-      candidate.phase = .standby(name)
-      set(target, candidate)
+    if let kept = keeper(link) {
+      putAside(target, for: kept, until: nil)
+      return
+    }
+    if let seeming = namesake(of: link) {
+      putAside(target, for: seeming, until: now + options.seemingDuplicatePause)
       return
     }
     let pauses = candidate.isGiven ? options.givenPauses : options.pauses
@@ -116,14 +142,21 @@ extension SwarmCore {
     events.append(.waiting(target.address, target.discoveryKey, until: due))
   }
 
-  /// The connection with a peer is over: the other ways to it are tried again.
-  private mutating func wake(_ name: PeerName, now: Instant) {
-    guard let room = rooms[name.discoveryKey] else { return }
+  /// A connection under the name of one that is over, of a peer of the reference: it closes the second of
+  /// two and can't say so. Nothing shows that they are one peer, so that holds for a while only.
+  private func namesake(of link: Link) -> Int? {
+    guard let name = link.name, !name.id.isEmpty, !link.canProve else { return nil }
+    return links.values
+      .filter { $0.name == name && !$0.canProve && $0.replacedBy == nil }.map(\.peer.number).min()
+  }
+
+  /// A connection is over: the other ways to its peer are tried again.
+  private mutating func wake(_ number: Int, _ key: DiscoveryKey, now: Instant) {
+    guard let room = rooms[key] else { return }
     for (address, candidate) in room.candidates {
-      guard case .standby(name) = candidate.phase else { continue }
-      let target = Target(discoveryKey: name.discoveryKey, address: address)
+      guard case .standby(number, _) = candidate.phase else { continue }
       let pause = (candidate.isGiven ? options.givenPauses : options.pauses).first ?? .seconds(1)
-      queue(target, at: now + jitter(pause))
+      queue(Target(discoveryKey: key, address: address), at: now + jitter(pause))
     }
   }
 }

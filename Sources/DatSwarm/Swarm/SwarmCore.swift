@@ -1,9 +1,9 @@
 internal import HeapModule
 internal import HypercoreCrypto
 
-/// Which addresses are worth a try, when, and which of two connections to one peer stays.
+/// Decides which addresses are worth a try, and when, and which of two connections to one peer stays.
 ///
-/// Synchronous, without I/O, clock or chance of its own: the ``Swarm`` tells what happened and when,
+/// Synchronous, without I/O, clock or chance of its own: the ``Swarm`` reports what happened and when,
 /// carries out what ``next(now:)`` orders, and passes on the events.
 struct SwarmCore {
   typealias Instant = ContinuousClock.Instant
@@ -27,8 +27,9 @@ struct SwarmCore {
     case parked
     /// Being tried, or connected.
     case busy(link: Int)
-    /// Connected with that peer by another way.
-    case standby(PeerName)
+    /// The connection `link` leads to the same peer. Where that is only claimed, the address waits for its
+    /// turn as well, under the number of its entry in the queue.
+    case standby(link: Int, UInt64?)
     /// Ourselves.
     case own
   }
@@ -37,6 +38,21 @@ struct SwarmCore {
     var isGiven: Bool
     var phase: Phase
     var failures = 0
+    /// Nil for a name.
+    var host: IPAddress?
+    /// Whether the host itself said that it listens here, as far as that can be seen.
+    var speaksForItself = false
+    /// Its place among all that were found.
+    var found: UInt64 = 0
+
+    var isLoopback: Bool { host?.isLoopback == true }
+    /// Whether nothing is under way with it.
+    var isIdle: Bool {
+      switch phase {
+      case .queued, .parked: !isGiven
+      case .busy, .standby, .own: false
+      }
+    }
   }
 
   /// One topic.
@@ -51,10 +67,16 @@ struct SwarmCore {
     var peer: SwarmPeer
     var name: PeerName?
     var isDialing = false
+    /// Whether somebody else named its address.
+    var isNamed = false
     /// Whether it counts among the room's outgoing connections.
     var isCounted = false
-    /// Left for another connection of this peer.
-    var replacedBy: PeerName?
+    /// Whether the peer can show which of its connections are its own.
+    var canProve = false
+    /// Connections that lead to the same peer, as that has shown.
+    var twins: Set<Int> = []
+    /// Left for this one of them.
+    var replacedBy: Int?
     var isOwn = false
   }
 
@@ -82,8 +104,6 @@ struct SwarmCore {
   var rooms: [DiscoveryKey: Room] = [:]
   var topics: [Topic: DiscoveryKey] = [:]
   var links: [Int: Link] = [:]
-  /// The connection of each peer that stays.
-  var named: [PeerName: Int] = [:]
   var local = LocalAddresses()
   var events: [SwarmEvent] = []
   /// Topics that have lost their last peer or address since the owner looked: worth a search.
@@ -91,12 +111,15 @@ struct SwarmCore {
 
   private var random: any RandomNumberGenerator & Sendable
   private var given = Heap<Due>()
+  /// Addresses whose hosts speak for themselves; these come before those that others name.
   private var found = Heap<Due>()
+  private var named = Heap<Due>()
   private var ticket: UInt64 = 0
   private var lastLink = 0
   private var dialing = 0
+  private var dialingNamed = 0
   private var rate: TokenBucket
-  private var budget = NamingBudget()
+  var budget = NamingBudget()
 
   init(
     options: Swarm.Options, policy: AddressPolicy,
@@ -141,7 +164,9 @@ struct SwarmCore {
       }
       return
     }
-    set(target, Candidate(isGiven: true, phase: .parked))
+    set(
+      target,
+      Candidate(isGiven: true, phase: .parked, host: IPAddress(target.address.host)))
     queue(target, at: now)
   }
 
@@ -154,67 +179,13 @@ struct SwarmCore {
     return nil
   }
 
-  /// Takes what a source says, as far as it may be believed.
-  mutating func found(_ finding: Finding, from origin: PeerOrigin, now: Instant) {
-    guard let key = topics[finding.topic] else { return }
-    for address in finding.addresses {
-      let target = Target(discoveryKey: key, address: address)
-      if rooms[key]?.candidates[address] != nil { continue }
-      if let refusal = judge(address, origin, finding, now) ?? makeRoom(in: key) {
-        events.append(.refused(address, key, refusal))
-        continue
-      }
-      events.append(.found(address, key, origin))
-      set(target, Candidate(isGiven: false, phase: .parked))
-      queue(target, at: now)
-    }
-  }
-
-  private mutating func judge(
-    _ address: PeerAddress, _ origin: PeerOrigin, _ finding: Finding, _ now: Instant
-  ) -> SwarmEvent.Refusal? {
-    let kind = AddressKind(address)
-    if kind == .unusable || kind == .name || local.broadcasts.contains(address.host) {
-      return .unusable
-    }
-    if local.isOwn(address, kind) { return .own }
-    if !options.dialsLoopback {
-      let isNear = finding.informant.map { PeerAddress(host: $0, port: 1).isLoopback } ?? false
-      if kind == .loopback, !isNear || origin == .dht { return .loopback }
-      if kind == .local, origin == .dht { return .local }
-    }
-    if let refusal = policy.refusal(of: address.host, now: now) { return refusal }
-    let namesItself = finding.informant == address.host
-    if origin == .lan, let informant = finding.informant, !namesItself,
-      !budget.take(.informant(informant), limit: options.maximumNamed, now: now)
-    {
-      return .talkative
-    }
-    // Whoever the informant is: a sender's address on a local network is quickly made up.
-    let limit = 4 * options.maximumCandidates
-    return budget.take(.topic(finding.topic, origin), limit: limit, now: now) ? nil : .talkative
-  }
-
-  /// Lets the address that failed most make room for another, where there is no more.
-  private mutating func makeRoom(in key: DiscoveryKey) -> SwarmEvent.Refusal? {
-    guard let room = rooms[key] else { return .unknownTopic }
-    guard room.candidates.count >= options.maximumCandidates else { return nil }
-    let failing = room.candidates.filter { _, candidate in
-      if case .queued = candidate.phase {
-        !candidate.isGiven && candidate.failures > 0
-      } else {
-        false
-      }
-    }
-    guard let worst = failing.max(by: { $0.value.failures < $1.value.failures }) else {
-      return .full
-    }
-    rooms[key]?.candidates[worst.key] = nil
-    events.append(.forgotten(worst.key, key))
-    return nil
-  }
-
   // MARK: The queue
+
+  /// A number that is larger than any before.
+  mutating func nextTicket() -> UInt64 {
+    ticket += 1
+    return ticket
+  }
 
   func candidate(_ target: Target) -> Candidate? {
     rooms[target.discoveryKey]?.candidates[target.address]
@@ -226,11 +197,34 @@ struct SwarmCore {
 
   mutating func queue(_ target: Target, at instant: Instant) {
     guard var candidate = candidate(target) else { return }
-    ticket += 1
+    let ticket = nextTicket()
     candidate.phase = .queued(ticket)
     set(target, candidate)
+    enqueue(target, candidate, at: instant, ticket)
+  }
+
+  /// Puts an address aside for a connection that leads to the same peer.
+  ///
+  /// - Parameter instant: when to try it all the same; nil for not before that connection ends.
+  mutating func putAside(_ target: Target, for link: Int, until instant: Instant?) {
+    guard var candidate = candidate(target) else { return }
+    let ticket = instant.map { _ in nextTicket() }
+    candidate.phase = .standby(link: link, ticket)
+    set(target, candidate)
+    if let instant, let ticket { enqueue(target, candidate, at: instant, ticket) }
+  }
+
+  private mutating func enqueue(
+    _ target: Target, _ candidate: Candidate, at instant: Instant, _ ticket: UInt64
+  ) {
     let due = Due(instant: instant, ticket: ticket, target: target)
-    if candidate.isGiven { given.insert(due) } else { found.insert(due) }
+    if candidate.isGiven {
+      given.insert(due)
+    } else if candidate.speaksForItself {
+      found.insert(due)
+    } else {
+      named.insert(due)
+    }
   }
 
   /// The next try to be made; nil when there is none now.
@@ -240,49 +234,88 @@ struct SwarmCore {
       _ = given.popMin()
       return start(due.target, isGiven: true)
     }
-    while let due = found.min, due.instant <= now {
-      guard dialing < options.maximumDialing else { return nil }
+    return next(from: \.found, now) ?? next(from: \.named, now)
+  }
+
+  private mutating func next(
+    from queue: WritableKeyPath<SwarmCore, Heap<Due>>, _ now: Instant
+  ) -> Order? {
+    while let due = self[keyPath: queue].min, due.instant <= now, hasFreeTry(queue) {
       let key = due.target.discoveryKey
       if let room = rooms[key], room.outbound >= options.maximumOutbound {
-        _ = found.popMin()
-        rooms[key]?.candidates[due.target.address]?.phase = .parked
-        rooms[key]?.parked.append(due.target.address)
+        _ = self[keyPath: queue].popMin()
+        park(due.target)
         clean()
         continue
       }
-      guard rate.take(now) else { return nil }
-      _ = found.popMin()
+      // The rate is for the sake of others: within this machine it would only keep peers apart.
+      let isFree = candidate(due.target)?.isLoopback == true
+      guard isFree || rate.take(now) else { return nil }
+      _ = self[keyPath: queue].popMin()
       return start(due.target, isGiven: false)
     }
     return nil
+  }
+
+  /// Whether one more may be tried now: a quarter of the tries is kept for hosts that speak for
+  /// themselves.
+  private func hasFreeTry(_ queue: WritableKeyPath<SwarmCore, Heap<Due>>) -> Bool {
+    guard dialing < options.maximumDialing else { return false }
+    let most = options.maximumDialing - options.maximumDialing / 4
+    return queue == \.found || dialingNamed < most
+  }
+
+  private mutating func park(_ target: Target) {
+    rooms[target.discoveryKey]?.candidates[target.address]?.phase = .parked
+    rooms[target.discoveryKey]?.parked.append(target.address)
+    // Addresses that are gone, or have been queued again, need no place in the list.
+    guard let room = rooms[target.discoveryKey],
+      room.parked.count > 2 * options.maximumCandidates + 16
+    else { return }
+    let parked = room.parked.filter { address in
+      if case .parked? = room.candidates[address]?.phase { true } else { false }
+    }
+    rooms[target.discoveryKey]?.parked = parked
   }
 
   /// When ``next(now:)`` may have something, if nothing happens before.
   mutating func deadline() -> Instant? {
     clean()
     var instants = [given.min?.instant].compactMap(\.self)
-    if let due = found.min, dialing < options.maximumDialing {
-      instants.append(max(due.instant, rate.next ?? due.instant))
+    for queue in [\SwarmCore.found, \.named] {
+      guard let due = self[keyPath: queue].min, hasFreeTry(queue) else { continue }
+      let isFree = candidate(due.target)?.isLoopback == true
+      instants.append(isFree ? due.instant : max(due.instant, rate.next ?? due.instant))
     }
     return instants.min()
   }
 
   /// Drops what no longer stands at the front of the queues.
   private mutating func clean() {
-    while let due = given.min, !isCurrent(due) { _ = given.popMin() }
-    while let due = found.min, !isCurrent(due) { _ = found.popMin() }
+    for queue in [\SwarmCore.given, \.found, \.named] {
+      while let due = self[keyPath: queue].min, !isCurrent(due) {
+        _ = self[keyPath: queue].popMin()
+      }
+    }
   }
 
   private func isCurrent(_ due: Due) -> Bool {
-    if case .queued(due.ticket)? = candidate(due.target)?.phase { true } else { false }
+    switch candidate(due.target)?.phase {
+    case .queued(let ticket): ticket == due.ticket
+    case .standby(_, let ticket): ticket == due.ticket
+    default: false
+    }
   }
 
   private mutating func start(_ target: Target, isGiven: Bool) -> Order {
     let link = add(target.discoveryKey, target.address, isInbound: false)
     links[link]?.isDialing = true
+    let isNamed = !isGiven && candidate(target)?.speaksForItself == false
+    links[link]?.isNamed = isNamed
     links[link]?.isCounted = !isGiven
     rooms[target.discoveryKey]?.candidates[target.address]?.phase = .busy(link: link)
     dialing += 1
+    if isNamed { dialingNamed += 1 }
     if !isGiven { rooms[target.discoveryKey]?.outbound += 1 }
     events.append(.connecting(target.address, target.discoveryKey))
     return Order(number: link, target: target, isGiven: isGiven)
@@ -311,9 +344,10 @@ struct SwarmCore {
 
   /// The try has become a connection.
   mutating func dialed(_ number: Int) {
-    guard links[number]?.isDialing == true else { return }
+    guard let link = links[number], link.isDialing else { return }
     links[number]?.isDialing = false
     dialing -= 1
+    if link.isNamed { dialingNamed -= 1 }
   }
 
   /// Takes a link out of the count of its room's outgoing ones, and lets a parked address have its place.

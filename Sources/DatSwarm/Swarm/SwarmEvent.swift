@@ -21,8 +21,14 @@ public enum SwarmEvent: Sendable {
   case waiting(PeerAddress, DiscoveryKey, until: ContinuousClock.Instant)
   /// The address failed too often, and counts as unknown.
   case forgotten(PeerAddress, DiscoveryKey)
-  /// The connection was closed because another one of the same peer stays.
+  /// The connection was closed because another one leads to the same peer, as that has shown on both.
   case duplicate(SwarmPeer)
+
+  /// Something keeps a source of peers from working, in a sentence; it goes on trying.
+  case trouble(PeerOrigin, String)
+  /// A connection that somebody opened was closed for one of another address, which has fewer: all places
+  /// were taken.
+  case evicted(PeerAddress)
 
   /// Why an address or a connection is not wanted.
   public enum Refusal: String, Hashable, Sendable, CaseIterable {

@@ -16,8 +16,10 @@ struct SwarmMetrics: Sendable {
   private let connected = Counter(label: "dat_swarm_connected")
   private let failed = Counter(label: "dat_swarm_failed")
   private let duplicates = Counter(label: "dat_swarm_duplicates")
+  private let evicted = Counter(label: "dat_swarm_evicted")
+  private let troubles = Counter(label: "dat_swarm_troubles")
   private let forgotten = Counter(label: "dat_swarm_forgotten")
-  /// Peers by what they call themselves, each topic counted by itself.
+  /// Connections whose peers have completed their handshake.
   private let peers = Gauge(label: "dat_swarm_peers")
 
   func count(_ event: SwarmEvent) {
@@ -29,6 +31,8 @@ struct SwarmMetrics: Sendable {
     case .failed: failed.increment()
     case .duplicate: duplicates.increment()
     case .forgotten: forgotten.increment()
+    case .evicted: evicted.increment()
+    case .trouble: troubles.increment()
     case .listening, .disconnected, .waiting: break
     }
   }

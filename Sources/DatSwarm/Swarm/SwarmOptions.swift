@@ -3,6 +3,17 @@ extension Swarm {
   public struct Options: Sendable {
     /// Connections that others opened, at a time, on each listening port. More are closed at once.
     public var maximumInbound = 64
+    /// Connections of one address, or of one IPv6 network of 64 bits, at a time; nil for an eighth of
+    /// ``maximumInbound``, and at least 8: one host can't take all places, and a household behind one
+    /// address has enough. Where all places are taken, the connection that has been idle longest, of the
+    /// address with most, makes room for that of an address with fewer.
+    public var maximumPerAddress: Int?
+    /// The same for loopback, where tunnels to this machine end; nil for as many as there are.
+    public var maximumPerLoopback: Int?
+    /// Numeric addresses of proxies and tunnels that are trusted: behind each are many peers.
+    public var trustedProxies: Set<String> = []
+    /// The same as ``maximumPerAddress`` for those; nil for as many as there are.
+    public var maximumPerProxy: Int?
     /// Connections of one address that have not completed their handshake, loopback excepted.
     public var maximumHalfOpen = 8
     /// Connections that we opened to peers that were found, for each topic. Peers pass on what they
@@ -16,8 +27,17 @@ extension Swarm {
     public var maximumCandidates = 128
     /// How many addresses other than its own one machine may name within ten minutes: nobody can make
     /// us connect to more than these. A rendezvous server and the DHT, which name others by trade, may
-    /// name so many a topic as ``maximumCandidates`` says.
+    /// name so many a topic as four times ``maximumCandidates`` says.
     public var maximumNamed = 16
+    /// Addresses of one host that are kept for each topic: several programs may run on a machine. The one
+    /// that failed most, or was found longest ago, makes room for the newest. Loopback, where many peers
+    /// of a machine meet, has all there are.
+    public var maximumPerHost = 4
+    /// New addresses of one host, loopback excepted, that are taken within ten minutes.
+    public var maximumNewPerHost = 16
+    /// After how long an address is tried again of which another connection seemed to lead to the same
+    /// peer, which nothing has shown: a peer that only claimed to be the same can't keep it away for longer.
+    public var seemingDuplicatePause: Duration = .seconds(600)
     /// For one try to connect.
     public var connectTimeout: Duration = .seconds(3)
     /// The same for addresses that were given.

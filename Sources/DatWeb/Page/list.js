@@ -38,8 +38,8 @@ export class List {
     cancelAnimationFrame(this.scheduled)
   }
 
-  /** The key of the first message in view. */
-  get firstSeen () { return this.#anchor()?.key }
+  /** The name of the first message in view. */
+  get firstSeen () { return this.#anchor()?.message }
 
   /** Shows these rows instead; what is seen stays where it is. */
   update (rows) {
@@ -164,7 +164,7 @@ export class List {
     if (this.rows[low]?.kind === 'day' && low + 1 < this.to) low += 1
     const row = this.rows[low]
     const element = row && this.elements.get(row.id)?.element
-    return element ? { id: row.id, key: element.dataset.key, offset: element.getBoundingClientRect().top - top } : null
+    return element ? { id: row.id, message: element.dataset.id, offset: element.getBoundingClientRect().top - top } : null
   }
 
   #restore (anchor) {

@@ -4,17 +4,22 @@
 export const HELD = 3000
 
 export function precedes (one, other) {
-  return one.order !== other.order ? one.order < other.order : one.key < other.key
+  if (one.order !== other.order) return one.order < other.order
+  return one.key !== other.key ? one.key < other.key : one.feed < other.feed
 }
 
-export const cursor = (message) => `${message.order}~${message.key}`
+/** What names a message: its feed and its key. Another feed's message under the same key is another one. */
+export const idOf = (message) => `${message.feed} ${message.key}`
+
+/** The place of a message in the history, as the server takes it. */
+export const cursor = (message) => `${message.order}~${message.feed}~${message.key}`
 
 export class Log {
   constructor () { this.clear() }
 
   clear () {
     this.messages = []
-    this.byKey = new Map()
+    this.byId = new Map()
     /** Nothing is older than the first message here. */
     this.isStart = false
     /** Nothing is newer than the last message here. */
@@ -27,14 +32,14 @@ export class Log {
   reset (messages, isStart, isEnd) {
     this.clear()
     this.messages = messages
-    for (const message of messages) this.byKey.set(message.key, message)
+    for (const message of messages) this.byId.set(idOf(message), message)
     this.isStart = isStart
     this.isEnd = isEnd
   }
 
   prepend (messages, isStart) {
-    const added = messages.filter((message) => !this.byKey.has(message.key))
-    for (const message of added) this.byKey.set(message.key, message)
+    const added = messages.filter((message) => !this.byId.has(idOf(message)))
+    for (const message of added) this.byId.set(idOf(message), message)
     this.messages = added.concat(this.messages)
     this.isStart = isStart
     if (this.messages.length > HELD) {
@@ -44,8 +49,8 @@ export class Log {
   }
 
   append (messages, isEnd) {
-    const added = messages.filter((message) => !this.byKey.has(message.key))
-    for (const message of added) this.byKey.set(message.key, message)
+    const added = messages.filter((message) => !this.byId.has(idOf(message)))
+    for (const message of added) this.byId.set(idOf(message), message)
     this.messages = this.messages.concat(added)
     this.isEnd = isEnd
     this.#letGoOfOld()
@@ -53,26 +58,27 @@ export class Log {
 
   /** Takes a new or changed message; false when it lies outside of what is held. */
   put (message) {
-    const old = this.byKey.get(message.key)
-    if (old) {
+    const old = this.byId.get(idOf(message))
+    if (old && old.order !== message.order) this.remove(idOf(message))
+    else if (old) {
       this.messages[this.#index(old)] = message
-      this.byKey.set(message.key, message)
+      this.byId.set(idOf(message), message)
       return true
     }
     const index = this.#index(message)
     if (index === 0 && this.messages.length > 0 && !this.isStart) return false
     if (index === this.messages.length && !this.isEnd) return false
     this.messages.splice(index, 0, message)
-    this.byKey.set(message.key, message)
+    this.byId.set(idOf(message), message)
     this.#letGoOfOld()
     return true
   }
 
-  remove (key) {
-    const message = this.byKey.get(key)
+  remove (id) {
+    const message = this.byId.get(id)
     if (!message) return
     this.messages.splice(this.#index(message), 1)
-    this.byKey.delete(key)
+    this.byId.delete(id)
   }
 
   #letGoOfOld () {
@@ -81,7 +87,7 @@ export class Log {
     this.isStart = false
   }
 
-  #forget (messages) { for (const message of messages) this.byKey.delete(message.key) }
+  #forget (messages) { for (const message of messages) this.byId.delete(idOf(message)) }
 
   /** The index of the first message that doesn't precede this one. */
   #index (message) {

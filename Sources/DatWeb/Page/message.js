@@ -3,6 +3,7 @@
 import { h, icon, hidden, setColour } from './dom.js'
 import { coloursOf } from './colour.js'
 import { nameOf, plainText, textNodes, fingerprint } from './text.js'
+import { idOf } from './log.js'
 import { clockTime, dayName, fullTime, isoTime } from './time.js'
 
 /** Longer texts are shown in part at first. */
@@ -45,6 +46,7 @@ function drawNotice (notice, room) {
     join: [name, ' came in'],
     leave: [name, ' left'],
     waiting: [name, ' can’t be let in yet: ', plainText(notice.detail ?? '')],
+    crowd: [`Many people came and went: ${plainText(notice.detail ?? '')} more times`],
     unreadable: ['Something that ', name, ' wrote can’t be read as a message; it is left out']
   }[notice.kind] ?? []
   return h('li', { class: 'notice' }, ...words, ' · ',
@@ -52,11 +54,11 @@ function drawNotice (notice, room) {
 }
 
 function drawMessage ({ message, isFirst, isOwn }, room) {
-  const item = h('li', { class: `message${isFirst ? ' first' : ''}${isOwn ? ' own' : ''}`, data: { key: message.key } })
-  if (!isOwn && room.isMuted(message.feed) && !room.isUncovered(message.key)) {
+  const item = h('li', { class: `message${isFirst ? ' first' : ''}${isOwn ? ' own' : ''}`, data: { key: message.key, id: idOf(message) } })
+  if (!isOwn && room.isMuted(message.feed) && !room.isUncovered(idOf(message))) {
     item.classList.add('muted')
     item.append(h('div', { class: 'bubble' },
-      h('button', { class: 'link', type: 'button', onclick: () => room.uncover(message.key) }, 'A message of somebody you muted')))
+      h('button', { class: 'link', type: 'button', onclick: () => room.uncover(idOf(message)) }, 'A message of somebody you muted')))
     return item
   }
   const body = h('div', { class: 'text', dir: 'auto' }, textNodes(message.text))
@@ -78,15 +80,15 @@ function drawMessage ({ message, isFirst, isOwn }, room) {
 }
 
 function footer (message, isOwn) {
-  // The order is the writer's time, or when it was first seen here if that was earlier.
-  const isAhead = message.time === undefined || message.time > message.order + 60_000
+  // The order is the writer's time, whatever the writer's clock says.
+  const isAhead = message.time === undefined || message.time > Date.now() + 60_000
   const claim = message.time === undefined ? 'gives no date' : `says ${fullTime(message.time)}`
   const delivery = isOwn && !message.failure && deliveries[message.delivery]
   return h('span', { class: 'meta' },
-    message.isConflicted && h('span', { class: 'flag', title: 'Somebody else has written something else under the key of this message' }, icon('warn'), 'disputed'),
+    message.sharesKey && h('span', { title: 'Another feed has a message under the same key. This one is of the writer that it names.' }, 'same key'),
     message.isEdited && h('span', {}, 'edited'),
-    isAhead && h('span', { class: 'flag', title: `The writer’s clock ${claim}` }, 'clock ahead'),
-    h('time', { datetime: isoTime(message.order), title: isAhead ? `Seen here ${fullTime(message.order)}` : fullTime(message.order) }, clockTime(message.order)),
+    isAhead && h('span', { class: 'flag', title: `The writer’s clock ${claim}` }, message.time === undefined ? 'no date' : 'clock ahead'),
+    h('time', { datetime: isoTime(message.order), title: fullTime(message.order) }, clockTime(message.order)),
     delivery && h('span', { class: `delivery ${message.delivery}`, title: delivery.text }, icon(delivery.icon), hidden(delivery.text)))
 }
 
@@ -94,7 +96,7 @@ function addLength (bubble, body, message, room) {
   const isCut = message.length !== undefined
   const isLong = isCut || message.text.length > LONG || message.text.split('\n', LINES + 1).length > LINES
   if (!isLong) return
-  const isOpen = room.isOpen(message.key)
+  const isOpen = room.isOpen(idOf(message))
   body.classList.toggle('folded', !isOpen)
   if (isOpen && isCut) {
     const rest = `${Math.ceil((message.length - 65_536) / 1024).toLocaleString('en')} KB more are not shown; an export has them.`

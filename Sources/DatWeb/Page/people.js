@@ -46,7 +46,7 @@ export class People {
         avatar(person.key, person.name),
         h('span', { class: 'person-words' },
           nameTag(person.key, person.name, ambiguous),
-          h('span', { class: 'small' }, status, person.isMuted && ' · muted'))))
+          h('span', { class: 'small' }, status, person.isHere && person.isProven === false && ' · unproven', person.isMuted && ' · muted'))))
   }
 }
 
@@ -60,6 +60,7 @@ export function showPerson (room, key, name) {
   if (isMe) facts.push('This is you.')
   else if (person?.isHere) facts.push(h('span', {}, 'Here now; came ', time(person.since), '.'))
   else if (person && person.since > 0) facts.push(h('span', {}, 'Last heard of ', time(person.since), '.'))
+  if (person?.isHere && person.isProven === false) facts.push('That they are here is a claim: their program has not shown that it holds the key. Older programs can’t.')
   if (person?.messages) facts.push(person.messages === 1 ? 'Wrote one message.' : `Wrote ${person.messages.toLocaleString('en')} messages.`)
   openSheet(dialog, 'person-title', h('bdi', {}, shown.text),
     h('div', { class: 'sheet-row' }, avatar(key, name), h('div', {}, facts.map((fact) => h('p', {}, fact)))),

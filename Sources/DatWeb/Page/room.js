@@ -2,11 +2,12 @@
 
 import { $, h, say } from './dom.js'
 import { get, post, query, listen } from './api.js'
-import { Log, cursor } from './log.js'
+import { Log, cursor, idOf } from './log.js'
 import { List } from './list.js'
 import { rowsOf } from './rows.js'
 import { drawRow } from './message.js'
-import { nameOf, plainText, skeleton, fingerprint } from './text.js'
+import { Names } from './names.js'
+import { nameOf, plainText, fingerprint } from './text.js'
 import { Composer } from './composer.js'
 import { People, showPerson } from './people.js'
 import { Search } from './search.js'
@@ -16,6 +17,9 @@ import { Panels } from './panels.js'
 import { setMenuRoom } from './menu.js'
 
 const PAGE = 200
+
+/** A message by its name, as the server takes it. */
+const around = (id) => ({ around: id.slice(id.indexOf(' ') + 1), feed: id.slice(0, id.indexOf(' ')) })
 
 class Room {
   constructor (key, { canGoBack, back, connection }) {
@@ -29,7 +33,7 @@ class Room {
     this.requests = []
     this.fork = null
     this.me = null
-    this.names = new Map()
+    this.names = new Names()
     this.open = new Set()
     this.uncovered = new Set()
     this.fullTexts = new Map()
@@ -102,17 +106,24 @@ class Room {
     if (this.abort.signal.aborted) return
     this.run = update.run
     this.revision = update.revision
-    if (update.me) this.me = update.me
+    if (update.me) {
+      this.me = update.me
+      this.learn([update.me])
+    }
+    this.learn(update.requests)
+    this.learn(update.notices)
+    this.learn(update.messages)
+    this.learn(update.people)
     if (update.room) this.room = update.room
     if (update.requests) this.setRequests(update.requests)
     if (update.notices) this.setNotices(update.notices, update.isWhole)
-    for (const message of update.messages ?? []) this.learnName(message.feed, message.name)
     if (update.people) {
       this.people = update.people
       this.muted = new Set(update.people.filter((person) => person.isMuted).map((person) => person.key))
-      for (const person of update.people) this.learnName(person.key, person.name)
     }
     if (update.fork) this.fork = update.fork
+    if (update.ahead !== undefined) this.ahead = update.ahead
+    if (update.loaded !== undefined) this.loaded = update.loaded
     if (update.problem) this.composer.complain(plainText(update.problem))
     if (update.isWhole) await this.startOver(update)
     else this.takeIn(update)
@@ -126,14 +137,14 @@ class Room {
     const reading = this.list.isStuck ? null : this.list.firstSeen
     let page = { messages: update.messages, isStart: update.isStart, isEnd: true }
     this.behind = 0
-    if (reading && !page.messages.some((message) => message.key === reading)) {
+    if (reading && !page.messages.some((message) => idOf(message) === reading)) {
       // Somebody is reading further up: they go on there, or at the newest where it is gone.
       try {
-        page = await get(`${this.path}/messages?` + query({ around: reading, limit: PAGE }))
+        page = await get(`${this.path}/messages?` + query({ ...around(reading), limit: PAGE }))
         this.behind = Math.max(0, update.total - this.total)
       } catch { /* the newest then */ }
     }
-    for (const message of page.messages) this.learnName(message.feed, message.name)
+    this.learn(page.messages)
     this.log.reset(page.messages, page.isStart, page.isEnd)
     this.settle(update.messages)
   }
@@ -141,13 +152,13 @@ class Room {
   takeIn (update) {
     const arrived = []
     for (const message of update.messages ?? []) {
-      const isNew = !this.log.byKey.has(message.key)
+      const isNew = !this.log.byId.has(idOf(message))
       const isHeld = this.log.put(message)
       if (isNew && message.feed !== this.me?.key && !this.isMuted(message.feed)) arrived.push(message)
       if (!isHeld && isNew && !this.log.isEnd) this.behind += 1
     }
     this.settle(update.messages ?? [])
-    for (const key of update.removed ?? []) this.log.remove(key)
+    for (const name of update.removed ?? []) this.log.remove(idOf(name))
     this.announce(arrived)
   }
 
@@ -163,7 +174,7 @@ class Room {
   setRequests (requests) {
     const known = new Set(this.requests.map((request) => request.key))
     for (const request of requests) {
-      if (!known.has(request.key)) say(`${nameOf(request.name).text} asks to come in`)
+      if (!known.has(request.key)) say(`${this.calledName(request.key, request.name)} asks to come in`)
     }
     this.requests = requests
   }
@@ -173,7 +184,7 @@ class Room {
     if (!isWhole) {
       for (const notice of notices.slice(-3)) {
         if (notice.id <= last || (notice.kind !== 'join' && notice.kind !== 'leave')) continue
-        say(`${nameOf(notice.name).text} ${notice.kind === 'join' ? 'came in' : 'left'}`)
+        say(`${this.calledName(notice.key, notice.name)} ${notice.kind === 'join' ? 'came in' : 'left'}`)
       }
     }
     this.notices = notices
@@ -183,47 +194,47 @@ class Room {
     if (messages.length === 0) return
     if (document.hidden || !this.list.isStuck) this.unseen += messages.length
     say(messages.length <= 2
-      ? messages.map((message) => `${nameOf(message.name).text}: ${plainText(message.text)}`).join('. ')
+      ? messages.map((message) => `${this.calledName(message.feed, message.name)}: ${plainText(message.text)}`).join('. ')
       : `${messages.length} new messages`)
   }
 
   // Who is who
 
-  learnName (key, name) {
-    const shape = skeleton(name)
-    const keys = this.names.get(shape)
-    if (keys) keys.add(key)
-    else this.names.set(shape, new Set([key]))
+  /** Takes the names in what the server sent: of messages, people, requests, notices, or our own. */
+  learn (items) {
+    for (const item of items ?? []) this.names.learn(item.feed ?? item.key, item.name, item.look)
   }
 
-  /** Whether another feed uses this name, or one that looks like it. */
-  isAmbiguous (key, name) {
-    const shape = skeleton(name)
-    const keys = this.names.get(shape)
-    const isMine = this.me && key !== this.me.key && shape === skeleton(this.me.name)
-    return isMine || (keys !== undefined && (keys.size > 1 || !keys.has(key)))
+  /** Whether the name alone doesn't say who it is. */
+  isAmbiguous (key, name) { return this.names.isAmbiguous(key, name) }
+
+  /** A name as it is read out. */
+  calledName (key, name) {
+    const { text, odd } = nameOf(name)
+    return odd || this.isAmbiguous(key, name) ? `${text}, ${fingerprint(key)},` : text
   }
 
   isMuted (key) { return this.muted.has(key) }
-  isUncovered (key) { return this.uncovered.has(key) }
-  isOpen (key) { return this.open.has(key) }
+  isUncovered (id) { return this.uncovered.has(id) }
+  isOpen (id) { return this.open.has(id) }
 
-  uncover (key) {
-    this.uncovered.add(key)
+  uncover (id) {
+    this.uncovered.add(id)
     this.draw()
   }
 
   async setOpen (message, isOpen) {
-    if (isOpen && message.length !== undefined && !this.fullTexts.has(message.key)) {
+    const id = idOf(message)
+    if (isOpen && message.length !== undefined && !this.fullTexts.has(id)) {
       try {
-        const whole = await get(`${this.path}/message?` + query({ key: message.key }))
-        this.fullTexts.set(message.key, whole.text)
+        const whole = await get(`${this.path}/message?` + query({ key: message.key, feed: message.feed }))
+        this.fullTexts.set(id, whole.text)
       } catch (failure) { return this.composer.complain(failure.message) }
     }
-    if (isOpen) this.open.add(message.key)
-    else this.open.delete(message.key)
-    const text = this.fullTexts.get(message.key)
-    if (text !== undefined && this.log.byKey.has(message.key)) this.log.put({ ...message, text })
+    if (isOpen) this.open.add(id)
+    else this.open.delete(id)
+    const text = this.fullTexts.get(id)
+    if (text !== undefined && this.log.byId.has(id)) this.log.put({ ...message, text })
     this.draw()
   }
 
@@ -234,7 +245,7 @@ class Room {
   drawMessages () {
     const look = (message) => [
       this.isAmbiguous(message.feed, message.name), this.isMuted(message.feed),
-      this.isUncovered(message.key), this.isOpen(message.key)].map(Number).join('')
+      this.isUncovered(idOf(message)), this.isOpen(idOf(message))].map(Number).join('')
     this.list.update(rowsOf(this.log, this.notices, this.pending, this.me?.key, look))
     this.moved()
   }
@@ -285,11 +296,11 @@ class Room {
 
   markRead () {
     const last = this.log.last
-    if (!last || last.key === this.readKey) return
-    this.readKey = last.key
+    if (!last || idOf(last) === this.readID) return
+    this.readID = idOf(last)
     clearTimeout(this.readTimer)
     this.readTimer = setTimeout(() => {
-      post(`${this.path}/read`, { order: last.order, key: last.key }).catch(() => { this.readKey = null })
+      post(`${this.path}/read`, { order: last.order, key: last.key, feed: last.feed }).catch(() => { this.readID = null })
     }, 400)
   }
 
@@ -306,7 +317,7 @@ class Room {
     try {
       const place = end === 'older' ? { before: cursor(first) } : { after: cursor(last) }
       const page = await get(`${this.path}/messages?` + query({ ...place, limit: PAGE }))
-      for (const message of page.messages) this.learnName(message.feed, message.name)
+      this.learn(page.messages)
       // The history may have been started over meanwhile.
       if (end === 'older' && log.first === first) log.prepend(page.messages, page.isStart)
       if (end === 'newer' && log.last === last) log.append(page.messages, page.isEnd)
@@ -321,7 +332,7 @@ class Room {
 
   async go (place) {
     const page = await get(`${this.path}/messages?` + query({ ...place, limit: PAGE }))
-    for (const message of page.messages) this.learnName(message.feed, message.name)
+    this.learn(page.messages)
     this.log.reset(page.messages, page.isStart, page.isEnd)
     this.draw()
   }
@@ -337,9 +348,9 @@ class Room {
     this.list.toStart()
   }
 
-  async toMessage (key) {
-    if (!this.log.byKey.has(key)) await this.go({ around: key })
-    const element = this.list.toRow(`message ${key}`)
+  async toMessage (id) {
+    if (!this.log.byId.has(id)) await this.go(around(id))
+    const element = this.list.toRow(`message ${id}`)
     if (!element) return
     element.classList.add('found')
     element.tabIndex = -1
@@ -376,7 +387,7 @@ class Room {
       if (message.isDone) return
       const index = this.pending.indexOf(message)
       if (index >= 0) this.pending.splice(index, 1)
-      if (written.key && !this.log.byKey.has(written.key)) this.log.put(written)
+      if (written.key && !this.log.byId.has(idOf(written))) this.log.put(written)
     } catch (failure) {
       message.failure = failure.message
       say(`Not written: ${failure.message}`)

@@ -1,5 +1,6 @@
 // From messages and other events to the rows that are shown: days, messages, joins and leaves.
 
+import { idOf } from './log.js'
 import { dayOf } from './time.js'
 
 /** Messages of one writer within this time stand together under one name. */
@@ -26,8 +27,8 @@ export function rowsOf (log, notices, pending, me, draw) {
   const addMessage = (message) => {
     const isFirst = dayOf(message.order) !== day || !before || before.feed !== message.feed ||
       before.name !== message.name || message.order - before.order > TOGETHER
-    const look = `${draw(message)}|${isFirst}|${message.delivery ?? ''}|${message.isEdited ?? ''}|${message.isConflicted ?? ''}|${message.failure ?? ''}|${message.text.length}`
-    add('message', `message ${message.key}`, message.order, look, { message, isFirst, isOwn: message.feed === me })
+    const look = `${draw(message)}|${isFirst}|${message.delivery ?? ''}|${message.isEdited ?? ''}|${message.sharesKey ?? ''}|${message.failure ?? ''}|${message.text.length}`
+    add('message', `message ${idOf(message)}`, message.order, look, { message, isFirst, isOwn: message.feed === me })
     before = message
   }
   const addNotice = (notice) => {

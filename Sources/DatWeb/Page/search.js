@@ -2,6 +2,7 @@
 
 import { $, h, icon, say } from './dom.js'
 import { get, query } from './api.js'
+import { cursor, idOf } from './log.js'
 import { excerptNodes, nameOf } from './text.js'
 import { nameTag } from './message.js'
 import { shortTime, fullTime, isoTime } from './time.js'
@@ -66,12 +67,13 @@ export class Search {
       const answer = await get(`${this.room.path}/search?` + query({ q: text, limit: PAGE, before: this.last }))
       // Somebody has typed on meanwhile.
       if (turn !== this.turn) return
+      this.room.learn(answer.found.map((found) => found.message))
       const items = answer.found.map((found) => this.item(found, text))
       if (isMore) this.results.append(...items)
       else this.results.replaceChildren(...items)
       if (isMore) items[0]?.querySelector('button').focus()
       const last = answer.found.at(-1)?.message
-      this.last = last ? `${last.order}~${last.key}` : this.last
+      this.last = last ? cursor(last) : this.last
       this.more.hidden = !answer.isMore
       const count = this.results.childElementCount
       this.status.textContent = count === 0 ? 'Nothing found.' : `${count}${answer.isMore ? ' or more' : ''} found, newest first`
@@ -87,7 +89,7 @@ export class Search {
         type: 'button',
         onclick: async () => {
           this.room.panels.yield()
-          await this.room.toMessage(message.key).catch((failure) => { this.status.textContent = failure.message })
+          await this.room.toMessage(idOf(message)).catch((failure) => { this.status.textContent = failure.message })
           say(`Message of ${nameOf(message.name).text}`)
         }
       },

@@ -1,7 +1,7 @@
 // What is said when there is nothing to show yet, or somebody to answer.
 
 import { $, h, icon } from './dom.js'
-import { fingerprint } from './text.js'
+import { fingerprint, plainText } from './text.js'
 import { avatar, nameTag } from './message.js'
 import { showShare } from './share.js'
 import { forkStrip } from './recover.js'
@@ -10,6 +10,15 @@ import { forkStrip } from './recover.js'
 export function drawStrips (parent, room) {
   const states = []
   if (room.fork) states.push(forkStrip(room))
+  if (room.loaded < 100) {
+    states.push(h('p', { class: 'strip', data: { state: `loading ${room.loaded}` } }, icon('clock'),
+      h('span', {}, h('b', {}, 'Reading the room. '), `${room.loaded} % of its messages are read; all of them are shown then.`)))
+  }
+  if (room.ahead > 0) {
+    states.push(h('p', { class: 'strip', data: { state: `ahead ${room.ahead}` } }, icon('clock'),
+      h('span', {}, h('b', {}, room.ahead === 1 ? 'A message is dated in the future. ' : `${room.ahead.toLocaleString('en')} messages are dated in the future. `),
+        'They show when that time has come; the search finds them.')))
+  }
   if (room.me && !room.me.isAuthorized) {
     states.push(h('p', { class: 'strip', data: { state: 'waiting' } }, icon('door'),
       h('span', {}, h('b', {}, 'Waiting to be let in. '), 'Somebody who is in the room has to accept you. What they write is shown meanwhile.')))
@@ -33,8 +42,10 @@ function requestCard (request, room) {
   return h('section', { class: 'strip request', 'aria-label': 'A request to come in' },
     avatar(request.key, request.name),
     h('div', { class: 'request-words' },
-      h('p', {}, name, ' asks to come in'),
-      h('p', { class: 'small' }, 'Refusing mutes them here; another writer may still let them in.')),
+      h('p', {}, name, request.isProven ? ' asks to come in' : ' asks to come in, unproven'),
+      h('p', { class: 'small' }, request.isProven
+        ? 'Their key is proven. Refusing holds for this time; another writer may still let them in.'
+        : `Anybody can claim this name and key${request.address ? `; the claim comes from ${plainText(request.address)}` : ''}. Accepting lets the key’s owner in, whoever that is.`)),
     h('div', { class: 'request-buttons' },
       h('button', { class: 'soft', type: 'button', 'aria-describedby': name.id, onclick: () => answer(false) }, 'Refuse'),
       h('button', { class: 'strong', type: 'button', 'aria-describedby': name.id, onclick: () => answer(true) }, 'Accept')))

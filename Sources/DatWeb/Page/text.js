@@ -13,9 +13,50 @@ const isFlag = new RegExp(`^${FLAG}$`, 'u')
 const isHidden = new RegExp(HIDDEN, 'u')
 const link = /\bhttps?:\/\/[^\s<>"'`\u2018-\u201f\u00ab\u00bb\uff1c\uff1e]+/giu
 
-/** The longest text of a link that is shown, and the most links of one message. */
+/** The longest text of a link that is shown. */
 const LINK_LENGTH = 2048
+
+// What one message may cost, and what is drawn at a time may. Text has a fixed price a letter; elements
+// are what is dear: beyond these a text is shown plainly, with what hides in it counted in one mark.
+
+/** Links of a message; what looks like one and is looked at closely; marks and pieces of code. */
 const LINKS = 50
+const ATTEMPTS = 200
+const PARTS = 300
+/** Links, marks and pieces of code, and letters, of all messages that are drawn at a time. */
+const DRAWN_PARTS = 4000
+const DRAWN_LETTERS = 1 << 20
+
+let drawn = null
+
+/** What is left for what is drawn now: all of it again once the browser had its turn. */
+function drawnNow () {
+  if (!drawn) {
+    drawn = { parts: DRAWN_PARTS, letters: DRAWN_LETTERS }
+    setTimeout(() => { drawn = null }, 0)
+  }
+  return drawn
+}
+
+/** What a message may still cost. */
+class Budget {
+  constructor () {
+    this.links = LINKS
+    this.attempts = ATTEMPTS
+    this.parts = PARTS
+    /** The hidden characters that have no mark of their own. */
+    this.unmarked = 0
+    this.now = drawnNow()
+  }
+
+  /** Takes the price of an element; false when there is nothing left for it. */
+  takePart () {
+    if (this.parts <= 0 || this.now.parts <= 0) return false
+    this.parts--
+    this.now.parts--
+    return true
+  }
+}
 
 const code = (character) => 'U+' + character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')
 
@@ -38,20 +79,35 @@ function markOf (characters) {
   return h('span', { class: 'mark', title: `Hidden in the text: ${names}${characters.length > 3 ? ' …' : ''}` }, label)
 }
 
-function appendMarked (parent, text) {
-  split(text, (plain) => parent.append(plain), (characters) => parent.append(markOf(characters)))
+function appendMarked (parent, text, budget) {
+  let waiting = ''
+  split(text, (plain) => { waiting += plain }, (characters) => {
+    if (!budget.takePart()) {
+      budget.unmarked += characters.length
+      return
+    }
+    parent.append(waiting, markOf(characters))
+    waiting = ''
+  })
+  if (waiting !== '') parent.append(waiting)
 }
 
 /** Where a link's text ends: not at the full stop after it, nor at a bracket around it. */
 function trimLink (text) {
   let end = text.length
-  const count = (bracket) => text.slice(0, end).split(bracket).length
+  // How many more of a bracket close than open, in what is left.
+  const excess = { ')': 0, ']': 0 }
+  for (let place = 0; place < end; place++) {
+    const letter = text[place]
+    if (letter === '(') excess[')']--
+    else if (letter === '[') excess[']']--
+    else if (letter === ')' || letter === ']') excess[letter]++
+  }
   while (end > 0) {
     const last = text[end - 1]
-    if ('.,;:!?*_~'.includes(last)) end--
-    else if (last === ')' && count(')') > count('(')) end--
-    else if (last === ']' && count(']') > count('[')) end--
-    else break
+    if (excess[last] > 0) excess[last]--
+    else if (!'.,;:!?*_~'.includes(last)) break
+    end--
   }
   return text.slice(0, end)
 }
@@ -79,24 +135,26 @@ function linkTo (url, text) {
 function appendLinked (parent, text, budget) {
   let from = 0
   for (const match of text.matchAll(link)) {
-    if (budget.links <= 0) break
+    if (budget.links <= 0 || budget.attempts-- <= 0) break
     const shown = trimLink(match[0])
     const url = address(shown)
-    if (!url) continue
+    if (!url || !budget.takePart()) continue
     budget.links--
-    appendMarked(parent, text.slice(from, match.index))
+    appendMarked(parent, text.slice(from, match.index), budget)
     parent.append(...linkTo(url, shown))
     from = match.index + shown.length
   }
-  appendMarked(parent, text.slice(from))
+  appendMarked(parent, text.slice(from), budget)
 }
 
 function appendInline (parent, text, budget) {
   for (const [index, part] of text.split(/`([^`\n]{1,500})`/).entries()) {
-    if (index % 2 === 0) appendLinked(parent, part, budget)
+    if (index % 2 === 0) {
+      if (part !== '') appendLinked(parent, part, budget)
+    } else if (!budget.takePart()) appendMarked(parent, '`' + part + '`', budget)
     else {
       const element = h('code')
-      appendMarked(element, part)
+      appendMarked(element, part, budget)
       parent.append(element)
     }
   }
@@ -105,19 +163,25 @@ function appendInline (parent, text, budget) {
 /** A message's text as nodes. */
 export function textNodes (text) {
   const fragment = document.createDocumentFragment()
-  const budget = { links: LINKS }
+  const budget = new Budget()
+  budget.now.letters -= text.length
+  if (budget.now.letters < 0) budget.parts = 0
   const clean = text.replace(/\r\n?|\u2028|\u2029/g, '\n').replace(/\n{4,}/g, '\n\n\n')
   for (const [index, part] of clean.split(/```(?:[\w+-]{0,20}\n)?([^]*?)```/).entries()) {
     // The line feed after a block of code ends the block, not a line.
     const plain = index > 0 ? part.replace(/^\n/, '') : part
     if (plain === '') continue
     if (index % 2 === 0) appendInline(fragment, plain, budget)
+    else if (!budget.takePart()) appendMarked(fragment, '```' + part + '```', budget)
     else {
       const element = h('code')
-      appendMarked(element, part.replace(/\n$/, ''))
+      appendMarked(element, part.replace(/\n$/, ''), budget)
       // Can be scrolled, so it can be reached by keyboard.
       fragment.append(h('pre', { tabindex: '0', 'aria-label': 'Code' }, element))
     }
+  }
+  if (budget.unmarked > 0) {
+    fragment.append(h('span', { class: 'mark' }, `${budget.unmarked} more hidden characters`))
   }
   return fragment
 }
@@ -127,16 +191,17 @@ export function excerptNodes (text, query) {
   const fold = (value) => value.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase()
   const clean = text.replace(/\s+/g, ' ')
   const fragment = document.createDocumentFragment()
+  const budget = new Budget()
   // Folding may change lengths; then the place is not known and nothing is marked.
   const folded = fold(clean)
   const place = folded.length === clean.length ? folded.indexOf(fold(query)) : -1
-  if (place < 0) appendMarked(fragment, clean)
+  if (place < 0) appendMarked(fragment, clean, budget)
   else {
-    appendMarked(fragment, clean.slice(0, place))
+    appendMarked(fragment, clean.slice(0, place), budget)
     const found = h('mark')
-    appendMarked(found, clean.slice(place, place + query.length))
+    appendMarked(found, clean.slice(place, place + query.length), budget)
     fragment.append(found)
-    appendMarked(fragment, clean.slice(place + query.length))
+    appendMarked(fragment, clean.slice(place + query.length), budget)
   }
   return fragment
 }
@@ -177,17 +242,6 @@ export const nameOf = remembered((name) => {
   if (letters.length > nameLength) text = letters.slice(0, nameLength).join('') + '…'
   if (!showsSomething.test(text.replace(showsNothing, ''))) return { text: '(no name)', first: '?', odd: true }
   return { text, first: letters[0], odd: text !== name.trim() }
-})
-
-const lookalikes = new Map(Object.entries({
-  а: 'a', е: 'e', о: 'o', р: 'p', с: 'c', у: 'y', х: 'x', і: 'i', ј: 'j', ѕ: 's', һ: 'h', ԁ: 'd', в: 'b', к: 'k', м: 'm', н: 'h', т: 't',
-  α: 'a', ο: 'o', ν: 'v', ρ: 'p', τ: 't', ι: 'i', κ: 'k', υ: 'u', ε: 'e', 0: 'o', 1: 'l', ı: 'i', ɑ: 'a', ɡ: 'g'
-}))
-
-/** What two names have in common that look alike. */
-export const skeleton = remembered((name) => {
-  const folded = nameOf(name).text.normalize('NFKD').replace(/[\p{M}\s._-]/gu, '').toLowerCase()
-  return [...folded].map((letter) => lookalikes.get(letter) ?? letter).join('').replaceAll('l', 'i')
 })
 
 /** The beginning of a feed's key, in groups. */

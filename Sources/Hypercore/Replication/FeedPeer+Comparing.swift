@@ -118,7 +118,8 @@ extension FeedPeer {
     case .same(let length):
       comparison.failures = 0
       comparison.agreedLength = max(comparison.agreedLength, min(length, core.length))
-      if length > core.length { try catchUp(with: data) }
+      // A reader takes no length without the block that it asks for besides.
+      if length > core.length, core.isOwned { try catchUp(with: data) }
     case .unproven:
       comparison.failures += 1
       // A sound peer that was told nothing has no reason to leave anything out.
@@ -131,12 +132,12 @@ extension FeedPeer {
     return true
   }
 
-  /// There is more of the feed than here. If it is written here, it is the folder that is behind: what is
-  /// there is fetched before anything is appended.
+  /// There is more of the feed than here, where it is written: the folder is behind, and what is there is
+  /// fetched before anything is appended.
   private func catchUp(with data: DataMessage) throws {
     let start = core.length
     try replicator.store(data, from: self)
-    guard core.isOwned, core.length > start else { return }
+    guard core.length > start else { return }
     replicator.catchUp(from: start)
   }
 

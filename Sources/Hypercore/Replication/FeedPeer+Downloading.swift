@@ -89,7 +89,7 @@ extension FeedPeer {
 
   func receiveData(_ data: DataMessage) throws {
     if data.value == nil, try receiveRoots(data) { return }
-    if replicator.core.stopReason != nil { return }
+    if replicator.core.stopReason != nil || replicator.pause != nil { return }
     guard let entry = requests.remove(data.index) else {
       try receiveUnrequested(data)
       return

@@ -44,7 +44,7 @@ extension FeedPeer {
   /// Whether everything is here that is selected and that this peer has.
   private func hasNothingToFetch() throws -> Bool {
     if comparison.question != nil { return false }
-    if !everDownloaded || !isDownloading { return true }
+    if !everDownloaded || !isDownloading || replicator.pause != nil { return true }
     if replicator.isSparse || openWants > 0 || requests.activeCount > 0 { return false }
     if try replicator.waits(for: self) { return false }
     return !replicator.wantsAnything(from: self)

@@ -211,12 +211,13 @@ package final class FeedPeer {
       next = min(next, question.sent + ReplicationLimits.requestTimeout)
     }
     if endsWhenIdle { next = min(next, idleDeadline) }
-    return min(next, replicator.catchUp.deadline)?.instant
+    return min(min(next, replicator.catchUp.deadline), replicator.pauseEnd)?.instant
   }
 
   func tick(now: Moment) {
     replicator.catchUp.tick(now: now)
     expireQuestion(now: now)
+    replicator.tickPause(now: now)
     // A slow peer that answers one request after the other is not late with the rest.
     let isSilent = now >= lastAnswer + ReplicationLimits.requestTimeout
     let patience =

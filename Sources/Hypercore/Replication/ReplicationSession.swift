@@ -24,6 +24,8 @@ package final class ReplicationSession {
 
   /// The remote opened a feed; the owner may answer with ``open(_:download:upload:)``.
   package var onFeed: ((DiscoveryKey) throws -> Void)?
+  /// The key pair whose key is shown to be held here; nil for none.
+  package var identity: KeyPair?
   package var onHandshake: ((Handshake) -> Void)?
   package var onExtension: ((ChannelID, String, [UInt8]) -> Void)?
   /// Asked when every expected feed has ended: whether to end the connection. May raise
@@ -67,6 +69,9 @@ package final class ReplicationSession {
   package var hasEnded: Bool { isClosed || isEnding }
 
   // MARK: Feeds
+
+  /// How many more feeds can be opened: a channel is never used for another one.
+  package var freeChannels: Int { max(connection.maximumChannels - opened.count, 0) }
 
   /// Speaks about a feed on this connection. The first one of an encrypted connection must be the
   /// same on both sides.

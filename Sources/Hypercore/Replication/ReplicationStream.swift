@@ -23,10 +23,12 @@ public actor ReplicationStream {
   nonisolated let extensionQueue = ExtensionQueue()
   private var outputWaiter: CheckedContinuation<Void, Never>?
   private var hasOutput = true
-  private var closeWaiters: [CheckedContinuation<Void, Never>] = []
+  private var closeWaiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+  private var lastCloseWaiter: UInt64 = 0
   private var handshakeWaiters: [CheckedContinuation<Void, Never>] = []
   private var ticker: Task<Void, Never>?
   private var isDone = false
+  var proofs = ProofState()
   private let hold = FrameBudget.Hold(.shared)
   /// How many calls of ``receive(_:)`` wait for others' frames to end.
   private var waitingForRoom = 0
@@ -54,7 +56,11 @@ public actor ReplicationStream {
       previousClose?(error)
       self?.assumeIsolated { $0.closed(error) }
     }
-    session.onExtension = { [extensionQueue, unowned session] channel, name, payload in
+    session.onExtension = { [extensionQueue, unowned session, weak self] channel, name, payload in
+      if name == PeerProof.extensionName {
+        self?.assumeIsolated { $0.proofArrived(payload) }
+        return
+      }
       guard let feed = session.discoveryKey(of: channel) else { return }
       extensionQueue.add(ExtensionMessage(name: name, payload: payload, feed: feed))
     }
@@ -152,11 +158,35 @@ public actor ReplicationStream {
 
   /// Waits until the connection has ended: for one that isn't live, until all was exchanged.
   ///
-  /// - Throws: the reason, where it was not a proper end.
+  /// - Throws: the reason, where it was not a proper end; `CancellationError` when the task is cancelled
+  ///   before, which leaves the connection as it is.
   public func finished() async throws {
-    if !isDone { await withCheckedContinuation { closeWaiters.append($0) } }
+    if !isDone {
+      try Task.checkCancellation()
+      lastCloseWaiter += 1
+      let number = lastCloseWaiter
+      await withTaskCancellationHandler {
+        await withCheckedContinuation { continuation in
+          if Task.isCancelled {
+            continuation.resume()
+          } else {
+            closeWaiters[number] = continuation
+          }
+        }
+      } onCancel: {
+        Task { await self.stopWaitingForClose(number) }
+      }
+      if !isDone { throw CancellationError() }
+    }
     if let closeReason { throw closeReason }
   }
+
+  private func stopWaitingForClose(_ number: UInt64) {
+    closeWaiters.removeValue(forKey: number)?.resume()
+  }
+
+  /// Whether the connection has ended.
+  var isOver: Bool { isDone }
 
   /// How much went through this connection, in bytes and frames.
   ///
@@ -180,6 +210,7 @@ public actor ReplicationStream {
 
   private func handshakeArrived(_ handshake: Handshake) {
     remote = handshake
+    sendKeyProof()
     for waiter in handshakeWaiters { waiter.resume() }
     handshakeWaiters = []
   }
@@ -190,8 +221,9 @@ public actor ReplicationStream {
     extensionQueue.finish()
     hold.end()
     ticker?.cancel()
-    for waiter in handshakeWaiters + closeWaiters { waiter.resume() }
+    for waiter in handshakeWaiters + closeWaiters.values { waiter.resume() }
     handshakeWaiters = []
-    closeWaiters = []
+    closeWaiters = [:]
+    endProofs()
   }
 }

@@ -18,7 +18,7 @@ extension Replicator {
     }
     selections.append(selection)
     needsUpdate()
-    if let reason = core.stopReason {
+    if let reason = refusal, completion != nil || core.forkEvidence != nil {
       // What is here already is no failure.
       try? finishSelections()
       undownload(selection.id, reason)
@@ -60,12 +60,17 @@ extension Replicator {
 
   /// Sends every request that is due.
   func schedule() throws {
-    guard !peers.isEmpty,
+    guard !peers.isEmpty, pause == nil, wrongKind == nil,
       !(waiting.isEmpty && seeks.isEmpty && updates.isEmpty && selections.isEmpty)
     else { return }
     for peer in peers where peer.isDownloading {
       peer.sendWants(for: waitingOrder)
       guard peer.remoteLength > 0 else { continue }
+      if firstBlockCheck != nil {
+        // Nothing else before it is known what the feed is.
+        if peer.freeRequests > 0 { _ = try request(0, from: peer) }
+        continue
+      }
       if peer.waitsForRoots {
         // Its answer passes all roots that are here, as that to the question does.
         if wants(core.length) { _ = try request(core.length, from: peer) }
@@ -98,21 +103,24 @@ extension Replicator {
       }
   }
 
-  private func request(_ index: UInt64, from peer: FeedPeer) throws -> Bool {
+  private func request(
+    _ index: UInt64, from peer: FeedPeer, hash: Bool = false
+  ) throws -> Bool {
     guard peer.remoteBlocks.contains(index), !reserved.contains(index), !core.has(index) else {
       return false
     }
     reserved.insert(index)
-    peer.request(index, hash: false)
+    peer.request(index, hash: hash)
     return true
   }
 
-  /// Asks for the last block of the length that is waited for: it comes with the signed roots.
+  /// Asks for the last block of the length that is waited for, or for its hash: it comes with the signed roots.
   private func requestUpdate(from peer: FeedPeer, _ free: inout Int) throws {
     guard let target = updates.map(\.length).max(), target > core.length, free > 0 else { return }
     let wanted = min(target, peer.remoteLength)
     guard wanted > core.length else { return }
-    if try request(wanted - 1, from: peer) { free -= 1 }
+    let isProofOnly = updates.allSatisfy(\.isProofOnly)
+    if try request(wanted - 1, from: peer, hash: isProofOnly) { free -= 1 }
   }
 
   private func requestSeeks(from peer: FeedPeer, _ free: inout Int) throws {
@@ -147,6 +155,21 @@ extension Replicator {
       return start < end
         && nextWord(of: selection, from: peer, start..<end, ignoringReserved: true) != nil
     }
+  }
+
+  /// Whether everything is here that the connected peers have, and at least one has said what that is. What none of
+  /// them has may be missing.
+  package var hasAllOfPeers: Bool {
+    !peers.isEmpty && pause == nil && wrongKind == nil
+      && peers.allSatisfy { peer in
+        let regions =
+          (peer.remoteLength + ReplicationLimits.wantLength - 1) / ReplicationLimits.wantLength
+        return peer.openWants == 0 && peer.requests.activeCount == 0
+          && peer.wantedRegions.count >= max(Int(clamping: regions), 1)
+          && (peer.remoteLength <= core.length
+            || peer.remoteBlocks.last(in: core.length..<peer.remoteLength) == nil)
+          && !wantsAnything(from: peer)
+      }
   }
 
   /// Whether somebody waits for something that a peer can bring. A wait for what it has not does not

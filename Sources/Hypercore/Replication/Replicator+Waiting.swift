@@ -16,10 +16,15 @@ struct SeekWaiter {
 struct UpdateWaiter {
   let id: UInt64
   let length: UInt64
+  /// Whether only its proof is asked for, and not the last block.
+  let isProofOnly: Bool
   let completion: (Result<UInt64, FeedError>) -> Void
 }
 
 extension Replicator {
+  /// Why waiting for peers is in vain; nil where it may not be.
+  var refusal: FeedError? { core.stopReason ?? wrongKind ?? pause.map(FeedError.paused) }
+
   /// Calls `completion` once block `index` is here: at once where it is already.
   ///
   /// - Returns: a number for ``cancel(_:_:)``; nil where it was called at once.
@@ -39,7 +44,7 @@ extension Replicator {
       completion(.failure(FeedError.wrapping(error)))
       return nil
     }
-    if let reason = core.stopReason {
+    if let reason = refusal {
       completion(.failure(reason))
       return nil
     }
@@ -51,8 +56,11 @@ extension Replicator {
   }
 
   /// Calls `completion` once the feed has `length` blocks, verified.
+  ///
+  /// - Parameter isProofOnly: whether to fetch what proves the length, and not the last block with it.
   package func update(
-    to length: UInt64, completion: @escaping (Result<UInt64, FeedError>) -> Void
+    to length: UInt64, isProofOnly: Bool = false,
+    completion: @escaping (Result<UInt64, FeedError>) -> Void
   ) -> UInt64? {
     if isClosed {
       completion(.failure(.closed))
@@ -62,12 +70,14 @@ extension Replicator {
       completion(.success(core.length))
       return nil
     }
-    if let reason = core.stopReason {
+    if let reason = refusal {
       completion(.failure(reason))
       return nil
     }
     let id = newID()
-    updates.append(UpdateWaiter(id: id, length: length, completion: completion))
+    updates.append(
+      UpdateWaiter(
+        id: id, length: length, isProofOnly: isProofOnly, completion: completion))
     needsUpdate()
     return id
   }
@@ -85,7 +95,7 @@ extension Replicator {
       completion(.success(found))
       return nil
     }
-    if let reason = core.stopReason {
+    if let reason = refusal {
       completion(.failure(reason))
       return nil
     }

@@ -12,11 +12,16 @@ package enum ReplicatorEvent {
   case peerRemoved(FeedPeer)
   case synced
   case cleared(Range<UInt64>)
+  case setAside(Range<UInt64>)
   case forked
   /// A peer has proven how long the feed is that is written here: it can be written now.
   case restored
-  /// A write failed: nothing more is downloaded before the feed is opened anew.
+  /// A write failed.
   case failed(FeedError)
+  /// Nothing more is fetched for the time being.
+  case paused(DownloadPause)
+  /// Fetching goes on.
+  case resumed
 }
 
 /// Brings a feed and its peers together: what is waited for, what is selected, who is asked for what.
@@ -38,6 +43,12 @@ package final class Replicator {
   /// May refuse a block before it is stored: hyperdb's hook `onwrite`. It is verified then.
   @exclusivity(unchecked) package var onWrite: ((UInt64, [UInt8], FeedPeer) throws -> Void)?
 
+  /// Looks at the first block before anything else is fetched, and says why the feed is not what is meant; nil
+  /// where it is. Set by the owner while that block is not here; gone once it is.
+  package var firstBlockCheck: ((FeedKind) -> FeedError?)?
+  /// Why nothing is fetched of this feed: it is not what is meant.
+  package private(set) var wrongKind: FeedError?
+
   @exclusivity(unchecked) package internal(set) var peers: [FeedPeer] = []
   @exclusivity(unchecked) var selections: [Selection] = []
   var waiting: [UInt64: [Waiter]] = [:]
@@ -50,6 +61,8 @@ package final class Replicator {
   /// Blocks that were asked of some peer.
   @exclusivity(unchecked) var reserved = BlockSet()
   @exclusivity(unchecked) private var updateIsDue = false
+  /// Whether to look at the limits of the disk at the end of the burst.
+  @exclusivity(unchecked) private var diskIsDue = false
   @exclusivity(unchecked) private var batchedBytes = 0
   private var nextID: UInt64 = 0
   var random: any RandomNumberGenerator
@@ -61,6 +74,11 @@ package final class Replicator {
   /// What is fetched of a feed that is written here, to get back what it lost.
   var restoring: UInt64?
   var catchUp = CatchUp()
+  let meter: DiskMeter
+  /// Why nothing is fetched for the time being.
+  @exclusivity(unchecked) package internal(set) var pause: DownloadPause?
+  /// When it is tried again.
+  var pauseEnd: Moment?
   /// Blocks of which a peer's answer contradicted what is here. They are asked for with the whole proof,
   /// on a connection to which nothing was claimed to be known: where the feed's key has signed both, that
   /// shows it.
@@ -71,12 +89,13 @@ package final class Replicator {
   var heardEvidence: ForkEvidence?
 
   package init(
-    core: FeedCore, isSparse: Bool = false,
+    core: FeedCore, isSparse: Bool = false, disk: DiskLimits = DiskLimits(),
     random: any RandomNumberGenerator = SystemRandomNumberGenerator()
   ) {
     self.core = core
     self.isSparse = isSparse
     self.random = random
+    meter = DiskMeter(core, disk)
     if !isSparse, !core.isOwned {
       selections.append(Selection(id: newID(), range: DownloadRange()))
     }
@@ -96,7 +115,8 @@ package final class Replicator {
   func add(_ peer: FeedPeer) {
     peer.number = newID()
     peers.append(peer)
-    if core.stopReason != nil { peer.isDownloading = false }
+    if core.forkEvidence != nil { peer.isDownloading = false }
+    if pause != nil { endPause() } else if peers.count == 1 { checkDisk() }
     wasSynced = false
     if let forkEvidence { peer.sendEvidence(forkEvidence) }
     onEvent?(.peerAdded(peer))
@@ -128,7 +148,7 @@ package final class Replicator {
   ///
   /// A feed that can't be written any more takes nothing, which no peer is to blame for.
   func store(_ data: DataMessage, from peer: FeedPeer) throws {
-    guard core.stopReason == nil else { return }
+    guard core.stopReason == nil, pause == nil else { return }
     let length = core.length
     do {
       core.beginBatch()
@@ -145,12 +165,15 @@ package final class Replicator {
           averageBlockSize == 0 ? value.count : (averageBlockSize * 15 + value.count) / 16
         batchedBytes += value.count
         statistics.countDownload(value.count)
+        if meter.count(value.count) { diskIsDue = true }
       }
     } catch {
+      if error.code == .wrongKind { refuse(error) }
       guard core.stopReason != nil else { throw error }
       peer.narrowFork()
       return
     }
+    if data.index == 0, firstBlockCheck != nil, core.has(0) { firstBlockCheck = nil }
     needsUpdate()
     if batchedBytes >= ReplicationLimits.batchBytes { try commit() }
   }
@@ -158,8 +181,11 @@ package final class Replicator {
   private func acceptance(
     from peer: FeedPeer
   ) -> ((UInt64, [UInt8]) throws(FeedError) -> Void)? {
-    guard let onWrite else { return nil }
-    return { index, value throws(FeedError) in
+    let check = firstBlockCheck
+    guard onWrite != nil || check != nil else { return nil }
+    return { [onWrite] index, value throws(FeedError) in
+      if index == 0, let reason = check?(FeedKind(firstBlock: value)) { throw reason }
+      guard let onWrite else { return }
       do { try onWrite(index, value, peer) } catch {
         throw FeedError(
           code: .refused,
@@ -169,6 +195,15 @@ package final class Replicator {
     }
   }
 
+  /// Fetches nothing of a feed that is not what is meant, and ends its connections.
+  private func refuse(_ reason: FeedError) {
+    guard wrongKind == nil else { return }
+    wrongKind = reason
+    failWaiting(reason)
+    onEvent?(.failed(reason))
+    for peer in peers { peer.session.close(reason) }
+  }
+
   private func commit() throws {
     batchedBytes = 0
     do {
@@ -176,19 +211,29 @@ package final class Replicator {
     } catch {
       guard core.stopReason != nil else { throw error }
     }
+    if diskIsDue {
+      diskIsDue = false
+      checkDisk()
+    }
   }
 
   /// Fetches nothing more, and says so to whoever waits. What is stored is still served.
   private func stop(_ reason: FeedError) {
-    for peer in peers { peer.dropDownloads() }
-    failWaiting(reason)
-    catchUp.resumeAll()
-    passOnEvidence()
-    onEvent?(reason.code == .forked ? .forked : .failed(reason))
+    if reason.code == .forked {
+      for peer in peers { peer.dropDownloads() }
+      failWaiting(reason)
+      catchUp.resumeAll()
+      passOnEvidence()
+      onEvent?(.forked)
+    } else {
+      onEvent?(.failed(reason))
+      startPause(.storage(reason: reason.reason), reason)
+    }
   }
 
   /// What the feed's core tells as it happens.
   private func coreChanged(_ change: FeedChange) {
+    if case .storage = pause, core.failure == nil { endPause() }
     switch change {
     case .appended(let range):
       for peer in peers { peer.announce(range) }
@@ -200,15 +245,23 @@ package final class Replicator {
       }
       onEvent?(.stored(ranges))
     case .cleared(let range):
-      for peer in peers where peer.wantsAnnouncements {
-        peer.send(.unhave(start: range.lowerBound, length: UInt64(range.count)))
-      }
-      for selection in selections { selection.lowerCursors(to: range.lowerBound) }
+      withdraw(range)
       onEvent?(.cleared(range))
+    case .setAside(let range):
+      withdraw(range)
+      onEvent?(.setAside(range))
     case .stopped: if let reason = core.stopReason { stop(reason) }
     }
     wasSynced = false
     needsUpdate()
+  }
+
+  /// Says that blocks are no longer here.
+  private func withdraw(_ range: Range<UInt64>) {
+    for peer in peers where peer.wantsAnnouncements {
+      peer.send(.unhave(start: range.lowerBound, length: UInt64(range.count)))
+    }
+    for selection in selections { selection.lowerCursors(to: range.lowerBound) }
   }
 
   /// Asks for ``flush()`` to look at everything again.
@@ -229,6 +282,11 @@ package final class Replicator {
       for peer in peers { try peer.updateEnd() }
       try checkSynced()
     }
+  }
+
+  /// Whether any connected peer has the feed open as well.
+  package var isOpenRemotely: Bool {
+    peers.contains { $0.session.connection.isOpenRemotely($0.channel) }
   }
 
   /// Whether everything is here that a connected peer is known to have. A feed without blocks is
@@ -270,13 +328,19 @@ package final class Replicator {
   }
 
   /// Fails everything that waits for peers.
-  private func failWaiting(_ error: FeedError) {
+  ///
+  /// - Parameter keepingOpen: whether ranges that nobody waits for stay selected.
+  func failWaiting(_ error: FeedError, keepingOpen: Bool = false) {
     let all = waiting.values.flatMap { $0 }
     waiting = [:]
     waitingOrder = []
     for waiter in all { waiter.completion(.failure(error)) }
-    let (seeks, updates, selections) = (seeks, updates, selections)
-    (self.seeks, self.updates, self.selections) = ([], [], [])
+    let (seeks, updates) = (seeks, updates)
+    let (kept, selections) =
+      keepingOpen
+      ? (selections.filter { $0.completion == nil }, selections.filter { $0.completion != nil })
+      : ([], selections)
+    (self.seeks, self.updates, self.selections) = ([], [], kept)
     for seek in seeks { seek.completion(.failure(error)) }
     for update in updates { update.completion(.failure(error)) }
     for selection in selections { selection.finish(.failure(error)) }

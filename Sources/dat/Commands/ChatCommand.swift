@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import DatSwarm
 internal import DatWeb
 internal import HyperDB
+internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 internal import Saga
@@ -21,6 +22,7 @@ struct ChatCommand: AsyncParsableCommand {
       EXAMPLES
         dat chat ~/room --name ana
         dat chat ~/copy 4c1f…e9 --name bea
+        dat chat ~/copy --key-file key.txt --name bea
         dat chat ~/room --name ana --rendezvous rendezvous.example.org:5300
         dat chat ~/room --name ana --listen 0.0.0.0:3282
         dat chat ~/copy 4c1f…e9 --name bea --connect 192.0.2.7:3282
@@ -36,8 +38,10 @@ struct ChatCommand: AsyncParsableCommand {
   @Argument(help: "The folder of the room.", completion: .directory)
   var dir: String
 
-  @Argument(help: "The room to join: its key in hex, or a dat:// link.")
+  @Argument(help: "The room to join: its key in hex, a dat:// link, or - for standard input.")
   var key: String?
+
+  @OptionGroup var keyFile: KeyFile
 
   @Option(help: "The name that others see.")
   var name: String
@@ -51,6 +55,8 @@ struct ChatCommand: AsyncParsableCommand {
   var connect: [String] = []
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
+
+  @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
 
   @Option(
     defaultAsFlag: WebPlace(),
@@ -69,7 +75,7 @@ struct ChatCommand: AsyncParsableCommand {
 
   @Flag(
     name: .customLong("new"), help: "Nothing was ever written with the key in DIR: write at once.")
-  var isNew = false
+  var isNewKey = false
 
   @Flag(help: "Stay in the room when standard input ends.")
   var stay = false
@@ -81,8 +87,9 @@ struct ChatCommand: AsyncParsableCommand {
   var linger: Double = 10
 
   func validate() throws {
+    try FolderLook.checkName(dir, example: "dat chat FOLDER KEY --name NAME joins a room.")
     try web?.validate()
-    if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
+    try UserName.check(name)
     guard linger >= 0, linger.isFinite else {
       throw ValidationError("--linger takes a number of seconds, 0 or more.")
     }
@@ -91,48 +98,89 @@ struct ChatCommand: AsyncParsableCommand {
   func run() async throws {
     let output = Output(json: json)
     do {
-      let key = try self.key.map(RoomKey.parse)
+      let before = FolderRemains(before: dir)
+      let isNew = try memory || !FolderLook(dir).check(for: .database)
+      let given = try await keyFile.read(key)
+      let lines = try given.rest ?? lines()
       let listen = try self.listen.map { try ListenAddress(parsing: $0) }
       let connect = try self.connect.map { try PeerAddress(parsing: $0) }
-      let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
-      var options = manners.options
-      options.database.isNew = isNew
-      if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
-      let saga = try await Saga.open(storage: storage, key: key, username: name, options: options)
-      let sources = try discovery.sources(
-        hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: memory ? nil : dir,
-        mayAsk: !json)
-      let page = try web.map {
-        let room = SagaRoom(saga, asks: manners.authorize == .ask)
-        return try ChatPage(SingleRoom(RoomView(room, patience: manners.patienceTime)), at: $0)
+      do {
+        if !isNew, try await !RoomFolder.isRoom(dir) {
+          throw ValidationError(
+            "\(SafeText.line(dir)) holds a database without messages, no room; dat db list "
+              + "\(SafeText.line(dir)) shows it.")
+        }
+        let (refusals, refused) = AsyncStream.makeStream(of: HyperDBError.self)
+        let saga = try await open(given.key) { refused.yield($0) }
+        for (feed, report) in await saga.db.repairReports {
+          output.findings(report, of: feed.hex)
+        }
+        if !memory, isNew { noteName(output) }
+        let sources = try discovery.sources(
+          hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: memory ? nil : dir,
+          mayAsk: !json)
+        let page = try web.map {
+          let room = SagaRoom(saga, asks: manners.authorize == .ask)
+          return try ChatPage(SingleRoom(RoomView(room, patience: manners.patienceTime)), at: $0)
+        }
+        let session = ChatSession(
+          saga: saga, output: output, stay: stay, linger: .seconds(linger),
+          patience: manners.patienceTime,
+          mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty, page: page,
+          notesFolder: memory ? nil : dir, lines: lines)
+        try await session.run(
+          listen: listen, connect: connect, sources: sources, options: limits.swarmOptions(),
+          verbose: discovery.verbose, refusals: refusals)
+      } catch {
+        // What stopped it came before any line was taken, or it was an `ExitCode`.
+        if isNew, !memory, !(error is ExitCode) { before.restore() }
+        throw error
       }
-      let session = ChatSession(
-        saga: saga, output: output, stay: stay, linger: .seconds(linger),
-        patience: manners.patienceTime,
-        mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty, page: page,
-        notesFolder: memory ? nil : dir)
-      try await session.run(
-        listen: listen, connect: connect, sources: sources, verbose: discovery.verbose)
     } catch {
-      output.problem(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.ending(with: error, isEvent: true)
     }
   }
-}
 
-/// The key of a room as people pass it on.
-enum RoomKey {
-  /// Takes 64 hex digits, with or without `dat://` before them.
-  static func parse(_ text: String) throws -> PublicKey {
-    var digits = text[...]
-    if digits.hasPrefix("dat://") { digits = digits.dropFirst(6) }
-    if digits.hasSuffix("/") { digits = digits.dropLast() }
-    guard let key = PublicKey(hex: digits) else {
-      throw ValidationError(
-        "\"\(SafeText.line(text, limit: 80))\" is no key: a key is 64 hex digits; this has \(digits.count) characters."
-      )
+  /// A new room is known as one by the notes in its folder, before its first message.
+  private func noteName(_ output: Output) {
+    var notes = RoomNotes(folder: dir)
+    notes.name = name
+    do { try notes.write(folder: dir) } catch {
+      output.problem("The name can't be noted in the folder: \(Problem.sentence(for: error))")
     }
-    return key
+  }
+
+  private func open(
+    _ key: PublicKey?, _ onRefusal: @escaping @Sendable (HyperDBError) -> Void
+  ) async throws -> Saga {
+    let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
+    var options = manners.options
+    if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
+    options.waitsForMessages = false
+    options.database.isNew = isNewKey
+    let output = Output(json: json)
+    options.database.onRefusal = onRefusal
+    options.database.onPause = { feed, pause in
+      // In the terminal's own place once there is one.
+      output.problem(
+        "feed \(feed): \(pause.map { "\($0)" } ?? "There is room again: fetching goes on.")")
+    }
+    do {
+      return try await Saga.open(storage: storage, key: key, username: name, options: options)
+    } catch let error as FeedError where error.code == .anotherFeedStored {
+      guard !memory, EmptyCopy.remove(in: dir) else {
+        throw StoredKey.refusal(of: dir, asked: key, error)
+      }
+      return try await Saga.open(storage: storage, key: key, username: name, options: options)
+    }
+  }
+
+  /// The lines that are piped; nil if standard input is closed and nothing is expected of it.
+  private func lines() throws -> InputLines? {
+    do { return try InputSource().lines } catch {
+      guard stay || web != nil else { throw error }
+      return nil
+    }
   }
 }
 
@@ -149,13 +197,5 @@ struct ListenAddress {
       let address = try PeerAddress(parsing: text)
       (host, port) = (address.host, address.port)
     }
-  }
-}
-
-/// Failures in words.
-enum Problem {
-  static func sentence(for error: any Error) -> String {
-    if let error = error as? ValidationError { return error.message }
-    return "\(error)"
   }
 }

@@ -19,11 +19,13 @@ struct DbCommand: AsyncParsableCommand {
         dat db list ~/people ana --json
         dat db serve ~/people --listen 0.0.0.0:3282
         dat db sync ~/copy 4c1f..e9 --connect 192.0.2.7:3282
+        dat db sync ~/copy --key-file key.txt --connect 192.0.2.7:3282
       """,
     subcommands: [
       DbGetCommand.self, DbPutCommand.self, DbDelCommand.self, DbListCommand.self,
       DbHistoryCommand.self, DbDiffCommand.self, DbVersionCommand.self, DbHeadsCommand.self,
-      DbAuthorizeCommand.self, DbWatchCommand.self, DbImportCommand.self, DbExportCommand.self,
+      DbAuthorizeCommand.self, DbAuthorizedCommand.self, DbWatchCommand.self, DbImportCommand.self,
+      DbExportCommand.self,
       DbServeCommand.self, DbSyncCommand.self,
     ])
 }
@@ -38,38 +40,91 @@ struct DbFolder: ParsableArguments {
 
   var output: Output { Output(json: json) }
 
+  func validate() throws {
+    try FolderLook.checkName(dir, example: "dat db sync FOLDER KEY --connect HOST:PORT copies it.")
+  }
+
   /// Runs `body` with the database open for reading.
   func reading(_ body: (HyperDB) async throws -> Void) async throws {
     try await running {
-      guard FileManager.default.fileExists(atPath: dir + "/source/key") else {
-        throw ValidationError("There is no database in \(SafeText.line(dir)).")
-      }
+      guard try FolderLook(dir).check(for: .database) else { throw missing }
       return try await HyperDB.open(folder: dir, access: .readOnly, options: Self.options)
     } body: {
       try await body($0)
     }
   }
 
-  /// Runs `body` with the database open for writing.
+  /// Runs `body` with the database open to be given to peers: from a disk that can't be written as well.
   ///
-  /// - Parameters:
-  ///   - key: the database to copy, where the folder is new.
-  ///   - creates: whether a new database is made where there is none.
-  ///   - isNew: whether nothing was ever written with the key pair that is there.
-  func writing(
-    key: String? = nil, creates: Bool, isNew: Bool = false, _ body: (HyperDB) async throws -> Void
+  /// - Parameter key: as for ``writing(key:creates:_:)``, whose folder is made if it is missing.
+  func serving(
+    key: () async throws -> PublicKey?, _ body: (HyperDB) async throws -> Void
   ) async throws {
+    guard FileManager.default.fileExists(atPath: dir + "/source/key") else {
+      return try await writing(key: key, creates: true, body)
+    }
     try await running {
-      let key = try key.map(RoomKey.parse)
-      if key == nil, !creates, !FileManager.default.fileExists(atPath: dir + "/source/key") {
-        throw ValidationError("There is no database in \(SafeText.line(dir)).")
+      let key = try await key()
+      do {
+        return try await open(key)
+      } catch  where ReadOnlyDisk.isReason(for: error) {
+        let db = try await HyperDB.open(
+          folder: dir, key: key, access: .readOnly, options: Self.options)
+        output.failure("\(dir) can't be written: what is there is served, and nothing is fetched.")
+        return db
       }
-      var options = Self.options
-      options.isNew = isNew
-      return try await HyperDB.open(folder: dir, key: key, options: options)
     } body: {
       try await body($0)
     }
+  }
+
+  /// Runs `body` with the database open for writing. If it fails while nothing of a new copy is here yet,
+  /// nothing of it stays behind.
+  ///
+  /// - Parameters:
+  ///   - key: gives the database to copy, where the folder is new.
+  ///   - creates: whether a new database is made where there is none.
+  ///   - isNewKey: whether nothing was ever written with the key pair that is there.
+  func writing(
+    key: () async throws -> PublicKey? = { nil }, creates: Bool, isNewKey: Bool = false,
+    _ body: (HyperDB) async throws -> Void
+  ) async throws {
+    let before = FolderRemains(before: dir)
+    var isNew = false
+    try await running {
+      let key = try await key()
+      isNew = try !FolderLook(dir).check(for: .database)
+      if key == nil, !creates, isNew { throw missing }
+      do { return try await open(key, isNewKey: isNewKey) } catch {
+        if isNew { before.restore() }
+        throw error
+      }
+    } body: { db in
+      do { try await body(db) } catch {
+        if isNew, await !db.hasContent {
+          await db.close()
+          before.restore()
+        }
+        throw error
+      }
+    }
+  }
+
+  private func open(_ key: PublicKey?, isNewKey: Bool = false) async throws -> HyperDB {
+    var options = Self.options
+    options.isNew = isNewKey
+    do {
+      return try await HyperDB.open(folder: dir, key: key, options: options)
+    } catch let error as FeedError where error.code == .anotherFeedStored {
+      guard EmptyCopy.remove(in: dir) else {
+        throw StoredKey.refusal(of: dir, asked: key, error)
+      }
+      return try await HyperDB.open(folder: dir, key: key, options: options)
+    }
+  }
+
+  private var missing: ValidationError {
+    ValidationError("There is no database in \(SafeText.line(dir)).")
   }
 
   private static var options: HyperDBOptions {
@@ -85,6 +140,7 @@ struct DbFolder: ParsableArguments {
   ) async throws {
     do {
       let db = try await open()
+      for (feed, report) in await db.repairReports { output.findings(report, of: feed.hex) }
       do { try await body(db) } catch {
         await db.close()
         throw error
@@ -94,8 +150,42 @@ struct DbFolder: ParsableArguments {
       for issue in issues { output.failure(issue.reason) }
       for fork in forks { output.failure(FeedError.forked(fork).reason) }
     } catch {
-      output.failure(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.ending(with: error)
+    }
+  }
+
+  /// Says that what was written is not seen by others yet, if that is so.
+  func noteIfUnauthorized(_ db: HyperDB) async {
+    guard await !db.isLocalAuthorized else { return }
+    output.failure(
+      "This replica is not authorized yet: what was written stays here until a writer of the database "
+        + "authorizes its feed, \(db.localKey.hex).")
+  }
+}
+
+/// For commands about one key.
+struct DbKey: ParsableArguments {
+  @Argument(help: "The key.")
+  var key: String
+
+  @Flag(
+    name: .customLong("base64-key"),
+    help: "KEY is base64, as JSON output has keys that are not UTF-8.")
+  var isBase64 = false
+
+  /// The key's bytes.
+  ///
+  /// - Throws: a sentence for an empty key, or what is no base64.
+  var bytes: [UInt8] {
+    get throws {
+      guard !key.isEmpty else {
+        throw Misuse("A key has at least one character; the empty one names nothing.")
+      }
+      guard isBase64 else { return Array(key.utf8) }
+      guard let data = Data(base64Encoded: key) else {
+        throw Misuse("\(SafeText.line(key, limit: 80)) is no base64.")
+      }
+      return Array(data)
     }
   }
 }
@@ -104,7 +194,7 @@ struct DbFolder: ParsableArguments {
 struct DbNewness: ParsableArguments {
   @Flag(
     name: .customLong("new"), help: "Nothing was ever written with the key in DIR: write at once.")
-  var isNew = false
+  var isNewKey = false
 }
 
 /// For commands that show or take values.

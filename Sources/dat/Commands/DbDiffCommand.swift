@@ -9,6 +9,10 @@ struct DbDiffCommand: AsyncParsableCommand {
     discussion: """
       With --json every line is {"left", "right"}: the nodes of a key now and then, null where it has \
       none. Without --from everything is new.
+
+      EXAMPLES
+        before=$(dat db version ~/people)
+        dat db diff ~/people --from "$before"
       """)
 
   @OptionGroup var folder: DbFolder
@@ -27,10 +31,16 @@ struct DbDiffCommand: AsyncParsableCommand {
     try await folder.reading { db in
       let output = DatabaseOutput(folder.output, values.encoding)
       var earlier: Checkout?
-      if let from { earlier = try await db.checkout(hex: from) }
+      if let from {
+        do { earlier = try await db.checkout(hex: from) } catch let error as HyperDBError
+          where error.code == .invalidVersion
+        {
+          throw ValidationError("\(error.reason). --from takes what dat db version printed.")
+        }
+      }
       let options = ListingOptions(raw: raw.raw)
       for try await change in db.diff(earlier, prefix: prefix, options: options) {
-        try output.print(change)
+        output.print(change)
       }
     }
   }

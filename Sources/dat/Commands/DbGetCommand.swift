@@ -6,12 +6,18 @@ struct DbGetCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "get",
     abstract: "Show the values of a key: several where writers are in conflict.",
-    discussion: "With --json an array of nodes is printed, an empty one where there is no value.")
+    discussion: """
+      With --json an array of nodes is printed, an empty one where there is no value.
+
+      EXAMPLES
+        dat db get ~/people ana/city
+        dat db get ~/people ana/photo --encoding binary
+        dat db get ~/people ana/city --json
+      """)
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "The key.")
-  var key: String
+  @OptionGroup var key: DbKey
 
   @OptionGroup var values: DbValues
   @OptionGroup var raw: DbRaw
@@ -27,9 +33,9 @@ struct DbGetCommand: AsyncParsableCommand {
       let options = HyperDB.ReadOptions(deletes: deleted, raw: raw.raw)
       let nodes =
         prefix
-        ? try await db.get(prefix: key, options: options)
-        : try await db.get(key, options: options)
-      try DatabaseOutput(folder.output, values.encoding).print(nodes, withKey: prefix)
+        ? try await db.get(prefix: key.key, options: options)
+        : try await db.get(key.bytes, options: options)
+      DatabaseOutput(folder.output, values.encoding).print(nodes, withKey: prefix)
     }
   }
 }

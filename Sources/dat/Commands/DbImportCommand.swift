@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import DatCoding
-internal import Foundation
 internal import HyperDB
 
 /// `dat db import`.
@@ -10,13 +9,18 @@ struct DbImportCommand: AsyncParsableCommand {
     abstract: "Write keys and values from JSON lines on standard input, or from a file.",
     discussion: """
       Each line is an object with "key" and "value"; "deleted": true deletes the key. With --encoding \
-      binary values are base64. Lines are written in batches; with an error nothing after the last \
+      binary values are base64; so is a key or value with "keyEncoding" or "valueEncoding":"base64" \
+      beside it. Numbers stay as they are written. Lines are written in batches; with an error nothing after the last \
       batch is.
+
+      EXAMPLES
+        dat db import ~/people people.jsonl
+        echo '{"key":"ana/city","value":"Lima"}' | dat db import ~/people
       """)
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "The file; standard input where it is left out.", completion: .file())
+  @Argument(help: "The file; standard input if it is left out or -.", completion: .file())
   var file: String?
 
   @OptionGroup var values: DbValues
@@ -24,17 +28,21 @@ struct DbImportCommand: AsyncParsableCommand {
   @OptionGroup var newness: DbNewness
 
   func run() async throws {
-    try await folder.writing(creates: true, isNew: newness.isNew) { db in
+    let source: InputSource
+    // Before anything is created.
+    do { source = try InputSource(path: file) } catch { throw folder.output.ending(with: error) }
+    source.invite("Type JSON, an object a line")
+    try await folder.writing(creates: true, isNewKey: newness.isNewKey) { db in
       let writer = db.writer()
-      var number = 0
       var count = 0
-      for try await line in try StandardInput.lines(ofFile: file) {
-        number += 1
-        if line.allSatisfy(\.isWhitespace) { continue }
+      for try await line in source.lines {
+        if line.bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) {
+          continue
+        }
         let change: HyperDB.BatchChange
-        do { change = try self.change(line) } catch {
+        do { change = try ImportedLine(try line.text).change(values.encoding) } catch {
           try await writer.finish()
-          throw ValidationError("Line \(number): \(Problem.sentence(for: error))")
+          throw ValidationError("Line \(line.number): \(Problem.sentence(for: error))")
         }
         try await writer.write(change)
         count += 1
@@ -43,33 +51,9 @@ struct DbImportCommand: AsyncParsableCommand {
       if folder.json {
         folder.output.object(["imported": .integer(Int64(count))])
       } else {
-        folder.output.line("\(count) keys written")
+        folder.output.line("\(Amount.count(UInt64(count), "key")) written")
       }
-    }
-  }
-
-  private func change(_ line: String) throws -> HyperDB.BatchChange {
-    guard let fields = JSONFields(line), let keyText = fields["key"],
-      let key = try? JSONDecoder().decode(String.self, from: Data(keyText.utf8))
-    else {
-      throw ValidationError("it is no JSON object with a \"key\".")
-    }
-    if fields["deleted"] == "true" { return .delete(key) }
-    guard let value = fields["value"] else {
-      throw ValidationError("the object has no \"value\".")
-    }
-    switch values.encoding {
-    case .json: return .put(key, value == "null" ? nil : Array(value.utf8))
-    case .utf8, .binary:
-      if value == "null" { return .put(key, nil) }
-      guard let text = try? JSONDecoder().decode(String.self, from: Data(value.utf8)) else {
-        throw ValidationError("the value is no string.")
-      }
-      if values.encoding == .utf8 { return .put(key, Array(text.utf8)) }
-      guard let data = Data(base64Encoded: text) else {
-        throw ValidationError("the value is no base64.")
-      }
-      return .put(key, Array(data))
+      if count > 0 { await folder.noteIfUnauthorized(db) }
     }
   }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import HyperDB
 internal import HypercoreCrypto
 
@@ -9,13 +10,17 @@ struct DbPutCommand: AsyncParsableCommand {
     abstract: "Write a value under a key; a new database is made where DIR has none.",
     discussion: """
       VALUE is JSON unless --encoding says otherwise; without it standard input is the value. A \
-      conflict of the key is settled by writing.
+      conflict of the key is settled by writing. A value that begins with a dash goes behind --.
+
+      EXAMPLES
+        dat db put ~/people ana/city '"Lima"'
+        dat db put ~/people ana/photo --encoding binary < ana.jpg
+        dat db put ~/people ana/balance -- -5
       """)
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "The key.")
-  var key: String
+  @OptionGroup var key: DbKey
 
   @Argument(help: "The value; standard input where it is left out.")
   var value: String?
@@ -31,27 +36,37 @@ struct DbPutCommand: AsyncParsableCommand {
     let output = DatabaseOutput(folder.output, values.encoding)
     // A value that can't be stored must not leave a new database behind.
     let bytes: [UInt8]?
+    let name: [UInt8]
     do {
-      bytes =
-        try value.map { try values.encoding.bytes(of: $0) }
-        ?? values.encoding.bytes(of: StandardInput.bytes())
+      name = try key.bytes
+      if let value {
+        bytes = try values.encoding.bytes(of: value)
+      } else {
+        let input = try await Self.input()
+        guard !input.isEmpty || values.encoding != .json else {
+          throw ValidationError(
+            "There is no value: write it behind the key, or pipe it into the command.")
+        }
+        bytes = try values.encoding.bytes(of: input)
+      }
     } catch {
-      output.output.failure(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.output.ending(with: error)
     }
-    try await folder.writing(creates: true, isNew: newness.isNew) { db in
+    try await folder.writing(creates: true, isNewKey: newness.isNewKey) { db in
       let node =
-        ifAbsent ? try await db.put(ifAbsent: key, bytes) : try await db.put(key, bytes)
+        ifAbsent ? try await db.put(ifAbsent: name, bytes) : try await db.put(name, bytes)
       if folder.json {
-        output.output.value(try node.map(output.json) ?? .null)
+        output.output.value(node.map(output.json) ?? .null)
       } else if node == nil {
         output.output.line("nothing was written: the key has entries")
       }
-      if let node, !node.isFromAuthorizedWriter {
-        output.output.failure(
-          "This replica is not authorized yet: what was written stays here until the feed "
-            + "\(db.localKey.hex) is.")
-      }
+      if node != nil { await folder.noteIfUnauthorized(db) }
     }
+  }
+
+  private static func input() async throws -> [UInt8] {
+    let source = try InputSource()
+    source.invite("Type the value")
+    return try await source.bytes()
   }
 }

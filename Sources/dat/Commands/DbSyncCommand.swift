@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatSwarm
 internal import HyperDB
 internal import HypercoreCrypto
@@ -11,12 +12,18 @@ struct DbSyncCommand: AsyncParsableCommand {
     discussion: """
       With KEY and a new folder a copy of that database is made. With --json the feeds are printed as \
       {"key", "local", "feeds"}; "local" is the feed for the owner to authorize.
+
+      EXAMPLES
+        dat db sync ~/copy --key-file key.txt --connect 192.0.2.7:3282
+        dat db sync ~/copy --connect 192.0.2.7:3282
       """)
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "The database to copy: its key in hex, or a dat:// link.")
+  @Argument(help: "The database to copy: its key in hex, a dat:// link, or - for standard input.")
   var key: String?
+
+  @OptionGroup var keyFile: KeyFile
 
   @Option(help: ArgumentHelp("The peer; may be given several times.", valueName: "host:port"))
   var connect: [String] = []
@@ -32,7 +39,7 @@ struct DbSyncCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try await folder.writing(key: key, creates: false) { db in
+    try await folder.writing(key: { try await keyFile.read(key).key }, creates: false) { db in
       let addresses = try connect.map { try PeerAddress(parsing: $0) }
       let peers = DatabasePeers(db: db, output: folder.output)
       for address in addresses {
@@ -45,7 +52,9 @@ struct DbSyncCommand: AsyncParsableCommand {
           "feeds": DatabaseOutput.json(feeds),
         ])
       } else {
-        folder.output.line("\(feeds.count) feeds, \(feeds.reduce(0) { $0 + $1.length }) blocks")
+        let blocks = feeds.reduce(0) { $0 + $1.length }
+        folder.output.line(
+          "\(Amount.count(UInt64(feeds.count), "feed")), \(Amount.count(blocks, "block"))")
         if await !db.isLocalAuthorized {
           folder.output.line("not authorized to write yet: \(db.localKey.hex)")
         }

@@ -1,11 +1,16 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import HyperDB
 
 /// `dat db version`.
 struct DbVersionCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "version",
-    abstract: "Show the name of the state that the database is in, for `dat db diff --from`.")
+    abstract: "Show the name of the state that the database is in, for `dat db diff --from`.",
+    discussion: """
+      EXAMPLES
+        dat db version ~/people
+      """)
 
   @OptionGroup var folder: DbFolder
 

@@ -10,6 +10,9 @@ struct DbWatchCommand: AsyncParsableCommand {
     discussion: """
       With --json every change of a key is {"left", "right"}: its nodes now and before, null where it \
       has none; other events have a field "event".
+
+      EXAMPLES
+        dat db watch ~/people ana --connect 192.0.2.7:3282
       """)
 
   @OptionGroup var folder: DbFolder
@@ -30,9 +33,14 @@ struct DbWatchCommand: AsyncParsableCommand {
       let showing = Task {
         var before = start
         for try await _ in changes {
-          let now = try await db.snapshot()
-          for try await change in now.diff(before, prefix: prefix) { try output.print(change) }
-          before = now
+          do {
+            let now = try await db.snapshot()
+            for try await change in now.diff(before, prefix: prefix) { output.print(change) }
+            before = now
+          } catch let error as HyperDBError where error.code != .closed {
+            // What could not be shown is shown with the next change.
+            folder.output.problem(error.reason)
+          }
         }
       }
       try await DatabasePeers(db: db, output: folder.output).run(listen: listen, connect: connect)

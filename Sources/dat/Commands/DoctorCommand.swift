@@ -1,9 +1,11 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import Foundation
 internal import HyperDB
 internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
+internal import Saga
 
 /// `dat doctor`: whether what is stored in a folder is sound.
 struct DoctorCommand: AsyncParsableCommand {
@@ -12,7 +14,7 @@ struct DoctorCommand: AsyncParsableCommand {
     abstract: "Check what is stored in a folder, and mend it.",
     discussion: """
       Takes the folder of a feed, a database or a chat room. Checks locks, headers, lengths, every hash \
-      and signature, the bitfield against the data, and, in a database, every entry. Changes nothing \
+      and signature, the bitfield against the data, in a database every entry, and in a room its index. Changes nothing \
       without --repair, which mends what can be mended without a risk of forking a feed, and says \
       what it did. Ends with 1 where something is wrong, and still is.
 
@@ -29,12 +31,17 @@ struct DoctorCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await place.run { output in
+      let look = try FolderLook(place.dir, prefix: place.prefix)
+      if case .file = look.content { throw ValidationError(look.words ?? "") }
       let storage = FolderStorage(path: place.dir)
       let isHealthy: Bool
       if place.prefix.isEmpty, try storage.exists("source/key") {
-        let examination = try await HyperDB.examine(storage, repairing: repair)
+        let examination = try await HyperDB.examine(
+          storage, folders: Self.feedFolders(in: place.dir), repairing: repair)
         isHealthy = examination.isHealthy
-        tell(examination, output)
+        // Where the database can't be opened, that is what there is to say.
+        let index = try? await Saga.examineIndex(storage, removing: repair)
+        tell(examination, index ?? .missing, output)
       } else {
         guard
           try storage.exists(place.prefix + "key") || storage.exists(place.prefix + "secret_key")
@@ -58,11 +65,20 @@ struct DoctorCommand: AsyncParsableCommand {
     }
   }
 
+  /// The folders of a database that may hold its feeds.
+  private static func feedFolders(in path: String) -> [String] {
+    func names(_ folder: String) -> [String] {
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(path)/\(folder)")) ?? []
+      return names.filter { DiscoveryKey(hex: $0) != nil }.sorted().map { "\(folder)/\($0)/" }
+    }
+    return ["local/"] + names("peers") + names("content")
+  }
+
   private func examineFeed(_ storage: FolderStorage) throws -> FeedExamination {
-    let isShown = isatty(STDERR_FILENO) == 1
-    defer { if isShown { Output.write("\r\u{1b}[K", to: .standardError) } }
+    let isShown = StandardStreams.isErrorTerminal
+    defer { if isShown { StandardStreams.complain("\r\u{1b}[K") } }
     return try Feed.examine(storage, prefix: place.prefix, repairing: repair) { blocks in
-      if isShown { Output.write("\r\u{1b}[K\(blocks) blocks checked", to: .standardError) }
+      if isShown { StandardStreams.complain("\r\u{1b}[K\(blocks) blocks checked") }
     }
   }
 
@@ -85,7 +101,9 @@ struct DoctorCommand: AsyncParsableCommand {
     }
   }
 
-  private func tell(_ examination: DatabaseExamination, _ output: Output) {
+  private func tell(
+    _ examination: DatabaseExamination, _ index: RoomIndexState, _ output: Output
+  ) {
     if output.json {
       output.object([
         "kind": "database", "healthy": .bool(examination.isHealthy),
@@ -99,13 +117,13 @@ struct DoctorCommand: AsyncParsableCommand {
             ]
           }),
         "silentWriters": .array(examination.silentWriters.map { .string($0.hex) }),
+        "index": .string(Self.word(for: index)),
         "failure": .optional(examination.failure),
       ])
       return
     }
     for feed in examination.feeds { tell(feed.examination, name: feed.folder, output) }
-    output.line(
-      "\(examination.entryCount) entries read")
+    output.line("\(Amount.count(UInt64(max(examination.entryCount, 0)), "entry")) read")
     for entry in examination.badEntries {
       output.line(
         "  left out: block \(entry.seq) of feed \(entry.feed.hex): \(SafeText.line(entry.message))")
@@ -113,10 +131,24 @@ struct DoctorCommand: AsyncParsableCommand {
     for writer in examination.silentWriters {
       output.line("  note: writer \(writer.hex) is authorized, but nothing of it ever came")
     }
+    if index == .unusable {
+      output.line(
+        repair
+          ? "  mended: \"room-index\" didn't fit the feeds and was emptied; it is made anew when the room opens"
+          : "  note: \"room-index\" doesn't fit the feeds; it is made anew when the room opens")
+    }
     if let failure = examination.failure { output.line("  wrong: \(SafeText.line(failure))") }
   }
 
   // MARK: For programs
+
+  private static func word(for index: RoomIndexState) -> String {
+    switch index {
+    case .missing: "missing"
+    case .usable: "usable"
+    case .unusable: "unusable"
+    }
+  }
 
   private static func json(_ examination: FeedExamination, folder: String) -> JSON {
     [

@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Foundation
+internal import DatCoding
 internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
@@ -9,9 +9,14 @@ struct FeedAppendCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "append", abstract: "Append to a feed, or start one.",
     discussion: """
-      Each line of standard input becomes a block, without its line feed; lines that arrive together \
-      are signed together. With --file the bytes of a file are appended instead, as one block up to \
-      64 KiB and in blocks of that size beyond.
+      Each line of standard input becomes a block, without its end, a line feed or a carriage return \
+      and a line feed; lines that arrive together are signed together. With --file the bytes of a file \
+      are appended as they are, as one block up to 64 KiB and in blocks of that size beyond. A block has \
+      \(Feed.maximumBlockSize) bytes at most.
+
+      EXAMPLES
+        date | dat feed append ~/log
+        dat feed append ~/photos --file ana.jpg
       """)
 
   /// As Dat cuts files.
@@ -34,7 +39,9 @@ struct FeedAppendCommand: AsyncParsableCommand {
   func run() async throws {
     try await place.run { output in
       // Before anything is created.
-      let source = try file.map(Self.open) ?? .standardInput
+      let source = try InputSource(path: file)
+      try place.check(isWriting: true)
+      if file == nil { source.invite("Type lines to append") }
       var options = Feed.Options()
       options.durability = sync ? .synced : .buffered
       options.isNew = isNew
@@ -47,8 +54,9 @@ struct FeedAppendCommand: AsyncParsableCommand {
           try await Self.appendBytes(of: source, to: feed)
         }
       } catch {
+        let count = await feed.length - start
         try? await feed.close()
-        throw error
+        throw AppendFailure(error: error, count: count, unit: file == nil ? "line" : "block")
       }
       let (length, bytes) = (await feed.length, await feed.byteLength)
       try await feed.close()
@@ -67,41 +75,57 @@ struct FeedAppendCommand: AsyncParsableCommand {
     }
   }
 
-  private static func open(_ path: String) throws -> FileHandle {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw ValidationError("There is no file \(path).")
-    }
-    guard !isFolder.boolValue, let handle = FileHandle(forReadingAtPath: path) else {
-      throw ValidationError("\(path) can't be read: it is a folder, or not yours to read.")
-    }
-    return handle
-  }
-
-  private static func appendLines(of handle: FileHandle, to feed: Feed) async throws {
-    var rest: [UInt8] = []
-    for await bytes in StandardInput.pieces(of: handle) {
-      var lines: [[UInt8]] = []
-      var start = bytes.startIndex
-      while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
-        lines.append(rest + bytes[start..<end])
-        rest = []
-        start = end + 1
+  private static func appendLines(of source: InputSource, to feed: Feed) async throws {
+    var text = TextLines(limit: InputSource.limit)
+    do {
+      while let piece = try await source.piece() {
+        text.add(piece)
+        var lines: [[UInt8]] = []
+        while let line = try text.next() { lines.append(line) }
+        try await append(lines, to: feed)
       }
-      rest += bytes[start...]
-      if !lines.isEmpty { try await feed.append(lines) }
+      if let last = try text.last() { try await feed.append(last) }
+    } catch is TextLines.LineTooLong {
+      throw ValidationError("A line is longer than \(InputSource.limit >> 20) MiB.")
     }
-    if !rest.isEmpty { try await feed.append(rest) }
   }
 
-  private static func appendBytes(of handle: FileHandle, to feed: Feed) async throws {
-    while true {
+  /// Appends lines together, and those before one that is refused all the same.
+  private static func append(_ lines: [[UInt8]], to feed: Feed) async throws {
+    let good = lines.prefix { $0.count <= Feed.maximumBlockSize }
+    if !good.isEmpty { try await feed.append(Array(good)) }
+    if good.count < lines.count { try await feed.append(lines[good.count]) }
+  }
+
+  private static func appendBytes(of source: InputSource, to feed: Feed) async throws {
+    var block: [UInt8] = []
+    while let piece = try await source.piece(limit: 16 * blockSize) {
+      var rest = piece[...]
       var blocks: [[UInt8]] = []
-      while blocks.count < 16, let block = try handle.read(upToCount: blockSize), !block.isEmpty {
-        blocks.append(Array(block))
+      while block.count + rest.count >= blockSize {
+        let part = rest.prefix(blockSize - block.count)
+        blocks.append(block + part)
+        block = []
+        rest = rest.dropFirst(part.count)
       }
-      if blocks.isEmpty { return }
-      try await feed.append(blocks)
+      block += rest
+      if !blocks.isEmpty { try await feed.append(blocks) }
     }
+    if !block.isEmpty { try await feed.append(block) }
+  }
+}
+
+/// An append that ended early.
+private struct AppendFailure: Error, CustomStringConvertible {
+  let error: any Error
+  /// How many blocks were appended before.
+  let count: UInt64
+  let unit: String
+
+  var description: String {
+    let reason = Problem.sentence(for: error)
+    return count == 0
+      ? reason
+      : "\(Amount.count(count, unit)) \(count == 1 ? "was" : "were") appended, then: \(reason)"
   }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import Hypercore
 
 /// `dat feed audit`: whether what is stored is what was verified.
@@ -6,15 +7,20 @@ struct FeedAuditCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "audit", abstract: "Compare every stored block with its hash.",
     discussion: """
-      Changes nothing. Ends with 1 where a block is not what was verified: a feed's owner, or a clone, \
-      gets such blocks again from a peer.
+      Changes nothing. Ends with 1 if a block that is recorded as stored is missing, or is not what was \
+      verified. 'dat doctor --repair' then corrects the record, and 'feed clone' or 'feed serve' fetches \
+      such blocks again, as far as peers that are connected have them.
+
+      EXAMPLES
+        dat feed audit ~/log
       """)
 
   @OptionGroup var place: FeedPlace
 
   func run() async throws {
     try await place.run { output in
-      let feed = try await place.view()
+      // What opening finds is in the report.
+      let feed = try await place.view(isQuiet: true)
       let report = try await feed.audit()
       try await feed.close()
       if output.json {
@@ -37,11 +43,7 @@ struct FeedAuditCommand: AsyncParsableCommand {
   }
 
   private static func sentence(_ report: AuditReport) -> String {
-    var ranges = report.invalidRanges.prefix(20).map {
-      $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound) to \($0.upperBound - 1)"
-    }
-    if report.invalidRanges.count > ranges.count { ranges.append("…") }
-    return "\(report.invalid) of \(report.valid + report.invalid) stored blocks are not what was "
-      + "verified: \(ranges.joined(separator: ", "))."
+    "\(Words.list(report.invalidRanges)) recorded as stored and missing, or not what was verified; "
+      + "\(Words.blocks(report.valid)) \(report.valid == 1 ? "is" : "are") whole."
   }
 }

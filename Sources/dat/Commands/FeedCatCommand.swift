@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import Foundation
 internal import Hypercore
 
@@ -9,6 +10,11 @@ struct FeedCatCommand: AsyncParsableCommand {
     discussion: """
       Each block is a line; with --raw they are printed as they are, one after the other. On a terminal \
       characters that would do something to it are shown instead of sent, without --raw.
+
+      EXAMPLES
+        dat feed cat ~/log --start 10 --end 20
+        dat feed cat ~/photos --raw > ana.jpg
+        dat feed cat ~/log --json
       """)
 
   @OptionGroup var place: FeedPlace
@@ -31,7 +37,7 @@ struct FeedCatCommand: AsyncParsableCommand {
     try await place.run { output in
       let feed = try await place.view()
       let end = min(end ?? .max, await feed.length)
-      let shown = !raw && !place.json && isatty(STDOUT_FILENO) == 1
+      let shown = !raw && !place.json && StandardStreams.isOutputTerminal
       var index = start
       var waiting: [UInt8] = []
       let options = Feed.StreamOptions(start: start, end: max(start, end), get: .init(wait: false))
@@ -64,8 +70,7 @@ struct FeedCatCommand: AsyncParsableCommand {
     if raw { return block }
     let isLine = block.last == UInt8(ascii: "\n")
     guard shown else { return isLine ? block : block + [UInt8(ascii: "\n")] }
-    let text = String(decoding: isLine ? block.dropLast() : block[...], as: UTF8.self)
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    return Array((lines.map { SafeText.line(String($0)) }.joined(separator: "\n") + "\n").utf8)
+    let lines = ForeignText(bytes: isLine ? block.dropLast() : block[...]).lines
+    return Array((lines.map { $0.line(limit: 4096) }.joined(separator: "\n") + "\n").utf8)
   }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatSwarm
 internal import Foundation
 internal import Hypercore
@@ -10,14 +11,21 @@ struct FeedCloneCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "clone", abstract: "Fetch all of a feed from peers.",
     discussion: """
-      Ends when everything is here that the peers have. Run again it goes on where it was, and fetches \
+      Ends when everything is here that the connected peers have, which of a feed with gaps may be less \
+      than all. Run again it goes on where it was, and fetches \
       what was added since.
+
+      EXAMPLES
+        dat feed clone ~/copy 4c1f..e9 --connect 192.0.2.7:3282
+        dat feed clone ~/copy --key-file key.txt --connect 192.0.2.7:3282
       """)
 
   @OptionGroup var place: FeedPlace
 
-  @Argument(help: "The feed's key in hex, or a dat:// link.")
-  var key: String
+  @Argument(help: "The feed's key in hex, a dat:// link, or - for standard input.")
+  var key: String?
+
+  @OptionGroup var keyFile: KeyFile
 
   @Option(help: ArgumentHelp("A peer that has the feed.", valueName: "host:port"))
   var connect: [String]
@@ -27,6 +35,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
   var timeout: Double = 30
 
   func validate() throws {
+    try keyFile.checkAny([key].compactMap(\.self))
     guard timeout > 0, timeout.isFinite, timeout < 1e9 else {
       throw ValidationError("--timeout takes a number of seconds above 0.")
     }
@@ -34,7 +43,10 @@ struct FeedCloneCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await place.run { output in
-      let key = try RoomKey.parse(key)
+      try DescriptorLimit.check(isOnline: true)
+      let isNew = try !place.check(isWriting: true)
+      let before = FolderRemains(before: place.dir)
+      guard let key = try await keyFile.read(key).key else { return }
       let addresses = try connect.map { try PeerAddress(parsing: $0) }
       let feed = try await place.open(.readWrite, Feed.Options(key: key))
       let clock = ContinuousClock()
@@ -44,7 +56,9 @@ struct FeedCloneCommand: AsyncParsableCommand {
         try await fetch(feed, peers, clock)
       } catch {
         await peers.stop()
+        let isEmpty = await feed.length == 0
         try? await feed.close()
+        if isNew, isEmpty { before.restore() }
         throw error
       }
       await peers.stop()
@@ -67,13 +81,24 @@ struct FeedCloneCommand: AsyncParsableCommand {
         throw FeedError.forked(evidence)
       }
       if await feed.isSynced { return }
+      // What nobody has is not waited for; a peer that is still fetching itself gets its chance.
+      if now.blocks > 0, clock.now - lastChange > .milliseconds(500), await peers.isSettled,
+        await feed.hasAllOfPeers
+      {
+        return
+      }
+      if let pause = await feed.downloadPause {
+        throw CloneFailure(reason: "\(pause)", progress: now)
+      }
       if now != last { (last, lastChange) = (now, clock.now) }
       progress.show(now, at: clock.now)
       if let reason = await peers.failure {
         throw now.length == 0 ? reason : CloneFailure(reason: "\(reason)", progress: now)
       }
       if clock.now - lastChange > .seconds(timeout) {
-        throw CloneFailure(reason: "Nothing came for \(Int(timeout)) seconds.", progress: now)
+        throw CloneFailure(
+          reason: "Nothing came for \(Amount.count(UInt64(timeout.rounded(.up)), "second")).",
+          progress: now)
       }
       try await Task.sleep(for: .milliseconds(20))
     }
@@ -81,6 +106,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
 
   private func tell(_ feed: Feed, _ output: Output, _ duration: Duration) async throws {
     let (length, bytes) = (await feed.length, await feed.byteLength)
+    let stored = await feed.downloaded()
     let fetched = await feed.statistics.totals
     if output.json {
       output.object([
@@ -88,11 +114,20 @@ struct FeedCloneCommand: AsyncParsableCommand {
         "byteLength": .integer(Int64(bytes)),
         "fetchedBlocks": .integer(Int64(fetched.downloadedBlocks)),
         "fetchedBytes": .integer(Int64(fetched.downloadedBytes)),
+        "storedBlocks": .integer(Int64(stored)),
       ])
     } else {
+      if stored < length {
+        output.line(
+          "\(stored) of \(Amount.count(length, "block")); nobody connected has the others")
+      }
       output.line(
         "\(Amount.count(length, "block")), \(Amount.bytes(bytes)); fetched "
           + "\(Amount.count(fetched.downloadedBlocks, "block")) in \(Amount.time(duration))")
+      if let first = try? await feed.get(0, options: .init(wait: false)) {
+        let kind = FeedKind(firstBlock: first)
+        if kind != .feed { output.line("note: this is the first feed of \(kind.name)") }
+      }
     }
   }
 }
@@ -116,12 +151,23 @@ private actor ClonePeers {
           let socket = try await TCPDialer.connect(to: address)
           defer { socket.close() }
           try await FeedConnection.carry(feed, over: socket)
-          add(CloneFailure(reason: "The connection with \(address) ended.", progress: nil))
+          add(await end(of: address))
         } catch {
-          add(error)
+          add(feed.key.map { StoredKey.refusal(by: "\(address)", asked: $0, error) } ?? error)
         }
       }
     }
+  }
+
+  /// Whoever meant another feed may close before this side knows.
+  private func end(of address: PeerAddress) async -> CloneFailure {
+    guard let key = feed.key, await feed.length == 0 else {
+      return CloneFailure(reason: "The connection with \(address) ended.", progress: nil)
+    }
+    return CloneFailure(
+      reason:
+        "\(address) ended the connection before anything of \(StoredKey.short(key)) came: compare "
+        + "the key with the one on the other side.", progress: nil)
   }
 
   func stop() async {
@@ -130,6 +176,11 @@ private actor ClonePeers {
   }
 
   private func add(_ failure: any Error) { failures.append(failure) }
+
+  /// Whether each address is connected, or was given up.
+  var isSettled: Bool {
+    get async { await feed.peers.count + failures.count >= addresses.count }
+  }
 
   /// Why there is no connection any more; nil while there is one.
   var failure: (any Error)? { failures.count == addresses.count ? failures.first : nil }
@@ -144,6 +195,6 @@ private struct CloneFailure: Error, CustomStringConvertible {
     guard let progress, progress.length > 0 else { return reason }
     return
       "\(reason.hasSuffix(".") ? String(reason.dropLast()) : reason), with \(progress.blocks) of "
-      + "\(progress.length) blocks here; run the command again to go on."
+      + "\(Amount.count(progress.length, "block")) here; run the command again to go on."
   }
 }

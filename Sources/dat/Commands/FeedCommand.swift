@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import HyperDB
 internal import Hypercore
 internal import RandomAccessStorage
 
@@ -39,42 +40,85 @@ struct FeedPlace: ParsableArguments {
 
   var output: Output { Output(json: json) }
 
+  func validate() throws {
+    try FolderLook.checkName(
+      dir, example: "dat feed clone FOLDER KEY --connect HOST:PORT copies it.")
+  }
+
   /// Opens the feed to look at it.
-  func view() async throws -> Feed {
-    try await open(.readOnly, Feed.Options())
+  ///
+  /// - Parameter isQuiet: whether the caller tells what opening found.
+  func view(isQuiet: Bool = false) async throws -> Feed {
+    try check(isWriting: false)
+    return try await open(.readOnly, Feed.Options(), isQuiet: isQuiet)
+  }
+
+  /// Makes sure that nothing else than a feed stands in the folder.
+  ///
+  /// - Parameter isWriting: whether the feed is to be written, which a feed of a database must not be
+  ///   alone.
+  /// - Returns: whether it is there already.
+  @discardableResult
+  func check(isWriting: Bool) throws -> Bool {
+    let look = try FolderLook(dir, prefix: prefix)
+    if !isWriting, case .part = look.content { return true }
+    return try look.check(for: .feed)
   }
 
   /// Opens the feed.
-  func open(_ access: StorageAccess, _ options: Feed.Options) async throws -> Feed {
+  func open(
+    _ access: StorageAccess, _ options: Feed.Options, isQuiet: Bool = false
+  ) async throws -> Feed {
     var options = options
     options.prefix = prefix
     do {
-      return try await Feed.open(folder: dir, access: access, options: options)
+      let feed = try await Feed.open(folder: dir, access: access, options: options)
+      if !isQuiet { output.findings(await feed.repairReport, of: nil) }
+      return feed
     } catch let error as FeedError where error.code == .noFeedStored {
-      throw FeedError(code: .noFeedStored, reason: "No feed is stored in \(dir).")
+      throw missing
+    } catch {
+      throw StoredKey.refusal(of: dir, prefix: prefix, asked: options.key, error)
+    }
+  }
+
+  var missing: FeedError {
+    let name = SafeText.line(dir)
+    var sentence = "No feed is stored in \(name)."
+    if !prefix.isEmpty {
+      let shown = SafeText.line(prefix, limit: 80)
+      sentence = "No feed is stored in \(name) under the prefix \"\(shown)\"."
+      if !prefix.hasSuffix("."), (try? FolderLook(dir, prefix: prefix + "."))?.content == .feed {
+        sentence += " With a dot there is one: --prefix \(shown)."
+      }
+    }
+    return FeedError(code: .noFeedStored, reason: sentence)
+  }
+
+  /// Opens the feed to give it to peers: from a disk that can't be written as well.
+  func openToServe(_ options: Feed.Options) async throws -> Feed {
+    do {
+      return try await open(.readWrite, options)
+    } catch let error as FeedError where ReadOnlyDisk.isReason(for: error) {
+      let feed = try await open(.readOnly, options)
+      output.failure("\(dir) can't be written: what is there is served, and nothing is fetched.")
+      return feed
     }
   }
 
   /// Runs a command: what it throws is told in a sentence, and ends the process with 1.
   func run(_ body: (Output) async throws -> Void) async throws {
-    Interruption.ignoreBrokenPipes()
-    do {
-      try await body(output)
-    } catch let exit as ExitCode {
-      throw exit
-    } catch {
-      output.failure(Problem.sentence(for: error))
-      throw ExitCode(1)
-    }
+    do { try await body(output) } catch { throw output.ending(with: error) }
   }
 }
 
 /// Amounts as people read them.
 enum Amount {
-  /// Such as `1 block`.
+  /// Such as `1 block`, `2 blocks` or `2 entries`.
   static func count(_ count: UInt64, _ noun: String) -> String {
     if count == 1 { return "1 \(noun)" }
-    return noun.hasSuffix("y") ? "\(count) \(noun.dropLast())ies" : "\(count) \(noun)s"
+    return noun.hasSuffix("y") && !noun.hasSuffix("ey")
+      ? "\(count) \(noun.dropLast())ies" : "\(count) \(noun)s"
   }
 
   /// Such as `12.3 MB`.
@@ -96,5 +140,15 @@ enum Amount {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60)
     func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
     return hours > 0 ? "\(hours):\(two(minutes)):\(two(rest))" : "\(minutes):\(two(rest))"
+  }
+}
+
+/// A place that can be read and not written.
+enum ReadOnlyDisk {
+  /// Whether that is why something can't be opened.
+  static func isReason(for error: any Error) -> Bool {
+    let cause = (error as? FeedError)?.cause ?? (error as? HyperDBError)?.cause
+    if let storage = cause as? StorageError { return storage.code == .permission }
+    return (cause as? FeedError).map(isReason) ?? false
   }
 }

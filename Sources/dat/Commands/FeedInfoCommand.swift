@@ -1,17 +1,23 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import Hypercore
 internal import HypercoreCrypto
 
 /// `dat feed info`: what a feed is, without touching it.
 struct FeedInfoCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "info", abstract: "Show a feed's key, length, roots and signature.")
+    commandName: "info", abstract: "Show a feed's key, length, roots and signature.",
+    discussion: """
+      EXAMPLES
+        dat feed info ~/log
+        dat feed info ~/.dat --prefix metadata. --json
+      """)
 
   @OptionGroup var place: FeedPlace
 
   func run() async throws {
     try await place.run { output in
-      let feed = try await place.view()
+      let feed = try await place.view(isQuiet: !place.json)
       let length = await feed.length
       let isLive = await feed.isLive
       let roots = try await feed.rootHashes()

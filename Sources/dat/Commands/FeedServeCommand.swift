@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatSwarm
 internal import Hypercore
 internal import HypercoreCrypto
@@ -8,8 +9,12 @@ internal import RandomAccessStorage
 struct FeedServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve", abstract: "Give a feed to peers that connect, until interrupted.",
-    discussion: "A feed of somebody else's is completed meanwhile, from peers that have more of it."
-  )
+    discussion: """
+      A feed of somebody else's is completed meanwhile, from peers that have more of it.
+
+      EXAMPLES
+        dat feed serve ~/log --listen 0.0.0.0:3282
+      """)
 
   @OptionGroup var place: FeedPlace
 
@@ -28,10 +33,12 @@ struct FeedServeCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await place.run { output in
+      try DescriptorLimit.check(isOnline: true)
+      guard try place.check(isWriting: false) else { throw place.missing }
       let addresses = try listen.map { try ListenAddress(parsing: $0) }
       var options = Feed.Options()
       options.createIfMissing = false
-      let feed = try await place.open(.readWrite, options)
+      let feed = try await place.openToServe(options)
       // First, so that a signal that comes early ends it in order, too.
       let interruptions = Interruption.requests()
       var taking = TCPListener.Options()

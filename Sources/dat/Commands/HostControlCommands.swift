@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatHost
 internal import HypercoreCrypto
 
@@ -10,16 +11,24 @@ struct HostPlace: ParsableArguments {
   @Flag(help: "Print JSON, one object a line.")
   var json = false
 
+  func validate() throws {
+    try FolderLook.checkName(dir, example: "--dir takes the folder of the host.")
+  }
+
   /// Sends requests one after the other, and shows what comes back.
-  func ask(_ requests: [ControlRequest]) async throws {
+  func ask(_ requests: () async throws -> [ControlRequest]) async throws {
     let output = Output(json: json)
     do {
-      for request in requests {
+      guard try FolderLook(dir).check(for: .host) else {
+        throw ValidationError(
+          "\(SafeText.line(dir)) is no host's folder; --dir names it, and dat host FOLDER makes one."
+        )
+      }
+      for request in try await requests() {
         for status in try await HostClient.ask(request, hostIn: dir) { Self.show(status, output) }
       }
     } catch {
-      output.problem(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.ending(with: error, isEvent: true)
     }
   }
 
@@ -43,10 +52,13 @@ struct HostPlace: ParsableArguments {
   private static func words(for status: HostedStatus) -> String {
     switch status.state {
     case .hosting:
-      let peers = status.connections == 1 ? "1 peer" : "\(status.connections) peers"
-      let feeds = status.feeds == 1 ? "1 feed" : "\(status.feeds) feeds"
-      return "\(status.stored) of \(status.length) blocks, \(feeds), \(peers)"
+      let peers = Amount.count(UInt64(max(status.connections, 0)), "peer")
+      let feeds = Amount.count(UInt64(max(status.feeds, 0)), "feed")
+      let blocks = Amount.count(status.length, "block")
+      let problem = status.problem.map { "; \(SafeText.line($0))" } ?? ""
+      return "\(status.stored) of \(blocks), \(feeds), \(peers)\(problem)"
     case .waiting: return "waiting for a first peer"
+    case .queued: return "waiting for its turn: there are more keys than may be open at a time"
     case .elsewhere: return "held by \(SafeText.line(status.owner ?? "another host"))"
     case .failed: return "not open: \(SafeText.line(status.problem ?? "it is being opened"))"
     }
@@ -56,24 +68,41 @@ struct HostPlace: ParsableArguments {
 /// `dat host add`: one more key for a running host.
 struct HostAddCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "add", abstract: "Have a running host hold more keys, from now on.")
+    commandName: "add", abstract: "Have a running host hold more keys, from now on.",
+    discussion: """
+      EXAMPLES
+        dat host add --dir /var/lib/dat room:4c1f..e9
+        dat host add --dir /var/lib/dat --key-file keys.txt
+      """)
 
-  @Argument(help: "The keys: KEY, room:KEY, db:KEY or feed:KEY.")
-  var keys: [String]
+  @Argument(help: "The keys: KEY, room:KEY, db:KEY or feed:KEY; - reads them from standard input.")
+  var keys: [String] = []
 
+  @OptionGroup var keyFile: KeyFile
   @OptionGroup var place: HostPlace
 
-  func run() async throws { try await place.ask(keys.map { ControlRequest(.add, key: $0) }) }
+  func validate() throws { try keyFile.checkAny(keys) }
+
+  func run() async throws {
+    try await place.ask { try await keyFile.readAll(keys).map { ControlRequest(.add, key: $0) } }
+  }
 }
 
 /// `dat host remove`: no longer a key of a running host.
 struct HostRemoveCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove", abstract: "Have a running host hold keys no more.",
-    discussion: "What is stored stays, unless --delete says otherwise.")
+    discussion: """
+      What is stored stays, unless --delete says otherwise.
 
-  @Argument(help: "The keys.")
-  var keys: [String]
+      EXAMPLES
+        dat host remove --dir /var/lib/dat 4c1f..e9
+      """)
+
+  @Argument(help: "The keys; - reads them from standard input.")
+  var keys: [String] = []
+
+  @OptionGroup var keyFile: KeyFile
 
   @Flag(
     help: "Delete what is stored, with the host's own feed: in a room it would be somebody new.")
@@ -81,17 +110,26 @@ struct HostRemoveCommand: AsyncParsableCommand {
 
   @OptionGroup var place: HostPlace
 
+  func validate() throws { try keyFile.checkAny(keys) }
+
   func run() async throws {
-    try await place.ask(keys.map { ControlRequest(.remove, key: $0, deletesData: delete) })
+    try await place.ask {
+      try await keyFile.readAll(keys).map { ControlRequest(.remove, key: $0, deletesData: delete) }
+    }
   }
 }
 
 /// `dat host list`: what a running host holds.
 struct HostListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Show what a running host holds, and how complete it is.")
+    commandName: "list", abstract: "Show what a running host holds, and how complete it is.",
+    discussion: """
+      EXAMPLES
+        dat host list --dir /var/lib/dat
+        dat host list --dir /var/lib/dat --json
+      """)
 
   @OptionGroup var place: HostPlace
 
-  func run() async throws { try await place.ask([ControlRequest(.list)]) }
+  func run() async throws { try await place.ask { [ControlRequest(.list)] } }
 }

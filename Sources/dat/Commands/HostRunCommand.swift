@@ -10,6 +10,7 @@ struct HostRunCommand: AsyncParsableCommand {
     abstract: "Host the keys of a folder until told to end.",
     discussion: """
       A KEY is 64 hex digits or a dat:// link; room:KEY, db:KEY or feed:KEY where the kind is known. \
+      With --key-file or - as a KEY they are read from a file or standard input, one a line. \
       Otherwise it is found out: from the first block whether it is a feed or a database, and a database \
       with messages in it is a room. Until its first message a new room has to be named as one, for its newcomers \
       to be let in.
@@ -17,6 +18,10 @@ struct HostRunCommand: AsyncParsableCommand {
       A host needs a file descriptor for each key, one for each connection, and about 200 more. With \
       --fleet several hosts share the keys: give each the same list of hosts and the same keys, and each \
       holds those that fall to it.
+
+      EXAMPLES
+        dat host run /var/lib/dat room:4c1f..e9
+        dat host run /var/lib/dat --key-file keys.txt --metrics 9100
       """)
 
   @Argument(help: "The folder of the host.", completion: .directory)
@@ -24,6 +29,8 @@ struct HostRunCommand: AsyncParsableCommand {
 
   @Argument(help: "Keys to host, beside those of the folder.")
   var keys: [String] = []
+
+  @OptionGroup var keyFile: KeyFile
 
   @Option(help: "The name that rooms see.")
   var name = "host"
@@ -40,14 +47,21 @@ struct HostRunCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
+  @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
+
   @Option(
     help: ArgumentHelp(
       "Who may write in rooms: open lets in everybody who has the key, none nobody, as far as it is up "
         + "to this host.", valueName: "open|none"))
   var authorize = HostAuthorization.open
 
-  @Option(help: ArgumentHelp("Connections that others may open at a time.", valueName: "number"))
-  var maxConnections = 4096
+  @OptionGroup(title: "Disk") var disk: DiskOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Fetch so much of all keys together; without it, as much as the disk has but for the reserve.",
+      valueName: "size"))
+  var quota: ByteSize?
 
   @Option(
     help: ArgumentHelp(
@@ -74,10 +88,8 @@ struct HostRunCommand: AsyncParsableCommand {
   var json = false
 
   func validate() throws {
-    if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
-    guard (1...1_000_000).contains(maxConnections) else {
-      throw ValidationError("--max-connections takes a number from 1 to 1000000.")
-    }
+    try FolderLook.checkName(dir, example: "dat host FOLDER KEY hosts it.")
+    try UserName.check(name)
     if let metrics, !(0...65_535).contains(metrics) {
       throw ValidationError("--metrics takes a port, 0 to 65535.")
     }
@@ -90,30 +102,39 @@ struct HostRunCommand: AsyncParsableCommand {
   func run() async throws {
     let output = Output(json: json)
     do {
+      try FolderLook(dir).check(for: .host)
+      let keys = try await keyFile.readAll(self.keys)
       var options = ReplicaHost.Options()
       options.name = name
       options.authorization = authorize.policy
       options.peers = try connect.map { try PeerAddress(parsing: $0) }
-      options.fleet = try readFleet()
+      options.fleet = try await readFleet()
+      options.disk = disk.limits(or: options.disk)
+      options.quota = quota.flatMap { $0.bytes == 0 ? nil : $0.bytes }
       let sources = try discovery.sources(
         hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: dir, mayAsk: false)
       let service = HostService(
         folder: dir, keys: try keys.map { try HostedKey(parsing: $0) }, options: options,
         listen: try listen.map { try ListenAddress(parsing: $0) },
-        maximumInbound: maxConnections, sources: sources, isVerbose: discovery.verbose,
+        swarmOptions: limits.swarmOptions(usual: 4096), sources: sources,
+        isVerbose: discovery.verbose,
         metricsPort: metrics, logLevel: log.level, output: output)
       try await service.run()
     } catch {
-      output.problem(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.ending(with: error, isEvent: true)
     }
   }
 
-  private func readFleet() throws -> (fleet: Fleet, name: String, copies: Int)? {
+  private func readFleet() async throws -> (fleet: Fleet, name: String, copies: Int)? {
     guard let path = fleet, let selfName else { return nil }
-    guard let data = FileManager.default.contents(atPath: path), data.count < 1 << 20,
-      let text = String(data: data, encoding: .utf8)
-    else { throw ValidationError("The fleet's file \(SafeText.line(path)) can't be read.") }
+    let bytes: [UInt8]
+    do { bytes = try await InputSource(path: path).bytes(limit: 1 << 20) } catch {
+      throw ValidationError("The fleet's file can't be read: \(Problem.sentence(for: error))")
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw ValidationError(
+        "The fleet's file \(SafeText.line(path)) can't be read: it is not UTF-8.")
+    }
     let fleet = try Fleet(parsing: text)
     guard fleet.hosts.contains(selfName) else {
       throw ValidationError(

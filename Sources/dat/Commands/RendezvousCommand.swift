@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatSwarm
 
 /// `dat rendezvous`: a server where peers find each other.
@@ -9,7 +10,7 @@ struct RendezvousCommand: AsyncParsableCommand {
     discussion: """
       Peers that name it with --rendezvous tell it the topics they are about and their addresses, and \
       learn of each other. It knows no keys, and what peers say to each other does not pass through it. \
-      It speaks dns-discovery's protocol over UDP and IPv4, so peers of 2018 can use it as well.
+      It speaks dns-discovery's protocol over UDP, IPv4 and IPv6, so peers of 2018 can use it as well.
 
       EXAMPLES
         dat rendezvous
@@ -19,8 +20,9 @@ struct RendezvousCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Take packets here; port 0 takes any free one.", valueName: "host:port"))
-  var listen = "0.0.0.0:5300"
+      "Take packets here; port 0 takes any free one. Without it at port 5300 of all addresses.",
+      valueName: "host:port"))
+  var listen: String?
 
   @Flag(help: "Print JSON, one object a line.")
   var json = false
@@ -28,10 +30,11 @@ struct RendezvousCommand: AsyncParsableCommand {
   func run() async throws {
     let output = Output(json: json)
     do {
-      let address = try ListenAddress(parsing: listen)
+      try DescriptorLimit.check(isOnline: true)
+      let address = try listen.map { try ListenAddress(parsing: $0) }
       // First, so that a signal that comes early ends it in order, too.
       let interruptions = Interruption.requests()
-      let server = try await RendezvousServer(host: address.host, port: address.port)
+      let server = try await Self.server(at: address)
       if json {
         output.object([
           "event": "listening", "host": .string(server.address.host),
@@ -57,8 +60,20 @@ struct RendezvousCommand: AsyncParsableCommand {
             + "\(statistics.refused) refused")
       }
     } catch {
-      output.problem(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.ending(with: error, isEvent: true)
+    }
+  }
+
+  /// Of both kinds of addresses where nothing is said, as far as the machine has both.
+  private static func server(at address: ListenAddress?) async throws(SwarmError)
+    -> RendezvousServer
+  {
+    if let address { return try await RendezvousServer(host: address.host, port: address.port) }
+    do {
+      return try await RendezvousServer(host: "::", port: 5300)
+    } catch {
+      guard error.code != .addressInUse else { throw error }
+      return try await RendezvousServer(host: "0.0.0.0", port: 5300)
     }
   }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatSwarm
 internal import DatWeb
 internal import Foundation
@@ -45,14 +46,17 @@ struct RoomsCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
+  @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
+
   @OptionGroup var manners: RoomManners
 
   @Flag(help: "Print JSON, one object a line.")
   var json = false
 
   func validate() throws {
+    try FolderLook.checkName(dir, example: "dat chat FOLDER KEY --name NAME joins a room.")
     try web?.validate()
-    if name.utf8.count > 200 { throw ValidationError("A name can have 200 bytes at most.") }
+    try UserName.check(name)
     if web == nil, !listen.isEmpty || !connect.isEmpty {
       throw ValidationError("--listen and --connect are for the page: add --web.")
     }
@@ -63,8 +67,7 @@ struct RoomsCommand: AsyncParsableCommand {
     do {
       if let web { try await serve(at: web, output) } else { try await list(output) }
     } catch {
-      output.problem(Problem.sentence(for: error))
-      throw ExitCode(1)
+      throw output.ending(with: error, isEvent: true)
     }
   }
 
@@ -75,7 +78,6 @@ struct RoomsCommand: AsyncParsableCommand {
   }
 
   private func serve(at place: WebPlace, _ output: Output) async throws {
-    Interruption.ignoreBrokenPipes()
     try FileManager.default.createDirectory(atPath: dir, withIntermediateDirectories: true)
     let listen = try self.listen.map { try ListenAddress(parsing: $0) }
     let peers = try connect.map { try PeerAddress(parsing: $0) }
@@ -83,7 +85,8 @@ struct RoomsCommand: AsyncParsableCommand {
       hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: dir, mayAsk: !json)
     let interruptions = Interruption.requests()
     let network = try await OpenSwarm(
-      listen: listen, sources: sources, output: output, isVerbose: discovery.verbose)
+      listen: listen, sources: sources, options: limits.swarmOptions(), output: output,
+      isVerbose: discovery.verbose)
     let rooms = folder(network.swarm, peers, output)
     try await rooms.openAll()
     let page = try ChatPage(rooms, at: place)
@@ -95,12 +98,22 @@ struct RoomsCommand: AsyncParsableCommand {
   }
 
   private func list(_ output: Output) async throws {
-    guard FileManager.default.fileExists(atPath: dir) else {
-      throw ValidationError("There is no folder \(SafeText.line(dir)).")
+    let look = try FolderLook(dir)
+    switch look.content {
+    case .missing: throw ValidationError("There is no folder \(SafeText.line(dir)).")
+    case .database:
+      throw ValidationError(
+        "\(SafeText.line(dir)) is a room or database itself; name the folder above it.")
+    case .nothing, .rooms: break
+    default: throw ValidationError(look.words ?? "")
     }
     let rooms = folder(nil, [], output)
     try await rooms.openAll()
-    for room in await rooms.rooms() {
+    let found = await rooms.rooms()
+    if found.isEmpty, !output.json {
+      output.line(output.dim("no rooms here; dat chat FOLDER/NAME --name YOU makes one"))
+    }
+    for room in found {
       guard let overview = await room.overview else { continue }
       if output.json {
         output.object([
@@ -116,7 +129,7 @@ struct RoomsCommand: AsyncParsableCommand {
     await rooms.close()
   }
 
-  private static func json(_ message: ChatMessage) -> JSON {
+  private static func json(_ message: Message) -> JSON {
     [
       "message": .string(message.text), "username": .string(message.username),
       "timestamp": .integer(message.timestamp), "feed": .string(message.feed.hex),

@@ -222,19 +222,19 @@ struct RecoveredFolder {
       switch item.fate {
       case .message(let content, let kind):
         let (key, value) = carried.renewed(content, kind)
-        return .put(bytes: key, value)
+        return .put(key, value)
       case .entry(let isDeleted, let value):
-        return isDeleted ? .delete(bytes: item.key) : .put(bytes: item.key, value)
+        return isDeleted ? .delete(item.key) : .put(item.key, value)
       case .left: return nil
       }
     }
   }
 
-  /// Copies all but the feed that is written in the folder.
+  /// Copies all but the feed that is written in the folder, and what is made anew from the feeds.
   private func copyOthers(to folder: String) throws {
     let files = FileManager.default
     for name in try files.contentsOfDirectory(atPath: path)
-    where name != "local" && name + "/" != old.prefix {
+    where name != "local" && name + "/" != old.prefix && name != Saga.indexFileName {
       try files.copyItem(atPath: "\(path)/\(name)", toPath: "\(folder)/\(name)")
     }
   }

@@ -38,7 +38,7 @@ extension RoomFolder {
     guard !forked.isSource || !forked.otherWriters.isEmpty else {
       throw WebError(
         .refused,
-        "Nobody else writes in this room, so no new key can be let in: end this program and run `dat recover` "
+        "Nobody else writes in this room, so no new key can be let in: end this program and run `dat rekey` "
           + "with its folder, which exports the messages for a new room.")
     }
     return forked

@@ -1,0 +1,140 @@
+internal import Foundation
+public import Logging
+
+/// One application at one hub: what is said there, and a way to say something. It comes back by itself if
+/// the hub goes away, with pauses from a second to a minute.
+///
+/// ```swift
+/// let hub = SignalHub(try HubAddress(parsing: "wss://hub.example.org"), application: key, id: id)
+/// for await event in hub.events { … }
+/// ```
+///
+/// Stands for the clients of signalhub and signalhubws.
+public actor SignalHub {
+  /// What there is to know of a hub.
+  public enum Event: Hashable, Sendable {
+    /// It listens for us: what is said from now on comes here.
+    case connected
+    /// It can't be reached, or has gone; tried again after the pause.
+    case disconnected(SignalError, again: Duration)
+    /// Somebody said something, on the channel of all or on ours.
+    case message(SignalMessage)
+  }
+
+  /// How a hub is used.
+  public struct Options: Sendable {
+    /// The pauses before the hub is tried again; the last one repeats.
+    public var pauses: [Duration] = [1, 2, 5, 15, 30, 60].map { .seconds($0) }
+    /// For one try to reach it.
+    public var connectTimeout = Duration.seconds(10)
+    /// Messages that wait for our reader; beyond them the oldest goes.
+    public var waiting = 256
+    /// Certificates to trust as well, as a PEM file: for a hub of one's own.
+    public var trustedCertificates: String?
+    /// Receives what is told of the connection.
+    public var logger = Logger(label: "dat.signal", factory: { _ in SwiftLogNoOpLogHandler() })
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// Where the hub is.
+  public nonisolated let address: HubAddress
+  /// Our id there.
+  public nonisolated let id: String
+  /// What happens, until ``close()``. To be iterated over once.
+  public nonisolated let events: AsyncStream<Event>
+
+  private nonisolated let application: String
+  private nonisolated let options: Options
+  private nonisolated let outgoing: AsyncStream<Event>.Continuation
+  private var runner: Task<Void, Never>?
+  private var session: (any HubSession)?
+
+  /// A client that begins at once.
+  ///
+  /// - Parameters:
+  ///   - address: where the hub is.
+  ///   - application: the room: the hexadecimal digits of a discovery key.
+  ///   - id: the name of our channel. For rooms of the workshop it should be random: peers with one id
+  ///     ignore each other.
+  ///   - options: how it is used.
+  public init(_ address: HubAddress, application: String, id: String, options: Options = Options())
+  {
+    self.address = address
+    self.application = application
+    self.id = id
+    self.options = options
+    (events, outgoing) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(options.waiting))
+    Task { await self.start() }
+  }
+
+  private func start() {
+    guard runner == nil else { return }
+    runner = Task { [weak self, address, application, id, options, outgoing] in
+      var failures = 0
+      while !Task.isCancelled {
+        do {
+          let session = try await Self.open(address, application, id, options)
+          guard let self, await self.uses(session) else { return await session.close() }
+          failures = 0
+          outgoing.yield(.connected)
+          do {
+            for try await message in session.messages { outgoing.yield(.message(message)) }
+            throw SignalError(.unreachable, "The signal hub \(address) has closed the connection.")
+          } catch {
+            await session.close()
+            throw error
+          }
+        } catch {
+          if Task.isCancelled { return }
+          let pause = options.pauses[min(failures, options.pauses.count - 1)]
+          failures += 1
+          let error =
+            error as? SignalError
+            ?? SignalError(.unreachable, "The signal hub \(address) can't be reached: \(error).")
+          outgoing.yield(.disconnected(error, again: pause))
+          // Clients that lost a hub at one moment don't all come back at one.
+          try? await Task.sleep(for: pause * Double.random(in: 0.75...1.25))
+        }
+      }
+    }
+  }
+
+  private func uses(_ session: any HubSession) -> Bool {
+    guard !Task.isCancelled else { return false }
+    self.session = session
+    return true
+  }
+
+  private static func open(
+    _ address: HubAddress, _ application: String, _ id: String, _ options: Options
+  ) async throws -> any HubSession {
+    if address.usesSockets {
+      return try await SocketHubSession(address, application, id, options)
+    }
+    return try await EventHubSession(address, application, id, options)
+  }
+
+  /// Says something on the channel of a peer, or of all. What is said while the hub is away is lost, as
+  /// it is if nobody listens.
+  public func say(_ message: SignalMessage, to channel: String) async {
+    try? await session?.say(message.bytes, to: channel)
+  }
+
+  /// Listens no more.
+  public func close() async {
+    runner?.cancel()
+    outgoing.finish()
+    await session?.close()
+    session = nil
+  }
+}
+
+/// One connection to a hub.
+protocol HubSession: Sendable {
+  /// What comes; throws or ends when the connection does.
+  var messages: AsyncThrowingStream<SignalMessage, any Error> { get }
+  func say(_ message: [UInt8], to channel: String) async throws
+  func close() async
+}

@@ -1,0 +1,51 @@
+internal import Saga
+
+/// Which messages changed lately, so that a page that was away can ask for what it missed.
+///
+/// Every change has a number, none smaller than the one before.
+struct ChangeLog {
+  /// The number of changes that are remembered: a page that missed more starts over.
+  static let rememberedChanges = 2_000
+  /// The number of bytes that their keys may have: writers make keys as long as they like.
+  static let rememberedBytes = 1 << 20
+
+  private var changes: [(number: Int, id: Message.ID)] = []
+  private var bytes = 0
+  /// The number of the last change that is not remembered any more.
+  private var forgotten = 0
+
+  /// Remembers that a message is new, different or gone.
+  mutating func note(_ id: Message.ID, _ number: Int) {
+    changes.append((number, id))
+    bytes += id.keyBytes.count
+    // Cut rarely and by half, so that a change costs constant time on average.
+    if changes.count > 2 * Self.rememberedChanges { forget(changes.count - Self.rememberedChanges) }
+    while bytes > Self.rememberedBytes, !changes.isEmpty { forget((changes.count + 1) / 2) }
+  }
+
+  /// Forgets all changes: every page that knows of an earlier one starts over.
+  mutating func forgetAll(upTo number: Int) {
+    changes = []
+    bytes = 0
+    forgotten = number
+  }
+
+  private mutating func forget(_ count: Int) {
+    forgotten = changes[count - 1].number
+    for change in changes[..<count] { bytes -= change.id.keyBytes.count }
+    changes.removeFirst(count)
+  }
+
+  /// The messages that changed after the change of this number, in that order; nil if that is not
+  /// remembered any more.
+  func ids(since number: Int) -> [Message.ID]? {
+    guard number >= forgotten else { return nil }
+    var ids: [Message.ID] = []
+    var visited: Set<Message.ID> = []
+    for change in changes.reversed() {
+      guard change.number > number else { break }
+      if visited.insert(change.id).inserted { ids.append(change.id) }
+    }
+    return ids.reversed()
+  }
+}

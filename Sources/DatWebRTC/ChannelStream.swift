@@ -1,0 +1,116 @@
+#if WebRTC
+  internal import DatSwarm
+
+  /// The channel as two streams of bytes, each with back-pressure: what nobody reads closes the other
+  /// side's window, and a write waits until the channel has room.
+  @WebRTCActor
+  final class ChannelStream {
+    /// Bytes that wait for a reader before no more are taken from the channel, and how few before more
+    /// are taken again. Beyond them up to 1 MiB waits in SCTP's own buffer.
+    private static let high = 256 << 10
+    private static let low = 64 << 10
+
+    private var channel: DataChannel?
+    private var arrived: [[UInt8]] = []
+    private var arrivedBytes = 0
+    private var isPaused = false
+    private var outcome: Result<Void, WebRTCError>?
+    private var reader: CheckedContinuation<Void, Never>?
+    private var writer: CheckedContinuation<Void, Never>?
+
+    init(_ channel: DataChannel) { self.channel = channel }
+
+    // MARK: What the channel brings
+
+    func received(_ bytes: UnsafeRawBufferPointer) {
+      if outcome != nil { return }
+      // Messages are small; joined here, a reader takes a burst at once.
+      if let last = arrived.indices.last, arrived[last].count + bytes.count <= Self.low {
+        arrived[last].append(contentsOf: bytes)
+      } else {
+        arrived.append(Array(bytes))
+      }
+      arrivedBytes += bytes.count
+      if arrivedBytes > Self.high, !isPaused {
+        isPaused = true
+        channel?.setReading(false)
+      }
+      wakeReader()
+    }
+
+    func writable() { wakeWriter() }
+
+    /// The channel is over: in order for nil.
+    func ended(_ error: WebRTCError?) {
+      guard outcome == nil else { return }
+      outcome = error.map { .failure($0) } ?? .success(())
+      channel = nil
+      wakeReader()
+      wakeWriter()
+    }
+
+    private func wakeReader() {
+      reader?.resume()
+      reader = nil
+    }
+
+    private func wakeWriter() {
+      writer?.resume()
+      writer = nil
+    }
+
+    // MARK: What its users ask for
+
+    /// The bytes that came next, waiting for some; nil at the end.
+    func next() async throws -> [UInt8]? {
+      while arrived.isEmpty {
+        if let outcome {
+          try outcome.get()
+          return nil
+        }
+        await withTaskCancellationHandler {
+          await withCheckedContinuation { continuation in
+            if Task.isCancelled { continuation.resume() } else { reader = continuation }
+          }
+        } onCancel: {
+          Task { @WebRTCActor in self.wakeReader() }
+        }
+        try Task.checkCancellation()
+      }
+      let bytes = arrived.removeFirst()
+      arrivedBytes -= bytes.count
+      if isPaused, arrivedBytes < Self.low {
+        isPaused = false
+        channel?.setReading(true)
+      }
+      return bytes
+    }
+
+    /// Sends all of these bytes, waiting for room.
+    func write(_ bytes: [UInt8]) async throws {
+      var rest = bytes[...]
+      while !rest.isEmpty {
+        guard let channel else {
+          try outcome?.get()
+          throw WebRTCError(.closed, "The peer closed the connection.")
+        }
+        let piece = rest.prefix(channel.maximumMessage)
+        if try channel.send(piece) {
+          rest = rest.dropFirst(piece.count)
+          continue
+        }
+        await withTaskCancellationHandler {
+          await withCheckedContinuation { continuation in
+            if Task.isCancelled { continuation.resume() } else { writer = continuation }
+          }
+        } onCancel: {
+          Task { @WebRTCActor in self.wakeWriter() }
+        }
+        try Task.checkCancellation()
+      }
+    }
+
+    /// Says that nothing more is written: what was arrives, then the other side sees the end.
+    func finish() { channel?.finish() }
+  }
+#endif

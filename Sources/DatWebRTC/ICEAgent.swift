@@ -1,0 +1,314 @@
+/// Finds a path to the other side: pairs our sockets with the addresses that it names or that its checks
+/// come from, checks them one after the other, agrees on one, and sees to it that the other side still
+/// wants what is sent there.
+///
+/// Source: RFC 8445 (full agent, regular nomination), RFC 8838 (trickle), RFC 7675 (consent). Synchronous,
+/// without I/O, clock or chance of its own: the owner says what came and when, carries out what
+/// ``nextAction()`` orders, and calls ``fire(now:)`` at ``deadline``.
+///
+/// ```
+///  remote candidate ┐                    ┌ check → answered → valid ┐
+///  local candidate  ├ pairs, by priority ┤                          ├ nominated → select → consent
+///  request          ┘                    └ (again later, failed)    ┘
+/// ```
+struct ICEAgent {
+  /// Milliseconds of a clock that never goes back.
+  typealias Instant = UInt64
+
+  /// One of our sockets and an address of the other side.
+  struct Path: Hashable, Sendable {
+    var leg: UInt8
+    var remote: TransportAddress
+  }
+
+  /// A check of the other side.
+  struct Request: Hashable, Sendable {
+    var path: Path
+    var priority: UInt32
+    var nominates: Bool
+    /// The role it claims, with the number that decides between two who claim one; nil without.
+    var claim: (isControlling: Bool, tieBreaker: UInt64)?
+
+    static func == (left: Self, right: Self) -> Bool {
+      left.path == right.path && left.priority == right.priority
+        && left.nominates == right.nominates
+    }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(path) }
+  }
+
+  enum Verdict: Hashable { case accept, roleConflict, ignore }
+
+  enum Outcome: Hashable {
+    case answered
+    case refused(Int)
+    case timedOut
+    /// Answered from another address than was asked.
+    case asymmetric
+  }
+
+  enum Action: Hashable {
+    case check(UInt32, Path, isControlling: Bool, nominates: Bool)
+    /// What is sent goes this way from now on.
+    case select(Path)
+    case fail(Failure)
+  }
+
+  enum Failure: Hashable {
+    /// No pair of addresses worked within ``patience``.
+    case noPath
+    /// The other side has answered nothing for ``patience``.
+    case noConsent
+  }
+
+  /// Pairs at most; each costs a check of up to five packets of 100 bytes.
+  static let pairLimit = 64
+  /// Addresses of the other side at most.
+  static let remoteLimit = 32
+  /// Between two checks. RFC 8445, section 14.2, allows 5 ms and more.
+  static let pace: Instant = 20
+  /// How long a path is sought, and how long silence is borne: RFC 7675, section 5.1.
+  static let patience: Instant = 30_000
+  /// How long a better pair is waited for after the first that works, direct or relayed.
+  static let wait: (direct: Instant, relayed: Instant) = (50, 300)
+  /// Before a pair that didn't answer is checked again.
+  static let pause: Instant = 300
+
+  private enum State: Hashable {
+    case waiting(since: Instant)
+    case checking(UInt32)
+    case valid
+  }
+
+  private struct Leg {
+    var isIPv6: Bool
+    var isRelay: Bool
+  }
+
+  private struct Pair {
+    var path: Path
+    var remotePriority: UInt32
+    var state: State
+    /// The other side wants this one.
+    var isWanted = false
+    /// Ours is under way or answered.
+    var nomination: UInt32?
+
+    var waitingSince: Instant? {
+      if case .waiting(let since) = state { since } else { nil }
+    }
+  }
+
+  private(set) var isControlling: Bool
+  private let tieBreaker: UInt64
+  private var random: any RandomNumberGenerator & Sendable
+  private var legs: [UInt8: Leg] = [:]
+  private var remotes: [(address: TransportAddress, priority: UInt32)] = []
+  private var pairs: [Pair] = []
+  private var actions: [Action] = []
+  private var lastNumber: UInt32 = 0
+  private var startedAt: Instant?
+  private var nextCheckAt: Instant = 0
+  private var firstValidAt: Instant?
+  private var consentAt: Instant = 0
+  private var nextConsentAt: Instant = 0
+  /// The pair that is used.
+  private var selected: Int?
+  private var hasFailed = false
+
+  /// The number that decides when both sides claim one role.
+  var claim: UInt64 { tieBreaker }
+
+  /// The path that is used.
+  var path: Path? { selected.map { pairs[$0].path } }
+
+  /// Whether the path that is used goes through a relay.
+  var isRelayed: Bool { path.flatMap { legs[$0.leg]?.isRelay } ?? false }
+
+  init(
+    isControlling: Bool,
+    random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
+  ) {
+    self.isControlling = isControlling
+    var random = random
+    tieBreaker = random.next()
+    self.random = random
+  }
+
+  // MARK: What is known
+
+  /// A socket of ours can be used.
+  mutating func addLeg(_ number: UInt8, isIPv6: Bool, isRelay: Bool, now: Instant) {
+    guard legs[number] == nil else { return }
+    legs[number] = Leg(isIPv6: isIPv6, isRelay: isRelay)
+    for remote in remotes { pair(number, with: remote.address, remote.priority, now) }
+  }
+
+  /// The other side can perhaps be reached at an address.
+  mutating func addRemote(_ address: TransportAddress, priority: UInt32, now: Instant) {
+    guard remotes.count < Self.remoteLimit, !remotes.contains(where: { $0.address == address })
+    else {
+      return
+    }
+    remotes.append((address, priority))
+    for leg in legs.keys.sorted() { pair(leg, with: address, priority, now) }
+  }
+
+  /// The name and password of the other side are known: checks begin.
+  mutating func start(now: Instant) {
+    guard startedAt == nil else { return }
+    startedAt = now
+    nextCheckAt = now
+  }
+
+  @discardableResult
+  private mutating func pair(
+    _ leg: UInt8, with address: TransportAddress, _ priority: UInt32, _ now: Instant
+  ) -> Int? {
+    let path = Path(leg: leg, remote: address)
+    if let known = pairs.firstIndex(where: { $0.path == path }) { return known }
+    guard let own = legs[leg], own.isIPv6 == address.isIPv6, pairs.count < Self.pairLimit else {
+      return nil
+    }
+    pairs.append(Pair(path: path, remotePriority: priority, state: .waiting(since: now)))
+    return pairs.count - 1
+  }
+
+  /// RFC 8445, section 6.1.2.3.
+  private func priority(_ pair: Pair) -> UInt64 {
+    let own = ICECandidate.priority(legs[pair.path.leg]?.isRelay == true ? .relay : .host)
+    let (one, other) = isControlling ? (own, pair.remotePriority) : (pair.remotePriority, own)
+    return UInt64(min(one, other)) << 32 + 2 * UInt64(max(one, other)) + (one > other ? 1 : 0)
+  }
+
+  // MARK: Time
+
+  /// When ``fire(now:)`` has something to do.
+  var deadline: Instant? {
+    guard let startedAt, !hasFailed else { return nil }
+    if selected != nil { return min(nextConsentAt, consentAt + Self.patience) }
+    var due = startedAt + Self.patience
+    if let next = pairs.compactMap({ $0.waitingSince }).min() {
+      due = min(due, max(next, nextCheckAt))
+    }
+    if isControlling, let instant = nominationDue { due = min(due, instant) }
+    return due
+  }
+
+  /// Does what is due.
+  mutating func fire(now: Instant) {
+    guard let startedAt, !hasFailed else { return }
+    if let selected { return keepConsent(selected, now) }
+    if now >= startedAt + Self.patience { return fail(.noPath) }
+    if isControlling, let due = nominationDue, now >= due, let best = bestValid {
+      check(best, nominates: true, now)
+      return
+    }
+    guard now >= nextCheckAt else { return }
+    let due = pairs.indices.filter { pairs[$0].waitingSince.map { $0 <= now } ?? false }
+    if let next = due.max(by: { priority(pairs[$0]) < priority(pairs[$1]) }) {
+      check(next, nominates: false, now)
+    }
+  }
+
+  private var bestValid: Int? {
+    pairs.indices.filter { pairs[$0].state == .valid && pairs[$0].nomination == nil }
+      .max { priority(pairs[$0]) < priority(pairs[$1]) }
+  }
+
+  private var nominationDue: Instant? {
+    guard let firstValidAt, let best = bestValid, !pairs.contains(where: { $0.nomination != nil })
+    else { return nil }
+    let isRelay = legs[pairs[best].path.leg]?.isRelay ?? false
+    return firstValidAt + (isRelay ? Self.wait.relayed : Self.wait.direct)
+  }
+
+  private mutating func keepConsent(_ selected: Int, _ now: Instant) {
+    if now >= consentAt + Self.patience { return fail(.noConsent) }
+    guard now >= nextConsentAt else { return }
+    nextConsentAt = now + consentInterval()
+    check(selected, nominates: isControlling, now)
+  }
+
+  /// Four to six seconds: RFC 7675, section 5.1.
+  private mutating func consentInterval() -> Instant {
+    func draw(_ random: inout some RandomNumberGenerator) -> Instant {
+      .random(in: 4000..<6000, using: &random)
+    }
+    return draw(&random)
+  }
+
+  private mutating func fail(_ why: Failure) {
+    hasFailed = true
+    actions.append(.fail(why))
+  }
+
+  // MARK: Checks
+
+  private mutating func check(_ index: Int, nominates: Bool, _ now: Instant) {
+    lastNumber &+= 1
+    if pairs[index].state != .valid { pairs[index].state = .checking(lastNumber) }
+    if nominates { pairs[index].nomination = lastNumber }
+    outstanding[lastNumber] = (pairs[index].path, isControlling)
+    nextCheckAt = now + Self.pace
+    actions.append(
+      .check(lastNumber, pairs[index].path, isControlling: isControlling, nominates: nominates))
+  }
+
+  private var outstanding: [UInt32: (path: Path, wasControlling: Bool)] = [:]
+
+  /// A check was answered, or wasn't.
+  mutating func answered(_ number: UInt32, _ outcome: Outcome, now: Instant) {
+    guard let (path, wasControlling) = outstanding.removeValue(forKey: number), !hasFailed,
+      let index = pairs.firstIndex(where: { $0.path == path })
+    else { return }
+    let isNomination = pairs[index].nomination == number
+    guard case .answered = outcome else {
+      if case .refused(487) = outcome, wasControlling == isControlling { isControlling.toggle() }
+      if isNomination { pairs[index].nomination = nil }
+      if pairs[index].state == .checking(number) {
+        let isConflict = outcome == .refused(487)
+        pairs[index].state = .waiting(since: now + (isConflict ? 0 : Self.pause))
+      } else if isNomination, selected == nil {
+        pairs[index].state = .waiting(since: now)
+      }
+      return
+    }
+    pairs[index].state = .valid
+    if firstValidAt == nil { firstValidAt = now }
+    if selected == index { consentAt = now }
+    if isControlling ? isNomination : pairs[index].isWanted { select(index, now) }
+  }
+
+  /// The other side checks a pair.
+  mutating func received(_ request: Request, now: Instant) -> Verdict {
+    guard !hasFailed else { return .ignore }
+    if let claim = request.claim, claim.isControlling == isControlling {
+      if isControlling == (tieBreaker >= claim.tieBreaker) { return .roleConflict }
+      isControlling.toggle()
+    }
+    guard
+      let index = pair(request.path.leg, with: request.path.remote, request.priority, now)
+    else { return .ignore }
+    if request.nominates { pairs[index].isWanted = true }
+    if pairs[index].state == .valid {
+      if !isControlling, pairs[index].isWanted { select(index, now) }
+    } else if startedAt != nil, case .waiting = pairs[index].state {
+      // A check in answer to one: the other side's packets reach us that way. RFC 8445, 7.3.1.4.
+      check(index, nominates: false, now)
+    }
+    return .accept
+  }
+
+  private mutating func select(_ index: Int, _ now: Instant) {
+    guard selected != index else { return }
+    if isControlling, let selected, priority(pairs[selected]) >= priority(pairs[index]) { return }
+    selected = index
+    consentAt = now
+    nextConsentAt = now + consentInterval()
+    actions.append(.select(pairs[index].path))
+  }
+
+  /// What to do next, in order; nil: nothing.
+  mutating func nextAction() -> Action? { actions.isEmpty ? nil : actions.removeFirst() }
+}

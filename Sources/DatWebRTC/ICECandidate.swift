@@ -1,0 +1,81 @@
+/// An address at which a peer can perhaps be reached, as hubs carry it: `candidate:…`.
+///
+/// Source: RFC 8839, section 5.1. Only UDP candidates of the first component with numeric addresses are
+/// of use; names ending in `.local`, behind which browsers hide their addresses, are none.
+struct ICECandidate: Hashable, Sendable {
+  /// How the peer learned of the address.
+  enum Kind: String, Hashable, Sendable {
+    case host, srflx, prflx, relay
+
+    /// What the kind adds to a priority. RFC 8445, section 5.1.2.2.
+    var preference: UInt32 {
+      switch self {
+      case .host: 126
+      case .prflx: 110
+      case .srflx: 100
+      case .relay: 0
+      }
+    }
+
+    init?(_ text: some Collection<UInt8>) {
+      for kind in [Self.host, .srflx, .prflx, .relay] where text.elementsEqual(kind.rawValue.utf8) {
+        self = kind
+        return
+      }
+      return nil
+    }
+  }
+
+  var address: TransportAddress
+  var kind: Kind
+  var priority: UInt32
+  /// The address behind a reflexive or relayed one.
+  var related: TransportAddress?
+  var foundation = "1"
+
+  /// The longest text that is looked at, in bytes.
+  static let textLimit = 512
+
+  init(
+    address: TransportAddress, kind: Kind, priority: UInt32, related: TransportAddress? = nil
+  ) {
+    self.address = address
+    self.kind = kind
+    self.priority = priority
+    self.related = related
+  }
+
+  /// Reads a candidate, with or without `a=` before it; nil for one that is of no use here.
+  init?(parsing text: some Collection<UInt8>) {
+    guard text.count <= Self.textLimit else { return nil }
+    var rest = Array(text)[...]
+    if rest.starts(with: "a=".utf8) { rest = rest.dropFirst(2) }
+    guard rest.starts(with: "candidate:".utf8) else { return nil }
+    let fields = rest.dropFirst(10).split(separator: UInt8(ascii: " "))
+    guard fields.count >= 8, fields[1].elementsEqual("1".utf8),
+      fields[2].lazy.map({ $0 | 0x20 }).elementsEqual("udp".utf8),
+      let priority = DecimalNumber.parse(fields[3]),
+      let port = DecimalNumber.parse(fields[5]).flatMap(UInt16.init(exactly:)),
+      let address = TransportAddress(host: fields[4], port: port), address.isUsable,
+      fields[6].elementsEqual("typ".utf8), let kind = Kind(fields[7])
+    else { return nil }
+    self.init(address: address, kind: kind, priority: priority)
+  }
+
+  /// The text that other implementations read.
+  var description: String {
+    var text =
+      "candidate:\(foundation) 1 udp \(priority) \(address.host) \(address.port) typ \(kind.rawValue)"
+    if kind != .host {
+      // A peer that hides its host addresses names none here either.
+      let related = related ?? TransportAddress(bytes: address.bytes.map { _ in 0 }, port: 0)
+      text += " raddr \(related.host) rport \(related.port)"
+    }
+    return text
+  }
+
+  /// The priority of an address of ours. RFC 8445, section 5.1.2.1.
+  static func priority(_ kind: Kind, preference: UInt16 = .max) -> UInt32 {
+    kind.preference << 24 | UInt32(preference) << 8 | 255
+  }
+}

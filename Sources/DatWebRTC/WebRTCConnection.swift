@@ -1,0 +1,168 @@
+#if WebRTC
+  package import DatSwarm
+
+  /// A connection to one peer through a WebRTC data channel, from its description on.
+  ///
+  /// Stands for simple-peer. How the descriptions reach the other side is up to the caller: a
+  /// ``SignalHub``, or anything else that carries text.
+  @WebRTCActor
+  package final class WebRTCConnection {
+    /// What is to be carried to the other side, in this order.
+    package enum Signal: Hashable, Sendable {
+      /// An offer's SDP.
+      case offer(String)
+      /// An answer's SDP.
+      case answer(String)
+      /// One more address, as `candidate:…`.
+      case candidate(String)
+    }
+
+    /// What there is to carry, until the connection is over.
+    package nonisolated let signals: AsyncStream<Signal>
+    private let outgoing: AsyncStream<Signal>.Continuation
+    private var channel: DataChannel?
+    private var stream: ChannelStream?
+    private var outcome: Result<Void, WebRTCError>?
+    private var openWaiters: [CheckedContinuation<Void, any Error>] = []
+    private var hasOpened = false
+    /// Candidates that came before the description, as some implementations send them.
+    private var early: [ICECandidate] = []
+    private var candidateCount = 0
+
+    /// Candidates taken from one peer; more are left out.
+    package nonisolated static let candidateLimit = 64
+
+    /// A connection that waits for an offer.
+    package init(options: WebRTCOptions = WebRTCOptions()) throws {
+      // A description and a score of addresses; a peer that offers more than that is unlike any.
+      (signals, outgoing) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(128))
+      let channel = try DataChannel(
+        options,
+        events: DataChannel.Events(
+          described: { [weak self] kind, text in
+            self?.outgoing.yield(kind == .offer ? .offer(text) : .answer(text))
+          },
+          candidate: { [weak self] text in self?.outgoing.yield(.candidate(text)) },
+          opened: { [weak self] in self?.opened() },
+          received: { [weak self] bytes in self?.stream?.received(bytes) },
+          writable: { [weak self] in self?.stream?.writable() },
+          ended: { [weak self] error in self?.ended(error) }))
+      self.channel = channel
+      stream = ChannelStream(channel)
+    }
+
+    // MARK: Signals
+
+    /// Offers a connection, with a channel of this label.
+    package func offer(label: String) { channel?.offer(label: label) }
+
+    /// Takes what the other side's implementation said.
+    ///
+    /// - Throws: ``WebRTCError`` with code `description` for an offer or answer that can't be read or comes
+    ///   out of turn.
+    package func take(_ kind: Signal) throws(WebRTCError) {
+      switch kind {
+      case .offer(let text): try take(SessionDescription(.offer, parsing: text.utf8))
+      case .answer(let text): try take(SessionDescription(.answer, parsing: text.utf8))
+      case .candidate(let text):
+        candidateCount += 1
+        guard candidateCount <= Self.candidateLimit,
+          let candidate = ICECandidate(parsing: text.utf8)
+        else {
+          return
+        }
+        channel?.add(candidate)
+      }
+    }
+
+    private func take(_ description: SessionDescription) throws(WebRTCError) {
+      try channel?.take(description)
+    }
+
+    // MARK: Life
+
+    private func opened() {
+      hasOpened = true
+      for waiter in openWaiters { waiter.resume() }
+      openWaiters = []
+    }
+
+    private func ended(_ error: WebRTCError) {
+      guard outcome == nil else { return }
+      outcome = error.code == .closed ? .success(()) : .failure(error)
+      stream?.ended(error.code == .closed ? nil : error)
+      for waiter in openWaiters { waiter.resume(throwing: error) }
+      openWaiters = []
+      outgoing.finish()
+      // Not from within a call of the library's.
+      Task { @WebRTCActor [weak self] in self?.release() }
+    }
+
+    private func release() {
+      channel?.close()
+      channel = nil
+    }
+
+    /// Returns when the channel is open.
+    ///
+    /// - Throws: ``WebRTCError`` if it ends before; `CancellationError`.
+    package func opening() async throws {
+      if hasOpened { return }
+      if case .failure(let error) = outcome { throw error }
+      if outcome != nil { throw WebRTCError(.closed, "The peer closed the connection.") }
+      try await withTaskCancellationHandler {
+        try await withCheckedThrowingContinuation {
+          (continuation: CheckedContinuation<Void, any Error>) in
+          if Task.isCancelled {
+            continuation.resume(throwing: CancellationError())
+          } else {
+            openWaiters.append(continuation)
+          }
+        }
+      } onCancel: {
+        Task { @WebRTCActor in self.close() }
+      }
+    }
+
+    /// The address of the other side, if a path was found: that of its relay if there is one.
+    package var remoteHost: String? { channel?.path?.address.host }
+
+    /// Whether a relay is between.
+    package var isRelayed: Bool { channel?.path?.isRelayed ?? false }
+
+    /// Breaks the connection off.
+    package func close() { ended(WebRTCError(.closed, "The connection was closed here.")) }
+
+    /// Carries a stream's bytes both ways until both ends have said all.
+    ///
+    /// - Throws: what the stream threw, ``WebRTCError`` for failures of the connection, or
+    ///   `CancellationError`. In every case both are closed afterwards.
+    @concurrent
+    package nonisolated func pump(_ stream: some PeerStream) async throws {
+      let bytes = await self.stream
+      defer { Task { @WebRTCActor in self.close() } }
+      do {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          group.addTask {
+            while let arrived = try await bytes?.next() { try await stream.receive(arrived) }
+            await stream.finishInput()
+          }
+          group.addTask {
+            while let output = try await stream.nextOutput() { try await bytes?.write(output) }
+            await bytes?.finish()
+          }
+          while let result = await group.nextResult() {
+            if case .failure(let error) = result {
+              await stream.close(error)
+              throw error
+            }
+          }
+        }
+      } catch {
+        await stream.close(error)
+        throw error
+      }
+      await stream.close(nil)
+    }
+  }
+#endif

@@ -1,0 +1,237 @@
+package import HypercoreCrypto
+
+/// Which feeds are open, and which may write.
+extension DatabaseCore {
+  @discardableResult
+  func add(_ log: any EntryLog) -> Int {
+    let number = vacantNumbers.popLast() ?? writers.count
+    let writer = Writer(id: number, log: log, fetchesBlocks: options.fetchesBlocks)
+    if number < writers.count {
+      writers[number] = writer
+      feedKeys[number] = log.key
+    } else {
+      writers.append(writer)
+      feedKeys.append(log.key)
+    }
+    numbers[log.key] = number
+    feedChanges += 1
+    return number
+  }
+
+  /// Whether a block of a feed is verified, its header where that is here.
+  func isProven(_ log: any EntryLog) throws -> Bool {
+    guard log.length > 0 else { return false }
+    guard let header = try log.block(at: 0) else { return options.fetchesBlocks }
+    return codec.headerProtocol(header) == Array("hyperdb".utf8)
+  }
+
+  /// How many feeds are open.
+  package var feedCount: Int { numbers.count }
+
+  /// Whether there is a place for another feed. One number is kept for the local feed.
+  var hasPlace: Bool {
+    let isLocalApart = local.map { $0 != 0 && !writers[$0].isAuthorized } ?? false
+    return writers.count - vacantNumbers.count - (isLocalApart ? 1 : 0) <= HyperDBLimits.places
+  }
+
+  /// The numbers of the feeds of a list, -1 for those that have no place. What is stored of a feed that is
+  /// named for the first time is opened.
+  func numbers(of keys: [PublicKey?]) throws -> [Int] {
+    var map: [Int] = []
+    map.reserveCapacity(keys.count)
+    for key in keys { map.append(try key.map(number(ofListed:)) ?? -1) }
+    while map.last == -1 { map.removeLast() }
+    return map
+  }
+
+  private func number(ofListed key: PublicKey) throws -> Int {
+    if let number = numbers[key] { return number }
+    if namings.isNoted(key) || withoutPlace[key] != nil { return -1 }
+    guard let log = try openFeed(key), try isProven(log) else { return -1 }
+    if hasPlace { return add(log) }
+    wait(log)
+    return -1
+  }
+
+  private func wait(_ log: any EntryLog) {
+    withoutPlace[log.key] = log
+    knownPlaces = -1
+    feedChanges += 1
+    guard withoutPlace.count > HyperDBLimits.waitingFeeds else { return }
+    // Those go that would be the last to have one.
+    let nearest = Set(
+      namings.places(owner: key, limit: HyperDBLimits.places + HyperDBLimits.waitingFeeds / 2) {
+        numbers[$0] != nil || withoutPlace[$0] != nil
+      })
+    withoutPlace = withoutPlace.filter { nearest.contains($0.key) }
+  }
+
+  /// Takes in a feed that was named before, once a block of it is verified.
+  ///
+  /// - Returns: whether it has a place.
+  @discardableResult
+  package func admit(_ log: any EntryLog) throws -> Bool {
+    if numbers[log.key] != nil { return true }
+    guard namings.isNoted(log.key), withoutPlace[log.key] == nil, try isProven(log) else {
+      return false
+    }
+    if hasPlace {
+      let number = add(log)
+      invalidate()
+      if isNamedByWriter(log.key) { authorize(number) }
+    } else {
+      wait(log)
+    }
+    try settlePlaces()
+    return numbers[log.key] != nil
+  }
+
+  /// Gives the places to those that they belong to, where there are more feeds than places.
+  package func settlePlaces() throws {
+    guard !withoutPlace.isEmpty, knownPlaces != namings.changes else { return }
+    // Whoever gets a place may name others.
+    for _ in 0..<8 where knownPlaces != namings.changes {
+      knownPlaces = namings.changes
+      let placed = Set(
+        namings.places(owner: key, limit: HyperDBLimits.places) {
+          numbers[$0] != nil || withoutPlace[$0] != nil
+        })
+      for number in writers.indices.dropFirst()
+      where writers[number].isAuthorized && number != local && !placed.contains(feedKeys[number]) {
+        vacate(number)
+      }
+      let coming = withoutPlace.keys.filter { placed.contains($0) }
+        .sorted { $0.precedes($1) }
+      if coming.isEmpty { break }
+      for key in coming where hasPlace || !vacantNumbers.isEmpty {
+        guard let log = withoutPlace.removeValue(forKey: key) else { continue }
+        let number = add(log)
+        authorize(number)
+      }
+      invalidate()
+      for key in coming {
+        if let number = numbers[key] { try readLists(of: number) }
+      }
+    }
+  }
+
+  /// Reads what is stored of a feed, for the lists in it.
+  private func readLists(of number: Int) throws {
+    let log = writers[number].log
+    var seq = 1
+    while seq < log.length, log.firstMissing(from: seq) > seq {
+      _ = try node(at: FeedSequence(feed: number, seq: seq))
+      seq += 1
+    }
+  }
+
+  /// Takes the place of a feed: its entries are no part of the database any more.
+  private func vacate(_ number: Int) {
+    let log = writers[number].log
+    onVacate?(number)
+    namings.remove(log.key)
+    numbers[log.key] = nil
+    let none = MemoryLog(key: PublicKey(), isWritable: false)
+    writers[number] = Writer(id: number, log: none, fetchesBlocks: options.fetchesBlocks)
+    feedKeys[number] = none.key
+    authorized.removeAll { $0 == number }
+    vacantNumbers.append(number)
+    wait(log)
+    cut = []
+    feedChanges += 1
+    invalidate(hasLost: true)
+  }
+
+  /// Forgets what was decoded while a feed had no number.
+  ///
+  /// - Parameter hasLost: whether a feed has lost its number as well.
+  private func invalidate(hasLost: Bool = false) {
+    var hasLeftOut = hasLost || trieScratch.hasLeftOut
+    for writer in writers where writer.invalidate(numbers) { hasLeftOut = true }
+    trieScratch.hasLeftOut = false
+    // Few entries count or point to entries of a feed of which nothing is here.
+    guard hasLeftOut else { return }
+    for writer in writers { writer.forgetHeads() }
+    cache.removeAll()
+    index?.reset(to: nil)
+    headCheck.forget()
+    latestSnapshot = nil
+    cutSnapshot = nil
+  }
+
+  // MARK: Who may write
+
+  /// Takes in a list of feeds that a writer published.
+  func learn(
+    _ list: FeedList, _ keys: [PublicKey?], isAuthorization: Bool, from feed: Int
+  ) {
+    writers[feed].learn(list)
+    let hasMore = namings.note(
+      keys, at: list.seq, isAuthorization: isAuthorization, by: feedKeys[feed]
+    ) { numbers[$0] != nil || withoutPlace[$0] != nil }
+    if hasMore, writers[feed].isAuthorized {
+      feedChanges += 1
+      authorize(feed)
+    }
+  }
+
+  /// Marks a feed as authorised, with all that it lists.
+  func authorize(_ feed: Int) {
+    var next = [feed]
+    while let feed = next.popLast() {
+      if !writers[feed].isAuthorized {
+        writers[feed].isAuthorized = true
+        authorized.append(feed)
+        feedChanges += 1
+      }
+      next += namings.keys(of: feedKeys[feed]).reversed().compactMap { numbers[$0] }
+        .filter { !writers[$0].isAuthorized }
+    }
+  }
+
+  /// Whether any writer of the database names a key.
+  private func isNamedByWriter(_ key: PublicKey) -> Bool {
+    namings.isNoted(key) && authorized.contains { namings.names(feedKeys[$0], key) }
+  }
+
+  /// Whether the source lists the feed, or any authorised writer does, as far as lists were read.
+  package func isAuthorized(_ key: PublicKey) -> Bool {
+    if let number = numbers[key] { return writers[number].isAuthorized }
+    return isNamedByWriter(key)
+  }
+
+  /// Whether the feed of that number is authorised.
+  func isAuthorized(_ feed: Int) -> Bool { writers[feed].isAuthorized }
+
+  /// The candidates that somebody let in, by writer, the newest first. The others were merely listed.
+  package var newcomers: [[PublicKey]] {
+    var rest = Set(candidates)
+    return authorized.compactMap { number in
+      let letIn = namings.shares(of: feedKeys[number]).letIn.reversed()
+        .filter { rest.remove($0) != nil }
+      return letIn.isEmpty ? nil : Array(letIn)
+    }
+  }
+
+  /// The keys that writers name and of whose feeds nothing is here, in the order of the writers. Most
+  /// may be nobody's.
+  package var candidates: [PublicKey] {
+    let changes = namings.changes &+ feedChanges
+    if knownCandidates.changes == changes { return knownCandidates.keys }
+    var keys: [PublicKey] = []
+    var known: Set<PublicKey> = []
+    // Once places are scarce, those that would have none are left alone.
+    let nearest =
+      withoutPlace.isEmpty
+      ? nil
+      : Set(namings.places(owner: self.key, limit: HyperDBLimits.feeds + 64) { _ in true })
+    for number in authorized {
+      for key in namings.keys(of: feedKeys[number])
+      where numbers[key] == nil && withoutPlace[key] == nil && known.insert(key).inserted {
+        if nearest?.contains(key) ?? true { keys.append(key) }
+      }
+    }
+    knownCandidates = (changes, keys)
+    return keys
+  }
+}

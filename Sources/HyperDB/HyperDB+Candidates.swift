@@ -1,0 +1,103 @@
+internal import Hypercore
+public import HypercoreCrypto
+
+/// Feeds that writers have listed and of which no block is here.
+///
+/// Whoever may write can list any keys, and most may be nobody's. Nothing is stored for them, they take no
+/// place in the database, and a connection has channels for some of them only: first for those that
+/// connected peers say are theirs, then for the newest that each writer let in, then for a sample of the
+/// others, another one on each connection. So a feed that exists is found sooner or later, and the first
+/// block of it gives it a place.
+extension HyperDB {
+  /// Channels of one connection that such feeds may take at a time: half of them. Those whose first block
+  /// comes make room for others.
+  private static let candidateChannels = 128
+  /// Channels that are left for feeds whose first block comes while the connection lasts, unless all that
+  /// were opened do exist.
+  private static let reservedChannels = 32
+  /// Channels that such feeds may take of those that one writer let in, whatever others list.
+  private static let newcomerChannels = 16
+  /// Such feeds that are open at once, on all connections: some 10 KB each.
+  private static let openCandidates = 512
+  /// Keys that peers say are theirs and that are remembered.
+  private static let rememberedClaims = 256
+
+  /// Says that a connected peer calls a feed its own: once a writer lists it, it is asked for before
+  /// others of which nothing is here. The claim has no other effect.
+  public func expect(_ key: PublicKey) {
+    claimedKeys.removeAll { $0 == key }
+    claimedKeys.append(key)
+    if claimedKeys.count > Self.rememberedClaims { claimedKeys.removeFirst() }
+    knownFeedChanges = -1
+    settle()
+  }
+
+  /// Opens some of them on a connection.
+  func openCandidates(_ entry: DatabaseSession) throws {
+    let candidates = core.candidates.filter { !entry.opened.contains($0) }
+    if candidates.isEmpty { return }
+    let known = Set(candidates)
+    for key in claimedKeys.reversed()
+    where known.contains(key) && entry.session.freeChannels > Self.reservedChannels / 2 {
+      try open(try feedSet.openPeer(key), entry)
+    }
+    let others = candidates.filter { !entry.opened.contains($0) }
+    if others.count <= room(on: entry, others) {
+      for key in others { try openCandidate(key, entry) }
+      return
+    }
+    for letIn in core.newcomers {
+      let open = letIn.count { entry.opened.contains($0) }
+      let new = letIn.lazy.filter { !entry.opened.contains($0) }
+      for key in new.prefix(max(Self.newcomerChannels - open, 0))
+      where entry.session.freeChannels > Self.reservedChannels {
+        try openCandidate(key, entry)
+      }
+    }
+    let rest = others.filter { !entry.opened.contains($0) }
+    let room = room(on: entry, rest)
+    guard room > 0 else { return }
+    for key in rest.shuffled(using: &entry.random).prefix(room) { try openCandidate(key, entry) }
+  }
+
+  /// How many more may be opened on a connection, where these are not.
+  private func room(on entry: DatabaseSession, _ others: [PublicKey]) -> Int {
+    let unproven = core.candidates.count - others.count
+    return min(
+      Self.candidateChannels - unproven,
+      entry.session.freeChannels - min(unproven, Self.reservedChannels))
+  }
+
+  private func openCandidate(_ key: PublicKey, _ entry: DatabaseSession) throws {
+    guard feedSet.logs[key] != nil || openCandidateCount < Self.openCandidates else { return }
+    try open(try feedSet.openPeer(key), entry)
+  }
+
+  private var openCandidateCount: Int { feedSet.logs.count - core.feedCount }
+
+  /// Gives a feed a place whose first block has come.
+  func admit(_ key: PublicKey) {
+    guard let log = feedSet.logs[key] else { return }
+    // A storage that fails: reads that need the block say so.
+    do { try core.admit(log.log) } catch { return }
+  }
+
+  func settlePlaces() {
+    do { try core.settlePlaces() } catch { return }
+  }
+
+  /// A connection has ended: what nobody else has open is given back.
+  func releaseCandidates(of entry: DatabaseSession) {
+    for key in entry.opened where core.number(of: key) == nil {
+      guard !sessions.contains(where: { $0.opened.contains(key) }) else { continue }
+      feedSet.release(key)
+    }
+  }
+
+  /// A feed has lost its place to others.
+  func vacated(_ number: Int) {
+    feedSet.logs[core.feedKeys[number]]?.inspected = 0
+    contents[number] = nil
+    refusedContents.remove(number)
+  }
+}

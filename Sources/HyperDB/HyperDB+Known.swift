@@ -1,0 +1,67 @@
+internal import Hypercore
+package import HypercoreCrypto
+package import RandomAccessStorage
+
+/// The facts that a program kept of a feed that it has read: how far, and which blocks name other feeds. With it a
+/// database opens without a look at every entry.
+package struct KnownFeed: Sendable, Hashable {
+  /// The number of blocks that were read, from the first on.
+  package let length: UInt64
+  /// The hash over the roots of that length: it holds for no other history.
+  package let treeHash: Digest
+  /// The blocks with lists of feeds that have to be read again.
+  package let lists: [UInt64]
+
+  /// The facts about a feed that was read.
+  package init(length: UInt64, treeHash: Digest, lists: [UInt64]) {
+    self.length = length
+    self.treeHash = treeHash
+    self.lists = lists
+  }
+}
+
+extension HyperDB {
+  /// The facts to keep of a feed of which `length` blocks were read; nil if its tree can't say, or it is
+  /// not stored without a gap.
+  package func knownFeed(_ key: PublicKey, length: UInt64) -> KnownFeed? {
+    guard let number = core.number(of: key), let feed = feedSet.logs[key]?.core,
+      let hash = Self.treeHash(of: feed, length: length)
+    else { return nil }
+    let lists = core.namingLists(of: number).map { UInt64($0) }.filter { $0 < length }
+    return KnownFeed(length: length, treeHash: hash, lists: lists)
+  }
+
+  /// Returns whether a feed is stored here as it was when that was kept, whatever came after.
+  package func holds(_ known: KnownFeed, of key: PublicKey) -> Bool {
+    feedSet.logs[key].map { Self.holds(known, $0.core) } ?? false
+  }
+
+  static func holds(_ known: KnownFeed, _ feed: FeedCore) -> Bool {
+    treeHash(of: feed, length: known.length) == known.treeHash
+  }
+
+  private static func treeHash(of feed: FeedCore, length: UInt64) -> Digest? {
+    guard length > 0, length <= feed.length, feed.has(0..<length),
+      let roots = try? feed.rootHashes(at: length - 1)
+    else { return nil }
+    return TreeHash.tree(roots)
+  }
+
+  /// The key and value of an entry that was told before, read from its block; nil if that is not here any
+  /// more.
+  package func content(
+    of feed: PublicKey, at seq: UInt64
+  ) -> (key: [UInt8], value: [UInt8]?, isDeleted: Bool)? {
+    guard let number = core.number(of: feed) else { return nil }
+    return try? core.content(at: FeedSequence(feed: number, seq: Int(clamping: seq)))
+  }
+
+  /// Gives up what the feeds keep of their trees, so that a walk through all of them takes no more memory the
+  /// more feeds there are: up to 2.5 MB each. It is read again as it is needed.
+  package func releaseFeedCaches() {
+    for log in feedSet.logs.values { log.core.releaseCaches() }
+  }
+
+  /// The storage of the database's files, for what a layer above keeps beside them.
+  package nonisolated var storage: any StorageProvider { files }
+}

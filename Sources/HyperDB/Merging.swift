@@ -1,0 +1,188 @@
+/// Merges the heads of a database into one new entry, within a budget.
+///
+/// Within ``HyperDBLimits/mergeSteps`` the new entry's trie is what the reference makes of all heads at
+/// once, and its clock the whole cut. Beyond them each head is walked alone, with its share of the steps
+/// and of the trie's bytes. A head that needs more is left out of the trie, and so is what it alone leads
+/// to; the clock then says so, and that head goes on as a head beside the new entry. So nothing is hidden,
+/// and nobody's entries take the share of anybody else's.
+///
+/// The newest local entry can't be left out: a writer knows its own feed. Where its walk is too costly,
+/// entries of the writers that make it so are passed over. In their place stand the local entries that
+/// their writers knew, and the clock claims of the other feeds only what their own heads bring.
+package struct Merging {
+  /// What a new entry is made of.
+  struct Result {
+    let trie: Trie
+    /// What the entry knows of each feed; nil for all that is in the cut.
+    let clock: [UInt64]?
+  }
+
+  /// How many steps the walks of one merge may take; see ``HyperDBLimits/mergeSteps``.
+  package struct Steps {
+    /// The walk from all heads together.
+    package var together = HyperDBLimits.mergeSteps
+    /// All walks from one head alone, in equal shares, of which none is less than ``least``.
+    package var apart = HyperDBLimits.mergeSteps
+    /// What the walk from any head may take: a sound one of a room of 200 writers has enough.
+    package var least = 1_000
+    /// Each walk from the newest local entry.
+    package var local = HyperDBLimits.mergeSteps / 4
+    /// The last of them, through local entries alone, which leaves out what it does not come to.
+    package var last = HyperDBLimits.mergeSteps / 4
+
+    package init() {}
+  }
+
+  /// A head, and what a walk from it brings.
+  private struct Share {
+    let head: EntryNode
+    let trie: Trie
+    let byteCount: Int
+  }
+
+  private let core: DatabaseCore
+  private var steps: Steps { core.options.mergeSteps }
+  private let key: [UInt8]
+  private let path: HashPath
+  private let place: FeedSequence
+  private let snapshot: Snapshot
+  private let encodeMap: [Int]
+
+  /// - Parameter place: where the new entry will be.
+  init(
+    _ core: DatabaseCore, _ key: [UInt8], _ path: HashPath, _ place: FeedSequence,
+    _ snapshot: Snapshot, _ encodeMap: [Int]
+  ) {
+    self.core = core
+    self.key = key
+    self.path = path
+    self.place = place
+    self.snapshot = snapshot
+    self.encodeMap = encodeMap
+  }
+
+  /// Merges `heads`, which are those of the cut, or the one before in a batch.
+  func run(_ heads: [EntryNode]) throws -> Result {
+    do {
+      let trie = try core.insertion.run(
+        core, key: key, path: path, heads: heads, in: snapshot, place: place,
+        bounds: Insertion.Bounds(steps: steps.together))
+      if TrieCoding.maximumBytes(trie) <= HyperDBLimits.mergedTrieBytes
+        || byteCount(trie) <= HyperDBLimits.mergedTrieBytes
+      {
+        return Result(trie: trie, clock: nil)
+      }
+    } catch is Insertion.OutOfSteps {}
+    core.index?.reset(to: nil)
+    return try runApart(heads)
+  }
+
+  private func byteCount(_ trie: Trie) -> Int {
+    core.trieRoom.fill(trie, encodeMap: encodeMap).count
+  }
+
+  // MARK: Each head alone
+
+  private func runApart(_ heads: [EntryNode]) throws -> Result {
+    let newest = try core.pending.isEmpty ? core.newest(below: snapshot.lengths) : []
+    let own = core.pending.last ?? newest.first { $0.feed == place.feed }
+    let (ownTrie, isWhole) = try own.map(walkOwn) ?? (.empty, true)
+    var others = heads.filter { $0.feed != place.feed }
+    if !isWhole, core.pending.isEmpty {
+      let roots = try core.roots(of: newest.filter { $0.feed != place.feed })
+      others = roots.heads + roots.beside
+    }
+    var builder = TrieBuilder()
+    builder.add(ownTrie)
+    var room = HyperDBLimits.mergedTrieBytes - byteCount(ownTrie)
+    var merged: [EntryNode] = []
+    for share in try shares(of: others) where share.byteCount <= room {
+      room -= share.byteCount
+      builder.add(share.trie)
+      merged.append(share.head)
+    }
+    let isAll = isWhole && merged.count == others.count
+    return Result(
+      trie: builder.finish(),
+      clock: isAll
+        ? nil : try clock(of: merged, own: isWhole ? own : nil, newest: newest))
+  }
+
+  /// What each head brings that keeps to its share, the least first.
+  private func shares(of heads: [EntryNode]) throws -> [Share] {
+    var shares: [Share] = []
+    let share = max(steps.apart / max(heads.count, 1), steps.least)
+    for head in heads {
+      do {
+        let trie = try core.insertion.run(
+          core, key: key, path: path, heads: [head], in: snapshot, place: nil,
+          bounds: Insertion.Bounds(steps: share))
+        shares.append(Share(head: head, trie: trie, byteCount: byteCount(trie)))
+      } catch is Insertion.OutOfSteps { continue }
+    }
+    return shares.sorted {
+      ($0.byteCount, $0.head.feed) < ($1.byteCount, $1.head.feed)
+    }
+  }
+
+  /// A writer whose entries take this part of the walk from the local head is passed over.
+  private static let greedyPart = 8
+
+  /// What the walk from the newest local entry brings, and whether that leaves nothing out.
+  private func walkOwn(_ head: EntryNode) throws -> (Trie, isWhole: Bool) {
+    var bounds = Insertion.Bounds(steps: steps.local)
+    let limit = HyperDBLimits.mergedTrieBytes
+    if let trie = try walk(head, bounds), byteCount(trie) <= limit { return (trie, true) }
+    let charges = core.insertion.charges
+    bounds.isCareful = true
+    if let trie = try walk(head, bounds), byteCount(trie) <= limit { return (trie, true) }
+    bounds.passesOver = Set(
+      charges.indices.filter {
+        $0 != place.feed && charges[$0] > bounds.steps / Self.greedyPart
+      })
+    if !bounds.passesOver.isEmpty, let trie = try walk(head, bounds), byteCount(trie) <= limit {
+      return (trie, core.insertion.isWhole)
+    }
+    bounds.passesOver = Set(core.writers.indices.filter { $0 != place.feed })
+    bounds.endsEarly = true
+    bounds.steps = steps.last
+    let trie = try walk(head, bounds) ?? .empty
+    if byteCount(trie) <= limit { return (trie, core.insertion.isWhole) }
+    var builder = TrieBuilder()
+    builder.add(trie) { $0.feed == place.feed }
+    return (builder.finish(), false)
+  }
+
+  private func walk(_ head: EntryNode, _ bounds: Insertion.Bounds) throws -> Trie? {
+    do {
+      return try core.insertion.run(
+        core, key: key, path: path, heads: [head], in: snapshot, place: nil, bounds: bounds)
+    } catch is Insertion.OutOfSteps { return nil }
+  }
+
+  // MARK: What is known
+
+  /// What an entry knows that is built of `merged` and the local entry alone: of each feed what these
+  /// knew, as long as they lead to the newest of it.
+  private func clock(
+    of merged: [EntryNode], own: EntryNode?, newest: [EntryNode]
+  ) throws -> [UInt64] {
+    var clock = snapshot.lengths.indices.map { own?.clock(of: $0) ?? 0 }
+    for head in merged {
+      for feed in clock.indices {
+        clock[feed] = max(clock[feed], min(head.clock(of: feed), UInt64(snapshot.lengths[feed])))
+      }
+      clock[head.feed] = max(clock[head.feed], UInt64(head.seq) + 1)
+    }
+    let known = own.map { [$0] + merged } ?? merged
+    for entry in newest where entry.feed != place.feed {
+      guard clock[entry.feed] > UInt64(entry.seq) else { continue }
+      let isReached = try known.contains { head in
+        guard head !== entry else { return true }
+        return try head.covers(entry) && core.leads(head, to: entry)
+      }
+      if !isReached { clock[entry.feed] = own?.clock(of: entry.feed) ?? 0 }
+    }
+    return clock
+  }
+}

@@ -1,0 +1,242 @@
+internal import HypercoreCrypto
+
+/// The keys that the writers of a database have named in their lists, and which of them have a place.
+///
+/// Anybody who may write can name keys, and a list names all that its writer knew. So a key alone has no
+/// standing: it is noted, and its feed gets a place once a block of it is verified.
+///
+/// While there are more such feeds than places, what they cost decides, and that follows from the blocks
+/// alone:
+///
+/// - A writer *lets in* a key by an entry that authorises it: one with an empty key and no value, whose
+///   list names a key that no earlier list of that writer named. If it names several, the last.
+/// - Those that the owner let in come first, in that order. Then come those that somebody with a place
+///   let in; then those that somebody with a place merely listed.
+/// - Among these come those first that the owner let in, then those whom these let in, and so on.
+/// - Among these the least price comes first: eight times the price of the writer that let the feed in, and
+///   one for each feed with a verified block that this writer let in up to and with it. The owner costs
+///   nothing. Equal prices are in the order of their keys.
+///
+/// So a host that the owner let in has room for newcomers, whatever those let in in turn; writers that
+/// the owner let in share what they let in, the earlier ones get more; and the owner always has a place to
+/// give.
+struct Namings {
+  /// Where a writer named a key first.
+  private struct Mention {
+    var seq: Int
+    var position: Int
+    var isAuthorization: Bool
+  }
+
+  private struct Named {
+    var mentions: [PublicKey: Mention] = [:]
+    /// In the order of learning.
+    var order: [PublicKey] = []
+  }
+
+  private var byWriter: [PublicKey: Named] = [:]
+  /// How many writers name a key.
+  private var counts: [PublicKey: Int] = [:]
+  /// Goes up with every key that is named.
+  private(set) var changes = 0
+
+  /// Keys that one writer may name of which nothing is known: some 150 bytes each. The oldest are
+  /// forgotten for others.
+  private static let unproven = 1024
+
+  /// Whether any writer names a key.
+  func isNoted(_ key: PublicKey) -> Bool { counts[key] != nil }
+
+  func names(_ writer: PublicKey, _ key: PublicKey) -> Bool {
+    byWriter[writer]?.mentions[key] != nil
+  }
+
+  /// What a writer has named, in the order of learning.
+  func keys(of writer: PublicKey) -> [PublicKey] { byWriter[writer]?.order ?? [] }
+
+  /// The blocks in which a writer named a key first.
+  func lists(of writer: PublicKey) -> [Int] {
+    byWriter[writer].map { $0.mentions.values.map(\.seq) } ?? []
+  }
+
+  /// Takes in a list.
+  ///
+  /// - Parameters:
+  ///   - keys: nil in the place of what is no key.
+  ///   - isAuthorization: whether the entry that has the list is one that authorises.
+  ///   - isProven: whether a block of the feed with a key is verified.
+  /// - Returns: whether the list names a key that the writer had not named.
+  mutating func note(
+    _ keys: [PublicKey?], at seq: Int, isAuthorization: Bool, by writer: PublicKey,
+    isProven: (PublicKey) -> Bool
+  ) -> Bool {
+    var named = byWriter.removeValue(forKey: writer) ?? Named()
+    defer { byWriter[writer] = named }
+    let before = named.order.count
+    for (position, key) in keys.enumerated() {
+      guard let key, key != writer else { continue }
+      if let known = named.mentions[key] {
+        // Lists may be read in any order; the first one counts.
+        guard seq < known.seq else { continue }
+      } else {
+        named.order.append(key)
+        counts[key, default: 0] += 1
+      }
+      named.mentions[key] = Mention(
+        seq: seq, position: position, isAuthorization: isAuthorization)
+      changes += 1
+    }
+    let hasMore = named.order.count > before
+    trim(&named, isProven)
+    return hasMore
+  }
+
+  private mutating func trim(_ named: inout Named, _ isProven: (PublicKey) -> Bool) {
+    guard named.order.count > Self.unproven else { return }
+    let unproven = named.order.filter { !isProven($0) }
+    guard unproven.count > Self.unproven + Self.unproven / 4 else { return }
+    let mentions = named.mentions
+    let oldest = unproven.sorted { Self.precedes(mentions[$0], mentions[$1]) }
+      .prefix(unproven.count - Self.unproven)
+    for key in oldest {
+      named.mentions[key] = nil
+      forget(key)
+    }
+    named.order.removeAll { named.mentions[$0] == nil }
+  }
+
+  private static func precedes(_ one: Mention?, _ other: Mention?) -> Bool {
+    guard let one, let other else { return one == nil && other != nil }
+    return (one.seq, one.position) < (other.seq, other.position)
+  }
+
+  private mutating func forget(_ key: PublicKey) {
+    let count = counts[key, default: 1] - 1
+    counts[key] = count > 0 ? count : nil
+  }
+
+  /// Forgets what a writer named.
+  mutating func remove(_ writer: PublicKey) {
+    guard let named = byWriter.removeValue(forKey: writer) else { return }
+    for key in named.order { forget(key) }
+    changes += 1
+  }
+
+  // MARK: Places
+
+  /// What a writer let in and what it merely listed, each in order.
+  func shares(of writer: PublicKey) -> (letIn: [PublicKey], listed: [PublicKey]) {
+    guard let named = byWriter[writer] else { return ([], []) }
+    let ordered = named.order.sorted {
+      Self.precedes(named.mentions[$0], named.mentions[$1])
+    }
+    var (letIn, listed): ([PublicKey], [PublicKey]) = ([], [])
+    for (index, key) in ordered.enumerated() {
+      let mention = named.mentions[key]
+      let next = index + 1 < ordered.count ? named.mentions[ordered[index + 1]] : nil
+      if mention?.isAuthorization == true, mention?.seq != next?.seq {
+        letIn.append(key)
+      } else {
+        listed.append(key)
+      }
+    }
+    return (letIn, listed)
+  }
+
+  private struct Price: Comparable {
+    var rank: Int
+    var level: Int
+    var amount: Int
+    var key: PublicKey
+
+    static func < (one: Price, other: Price) -> Bool {
+      if one.rank != other.rank { return one.rank < other.rank }
+      if one.level != other.level { return one.level < other.level }
+      if one.amount != other.amount { return one.amount < other.amount }
+      return one.key.precedes(other.key)
+    }
+
+    /// The price of the feed with that number among those that a writer of this price lets in.
+    func ofOther(_ number: Int) -> Int {
+      let (amount, isOver) = amount.multipliedReportingOverflow(by: 8)
+      return isOver || amount > .max - number ? .max : amount + number
+    }
+  }
+
+  /// The feeds that have a place besides the owner's, the least price first, at most `limit`.
+  ///
+  /// - Parameter isProven: whether a block of the feed with a key is verified.
+  func places(
+    owner: PublicKey, limit: Int, isProven: (PublicKey) -> Bool
+  ) -> [PublicKey] {
+    var placed: [PublicKey] = []
+    var open = Heap<Price>()
+    var done: Set<PublicKey> = [owner]
+    var next = Price(rank: -1, level: 0, amount: 0, key: owner)
+    while true {
+      let shares = shares(of: next.key)
+      let isOwner = next.key == owner
+      for (keys, rank) in [(shares.letIn, isOwner ? 0 : 1), (shares.listed, 2)] {
+        var number = 0
+        for key in keys where isProven(key) {
+          number += 1
+          guard !done.contains(key) else { continue }
+          open.insert(
+            Price(
+              rank: max(rank, next.rank), level: next.level + 1, amount: next.ofOther(number),
+              key: key))
+        }
+      }
+      // Of several prices of one feed the least comes out first.
+      while let least = open.first, done.contains(least.key) { open.removeFirst() }
+      guard placed.count < limit, let least = open.first else { return placed }
+      open.removeFirst()
+      done.insert(least.key)
+      placed.append(least.key)
+      next = least
+    }
+  }
+}
+
+extension PublicKey {
+  /// Whether its bytes come before those of another.
+  func precedes(_ other: PublicKey) -> Bool {
+    withUnsafeBytes { one in
+      other.withUnsafeBytes { other in
+        zip(one, other).first { $0 != $1 }.map { $0 < $1 } ?? false
+      }
+    }
+  }
+}
+
+/// A queue of which the least element comes out first.
+private struct Heap<Element: Comparable> {
+  private var elements: [Element] = []
+
+  var first: Element? { elements.first }
+
+  mutating func insert(_ element: Element) {
+    elements.append(element)
+    var place = elements.count - 1
+    while place > 0, elements[place] < elements[(place - 1) / 2] {
+      elements.swapAt(place, (place - 1) / 2)
+      place = (place - 1) / 2
+    }
+  }
+
+  mutating func removeFirst() {
+    guard let last = elements.popLast(), !elements.isEmpty else { return }
+    elements[0] = last
+    var place = 0
+    while true {
+      var least = place
+      for child in [2 * place + 1, 2 * place + 2]
+      where child < elements.count && elements[child] < elements[least] {
+        least = child
+      }
+      if least == place { return }
+      elements.swapAt(place, least)
+      place = least
+    }
+  }
+}

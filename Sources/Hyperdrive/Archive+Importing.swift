@@ -1,0 +1,306 @@
+internal import Hypercore
+internal import HypercoreCrypto
+internal import RandomAccessStorage
+
+/// How far an import is.
+public struct ImportProgress: Hashable, Sendable {
+  /// Files that were put.
+  public var added: UInt64 = 0
+  /// Files that were removed.
+  public var removed: UInt64 = 0
+  /// Files that are as they were.
+  public var unchanged: UInt64 = 0
+  /// Bytes that were read, of ``totalBytes``.
+  public var bytes: UInt64 = 0
+  /// How many bytes the folder's files have together.
+  public var totalBytes: UInt64 = 0
+  /// How many files there are.
+  public var totalFiles: UInt64 = 0
+  /// What was done last.
+  public var last: Step?
+
+  /// One file.
+  public enum Step: Hashable, Sendable {
+    /// It was put.
+    case put(ArchivePath, size: UInt64)
+    /// It was removed.
+    case remove(ArchivePath)
+  }
+}
+
+/// What an import did.
+public struct ImportReport: Sendable {
+  /// How much.
+  public var progress = ImportProgress()
+  /// What was left out of the archive, with the reason.
+  public var leftOut: [(path: ArchivePath, reason: String)] = []
+}
+
+extension Archive {
+  /// Takes in what has changed in the archive's folder: files that are new or have other bytes are put, those
+  /// that are gone are removed. A file that is as it was when it was last taken in is not read.
+  ///
+  /// Killed at any time, it goes on where it was: each batch of files is whole.
+  ///
+  /// - Parameter ignoresHidden: whether names that start with a dot are left out.
+  /// - Parameter progress: called after each file.
+  /// - Throws: ``ArchiveError``: `notWritable`, `folder`, `feed`, `closed`; `CancellationError`.
+  ///
+  /// Stands for what `dat share` does by mirror-folder.
+  public func importFolder(
+    ignoresHidden: Bool = true, progress: (@Sendable (ImportProgress) -> Void)? = nil
+  ) async throws -> ImportReport {
+    try await writing {
+      guard let files else {
+        throw ArchiveError(
+          .folder, "This archive keeps its content itself: it has no folder to import.")
+      }
+      _ = try writableContent(for: .root)
+      try settle()
+      let rules = ignoreRules(files.folder, ignoresHidden: ignoresHidden)
+      let scan = try FolderScan(files.folder, rules)
+      var work = ImportWork(
+        scan: scan, record: try readImportRecord(), report: ImportReport(), tell: progress)
+      work.report.leftOut = scan.leftOut
+      try await removeMissing(&work, rules)
+      try await putChanged(&work, files)
+      try writeImportRecord(work.record)
+      return work.report
+    }
+  }
+
+  private func ignoreRules(_ folder: WorkFolder, ignoresHidden: Bool) -> IgnoreRules {
+    var text: [UInt8]?
+    if let descriptor = try? folder.open("/.datignore") {
+      defer { FileSystem.closeFile(descriptor) }
+      var bytes = [UInt8](repeating: 0, count: 1 << 20)
+      let count = try? bytes.withUnsafeMutableBytes {
+        try FileSystem.read(descriptor, at: 0, into: $0)
+      }
+      text = Array(bytes.prefix(count ?? 0))
+    }
+    return IgnoreRules(datignore: text, ignoresHidden: ignoresHidden) { line in
+      (try? folder.status(of: ArchivePath(text: line)))?.isFolder == true
+    }
+  }
+
+  private func removeMissing(_ work: inout ImportWork, _ rules: IgnoreRules) async throws {
+    let here = Set(work.scan.files.lazy.map(\.path))
+    let archived = try currentFiles().filter {
+      !here.contains($0.path) && rules.reason(for: $0.path) == nil
+    }
+    var blocks: [[UInt8]] = []
+    for entry in archived {
+      blocks.append(try stage(removing: entry.path))
+      work.record.files[entry.path] = nil
+      work.report.progress.removed += 1
+      work.did(.remove(entry.path))
+      if blocks.count == ImportWork.batchFiles {
+        try commit(&blocks)
+        await Task.yield()
+        try Task.checkCancellation()
+      }
+    }
+    try commit(&blocks)
+  }
+
+  /// The files of the newest version.
+  private func currentFiles() throws -> [ArchiveEntry] {
+    let walk = ArchiveWalk(tree, version: tree.version)
+    var files: [ArchiveEntry] = []
+    while let item = try walk.next() {
+      if case .entry(let entry) = item, entry.stat?.kind == .file { files.append(entry) }
+    }
+    return files
+  }
+
+  private func putChanged(_ work: inout ImportWork, _ files: ContentFiles) async throws {
+    work.report.progress.totalFiles = UInt64(work.scan.files.count)
+    work.report.progress.totalBytes = work.scan.files.reduce(0) { $0 + $1.status.size }
+    guard let content = feeds.content?.core else { return }
+    var batch = ImportBatch()
+    for found in work.scan.files {
+      if isUnchanged(found, &work, content, files) {
+        work.report.progress.unchanged += 1
+        continue
+      }
+      do {
+        try await read(found, into: &batch, content, files, &work)
+      } catch let error as SystemError {
+        // It went or was closed meanwhile: the next import sees what it is then.
+        work.report.leftOut.append((found.path, "it can't be read: \(error.message)"))
+        continue
+      }
+      if batch.files.count >= ImportWork.batchFiles || batch.byteCount >= ImportWork.batchBytes {
+        try commit(&batch, content, files, &work)
+        await Task.yield()
+        try Task.checkCancellation()
+        try checkOpen()
+      }
+    }
+    try commit(&batch, content, files, &work)
+  }
+
+  /// Whether a file is what the archive's newest version has: by the record of the last import, or by its
+  /// bytes where that does not say.
+  private func isUnchanged(
+    _ found: FolderScan.Found, _ work: inout ImportWork, _ content: FeedCore, _ files: ContentFiles
+  ) -> Bool {
+    guard let entry = files.map.current[found.path], let stat = entry.stat,
+      stat.size == found.status.size
+    else { return false }
+    let now = ImportRecord.File(
+      size: found.status.size, mtime: found.status.mtime, inode: found.status.inode, seq: entry.seq)
+    if work.record.files[found.path] == now, stat.permissions == found.status.mode & 0o777 {
+      return true
+    }
+    work.report.progress.bytes += stat.size
+    guard matches(entry, at: found.path, content, files),
+      stat.permissions == found.status.mode & 0o777
+    else { return false }
+    // Blocks that did not match once do now.
+    if let range = stat.blockRange { content.countAgain(range) }
+    work.record.files[found.path] = now
+    return true
+  }
+
+  /// Reads a file in pieces and hashes them. A large one is appended as it is read.
+  private func read(
+    _ found: FolderScan.Found, into batch: inout ImportBatch, _ content: FeedCore,
+    _ files: ContentFiles, _ work: inout ImportWork
+  ) async throws {
+    let descriptor = try files.folder.open(found.path, followingLinks: true)
+    defer { FileSystem.closeFile(descriptor) }
+    let status = try FileSystem.status(of: descriptor)
+    var size: UInt64 = 0
+    var blocks: UInt64 = 0
+    while true {
+      let pieces = try ImportBatch.pieces(of: descriptor, from: size)
+      if pieces.isEmpty { break }
+      let leaves = BlockLeaf.leaves(of: pieces)
+      size += leaves.reduce(0) { $0 + $1.size }
+      blocks += UInt64(leaves.count)
+      batch.leaves += leaves
+      work.report.progress.bytes += leaves.reduce(0) { $0 + $1.size }
+      if batch.leaves.count >= ImportWork.batchLeaves {
+        do { try content.append(leaves: batch.leaves) } catch { throw Self.error(error) }
+        batch.leaves = []
+        work.tell?(work.report.progress)
+        await Task.yield()
+        try Task.checkCancellation()
+        try checkOpen()
+      }
+    }
+    batch.files.append(
+      ImportBatch.File(path: found.path, status: status, size: size, blocks: blocks))
+    batch.byteCount += Int(clamping: size)
+  }
+
+  /// Appends a batch: the content first, then the entries that name it.
+  private func commit(
+    _ batch: inout ImportBatch, _ content: FeedCore, _ files: ContentFiles, _ work: inout ImportWork
+  ) throws {
+    guard !batch.files.isEmpty else { return }
+    do { try content.append(leaves: batch.leaves) } catch { throw Self.error(error) }
+    let sum = batch.files.reduce(into: (blocks: UInt64(0), bytes: UInt64(0))) {
+      $0.blocks += $1.blocks
+      $0.bytes += $1.size
+    }
+    var offset = content.length - sum.blocks
+    var byteOffset = content.byteLength - sum.bytes
+    var blocks: [[UInt8]] = []
+    for file in batch.files {
+      try clearOld(file.path)
+      // No earlier than the file's own time, so that an importer that compares times sees no change.
+      let time = file.status.mtime / 1_000_000 + (file.status.mtime % 1_000_000 == 0 ? 0 : 1)
+      let stat = FileStat(
+        mode: FileStat.fileBits | file.status.mode & 0o777, size: file.size, blocks: file.blocks,
+        offset: offset, byteOffset: byteOffset, mtime: time, ctime: time)
+      blocks.append(try stage(putting: file.path, StatMessage(file: stat)))
+      work.record.files[file.path] = ImportRecord.File(
+        size: file.size, mtime: file.status.mtime, inode: file.status.inode, seq: tree.version)
+      offset += file.blocks
+      byteOffset += file.size
+      work.report.progress.added += 1
+      work.did(.put(file.path, size: file.size))
+    }
+    batch = ImportBatch()
+    try commit(&blocks)
+  }
+
+  // MARK: The record
+
+  private func readImportRecord() throws -> ImportRecord {
+    let file = try feeds.ownFile(ImportRecord.name)
+    return ImportRecord(try file.bytes(Int(clamping: min(file.length(), 1 << 30))))
+  }
+
+  private func writeImportRecord(_ record: ImportRecord) throws {
+    // A torn one is no record, and costs the next import time.
+    let file = try feeds.ownFile(ImportRecord.name)
+    let bytes = record.bytes
+    try file.truncate(to: 0)
+    try file.write([StorageWrite(offset: 0, bytes: bytes)])
+    file.close()
+  }
+}
+
+/// What an import works on.
+struct ImportWork {
+  let scan: FolderScan
+  var record: ImportRecord
+  var report: ImportReport
+  let tell: (@Sendable (ImportProgress) -> Void)?
+
+  /// Files of one batch: one signature for all of them.
+  static let batchFiles = 128
+  /// Bytes of one batch.
+  static let batchBytes = 8 << 20
+  /// Pieces that are hashed before they are appended: 4 MiB.
+  static let batchLeaves = 64
+
+  mutating func did(_ step: ImportProgress.Step) {
+    report.progress.last = step
+    tell?(report.progress)
+  }
+}
+
+/// Files that were read and are not in the archive yet.
+struct ImportBatch {
+  struct File {
+    let path: ArchivePath
+    let status: FileStatus
+    let size: UInt64
+    let blocks: UInt64
+  }
+
+  var files: [File] = []
+  var leaves: [BlockLeaf] = []
+  var byteCount = 0
+
+  /// The next pieces of a file, up to 4 MiB; none at its end.
+  static func pieces(of descriptor: Int32, from offset: UInt64) throws(SystemError) -> [[UInt8]] {
+    var pieces: [[UInt8]] = []
+    var position = offset
+    while pieces.count < ImportWork.batchLeaves {
+      var failure: SystemError?
+      let piece = [UInt8](unsafeUninitializedCapacity: ArchiveLimits.chunkBytes) { buffer, count in
+        do throws(SystemError) {
+          count = try FileSystem.read(
+            descriptor, at: position,
+            into: UnsafeMutableRawBufferPointer(
+              start: buffer.baseAddress, count: ArchiveLimits.chunkBytes))
+        } catch {
+          failure = error
+          count = 0
+        }
+      }
+      if let failure { throw failure }
+      if piece.isEmpty { break }
+      position += UInt64(piece.count)
+      pieces.append(piece)
+      if piece.count < ArchiveLimits.chunkBytes { break }
+    }
+    return pieces
+  }
+}

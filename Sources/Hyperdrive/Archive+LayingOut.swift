@@ -1,0 +1,185 @@
+internal import Hypercore
+internal import HypercoreCrypto
+
+extension Archive {
+  /// Files of the newest version that are not laid out in the folder, with the reason: names that lead out of
+  /// it, names that differ by case alone where the system folds it, damaged entries.
+  public var refusedFiles: [ArchivePath: String] { settling.refused }
+
+  /// Files of the user's that stood in the way of an archive's, under the names that they were given.
+  public var keptFiles: [ArchivePath] { settling.kept }
+
+  /// Files of the newest version that are not complete yet, sorted.
+  public var pendingFiles: [ArchivePath] { settling.pending.values.map(\.path).sorted() }
+
+  /// How many blocks the files that are not complete yet have together.
+  public var pendingBlocks: UInt64 {
+    settling.pending.values.reduce(0) { $0 &+ ($1.stat?.blockRange.map { UInt64($0.count) } ?? 0) }
+  }
+
+  /// What went wrong when files were laid out, such as a full disk; nil while all is well. Opening the archive
+  /// anew tries again.
+  public var folderFailure: ArchiveError? { settling.failure }
+
+  static func folderError(_ error: any Error, _ path: ArchivePath) -> ArchiveError {
+    let reason = (error as? SystemError)?.message ?? "\(error)"
+    return ArchiveError(.folder, "\(path) can't be written: \(reason).", path: path, cause: error)
+  }
+
+  /// Puts every file in its place whose last blocks came.
+  func placeArrived(_ content: FeedCore) throws {
+    guard isFollowing else { return }
+    let arrived = settling.arrived
+    settling.arrived = []
+    for range in arrived {
+      var place = settling.pendingStarts.partition(at: range.lowerBound)
+      while place < settling.pendingStarts.count, settling.pendingStarts[place] < range.upperBound {
+        try placeIfComplete(settling.pendingStarts[place], content)
+        place += 1
+      }
+    }
+    guard let version = settling.version, version == tree.version else { return }
+    if settling.pending.isEmpty, settling.synced != version {
+      settling.synced = version
+      settling.replaced = [:]
+      hub.send(.sync(version: version))
+    }
+    if isComplete { wakeSettled() }
+  }
+
+  private func placeIfComplete(_ start: UInt64, _ content: FeedCore) throws {
+    guard let entry = settling.pending[start], let stat = entry.stat, let range = stat.blockRange,
+      content.has(range)
+    else { return }
+    settling.pending[start] = nil
+    guard let files else { return }
+    guard isTrue(stat, content) else {
+      settling.refused[entry.path] = "its entry is damaged"
+      return
+    }
+    try lay(entry, content, files)
+  }
+
+  /// Puts a file in its place. What the user has there by its name is kept under another.
+  func lay(_ entry: ArchiveEntry, _ content: FeedCore, _ files: ContentFiles) throws {
+    do {
+      if let found = try files.folder.status(of: entry.path) {
+        if found.isFolder {
+          settling.refused[entry.path] = "a folder is in its place"
+          return
+        }
+        let old = settling.replaced[entry.path]
+        if !isLaidOut(old, as: found, at: entry.path, content, files),
+          !matches(entry, at: entry.path, content, files)
+        {
+          settling.kept.append(try files.folder.keepAside(entry.path))
+        }
+      }
+      try files.place(entry)
+    } catch {
+      if error.isFull { throw Self.folderError(error, entry.path) }
+      settling.refused[entry.path] = error.isLink ? "a link is in its way" : error.message
+    }
+  }
+
+  func makeFolder(_ entry: ArchiveEntry, _ files: ContentFiles) {
+    do { try files.folder.makeFolder(entry.path) } catch {
+      settling.refused[entry.path] = error.isLink ? "a link is in its way" : error.message
+    }
+  }
+
+  /// Removes what is not in the archive any more, unless it is the user's by now.
+  func removeLaidOut(
+    _ entry: ArchiveEntry, _ content: FeedCore, _ files: ContentFiles
+  ) throws {
+    guard LayoutRules.refusal(of: entry.path) == nil, let stat = entry.stat else { return }
+    settling.folded[LayoutRules.folded(entry.path)] = nil
+    do {
+      if stat.kind == .directory { return try files.folder.prune(entry.path) }
+      guard let found = try files.folder.status(of: entry.path), found.isFile else { return }
+      if isLaidOut(entry, as: found, at: entry.path, content, files) {
+        try files.folder.remove(entry.path)
+      } else {
+        settling.kept.append(entry.path)
+      }
+    } catch { throw Self.folderError(error, entry.path) }
+  }
+
+  /// Whether what is in a place is what an entry put there.
+  private func isLaidOut(
+    _ entry: ArchiveEntry?, as found: FileStatus, at path: ArchivePath, _ content: FeedCore,
+    _ files: ContentFiles
+  ) -> Bool {
+    guard let entry, let stat = entry.stat, found.isFile, found.size == stat.size else {
+      return false
+    }
+    // This side sets the entry's time; the reference leaves that of the download.
+    if found.mtime / 1_000_000 == stat.mtime { return true }
+    return matches(entry, at: path, content, files)
+  }
+
+  /// Whether a file has the bytes that the content feed's hashes say.
+  func matches(
+    _ entry: ArchiveEntry, at path: ArchivePath, _ content: FeedCore, _ files: ContentFiles
+  ) -> Bool {
+    guard let stat = entry.stat, let range = stat.blockRange else { return false }
+    guard let descriptor = try? files.folder.open(path) else { return false }
+    defer { FileSystem.closeFile(descriptor) }
+    guard let found = try? FileSystem.status(of: descriptor), found.size == stat.size else {
+      return false
+    }
+    var position: UInt64 = 0
+    for block in range {
+      guard let leaf = try? content.node(at: 2 * block), leaf.size <= found.size - position else {
+        return false
+      }
+      var bytes = [UInt8](repeating: 0, count: Int(leaf.size))
+      let count = try? bytes.withUnsafeMutableBytes { buffer in
+        try FileSystem.read(descriptor, at: position, into: buffer)
+      }
+      guard count == bytes.count, BlockLeaf(bytes).hash == leaf.hash else { return false }
+      position += leaf.size
+    }
+    return position == found.size
+  }
+
+  /// Whether a file is in its place: all of it is recorded as stored, and the file is as long. What is not
+  /// there counts as not stored, so that peers bring it again; the record of it stays.
+  func isLaidOut(
+    _ entry: ArchiveEntry, _ content: FeedCore, _ files: ContentFiles
+  ) throws -> Bool {
+    guard let stat = entry.stat, let range = stat.blockRange,
+      !files.incoming.contains(entry.seq), content.has(range)
+    else { return false }
+    if let found = try? files.folder.status(of: entry.path), found.isFile, found.size == stat.size {
+      return true
+    }
+    content.setAside(range)
+    return false
+  }
+
+  /// Whether the blocks that a stat names have the bytes that it names.
+  private func isTrue(_ stat: FileStat, _ content: FeedCore) -> Bool {
+    guard let blocks = stat.blockRange, let bytes = stat.byteRange else { return false }
+    if blocks.isEmpty { return bytes.isEmpty }
+    guard blocks.upperBound <= content.length,
+      let start = try? content.byteOffset(of: blocks.lowerBound),
+      let before = try? content.byteOffset(of: blocks.upperBound - 1),
+      let last = try? content.node(at: 2 * (blocks.upperBound - 1))
+    else { return false }
+    return start == bytes.lowerBound && before + last.size == bytes.upperBound
+  }
+}
+
+extension [UInt64] {
+  /// In an ascending array: the place of the last element that is at most `value`; else the first.
+  fileprivate func partition(at value: UInt64) -> Int {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle] <= value { low = middle + 1 } else { high = middle }
+    }
+    return Swift.max(low - 1, 0)
+  }
+}

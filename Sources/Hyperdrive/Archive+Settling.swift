@@ -1,0 +1,255 @@
+internal import Hypercore
+internal import RandomAccessStorage
+
+/// How far the folder of an archive, or the content that is kept of it, follows its versions.
+struct Settling {
+  /// The version that the map is of; nil before the first.
+  var version: UInt64?
+  /// Whether a look at what came is due already: several in a row are one.
+  var isDue = false
+  /// Blocks of content that came since.
+  var arrived: [Range<UInt64>] = []
+  /// Files of the newest version that are not complete yet, by their first block.
+  var pending: [UInt64: ArchiveEntry] = [:]
+  /// The first blocks of those, and of some that are done, ascending.
+  var pendingStarts: [UInt64] = []
+  /// What is being downloaded.
+  var downloads: [UInt64] = []
+  /// The entries that pending ones replace.
+  var replaced: [ArchivePath: ArchiveEntry] = [:]
+  /// Files that are not laid out, with the reason.
+  var refused: [ArchivePath: String] = [:]
+  /// Files of the user's that stood in the way, under the names that they were given.
+  var kept: [ArchivePath] = []
+  /// Names that are laid out as a file system that folds them sees them.
+  var folded: [[UInt8]: ArchivePath] = [:]
+  /// The last thing that went wrong in the folder.
+  var failure: ArchiveError?
+  /// The version that was told to be complete.
+  var synced: UInt64?
+  var waiters: [CheckedContinuation<Void, Never>] = []
+}
+
+extension Archive {
+  /// Whether this archive follows versions by itself: a reader's in latest mode.
+  var isFollowing: Bool {
+    options.latest && !feeds.metadata.core.isOwned && feeds.access == .readWrite
+  }
+
+  func startSettling() throws {
+    // One that is only looked at finds files one by one.
+    guard files != nil || isFollowing, feeds.access == .readWrite else { return }
+    try settle()
+  }
+
+  /// Has what came be looked at, once what is under way is done.
+  func settleSoon() {
+    guard files != nil || isFollowing, !settling.isDue, !isClosed else { return }
+    settling.isDue = true
+    Task { [weak self] in await self?.settleNow() }
+  }
+
+  private func settleNow() {
+    settling.isDue = false
+    guard !isClosed else { return }
+    do { try settle() } catch {
+      settling.failure = error as? ArchiveError ?? ArchiveError(.folder, "\(error)", cause: error)
+      wakeSettled()
+    }
+  }
+
+  /// Goes from the version that is laid out to the newest whose entries are here: gives up the content of
+  /// what is gone, asks for what is new, and puts files in their places whose blocks are all here.
+  ///
+  /// Source: hyperdrive `index.js`, `_fetchVersion` and `_clear`.
+  func settle() throws {
+    guard let content = feeds.content, !isClosed else { return }
+    let metadata = feeds.metadata.core
+    let version = tree.version
+    if metadata.has(0..<metadata.length), settling.version != version {
+      try follow(from: settling.version, to: version, content)
+    }
+    try placeArrived(content.core)
+  }
+
+  private func follow(from last: UInt64?, to version: UInt64, _ content: Replicator) throws {
+    let changes = try tree.diff(from: last ?? 0, to: version)
+    if isFollowing {
+      // The first look after opening is at everything; what is gone since the last one is less.
+      let gone =
+        last == nil ? try tree.diff(from: min(feeds.readLatest(), version), to: version) : changes
+      try giveUp(gone, content)
+    } else if let files {
+      for change in changes where change.kind == .deletion { files.map.remove(change.entry.path) }
+    }
+    settling.version = version
+    let puts = changes.filter { $0.kind == .put }.map(\.entry)
+    for entry in puts { try take(entry, content.core) }
+    if let files { refuseFilesUnderFolders(puts, files) }
+    guard isFollowing else { return }
+    try feeds.writeLatest(version)
+    settling.pendingStarts = settling.pending.keys.sorted()
+    settling.arrived = [0..<content.core.length]
+    if !options.sparse { download(content) }
+  }
+
+  /// Gives up what is not in the newest version any more.
+  private func giveUp(_ changes: [ArchiveChange], _ content: Replicator) throws {
+    let kept = Set(changes.lazy.filter { $0.kind == .put }.map(\.entry.path))
+    for change in changes where change.kind == .deletion {
+      let entry = change.entry
+      guard let stat = entry.stat else { continue }
+      settling.pending[stat.offset] = nil
+      settling.refused[entry.path] = nil
+      // Compared with what is in its place before its hashes' blocks are given up.
+      if let files {
+        files.map.remove(entry.path)
+        files.discard(entry.seq)
+        if kept.contains(entry.path) {
+          settling.replaced[entry.path] = entry
+        } else {
+          try removeLaidOut(entry, content.core, files)
+        }
+      }
+      guard let range = stat.blockRange, !range.isEmpty else { continue }
+      content.cancelAll(in: range)
+      do { try content.core.clear(range, keepingBytes: files != nil) } catch {
+        throw Self.error(error)
+      }
+    }
+  }
+
+  /// Takes a file or folder of the newest version into the map.
+  private func take(_ entry: ArchiveEntry, _ content: FeedCore) throws {
+    guard let stat = entry.stat else { return }
+    guard let files else {
+      if stat.kind == .file, let range = stat.blockRange, !range.isEmpty {
+        settling.pending[range.lowerBound] = entry
+      }
+      return
+    }
+    if stat.kind == .other {
+      settling.refused[entry.path] = "it is neither a file nor a folder"
+      return
+    }
+    var refusal = LayoutRules.refusal(of: entry.path)
+    if refusal == nil, isFollowing, let other = settling.folded[LayoutRules.folded(entry.path)],
+      other != entry.path, files.folder.foldsNames
+    {
+      refusal = "its name differs from that of another file by case or form alone"
+    }
+    if stat.kind == .directory {
+      if refusal == nil, isFollowing { makeFolder(entry, files) }
+      return
+    }
+    guard files.map.insert(entry), let range = stat.blockRange else {
+      settling.refused[entry.path] = "its entry is damaged"
+      return
+    }
+    if let refusal {
+      settling.refused[entry.path] = refusal
+      return
+    }
+    guard isFollowing else { return }
+    settling.folded[LayoutRules.folded(entry.path)] = entry.path
+    if range.isEmpty {
+      if try files.folder.status(of: entry.path)?.size != 0 { try lay(entry, content, files) }
+    } else if try !isLaidOut(entry, content, files) {
+      settling.pending[range.lowerBound] = entry
+    }
+  }
+
+  /// A folder wins over a file of its name.
+  private func refuseFilesUnderFolders(_ puts: [ArchiveEntry], _ files: ContentFiles) {
+    for entry in puts {
+      var folder = entry.path.parent
+      while folder.count > 0 {
+        if let file = files.map.current[folder], let stat = file.stat {
+          settling.refused[folder] = "a folder has its name"
+          settling.pending[stat.offset] = nil
+        }
+        folder = folder.parent
+      }
+      if let node = try? tree.node(entry.seq), !node.others(entry.path.count).isEmpty,
+        entry.stat?.kind == .file
+      {
+        settling.refused[entry.path] = "a folder has its name"
+        if let stat = entry.stat { settling.pending[stat.offset] = nil }
+      }
+    }
+  }
+
+  /// Asks for the blocks of what is pending, neighbours together, in the place of what was asked for before.
+  private func download(_ content: Replicator) {
+    for id in settling.downloads { content.undownload(id) }
+    settling.downloads = []
+    var joined: [Range<UInt64>] = []
+    for start in settling.pendingStarts {
+      guard let range = settling.pending[start]?.stat?.blockRange else { continue }
+      if let last = joined.last, last.upperBound >= range.lowerBound {
+        joined[joined.count - 1] = last.lowerBound..<max(last.upperBound, range.upperBound)
+      } else {
+        joined.append(range)
+      }
+    }
+    for range in joined { settling.downloads.append(content.download(DownloadRange(range))) }
+    // What can't be written now fails again at the next block, where it is told.
+    try? content.flush()
+  }
+
+  // MARK: Completeness
+
+  /// Whether everything of the newest version that is wanted here is here.
+  public var isComplete: Bool {
+    let metadata = feeds.metadata.core
+    guard content != nil, metadata.length > 0, metadata.has(0..<metadata.length) else {
+      return false
+    }
+    if isFollowing { return settling.version == tree.version && settling.pending.isEmpty }
+    return (try? missingBlocks())?.isEmpty ?? false
+  }
+
+  /// The blocks of the newest version's files that are not here, by file. Entries that are not here have none.
+  package func missingBlocks() throws -> [Range<UInt64>] {
+    guard let content = feeds.content?.core else { return [] }
+    let walk = ArchiveWalk(tree, version: tree.version)
+    var missing: [Range<UInt64>] = []
+    while let item = try walk.next() {
+      guard case .entry(let entry) = item, entry.stat?.kind == .file,
+        let range = entry.stat?.blockRange, !content.has(range)
+      else { continue }
+      missing.append(range)
+    }
+    return missing
+  }
+
+  /// Returns once everything of the newest version that is wanted here is here.
+  ///
+  /// - Throws: ``ArchiveError``: `folder`, such as for a full disk; `closed`; `CancellationError`.
+  public func untilComplete() async throws {
+    while !isComplete {
+      try checkOpen()
+      if let failure = settling.failure { throw failure }
+      try Task.checkCancellation()
+      await withTaskCancellationHandler {
+        await withCheckedContinuation { continuation in
+          // Named, so that the closure belongs to this actor.
+          self.waitSettled(continuation)
+        }
+      } onCancel: {
+        Task { await self.wakeSettled() }
+      }
+    }
+  }
+
+  private func waitSettled(_ continuation: CheckedContinuation<Void, Never>) {
+    if Task.isCancelled || isClosed || isComplete { return continuation.resume() }
+    settling.waiters.append(continuation)
+  }
+
+  func wakeSettled() {
+    let waiters = settling.waiters
+    settling.waiters = []
+    for waiter in waiters { waiter.resume() }
+  }
+}

@@ -1,0 +1,233 @@
+public import Hypercore
+public import HypercoreCrypto
+public import RandomAccessStorage
+
+/// An archive of hyperdrive 9: files and folders with all their versions, written by one owner, read by
+/// whoever has the key.
+///
+/// ```swift
+/// let archive = try await Archive.open(folder: "site")
+/// try await archive.write("/hello.txt", Array("world".utf8))
+/// for try await entry in archive.entries(in: "/") { print(entry.path) }
+/// ```
+///
+/// Two feeds: the metadata feed has an entry for each change and gives the archive its key, the content
+/// feed has the bytes of all files that were ever written. What is here is answered at once; what isn't is
+/// waited for until a peer brings it, the timeout passes, the task is cancelled or the archive closes.
+public actor Archive {
+  /// The isolation domain of the archive, its feeds and its connections.
+  public nonisolated let replica: Replica
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
+
+  /// The archive's key, which is that of its metadata feed: whoever has it can read.
+  public nonisolated let key: PublicKey
+  /// What the archive is called in public.
+  public nonisolated var discoveryKey: DiscoveryKey { key.discoveryKey }
+  /// The metadata feed.
+  public nonisolated let metadata: Feed
+
+  /// How an archive is opened and kept. Each stands for the option of hyperdrive of about that name.
+  public struct Options: Sendable {
+    /// The archive's key; nil for the stored one, or a new one.
+    public var key: PublicKey?
+    /// The metadata feed's key pair, to write an archive whose storage doesn't hold it.
+    public var keyPair: KeyPair?
+    /// The metadata feed's secret key, where the key is known otherwise.
+    public var secretKey: SecretKey?
+    /// Whether to make an archive where none is stored and no key is given.
+    public var createIfMissing = true
+    /// Whether the secret key is stored beside the metadata feed.
+    public var storeSecretKey = true
+    /// Whether only the content that is asked for is downloaded.
+    public var sparse = false
+    /// Whether only the entries that are asked for are downloaded.
+    public var sparseMetadata = false
+    /// Whether only the content of the newest version is kept.
+    public var latest = false
+    /// When a write counts as done.
+    public var durability = Durability.buffered
+    /// How long a read waits for peers; nil for as long as it takes.
+    public var timeout: Duration?
+    /// Bytes of decoded entries that are kept.
+    public var cacheBytes = ArchiveLimits.cacheBytes
+
+    /// The defaults: the stored archive, or a new one of a new key pair.
+    public init() {}
+
+    /// Opens the archive of a key.
+    public init(key: PublicKey, sparse: Bool = false, sparseMetadata: Bool = false) {
+      self.key = key
+      self.sparse = sparse
+      self.sparseMetadata = sparseMetadata
+    }
+  }
+
+  let feeds: ArchiveFeeds
+  let tree: ArchiveTree
+  let options: Options
+  /// The content feed; nil as long as the metadata's first block is not here.
+  public internal(set) var content: Feed?
+  /// What this archive calls itself towards peers.
+  let ownID: [UInt8]
+  var sessions: [ArchiveSession] = []
+  let nonces = NonceMemory()
+  nonisolated let hub = ArchiveHub()
+  let writing = WriteLock()
+  /// Why the archive's content can't be read, such as a first block of another kind.
+  var fault: ArchiveError?
+  var firstContent: [CheckedContinuation<Void, Never>] = []
+  /// In a sparse archive: the question for the newest entry.
+  var newestAsked: UInt64?
+  var toldVersion: UInt64 = 0
+  /// The folder whose files are the archive's; nil for an archive that keeps its content itself.
+  let files: ContentFiles?
+  /// What of the newest version is in the folder.
+  var settling = Settling()
+  /// Another copy of the archive, for bytes that are not here.
+  var fallback: Archive?
+  var isClosed = false
+
+  /// Opens the archive in a folder of its own: the one stored there, a new one, or the one of
+  /// `options.key`.
+  ///
+  /// - Parameter access: with `readOnly` nothing is written and no lock taken.
+  /// - Parameter folder: where its feeds are; made where there is none.
+  /// - Parameter options: which archive, and how it is kept.
+  /// - Throws: ``ArchiveError``, or `FeedError` such as `anotherFeedStored`.
+  ///
+  /// Stands for `hyperdrive(folder, key, options)`.
+  public static func open(
+    folder: String, access: StorageAccess = .readWrite, options: Options = Options()
+  ) async throws -> Archive {
+    try await open(storage: FolderStorage(path: folder, access: access), options: options)
+  }
+
+  /// Opens an archive that is kept in memory.
+  ///
+  /// Stands for `hyperdrive(ram, key, options)`.
+  public static func inMemory(options: Options = Options()) async throws -> Archive {
+    try await open(storage: MemoryStorage(), options: options)
+  }
+
+  /// Opens the archive in a storage.
+  ///
+  /// - Parameter layout: how its files are named; nil for what is stored there.
+  /// - Parameter replica: the isolation domain to open it in.
+  /// - Parameter storage: where its feeds are kept.
+  /// - Parameter options: which archive, and how it is kept.
+  /// - Throws: ``ArchiveError``, or `FeedError`.
+  public static func open(
+    storage: any StorageProvider, layout: ArchiveLayout? = nil, options: Options = Options(),
+    replica: Replica = Replica()
+  ) async throws -> Archive {
+    let archive = try await Archive(
+      make(on: replica, storage, layout, options), options: options)
+    try await archive.start()
+    return archive
+  }
+
+  private static func make(
+    on replica: isolated Replica, _ storage: any StorageProvider, _ layout: ArchiveLayout?,
+    _ options: Options
+  ) throws -> OnReplica<ArchiveParts> {
+    let feeds = try ArchiveFeeds(
+      storage, layout ?? ArchiveLayout.find(in: storage), files: nil, options: options)
+    return OnReplica(ArchiveParts(feeds, files: nil, on: replica), on: replica)
+  }
+
+  init(_ parts: OnReplica<ArchiveParts>, options: Options) throws {
+    let (feeds, metadata) = (
+      parts.take(on: parts.replica).feeds, parts.take(on: parts.replica).metadata
+    )
+    files = parts.take(on: parts.replica).files
+    guard let key = feeds.metadata.core.key else {
+      throw ArchiveError(.notAnArchive, "A static feed that is not finalized is no archive.")
+    }
+    replica = parts.replica
+    self.feeds = feeds
+    self.options = options
+    self.key = key
+    tree = ArchiveTree(FeedMetadata(feeds.metadata.core), cacheBytes: options.cacheBytes)
+    self.metadata = metadata
+    ownID = randomBytes(32)
+  }
+
+  func start() throws {
+    try openContent()
+    toldVersion = tree.version
+    try startSettling()
+    // The feed's own listener was set when it was wrapped.
+    let listen = feeds.metadata.onEvent
+    feeds.metadata.onEvent = { [weak self, replica] event in
+      listen?(event)
+      let event = OnReplica(event, on: replica)
+      self?.assumeIsolated { $0.metadataChanged(event.take(on: $0.replica)) }
+    }
+  }
+
+  /// Opens the content feed where its key is known.
+  func openContent() throws {
+    guard try feeds.openContent(), let replicator = feeds.content else { return }
+    content = Feed.wrapping(OnReplica(replicator, on: replica))
+    let listen = replicator.onEvent
+    replicator.onEvent = { [weak self, replica] event in
+      listen?(event)
+      let event = OnReplica(event, on: replica)
+      self?.assumeIsolated { $0.contentChanged(event.take(on: $0.replica)) }
+    }
+    hub.send(.content)
+    for waiter in firstContent { waiter.resume() }
+    firstContent = []
+  }
+
+  // MARK: State
+
+  /// The newest version: how many changes the archive is known to have. 0 for an empty archive, and as
+  /// long as nothing of it is known here.
+  ///
+  /// Stands for hyperdrive `version`.
+  public var version: UInt64 { tree.version }
+
+  /// Whether files can be written here. Stands for hyperdrive `writable`.
+  public var isWritable: Bool { feeds.isWritable && !isClosed }
+
+  /// Whether the archive's first block is here, and with it the content feed's key.
+  public var hasContent: Bool { content != nil }
+
+  /// Entries that can't be read, by their seq, as far as they were met.
+  public var issues: [UInt64: ArchiveError] { tree.issues }
+
+  /// Ends replication, fails whatever waits and gives the storage back.
+  ///
+  /// Stands for hyperdrive `close()`.
+  public func close() async throws {
+    guard !isClosed else { return }
+    isClosed = true
+    for session in sessions { session.session.end() }
+    for waiter in firstContent { waiter.resume() }
+    firstContent = []
+    wakeSettled()
+    defer { hub.close() }
+    // The feeds first, so that those who follow them hear of the end.
+    try await content?.close()
+    try await metadata.close()
+  }
+
+  func checkOpen() throws {
+    if isClosed { throw ArchiveError(.closed, "The archive is closed.") }
+    if let fault { throw fault }
+  }
+}
+
+/// What an archive is made of. Made on the executor of its replica.
+struct ArchiveParts {
+  let feeds: ArchiveFeeds
+  let metadata: Feed
+  let files: ContentFiles?
+
+  init(_ feeds: ArchiveFeeds, files: ContentFiles?, on replica: Replica) {
+    self.feeds = feeds
+    self.files = files
+    metadata = Feed.wrapping(OnReplica(feeds.metadata, on: replica))
+  }
+}

@@ -1,0 +1,65 @@
+/// One difference between two versions of an archive.
+public struct ArchiveChange: Hashable, Sendable {
+  /// What has to be done to get from the one to the other.
+  public enum Kind: Hashable, Sendable {
+    /// A file or folder of the second version that the first has not, or has another of.
+    case put
+    /// A file or folder of the first version that the second has not, or has another of.
+    case deletion
+  }
+
+  /// Put or deletion. A file that was written again has both.
+  public let kind: Kind
+  /// The entry that is put or removed, with its own seq and stat.
+  public let entry: ArchiveEntry
+}
+
+extension ArchiveTree {
+  /// What leads from one version to another: deletions with the first version's entries, puts with the
+  /// second's, sorted by path, deletions first.
+  ///
+  /// Branches with one newest entry in both versions are one branch, and are not gone into.
+  ///
+  /// Stands for hyperdrive `createDiffStream(version)`, which misreports where a file has files below its
+  /// own name.
+  package func diff(
+    from first: UInt64, to second: UInt64, in folder: ArchivePath = .root
+  ) throws -> [ArchiveChange] {
+    var changes: [ArchiveChange] = []
+    var stack: [(path: ArchivePath, old: ArchiveNode?, new: ArchiveNode?)] = [
+      (folder, try head(first), try head(second))
+    ]
+    var budget = 64 * max(first, second) + UInt64(ArchiveLimits.steps)
+    while let (path, old, new) = stack.popLast() {
+      let before = try children(of: path, from: old)
+      let after = try children(of: path, from: new)
+      if before.own?.seq != after.own?.seq {
+        if let own = before.own, own.isPut {
+          changes.append(ArchiveChange(kind: .deletion, entry: own.entry))
+        }
+        if let own = after.own, own.isPut {
+          changes.append(ArchiveChange(kind: .put, entry: own.entry))
+        }
+      }
+      let cost = UInt64(before.branches.count + after.branches.count + 1)
+      guard budget >= cost else {
+        throw ArchiveError(
+          .tooManySteps,
+          "The comparison ends at \(path): the archive's indexes lead round in circles.",
+          path: path)
+      }
+      budget -= cost
+      for (name, node) in after.branches {
+        let earlier = before.branches[name]
+        if earlier?.seq != node.seq { stack.append((path.appending(name), earlier, node)) }
+      }
+      for (name, node) in before.branches where after.branches[name] == nil {
+        stack.append((path.appending(name), node, nil))
+      }
+    }
+    return changes.sorted {
+      $0.entry.path == $1.entry.path
+        ? $0.kind == .deletion && $1.kind == .put : $0.entry.path < $1.entry.path
+    }
+  }
+}

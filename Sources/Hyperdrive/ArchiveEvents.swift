@@ -1,0 +1,85 @@
+internal import Foundation
+
+/// What happens to an archive.
+@nonexhaustive
+public enum ArchiveEvent: Hashable, Sendable {
+  /// The content feed's key is known now.
+  case content
+  /// There is a newer version, written here or learned from a peer. Several in a row are one.
+  case update(version: UInt64)
+  /// Everything of this version is here.
+  case sync(version: UInt64)
+  /// The archive was closed; always the last event.
+  case close
+}
+
+/// The events of an archive from the call of ``Archive/events()`` on.
+///
+/// A slow reader gets the newest 16, each of which says all that older ones of its kind said. It ends after
+/// ``ArchiveEvent/close``, and when its task is cancelled. To be read by one task.
+public struct ArchiveEvents: AsyncSequence, Sendable {
+  public typealias Element = ArchiveEvent
+
+  let stream: AsyncStream<ArchiveEvent>
+
+  public func makeAsyncIterator() -> AsyncStream<ArchiveEvent>.Iterator {
+    stream.makeAsyncIterator()
+  }
+}
+
+/// Those who follow an archive.
+///
+/// Unchecked with this proof: its state is touched under the lock only.
+final class ArchiveHub: @unchecked Sendable {
+  private let lock = NSLock()
+  private var followers: [UInt64: AsyncStream<ArchiveEvent>.Continuation] = [:]
+  private var last: UInt64 = 0
+  private var isClosed = false
+
+  /// How many of the newest events wait for a slow reader: each of them says all that the older ones of its
+  /// kind said.
+  private static let pending = 16
+
+  func subscribe() -> ArchiveEvents {
+    let (stream, continuation) = AsyncStream<ArchiveEvent>.makeStream(
+      bufferingPolicy: .bufferingNewest(Self.pending))
+    let (number, isClosed) = lock.withLock {
+      last += 1
+      if !self.isClosed { followers[last] = continuation }
+      return (last, self.isClosed)
+    }
+    continuation.onTermination = { [weak self] _ in self?.forget(number) }
+    if isClosed {
+      continuation.yield(.close)
+      continuation.finish()
+    }
+    return ArchiveEvents(stream: stream)
+  }
+
+  private func forget(_ number: UInt64) {
+    _ = lock.withLock { followers.removeValue(forKey: number) }
+  }
+
+  func send(_ event: ArchiveEvent) {
+    for follower in lock.withLock({ Array(followers.values) }) { follower.yield(event) }
+  }
+
+  func close() {
+    let followers = lock.withLock {
+      isClosed = true
+      defer { self.followers = [:] }
+      return Array(self.followers.values)
+    }
+    for follower in followers {
+      follower.yield(.close)
+      follower.finish()
+    }
+  }
+}
+
+extension Archive {
+  /// What happens to the archive from now on. Listening has begun when this returns.
+  ///
+  /// Stands for hyperdrive's events `content`, `update`, `sync` and `close`.
+  public nonisolated func events() -> ArchiveEvents { hub.subscribe() }
+}

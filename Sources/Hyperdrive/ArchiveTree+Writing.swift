@@ -1,0 +1,80 @@
+extension ArchiveTree {
+  /// For each depth of a path, the newest entries of the branches that the path is not in.
+  ///
+  /// An entry that shares the path's first components stands for its branch in each of their folders, so
+  /// entries are looked at only where the paths part.
+  func others(of path: ArchivePath, from head: ArchiveNode?) throws -> [[UInt64]] {
+    var lists: [[UInt64]] = []
+    var next = head
+    while lists.count <= path.count, let head = next {
+      let shared = head.path.common(path)
+      while lists.count < shared { lists.append(head.others(lists.count)) }
+      next = nil
+      var others: [UInt64] = []
+      for seq in head.index.list(shared) ?? [] {
+        let node = seq == head.seq ? head : try node(seq)
+        if let node, node.path.common(path) > shared || node.path == path {
+          if seq < head.seq { next = node }
+        } else {
+          others.append(seq)
+        }
+      }
+      lists.append(others)
+    }
+    while lists.count <= path.count { lists.append([]) }
+    return lists
+  }
+
+  /// The index for a put of `path`.
+  ///
+  /// Source: append-tree `index.js`, `_put`. Fixture: `archives/manifest.json`, `entries[].raw`.
+  package func indexForPut(_ path: ArchivePath, from head: ArchiveNode?) throws -> [UInt8] {
+    EntryIndex.encode(try others(of: path, from: head), omittingOwner: true)
+  }
+
+  /// The index for a deletion of `path` as entry `seq`, by a rule that keeps every other branch.
+  ///
+  /// The reference's own rule can drop branches that nobody deleted (append-tree issue 6); what this one
+  /// writes, the reference reads.
+  package func indexForDeletion(
+    _ path: ArchivePath, at seq: UInt64, from head: ArchiveNode?
+  ) throws -> [UInt8] {
+    let others = try others(of: path, from: head)
+    let last = others.lastIndex { !$0.isEmpty } ?? 0
+    let lists = others[...last].enumerated().map {
+      $0.offset < last ? $0.element + [seq] : $0.element
+    }
+    return EntryIndex.encode(lists, omittingOwner: false)
+  }
+
+  /// The block that puts a file or folder after the entries that are there.
+  package func block(putting path: ArchivePath, _ stat: StatMessage) throws -> [UInt8] {
+    codec.encode(
+      ArchiveMessage(
+        name: path.stored, value: codec.encode(stat),
+        paths: try indexForPut(path, from: writableHead())))
+  }
+
+  /// The block that removes a file or folder.
+  package func block(removing path: ArchivePath) throws -> [UInt8] {
+    codec.encode(
+      ArchiveMessage(
+        name: path.stored,
+        paths: try indexForDeletion(path, at: version + 1, from: writableHead())))
+  }
+
+  /// The entry that the next one follows on.
+  ///
+  /// - Throws: ``ArchiveError`` with `damagedEntry` where it can't be read: an index made without it would hide
+  ///   every file there is.
+  private func writableHead() throws -> ArchiveNode? {
+    let head = try head(version)
+    if head == nil, version > 0 {
+      throw ArchiveError(
+        .damagedEntry,
+        "The newest entry of the archive, version \(version), can't be read: nothing is written after it.",
+        seq: version)
+    }
+    return head
+  }
+}

@@ -1,0 +1,125 @@
+/// The entries of one archive, decoded as they are needed and kept within a budget.
+///
+/// Plain synchronous code over a ``MetadataSource``. What is not stored here comes out as
+/// ``MissingEntries``.
+package final class ArchiveTree {
+  package let source: any MetadataSource
+  let codec = ArchiveMessageCodec()
+  private var cache: NodeCache
+  /// Entries that can't be read, the first ``ArchiveLimits/rememberedIssues`` of them.
+  package private(set) var issues: [UInt64: ArchiveError] = [:]
+
+  package init(_ source: any MetadataSource, cacheBytes: Int = ArchiveLimits.cacheBytes) {
+    self.source = source
+    cache = NodeCache(limit: cacheBytes)
+  }
+
+  /// Entries that are made and not appended yet: they follow on those of the source.
+  private var staged: [ArchiveNode] = []
+
+  /// The newest version: the last entry's seq; 0 for an archive without entries.
+  package var version: UInt64 {
+    (source.length > 0 ? source.length - 1 : 0) + UInt64(staged.count)
+  }
+
+  /// An entry; nil where what is stored there can't be read as one.
+  ///
+  /// - Throws: ``MissingEntries`` where it isn't stored here.
+  package func node(_ seq: UInt64) throws -> ArchiveNode? {
+    if let known = cache[seq] { return known }
+    guard seq > 0 else { return nil }
+    if !staged.isEmpty, seq >= source.length {
+      let place = seq - source.length
+      return place < UInt64(staged.count) ? staged[Int(place)] : nil
+    }
+    guard let block = try source.block(at: seq) else { throw MissingEntries(seqs: [seq]) }
+    switch decode(block, at: seq) {
+    case .success(let node):
+      cache.insert(node)
+      return node
+    case .failure(let fault):
+      if issues.count < ArchiveLimits.rememberedIssues { issues[seq] = fault }
+      return nil
+    }
+  }
+
+  /// The entries of a list that can be read.
+  ///
+  /// - Throws: ``MissingEntries`` with all that aren't stored here, up to a limit.
+  func nodes(_ seqs: [UInt64]) throws -> [ArchiveNode] {
+    var nodes: [ArchiveNode] = []
+    nodes.reserveCapacity(seqs.count)
+    var missing: [UInt64] = []
+    for seq in seqs {
+      do {
+        if let node = try node(seq) { nodes.append(node) }
+      } catch let gap as MissingEntries {
+        missing += gap.seqs
+        if missing.count >= ArchiveLimits.missingAtOnce { break }
+      }
+    }
+    if !missing.isEmpty { throw MissingEntries(seqs: missing) }
+    return nodes
+  }
+
+  /// Takes in an entry that is to be appended with others.
+  func stage(_ node: ArchiveNode) { staged.append(node) }
+
+  /// Ends a batch: its entries were appended, or they were not.
+  func endStaging(appended: Bool) {
+    if appended { for node in staged { cache.insert(node) } }
+    staged = []
+  }
+
+  /// Decodes a block as entry `seq`.
+  package func decode(_ block: [UInt8], at seq: UInt64) -> Result<ArchiveNode, ArchiveError> {
+    func damage(_ what: String) -> Result<ArchiveNode, ArchiveError> {
+      .failure(ArchiveError(.damagedEntry, "Entry \(seq) is left out: \(what).", seq: seq))
+    }
+    guard let message = codec.decode(block) else { return damage("it is no entry of an archive") }
+    guard message.name.count <= ArchiveLimits.readNameBytes else {
+      return damage("its name has \(message.name.count) bytes")
+    }
+    let path = ArchivePath(stored: message.name)
+    guard path.count <= ArchiveLimits.readComponents else {
+      return damage("its name has \(path.count) parts")
+    }
+    var stat: FileStat?
+    if let value = message.value {
+      guard let found = codec.decodeStat(value) else { return damage("its stat can't be read") }
+      stat = found.stat
+    }
+    guard let index = EntryIndex(message.paths ?? [], of: seq) else {
+      return damage("its index is damaged")
+    }
+    return .success(ArchiveNode(ArchiveEntry(seq: seq, path: path, stat: stat), index: index))
+  }
+}
+
+/// Decoded entries within a budget of bytes: two generations, of which the older goes as a whole.
+struct NodeCache {
+  private let limit: Int
+  private var young: [UInt64: ArchiveNode] = [:]
+  private var old: [UInt64: ArchiveNode] = [:]
+  private var youngBytes = 0
+
+  init(limit: Int) { self.limit = limit }
+
+  subscript(seq: UInt64) -> ArchiveNode? {
+    mutating get {
+      if let node = young[seq] { return node }
+      guard let node = old.removeValue(forKey: seq) else { return nil }
+      insert(node)
+      return node
+    }
+  }
+
+  mutating func insert(_ node: ArchiveNode) {
+    if young.updateValue(node, forKey: node.seq) == nil { youngBytes += node.byteCount }
+    if youngBytes > limit / 2 {
+      old = young
+      young = [:]
+      youngBytes = 0
+    }
+  }
+}

@@ -1,0 +1,255 @@
+internal import Hypercore
+internal import RandomAccessStorage
+
+/// The bytes of the content feed where they are: in the user's files.
+///
+/// A reader's file is written under another name, in `.dat`, and put in its place when all of it is here. What
+/// no file of the newest version has is not here, whatever the record says.
+///
+/// Source: dat-storage `index.js`.
+final class ContentFiles: RandomAccessStorage {
+  let folder: WorkFolder
+  var map = FileMap()
+  /// Files that are being received, by their entry.
+  private(set) var incoming: Set<UInt64> = []
+  private let isReadOnly: Bool
+  /// Files that are open, the last used at the end.
+  private var open: [(seq: UInt64, descriptor: Int32)] = []
+
+  /// How many files are kept open: blocks come a few files at a time.
+  private static let openFiles = 16
+  private static let incomingFolder = ArchivePath(
+    components: [".dat", "incoming"].map { Array($0.utf8) })
+
+  init(_ folder: WorkFolder, access: StorageAccess) throws {
+    self.folder = folder
+    isReadOnly = access == .readOnly
+    do {
+      let names = try folder.inFolder(Self.incomingFolder) { folder throws(SystemError) in
+        try FileSystem.names(in: folder)
+      }
+      incoming = Set(names.compactMap { UInt64(String(decoding: $0.prefix(20), as: UTF8.self)) })
+    } catch {
+      if !error.isMissing { throw Self.failure(error, "look into .dat/incoming") }
+    }
+  }
+
+  static func incomingPath(_ seq: UInt64) -> ArchivePath {
+    incomingFolder.appending(String(seq).utf8)
+  }
+
+  private static func failure(_ error: SystemError, _ what: String) -> StorageError {
+    StorageError(
+      code: error.isFull ? .full : .failed, path: "content.data", operation: what,
+      errno: error.number,
+      reason: "Could not \(what): \(error.message)."
+        + (error.isFull ? " Free some space, then run the command again." : ""))
+  }
+
+  // MARK: Reading
+
+  func read(
+    at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(StorageError) -> Int {
+    var done = 0
+    while done < buffer.count, let file = map.file(at: offset + UInt64(done)) {
+      let position = offset + UInt64(done) - file.bytes.lowerBound
+      let wanted = min(
+        buffer.count - done, Int(clamping: file.bytes.count - Int(clamping: position)))
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + wanted])
+      let count: Int
+      do {
+        count = try FileSystem.read(try descriptor(of: file), at: position, into: part)
+      } catch {
+        // A file that is gone, or is something else now, has none of the bytes.
+        if error.isFull { throw Self.failure(error, "read") }
+        return done
+      }
+      done += count
+      if count < wanted { break }
+    }
+    return done
+  }
+
+  private func descriptor(of file: FileMap.File) throws(SystemError) -> Int32 {
+    let seq = file.entry.seq
+    if let place = open.firstIndex(where: { $0.seq == seq }) {
+      let known = open.remove(at: place)
+      open.append(known)
+      return known.descriptor
+    }
+    let path = incoming.contains(seq) ? Self.incomingPath(seq) : file.path
+    return keep(try folder.open(path), seq)
+  }
+
+  private func keep(_ descriptor: Int32, _ seq: UInt64) -> Int32 {
+    if open.count >= Self.openFiles { FileSystem.closeFile(open.removeFirst().descriptor) }
+    open.append((seq, descriptor))
+    return descriptor
+  }
+
+  /// Forgets that a file is open, so that what is there now is read.
+  func reopen(_ seq: UInt64) {
+    guard let place = open.firstIndex(where: { $0.seq == seq }) else { return }
+    FileSystem.closeFile(open.remove(at: place).descriptor)
+  }
+
+  func length() throws(StorageError) -> UInt64 { map.end }
+
+  // MARK: Writing
+
+  func write(_ pieces: [StorageWrite]) throws(StorageError) {
+    for piece in pieces {
+      var done = 0
+      while done < piece.bytes.count {
+        let offset = piece.offset + UInt64(done)
+        guard let file = map.file(at: offset) else {
+          // No file of the newest version: nowhere to keep it.
+          guard let next = map.file(from: offset) else { break }
+          done = Int(clamping: next.bytes.lowerBound - piece.offset)
+          continue
+        }
+        let count = min(piece.bytes.count - done, Int(clamping: file.bytes.upperBound - offset))
+        do {
+          try write(piece.bytes[done..<done + count], at: offset - file.bytes.lowerBound, of: file)
+        } catch { throw Self.failure(error, "write \(file.path)") }
+        done += count
+      }
+    }
+  }
+
+  private func write(
+    _ bytes: ArraySlice<UInt8>, at position: UInt64, of file: FileMap.File
+  ) throws(SystemError) {
+    let seq = file.entry.seq
+    if !incoming.contains(seq) || !open.contains(where: { $0.seq == seq }) {
+      reopen(seq)
+      let path = Self.incomingPath(seq)
+      let descriptor = try folder.inFolder(path.parent, creating: true) {
+        folder throws(SystemError) in
+        try FileSystem.openFileForWriting(path.name, in: folder, new: false)
+      }
+      incoming.insert(seq)
+      _ = keep(descriptor, seq)
+    }
+    let descriptor = try descriptor(of: file)
+    do throws(SystemError) {
+      try bytes.withUnsafeBufferPointer { bytes throws(SystemError) in
+        try FileSystem.write(descriptor, at: position, UnsafeRawBufferPointer(bytes))
+      }
+    } catch {
+      reopen(seq)
+      throw error
+    }
+  }
+
+  func delete(at offset: UInt64, count: UInt64) throws(StorageError) {}
+  func truncate(to length: UInt64) throws(StorageError) {}
+
+  func sync() throws(StorageError) {
+    for (seq, descriptor) in open where incoming.contains(seq) {
+      do { try FileSystem.sync(descriptor) } catch { throw Self.failure(error, "sync") }
+    }
+  }
+
+  func close() {
+    for file in open { FileSystem.closeFile(file.descriptor) }
+    open = []
+    folder.forget()
+  }
+
+  // MARK: Whole files
+
+  /// Puts a file that was received in its place, with its permissions and time; an empty one is made.
+  func place(_ entry: ArchiveEntry) throws(SystemError) {
+    guard let stat = entry.stat else { return }
+    let source = Self.incomingPath(entry.seq)
+    reopen(entry.seq)
+    try folder.inFolder(source.parent, creating: true) { folder throws(SystemError) in
+      let descriptor = try FileSystem.openFileForWriting(source.name, in: folder, new: false)
+      defer { FileSystem.closeFile(descriptor) }
+      try FileSystem.setPermissions(stat.permissions | 0o600, of: descriptor)
+      try FileSystem.setTime(stat.mtime, of: descriptor)
+    }
+    try folder.makeFolder(entry.path.parent)
+    try move(source, to: entry.path)
+    incoming.remove(entry.seq)
+  }
+
+  func move(_ source: ArchivePath, to target: ArchivePath) throws(SystemError) {
+    // The folder of the source is opened apart: one folder at a time is kept open.
+    let from = try folder.inFolder(.root) { root throws(SystemError) -> Int32 in
+      let own = try FileSystem.openFolder(Array(".dat".utf8), in: root)
+      defer { FileSystem.closeFile(own) }
+      return try FileSystem.openFolder(Array("incoming".utf8), in: own)
+    }
+    defer { FileSystem.closeFile(from) }
+    try folder.inFolder(target.parent) { folder throws(SystemError) in
+      try FileSystem.rename(source.name, in: from, to: target.name, in: folder)
+    }
+  }
+
+  /// Gives up a file that was being received.
+  func discard(_ seq: UInt64) {
+    reopen(seq)
+    guard incoming.remove(seq) != nil else { return }
+    let path = Self.incomingPath(seq)
+    // It is not looked at any more, and goes with the next one of its number.
+    try? folder.inFolder(path.parent) { folder throws(SystemError) in
+      try FileSystem.removeFile(path.name, in: folder)
+    }
+  }
+}
+
+/// A file that is being written into an archive's folder.
+struct FileDraft {
+  let name: ArchivePath
+  let descriptor: Int32
+  private(set) var leaves: [BlockLeaf] = []
+  private var size: UInt64 = 0
+
+  init(_ name: ArchivePath, _ descriptor: Int32) {
+    self.name = name
+    self.descriptor = descriptor
+  }
+
+  /// Adds bytes, in pieces as the reference cuts them.
+  mutating func add(_ bytes: [UInt8]) throws(SystemError) {
+    for start in stride(from: 0, to: bytes.count, by: ArchiveLimits.chunkBytes) {
+      let piece = Array(bytes[start..<min(start + ArchiveLimits.chunkBytes, bytes.count)])
+      try piece.withUnsafeBufferPointer { piece throws(SystemError) in
+        try FileSystem.write(descriptor, at: size, UnsafeRawBufferPointer(piece))
+      }
+      size += UInt64(piece.count)
+      leaves.append(BlockLeaf(piece))
+    }
+  }
+}
+
+extension ContentFiles {
+  /// Begins a file that gets its name when it is whole.
+  func beginDraft() throws -> FileDraft {
+    let path = Self.incomingPath(0).parent.appending("draft".utf8)
+    do {
+      return try folder.inFolder(path.parent, creating: true) { folder throws(SystemError) in
+        let descriptor = try FileSystem.openFileForWriting(path.name, in: folder, new: false)
+        try FileSystem.truncate(descriptor)
+        return FileDraft(path, descriptor)
+      }
+    } catch { throw Archive.folderError(error, path) }
+  }
+
+  /// Gives a whole file its name.
+  func place(
+    _ draft: FileDraft, at path: ArchivePath, mode: UInt32, time: UInt64
+  ) throws(SystemError) {
+    try FileSystem.setPermissions(mode, of: draft.descriptor)
+    try FileSystem.setTime(time, of: draft.descriptor)
+    try folder.makeFolder(path.parent)
+    try move(draft.name, to: path)
+    FileSystem.closeFile(draft.descriptor)
+  }
+
+  /// Gives up a file that was begun.
+  func drop(_ draft: FileDraft) { FileSystem.closeFile(draft.descriptor) }
+}

@@ -1,0 +1,115 @@
+/// Which file of the newest version has which bytes of the content feed.
+///
+/// Offsets rise with each entry, so new files nearly always go to the end.
+struct FileMap {
+  /// A file with bytes.
+  struct File {
+    let entry: ArchiveEntry
+    let bytes: Range<UInt64>
+    let blocks: Range<UInt64>
+    var path: ArchivePath { entry.path }
+  }
+
+  /// By their first byte. Those that are gone are nil until there are too many of them.
+  private var files: [File?] = []
+  private var starts: [UInt64] = []
+  private var gone = 0
+  /// The current entry of every file, empty ones among them.
+  private(set) var current: [ArchivePath: ArchiveEntry] = [:]
+
+  /// How many files there are.
+  var count: Int { current.count }
+
+  /// Takes in the entry of a file, in the place of an earlier one of its name.
+  ///
+  /// - Returns: false for one that claims more than an archive can hold, or bytes of another file.
+  @discardableResult
+  mutating func insert(_ entry: ArchiveEntry) -> Bool {
+    remove(entry.path)
+    guard let stat = entry.stat, let bytes = stat.byteRange, let blocks = stat.blockRange,
+      !blocks.isEmpty || bytes.isEmpty
+    else { return false }
+    if bytes.isEmpty {
+      current[entry.path] = entry
+      return true
+    }
+    let place = firstPlace(from: bytes.lowerBound)
+    if let next = next(from: place), next.bytes.lowerBound < bytes.upperBound { return false }
+    if let before = previous(before: place), before.bytes.upperBound > bytes.lowerBound {
+      return false
+    }
+    current[entry.path] = entry
+    files.insert(File(entry: entry, bytes: bytes, blocks: blocks), at: place)
+    starts.insert(bytes.lowerBound, at: place)
+    return true
+  }
+
+  /// Takes out the file of a name.
+  @discardableResult
+  mutating func remove(_ path: ArchivePath) -> ArchiveEntry? {
+    guard let entry = current.removeValue(forKey: path) else { return nil }
+    guard let bytes = entry.stat?.byteRange, !bytes.isEmpty else { return entry }
+    var place = firstPlace(from: bytes.lowerBound)
+    while place < files.count, starts[place] == bytes.lowerBound {
+      if files[place]?.entry.seq == entry.seq {
+        files[place] = nil
+        gone += 1
+        break
+      }
+      place += 1
+    }
+    if gone > 1024, gone > files.count / 2 { compact() }
+    return entry
+  }
+
+  private mutating func compact() {
+    files.removeAll { $0 == nil }
+    starts = files.compactMap { $0?.bytes.lowerBound }
+    gone = 0
+  }
+
+  /// The file that has a byte of the content, and where in it.
+  func file(at byte: UInt64) -> File? {
+    guard let file = previous(before: firstPlace(from: byte + 1)), file.bytes.contains(byte) else {
+      return nil
+    }
+    return file
+  }
+
+  /// The first file that begins at `byte` or later.
+  func file(from byte: UInt64) -> File? { next(from: firstPlace(from: byte)) }
+
+  /// The files that have bytes, by their first.
+  var withBytes: [File] { files.compactMap { $0 } }
+
+  /// Where the last file ends.
+  var end: UInt64 { previous(before: files.count)?.bytes.upperBound ?? 0 }
+
+  private func firstPlace(from byte: UInt64) -> Int {
+    var low = 0
+    var high = starts.count
+    while low < high {
+      let middle = (low + high) / 2
+      if starts[middle] < byte { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  private func next(from place: Int) -> File? {
+    var place = place
+    while place < files.count {
+      if let file = files[place] { return file }
+      place += 1
+    }
+    return nil
+  }
+
+  private func previous(before place: Int) -> File? {
+    var place = place
+    while place > 0 {
+      place -= 1
+      if let file = files[place] { return file }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,74 @@
+/// The files of a folder that belong into its archive.
+struct FolderScan {
+  struct Found {
+    let path: ArchivePath
+    let status: FileStatus
+  }
+
+  /// What belongs in, sorted by path.
+  private(set) var files: [Found] = []
+  /// What does not, with the reason: ignored, a link to a folder, a pipe, a name that is no text.
+  private(set) var leftOut: [(path: ArchivePath, reason: String)] = []
+  /// How many reasons are kept; more are only counted.
+  private static let mostReasons = 10_000
+
+  /// Looks through a folder. Links to files stand for the files; those to folders are left out.
+  init(_ folder: WorkFolder, _ rules: IgnoreRules, in start: ArchivePath = .root) throws {
+    var folders = [start]
+    while let path = folders.popLast() {
+      let names: [[UInt8]]
+      do {
+        names = try folder.inFolder(path) { folder throws(SystemError) in
+          try FileSystem.names(in: folder)
+        }
+      } catch {
+        if error.isMissing { continue }
+        leaveOut(path, "it can't be read: \(error.message)")
+        continue
+      }
+      for name in names { try look(at: path.appending(name), folder, rules, &folders) }
+    }
+    files.sort { $0.path < $1.path }
+  }
+
+  private mutating func look(
+    at path: ArchivePath, _ folder: WorkFolder, _ rules: IgnoreRules, _ folders: inout [ArchivePath]
+  ) throws {
+    let status: FileStatus?
+    do {
+      status = try folder.inFolder(path.parent) { folder throws(SystemError) in
+        let status = try FileSystem.status(of: path.name, in: folder)
+        guard status?.isLink == true else { return status }
+        let target = try FileSystem.status(of: path.name, in: folder, followingLinks: true)
+        return target?.isFile == true ? target : status
+      }
+    } catch {
+      leaveOut(path, error.message)
+      return
+    }
+    guard let status else { return }
+    if status.isFolder {
+      if rules.prunes(path) {
+        leaveOut(path, rules.reason(for: path) ?? "")
+      } else {
+        folders.append(path)
+      }
+      return
+    }
+    if let reason = rules.reason(for: path) {
+      leaveOut(path, reason)
+    } else if status.isLink {
+      leaveOut(path, "it is a link to a folder or to nothing")
+    } else if !status.isFile {
+      leaveOut(path, "it is neither a file nor a folder")
+    } else if let reason = LayoutRules.refusal(of: path) {
+      leaveOut(path, reason)
+    } else {
+      files.append(Found(path: path, status: status))
+    }
+  }
+
+  private mutating func leaveOut(_ path: ArchivePath, _ reason: String) {
+    if leftOut.count < Self.mostReasons { leftOut.append((path, reason)) }
+  }
+}

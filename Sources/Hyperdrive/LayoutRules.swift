@@ -1,0 +1,62 @@
+internal import DatCoding
+internal import Foundation
+
+/// Which names of an archive become files in a folder. Its owner may be anybody.
+enum LayoutRules {
+  /// Why a path is not laid out; nil if it may be.
+  static func refusal(of path: ArchivePath) -> String? {
+    guard path.count > 0 else { return "its name is that of the folder itself" }
+    guard path.bytes.count <= ArchiveLimits.nameBytes else {
+      return "its name has more than \(ArchiveLimits.nameBytes) bytes"
+    }
+    guard !path.bytes.contains(0), !path.bytes.contains(UInt8(ascii: "\\")) else {
+      return "its name has a zero byte or a backslash"
+    }
+    guard String(validating: path.bytes, as: UTF8.self) != nil else {
+      return "its name is not UTF-8"
+    }
+    for component in path.components {
+      if component.isEmpty { return "a part of its name is empty" }
+      if component.elementsEqual(".".utf8) || component.elementsEqual("..".utf8) {
+        return "a part of its name leads to another folder"
+      }
+      if component.count > ArchiveLimits.componentBytes {
+        return "a part of its name has more than \(ArchiveLimits.componentBytes) bytes"
+      }
+    }
+    if let first = path.components.first, isOwnFolder(first) {
+      return "the folder .dat is the archive's own"
+    }
+    return nil
+  }
+
+  /// Whether a name in the archive's folder is `.dat`, or may be to a file system that folds case, leaves
+  /// characters out or drops what Windows drops.
+  static func isOwnFolder(_ name: some Collection<UInt8>) -> Bool {
+    guard name.count <= ArchiveLimits.componentBytes else { return false }
+    let text = String(decoding: name, as: UTF8.self).decomposedStringWithCompatibilityMapping
+    var folded = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars where !isIgnored(scalar) {
+      folded.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
+    }
+    var bytes = Array(String(folded).utf8)
+    // What follows a colon names a stream of the file to Windows.
+    if let colon = bytes.firstIndex(of: UInt8(ascii: ":")) { bytes.removeSubrange(colon...) }
+    while let last = bytes.last, last == UInt8(ascii: ".") || last == UInt8(ascii: " ") {
+      bytes.removeLast()
+    }
+    return bytes == Array(".dat".utf8) || bytes == Array("dat~1".utf8)
+  }
+
+  private static func isIgnored(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.properties.isDefaultIgnorableCodePoint || scalar.properties.generalCategory == .format
+      || scalar.properties.generalCategory == .control
+  }
+
+  /// What a name becomes on a file system that folds case and normalises: two names that are one there.
+  static func folded(_ path: ArchivePath) -> [UInt8] {
+    Array(
+      ForeignText(bytes: path.bytes.prefix(ArchiveLimits.nameBytes)).withFewMarks.string
+        .decomposedStringWithCanonicalMapping.lowercased().utf8)
+  }
+}

@@ -1,0 +1,131 @@
+/// A folder whose files are an archive's. Every step from it down is taken without following links, so that
+/// nothing outside is read or written whatever is put in its place meanwhile.
+///
+/// Used in one isolation domain, by synchronous code.
+final class WorkFolder {
+  /// As the user named it.
+  let path: String
+  private let root: Int32
+  /// The folder that was used last: files come folder by folder.
+  private var last: (path: ArchivePath, descriptor: Int32)?
+
+  init(_ path: String) throws {
+    self.path = path
+    do { root = try FileSystem.openRoot(path) } catch {
+      throw ArchiveError(
+        .folder, "The folder \(path) can't be opened: \(error.message).", cause: error)
+    }
+  }
+
+  deinit {
+    forget()
+    FileSystem.closeFile(root)
+  }
+
+  /// Gives up what is kept open besides the folder itself.
+  func forget() {
+    if let last { FileSystem.closeFile(last.descriptor) }
+    last = nil
+  }
+
+  /// Runs `body` with the folder at `path` open.
+  func inFolder<Result>(
+    _ path: ArchivePath, creating: Bool = false,
+    _ body: (Int32) throws(SystemError) -> Result
+  ) throws(SystemError) -> Result {
+    if path.count == 0 { return try body(root) }
+    if let last, last.path == path { return try body(last.descriptor) }
+    var current = root
+    for component in path.components {
+      let parent = current
+      defer { if parent != root { FileSystem.closeFile(parent) } }
+      do {
+        current = try FileSystem.openFolder(component, in: parent)
+      } catch {
+        guard creating, error.isMissing else { throw error }
+        do { try FileSystem.makeFolder(component, in: parent) } catch {
+          if !error.exists { throw error }
+        }
+        current = try FileSystem.openFolder(component, in: parent)
+      }
+    }
+    forget()
+    last = (path, current)
+    return try body(current)
+  }
+
+  /// Opens a file for reading.
+  func open(_ path: ArchivePath, followingLinks: Bool = false) throws(SystemError) -> Int32 {
+    try inFolder(path.parent) { folder throws(SystemError) in
+      try FileSystem.openFile(path.name, in: folder, followingLinks: followingLinks)
+    }
+  }
+
+  /// What is at a path; nil for nothing, and where a folder on the way is something else.
+  func status(of path: ArchivePath) throws(SystemError) -> FileStatus? {
+    if path.count == 0 { return try FileSystem.status(of: root) }
+    do {
+      return try inFolder(path.parent) { folder throws(SystemError) in
+        try FileSystem.status(of: path.name, in: folder)
+      }
+    } catch {
+      if error.isMissing || error.isLink { return nil }
+      throw error
+    }
+  }
+
+  /// Removes a file, and the folders that are empty then.
+  func remove(_ path: ArchivePath) throws(SystemError) {
+    do {
+      try inFolder(path.parent) { folder throws(SystemError) in
+        try FileSystem.removeFile(path.name, in: folder)
+      }
+    } catch {
+      if error.isMissing || error.isLink { return }
+      throw error
+    }
+    try prune(path.parent)
+  }
+
+  /// Removes a folder where it is empty, and those above it that are empty then.
+  func prune(_ path: ArchivePath) throws(SystemError) {
+    var path = path
+    while path.count > 0 {
+      forget()
+      do {
+        try inFolder(path.parent) { folder throws(SystemError) in
+          try FileSystem.removeFolder(path.name, in: folder)
+        }
+      } catch { return }
+      path = path.parent
+    }
+  }
+
+  /// Makes a folder with all above it.
+  func makeFolder(_ path: ArchivePath) throws(SystemError) {
+    try inFolder(path, creating: true) { _ in }
+  }
+
+  /// Gives a file another name, so that its own is free.
+  ///
+  /// - Returns: the new name: its own with `.kept` after it, and a number where that is taken.
+  func keepAside(_ path: ArchivePath) throws(SystemError) -> ArchivePath {
+    var number = 1
+    while true {
+      let suffix = number == 1 ? ".kept" : ".kept-\(number)"
+      let target = path.parent.appending(path.name + suffix.utf8)
+      if try status(of: target) == nil {
+        try inFolder(path.parent) { folder throws(SystemError) in
+          try FileSystem.rename(path.name, in: folder, to: target.name, in: folder)
+        }
+        return target
+      }
+      number += 1
+    }
+  }
+
+  /// Whether the file system takes names for one that differ by case alone; looked at once, by the archive's
+  /// own folder.
+  private(set) lazy var foldsNames: Bool =
+    (try? status(of: ArchivePath(components: [Array(".DAT".utf8)]))) != nil
+}

@@ -1,0 +1,86 @@
+/// The contents of messages that were read or written lately, within a budget of bytes.
+///
+/// Each writer has its own queue, and the writer that holds the most gives up its oldest first: a flood
+/// evicts nothing but itself.
+struct RecentTexts {
+  /// Bytes of texts and names that are kept: some thousand messages of usual length, a page of the longest.
+  static let byteLimit = 2 << 20
+  /// The bytes that a content takes besides its text and name.
+  private static let overhead = 128
+
+  private struct Kept {
+    let seq: UInt64
+    let content: MessageContent
+    let feed: UInt32
+    /// Tells it from a content of the same record that was replaced.
+    let turn: UInt64
+  }
+
+  private struct Queue {
+    var entries: [(record: UInt32, turn: UInt64)] = []
+    var first = 0
+    var bytes = 0
+  }
+
+  private var kept: [UInt32: Kept] = [:]
+  private var queues: [UInt32: Queue] = [:]
+  private(set) var byteCount = 0
+  private var turn: UInt64 = 0
+  private let limit: Int
+
+  init(limit: Int = byteLimit) { self.limit = limit }
+
+  /// The content of a record, if it is kept and of this block.
+  func content(_ record: UInt32, at seq: UInt64) -> MessageContent? {
+    guard let found = kept[record], found.seq == seq else { return nil }
+    return found.content
+  }
+
+  /// Keeps a content.
+  mutating func keep(_ content: MessageContent, of record: UInt32, feed: UInt32, at seq: UInt64) {
+    remove(record)
+    let bytes = Self.bytes(content)
+    guard bytes <= limit / 4 else { return }
+    turn += 1
+    kept[record] = Kept(seq: seq, content: content, feed: feed, turn: turn)
+    queues[feed, default: Queue()].entries.append((record, turn))
+    queues[feed]?.bytes += bytes
+    byteCount += bytes
+    while byteCount > limit { evict() }
+  }
+
+  /// Gives up the content of a record.
+  mutating func remove(_ record: UInt32) {
+    guard let old = kept.removeValue(forKey: record) else { return }
+    let bytes = Self.bytes(old.content)
+    byteCount -= bytes
+    queues[old.feed]?.bytes -= bytes
+    tidy(old.feed)
+  }
+
+  private mutating func evict() {
+    guard let (feed, queue) = queues.max(by: { $0.value.bytes < $1.value.bytes }) else { return }
+    for (record, turn) in queue.entries[queue.first...] {
+      queues[feed]?.first += 1
+      guard let old = kept[record], old.turn == turn else { continue }
+      remove(record)
+      return
+    }
+    queues[feed] = nil
+  }
+
+  /// Drops what a queue has given up, so that one whose messages are edited again and again stays small.
+  private mutating func tidy(_ feed: UInt32) {
+    guard let queue = queues[feed], queue.entries.count > 64,
+      queue.first * 2 > queue.entries.count
+        || queue.entries.count > 2 * kept.count
+    else { return }
+    let live = queue.entries[queue.first...].filter { kept[$0.record]?.turn == $0.turn }
+    queues[feed]?.entries = live
+    queues[feed]?.first = 0
+  }
+
+  private static func bytes(_ content: MessageContent) -> Int {
+    content.text.utf8.count + content.username.utf8.count + overhead
+  }
+}

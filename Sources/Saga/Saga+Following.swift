@@ -1,0 +1,225 @@
+internal import HyperDB
+internal import Hypercore
+internal import HypercoreCrypto
+
+// From the database's entries to the events of the room.
+extension Saga {
+  /// - Returns: whether to go on.
+  func handle(_ update: DatabaseUpdate) async -> Bool {
+    if isClosed { return false }
+    switch update {
+    case .entries(let entries):
+      let changes = entries.compactMap(take)
+      // What was there before is told to each reader sorted, once all of it is read.
+      if isReady {
+        tell(changes)
+      } else {
+        countRead(entries.count)
+        await tellProgress(entries)
+      }
+      tryNewcomers()
+      if isReady, unwritten > max(Self.entriesBetweenWrites, index.count / 2) { writeIndex() }
+    case .caughtUp:
+      isReady = true
+      if unwritten > Self.entriesBetweenWrites { writeIndex() }
+      for waiter in readyWaiters { waiter.resume() }
+      readyWaiters = []
+      broadcast.send(.wake)
+    case .authorized:
+      isAuthorized = true
+      tell(.authorized)
+      tryNewcomers()
+    case .uploaded(let seq): tell(.sent(seq: seq))
+    case .forked(let evidence):
+      forks.append(evidence)
+      tell(.forked(evidence))
+    case .restored: tell(.restored)
+    case .issue(let error): tell(.error(SagaError(.database, error.reason)))
+    }
+    return true
+  }
+
+  /// The index is written when so many entries have come since, or half as many as it has messages: seldom
+  /// enough to cost little, and so often that little has to be read again after a kill.
+  private static let entriesBetweenWrites = 1_000
+
+  private func take(_ entry: DatabaseNode) -> RoomQueue.Event? {
+    defer {
+      taken[entry.feed] = max(taken[entry.feed, default: 0], entry.seq)
+      unwritten += 1
+      if entry.feed == db.localKey, !ownWaiters.isEmpty {
+        let done = ownWaiters.filter { $0.seq <= entry.seq }
+        ownWaiters.removeAll { $0.seq <= entry.seq }
+        for waiter in done { waiter.1.resume() }
+      }
+    }
+    // Keys are kept for as long as the room is open, so a writer of huge ones would fill memory. No
+    // sound writer makes them.
+    guard options.keepsMessages, entry.keyBytes.count <= HyperDBLimits.keyBytes,
+      entry.keyBytes.starts(with: prefix)
+    else { return nil }
+    let content = entry.value.flatMap(options.kind.content)
+    let change = index.add(
+      RoomIndex.Entry(
+        key: entry.keyBytes, feed: entry.feed, seq: entry.seq, timestamp: content?.timestamp,
+        isDeletion: entry.isDeleted))
+    switch change {
+    case .none: return nil
+    case .unreadable:
+      return .other(.unreadable(Message.ID(keyBytes: entry.keyBytes, feed: entry.feed)))
+    case .added(let record), .edited(let record):
+      if let content, index.record(record).seq == entry.seq {
+        recent.keep(content, of: record, feed: index.record(record).feed, at: entry.seq)
+      }
+    case .removed(let record, _): recent.remove(record)
+    }
+    return .change(change)
+  }
+
+  private func tellProgress(_ entries: [DatabaseNode]) async {
+    loaded += UInt64(entries.count)
+    guard loaded >= toldLoaded + 10_000, !broadcast.isEmpty else { return }
+    toldLoaded = loaded
+    let total = await db.feeds.reduce(0) { $0 + ($1.storedLength > 0 ? $1.storedLength - 1 : 0) }
+    tell(.loading(done: taken.values.reduce(0, +), of: total))
+  }
+
+  func databaseEnded() {
+    for waiter in readyWaiters { waiter.resume() }
+    readyWaiters = []
+    for waiter in ownWaiters { waiter.1.resume() }
+    ownWaiters = []
+  }
+
+  // MARK: Events
+
+  /// The events from now on, after the messages that are here already.
+  ///
+  /// Nothing is missed from this call on, however late the reading begins.
+  ///
+  /// - Parameter stored: how many of those messages are told.
+  public nonisolated func events(stored: StoredMessages = .all) -> SagaEvents {
+    SagaEvents(saga: self, reader: RoomReader(broadcast.subscribe(RoomQueue()), stored: stored))
+  }
+
+  /// Gives an event to every reader.
+  func tell(_ event: SagaEvent) { broadcast.send(.other(event)) }
+
+  private func tell(_ changes: [RoomQueue.Event]) {
+    for change in changes { broadcast.send(change) }
+  }
+
+  /// The number of events that are handed over at once, and about how many bytes of texts.
+  private static let eventsAtOnce = 512
+  private static let bytesAtOnce = 1 << 20
+
+  /// The events that wait for a reader; waits for some. Nil at the end.
+  func nextEvents(_ reader: RoomReader) async -> [SagaEvent]? {
+    while !Task.isCancelled {
+      let events = takeEvents(reader)
+      if !events.isEmpty { return events }
+      guard await reader.subscription.waits() else { return nil }
+    }
+    return nil
+  }
+
+  func nextEvent(_ reader: RoomReader) async -> SagaEvent? {
+    if reader.given == reader.ahead.count {
+      guard let events = await nextEvents(reader) else { return nil }
+      reader.ahead = events
+      reader.given = 0
+    }
+    defer { reader.given += 1 }
+    return reader.ahead[reader.given]
+  }
+
+  private func takeEvents(_ reader: RoomReader) -> [SagaEvent] {
+    let subscription = reader.subscription
+    subscription.withQueue { $0.clearWake() }
+    var events: [SagaEvent] = []
+    if !reader.knowsPresence {
+      reader.knowsPresence = true
+      subscription.withQueue { $0.dropPresence() }
+      events =
+        forks.map(SagaEvent.forked) + roster.users.map(SagaEvent.join)
+        + requests.map(SagaEvent.request)
+    }
+    if isReady, !reader.isReady, reader.walk == nil { start(reader) }
+    if reader.walk != nil {
+      addStored(to: &events, reader)
+      return events
+    }
+    var bytes = 0
+    while events.count < Self.eventsAtOnce, bytes < Self.bytesAtOnce,
+      let next = subscription.withQueue({ $0.next() }) ?? nil
+    {
+      switch next {
+      case .other(let event): events.append(event)
+      case .change(let change):
+        guard let event = event(of: change) else { continue }
+        bytes += event.textCount
+        events.append(event)
+      case .wake: break
+      }
+    }
+    return events
+  }
+
+  /// Has a reader begin with what is stored. The changes that wait are part of that.
+  private func start(_ reader: RoomReader) {
+    let first: Int
+    switch reader.stored {
+    case .all: first = 0
+    case .newest(let count): first = max(0, index.count - max(0, count))
+    case .none:
+      // The changes that wait came after the reader did.
+      reader.walk = (index.order, index.order.end)
+      return
+    }
+    reader.subscription.withQueue { $0.dropChanges() }
+    reader.walk = (index.order, index.order.place(at: first))
+  }
+
+  private func addStored(to events: inout [SagaEvent], _ reader: RoomReader) {
+    guard let order = reader.walk?.order, var place = reader.walk?.place else { return }
+    var bytes = 0
+    while events.count < Self.eventsAtOnce, bytes < Self.bytesAtOnce {
+      guard let record = order.next(&place) else {
+        reader.walk = nil
+        reader.isReady = true
+        events.append(.ready)
+        return
+      }
+      guard let event = event(of: .added(record)) else { continue }
+      bytes += event.textCount
+      events.append(event)
+    }
+    reader.walk = (order, place)
+  }
+
+  /// The event of a change, with the text as it is now; nil if the message is gone meanwhile.
+  private func event(of change: RoomIndex.Change) -> SagaEvent? {
+    switch change {
+    case .added(let record), .edited(let record):
+      guard let message = message(of: record) else { return nil }
+      if options.kind == .operations { return .operation(RoomOperation(message)) }
+      if case .added = change { return .message(message) }
+      return .edit(message)
+    case .removed(let record, let seq):
+      return message(of: record, at: seq).map(SagaEvent.removal)
+    case .none, .unreadable: return nil
+    }
+  }
+}
+
+extension SagaEvent {
+  /// About how many bytes of a stranger's text it carries.
+  fileprivate var textCount: Int {
+    switch self {
+    case .message(let message), .edit(let message), .removal(let message):
+      message.text.utf8.count + 256
+    case .operation(let operation): operation.json.count + 256
+    default: 256
+    }
+  }
+}

@@ -1,0 +1,37 @@
+internal import HyperDB
+internal import Hypercore
+internal import HypercoreCrypto
+internal import RandomAccessStorage
+
+// The index of a room beside its database.
+extension Saga {
+  /// Takes over an index that was stored, if the feeds are those that it was made of.
+  func use(_ stored: StoredIndex) async {
+    var last: [PublicKey: UInt64] = [:]
+    for (key, known) in stored.feeds {
+      guard known.length > 0, await db.holds(known, of: key) else { return }
+      last[key] = known.length - 1
+    }
+    index = stored.index
+    taken = last
+  }
+
+  /// Writes the index. One that can't be written is missed at the next opening, and by nobody else.
+  func writeIndex() {
+    unwritten = 0
+    guard let indexFile, db.storage.access == .readWrite else { return }
+    var feeds: [PublicKey: KnownFeed] = [:]
+    let db = db
+    for (key, last) in taken {
+      let known = db.assumeIsolated { $0.knownFeed(key, length: last + 1) }
+      guard let known else { return }
+      feeds[key] = known
+    }
+    do {
+      try indexFile.write(index, feeds)
+    } catch {
+      // A full disk, for example: half an index only takes room from others.
+      indexFile.empty()
+    }
+  }
+}

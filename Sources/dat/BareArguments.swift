@@ -1,0 +1,41 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Hyperdrive
+
+/// `dat LINK` and `dat DIR`, as the command of 2018 took them: what is no command of that name and is a link or
+/// a folder stands for the command that is meant.
+enum BareArguments {
+  /// The arguments with the command written out.
+  static func written(out arguments: [String]) -> [String] {
+    guard let first = arguments.first, !first.hasPrefix("-"), !isCommand(first) else {
+      return arguments
+    }
+    if ArchiveLink(first) != nil, !isFolder(first) {
+      // A folder that is there already is gone on with.
+      if arguments.count > 1, isFolder(arguments[1]), holdsArchive(arguments[1]) {
+        return ["sync"] + arguments.dropFirst()
+      }
+      return ["clone"] + arguments
+    }
+    guard isFolder(first) else { return arguments }
+    return [isReaders(first) ? "sync" : "share"] + arguments
+  }
+
+  private static func isCommand(_ name: String) -> Bool {
+    name == "help"
+      || Dat.configuration.subcommands.contains { $0.configuration.commandName == name }
+  }
+
+  private static func isFolder(_ path: String) -> Bool {
+    var isFolder: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+      && isFolder.boolValue
+  }
+
+  private static func holdsArchive(_ path: String) -> Bool { (try? Archive.kind(of: path)) != nil }
+
+  /// Whether an archive in a folder is somebody else's: an owner's has the file `metadata.ogd`.
+  private static func isReaders(_ path: String) -> Bool {
+    holdsArchive(path) && !FileManager.default.fileExists(atPath: path + "/.dat/metadata.ogd")
+  }
+}

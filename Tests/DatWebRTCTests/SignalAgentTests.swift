@@ -1,0 +1,156 @@
+import DatSignal
+import Testing
+
+@testable import DatWebRTC
+
+struct SignalAgentTests {
+  typealias Agent = SignalAgent
+
+  func agent(_ id: String = "m", _ limits: Agent.Limits = .init()) -> Agent {
+    Agent(id: id, limits: limits, random: AgentPair.Sequence(state: 1))
+  }
+
+  func actions(_ agent: inout Agent) -> [Agent.Action] {
+    var found: [Agent.Action] = []
+    while let action = agent.nextAction() { found.append(action) }
+    return found
+  }
+
+  func connect(_ id: String, native: Bool = false) -> SignalMessage {
+    .connect(from: id, isNative: native)
+  }
+
+  func offer(_ id: String) -> SignalMessage {
+    .signal(from: id, .description(isOffer: true, sdp: "offer of \(id)"))
+  }
+
+  func answer(_ id: String) -> SignalMessage {
+    .signal(from: id, .description(isOffer: false, sdp: "answer of \(id)"))
+  }
+
+  @Test func `it announces itself often while alone and seldom in company`() {
+    var agent = agent()
+    agent.connected(now: 1000)
+    #expect(actions(&agent) == [.say(connect("m", native: true), channel: "all")])
+    var times: [UInt64] = []
+    for _ in 0..<5 {
+      guard let due = agent.deadline else { break }
+      times.append(due)
+      agent.fire(now: due)
+    }
+    #expect(times.count == 5)
+    #expect(zip(times, times.dropFirst()).allSatisfy { (3000..<5000).contains($1 - $0) })
+    agent.heard(offer("ana"), now: times[4])
+    agent.opened(1)
+    agent.fire(now: agent.deadline ?? 0)
+    let next = (agent.deadline ?? 0) - times[4]
+    #expect(next >= 13_000)
+  }
+
+  @Test func `a browser that announces itself hears of us and offers`() {
+    var agent = agent()
+    agent.heard(connect("ana"), now: 0)
+    #expect(actions(&agent) == [.say(connect("m", native: true), channel: "ana")])
+    agent.heard(offer("ana"), now: 10)
+    #expect(actions(&agent) == [.answer(1, from: "ana", sdp: "offer of ana")])
+    agent.signal(1, .description(isOffer: false, sdp: "ours"))
+    #expect(
+      actions(&agent)
+        == [.say(.signal(from: "m", .description(isOffer: false, sdp: "ours")), channel: "ana")])
+    agent.heard(.signal(from: "ana", .candidate("candidate:1")), now: 20)
+    #expect(actions(&agent) == [.take(1, .candidate("candidate:1"))])
+  }
+
+  @Test func `a peer that never offers gets an offer`() {
+    var agent = agent()
+    for now in stride(from: UInt64(0), to: 16_000, by: 4000) {
+      agent.heard(connect("ana"), now: now)
+    }
+    #expect(actions(&agent).last == .offer(1, to: "ana"))
+    agent.heard(answer("ana"), now: 16_000)
+    #expect(actions(&agent) == [.take(1, .description(isOffer: false, sdp: "answer of ana"))])
+    // A second answer is somebody else's.
+    agent.heard(answer("ana"), now: 16_001)
+    #expect(actions(&agent).isEmpty)
+  }
+
+  @Test func `of two native peers the smaller id offers`() {
+    var small = agent("a")
+    small.heard(connect("b", native: true), now: 0)
+    #expect(actions(&small) == [.offer(1, to: "b")])
+    var large = agent("b")
+    large.heard(connect("a", native: true), now: 0)
+    #expect(actions(&large) == [.say(connect("b", native: true), channel: "a")])
+  }
+
+  @Test func `when both offer, ours to a browser stays`() {
+    var agent = agent()
+    for now in stride(from: UInt64(0), to: 16_000, by: 4000) {
+      agent.heard(connect("ana"), now: now)
+    }
+    _ = actions(&agent)
+    agent.heard(offer("ana"), now: 16_000)
+    #expect(actions(&agent).isEmpty)
+  }
+
+  @Test func `an id ends no connection that is open`() {
+    var agent = agent()
+    agent.heard(offer("ana"), now: 0)
+    agent.opened(1)
+    _ = actions(&agent)
+    agent.heard(offer("ana"), now: 100)
+    #expect(actions(&agent) == [.answer(2, from: "ana", sdp: "offer of ana")])
+    // Further ones of the id take the place of the one that has not opened.
+    agent.heard(offer("ana"), now: 200)
+    #expect(actions(&agent) == [.drop(2), .answer(3, from: "ana", sdp: "offer of ana")])
+    #expect(agent.connectionCount == 2)
+  }
+
+  @Test func `made-up ids take no more places than there are for those who begin`() {
+    var limits = Agent.Limits()
+    limits.messagesPerSecond = 1_000_000
+    limits.burst = 1_000_000
+    var agent = agent("m", limits)
+    for number in 0..<10_000 {
+      agent.heard(connect("x\(number)"), now: 0)
+      agent.heard(offer("x\(number)"), now: 0)
+    }
+    #expect(agent.connectionCount == limits.pending)
+    #expect(agent.rememberedCount <= limits.ids)
+    _ = actions(&agent)
+    agent.fire(now: 30_000)
+    #expect(actions(&agent).count == limits.pending)
+    #expect(agent.connectionCount == 0)
+    agent.heard(offer("ana"), now: 30_001)
+    #expect(actions(&agent) == [.answer(limits.pending + 1, from: "ana", sdp: "offer of ana")])
+  }
+
+  @Test func `a flood is not looked at, and then it is again`() {
+    var agent = agent()
+    for _ in 0..<100_000 { agent.heard(connect("ana"), now: 0) }
+    #expect(agent.ignored >= 99_000)
+    _ = actions(&agent)
+    agent.heard(offer("bea"), now: 1000)
+    #expect(actions(&agent) == [.answer(1, from: "bea", sdp: "offer of bea")])
+  }
+
+  @Test func `what a stranger says of itself without an offer is dropped`() {
+    var agent = agent()
+    agent.heard(answer("ana"), now: 0)
+    agent.heard(.signal(from: "ana", .candidate("candidate:1")), now: 0)
+    agent.heard(connect("m"), now: 0)
+    agent.heard(offer("m"), now: 0)
+    agent.heard(.unknown, now: 0)
+    #expect(actions(&agent).isEmpty)
+  }
+
+  @Test func `a lost peer is sought at once`() {
+    var agent = agent()
+    agent.connected(now: 0)
+    agent.heard(offer("ana"), now: 0)
+    agent.opened(1)
+    agent.fire(now: agent.deadline ?? 0)
+    agent.ended(1, now: 6000)
+    #expect(agent.deadline.map { $0 <= 6500 } == true)
+  }
+}

@@ -1,0 +1,185 @@
+import DatTesting
+import Foundation
+import Hypercore
+import HypercoreCrypto
+import Hyperdrive
+import RandomAccessStorage
+import Testing
+
+/// What an archive's owner may sign, laid out in a folder.
+@Suite(.timeLimit(.minutes(2))) struct HostileFolderTests {
+  let world: TemporaryFolder
+  let copy: String
+
+  init() throws {
+    world = try TemporaryFolder()
+    copy = world.path + "/copy"
+  }
+
+  /// An owner's archive in memory whose entries can be anything.
+  private final class Owner {
+    let storage = MemoryStorage()
+    let pair = KeyPair.generate()
+    let codec = ArchiveMessageCodec()
+    private let metadata: FeedCore
+    private let content: FeedCore
+    private let tree: ArchiveTree
+    private let source: CoreMetadata
+
+    init() throws {
+      metadata = try FeedCore.open(
+        in: storage, prefix: "metadata/", options: FeedOptions(keyPair: pair))
+      let inner = KeyPair.contentFeed(of: pair.secretKey, context: .hyperdrive)
+      content = try FeedCore.open(
+        in: storage, prefix: "content/",
+        options: FeedOptions(
+          key: inner.publicKey, secretKey: inner.secretKey, storeSecretKey: false, holdsLock: true))
+      try metadata.append([codec.encode(ArchiveHeader(content: inner.publicKey.bytes))])
+      source = CoreMetadata(metadata)
+      tree = ArchiveTree(source)
+    }
+
+    /// Puts a file whose stat is as `change` leaves it.
+    func put(_ name: String, _ text: String, _ change: (inout FileStat) -> Void = { _ in }) throws {
+      try put(stored: Array(name.utf8), text, change)
+    }
+
+    func put(stored name: [UInt8], _ text: String, _ change: (inout FileStat) -> Void = { _ in })
+      throws
+    {
+      let start = (content.length, content.byteLength)
+      if !text.isEmpty { try content.append([Array(text.utf8)]) }
+      var stat = FileStat(
+        mode: 0o100644, size: UInt64(text.utf8.count), blocks: text.isEmpty ? 0 : 1,
+        offset: start.0,
+        byteOffset: start.1, mtime: 1_530_000_000_000, ctime: 1_530_000_000_000)
+      change(&stat)
+      let path = ArchivePath(stored: name)
+      let index = try tree.indexForPut(path, from: tree.head(tree.version))
+      let value = codec.encode(StatMessage(file: stat))
+      try metadata.append([codec.encode(ArchiveMessage(name: name, value: value, paths: index))])
+    }
+
+    func open() async throws -> Archive {
+      try metadata.close()
+      try content.close()
+      return try await Archive.open(storage: storage)
+    }
+  }
+
+  private final class CoreMetadata: MetadataSource {
+    let core: FeedCore
+    init(_ core: FeedCore) { self.core = core }
+    var length: UInt64 { core.length }
+    func block(at seq: UInt64) throws -> [UInt8]? { try core.block(at: seq) }
+  }
+
+  private func lay(_ owner: Owner) async throws -> (reader: Archive, refused: [ArchivePath: String])
+  {
+    let archive = try await owner.open()
+    let reader = try await Archive.open(
+      workFolder: copy, secretKeys: world.path + "/none", options: Archive.Options(key: archive.key)
+    )
+    let connection = try await LiveConnection(archive, reader)
+    var events = reader.events().makeAsyncIterator()
+    let version = await archive.version
+    while await reader.version < version { _ = await events.next() }
+    try await reader.untilComplete()
+    await connection.end()
+    let refused = await reader.refusedFiles
+    return (reader, refused)
+  }
+
+  private func files() throws -> Set<String> {
+    Set(
+      try FileManager.default.subpathsOfDirectory(atPath: world.path).filter {
+        !$0.hasPrefix("copy/.dat/") && !["copy", "copy/.dat"].contains($0)
+      })
+  }
+
+  @Test func `names that lead out of the folder or into the archive's own are not laid out`()
+    async throws
+  {
+    let owner = try Owner()
+    let names = [
+      "/../out", "/a/../../out", "/./x", "/a//b", "/back\\slash", "/nul\0", "/.dat/metadata.key",
+      "/.DAT/metadata.key", "/.d\u{200c}at/x", "/.\u{ff44}at/x", "/.dat./x", "/.dat /x", "/.dat:x",
+      "/DAT~1/x", "/" + String(repeating: "n", count: 256),
+      "/" + String(repeating: String(repeating: "d", count: 99) + "/", count: 42) + "x",
+    ]
+    for name in names { try owner.put(name, "bad") }
+    try owner.put(stored: [0x2f, 0xff, 0xfe], "bad")
+    try owner.put("", "bad")
+    try owner.put("/good", "good")
+    let (reader, refused) = try await lay(owner)
+    #expect(try files() == ["copy/good"])
+    let key = try Data(contentsOf: URL(fileURLWithPath: copy + "/.dat/metadata.key"))
+    #expect(Array(key) == reader.key.bytes)
+    #expect(refused.count >= names.count - 1, "\(refused)")
+    // They are listed all the same, and can be read by their names.
+    #expect(try await reader.entries(recursive: true).collect().count >= names.count)
+    try await reader.close()
+  }
+
+  @Test func `stats that are not true make no file and allocate nothing`() async throws {
+    let owner = try Owner()
+    try owner.put("/first", "first")
+    try owner.put("/longer", "text") { $0.size = 1 << 50 }
+    try owner.put("/huge", "text") { $0.size = 1 << 60 }
+    try owner.put("/blocks", "text") { $0.blocks = 1 << 50 }
+    try owner.put("/shorter", "text") { $0.size = 2 }
+    try owner.put("/shifted", "text") { $0.byteOffset += 1 }
+    try owner.put("/other's", "") { ($0.offset, $0.byteOffset, $0.blocks, $0.size) = (0, 0, 1, 5) }
+    try owner.put("/setuid", "text") { ($0.mode, $0.mtime) = (0o106777, .max) }
+    try owner.put("/link", "text") { $0.mode = 0o120777 }
+    let archive = try await owner.open()
+    let reader = try await Archive.open(
+      workFolder: copy, secretKeys: world.path + "/none", options: Archive.Options(key: archive.key)
+    )
+    let connection = try await LiveConnection(archive, reader)
+    let setuid = copy + "/setuid"
+    while !FileManager.default.fileExists(atPath: setuid) {
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    await connection.end()
+    let laid = try files()
+    #expect(laid.isSuperset(of: ["copy/first", "copy/setuid"]))
+    #expect(laid.isSubset(of: ["copy/first", "copy/setuid", "copy/shifted"]))
+    let mode = try FileManager.default.attributesOfItem(atPath: setuid)[.posixPermissions] as? Int
+    #expect(mode == 0o777, "no bit that gives another's rights")
+    try await reader.close()
+    try await archive.close()
+  }
+
+  @Test func `links in the folder are not followed`() async throws {
+    let owner = try Owner()
+    try owner.put("/into/file", "text")
+    try owner.put("/file", "text")
+    try owner.put("/plain", "text")
+    let outside = world.path + "/outside"
+    try FileManager.default.createDirectory(atPath: outside, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
+    try Data("precious".utf8).write(to: URL(fileURLWithPath: outside + "/target"))
+    try FileManager.default.createSymbolicLink(atPath: copy + "/into", withDestinationPath: outside)
+    try FileManager.default.createSymbolicLink(
+      atPath: copy + "/file", withDestinationPath: outside + "/target")
+    let (reader, refused) = try await lay(owner)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: outside) == ["target"])
+    #expect(try String(contentsOfFile: outside + "/target", encoding: .utf8) == "precious")
+    #expect(try String(contentsOfFile: copy + "/plain", encoding: .utf8) == "text")
+    #expect(refused["/into/file"] != nil)
+    #expect(await reader.keptFiles == ["/file.kept"], "the user's link has another name now")
+    try await reader.close()
+  }
+
+  @Test func `a folder wins over a file of its name, which can be read all the same`() async throws
+  {
+    let owner = try Owner()
+    try owner.put("/twin", "file")
+    try owner.put("/twin/inside", "inside")
+    let (reader, refused) = try await lay(owner)
+    #expect(try files() == ["copy/twin", "copy/twin/inside"])
+    #expect(refused["/twin"] == "a folder has its name")
+    try await reader.close()
+  }
+}

@@ -1,0 +1,320 @@
+import DatTesting
+import Foundation
+import HyperDB
+import Hypercore
+import HypercoreCrypto
+import RandomAccessStorage
+import Testing
+
+@testable import Saga
+
+@Suite(.timeLimit(.minutes(2))) struct RoomIndexFileTests {
+  /// A room of two writers in a folder, with edits, deletions and what is no message.
+  private func room(_ folder: TemporaryFolder, messages: Int = 60) async throws -> PublicKey {
+    let ana = try await Saga.open(folder: folder.path + "/ana", username: "ana")
+    let bea = try await Saga.open(
+      folder: folder.path + "/bea", key: ana.key, username: "bea")
+    try await ana.authorize(bea.db.localKey)
+    var ids: [Message.ID] = []
+    for number in 0..<messages {
+      ids.append(try await (number % 3 == 0 ? bea : ana).writeMessage("message \(number)"))
+    }
+    try await ana.edit(ids[1], to: "edited")
+    try await ana.delete(ids[2])
+    try await bea.delete(ids[3])
+    try await ana.db.put("messages/bad", [1])
+    try await ana.db.put(
+      "messages/" + String(repeating: "long", count: 60), Array(#"{"message":"l"}"#.utf8))
+    try await sync(ana, bea)
+    let key = ana.key
+    await ana.close()
+    await bea.close()
+    return key
+  }
+
+  private func sync(_ one: Saga, _ other: Saga) async throws {
+    let (left, right) = (try await one.replicate(), try await other.replicate())
+    let joined = Task { await join(left, right) }
+    while true {
+      let counts = (await one.messageCount, await other.messageCount)
+      if counts.0 == counts.1, counts.0 > 1 { break }
+      try await Task.sleep(for: .milliseconds(5))
+    }
+    await left.close()
+    await right.close()
+    await joined.value
+  }
+
+  /// The room without its index.
+  private func shown(_ folder: String) async throws -> [Message] {
+    var options = SagaOptions()
+    options.keepsIndexFile = false
+    let saga = try await Saga.open(folder: folder, username: "any", options: options)
+    let messages = await saga.messages
+    await saga.close()
+    return messages
+  }
+
+  private func usesIndex(_ folder: String) throws -> Bool {
+    RoomIndexFile(FolderStorage(path: folder), .messages).read() != nil
+  }
+
+  @Test func `a room opens from its index as it was`() async throws {
+    let folder = try TemporaryFolder()
+    _ = try await room(folder)
+    for name in ["ana", "bea"] {
+      let path = "\(folder.path)/\(name)"
+      #expect(try usesIndex(path))
+      let expected = try await shown(path)
+      let saga = try await Saga.open(folder: path, username: name)
+      #expect(await saga.loaded == 0)
+      #expect(await saga.messages == expected)
+      #expect(expected.count == 59 && expected.contains { $0.text == "edited" && $0.isEdited })
+      #expect(await saga.db.feedCount == 2)
+      let written = try await saga.writeMessage("after")
+      #expect(await saga.message(written)?.text == "after")
+      await saga.close()
+      #expect(try await shown(path).last?.text == "after")
+      #expect(try usesIndex(path))
+    }
+  }
+
+  @Test func `what came since the index was written is read, and nothing twice`() async throws {
+    let folder = try TemporaryFolder()
+    _ = try await room(folder)
+    let path = folder.path + "/ana"
+    let index = try Data(contentsOf: URL(fileURLWithPath: path + "/room-index"))
+    var saga = try await Saga.open(folder: path, username: "ana")
+    for number in 0..<5 { try await saga.writeMessage("later \(number)") }
+    await saga.close()
+    try index.write(to: URL(fileURLWithPath: path + "/room-index"))
+    let expected = try await shown(path)
+    saga = try await Saga.open(folder: path, username: "ana")
+    #expect(await saga.messages == expected && expected.count == 64)
+    #expect(await saga.loaded == 5)
+    await saga.close()
+  }
+
+  @Test func `an index that is damaged anywhere is not used`() async throws {
+    let folder = try TemporaryFolder()
+    _ = try await room(folder)
+    let path = folder.path + "/ana"
+    let file = URL(fileURLWithPath: path + "/room-index")
+    let good = try Data(contentsOf: file)
+    let expected = try await shown(path)
+    var random = SeededRandom(seed: 7)
+    for _ in 0..<200 {
+      var bad = good
+      if random.chance(0.2) {
+        bad = bad.prefix(Int.random(in: 0..<bad.count, using: &random))
+      } else if random.chance(0.2) {
+        bad.append(0)
+      } else {
+        bad[Int.random(in: 0..<bad.count, using: &random)] ^= UInt8.random(
+          in: 1...255, using: &random)
+      }
+      try bad.write(to: file)
+      #expect(try !usesIndex(path))
+    }
+    let saga = try await Saga.open(folder: path, username: "ana")
+    #expect(await saga.messages == expected)
+    await saga.close()
+    #expect(try usesIndex(path))
+  }
+
+  @Test func `contents that no writer makes are refused, though the hashes fit`() async throws {
+    var random = SeededRandom(seed: 11)
+    let feed = KeyPair.generate().publicKey
+    var index = RoomIndex()
+    for seq in 1...50 as ClosedRange<UInt64> {
+      _ = index.add(
+        .init(
+          key: Array("messages/a/\(seq)".utf8), feed: feed, seq: seq, timestamp: Int64(seq),
+          isDeletion: false))
+    }
+    let known = [feed: KnownFeed(length: 51, treeHash: Digest(), lists: [1])]
+    let storage = MemoryStorage()
+    let file = RoomIndexFile(storage, .messages)
+    try file.write(index, known)
+    #expect(file.read()?.index.count == 50)
+    #expect(RoomIndexFile(storage, .operations).read() == nil)
+    let bytes = try storage.storage(named: RoomIndexFile.name)
+    var good = [UInt8](repeating: 0, count: Int(try bytes.length()))
+    _ = try good.withUnsafeMutableBytes { try bytes.read(at: 0, into: $0) }
+    for _ in 0..<2_000 {
+      var bad = good
+      for _ in 0..<Int.random(in: 1...3, using: &random) {
+        bad[Int.random(in: 56..<bad.count, using: &random)] = UInt8.random(
+          in: 0...255, using: &random)
+      }
+      // With hashes that fit.
+      let piece = TreeHash.leaf(Array(bad[56...]))
+      bad.replaceSubrange(24..<56, with: TreeHash.leaf(piece.bytes).bytes)
+      try bytes.write([StorageWrite(offset: 0, bytes: bad)])
+      // It reads as an index or not: it neither traps nor comes out of order.
+      guard let read = file.read()?.index else { continue }
+      var place = read.order.start
+      var before: UInt32?
+      while let number = read.order.next(&place) {
+        if let before { #expect(read.comparison.precedes(before, number)) }
+        before = number
+      }
+    }
+  }
+
+  @Test func `an index of another history is not used`() async throws {
+    let folder = try TemporaryFolder()
+    _ = try await room(folder)
+    let other = try TemporaryFolder()
+    let saga = try await Saga.open(folder: other.path, username: "ana")
+    for number in 0..<100 { try await saga.writeMessage("other \(number)") }
+    await saga.close()
+    let index = try Data(contentsOf: URL(fileURLWithPath: folder.path + "/ana/room-index"))
+    try index.write(to: URL(fileURLWithPath: other.path + "/room-index"))
+    let again = try await Saga.open(folder: other.path, username: "ana")
+    #expect(Set(await again.messages.map(\.text)) == Set((0..<100).map { "other \($0)" }))
+    await again.close()
+  }
+
+  @Test func `a room that is killed has lost nothing but time`() async throws {
+    let folder = try TemporaryFolder()
+    let saga = try await Saga.open(folder: folder.path, username: "ana")
+    for number in 0..<1_200 { try await saga.writeMessage("message \(number)") }
+    // Written while the room goes on, and as it is left without being closed.
+    #expect(try usesIndex(folder.path))
+    let copies = try TemporaryFolder()
+    let copy = copies.path + "/room"
+    try FileManager.default.copyItem(atPath: folder.path, toPath: copy)
+    await saga.close()
+    let again = try await Saga.open(folder: copy, username: "ana")
+    #expect(await again.messageCount == 1_200)
+    #expect(await again.loaded < 300)
+    await again.close()
+  }
+
+  @Test func `an examination says whether the index fits, and empties one that doesn't`()
+    async throws
+  {
+    let folder = try TemporaryFolder()
+    _ = try await room(folder)
+    let path = folder.path + "/bea"
+    let storage = FolderStorage(path: path)
+    #expect(try await Saga.examineIndex(storage) == .usable(messages: 59))
+    let file = URL(fileURLWithPath: path + "/room-index")
+    var bytes = try Data(contentsOf: file)
+    bytes[100] ^= 1
+    try bytes.write(to: file)
+    #expect(try await Saga.examineIndex(storage) == .unusable)
+    #expect(try Data(contentsOf: file) == bytes)
+    #expect(try await Saga.examineIndex(storage, removing: true) == .unusable)
+    #expect(try await Saga.examineIndex(storage) == .missing)
+    // Of another room.
+    let other = try TemporaryFolder()
+    let saga = try await Saga.open(folder: other.path, username: "eve")
+    try await saga.writeMessage("another room")
+    await saga.close()
+    try Data(contentsOf: URL(fileURLWithPath: other.path + "/room-index")).write(to: file)
+    #expect(try await Saga.examineIndex(storage, removing: true) == .unusable)
+    let again = try await Saga.open(folder: path, username: "bea")
+    #expect(await again.messageCount == 59)
+    await again.close()
+    #expect(try await Saga.examineIndex(storage) == .usable(messages: 59))
+  }
+
+  @Test func `a folder that can't be written keeps no index, and the room goes on`() async throws {
+    let folder = try TemporaryFolder()
+    _ = try await room(folder)
+    let path = folder.path + "/ana"
+    try FileManager.default.removeItem(atPath: path + "/room-index")
+    let expected = try await shown(path)
+    let saga = try await Saga.open(
+      storage: FolderStorage(path: path, access: .readOnly), username: "ana")
+    #expect(await saga.messages == expected)
+    await saga.close()
+    #expect(!FileManager.default.fileExists(atPath: path + "/room-index"))
+  }
+
+  @Test func `a room is there before it is read, and tells how far it is`() async throws {
+    let folder = try TemporaryFolder()
+    var saga = try await Saga.open(folder: folder.path, username: "ana")
+    let blank = MessageContent(text: "m", username: "ana", timestamp: 1)
+    let db = saga.db
+    for start in stride(from: 0, to: 24_000, by: 1_000) {
+      try await db.batch(
+        (start..<start + 1_000).map {
+          .put("messages/a/\($0)", blank.value(key: "messages/a/\($0)"))
+        })
+    }
+    await saga.close()
+    try FileManager.default.removeItem(atPath: folder.path + "/room-index")
+    var options = SagaOptions()
+    options.waitsForMessages = false
+    saga = try await Saga.open(folder: folder.path, username: "ana", options: options)
+    var progress: [UInt64] = []
+    reading: for await event in saga.events(stored: .none) {
+      switch event {
+      case .loading(let done, let all):
+        #expect(done <= all && all == 24_000)
+        progress.append(done)
+      case .ready: break reading
+      default: break
+      }
+    }
+    #expect(progress.count == 2 && progress == progress.sorted())
+    #expect(await saga.messageCount == 24_000)
+    await saga.close()
+  }
+}
+
+/// A storage whose index can't be written beyond some bytes, as on a full disk.
+private struct FullStorage: StorageProvider {
+  let memory = MemoryStorage()
+  var access: StorageAccess { .readWrite }
+
+  func storage(named name: String) throws(StorageError) -> any RandomAccessStorage {
+    let file = try memory.storage(named: name)
+    return name == RoomIndexFile.name ? FullFile(file) : file
+  }
+
+  func lock(_ name: String) throws(StorageError) -> (any StorageLock)? { try memory.lock(name) }
+  func exists(_ name: String) throws(StorageError) -> Bool { try memory.exists(name) }
+}
+
+private final class FullFile: RandomAccessStorage {
+  private let file: any RandomAccessStorage
+
+  init(_ file: any RandomAccessStorage) { self.file = file }
+
+  func read(
+    at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(StorageError) -> Int { try file.read(at: offset, into: buffer) }
+
+  func write(_ pieces: [StorageWrite]) throws(StorageError) {
+    for piece in pieces where piece.offset + UInt64(piece.bytes.count) > 1_000 {
+      throw StorageError(
+        code: .failed, path: RoomIndexFile.name, operation: "write", reason: "The disk is full.")
+    }
+    try file.write(pieces)
+  }
+
+  func length() throws(StorageError) -> UInt64 { try file.length() }
+  func delete(at offset: UInt64, count: UInt64) throws(StorageError) {
+    try file.delete(at: offset, count: count)
+  }
+  func truncate(to length: UInt64) throws(StorageError) { try file.truncate(to: length) }
+  func sync() throws(StorageError) { try file.sync() }
+  func close() { file.close() }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct FullDiskIndexTests {
+  @Test func `an index that doesn't fit the disk is given up, and the room goes on`() async throws {
+    let storage = FullStorage()
+    var saga = try await Saga.open(storage: storage, username: "ana")
+    for number in 0..<1_100 { try await saga.writeMessage("message \(number)") }
+    await saga.close()
+    #expect(try storage.memory.storage(named: RoomIndexFile.name).length() == 0)
+    saga = try await Saga.open(storage: storage, username: "ana")
+    #expect(await saga.messageCount == 1_100)
+    await saga.close()
+  }
+}

@@ -1,0 +1,199 @@
+import DatTesting
+import HyperDB
+import Hypercore
+import HypercoreCrypto
+import RandomAccessStorage
+import Testing
+
+@testable import Saga
+
+/// Which requests to write are listed, and which are shown as proven.
+@Suite(.timeLimit(.minutes(1))) struct WriteRequestTests {
+  private func user(_ number: Int, from address: String? = nil, proven: Bool = false) -> UserData {
+    var key = [UInt8](repeating: 0, count: 32)
+    (key[0], key[1]) = (UInt8(number >> 8), UInt8(number & 255))
+    var user = UserData(key: PublicKey(bytes: key)!, username: "user \(number)", timestamp: 0)
+    user.isProven = proven
+    user.address = address
+    return user
+  }
+
+  @Test
+  func `a hundred made-up keys of one address have three places, and leave the proven theirs`() {
+    var requests = WriteRequests(limits: .init())
+    var told: [UserData] = []
+    for number in 0..<100 {
+      requests.add(user(number, from: "192.0.2.66"), on: UInt64(number))
+      told += requests.fill()
+    }
+    #expect(told.count == 3)
+    #expect(requests.listed.count == 3)
+    for number in 200..<300 {
+      requests.add(user(number, from: "198.51.100.\(number - 200)"), on: UInt64(number))
+    }
+    _ = requests.fill()
+    #expect(requests.listed.count == 32)
+    requests.add(user(500, from: "192.0.2.66", proven: true), on: 500)
+    let fresh1 = requests.fill()
+    #expect(fresh1.map(\.username) == ["user 500"])
+    #expect(requests.listed.count == 33)
+    #expect(requests.listed.first?.isProven == true)
+  }
+
+  @Test func `a claim goes with its connection, and gives its place to the next`() {
+    var requests = WriteRequests(limits: .init())
+    for number in 0..<5 { requests.add(user(number, from: "192.0.2.66"), on: UInt64(number)) }
+    _ = requests.fill()
+    requests.leave(0)
+    let fresh2 = requests.fill()
+    #expect(fresh2.map(\.username) == ["user 3"])
+    for number in 1..<5 { requests.leave(UInt64(number)) }
+    #expect(requests.listed.isEmpty)
+    #expect(requests.waitingCount == 0)
+  }
+
+  @Test func `a proven request outlives its connection, and gives way to others when it has gone`()
+  {
+    var requests = WriteRequests(limits: .init(proven: 3))
+    for number in 0..<3 {
+      requests.add(user(number, from: "h\(number)", proven: true), on: UInt64(number))
+    }
+    _ = requests.fill()
+    requests.leave(1)
+    #expect(requests.listed.count == 3)
+    requests.add(user(7, from: "h7", proven: true), on: 7)
+    _ = requests.fill()
+    #expect(requests.listed.map(\.username) == ["user 0", "user 2", "user 7"])
+    requests.add(user(8, from: "h8", proven: true), on: 8)
+    let fresh3 = requests.fill()
+    #expect(fresh3.isEmpty, "those that are here stay")
+    requests.answer(user(0).key)
+    let fresh4 = requests.fill()
+    #expect(fresh4.map(\.username) == ["user 8"])
+  }
+
+  @Test func `a claim of a key that is proven beside it is hidden`() {
+    var requests = WriteRequests(limits: .init())
+    var claim = user(1, from: "192.0.2.66")
+    claim.username = "rude"
+    requests.add(claim, on: 1)
+    requests.add(user(1, from: "192.0.2.7", proven: true), on: 2)
+    _ = requests.fill()
+    #expect(requests.listed.map(\.username) == ["user 1"])
+    requests.leave(1)
+    #expect(requests.listed.count == 1)
+  }
+
+  // MARK: In a room
+
+  private func room(_ name: String, key: PublicKey? = nil) async throws -> Saga {
+    var options = SagaOptions()
+    options.authorization = .ask
+    return try await Saga.open(
+      storage: MemoryStorage(), key: key, username: name, options: options)
+  }
+
+  /// Whether a peer of this project connects under the user's own name and key, or one of the reference.
+  private func meet(
+    _ saga: Saga, _ other: Saga, as claim: UserData? = nil, from address: String
+  ) async throws -> ReplicationStream {
+    let here = try await saga.replicate()
+    let there: ReplicationStream
+    if let claim {
+      var options = ReplicationOptions.live
+      options.proves = false
+      options.userData = claim.bytes
+      there = try await other.db.replicate(options)
+    } else {
+      there = try await other.replicate()
+    }
+    Task { await join(here, there) }
+    Task { try? await saga.connect(here, from: address) }
+    return here
+  }
+
+  private func request(_ events: SagaEvents, of key: PublicKey) async -> UserData? {
+    for await event in events {
+      if case .request(let user) = event, user.key == key { return user }
+    }
+    return nil
+  }
+
+  @Test
+  func
+    `refusing who claims another's key leaves the owner's proven request, and accepting is the owner's`()
+    async throws
+  {
+    let ana = try await room("ana")
+    try await ana.writeMessage("welcome")
+    let bea = try await room("bea", key: ana.key)
+    let mallory = try await room("mallory", key: ana.key)
+    let events = ana.events(stored: .none)
+    let rude = UserData(key: bea.db.localKey, username: "a rude name", timestamp: 1)
+    let claim = try await meet(ana, mallory, as: rude, from: "192.0.2.66")
+    let listed = try #require(await request(events, of: bea.db.localKey))
+    #expect(!listed.isProven)
+    #expect(listed.address == "192.0.2.66")
+    await ana.refuse(listed.key)
+    #expect(await ana.requests.isEmpty)
+    // The owner comes, and is asked about under its own name; beside the liar, too.
+    let again = ana.events(stored: .none)
+    _ = try await meet(ana, bea, from: "192.0.2.7")
+    let own = try #require(await request(again, of: bea.db.localKey))
+    #expect(own.isProven)
+    #expect(own.username == "bea")
+    #expect(await ana.users.map(\.username) == ["bea"])
+    #expect(await ana.users.map(\.isProven) == [true])
+    #expect(await ana.muted.isEmpty)
+    await ana.accept(own.key)
+    while await !bea.db.isLocalAuthorized { await Task.yield() }
+    await claim.close()
+    for saga in [ana, bea, mallory] { await saga.close() }
+  }
+
+  @Test func `a proof that was passed on from another connection proves nothing`() async throws {
+    let ana = try await room("ana")
+    try await ana.writeMessage("welcome")
+    let bea = try await room("bea", key: ana.key)
+    // Mallory can say all that bea says, and signs with a key of her own.
+    let mallory = try await room("mallory", key: ana.key)
+    let events = ana.events(stored: .none)
+    let here = try await ana.replicate()
+    var options = ReplicationOptions.live
+    options.userData = bea.userData.bytes
+    options.identity = await mallory.db.localIdentity
+    let there = try await mallory.db.replicate(options)
+    Task { await join(here, there) }
+    Task { try? await ana.connect(here, from: "192.0.2.66") }
+    let listed = try #require(await request(events, of: bea.db.localKey))
+    #expect(!listed.isProven)
+    #expect(await ana.users.first?.isProven == false)
+    await here.close()
+    for saga in [ana, bea, mallory] { await saga.close() }
+  }
+
+  @Test func `a hundred claims of one address show three, and go with their connections`()
+    async throws
+  {
+    let ana = try await room("ana")
+    try await ana.writeMessage("welcome")
+    let mallory = try await room("mallory", key: ana.key)
+    var streams: [ReplicationStream] = []
+    for number in 0..<100 {
+      streams.append(
+        try await meet(ana, mallory, as: user(number), from: "192.0.2.66"))
+    }
+    while await ana.users.count < 100 { await Task.yield() }
+    let bea = try await room("bea", key: ana.key)
+    let events = ana.events(stored: .none)
+    _ = try await meet(ana, bea, from: "192.0.2.7")
+    #expect(await request(events, of: bea.db.localKey)?.isProven == true)
+    while await ana.requests.count < 4 { await Task.yield() }
+    #expect(await ana.requests.count == 4)
+    #expect(await ana.requests.first?.username == "bea")
+    for stream in streams { await stream.close() }
+    while await ana.requests.count > 1 { await Task.yield() }
+    #expect(await ana.requests.map(\.username) == ["bea"])
+    for saga in [ana, bea, mallory] { await saga.close() }
+  }
+}
