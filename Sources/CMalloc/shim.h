@@ -1,6 +1,12 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -12,6 +18,20 @@
 static inline void dat_give_back_pieces_of(int bytes) {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, bytes);
+#endif
+}
+
+/// Exchanges two folders in one step: whatever happens, each path has one of them.
+///
+/// Returns 0, or -1 with `errno` where the system or the file system can't.
+static inline int dat_exchange_folders(const char *one, const char *other) {
+#if defined(__linux__) && defined(SYS_renameat2)
+  return (int)syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, other, 2u);
+#elif defined(__APPLE__)
+  return renamex_np(one, other, RENAME_SWAP);
+#else
+  errno = ENOSYS;
+  return -1;
 #endif
 }
 

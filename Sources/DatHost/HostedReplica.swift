@@ -289,7 +289,21 @@ actor HostedReplica {
       let more = pauses.count > 1 ? " (and \(pauses.count - 1) more)" : ""
       status.problem = "Feed \(pause.key)\(more): \(pause.value)"
     }
+    // For good, unlike a pause.
+    if failure == nil, let fork = await fork { status.problem = FeedError.forked(fork).reason }
     return status
+  }
+
+  /// The first feed whose key has signed two histories.
+  private var fork: ForkEvidence? {
+    get async {
+      switch content {
+      case .closed: nil
+      case .probe(let feed), .feed(let feed): await feed.forkEvidence
+      case .database(let database): await database.forks.first
+      case .room(let saga): await saga.forks.first
+      }
+    }
   }
 
   private static func add(_ database: HyperDB, to status: inout HostedStatus) async {

@@ -15,6 +15,10 @@ public protocol RoomDirectory: Sendable {
   func joinRoom(_ key: PublicKey, username: String) async throws -> RoomView
   /// Called when a page has shown a room up to a message: the place to store that.
   func didRead(_ room: PublicKey, upTo place: Message.Place) async
+  /// What a room lacks elsewhere whose own feed has two histories; see ``RecoveryPlan``.
+  func recovery(of room: PublicKey) async throws -> RecoveryPlan
+  /// Has a room go on with a new writer key. Returns where the old folder is now.
+  func recover(_ room: PublicKey, keepsHistory: Bool) async throws -> String
   /// A signal whenever ``rooms()`` has changed.
   func changes() async -> AsyncStream<Void>
 }

@@ -28,6 +28,7 @@ extension RoomView {
     if parts.requests > since { update.requests = requestList }
     if parts.notices > since { update.notices = noticeList }
     if parts.problem > since { update.problem = problem }
+    if parts.fork > since { update.fork = fork.map(Wire.Fork.init) }
     update.loaded = parts.loaded > since ? loaded ?? 100 : nil
     update.ahead = await source.messageCount(after: horizon, without: muted)
     update.total = await source.messageCount
@@ -46,6 +47,7 @@ extension RoomView {
     update.room = await room()
     update.requests = requestList
     update.notices = noticeList
+    update.fork = fork.map(Wire.Fork.init)
     update.loaded = loaded ?? 100
     return update
   }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Hypercore
 internal import HypercoreCrypto
 public import Saga
 
@@ -21,6 +22,8 @@ public actor RoomView {
   /// The feeds whose messages are hidden here.
   private(set) var muted: Set<PublicKey> = []
   private(set) var problem: String?
+  /// Why nothing more is written here, where our own feed has two histories.
+  private(set) var fork: String?
   /// The part of the stored messages that was read, in percent, while a room opens; nil once all were.
   private(set) var loaded: Int?
   /// The number of the last change.
@@ -49,6 +52,7 @@ public actor RoomView {
     var me = 0
     var notices = 0
     var problem = 0
+    var fork = 0
     var loaded = 0
   }
 
@@ -186,6 +190,7 @@ public actor RoomView {
       sent = max(sent, seq)
       for own in unsent where own.seq <= seq { changes.note(own.id, number) }
       unsent.removeAll { $0.seq <= seq }
+    case .forked(let evidence): noteFork(evidence, number)
     case .error(let error):
       problem = error.reason
       parts.problem = number
@@ -199,7 +204,7 @@ public actor RoomView {
       // The pages have seen none of them.
       changes.forgetAll(upTo: number)
       parts.loaded = number
-    case .operation: return false
+    case .operation, .restored: return false
     @unknown default: return false
     }
     return true
@@ -213,6 +218,18 @@ public actor RoomView {
     }
     // Whoever's messages are read was let in, by whichever writer.
     if requests.contains(where: { $0.key == message.feed }) { forgetRequest(message.feed, number) }
+  }
+
+  private func noteFork(_ evidence: ForkEvidence, _ number: Int) {
+    let own = identity?.own ?? PublicKey()
+    let sentence = Saga.sentence(for: evidence, own: own)
+    if Saga.isFork(evidence, of: own) {
+      fork = sentence
+      parts.fork = number
+    } else {
+      problem = sentence
+      parts.problem = number
+    }
   }
 
   private func noteMuted(_ key: PublicKey, _ isMuted: Bool, _ number: Int) {

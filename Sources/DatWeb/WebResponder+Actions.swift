@@ -39,6 +39,11 @@ extension WebResponder {
       return try json(await room.wire(message))
     case "requests":
       try await room.answer(key(posted.text("key")), accept: posted.bool("accept"))
+    case "recover":
+      let keep = try posted.bool("keep")
+      guard let key = await room.identity?.room else { break }
+      let folder = try await rooms.recover(key, keepsHistory: keep)
+      return try json(Wire.Recovered(oldFolder: folder))
     case "mute":
       await room.setMuted(try posted.bool("isMuted"), try key(posted.text("key")))
     case "read":
@@ -89,7 +94,7 @@ private struct Posted {
   private var integers: [(StaticString, Int64)] = []
 
   private static let names: [StaticString] = [
-    "text", "key", "feed", "accept", "isMuted", "order", "username", "join",
+    "text", "key", "feed", "accept", "isMuted", "keep", "order", "username", "join",
   ]
 
   init(_ body: ByteBuffer) throws(WebError) {

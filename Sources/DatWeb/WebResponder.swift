@@ -114,6 +114,9 @@ struct WebResponder: HTTPResponder {
       guard let key = await room.identity?.room else { break }
       let link = RoomLink.link(to: key)
       return try json(Wire.Share(key: key.hex, link: link, code: QRCode(link)?.rows))
+    case "recovery":
+      guard let key = await room.identity?.room else { break }
+      return try json(Wire.Recovery(try await rooms.recovery(of: key)))
     case "export":
       guard let format = Export(rawValue: ForeignText(query["format"] ?? "jsonl").word) else {
         throw WebError(.badRequest, "An export is jsonl or text.")

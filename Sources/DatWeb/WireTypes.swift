@@ -111,6 +111,7 @@ enum Wire {
     var requests: [Request]?
     var notices: [Notice]?
     var problem: String?
+    var fork: Fork?
     /// The number of messages that don't show yet, since their time is ahead.
     var ahead: Int?
     /// The part of the stored messages that was read, in percent.

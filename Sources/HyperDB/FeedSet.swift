@@ -39,6 +39,7 @@ final class FeedSet {
       feed.key = pair.publicKey
       feed.secretKey = pair.secretKey
     }
+    feed.isNew = options.isNew
     isNew = try !storage.exists("source/key")
     let source = try open("source/", feed)
     if options.looksFirst, !source.core.isOwned, !source.core.has(0) {
@@ -63,6 +64,7 @@ final class FeedSet {
       feed.key = pair.publicKey
       feed.secretKey = pair.secretKey
     }
+    feed.isNew = options.isNew
     return try deriveContent(of: try open("local/", feed))
   }
 
@@ -106,6 +108,8 @@ final class FeedSet {
     var feed = FeedOptions(
       key: key, storeSecretKey: false, durability: options.durability, holdsLock: true)
     feed.secretKey = secret?.secretKey
+    // Its keys follow from the writer's: they are as new as those.
+    feed.isNew = logs[writer]?.core.report.findings.contains(.blocksMissing) != true
     let core = try FeedCore.open(in: try deferred(prefix), prefix: prefix, options: feed)
     let replicator = Replicator(
       core: core, isSparse: options.sparseContent ?? options.sparse, disk: disk,
@@ -158,7 +162,8 @@ final class FeedSet {
     onChange = nil
     for log in logs.values {
       log.replicator.close()
-      if discarding, isNew {
+      // A key pair that came without its blocks is not to be lost.
+      if discarding, isNew, !log.core.isRestoring {
         try? log.core.discard()
         continue
       }

@@ -37,7 +37,7 @@ extension HyperDB {
           of: core.feedKeys[number], key: key, secret: isOwn ? feedSet.contentKeyPair : nil)
         contents[number] = ContentFeed(
           feed: Feed.wrapping(OnReplica(replicator, on: replica)), replicator: replicator,
-          download: !isOwn)
+          download: replicator.core.wantsBlocks)
         contentChanges += 1
       } catch {
         // Such as a folder that holds another key: the database does without it.

@@ -153,6 +153,8 @@ extension HyperDB {
         uploadedLength = range.upperBound
         followers.send(.changed)
       }
+    case .forked: followers.send(.forked)
+    case .restored: followers.send(.restored)
     case .failed(let error) where error.code == .wrongKind: refuse(error)
     case .paused(let pause): options.onPause?(key, pause)
     case .resumed:

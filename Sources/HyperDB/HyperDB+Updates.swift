@@ -1,4 +1,4 @@
-internal import Hypercore
+public import Hypercore
 package import HypercoreCrypto
 
 /// An event of a database, for a follower that takes in every entry once.
@@ -12,6 +12,11 @@ public enum DatabaseUpdate: Sendable {
   case authorized
   /// Peers have fetched the local feed up to and with this block.
   case uploaded(seq: UInt64)
+  /// The key of a feed has signed two histories: nothing more is taken of the second one, and nothing is written
+  /// if it is the feed that is written here. Told once a feed, also of one that was found before.
+  case forked(ForkEvidence)
+  /// What was missing of the feed that is written here can be fetched from a peer: writing is possible again.
+  case restored
   /// An entry can't be read, and is left out.
   case issue(HyperDBError)
 }
@@ -45,14 +50,24 @@ struct UpdateQueue: BroadcastQueue {
   enum Event: Sendable {
     case changed
     case authorized
+    case forked
+    case restored
   }
 
   private var changed = false
   private(set) var authorizedIsDue = false
+  private var restoredIsDue = false
+  /// Tells whether there may be a forked feed that was not told: at first of those that were found before.
+  private(set) var forksAreDue = true
 
   mutating func add(_ event: Event) {
     changed = true
-    if case .authorized = event { authorizedIsDue = true }
+    switch event {
+    case .changed: break
+    case .authorized: authorizedIsDue = true
+    case .forked: forksAreDue = true
+    case .restored: restoredIsDue = true
+    }
   }
 
   mutating func next() -> Event? {
@@ -64,6 +79,13 @@ struct UpdateQueue: BroadcastQueue {
     defer { authorizedIsDue = false }
     return authorizedIsDue
   }
+
+  mutating func takeRestored() -> Bool {
+    defer { restoredIsDue = false }
+    return restoredIsDue
+  }
+
+  mutating func noteForksTold() { forksAreDue = false }
 
   var pendingCount: Int { changed ? 1 : 0 }
 }
@@ -88,6 +110,8 @@ final class UpdateReader: @unchecked Sendable {
   var nextArrival = 0
   var deferred: [FeedSequence] = []
   var isCaughtUp = false
+  /// The feeds whose forks were told.
+  var toldForks: Set<PublicKey> = []
   var uploaded: UInt64 = 0
   var issueCount = 0
 
@@ -192,6 +216,13 @@ extension HyperDB {
       reader.isCaughtUp = true
       return .caughtUp
     }
+    if reader.subscription.withQueue({ $0.forksAreDue }) ?? false {
+      if let fork = forks.first(where: { reader.toldForks.insert($0.key).inserted }) {
+        return .forked(fork)
+      }
+      reader.subscription.withQueue { $0.noteForksTold() }
+    }
+    if reader.subscription.withQueue({ $0.takeRestored() }) ?? false { return .restored }
     if reader.subscription.withQueue({ $0.takeAuthorized() }) ?? false { return .authorized }
     if reader.uploaded < uploadedLength {
       reader.uploaded = uploadedLength

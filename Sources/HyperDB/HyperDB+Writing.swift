@@ -224,6 +224,7 @@ extension HyperDB {
       // What failed may work again: there may be room on the disk.
       if own.core.mayResume { try own.core.resume() }
       if let reason = own.core.stopReason { throw reason }
+      if own.core.isRestoring { throw FeedError.restoring(own.core.key) }
       if own.core.isCopy { await own.replicator.waitUntilCaughtUp() }
     }
     while true {

@@ -187,6 +187,12 @@ public actor HyperDB {
   /// Entries that can't be read, and are left out; the rest of the database goes on without them.
   public var issues: [HyperDBError] { core.issues + contentIssues }
 
+  /// Whether the key pair of the feed that is written here came without its blocks, so that writing has to wait
+  /// for a peer that has them.
+  public var isRestoring: Bool {
+    core.local.map { feedSet.logs[core.feedKeys[$0]]?.core.isRestoring == true } ?? false
+  }
+
   /// The key turned out to be no database's: every call throws this, and closing leaves nothing behind.
   ///
   /// Told to ``HyperDBOptions/onRefusal`` when it is found. hyperdb has no such call.
@@ -212,7 +218,7 @@ public actor HyperDB {
   /// The feeds whose key has signed two histories, with the proof of it. Nothing more is taken of them;
   /// what was read of them before counts on.
   public var forks: [ForkEvidence] {
-    core.feedKeys.compactMap { feedSet.logs[$0]?.core.forkEvidence }
+    core.feedKeys.compactMap { feedSet.logs[$0]?.replicator.forkEvidence }
   }
 
   /// Ends replication and gives the folder back. Everything that waits fails.

@@ -37,6 +37,10 @@ public struct HyperDBOptions: Sendable {
   public var keyPair: KeyPair?
   /// The key pair of a clone's own feed; nil for the stored one or a fresh one.
   public var localKeyPair: KeyPair?
+  /// Whether a key pair of a feed that is written here, without any stored block, is known to be new: one that
+  /// is given, or one whose blocks are lost. Otherwise writing throws `FeedError` with `restoring` until a peer
+  /// has proven how long the feed is. A fresh key pair is always new.
+  public var isNew = false
   /// Feeds to be numbered in this order, to repeat what another replica recorded.
   package var feedOrder: [PublicKey] = []
   /// What was kept of feeds at an earlier time, by key; see `KnownFeed`. What doesn't hold is ignored.

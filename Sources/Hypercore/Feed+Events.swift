@@ -27,6 +27,7 @@ extension Feed {
     case .cleared(let range): hub.send(.clear(range))
     case .setAside(let range): hub.send(.missing(range))
     case .forked: hub.send(.fork)
+    case .restored: hub.send(.restored)
     case .paused(let pause): hub.send(.pause(pause))
     case .resumed: hub.send(.resume)
     case .failed(let error): hub.send(.failure(reason: error.reason))

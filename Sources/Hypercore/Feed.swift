@@ -74,16 +74,26 @@ public actor Feed {
       self.sparse = sparse
     }
 
+    /// Whether a key pair without any stored block is known to be new. Otherwise it may have been written
+    /// elsewhere: appending throws ``FeedError/Code/restoring`` until a peer has proven how long the feed is.
+    /// hypercore has no such option: it starts a second history.
+    public var isNew = false
+
     /// Opens the feed of a key pair, to write it.
-    public init(keyPair: KeyPair) {
+    ///
+    /// - Parameter keyPair: the feed's keys.
+    /// - Parameter isNew: whether nothing was ever written with them, see ``isNew``.
+    public init(keyPair: KeyPair, isNew: Bool = false) {
       key = keyPair.publicKey
       secretKey = keyPair.secretKey
+      self.isNew = isNew
     }
 
     func core() throws(FeedError) -> FeedOptions {
       var options = FeedOptions(
         key: key, secretKey: secretKey, createIfMissing: createIfMissing, overwrite: overwrite,
         storeSecretKey: storeSecretKey, isLive: live, durability: durability)
+      options.isNew = isNew
       if let blockStorage {
         options.data = try FeedFile(prefix + "data", in: blockStorage).storage
       }
@@ -173,6 +183,10 @@ public actor Feed {
   /// Whether ``append(_:)-([UInt8])`` is possible here. Stands for hypercore `writable`.
   public var isWritable: Bool { core.isWritable }
 
+  /// Whether the key pair is here without any block, and nothing is written before a peer has proven how long
+  /// the feed is. hypercore has no such state.
+  public var isRestoring: Bool { core.isRestoring }
+
   /// Whether the secret key is here, so that the feed can be written where it is opened for that. Stands
   /// for hypercore's `secretKey` being there.
   public var isOwned: Bool { core.isOwned }
@@ -191,6 +205,10 @@ public actor Feed {
   /// written to such a feed any more. The evidence stays beside the feed as `fork.json`. hypercore has no
   /// such call.
   public var forkEvidence: ForkEvidence? { replicator.forkEvidence }
+
+  /// Whether nothing more is written or downloaded before the feed is opened anew, or ever: a write failed, or
+  /// the history here contradicts another one. hypercore has no such state.
+  public var isStopped: Bool { core.stopReason != nil }
 
   /// The hash over all roots: what the writer signs, and hypercore's `crypto.tree` of its `rootHashes`.
   public var treeHash: Digest { core.treeHash }

@@ -133,6 +133,7 @@ extension FeedCore {
     // What failed may work again: there may be room on the disk.
     if failure != nil { try resume() }
     try checkStorable()
+    if isRestoring { throw .restoring(key) }
     if let damage { throw FeedError(code: .notWritable, reason: damage.reason) }
     guard secretKey != nil || key == nil else {
       if !isLive {

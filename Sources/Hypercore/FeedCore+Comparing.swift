@@ -40,6 +40,21 @@ extension FeedCore {
     return .same(length: proof.roots.length)
   }
 
+  /// Replaces the evidence of a fork by one that shows more of what both histories share.
+  ///
+  /// - Returns: whether it does.
+  func narrowFork(_ block: UInt64, nodes: [Node], signature: Signature?) throws(FeedError) -> Bool {
+    guard let known = forkEvidence, let signature else { return false }
+    let start = try Climb(block: block, value: nil, nodes: nodes)
+    guard let proof = try signedProof(start, signature),
+      let evidence = try evidence(of: proof), evidence.isProven,
+      evidence.commonLength > known.commonLength
+        || (evidence.isExact && evidence.commonLength == known.commonLength)
+    else { return false }
+    forkEvidence = evidence
+    return true
+  }
+
   /// The fork that a refused proof shows; nil if the key did not sign it.
   func findFork(_ start: Climb, signature: Signature) throws(FeedError) -> FeedError? {
     guard let proof = try signedProof(start, signature) else { return nil }
@@ -90,6 +105,12 @@ extension FeedCore {
 
   /// Quarantines the feed if a signed proof contradicts what is stored.
   private func fork(_ proof: SignedProof) throws(FeedError) -> FeedError? {
+    guard let evidence = try evidence(of: proof) else { return nil }
+    try quarantine(evidence)
+    return .forked(evidence)
+  }
+
+  private func evidence(of proof: SignedProof) throws(FeedError) -> ForkEvidence? {
     guard let key, let node = proof.conflict else { return nil }
     // What waits to be written may be the signature that is looked for.
     if !batch.isWritten { try writeBatch() }
@@ -99,10 +120,8 @@ extension FeedCore {
     }
     let block = proof.climb.block
     let ourProof = (try? self.proof(block, hash: true))?.nodes ?? []
-    let evidence = ForkEvidence(
+    return ForkEvidence(
       key: key, node: node, block: block, ours: ours, ourProof: ourProof, theirs: proof.roots,
       theirProof: proof.climb.nodes)
-    try quarantine(evidence)
-    return .forked(evidence)
   }
 }

@@ -18,7 +18,8 @@ extension FeedCore {
       examination.forkEvidence = forkEvidence
       examination.problems.append(
         .init(
-          code: .forked, message: FeedError.forked(forkEvidence).reason, isRepairable: false))
+          code: isOwned ? .forked : .foreignFork, message: FeedError.forked(forkEvidence).reason,
+          isRepairable: false))
     }
     if isOwned, length > 0, isMarkedElsewhere == true {
       examination.problems.append(

@@ -38,6 +38,7 @@ extension FeedCore {
       core.setKey(identity.key)
       core.secretKey = identity.secretKey
       core.report.findings = identity.findings
+      if identity.isGenerated { stored.isNew = true }
       try core.settle(stored, options)
       return core
     } catch {
@@ -55,7 +56,10 @@ extension FeedCore {
       try recover(stored)
     }
     if !options.overwrite { try readForkEvidence() }
+    isRestoring = try lacksItsBlocks(stored, options)
     guard access == .readWrite else { return }
+    // First, so that a crash does not make it look like a new feed.
+    if isRestoring { try markAsRestoring() } else { try forgetRestoring() }
     try writeHeaders(stored, overwriting: options.overwrite)
     // The secret key first: with it the other can be found again.
     // Blocks that are on the disk are worth nothing without them.
@@ -111,6 +115,8 @@ struct StoredFeed {
   var hasTreeHeader = false
   var hasSignaturesHeader = false
   var hasBitfieldHeader = false
+  /// Whether the key pair was made just now.
+  var isNew = false
 
   /// How many signatures, blank ones counted.
   var signatureCount: UInt64 = 0
@@ -164,6 +170,8 @@ struct StoredFeed {
     var key: PublicKey?
     var secretKey: SecretKey?
     var findings: [RepairReport.Finding] = []
+    /// Whether the key pair was made just now.
+    var isGenerated = false
   }
 
   /// Settles which feed this is, changing nothing.
@@ -202,6 +210,7 @@ struct StoredFeed {
         let pair = options.makeKeyPair()
         identity.key = pair.publicKey
         identity.secretKey = pair.secretKey
+        identity.isGenerated = true
       }
     }
     if let key = identity.key, let secretKey = identity.secretKey {

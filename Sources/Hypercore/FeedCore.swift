@@ -46,6 +46,11 @@ package final class FeedCore {
   /// Whether the folder was copied or restored since the feed was written there, and no peer has
   /// been asked since whether there is more of it.
   package internal(set) var isCopy = false
+  /// Whether the key pair is here without any block, so that there may be more of the feed elsewhere: it is
+  /// not written before a peer has proven how long it is.
+  package internal(set) var isRestoring = false
+  /// Whether the file `marker` says that blocks are missing.
+  var isMarkedRestoring = false
   /// Whether the folder is to be marked as the one that the feed is written in.
   var needsMarker = false
   /// Told of changes after they are written.
@@ -96,7 +101,7 @@ package final class FeedCore {
   /// Whether ``append(_:)`` is possible.
   package var isWritable: Bool {
     access == .readWrite && (secretKey != nil || key == nil) && damage == nil && !isClosed
-      && failure == nil && forkEvidence == nil
+      && failure == nil && forkEvidence == nil && !isRestoring
   }
 
   /// Whether blocks of peers are wanted: of a feed that isn't written here, or that has to get something

@@ -1,3 +1,4 @@
+package import HypercoreCrypto
 internal import RandomAccessStorage
 
 /// Why a feed refused or failed. Programs read ``code``; people read ``reason``.
@@ -23,6 +24,9 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     /// Writing without the secret key, to read-only storage, or to a feed that waits for blocks it
     /// has lost. Nothing was written.
     case notWritable
+    /// The key pair is here without any of the feed's blocks: nothing is written before a peer has proven how
+    /// long the feed is, or the caller says that it is new. Nothing was written.
+    case restoring
     /// The feed was closed.
     case closed
     /// The index, length or size is outside of what a feed can have.
@@ -115,13 +119,23 @@ extension FeedError {
     FeedError(code: .nodeMissing, reason: "Node \(index) of the tree is not stored here.")
   }
 
-  static func forked(_ evidence: ForkEvidence) -> FeedError {
+  package static func forked(_ evidence: ForkEvidence) -> FeedError {
     FeedError(
       code: .forked,
-      reason: "The feed \(evidence.key) has two histories: its key signed another node "
-        + "\(evidence.node) than the one stored here. Its secret key is in use in two places, or a "
-        + "backup was written to. It can be read; nothing is written to it any more.",
+      reason:
+        "The feed \(evidence.key) has two histories, both signed with its key: its folder was copied and both "
+        + "copies were written, or a backup was written to. Nothing more is written to it; `dat rekey DIR` goes "
+        + "on with a new key and with what the other history lacks.",
       fork: evidence)
+  }
+
+  package static func restoring(_ key: PublicKey?) -> FeedError {
+    FeedError(
+      code: .restoring,
+      reason:
+        "The key pair of feed \(key?.hex ?? "") is here, but none of its blocks: what it wrote before has "
+        + "to come from a peer first, or the next block would fork it. If nothing was ever written with it, "
+        + "say that it is new (`--new`).")
   }
 
   static func damaged(_ reason: String) -> FeedError {

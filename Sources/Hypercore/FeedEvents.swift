@@ -24,6 +24,8 @@ public enum FeedEvent: Hashable, Sendable {
   case missing(Range<UInt64>)
   /// Two valid signatures for one length were seen: somebody forked the feed. It takes no more blocks.
   case fork
+  /// The key pair was here without any block; now a peer has proven how long the feed is, and it can be written.
+  case restored
   /// A write failed, on a full disk for example: nothing more is downloaded until the storage works again. What
   /// is here can still be read, and is served.
   case failure(reason: String)
@@ -82,6 +84,7 @@ struct EventQueue: BroadcastQueue {
   private var remoteUpdate = false
   private var synced = false
   private var forked = false
+  private var restored = false
   private var failure: String?
   /// The last pause, or that it is over.
   private var pause: FeedEvent?
@@ -116,6 +119,7 @@ struct EventQueue: BroadcastQueue {
       missing.insert(range)
       synced = false
     case .fork: forked = true
+    case .restored: restored = true
     case .failure(let reason): failure = reason
     case .pause, .resume: pause = event
     case .close: isClosed = true
@@ -127,7 +131,7 @@ struct EventQueue: BroadcastQueue {
     (ready ? 1 : 0) + (length == nil ? 0 : 1) + peers.count + (remoteUpdate ? 1 : 0)
       + (downloaded.isEmpty ? 0 : 1) + (uploaded.isEmpty ? 0 : 1) + (cleared.isEmpty ? 0 : 1)
       + (missing.isEmpty ? 0 : 1)
-      + (synced ? 1 : 0) + (forked ? 1 : 0) + (failure == nil ? 0 : 1)
+      + (synced ? 1 : 0) + (forked ? 1 : 0) + (restored ? 1 : 0) + (failure == nil ? 0 : 1)
       + (pause == nil ? 0 : 1)
       + (isClosed && !closeWasTold ? 1 : 0)
   }
@@ -145,6 +149,7 @@ struct EventQueue: BroadcastQueue {
     if let range = downloaded.removeFirstRange() { return .download(range) }
     if let range = uploaded.removeFirstRange() { return .upload(range) }
     if Self.take(&synced) { return .sync }
+    if Self.take(&restored) { return .restored }
     if Self.take(&forked) { return .fork }
     if let reason = failure.take() { return .failure(reason: reason) }
     if let pause = pause.take() { return pause }

@@ -22,10 +22,14 @@ public struct FeedExamination: Sendable {
       case damagedNodes
       /// Signatures don't verify over what is stored.
       case badSignatures
-      /// The feed's key signed two histories.
+      /// The key of the feed that is written here signed two histories.
       case forked
+      /// The key of somebody else's feed did: its owner has to see to it.
+      case foreignFork
       /// The folder was copied or restored from a backup since the feed was written there.
       case folderCopied
+      /// The key pair is here without any of its blocks: they have to come from a peer.
+      case restoring
       /// The files are far longer than what they take on the disk: a copy may take it all.
       case largeHoles
       /// Blocks of a feed that is written here are not stored here any more.
@@ -40,7 +44,9 @@ public struct FeedExamination: Sendable {
     public let isRepairable: Bool
 
     /// Whether something is wrong; otherwise it is only worth knowing.
-    public var isFault: Bool { ![.inUse, .ownBlocksMissing, .largeHoles].contains(code) }
+    public var isFault: Bool {
+      ![.inUse, .ownBlocksMissing, .foreignFork, .largeHoles].contains(code)
+    }
   }
 
   /// The feed's key; nil where it can't be told.
@@ -96,6 +102,7 @@ extension Feed {
       mended = (try? findings(storage, prefix)) ?? []
       var options = FeedOptions(createIfMissing: false)
       options.holdsLock = holdsLock
+      options.isNew = false
       let core = try FeedCore.open(in: storage, prefix: prefix, options: options)
       do {
         repairs = try core.mend()
@@ -110,8 +117,9 @@ extension Feed {
       examination.problems.append(owner)
     }
     do {
-      let core = try FeedCore.open(
-        in: ReadingStorage(storage), prefix: prefix, options: FeedOptions(createIfMissing: false))
+      var options = FeedOptions(createIfMissing: false)
+      options.isNew = false
+      let core = try FeedCore.open(in: ReadingStorage(storage), prefix: prefix, options: options)
       // What is still to be found was not mended, whatever was tried.
       mended.removeAll { core.report.findings.contains($0) }
       try core.examine(&examination, progress)

@@ -30,6 +30,8 @@ package struct FeedOptions {
   package var durability = Durability.buffered
   /// Whether the caller holds the lock of the folder that the feed is in.
   package var holdsLock = false
+  /// Whether a key pair whose blocks are not here may be written at once, since it is known to be new.
+  package var isNew = true
   /// Where the blocks' bytes are, if not in the feed's own file `data`: see ``Feed/Options/blockStorage``.
   package var data: (any RandomAccessStorage)?
   /// Makes the key pair of a new feed.

@@ -33,6 +33,9 @@ extension RepairReport.Finding: CustomStringConvertible {
     case .forked:
       "The feed's key signed two histories; both proofs are in fork.json. Nothing is written any more."
     case .forkEvidenceUnreadable: "The file fork.json proves nothing; it can be deleted."
+    case .blocksMissing:
+      "The key pair is here, but none of the feed's blocks. Nothing is written until a peer has brought them, "
+        + "or `--new` says that nothing was ever written with it."
     }
   }
 
@@ -56,7 +59,7 @@ extension RepairReport.Finding: CustomStringConvertible {
     case .signedAgain(let length):
       "The signature of length \(length) was lost or torn; it was made again, the same."
     case .blocksLost, .secretKeyCut, .signedLengthLost, .folderCopied, .forked,
-      .forkEvidenceUnreadable:
+      .forkEvidenceUnreadable, .blocksMissing:
       // That of lost blocks is said with those that an examination finds damaged.
       nil
     }
@@ -70,6 +73,7 @@ extension RepairReport.Finding: CustomStringConvertible {
     case .signedLengthLost:
       .init(code: .signedLengthLost, message: description, isRepairable: false)
     case .blocksLost: .init(code: .damagedBlocks, message: description, isRepairable: true)
+    case .blocksMissing: .init(code: .restoring, message: description, isRepairable: false)
     // Told from what they are, not from the finding.
     case .folderCopied, .forked: nil
     case .keyRecovered, .unfinalizedForgotten, .rolledForward, .steppedDown,

@@ -47,6 +47,24 @@ extension ForkEvidence {
     }
   }
 
+  /// How many blocks the two histories have in common, as far as the evidence shows: at least so many.
+  public var commonLength: UInt64 {
+    guard let ours else { return 0 }
+    let one = nodes(of: ourProof, under: ours.roots)
+    let other = nodes(of: theirProof, under: theirs.roots)
+    var spans: [UInt64: UInt64] = [:]
+    for (index, hash) in one where index < 2 * FeedLimits.maximumLength && other[index] == hash {
+      let start = FlatTree.leftSpan(index) / 2
+      spans[start] = max(spans[start] ?? 0, FlatTree.rightSpan(index) / 2 + 1)
+    }
+    var length: UInt64 = 0
+    while let end = spans[length] { length = end }
+    return length
+  }
+
+  /// Whether it shows the first block that differs.
+  var isExact: Bool { block == commonLength }
+
   /// The roots and the nodes that a proof of ``block`` leads through to one of them.
   private func nodes(of proof: [Node], under roots: [Node]) -> [UInt64: Digest] {
     var proven: [UInt64: Digest] = [:]
@@ -78,7 +96,7 @@ extension ForkEvidence {
 extension ForkEvidence: Codable {
   /// The extension by which peers tell each other of a fork: its message is the file, without a line feed
   /// being needed. Sent only to peers that announce it, and checked like the file.
-  static let extensionName = "dat-fork"
+  static let extensionName = "dat-swift/fork"
 
   /// The largest file of evidence that is read: two proofs and two sets of roots take a tenth of it.
   static let maximumFileSize: UInt64 = 256 << 10

@@ -28,6 +28,9 @@ public struct RepairReport: Hashable, Sendable {
     /// The folder was copied or restored from a backup since the feed was written in it, so there may
     /// be more of the feed elsewhere: peers are asked before something is appended.
     case folderCopied
+    /// The key pair is here without any block. Nothing is written until a peer has proven how long the feed is,
+    /// or the caller says that it is new.
+    case blocksMissing
     /// The feed's key signed two histories; both proofs are kept. Nothing is written any more.
     case forked
     /// There is a file of evidence that the feed is forked, but it proves nothing: it is disregarded.

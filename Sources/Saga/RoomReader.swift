@@ -108,11 +108,12 @@ struct RoomQueue: BroadcastQueue {
     position = 0
   }
 
-  /// Forgets who came and went and asked: the reader is about to be told who is there.
+  /// Forgets who came and went and asked, and which feeds forked: the reader is about to be told who is there,
+  /// and of all forks.
   mutating func dropPresence() {
     items = items[position...].filter {
       switch $0 {
-      case .other(.join), .other(.leave), .other(.request): false
+      case .other(.join), .other(.leave), .other(.request), .other(.forked): false
       default: true
       }
     }

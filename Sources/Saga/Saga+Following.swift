@@ -30,6 +30,10 @@ extension Saga {
       tell(.authorized)
       tryNewcomers()
     case .uploaded(let seq): tell(.sent(seq: seq))
+    case .forked(let evidence):
+      forks.append(evidence)
+      tell(.forked(evidence))
+    case .restored: tell(.restored)
     case .issue(let error): tell(.error(SagaError(.database, error.reason)))
     }
     return true
@@ -136,7 +140,9 @@ extension Saga {
     if !reader.knowsPresence {
       reader.knowsPresence = true
       subscription.withQueue { $0.dropPresence() }
-      events = roster.users.map(SagaEvent.join) + requests.map(SagaEvent.request)
+      events =
+        forks.map(SagaEvent.forked) + roster.users.map(SagaEvent.join)
+        + requests.map(SagaEvent.request)
     }
     if isReady, !reader.isReady, reader.walk == nil { start(reader) }
     if reader.walk != nil {

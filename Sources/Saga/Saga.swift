@@ -65,6 +65,8 @@ public actor Saga {
   var waits = BurstLimit()
   var authorizer: Task<Void, Never>?
   var isAuthorized: Bool
+  /// The feeds of the room whose key has signed two histories, with the proof; see ``SagaEvent/forked(_:)``.
+  public internal(set) var forks: [ForkEvidence] = []
   var isClosed = false
 
   /// The room's key: whoever has it can read the room and ask to write.

@@ -1,3 +1,4 @@
+public import Hypercore
 public import HypercoreCrypto
 
 /// An event of a room.
@@ -43,6 +44,10 @@ public enum SagaEvent: Hashable, Sendable {
   case muted(PublicKey, Bool)
   /// A block of this user's feed was sent to a peer that had asked for it: entries up to `seq`.
   case sent(seq: UInt64)
+  /// The key of a feed has signed two histories; with the user's own nothing more is written here.
+  case forked(ForkEvidence)
+  /// What this user wrote before, and is not here, can be had from a peer: writing is possible again.
+  case restored
   /// Something went wrong that has no caller to be notified.
   case error(SagaError)
 }

@@ -6,6 +6,8 @@ internal import Saga
 /// The room as people see it in a terminal, or in a pipe as plain text: lines that only ever grow.
 struct ChatScreen {
   let output: Output
+  /// The feed that is written here.
+  private let own: PublicKey
   /// The feeds whose messages are not shown here.
   var muted: Set<PublicKey> = []
   /// The names that were seen, to tell apart those that look alike.
@@ -15,6 +17,7 @@ struct ChatScreen {
 
   init(output: Output, own: UserData) {
     self.output = output
+    self.own = own.key
     learn(own.username, own.key)
   }
 
@@ -53,6 +56,7 @@ struct ChatScreen {
       note("\(tag(user.username, user.key)) has to wait: \(reason)")
     case .muted(let key, let isMuted):
       if isMuted { muted.insert(key) } else { muted.remove(key) }
+    case .forked(let evidence): output.problem(Saga.sentence(for: evidence, own: own))
     case .error(let error): output.problem(error.reason)
     default: break
     }

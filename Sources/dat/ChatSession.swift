@@ -37,6 +37,8 @@ actor ChatSession {
   private var sent: UInt64 = 0
   private var isReady = false
   private var isLeaving = false
+  /// Lines that wait for one's own feed to be here again.
+  private var kept: KeptLines
   /// Whether something that was piped was not taken, which was reported.
   private var isIncomplete = false
 
@@ -59,6 +61,7 @@ actor ChatSession {
     self.page = page
     self.notesFolder = notesFolder
     self.lines = lines
+    kept = KeptLines(folder: notesFolder)
   }
 
   /// Returns when the person leaves, or standard input ends.
@@ -89,6 +92,12 @@ actor ChatSession {
     let events = saga.events(stored: stored)
     let following = Task { await follow(events) }
     let refusal = await untilLeaving(interruptions, refusals)
+    if kept.hasLines, refusal == nil {
+      if editor == nil { isIncomplete = true }
+      output.problem(
+        "\(kept.lines.count == 1 ? "1 line was" : "\(kept.lines.count) lines were") not sent, and \(kept.place)"
+      )
+    }
     isLeaving = true
     leaveTimer?.cancel()
     await page?.close()
@@ -131,8 +140,11 @@ actor ChatSession {
       case .ready:
         isReady = true
         if editor != nil { await noteOlder() }
+        // What happened before the events were followed is not told.
+        if await !saga.db.isRestoring { await writeKept() }
       case .sent(let seq): sent = max(sent, seq)
       case .muted: await keepMuted()
+      case .restored: await writeKept()
       default: break
       }
       if output.json { showJSON(event) } else { show(event) }
@@ -236,6 +248,13 @@ actor ChatSession {
       output.object([
         "event": "muted", "data": ["key": .string(key.hex), "muted": .bool(isMuted)],
       ])
+    case .forked(let evidence):
+      let isOwn = evidence.key == saga.db.localKey
+      output.object([
+        "event": "forked", "data": ["key": .string(evidence.key.hex), "own": .bool(isOwn)],
+        "message": .string(Saga.sentence(for: evidence, own: saga.db.localKey)),
+      ])
+    case .restored: output.object(["event": "restored"])
     case .error(let error): output.problem(error.reason)
     case .ready, .sent, .operation: break
     @unknown default: break
@@ -351,9 +370,44 @@ actor ChatSession {
     do {
       let id = try await saga.writeMessage(text)
       if let message = await saga.message(id) { written = message.seq }
+    } catch let error as FeedError where error.code == .restoring {
+      keep(text)
     } catch {
       output.problem(Problem.sentence(for: error))
       if editor == nil { isIncomplete = true }
+    }
+  }
+
+  // MARK: Before one's own feed is here
+
+  /// Keeps a line until the feed it belongs to can be written.
+  private func keep(_ text: String) {
+    if !kept.hasLines {
+      output.problem(
+        "your key is here, but not what you wrote before: what you type is kept until a peer has brought that; "
+          + "if you never wrote anything in this room, leave and start with --new")
+    }
+    do { try kept.add(text) } catch {
+      output.problem("a line can't be kept: \(Problem.sentence(for: error))")
+    }
+  }
+
+  /// Writes the lines that were kept, once they can be.
+  private func writeKept() async {
+    let lines = kept.lines
+    guard !lines.isEmpty else { return }
+    note(
+      "what you wrote before can be had again: \(lines.count == 1 ? "1 line is" : "\(lines.count) lines are") sent"
+    )
+    for line in lines {
+      do {
+        let id = try await saga.writeMessage(line)
+        if let message = await saga.message(id) { written = message.seq }
+        try kept.removeFirst()
+      } catch {
+        output.problem(Problem.sentence(for: error))
+        return
+      }
     }
   }
 
@@ -365,14 +419,17 @@ actor ChatSession {
     guard mayMeet, linger > .zero else { return }
     let deadline = ContinuousClock.now + linger
     while ContinuousClock.now < deadline, !Task.isCancelled {
-      if let written {
+      if kept.hasLines {
+        // Until they are written, or it is time.
+      } else if let written {
         if await saga.db.uploadedLength > written { return }
       } else if await saga.db.isSynced, await saga.isCaughtUp {
         return
       }
       try? await Task.sleep(for: .milliseconds(20))
     }
-    guard !Task.isCancelled else { return }
+    // Lines that are kept are told of at the end.
+    guard !Task.isCancelled, !kept.hasLines else { return }
     let time = linger.formatted(.units(allowed: [.hours, .minutes, .seconds], width: .wide))
     if written != nil {
       isIncomplete = true

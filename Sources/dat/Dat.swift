@@ -29,7 +29,7 @@ struct Dat: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       ChatCommand.self, RoomsCommand.self, FeedCommand.self, DbCommand.self, HostCommand.self,
-      DoctorCommand.self,
+      DoctorCommand.self, RekeyCommand.self,
       RendezvousCommand.self,
       ArchiveListCommand.self, ArchiveCatCommand.self, ArchiveLogCommand.self,
       ArchiveDiffCommand.self, ArchiveFindCommand.self, ArchiveCloneCommand.self,

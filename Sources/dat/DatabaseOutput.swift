@@ -45,6 +45,11 @@ enum ValueFormat: String, ExpressibleByArgument, CaseIterable {
     }
   }
 
+  /// A key and its value as `dat db import` reads them.
+  func exported(_ node: DatabaseNode) -> JSON {
+    .members(node.keyFields + (node.value.map { shown($0).fields("value") } ?? [("value", .null)]))
+  }
+
   /// A stored value for people, on one line.
   func text(_ node: DatabaseNode) -> String {
     if node.isDeleted { return "(deleted)" }

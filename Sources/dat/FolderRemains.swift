@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Hypercore
 
 /// What stood in a folder before a command made something there, so that a command that came to nothing
 /// leaves nothing behind.
@@ -48,6 +49,7 @@ enum EmptyCopy {
   static func remove(in folder: String) -> Bool {
     guard
       !FileManager.default.fileExists(atPath: folder + "/source/secret_key"),
+      !hasKeyWithoutBlocks(folder + "/local"),
       size(of: folder + "/source/signatures") <= header, size(of: folder + "/source/data") == 0,
       size(of: folder + "/local/signatures") <= header + signature,
       names(in: folder + "/peers").isEmpty, names(in: folder + "/content").isEmpty
@@ -56,6 +58,13 @@ enum EmptyCopy {
       do { try FileManager.default.removeItem(atPath: "\(folder)/\(name)") } catch { return false }
     }
     return true
+  }
+
+  /// Whether a feed's key pair came without its blocks: it may be the only copy of one that was written elsewhere.
+  private static func hasKeyWithoutBlocks(_ feed: String) -> Bool {
+    guard FileManager.default.fileExists(atPath: feed + "/secret_key") else { return false }
+    return size(of: feed + "/signatures") < header
+      || FileManager.default.contents(atPath: feed + "/marker") == Data(FeedCore.restoringMark)
   }
 
   private static func size(of path: String) -> Int {

@@ -11,7 +11,7 @@ internal import Saga
 /// lives.
 actor RoomFolder: RoomDirectory {
   /// One room that is open.
-  private struct OpenRoom {
+  struct OpenRoom {
     let saga: Saga
     let view: RoomView
     let folder: String
@@ -24,13 +24,13 @@ actor RoomFolder: RoomDirectory {
   nonisolated var canAdd: Bool { true }
   private let options: SagaOptions
   private let patience: Duration
-  private let swarm: Swarm?
+  let swarm: Swarm?
   private let peers: [PeerAddress]
   /// Told of what goes wrong in any room.
   private let complain: @Sendable (String) -> Void
-  private var open: [PublicKey: OpenRoom] = [:]
+  var open: [PublicKey: OpenRoom] = [:]
   private var opening: [PublicKey: Task<RoomView, any Error>] = [:]
-  private var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
+  var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
   private var lastListener = 0
 
   /// - Parameters:
@@ -55,6 +55,8 @@ actor RoomFolder: RoomDirectory {
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted() {
       let folder = "\(path)/\(name)"
+      // What `dat rekey` moved aside, or has not finished.
+      guard !name.contains(".forked-"), !name.hasSuffix(".recovering") else { continue }
       guard FileManager.default.fileExists(atPath: "\(folder)/source/key") else { continue }
       do {
         guard try await Self.isRoom(folder) else { continue }
@@ -116,6 +118,7 @@ actor RoomFolder: RoomDirectory {
     var options = self.options
     let pair = KeyPair.generate()
     options.database.keyPair = pair
+    options.database.isNew = true
     return try await openRoom(pair.publicKey, username: username, options: options, key: nil)
   }
 
@@ -159,7 +162,7 @@ actor RoomFolder: RoomDirectory {
     return try await task.value
   }
 
-  private func saga(
+  func saga(
     in folder: String, key: PublicKey?, username: String? = nil, options: SagaOptions? = nil
   ) async throws -> Saga {
     let notes = RoomNotes(folder: folder)
@@ -170,7 +173,7 @@ actor RoomFolder: RoomDirectory {
   }
 
   @discardableResult
-  private func add(_ saga: Saga, _ folder: String) async -> RoomView {
+  func add(_ saga: Saga, _ folder: String) async -> RoomView {
     for (feed, report) in await saga.db.repairReports {
       for finding in report.findings { complain("feed \(feed): \(finding)") }
     }
@@ -185,7 +188,13 @@ actor RoomFolder: RoomDirectory {
     await view.open()
     let follower = Task { [complain] in
       for await event in saga.events(stored: .none) {
-        if case .error(let error) = event { complain(error.reason) }
+        switch event {
+        case .error(let error): complain(error.reason)
+        case .forked(let evidence):
+          let sentence = Saga.sentence(for: evidence, own: saga.db.localKey)
+          complain("\(SafeText.line(folder)): \(sentence)")
+        default: break
+        }
       }
     }
     open[key] = OpenRoom(

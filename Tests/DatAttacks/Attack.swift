@@ -81,6 +81,11 @@ public struct Attack: Sendable, CustomStringConvertible {
     (56, "text that is slow to draw on the page", "make test-web, cases_strangers.py"),
     (57, "names that look alike", "DatCommandTests, NameBookTests, and make test-web"),
     (58, "a feed of one block, signed at length 2^32", "HypercoreTests, LongFeedTests"),
+    (
+      63, "copied folders, in rooms and databases",
+      "ForkMatrixTests, ForkedDatabaseTests, ForkCommandTests"
+    ),
+    (64, "a key pair without its blocks", "RestoringTests, ForkCommandTests"),
     (65, "a block that no frame can carry", "HypercoreTests, BlockSizeTests"),
     (66, "files that are missing beside an intact bitfield", "HypercoreTests, OpeningTests"),
     (67, "a feed's key where a room's is meant", "HyperDBTests, WrongKindTests"),
@@ -89,7 +94,7 @@ public struct Attack: Sendable, CustomStringConvertible {
   /// All of them, by row.
   public static let all: [Attack] =
     (frames + claims + channels + floods + proofs + rooms + writers + ownership
-    + connections + discovery + heads + texts + disk)
+    + connections + discovery + heads + texts + disk + forks)
     .sorted { $0.row < $1.row }
 }
 

@@ -51,7 +51,7 @@ final class FeedScene: Sendable {
     let pair = KeyPair.generate()
     self.pair = pair
     key = pair.publicKey
-    writer = try await Feed.inMemory(options: Feed.Options(keyPair: pair))
+    writer = try await Feed.inMemory(options: Feed.Options(keyPair: pair, isNew: true))
     let blocks = (0..<options.count).map { Self.block(UInt64($0), size: options.size) }
     try await writer.append(blocks)
     let stored: Feed
@@ -61,7 +61,8 @@ final class FeedScene: Sendable {
         try await stored.put(index, blocks[Int(index)], proof: writer.proof(of: index))
       }
     } else {
-      stored = try await Feed.open(folder: folder.path, options: Feed.Options(keyPair: pair))
+      stored = try await Feed.open(
+        folder: folder.path, options: Feed.Options(keyPair: pair, isNew: true))
       try await stored.append(blocks)
     }
     try await stored.close()

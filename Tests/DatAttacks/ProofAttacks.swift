@@ -128,7 +128,7 @@ extension Attack {
     },
     feed(15, "a second history, signed with the feed's own key", reader, node: false) { scene in
       // The writer's key signs other blocks: every proof below leads to other roots.
-      let fork = try await Feed.inMemory(options: Feed.Options(keyPair: scene.pair))
+      let fork = try await Feed.inMemory(options: Feed.Options(keyPair: scene.pair, isNew: true))
       try await fork.append((0..<64).map { Array("another \($0)      ".utf8.prefix(16)) })
       // Told when the connection is over, so the attacker leaves at the end of this.
       let wanted = try await { () async throws -> UInt64 in

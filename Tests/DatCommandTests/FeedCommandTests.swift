@@ -69,7 +69,7 @@ import Testing
       #expect(roots == (recorded["roots"] as? [NSDictionary] ?? []), "\(name)")
       let signature = recorded["signature"] as? [String: Any]
       #expect(info["signature"] as? String == signature?["signature"] as? String, "\(name)")
-      #expect(Set(info.keys).count == 10)
+      #expect(Set(info.keys).count == 11)
 
       let audit = try object(await feed("audit", copy.path, "--json").first)
       #expect(audit["valid"] as? Int == recorded["downloaded"] as? Int)

@@ -25,7 +25,8 @@ enum Node {
   /// Whether there is the later package for rooms of operations, too.
   static let hasOperations = hasPackages && environment["DAT_GEUT_SAGA"] != nil
 
-  private static let hasPackages: Bool = {
+  /// Whether `NODE_PATH` has the packages.
+  static let hasPackages: Bool = {
     guard executable != nil else { return false }
     return (environment["NODE_PATH"] ?? "").split(separator: ":").contains {
       FileManager.default.fileExists(atPath: "\($0)/hyperdb")

@@ -50,7 +50,7 @@ package final class SimulatedReplica {
     var options = Connection.Options.random(using: &simulation.random)
     options.live = live
     options.timeout = timeout
-    options.extensions = ["dat-fork"]
+    options.extensions = ["dat-swift/fork"]
     let session = ReplicationSession(
       connection: Connection(options: options, now: simulation.now), expectedFeeds: 1,
       now: simulation.now)

@@ -1,6 +1,7 @@
 internal import DatWeb
 internal import DatWebTesting
 internal import Foundation
+internal import Hypercore
 internal import HypercoreCrypto
 internal import Saga
 internal import Testing
@@ -11,6 +12,13 @@ private let end: Int64 = 1_700_000_000_000
 
 private func fakeRoom(_ count: Int) -> FakeRoom {
   FakeRoom("ana", room: room, messages: madeUpMessages(count, until: end))
+}
+
+/// Says that the key has signed two histories, which the page believes: the room has seen the proof.
+private func evidence(of key: PublicKey) -> ForkEvidence {
+  ForkEvidence(
+    key: key, node: 0, block: 0, ours: nil, ourProof: [],
+    theirs: SignedRoots(length: 1, roots: [], signature: Signature()), theirProof: [])
 }
 
 private func keys(_ answer: Answer) -> [String] {
@@ -111,6 +119,38 @@ private func place(_ message: [String: Any]?) -> String {
       #expect(notices.last?["kind"] as? String == "leave")
       #expect(people.first { $0["name"] as? String == "bea" }?["isHere"] as? Bool == false)
     }
+  }
+}
+
+@Test func `a page is told that the room's own feed has two histories, also when it comes later`()
+  async throws
+{
+  let fake = fakeRoom(1)
+  try await TestServer.with(fake) { server in
+    func reason(_ event: EventReader.Event?) -> String? {
+      (event?.data["fork"] as? [String: Any])?["reason"] as? String
+    }
+    try await server.events("/api/events?room=\(room.hex)") { events in
+      let first = try await events.next()
+      #expect(first != nil && reason(first) == nil)
+      // Somebody else's is a problem that is said once.
+      await fake.tell(.forked(evidence(of: FakeRoom.key("bea"))))
+      let foreign = try await events.next()
+      #expect((foreign?.data["problem"] as? String)?.contains("its owner") == true)
+      #expect(reason(foreign) == nil)
+      await fake.tell(.forked(evidence(of: FakeRoom.key("ana"))))
+      let event = try await events.next()
+      #expect(reason(event)?.contains("two histories") == true)
+    }
+    try await server.events("/api/events?room=\(room.hex)") { events in
+      let event = try await events.next()
+      #expect(reason(event)?.contains("two histories") == true)
+    }
+    // What a program was started with can't be exchanged below it.
+    let plan = try await server.get("\(path)/recovery")
+    #expect(plan.status == 403 || plan.status == 409, "\(plan.status)")
+    #expect(try await server.post("\(path)/recover", #"{"keep":true}"#).status == plan.status)
+    #expect(try await server.post("\(path)/recover", "{}").status == 400)
   }
 }
 

@@ -51,6 +51,7 @@ private final class DatabaseHistory {
     random = SeededRandom(seed: seed)
     options.durability = durability
     options.keyPair = KeyPair(seed: random.bytes(32))
+    options.isNew = true
     let db = try await HyperDB.open(disk, options: options)
     var now = Moment(point: disk.crashPoints - 1, values: [:], writers: [])
     moments.append(now)

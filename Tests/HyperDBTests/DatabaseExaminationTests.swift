@@ -14,7 +14,7 @@ import Testing
   /// A database whose source has these blocks after the header, written by somebody else.
   private func storage(_ blocks: [[UInt8]]) async throws -> MemoryStorage {
     let storage = MemoryStorage()
-    var options = Feed.Options(keyPair: pair)
+    var options = Feed.Options(keyPair: pair, isNew: true)
     options.prefix = "source/"
     options.storeSecretKey = false
     let feed = try await Feed.open(storage: storage, options: options)
@@ -70,7 +70,7 @@ import Testing
     async throws
   {
     let storage = MemoryStorage()
-    var options = Feed.Options(keyPair: pair)
+    var options = Feed.Options(keyPair: pair, isNew: true)
     options.prefix = "source/"
     let feed = try await Feed.open(storage: storage, options: options)
     try await feed.append([EntryMessageCodec.header, [0xff, 0xff]])

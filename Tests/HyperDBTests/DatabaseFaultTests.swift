@@ -16,6 +16,7 @@ import Testing
     var options = HyperDBOptions()
     options.durability = .synced
     options.keyPair = KeyPair(seed: [UInt8](repeating: 3, count: 32))
+    options.isNew = true
     return options
   }
 

@@ -72,6 +72,7 @@ import Testing
     let storage = MemoryStorage()
     let pair = KeyPair.generate()
     options.keyPair = pair
+    options.isNew = true
     let owner = try await HyperDB.open(storage, options: options)
     options.keyPair = nil
     let content = try #require(await owner.localContent)

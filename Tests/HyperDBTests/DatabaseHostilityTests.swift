@@ -12,7 +12,7 @@ import Testing
   private func database(_ blocks: (PublicKey) throws -> [[UInt8]]) async throws -> HyperDB {
     let storage = MemoryStorage()
     let pair = KeyPair.generate()
-    var options = Feed.Options(keyPair: pair)
+    var options = Feed.Options(keyPair: pair, isNew: true)
     options.prefix = "source/"
     options.storeSecretKey = false
     let feed = try await Feed.open(storage: storage, options: options)

@@ -25,7 +25,7 @@ import Testing
       message.clock = [0, 2]
       message.inflate = 1
       message.feeds = [owner.key.bytes, pair.publicKey.bytes]
-      var options = Feed.Options(keyPair: pair)
+      var options = Feed.Options(keyPair: pair, isNew: true)
       options.storeSecretKey = false
       let dir = "\(folder.path)/peers/\(pair.publicKey.discoveryKey.hex)"
       let feed = try await Feed.open(folder: dir, options: options)

@@ -14,7 +14,7 @@ import Testing
   ) async throws -> HyperDB {
     let storage = MemoryStorage()
     let pair = KeyPair.generate()
-    var options = Feed.Options(keyPair: pair)
+    var options = Feed.Options(keyPair: pair, isNew: true)
     options.prefix = "local/"
     let feed = try await Feed.open(storage: storage, options: options)
     var message = EntryMessage(key: Array("junk".utf8), value: [1])

@@ -120,6 +120,7 @@ final class SimulatedRoom {
       // Nothing here may wait for peers: they only speak while the simulation runs.
       options.update = false
       let pair = KeyPair(seed: random.bytes(32))
+      options.isNew = true
       if number == 0 { options.keyPair = pair } else { options.localKeyPair = pair }
       // Half of the others write as the reference does, where somebody is there whom it believes.
       options.writesAsReference =

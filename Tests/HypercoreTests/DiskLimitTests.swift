@@ -11,7 +11,7 @@ import Testing
   private let blocks = (0..<400).map { [UInt8](repeating: UInt8($0 & 255), count: 4000) }
 
   private func writer() async throws -> Feed {
-    let feed = try await Feed.inMemory(options: .init(keyPair: keyPair(1)))
+    let feed = try await Feed.inMemory(options: .init(keyPair: keyPair(1), isNew: true))
     try await feed.append(blocks)
     return feed
   }

@@ -131,7 +131,7 @@ import Testing
 
   @Test func `a feed is written with the key pair that it is given`() async throws {
     let pair = KeyPair.generate()
-    let feed = try await Feed.open(folder: folder.path, options: .init(keyPair: pair))
+    let feed = try await Feed.open(folder: folder.path, options: .init(keyPair: pair, isNew: true))
     #expect(feed.key == pair.publicKey)
     try await feed.append([1])
     try await feed.close()
@@ -142,7 +142,7 @@ import Testing
 
   @Test func `a secret key that isn't to be stored is needed each time`() async throws {
     let pair = KeyPair.generate()
-    var options = Feed.Options(keyPair: pair)
+    var options = Feed.Options(keyPair: pair, isNew: true)
     options.storeSecretKey = false
     let feed = try await Feed.open(folder: folder.path, options: options)
     try await feed.append([1])
@@ -169,7 +169,7 @@ import Testing
   }
 
   @Test func `a key and a secret key that don't belong together are refused`() async throws {
-    var options = Feed.Options(keyPair: .generate())
+    var options = Feed.Options(keyPair: .generate(), isNew: true)
     options.key = KeyPair.generate().publicKey
     let path = folder.path
     await expectFailure(.keyMismatch, "do not match") { [options] in
@@ -184,7 +184,9 @@ import Testing
     try await feed.close()
     let before = try contents(of: folder)
     let path = folder.path
-    for options in [Feed.Options(key: KeyPair.generate().publicKey), .init(keyPair: .generate())] {
+    for options in [
+      Feed.Options(key: KeyPair.generate().publicKey), .init(keyPair: .generate(), isNew: true),
+    ] {
       await expectFailure(.anotherFeedStored, "Another", feed.key?.hex ?? "?") {
         _ = try await Feed.open(folder: path, options: options)
       }

@@ -237,13 +237,12 @@ import Testing
       let handshake = try #require(await theirs.handshake())
       #expect(handshake.id == options.id)
       #expect(handshake.userData == options.userData)
-      #expect(handshake.extensions == ["a", "b", "dat-fork"])
+      #expect(handshake.extensions == ["a", "b", "dat-swift/fork"])
       #expect(handshake.ack && handshake.live)
       let other = try #require(await mine.handshake())
       #expect(!other.ack)
       #expect(other.userData == nil)
-      #expect(
-        Set(other.extensions) == [PeerProof.extensionName, ForkEvidence.extensionName])
+      #expect(other.extensions == ["dat-swift/fork", "dat-swift/proof"])
       #expect(await copy.peers.map(\.id) == [options.id])
     }
     #expect(await copy.peers.isEmpty)

@@ -42,7 +42,7 @@ import Testing
     try await node.close()
 
     let folder = try TemporaryFolder()
-    let feed = try await Feed.open(folder: folder.path, options: .init(keyPair: pair))
+    let feed = try await Feed.open(folder: folder.path, options: .init(keyPair: pair, isNew: true))
     var start = 0
     for end in ends {
       try await feed.append(Array(blocks[start...Int(end)]))

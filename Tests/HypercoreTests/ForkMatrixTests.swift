@@ -68,6 +68,12 @@ import Testing
     let connection = try SimulatedReplica.connect(both[0], both[1], live: true, in: simulation)
     simulation.run(for: .seconds(3))
     try expectFork(both, [connection], lengths: both.map { Int($0.core.length) })
+    for writer in both {
+      #expect(writer.core.forkEvidence?.commonLength == UInt64(cell.common), "\(writer.name)")
+      let stored = ForkEvidence(
+        fileBytes: try FeedFile("fork.json", in: writer.disk).read(at: 0, count: 1 << 18))
+      #expect(stored == writer.core.forkEvidence)
+    }
   }
 
   @Test(arguments: Cell.all, [false, true])
@@ -96,6 +102,9 @@ import Testing
       simulation.run(for: .seconds(3))
     }
     try expectFork(both + [between], connections, lengths: lengths)
+    for replica in both + [between] {
+      #expect(replica.replicator.forkEvidence?.commonLength == UInt64(cell.common))
+    }
     for block in 0..<between.core.length {
       #expect(try between.core.block(at: block) == both[0].core.block(at: block))
     }

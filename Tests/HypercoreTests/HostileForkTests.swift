@@ -24,7 +24,7 @@ import Testing
     var isClosed = false
     private let files = MemoryStorage()
 
-    init(isOwned: Bool = true) throws {
+    init(isOwned: Bool = true, knowsForks: Bool = true) throws {
       let pair = keyPair(1)
       let writer = try FeedCore.open(in: files, options: FeedOptions(keyPair: pair))
       try writer.append((0..<10).map { [$0] })
@@ -37,7 +37,7 @@ import Testing
         var options = Connection.Options.random(using: &random)
         options.live = true
         options.timeout = nil
-        options.extensions = [ForkEvidence.extensionName]
+        if knowsForks { options.extensions = [ForkEvidence.extensionName] }
         return options
       }
       session = ReplicationSession(
@@ -173,6 +173,41 @@ import Testing
         scene.isClosed || answer.nodes.count != sound.nodes.count
           || answer.signature == sound.signature)
     }
+  }
+
+  @Test
+  func `of a peer that may answer in any order only the next block is asked before its roots`()
+    throws
+  {
+    let longer = try other(10, 20)
+    for isSame in [true, false] {
+      let scene = try Scene(isOwned: false, knowsForks: false)
+      func requests() -> [Request] {
+        scene.heard.compactMap { if case .request(let request) = $0 { request } else { nil } }
+      }
+      try scene.say(.have(start: 0, length: 20))
+      #expect(requests().map(\.index) == [9, 10])
+      #expect(requests().map(\.hash) == [true, false])
+      try scene.say(.data(try roots(isSame ? longer : other(4, 20), 9)))
+      #expect(scene.core.length == (isSame ? 20 : 10))
+      #expect((scene.core.forkEvidence == nil) == isSame)
+      let more = requests().contains { !$0.hash && $0.index > 10 }
+      #expect(more == isSame)
+    }
+    // The next block itself says as much.
+    let scene = try Scene(isOwned: false, knowsForks: false)
+    try scene.say(.have(start: 0, length: 20))
+    let proof = try longer.proof(10)
+    try scene.say(
+      .data(
+        DataMessage(
+          index: 10, value: try longer.block(at: 10), nodes: proof.nodes,
+          signature: proof.signature)))
+    #expect(scene.core.length == 20 && !scene.isClosed)
+    let more = scene.heard.contains {
+      if case .request(let request) = $0 { request.index > 10 } else { false }
+    }
+    #expect(more)
   }
 
   @Test func `an answer to a question that was not asked is none`() throws {

@@ -112,7 +112,7 @@ import Testing
   ) async throws {
     let storage = MemoryStorage()
     let faulty = FaultyStorage(storage)
-    let options = Feed.Options(keyPair: keyPair(1))
+    let options = Feed.Options(keyPair: keyPair(1), isNew: true)
     let writer = try await Feed.inMemory(options: options)
     try await writer.append(someBlocks(50))
     let reader = try await Feed.open(

@@ -29,7 +29,7 @@ import Testing
       return EntryMessageCodec().encode(message)
     }
     let storage = MemoryStorage()
-    var options = Feed.Options(keyPair: pair)
+    var options = Feed.Options(keyPair: pair, isNew: true)
     options.prefix = "source/"
     options.storeSecretKey = false
     let feed = try await Feed.open(storage: storage, options: options)

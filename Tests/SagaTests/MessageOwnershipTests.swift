@@ -33,6 +33,7 @@ import Testing
     let mine = try await ana.writeMessage("mine")
     var settings = HyperDBOptions()
     settings.localKeyPair = keyPair(before: ana.key)
+    settings.isNew = true
     settings.update = false
     let evil = try await HyperDB.open(MemoryStorage(), key: ana.key, options: settings)
     try await ana.authorize(evil.localKey)

@@ -77,8 +77,10 @@ import Testing
     options.database.looksFirst = false
     if user.key == session.key {
       options.database.keyPair = pair
+      options.database.isNew = true
     } else {
       options.database.localKeyPair = pair
+      options.database.isNew = true
     }
     let saga = try await Saga.open(
       storage: MemoryStorage(), key: session.key, username: user.username, options: options)

@@ -31,6 +31,7 @@ class Room {
     this.people = []
     this.muted = new Set()
     this.requests = []
+    this.fork = null
     this.me = null
     this.names = new Names()
     this.open = new Set()
@@ -120,6 +121,7 @@ class Room {
       this.people = update.people
       this.muted = new Set(update.people.filter((person) => person.isMuted).map((person) => person.key))
     }
+    if (update.fork) this.fork = update.fork
     if (update.ahead !== undefined) this.ahead = update.ahead
     if (update.loaded !== undefined) this.loaded = update.loaded
     if (update.problem) this.composer.complain(plainText(update.problem))

@@ -4,10 +4,12 @@ import { $, h, icon } from './dom.js'
 import { fingerprint, plainText } from './text.js'
 import { avatar, nameTag } from './message.js'
 import { showShare } from './share.js'
+import { forkStrip } from './recover.js'
 
 /** The strips above the messages: requests, and why nothing goes out or comes in. */
 export function drawStrips (parent, room) {
   const states = []
+  if (room.fork) states.push(forkStrip(room))
   if (room.loaded < 100) {
     states.push(h('p', { class: 'strip', data: { state: `loading ${room.loaded}` } }, icon('clock'),
       h('span', {}, h('b', {}, 'Reading the room. '), `${room.loaded} % of its messages are read; all of them are shown then.`)))

@@ -34,8 +34,12 @@ struct PeerComparison {
   var failures = 0
   /// Whether the peer was told, by the digest of a request, of nodes that are known here.
   var hasToldNodes = false
-  /// Whether evidence of a fork was sent to the peer.
-  var hasSentEvidence = false
+  /// What the evidence shows that the peer has: how many blocks are common; nil for none.
+  var knownEvidence: UInt64?
+  /// How many messages with evidence came.
+  var evidenceCount = 0
+  /// How many questions were asked to learn where a fork begins.
+  var narrowings = 0
 }
 
 extension FeedPeer {
@@ -60,6 +64,12 @@ extension FeedPeer {
     comparison.question = PeerComparison.Question(
       index: index, sent: session.now, toldNothing: !comparison.hasToldNodes)
     send(.request(Request(index: index, hash: true, nodes: 0)))
+  }
+
+  /// Whether nothing more is asked of the peer before it has answered: one of the reference may answer in any
+  /// order, and a longer history is not taken before it is known to be the same.
+  var waitsForRoots: Bool {
+    comparison.question != nil && !session.connection.remoteSupports(ForkEvidence.extensionName)
   }
 
   /// The block whose way up says most of what is known to be there. Never one that the peer did not claim
@@ -91,19 +101,25 @@ extension FeedPeer {
     }
     comparison.question = nil
     lastActivity = session.now
+    if core.forkEvidence != nil {
+      try receiveNarrowing(data)
+      return true
+    }
     let result: RootComparison
     do {
       result = try core.compare(data.index, nodes: data.nodes, signature: data.signature)
     } catch {
       // The peer is not to blame for having the other history.
       guard error.code == .forked else { throw error }
+      narrowFork()
       return true
     }
     switch result {
     case .same(let length):
       comparison.failures = 0
       comparison.agreedLength = max(comparison.agreedLength, min(length, core.length))
-      if length > core.length { try catchUp(with: data) }
+      // A reader takes no length without the block that it asks for besides.
+      if length > core.length, core.isOwned { try catchUp(with: data) }
     case .unproven:
       comparison.failures += 1
       // A sound peer that was told nothing has no reason to leave anything out.
@@ -116,12 +132,12 @@ extension FeedPeer {
     return true
   }
 
-  /// There is more of the feed than here. If it is written here, it is the folder that is behind: what is
-  /// there is fetched before anything is appended.
+  /// There is more of the feed than here, where it is written: the folder is behind, and what is there is
+  /// fetched before anything is appended.
   private func catchUp(with data: DataMessage) throws {
     let start = core.length
     try replicator.store(data, from: self)
-    guard core.isOwned, core.length > start else { return }
+    guard core.length > start else { return }
     replicator.catchUp(from: start)
   }
 
@@ -163,28 +179,5 @@ extension FeedPeer {
     else { return error }
     replicator.doubts += 1
     return .contradicted(block)
-  }
-
-  // MARK: Evidence
-
-  /// Sends the proof of a fork to a peer that understands it.
-  func sendEvidence(_ evidence: ForkEvidence) {
-    guard !isClosed, !comparison.hasSentEvidence,
-      session.connection.remoteSupports(ForkEvidence.extensionName)
-    else { return }
-    comparison.hasSentEvidence = true
-    guard let payload = try? evidence.fileBytes() else { return }
-    try? session.connection.sendExtension(ForkEvidence.extensionName, payload: payload, on: channel)
-    session.hasOutput()
-  }
-
-  /// Takes a proof of a fork that a peer sent.
-  func receiveEvidence(_ payload: [UInt8]) throws {
-    guard !isClosed, replicator.forkEvidence == nil else { return }
-    guard payload.count <= Int(ForkEvidence.maximumFileSize),
-      let evidence = ForkEvidence(fileBytes: payload), evidence.key == core.key, evidence.isProven
-    else { throw FeedError.peer("sent evidence of a fork that proves nothing") }
-    comparison.hasSentEvidence = true
-    try replicator.takeEvidence(evidence)
   }
 }

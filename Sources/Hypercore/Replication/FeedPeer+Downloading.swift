@@ -88,9 +88,8 @@ extension FeedPeer {
   }
 
   func receiveData(_ data: DataMessage) throws {
-    if replicator.core.stopReason != nil { return }
     if data.value == nil, try receiveRoots(data) { return }
-    if replicator.pause != nil { return }
+    if replicator.core.stopReason != nil || replicator.pause != nil { return }
     guard let entry = requests.remove(data.index) else {
       try receiveUnrequested(data)
       return

@@ -8,6 +8,10 @@ enum ReplicationLimits {
   /// A reader asks a peer for its roots again after so many announcements at the latest, if they are of blocks
   /// that others brought: 1.5 KB for each 64 blocks and peer at most.
   static let comparisonInterval = 64
+  /// Questions to one peer about where a fork begins: one for each level of the largest tree, and some.
+  static let narrowings = 40
+  /// Messages with evidence of a fork that are looked at on one channel; each costs two signatures.
+  static let evidenceMessages = 8
   /// How many connections end without blame because their answers contradict what is here, in all; each may
   /// be another history whose proof comes with the next one. After that it is the peer's fault.
   static let doubts = 8

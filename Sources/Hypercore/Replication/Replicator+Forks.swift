@@ -8,8 +8,15 @@ extension Replicator {
   ///
   /// The writer stops. A reader goes on with the history that it has: the other one is refused in any case.
   func takeEvidence(_ evidence: ForkEvidence) throws {
-    guard forkEvidence == nil else { return }
-    if core.isOwned {
+    if let known = forkEvidence {
+      guard evidence.commonLength > known.commonLength else { return }
+      if core.forkEvidence == nil {
+        heardEvidence = evidence
+      } else {
+        core.forkEvidence = evidence
+      }
+      forkIsNarrowed()
+    } else if core.isOwned {
       // Tells everybody by the way.
       try core.quarantine(evidence)
     } else {
@@ -18,6 +25,12 @@ extension Replicator {
       onEvent?(.forked)
     }
     needsUpdate()
+  }
+
+  /// It is known better where the fork begins: that is written down once, and told.
+  func forkIsNarrowed() {
+    core.keepForkEvidence()
+    passOnEvidence()
   }
 
   /// Sends the proof to every peer that understands it and has not got it yet.

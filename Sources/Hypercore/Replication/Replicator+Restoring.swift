@@ -9,13 +9,14 @@ extension Replicator {
 
   func startRestoring() {
     guard core.isOwned, core.wantsBlocks, core.stopReason == nil else { return }
-    catchUp.start = core.length
+    catchUp.start = core.isRestoring ? 0 : core.length
     // A copy may lack what it had cleared; damage may be anywhere.
     restoring = download(DownloadRange(start: core.damage == nil ? core.length : 0))
   }
 
   /// Ends fetching once all is here that peers have.
   func checkRestored() {
+    if core.settleRestoring() { onEvent?(.restored) }
     if core.isCopy, isCaughtUp {
       core.confirmFolder()
       catchUp.resumeAll()

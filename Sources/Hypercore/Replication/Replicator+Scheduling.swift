@@ -71,6 +71,11 @@ extension Replicator {
         if peer.freeRequests > 0 { _ = try request(0, from: peer) }
         continue
       }
+      if peer.waitsForRoots {
+        // Its answer passes all roots that are here, as that to the question does.
+        if wants(core.length) { _ = try request(core.length, from: peer) }
+        continue
+      }
       var free = peer.freeRequests
       for index in waitingOrder where free > 0 {
         if try request(index, from: peer) { free -= 1 }
@@ -89,6 +94,13 @@ extension Replicator {
         }
       }
     }
+  }
+
+  private func wants(_ index: UInt64) -> Bool {
+    waiting[index] != nil
+      || selections.contains {
+        !$0.range.hash && $0.range.start <= index && index < $0.range.end ?? .max
+      }
   }
 
   private func request(

@@ -14,6 +14,8 @@ package enum ReplicatorEvent {
   case cleared(Range<UInt64>)
   case setAside(Range<UInt64>)
   case forked
+  /// A peer has proven how long the feed is that is written here: it can be written now.
+  case restored
   /// A write failed.
   case failed(FeedError)
   /// Nothing more is fetched for the time being.
@@ -147,13 +149,16 @@ package final class Replicator {
   /// A feed that can't be written any more takes nothing, which no peer is to blame for.
   func store(_ data: DataMessage, from peer: FeedPeer) throws {
     guard core.stopReason == nil, pause == nil else { return }
+    let length = core.length
     do {
       core.beginBatch()
       let result = try core.put(
         data.index, value: data.value, nodes: data.nodes, signature: data.signature,
         accept: acceptance(from: peer))
-      if let length = result.newLength {
-        peer.comparison.agreedLength = max(peer.comparison.agreedLength, length)
+      if let newLength = result.newLength {
+        peer.comparison.agreedLength = max(peer.comparison.agreedLength, newLength)
+        // The way up from the next block passes all roots that were here.
+        if data.index == length { peer.comparison.question = nil }
       }
       if result.outcome == .stored, let value = data.value {
         averageBlockSize =
@@ -165,6 +170,7 @@ package final class Replicator {
     } catch {
       if error.code == .wrongKind { refuse(error) }
       guard core.stopReason != nil else { throw error }
+      peer.narrowFork()
       return
     }
     if data.index == 0, firstBlockCheck != nil, core.has(0) { firstBlockCheck = nil }

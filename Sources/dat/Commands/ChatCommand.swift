@@ -73,6 +73,10 @@ struct ChatCommand: AsyncParsableCommand {
   @Flag(help: "Keep nothing on disk; DIR is not used.")
   var memory = false
 
+  @Flag(
+    name: .customLong("new"), help: "Nothing was ever written with the key in DIR: write at once.")
+  var isNewKey = false
+
   @Flag(help: "Stay in the room when standard input ends.")
   var stay = false
 
@@ -153,6 +157,7 @@ struct ChatCommand: AsyncParsableCommand {
     var options = manners.options
     if !memory { options.muted = RoomNotes(folder: dir).mutedKeys }
     options.waitsForMessages = false
+    options.database.isNew = isNewKey
     let output = Output(json: json)
     options.database.onRefusal = onRefusal
     options.database.onPause = { feed, pause in

@@ -23,10 +23,12 @@ struct DbAuthorizeCommand: AsyncParsableCommand {
 
   @OptionGroup var keyFile: KeyFile
 
+  @OptionGroup var newness: DbNewness
+
   func validate() throws { try keyFile.checkAny([key].compactMap(\.self)) }
 
   func run() async throws {
-    try await folder.writing(creates: false) { db in
+    try await folder.writing(creates: false, isNewKey: newness.isNewKey) { db in
       guard let key = try await keyFile.read(key).key else { return }
       try await db.authorize(key)
       await folder.noteIfUnauthorized(db)

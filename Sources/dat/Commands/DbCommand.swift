@@ -84,8 +84,9 @@ struct DbFolder: ParsableArguments {
   /// - Parameters:
   ///   - key: gives the database to copy, where the folder is new.
   ///   - creates: whether a new database is made where there is none.
+  ///   - isNewKey: whether nothing was ever written with the key pair that is there.
   func writing(
-    key: () async throws -> PublicKey? = { nil }, creates: Bool,
+    key: () async throws -> PublicKey? = { nil }, creates: Bool, isNewKey: Bool = false,
     _ body: (HyperDB) async throws -> Void
   ) async throws {
     let before = FolderRemains(before: dir)
@@ -94,7 +95,7 @@ struct DbFolder: ParsableArguments {
       let key = try await key()
       isNew = try !FolderLook(dir).check(for: .database)
       if key == nil, !creates, isNew { throw missing }
-      do { return try await open(key) } catch {
+      do { return try await open(key, isNewKey: isNewKey) } catch {
         if isNew { before.restore() }
         throw error
       }
@@ -109,14 +110,16 @@ struct DbFolder: ParsableArguments {
     }
   }
 
-  private func open(_ key: PublicKey?) async throws -> HyperDB {
+  private func open(_ key: PublicKey?, isNewKey: Bool = false) async throws -> HyperDB {
+    var options = Self.options
+    options.isNew = isNewKey
     do {
-      return try await HyperDB.open(folder: dir, key: key, options: Self.options)
+      return try await HyperDB.open(folder: dir, key: key, options: options)
     } catch let error as FeedError where error.code == .anotherFeedStored {
       guard EmptyCopy.remove(in: dir) else {
         throw StoredKey.refusal(of: dir, asked: key, error)
       }
-      return try await HyperDB.open(folder: dir, key: key, options: Self.options)
+      return try await HyperDB.open(folder: dir, key: key, options: options)
     }
   }
 
@@ -142,9 +145,10 @@ struct DbFolder: ParsableArguments {
         await db.close()
         throw error
       }
-      let issues = await db.issues
+      let (issues, forks) = await (db.issues, db.forks)
       await db.close()
       for issue in issues { output.failure(issue.reason) }
+      for fork in forks { output.failure(FeedError.forked(fork).reason) }
     } catch {
       throw output.ending(with: error)
     }
@@ -184,6 +188,13 @@ struct DbKey: ParsableArguments {
       return Array(data)
     }
   }
+}
+
+/// For commands that write.
+struct DbNewness: ParsableArguments {
+  @Flag(
+    name: .customLong("new"), help: "Nothing was ever written with the key in DIR: write at once.")
+  var isNewKey = false
 }
 
 /// For commands that show or take values.

@@ -22,8 +22,10 @@ struct DbDelCommand: AsyncParsableCommand {
   @Flag(help: "Take a key that is not there as deleted.")
   var missingOk = false
 
+  @OptionGroup var newness: DbNewness
+
   func run() async throws {
-    try await folder.writing(creates: false) { db in
+    try await folder.writing(creates: false, isNewKey: newness.isNewKey) { db in
       let name = try key.bytes
       guard try await !db.get(name).isEmpty else {
         if missingOk {

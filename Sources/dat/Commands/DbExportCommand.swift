@@ -28,8 +28,7 @@ struct DbExportCommand: AsyncParsableCommand {
     try await folder.reading { db in
       for try await nodes in db.list(prefix) {
         for node in nodes where !node.isDeleted {
-          let value = node.value.map { values.encoding.shown($0).fields("value") }
-          folder.output.value(.members(node.keyFields + (value ?? [("value", .null)])))
+          folder.output.value(values.encoding.exported(node))
         }
       }
     }

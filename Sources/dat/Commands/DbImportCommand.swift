@@ -25,12 +25,14 @@ struct DbImportCommand: AsyncParsableCommand {
 
   @OptionGroup var values: DbValues
 
+  @OptionGroup var newness: DbNewness
+
   func run() async throws {
     let source: InputSource
     // Before anything is created.
     do { source = try InputSource(path: file) } catch { throw folder.output.ending(with: error) }
     source.invite("Type JSON, an object a line")
-    try await folder.writing(creates: true) { db in
+    try await folder.writing(creates: true, isNewKey: newness.isNewKey) { db in
       let writer = db.writer()
       var count = 0
       for try await line in source.lines {

@@ -30,6 +30,8 @@ struct DbPutCommand: AsyncParsableCommand {
   @Flag(help: "Write only where the key has no value and was never deleted.")
   var ifAbsent = false
 
+  @OptionGroup var newness: DbNewness
+
   func run() async throws {
     let output = DatabaseOutput(folder.output, values.encoding)
     // A value that can't be stored must not leave a new database behind.
@@ -50,7 +52,7 @@ struct DbPutCommand: AsyncParsableCommand {
     } catch {
       throw output.output.ending(with: error)
     }
-    try await folder.writing(creates: true) { db in
+    try await folder.writing(creates: true, isNewKey: newness.isNewKey) { db in
       let node =
         ifAbsent ? try await db.put(ifAbsent: name, bytes) : try await db.put(name, bytes)
       if folder.json {

@@ -29,6 +29,10 @@ struct FeedAppendCommand: AsyncParsableCommand {
     completion: .file())
   var file: String?
 
+  @Flag(
+    name: .customLong("new"), help: "Nothing was ever written with the key in DIR: append at once.")
+  var isNew = false
+
   @Flag(help: "Have every block on the disk before it counts as appended.")
   var sync = false
 
@@ -40,6 +44,7 @@ struct FeedAppendCommand: AsyncParsableCommand {
       if file == nil { source.invite("Type lines to append") }
       var options = Feed.Options()
       options.durability = sync ? .synced : .buffered
+      options.isNew = isNew
       let feed = try await place.open(.readWrite, options)
       let start = await feed.length
       do {

@@ -77,6 +77,9 @@ struct FeedCloneCommand: AsyncParsableCommand {
       let now = CloneProgress(
         blocks: await feed.downloaded(), length: max(await feed.length, await feed.remoteLength),
         bytes: await feed.statistics.totals.downloadedBytes, byteLength: await feed.byteLength)
+      if let evidence = await feed.forkEvidence, await feed.isStopped {
+        throw FeedError.forked(evidence)
+      }
       if await feed.isSynced { return }
       // What nobody has is not waited for; a peer that is still fetching itself gets its chance.
       if now.blocks > 0, clock.now - lastChange > .milliseconds(500), await peers.isSettled,

@@ -24,9 +24,10 @@ struct FeedInfoCommand: AsyncParsableCommand {
       let hash = length > 0 ? await feed.treeHash.hex : nil
       let signature = length > 0 && isLive ? try await feed.signature() : nil
       let byteLength = await feed.byteLength
+      let evidence = await feed.forkEvidence
       let downloaded = await feed.downloaded()
       let isDamaged = await feed.repairReport.isDamaged
-      let isWritable = await feed.isOwned && !isDamaged
+      let isWritable = await feed.isOwned && !isDamaged && evidence == nil
       // The last signature of a feed is over all of it; any other says nothing about what is shown.
       let signed = signature.flatMap { $0.index + 1 == length ? $0.signature.hex : nil }
       if output.json {
@@ -34,7 +35,7 @@ struct FeedInfoCommand: AsyncParsableCommand {
           "key": .optional(feed.key?.hex), "discoveryKey": .optional(feed.discoveryKey?.hex),
           "length": .integer(Int64(length)), "byteLength": .integer(Int64(byteLength)),
           "downloaded": .integer(Int64(downloaded)), "writable": .bool(isWritable),
-          "live": .bool(isLive),
+          "live": .bool(isLive), "forked": .bool(evidence != nil),
           "roots": .array(
             roots.map {
               [
@@ -55,7 +56,10 @@ struct FeedInfoCommand: AsyncParsableCommand {
         }
         if let hash { output.line("tree hash      \(hash)") }
         if let signed { output.line("signature      \(signed)") }
-        for finding in await feed.repairReport.findings { output.line("note: \(finding)") }
+        if let evidence { output.line("forked: \(FeedError.forked(evidence).reason)") }
+        for finding in await feed.repairReport.findings where finding != .forked {
+          output.line("note: \(finding)")
+        }
       }
       try await feed.close()
     }

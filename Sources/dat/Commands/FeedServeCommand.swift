@@ -49,6 +49,9 @@ struct FeedServeCommand: AsyncParsableCommand {
           try await TCPListener(host: address.host, port: address.port, options: taking))
       }
       await announce(feed, listeners, output)
+      if let evidence = await feed.forkEvidence {
+        output.failure(FeedError.forked(evidence).reason)
+      }
       let serving = listeners.map { listener in
         Task {
           await listener.run { socket in
@@ -65,9 +68,9 @@ struct FeedServeCommand: AsyncParsableCommand {
       let watching = Task {
         for await event in feed.events() {
           guard case .fork = event else { continue }
-          output.failure(
-            "The feed has two histories, both signed with its key. Nothing more is taken; the proof "
-              + "is in fork.json beside the feed.")
+          if let evidence = await feed.forkEvidence {
+            output.failure(FeedError.forked(evidence).reason)
+          }
         }
       }
       defer { watching.cancel() }

@@ -1,0 +1,24 @@
+package import HypercoreCrypto
+
+extension HyperDB {
+  /// The stored entries of one feed, in its order; those that can't be read are left out.
+  ///
+  /// - Parameters:
+  ///   - feed: one of the database's feeds.
+  ///   - start: entries before this block are given without their values.
+  ///   - body: called with each entry.
+  package func forEachEntry(
+    of feed: PublicKey, valuesFrom start: UInt64, _ body: @Sendable (DatabaseNode) -> Void
+  ) {
+    guard let number = core.number(of: feed), let log = feedSet.logs[feed] else { return }
+    var seq = 1
+    while seq < log.length {
+      defer { seq += 1 }
+      guard log.has(seq),
+        let node = try? core.node(at: FeedSequence(feed: number, seq: seq)),
+        let entry = try? publicNode(node, valueUpTo: UInt64(seq) < start ? -1 : .max)
+      else { continue }
+      body(entry)
+    }
+  }
+}

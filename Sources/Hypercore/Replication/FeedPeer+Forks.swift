@@ -1,0 +1,55 @@
+internal import HypercoreProtocol
+
+// What follows when a fork is found: where it begins, and who else is told.
+
+extension FeedPeer {
+  /// Asks for the way up from the first block that may differ, until it is known where the fork begins: each
+  /// answer halves what is in doubt.
+  func narrowFork() {
+    guard let evidence = core.forkEvidence, !isClosed else { return }
+    let index = evidence.commonLength
+    guard !evidence.isExact, comparison.narrowings < ReplicationLimits.narrowings,
+      remoteBlocks.contains(index)
+    else {
+      if comparison.narrowings > 0 { replicator.forkIsNarrowed() }
+      return
+    }
+    comparison.narrowings += 1
+    comparison.question = PeerComparison.Question(
+      index: index, sent: session.now, toldNothing: false)
+    send(.request(Request(index: index, hash: true, nodes: 0)))
+  }
+
+  func receiveNarrowing(_ data: DataMessage) throws {
+    if try core.narrowFork(data.index, nodes: data.nodes, signature: data.signature) {
+      narrowFork()
+    } else {
+      replicator.forkIsNarrowed()
+    }
+    replicator.needsUpdate()
+  }
+
+  /// Sends the proof of a fork to a peer that understands it, unless it has as good a one.
+  func sendEvidence(_ evidence: ForkEvidence) {
+    let common = evidence.commonLength
+    guard !isClosed, session.connection.remoteSupports(ForkEvidence.extensionName),
+      comparison.knownEvidence.map({ common > $0 }) ?? true
+    else { return }
+    comparison.knownEvidence = common
+    guard let payload = try? evidence.fileBytes() else { return }
+    try? session.connection.sendExtension(
+      ForkEvidence.extensionName, payload: payload, on: channel)
+    session.hasOutput()
+  }
+
+  /// Takes a proof of a fork that a peer sent.
+  func receiveEvidence(_ payload: [UInt8]) throws {
+    guard !isClosed, comparison.evidenceCount < ReplicationLimits.evidenceMessages else { return }
+    comparison.evidenceCount += 1
+    guard payload.count <= Int(ForkEvidence.maximumFileSize),
+      let evidence = ForkEvidence(fileBytes: payload), evidence.key == core.key, evidence.isProven
+    else { throw FeedError.peer("sent evidence of a fork that proves nothing") }
+    comparison.knownEvidence = evidence.commonLength
+    try replicator.takeEvidence(evidence)
+  }
+}
