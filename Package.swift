@@ -60,6 +60,7 @@ let package = Package(
     .library(name: "Saga", targets: ["Saga"]),
     .library(name: "DatSwarm", targets: ["DatSwarm"]),
     .library(name: "DatDHT", targets: ["DatDHT"]),
+    .library(name: "DatSignal", targets: ["DatSignal"]),
     .library(name: "DatWebRTC", targets: ["DatWebRTC"]),
     .library(name: "DatHost", targets: ["DatHost"]),
     .executable(name: "dat", targets: ["dat"]),
@@ -329,7 +330,12 @@ let package = Package(
         "RandomAccessStorage", nioCore, nioPosix,
       ]),
     tests("DatSignalTests", ["DatSignal", nioCore, nioHTTP, httpClient]),
-    tests("DatWebRTCTests", ["DatWebRTC", "DatSignal", "CDataChannel", "DatSwarm"]),
+    tests(
+      "DatWebRTCTests",
+      [
+        "DatWebRTC", "DatSignal", "CDataChannel", "DatSwarm", "Hypercore", "HypercoreCrypto",
+        "RandomAccessStorage",
+      ]),
     tests(
       "DatDHTTests",
       ["DatDHT", "DatSwarm", "Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage"]),
