@@ -207,7 +207,7 @@ let package = Package(
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
         "Hyperdrive", "DatWeb", "DatDHT", "DatHost", "DatMetrics", "DatCoding", "CLibEdit",
-        "CMalloc", arguments,
+        "CMalloc", "DatSignal", "DatWebRTC", arguments,
         logging, metrics, services,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],

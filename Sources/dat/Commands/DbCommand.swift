@@ -67,7 +67,7 @@ struct DbFolder: ParsableArguments {
       let key = try await key()
       do {
         return try await open(key)
-      } catch where ReadOnlyDisk.isReason(for: error) {
+      } catch  where ReadOnlyDisk.isReason(for: error) {
         let db = try await HyperDB.open(
           folder: dir, key: key, access: .readOnly, options: Self.options)
         output.failure("\(dir) can't be written: what is there is served, and nothing is fetched.")
