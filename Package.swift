@@ -198,7 +198,7 @@ let package = Package(
     layer(
       "DatHost",
       [
-        "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
+        "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
         "RandomAccessStorage", "DatSwarm", "DatCoding", nioCore, nioPosix, nioLocks, logging,
         metrics,
       ]),
@@ -326,7 +326,7 @@ let package = Package(
     tests(
       "DatHostTests",
       [
-        "DatHost", "DatSwarm", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
+        "DatHost", "DatSwarm", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage", nioCore, nioPosix,
       ]),
     tests("DatSignalTests", ["DatSignal", nioCore, nioHTTP, httpClient]),

@@ -42,6 +42,7 @@ struct HostFolder {
   func storedKind(of key: PublicKey) -> HostedKind? {
     let storage = FolderStorage(path: replica(of: key), access: .readOnly)
     if (try? storage.exists("source/key")) == true { return .database }
+    if (try? storage.exists("metadata/key")) == true { return .archive }
     if (try? storage.exists("key")) == true { return .feed }
     return nil
   }

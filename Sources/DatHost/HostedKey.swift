@@ -9,11 +9,13 @@ public enum HostedKind: String, Hashable, Sendable, Codable, CaseIterable {
   case database = "db"
   /// One feed.
   case feed
+  /// An archive: of its content the newest version's files are kept.
+  case archive
   /// Not known yet: found out from the first block that a peer gives, and the keys of the entries.
   case unknown = "any"
 }
 
-/// A key to be hosted, as people write it: `KEY`, `room:KEY`, `db:KEY` or `feed:KEY`.
+/// A key to be hosted, as people write it: `KEY`, `room:KEY`, `db:KEY`, `feed:KEY` or `archive:KEY`.
 public struct HostedKey: Hashable, Sendable, CustomStringConvertible {
   /// What is behind the key, as far as it is known.
   public var kind: HostedKind
@@ -44,8 +46,8 @@ public struct HostedKey: Hashable, Sendable, CustomStringConvertible {
     guard let key = PublicKey(hex: rest.string) else {
       throw HostError(
         .malformedKey,
-        "\"\(ForeignText(text).line(limit: 80))\" is no key: write 64 hex digits, after room:, db: or feed: where the "
-          + "kind is known.")
+        "\"\(ForeignText(text).line(limit: 80))\" is no key: write 64 hex digits, after room:, db:, feed: or archive: where "
+          + "the kind is known.")
     }
     self.init(kind: kind, key: key)
   }

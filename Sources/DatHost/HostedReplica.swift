@@ -1,4 +1,5 @@
 internal import HyperDB
+internal import Hyperdrive
 internal import Hypercore
 internal import HypercoreCrypto
 internal import Logging
@@ -25,6 +26,7 @@ actor HostedReplica {
     /// The first block is awaited.
     case probe(Feed)
     case feed(Feed)
+    case archive(Archive)
     case database(HyperDB)
     case room(Saga)
   }
@@ -52,6 +54,7 @@ actor HostedReplica {
       case (.room, _): try await openRoom()
       case (.database, _), (.unknown, .database), (.unknown, .room): try await openDatabase()
       case (.feed, _), (.unknown, .feed): try await openFeed()
+      case (.archive, _), (.unknown, .archive): try await openArchive()
       case (.unknown, .unknown), (.unknown, nil): try await openProbe()
       }
     } catch {
@@ -73,6 +76,16 @@ actor HostedReplica {
         }
       }
     }
+  }
+
+  private func openArchive() async throws {
+    var options = Archive.Options(key: key)
+    options.durability = self.options.durability
+    // A host keeps the newest version's files, as everybody does who shares a folder.
+    options.latest = true
+    let archive = try await Archive.open(folder: folder, options: options)
+    log(await archive.metadata.repairReport, of: key)
+    content = .archive(archive)
   }
 
   /// Tells what opening a feed found.
@@ -173,6 +186,10 @@ actor HostedReplica {
     do {
       if HyperDB.isHeader(block) {
         try await openDatabase()
+      } else if Archive.isHeader(block) {
+        kind = .archive
+        try await openArchive()
+        await found(.archive)
       } else {
         kind = .feed
         try await openFeed()
@@ -218,6 +235,7 @@ actor HostedReplica {
     case .closed:
       throw HostError(.closed, failure ?? "The replica is being opened or closed.")
     case .probe(let feed), .feed(let feed): return try await feed.replicate(.live)
+    case .archive(let archive): return try await archive.replicate(.live)
     case .database(let database): return try await database.replicate(.live)
     case .room(let saga): return try await saga.replicate()
     }
@@ -250,6 +268,15 @@ actor HostedReplica {
       status.length = await feed.length
       status.stored = await feed.downloaded()
       status.feeds = 1
+    case .archive(let archive):
+      status.length = await archive.metadata.length
+      status.stored = await archive.metadata.downloaded()
+      status.feeds = 1
+      if let content = await archive.content {
+        status.length += await content.length
+        status.stored += await content.downloaded()
+        status.feeds += 1
+      }
     case .database(let database):
       if kind == .unknown { status.kind = .database }
       await Self.add(database, to: &status)
@@ -287,6 +314,7 @@ actor HostedReplica {
       switch last {
       case .closed: break
       case .probe(let feed), .feed(let feed): try await feed.close()
+      case .archive(let archive): try await archive.close()
       case .database(let database): await database.close()
       case .room(let saga): await saga.close()
       }

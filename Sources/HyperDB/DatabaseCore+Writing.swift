@@ -63,7 +63,7 @@ extension DatabaseCore {
       throw HyperDBError(
         .notWritable, "This replica has no feed of its own to write to")
     }
-    for change in changes { try Self.check(change) }
+    for change in changes where newcomer == nil { try Self.check(change) }
     let snapshot = try snapshot(.local)
     let writer = writers[local]
     pendingStart = writer.log.length
@@ -126,6 +126,10 @@ extension DatabaseCore {
 
   private static func check(_ change: Change) throws {
     let key = EntryKey.normalize(change.key)
+    if EntryKey.isEmpty(key) {
+      throw HyperDBError(
+        .emptyKey, "The key is empty: give it a name, such as \"a\" or \"a/b\"")
+    }
     if key.count > HyperDBLimits.keyBytes {
       throw HyperDBError(
         .keyTooLong,
@@ -161,9 +165,11 @@ extension DatabaseCore {
     }
     let listed = known?.decodeMap ?? []
     let missing = writers.indices.filter { !listed.contains($0) && !vacantNumbers.contains($0) }
-    if let known, missing.isEmpty, newcomer == nil { return known }
     var keys = known?.keys ?? []
-    keys += missing.map { writers[$0].log.key.bytes }
+    let repeated =
+      options.repeatsKeys ? candidates.map(\.bytes).filter { !keys.contains($0) } : []
+    if let known, missing.isEmpty, newcomer == nil, repeated.isEmpty { return known }
+    keys += missing.map { writers[$0].log.key.bytes } + repeated
     if let newcomer, numbers[newcomer] == nil {
       let isProven = Set(numbers.keys.map(\.bytes)).union(withoutPlace.keys.map(\.bytes))
       let unproven = keys.indices.filter { !isProven.contains(keys[$0]) }

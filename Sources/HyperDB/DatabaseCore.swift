@@ -27,6 +27,8 @@ package final class DatabaseCore {
     package var indexesPaths = true
     /// What a put may take to merge what others wrote.
     package var mergeSteps = Merging.Steps()
+    /// Whether the lists that are written here repeat every key that others named, as the reference does.
+    package var repeatsKeys = false
     /// The key of the local writer's content feed, where content feeds are on.
     package var contentKey: [UInt8]?
 
@@ -123,10 +125,12 @@ package final class DatabaseCore {
     if let header = try source.block(at: 0),
       codec.headerProtocol(header) != Array("hyperdb".utf8)
     {
-      throw HyperDBError(
-        .notADatabase,
-        "Feed \(source.key) is \(FeedKind(firstBlock: header).name); its first block is no database's.",
-        feed: 0, seq: 0)
+      let reason =
+        EntryScan.isEntryOfEarlyHyperDB(header)
+        ? "Feed \(source.key) is a hyperdb of before May 2018 (3.0.0-0 to 3.0.0-4), whose entries are "
+          + "others: copy its keys into a new one with the hyperdb that wrote it"
+        : "Feed \(source.key) is \(FeedKind(firstBlock: header).name); its first block is no database's."
+      throw HyperDBError(.notADatabase, reason, feed: 0, seq: 0)
     }
     try openLocal()
   }

@@ -3,6 +3,9 @@ public import HypercoreCrypto
 /// One entry of a database: what one writer wrote under one key at one time.
 public struct DatabaseNode: Sendable, Hashable {
   /// The key as bytes. Keys need not be text, and are compared byte by byte.
+  ///
+  /// Handed to any call it names the same key: as one leading slash is dropped there, a key that is
+  /// stored with one has one more here.
   public let keyBytes: [UInt8]
   /// What was stored; nil for deletes, authorizations, and a `null` in JSON.
   public let value: [UInt8]?
@@ -24,7 +27,7 @@ public struct DatabaseNode: Sendable, Hashable {
   /// The feeds by number, as they were when this was read.
   package let feeds: [PublicKey]
 
-  /// The key as text.
+  /// The key as text, which names it only where ``keyBytes`` are UTF-8.
   public var key: String { String(decoding: keyBytes, as: UTF8.self) }
 
   /// What the writer knew when it wrote this: by feed, how many of its blocks, header included.
@@ -46,7 +49,7 @@ public struct DatabaseNode: Sendable, Hashable {
 
   init(_ node: EntryNode, value: [UInt8]?, feeds: [PublicKey], isAuthorized: Bool) {
     isFromAuthorizedWriter = isAuthorized
-    keyBytes = node.key
+    keyBytes = EntryKey.shown(node.key)
     self.value = value
     isDeleted = node.isDeleted
     feedNumber = node.feed

@@ -41,7 +41,8 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
 
     /// The next element, nil at the end.
     ///
-    /// - Throws: what the reading calls of ``HyperDB`` throw. After an error the walk is at its end.
+    /// - Throws: what the reading calls of ``HyperDB`` throw. If that is about one element, such as a value
+    ///   that a transform can't read, the next call goes on after it.
     public mutating func next() async throws -> Element? {
       if place < ahead.count {
         defer { place += 1 }
@@ -54,8 +55,11 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
         guard let walk else { return nil }
         (ahead, isDone) = try await sequence.db.advance(walk, timeout: sequence.timeout)
       } catch {
-        isDone = true
+        // What was never begun, was cancelled or has no database any more has no next element.
+        isDone =
+          walk == nil || error is CancellationError || (error as? HyperDBError)?.code == .closed
         ahead = []
+        place = 0
         throw error
       }
       place = 1
@@ -63,6 +67,9 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
     }
   }
 }
+
+/// A walk has gone far without an element, and goes on after others had their turn.
+struct WalkPause: Error {}
 
 /// A walk under way.
 final class DatabaseWalk<Element> {
@@ -89,7 +96,10 @@ extension HyperDB {
     _ walk: OnReplica<DatabaseWalk<Element>>, timeout: Duration?
   ) async throws -> (elements: [Element], isDone: Bool) {
     let walk = walk.take(on: replica)
-    if let failure = walk.failure { throw failure }
+    if let failure = walk.failure {
+      walk.failure = nil
+      throw failure
+    }
     try checkOpen()
     let deadline = waiting(timeout: timeout).timeout.map { ContinuousClock.now + $0 }
     var elements: [Element] = []
@@ -104,6 +114,11 @@ extension HyperDB {
         guard let element = try walk.next() else { return (elements, true) }
         elements.append(element)
         count += 1
+      } catch is WalkPause {
+        if !elements.isEmpty { return (elements, false) }
+        await Task.yield()
+        try Task.checkCancellation()
+        try checkOpen()
       } catch let missing as MissingBlock {
         if !elements.isEmpty { return (elements, false) }
         try await fetch(missing, until: deadline)

@@ -55,6 +55,11 @@ final class EntryCache {
   /// A writer can sign a feed to be as long as it likes, and write to its end: places for 33 million
   /// entries, 33 MB, are as many as there may be.
   private static let places = 1 << 22
+  /// By feed, how many of the bytes are its entries'. Each feed has an equal share; what it takes beyond
+  /// that is evicted first, so that nobody's entries push out those of others.
+  @exclusivity(unchecked) private var bytesOfFeed: [Int] = []
+  /// How many feeds have pages.
+  @exclusivity(unchecked) private var feedsWithPages = 0
   /// All pages, in the order in which they are looked at for giving up.
   @exclusivity(unchecked) private var ring: [Page] = []
   @exclusivity(unchecked) private var hand = 0
@@ -109,7 +114,7 @@ final class EntryCache {
       page = Page.make(feed: feed, index: index)
       pages[feed][index] = page
       ring.append(page)
-      bytes += page.header.bytes
+      count(page.header.bytes, of: feed)
     }
     let node: EntryNode
     switch slot {
@@ -120,7 +125,7 @@ final class EntryCache {
     page.withUnsafeMutablePointers { header, nodes in
       if nodes[place.seq & (Self.pageEntries - 1)] == nil {
         header.pointee.bytes += node.byteCount
-        bytes += node.byteCount
+        count(node.byteCount, of: feed)
       }
       nodes[place.seq & (Self.pageEntries - 1)] = node
     }
@@ -155,6 +160,16 @@ final class EntryCache {
     hand = 0
     bytes = 0
     placeCount = 0
+    bytesOfFeed = []
+    feedsWithPages = 0
+  }
+
+  private func count(_ change: Int, of feed: Int) {
+    while bytesOfFeed.count <= feed { bytesOfFeed.append(0) }
+    if bytesOfFeed[feed] == 0 { feedsWithPages += 1 }
+    bytes += change
+    bytesOfFeed[feed] += change
+    if bytesOfFeed[feed] == 0 { feedsWithPages -= 1 }
   }
 
   private func shrink() {
@@ -162,12 +177,13 @@ final class EntryCache {
     while bytes > limit * 3 / 4, ring.count > 1 {
       if hand >= ring.count { hand = 0 }
       let page = ring[hand]
-      if page.header.isTouched {
+      let isOverShare = bytesOfFeed[page.header.feed] > limit / max(feedsWithPages, 1)
+      if page.header.isTouched, !isOverShare || feedsWithPages == 1 {
         page.header.isTouched = false
         hand += 1
         continue
       }
-      bytes -= page.header.bytes
+      count(-page.header.bytes, of: page.header.feed)
       pages[page.header.feed][page.header.index] = nil
       ring[hand] = ring[ring.count - 1]
       ring.removeLast()

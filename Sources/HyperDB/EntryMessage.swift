@@ -117,6 +117,29 @@ struct EntryScan {
     }
   }
 
+  /// Whether a block is an entry as hyperdb wrote it before May 2018, without a header before it: key 1,
+  /// value 2, trie 3, clock 4, inflate 5, feeds 6, content 7.
+  static func isEntryOfEarlyHyperDB(_ block: [UInt8]) -> Bool {
+    block.withUnsafeBytes { bytes in
+      var position = 0
+      var kinds: [UInt64: UInt64] = [:]
+      while position < bytes.count {
+        guard let tag = varint(bytes, &position) else { return false }
+        kinds[tag >> 3] = tag & 7
+        switch tag & 7 {
+        case 0: guard varint(bytes, &position) != nil else { return false }
+        case 2:
+          guard let length = varint(bytes, &position), length <= UInt64(bytes.count - position)
+          else { return false }
+          position += Int(length)
+        default: return false
+        }
+      }
+      return kinds[1] == 2 && kinds[3] == 2 && kinds[5] == 0 && kinds[4] ?? 0 == 0
+        && kinds[6] ?? 2 == 2 && kinds.keys.allSatisfy { (1...7).contains($0) }
+    }
+  }
+
   private static func varint(_ bytes: UnsafeRawBufferPointer, _ position: inout Int) -> UInt64? {
     var value: UInt64 = 0
     var shift: UInt64 = 0

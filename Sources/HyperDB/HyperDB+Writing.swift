@@ -102,7 +102,7 @@ extension HyperDB {
     try await put(ifAbsent: key, try encoding.encoded(value, Array(key.utf8)), timeout: timeout)
   }
 
-  /// Deletes a key.
+  /// Deletes a key, whether or not it has a value; see ``delete(ifPresent:timeout:)-(String,_)``.
   ///
   /// - Returns: the entry that says so.
   ///
@@ -216,7 +216,7 @@ extension HyperDB {
   }
 
   /// Runs a write, and again whenever a block that it needs has come; it has changed nothing then.
-  private func writing<Result>(
+  func writing<Result>(
     _ timeout: Duration?, _ write: () throws -> Result
   ) async throws -> Result {
     let deadline = (timeout ?? options.timeout).map { ContinuousClock.now + $0 }

@@ -115,6 +115,8 @@ public actor HyperDB {
     coreOptions.feedOrder = options.feedOrder
     coreOptions.contentKey = feeds.contentKeyPair?.publicKey.bytes
     coreOptions.fetchesBlocks = options.sparse
+    coreOptions.checksHeads = !options.writesAsReference
+    coreOptions.repeatsKeys = options.writesAsReference
     let core = try DatabaseCore(source: source.log, local: local?.log, options: coreOptions) {
       key in
       try feeds.openStored(key)?.log

@@ -5,6 +5,8 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
   public enum Code: Hashable, Sendable {
     /// A key over ``HyperDBLimits/keyBytes`` or ``HyperDBLimits/keySegments``. Nothing was written.
     case keyTooLong
+    /// A key without any name in it: `` or `/`. Nothing was written.
+    case emptyKey
     /// The entry would not fit a block that peers accept. Nothing was written.
     case entryTooLarge
     /// This replica has no feed of its own to write to. Nothing was written.
@@ -23,7 +25,7 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
     case missingFeedMappings
     /// An entry names a list of feeds that is not there.
     case malformedFeedList
-    /// The feed is no hyperdb: its first block is not the header.
+    /// The feed is no hyperdb: its first block is not the header. Those of before May 2018 are named.
     case notADatabase
     /// A walk through the entries took more steps than sound entries can need.
     case tooManySteps
@@ -123,6 +125,8 @@ public enum HyperDBLimits {
   public static let listSteps = 1_000_000
   /// See ``listSteps``.
   public static let listStepsPerEntry = 64
+  /// Entries of one feed that count for that, whatever length it is signed to have.
+  static let countedEntries = 1 << 24
   /// Quarantined entries that are remembered one by one; more are only counted.
   public static let rememberedIssues = 1024
 }

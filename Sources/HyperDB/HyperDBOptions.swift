@@ -47,6 +47,9 @@ public struct HyperDBOptions: Sendable {
   /// Whether the first block is looked at before anything else is fetched. A recorded peer answers in the order of
   /// its recording and can't be asked so.
   package var looksFirst = true
+  /// Whether to write as hyperdb does: heads are believed what they claim to know, and every key that was
+  /// named is named again. For tests of what others make of it.
+  package var writesAsReference = false
   /// Makes the generator by which blocks are chosen to be asked for.
   package var makeRandom: @Sendable () -> any RandomNumberGenerator = {
     SystemRandomNumberGenerator()

@@ -11,11 +11,14 @@ package struct ListOptions: Sendable, Hashable {
   package var deletes = false
   /// Gives the reference's own answer; see ``GetOptions/raw``.
   package var raw = false
+  /// Begins after this key.
+  package var following: [UInt8]?
 
   package init(
     recursive: Bool = true, reverse: Bool = false, after: Bool = false, deletes: Bool = false,
-    raw: Bool = false
+    raw: Bool = false, following: [UInt8]? = nil
   ) {
+    self.following = following
     self.recursive = recursive
     self.reverse = reverse
     self.after = after
@@ -69,6 +72,8 @@ package final class Listing {
   private var collisions: [[EntryNode]] = []
   private var steps = 0
   private let stepLimit: Int
+  /// The key that it begins after, and its path.
+  private let first: (key: [UInt8], path: HashPath)?
 
   init(_ core: DatabaseCore, prefix: [UInt8], _ options: ListOptions, _ snapshot: Snapshot) {
     self.core = core
@@ -79,21 +84,28 @@ package final class Listing {
     start = path.count
     end = options.recursive ? Int.max : path.count + 32
     stack = [.expand(path)]
-    stepLimit =
-      HyperDBLimits.listSteps + HyperDBLimits.listStepsPerEntry * snapshot.lengths.reduce(0, +)
+    first = options.following.map(EntryKey.normalize).map {
+      (key: $0, path: core.hash.path(of: $0, terminated: true))
+    }
+    // Feeds may be signed to be far longer than anything that is stored of them.
+    let entries = snapshot.lengths.reduce(0) { $0 + min($1, HyperDBLimits.countedEntries) }
+    stepLimit = HyperDBLimits.listSteps + HyperDBLimits.listStepsPerEntry * entries
   }
 
   /// The next key's entries, nil at the end.
   package func next() throws -> [EntryNode]? {
     steps = 0
     while true {
-      if let group = collisions.popLast() { return group }
+      if let group = collisions.popLast() {
+        if comesAfter(group) { return group }
+        continue
+      }
       guard let item = stack.popLast() else { return nil }
       do {
         let loadedBefore = core.loadedBytes
-        let group = try take(item)
+        let group = try isBefore(item) ? nil : take(item)
         steps += (core.loadedBytes &- loadedBefore) >> HyperDBLimits.stepShift
-        if let group { return group }
+        if let group, comesAfter(group) { return group }
       } catch let error as HyperDBError where error.code == .tooManySteps {
         throw error
       } catch {
@@ -102,6 +114,51 @@ package final class Listing {
         throw error
       }
     }
+  }
+
+  // MARK: Where it begins
+
+  /// Whether all that is behind an item comes before what the list begins after.
+  private func isBefore(_ item: Item) -> Bool {
+    guard let first else { return false }
+    switch item {
+    case .expand(let path): return isBefore(path, upTo: path.count, first.path)
+    case .walk(let node, let index): return isBefore(node.path(core.hash), upTo: index, first.path)
+    case .branch(let node, let place, let digit):
+      let path = node.path(core.hash)
+      if min(path.firstDifference(from: first.path), first.path.count) < place {
+        return isBefore(path, upTo: place, first.path)
+      }
+      return place < first.path.count && isBefore(digit, first.path.digit(place))
+    }
+  }
+
+  private func isBefore(_ path: HashPath, upTo count: Int, _ first: HashPath) -> Bool {
+    let index = path.firstDifference(from: first)
+    return index < min(count, first.count) && isBefore(path.digit(index), first.digit(index))
+  }
+
+  /// Whether a digit comes before another: the terminator before all others, or in reverse.
+  private func isBefore(_ one: UInt8, _ other: UInt8) -> Bool {
+    if one == other { return false }
+    let isLess =
+      one == HashPath.terminator || other != HashPath.terminator && one < other
+    return isLess != options.reverse
+  }
+
+  /// Whether a group comes after what the list begins after.
+  private func comesAfter(_ group: [EntryNode]) -> Bool {
+    guard let first, let node = group.first else { return true }
+    let path = node.path(core.hash)
+    let index = path.firstDifference(from: first.path)
+    // Keys of one path are in the order of their bytes, and so are folders, for which one key stands.
+    if index >= min(end, path.count, first.path.count) {
+      let isFolder = index >= end
+      let left = isFolder ? Array(folder(of: first.key)) : first.key
+      let right = isFolder ? Array(folder(of: node.key)) : node.key
+      return left != right && EntryKey.precedes(left, right) != options.reverse
+    }
+    return !isBefore(path.digit(index), first.path.digit(index))
   }
 
   private func take(_ item: Item) throws -> [EntryNode]? {

@@ -58,6 +58,24 @@ package enum EntryKey {
     return true
   }
 
+  /// Whether a key is `prefix`, or in the folder of that name; with or without a slash at its end.
+  static func isUnder(_ prefix: [UInt8], _ key: [UInt8]) -> Bool {
+    guard hasPrefix(key, prefix) else { return false }
+    let slash = UInt8(ascii: "/")
+    return prefix.isEmpty || prefix.last == slash || key.count == prefix.count
+      || key[prefix.count] == slash
+  }
+
+  /// Whether a key has no components: it would stand where the entries that authorise do, and no list
+  /// would have it.
+  static func isEmpty(_ key: [UInt8]) -> Bool { key.isEmpty || key == [UInt8(ascii: "/")] }
+
+  /// What a stored key is given out as: since one leading slash is dropped of what is handed in, a key
+  /// that has one has one more.
+  static func shown(_ key: [UInt8]) -> [UInt8] {
+    key.first == UInt8(ascii: "/") ? [UInt8(ascii: "/")] + key : key
+  }
+
   /// Whether `left` comes before `right` in the order of JavaScript strings: by UTF-16 units, which
   /// puts U+10000 and above before U+E000 to U+FFFF.
   package static func precedes(_ left: [UInt8], _ right: [UInt8]) -> Bool {

@@ -34,6 +34,9 @@ public struct ListingOptions: Sendable {
   public var reverse = false
   /// Leaves the prefix itself out: `gt` in hyperdb.
   public var after = false
+  /// Begins after this key, where a list ended before: a key as a node of it was given out, whether or not
+  /// it is there still. Costs no walk through what comes before it.
+  public var following: [UInt8]?
   /// Gives deletes, too.
   public var deletes = false
   /// Gives the reference's own answer.
@@ -49,8 +52,9 @@ public struct ListingOptions: Sendable {
   public init(
     recursive: Bool = true, reverse: Bool = false, after: Bool = false, deletes: Bool = false,
     raw: Bool = false, update: Bool? = nil, timeout: Duration? = nil,
-    transform: NodeTransform? = nil
+    transform: NodeTransform? = nil, following: [UInt8]? = nil
   ) {
+    self.following = following
     self.recursive = recursive
     self.reverse = reverse
     self.after = after
@@ -63,6 +67,7 @@ public struct ListingOptions: Sendable {
 
   var core: ListOptions {
     ListOptions(
-      recursive: recursive, reverse: reverse, after: after, deletes: deletes, raw: raw)
+      recursive: recursive, reverse: reverse, after: after, deletes: deletes, raw: raw,
+      following: following)
   }
 }

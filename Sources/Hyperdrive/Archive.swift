@@ -126,6 +126,11 @@ public actor Archive {
     return archive
   }
 
+  /// Whether a feed's first block is what an archive starts with.
+  public static func isHeader(_ block: [UInt8]) -> Bool {
+    ArchiveMessageCodec().decodeHeader(block)?.type == Array("hyperdrive".utf8)
+  }
+
   private static func make(
     on replica: isolated Replica, _ storage: any StorageProvider, _ layout: ArchiveLayout?,
     _ options: Options

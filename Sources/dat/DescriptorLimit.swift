@@ -28,9 +28,18 @@ enum DescriptorLimit {
   /// - Parameter isOnline: whether the command speaks to peers.
   /// - Throws: a sentence with both numbers.
   static func check(isOnline: Bool = false) throws {
+    try check(needing: isOnline ? 2 * minimum + forSockets : minimum)
+  }
+
+  /// Makes sure that there are enough for a host, which opens few keys at a time where there are few.
+  static func checkHost() throws { try check(needing: minimum + forSockets + 4) }
+
+  private static var forSockets: Int {
+    perProcessor * ProcessInfo.processInfo.activeProcessorCount
+  }
+
+  private static func check(needing needed: Int) throws {
     let limit = raise()
-    let processors = ProcessInfo.processInfo.activeProcessorCount
-    let needed = minimum * (isOnline ? 2 : 1) + (isOnline ? perProcessor * processors : 0)
     guard limit > 0, limit < needed else { return }
     throw ValidationError(
       "Only \(limit) open files are allowed, and the command needs \(needed): raise the limit "

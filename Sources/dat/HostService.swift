@@ -37,7 +37,7 @@ struct HostService {
     MetricsSystem.bootstrap(metrics)
     var logger = Logger(label: "dat.host")
     logger.logLevel = logLevel
-    try DescriptorLimit.check(isOnline: true)
+    try DescriptorLimit.checkHost()
     let ending = HostEnding()
     let running = Task { [logger] in try await run(metrics, ending, logger) }
     let waiting = Task {
@@ -74,6 +74,8 @@ struct HostService {
     do {
       // The port first, for it is announced with each key.
       try await open(swarm)
+      // Nobody would learn that it is there: nothing is made for it either.
+      if StandardStreams.isLost { throw CancellationError() }
       let reporting = await report(swarm, logger)
       defer { reporting.cancel() }
       let host = try await ReplicaHost.open(

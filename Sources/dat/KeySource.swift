@@ -62,7 +62,7 @@ struct KeyFile: ParsableArguments {
         InputLine(bytes: $0, number: 1, source: source.name)
       }
     }
-    guard let first, let text = trimmed(try first.text) else {
+    guard let first, let text = trimmed(first) else {
       throw Misuse("The first line of \(source.name) has to be the key; there is none.")
     }
     return (text.string, path == "-" ? lines : nil)
@@ -83,15 +83,16 @@ struct KeyFile: ParsableArguments {
     source.invite("Type the keys, one a line")
     let count = keys.count
     for try await line in source.lines {
-      guard let text = Self.trimmed(try line.text), !text.starts(with: "#") else { continue }
+      guard let text = Self.trimmed(line), !text.starts(with: "#") else { continue }
       keys.append(text.string)
     }
     guard keys.count > count else { throw Misuse("There is no key in \(source.name).") }
     return keys
   }
 
-  private static func trimmed(_ line: String) -> ForeignText? {
-    let text = ForeignText(line).trimmed
+  /// The text of a line; what is no UTF-8 shows as such where it is no key.
+  private static func trimmed(_ line: InputLine) -> ForeignText? {
+    let text = ForeignText(bytes: line.bytes).trimmed
     return text.utf8.isEmpty ? nil : text
   }
 }

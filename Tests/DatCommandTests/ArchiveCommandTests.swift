@@ -166,6 +166,9 @@ import Testing
     #expect(try await dat("log", site.path, "--json").count == 18)
     #expect(try await dat("ls", site.path + "/.dat").count > 4, "the .dat itself is taken, too")
     #expect(try await dat("keys", site.path, "--secret").last?.hasPrefix("secret key: ") == true)
+    let doctor = try object(await dat("doctor", site.path, "--json").first)
+    #expect(doctor["kind"] as? String == "archive" && doctor["healthy"] as? Bool == true)
+    #expect(doctor["whole"] as? Int == 8 && (doctor["changed"] as? [String])?.count == 1)
     let (_, lines, errors) = try await DatProcess.run(
       ["recover", site.path, path("saved")], environment: environment)
     #expect(lines.first?.hasPrefix("8 files") == true, "\(lines) \(errors)")

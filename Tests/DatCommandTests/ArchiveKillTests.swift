@@ -67,7 +67,6 @@ import Testing
       _ = await process.status()
       if round == 0, !FileManager.default.fileExists(atPath: copy.path + "/.dat/metadata.key") {
         // Killed before there was anything to go on from.
-        try? FileManager.default.removeItem(at: copy)
         let (status, _, errors) = try await DatProcess.run(
           command + ["--connect", "127.0.0.1:\(port)"], environment: environment)
         #expect(status == 0, "\(errors)")

@@ -100,6 +100,46 @@ struct HostileEntryTests {
     #expect(list == room.list + [newcomer.bytes])
   }
 
+  /// A feed that is signed to be as long as can be, with a header and a last entry.
+  private final class LongLog: EntryLog {
+    let key: PublicKey
+    let length = 1 << 53 - 1
+    private let last: [UInt8]
+    var isOwned: Bool { false }
+    var isWritable: Bool { false }
+
+    init(key: PublicKey) {
+      self.key = key
+      var message = EntryMessage(key: Array("long/\(key.bytes[1])".utf8), value: [1])
+      message.feeds = [key.bytes]
+      message.inflate = 1 << 53 - 2
+      message.clock = [1 << 53 - 1]
+      last = EntryMessageCodec().encode(message)
+    }
+
+    func firstMissing(from start: Int) -> Int { max(start, 1) }
+    func block(at index: Int) -> [UInt8]? {
+      index == 0 ? EntryMessageCodec.header : index == length - 1 ? last : nil
+    }
+    func append(_ blocks: [[UInt8]]) -> Int { length }
+  }
+
+  @Test func `feeds that are signed to be as long as can be cost what is stored of them`() throws {
+    let owner = MemoryLog(key: try HostileRoom.key(1), isWritable: true)
+    let long = try (2..<62).map { LongLog(key: try HostileRoom.key($0)) }
+    var options = DatabaseCore.Options()
+    options.fetchesBlocks = true
+    let core = try DatabaseCore(source: owner, local: nil, options: options) { key in
+      long.first { $0.key == key }
+    }
+    for log in long { try core.authorize(log.key.bytes) }
+    let groups = try core.groups("long", ListOptions(), in: core.snapshot())
+    #expect(groups.count == long.count)
+    try core.put(Array("after".utf8), [1])
+    #expect(try core.get(Array("after".utf8), in: core.snapshot()).map(\.value) == [[1]])
+    _ = try? core.keyGroups("long/7", in: core.snapshot())
+  }
+
   @Test func `keys in a list that are none are skipped`() throws {
     let room = try HostileRoom()
     room.append(0, "junk", trie: trie(0, 1, 4, 9)) { message in

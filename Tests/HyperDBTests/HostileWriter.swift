@@ -16,12 +16,21 @@ final class HostileWriter {
     case badTrie, pointingEverywhere, pointingToTheFuture
     case badInflate, junkFeeds
     case longKey, deepKey
+    /// Hundreds of keys that nobody writes, and one that looks like a newcomer's.
+    case junkList, junkNewcomer
+    /// Pointers without end.
+    case costly
+    /// Another history in the place of its last entry.
+    case forking
   }
 
   let pair: KeyPair
   private var list: [[UInt8]]
   private var listSeq = 0
   private var length = 1
+  private var blocks: [[UInt8]] = []
+  /// Whether it has signed two histories.
+  private(set) var hasForked = false
 
   init(pair: KeyPair, source: PublicKey) {
     self.pair = pair
@@ -33,6 +42,18 @@ final class HostileWriter {
     if core.length == 0 { try core.append([EntryMessageCodec.header]) }
     try core.append([block])
     length = Int(core.length)
+    blocks.append(block)
+    try core.close()
+  }
+
+  /// Signs a block in the place of its last one, in a feed that is made anew.
+  func fork(_ block: [UInt8], on disk: SimulatedDisk) throws {
+    guard !blocks.isEmpty else { return try append(block, to: disk) }
+    hasForked = true
+    blocks[blocks.count - 1] = block
+    let core = try open(disk, overwrite: true)
+    try core.append([EntryMessageCodec.header])
+    for block in blocks { try core.append([block]) }
     try core.close()
   }
 
@@ -42,10 +63,11 @@ final class HostileWriter {
     if length > 1 { try open(disk).close() }
   }
 
-  private func open(_ disk: SimulatedDisk) throws -> FeedCore {
+  private func open(_ disk: SimulatedDisk, overwrite: Bool = false) throws -> FeedCore {
     var options = FeedOptions(
       key: pair.publicKey, secretKey: pair.secretKey, durability: .synced, holdsLock: true)
     options.storeSecretKey = false
+    options.overwrite = overwrite
     return try FeedCore.open(
       in: disk, prefix: "peers/\(pair.publicKey.discoveryKey.hex)/", options: options)
   }
@@ -54,6 +76,7 @@ final class HostileWriter {
   func entry(_ kind: Kind, knowing feeds: [DatabaseFeed], _ random: inout SeededRandom) -> [UInt8] {
     if kind == .garbage { return random.bytes(30) }
     if kind == .nothing { return [] }
+    if kind == .forking { return entry(.hiding, knowing: feeds, &random) }
     let seq = UInt64(length)
     var message = EntryMessage(key: Array("evil/\(length)".utf8), value: [0xee])
     var isNewList = listSeq == 0
@@ -67,6 +90,16 @@ final class HostileWriter {
       list += [random.bytes(32), random.bytes(5)]
       isNewList = true
     }
+    if kind == .junkList {
+      for _ in 0..<Int.random(in: 1...260, using: &random) { list.append(random.bytes(32)) }
+      isNewList = true
+    }
+    if kind == .junkNewcomer {
+      message.key = []
+      message.value = nil
+      list.append(random.bytes(32))
+      isNewList = true
+    }
     if isNewList {
       listSeq = length
       message.feeds = list
@@ -78,7 +111,16 @@ final class HostileWriter {
       return isHiding ? known?.length ?? 0 : 0
     }
     switch kind {
-    case .garbage, .nothing, .hiding, .junkFeeds: break
+    case .garbage, .nothing, .hiding, .junkFeeds, .junkList, .junkNewcomer, .forking: break
+    case .costly:
+      let path = PathHash.standard.path(of: message.key, terminated: true)
+      for index in 0..<64 {
+        var slots: [UInt8: [FeedSequence]] = [:]
+        for digit in UInt8(0)..<4 where digit != path.digit(index) {
+          slots[digit] = (1...40).map { FeedSequence(feed: 0, seq: $0) }
+        }
+        HostileRoom.write(index, slots, to: &message.trie)
+      }
     case .overwriting:
       message.key = Array(RoomStep.keys[Int.random(in: RoomStep.keys.indices, using: &random)].utf8)
     case .claimingTheFuture: message.clock = list.map { _ in 1 << 40 }

@@ -15,6 +15,16 @@ struct RoomView {
   }
 
   private var keys: [[UInt8]: Set<Place>] = [:]
+  /// What a chat shows: for each key and feed, what that feed wrote last.
+  private var messages: [Message: [UInt8]?] = [:]
+  private struct Message: Hashable {
+    let key: [UInt8]
+    let feed: PublicKey
+  }
+  /// Keys that depend on what one reads of a feed with two histories.
+  private var doubtful: Set<[UInt8]> = []
+  /// Whether this replica believes what others claim to know: then it may have lost sight of keys.
+  private let isCredulous: Bool
   private var entries: Set<Place> = []
   private var issues: Set<String> = []
   /// By feed, the files that hold its blocks and the hashes over them.
@@ -22,17 +32,26 @@ struct RoomView {
   /// What is wrong with this view alone.
   private(set) var problem: String?
 
-  /// - Parameter hostile: a writer that may hide what it wrote itself.
-  init(of member: RoomMember, hostile: PublicKey? = nil) async throws {
+  /// - Parameters:
+  ///   - hostile: a writer that may hide what it wrote itself.
+  ///   - hasForked: whether it has signed two histories, of which each replica has one.
+  init(of member: RoomMember, hostile: PublicKey? = nil, hasForked: Bool = false) async throws {
     let db = member.db
+    isCredulous = member.options.writesAsReference
     for try await nodes in db.list(options: ListingOptions(deletes: true)) {
       keys[nodes[0].keyBytes] = Set(nodes.map(Place.init))
     }
     let history = try await db.history().collect()
-    entries = Set(history.map(Place.init))
-    issues = Set(await db.issues.map(\.reason))
+    entries = Set(history.filter { !hasForked || $0.feed != hostile }.map(Place.init))
+    if !hasForked { issues = Set(await db.issues.map(\.reason)) }
+    if hasForked { doubtful = Set(history.filter { $0.feed == hostile }.map(\.keyBytes)) }
+    for node in history where !node.keyBytes.isEmpty && (!hasForked || node.feed != hostile) {
+      messages[Message(key: node.keyBytes, feed: node.feed)] = node.isDeleted ? nil : node.value
+    }
     let stored = try member.disk.files()
-    for feed in await db.feeds where feed.isAuthorized {
+    // A feed without an entry that somebody listed among made-up keys is found by chance.
+    for feed in await db.feeds
+    where feed.isAuthorized && feed.length > 1 && !(hasForked && feed.key == hostile) {
       let folder =
         feed.key == db.key
         ? "source" : feed.isLocal ? "local" : "peers/\(feed.key.discoveryKey.hex)"
@@ -42,6 +61,7 @@ struct RoomView {
       }
     }
     // What a key shows is what no later entry of the same key knew, of all that was ever written.
+    if isCredulous { return }
     var byKey: [[UInt8]: [DatabaseNode]] = [:]
     for node in history { byKey[node.keyBytes, default: []].append(node) }
     for (key, all) in byKey where !key.isEmpty && !all.contains(where: { $0.feed == hostile }) {
@@ -60,13 +80,17 @@ struct RoomView {
   /// The first thing that another view has otherwise.
   func difference(from other: RoomView) -> String? {
     if entries != other.entries { return "their histories" }
-    if let key = Set(keys.keys).union(other.keys.keys).first(where: { keys[$0] != other.keys[$0] })
+    if messages != other.messages { return "the messages that they show" }
+    let shown = isCredulous || other.isCredulous ? [] : Set(keys.keys).union(other.keys.keys)
+    if let key = shown.subtracting(doubtful).subtracting(other.doubtful)
+      .first(where: { keys[$0] != other.keys[$0] })
     {
       return "the key \(String(decoding: key.prefix(60), as: UTF8.self))"
     }
     if issues != other.issues { return "what they can't read" }
     for feed in Set(files.keys).union(other.files.keys) where files[feed] != other.files[feed] {
-      return "the bytes of feed \(feed.hex.prefix(8))"
+      let counts = [files[feed], other.files[feed]].map { $0?.map(\.count).description ?? "none" }
+      return "the bytes of feed \(feed.hex.prefix(8)): \(counts.joined(separator: " and "))"
     }
     return nil
   }

@@ -121,6 +121,9 @@ final class SimulatedRoom {
       options.update = false
       let pair = KeyPair(seed: random.bytes(32))
       if number == 0 { options.keyPair = pair } else { options.localKeyPair = pair }
+      // Half of the others write as the reference does, where somebody is there whom it believes.
+      options.writesAsReference =
+        isHostile && number > 0 && number < writers && random.chance(0.5)
       options.makeRandom = { SeededRandom(seed: seed &+ UInt64(number)) }
       members.append(
         try await RoomMember(
@@ -240,7 +243,11 @@ final class SimulatedRoom {
     let feeds = await member.db.feeds
     let block = hostile.entry(kind, knowing: feeds, &random)
     try await member.restart(losing: .nothing, in: simulation) { disk in
-      try hostile.append(block, to: disk)
+      if kind == .forking {
+        try hostile.fork(block, on: disk)
+      } else {
+        try hostile.append(block, to: disk)
+      }
     }
   }
 
@@ -282,13 +289,45 @@ final class SimulatedRoom {
     try simulation.settle()
     try checkReasons()
     for member in honest { try await checkKept(member) }
+    try await letNewcomerIn()
     try await compare()
+  }
+
+  /// Somebody comes late, is let in, and is heard by all.
+  private func letNewcomerIn() async throws {
+    var options = HyperDBOptions()
+    options.update = false
+    options.durability = .synced
+    options.localKeyPair = KeyPair(seed: random.bytes(32))
+    let seed = random.next()
+    options.makeRandom = { SeededRandom(seed: seed) }
+    let newcomer = try await RoomMember(
+      "newcomer", key: members[0].db.key, options: options, skew: .zero, on: members[0].db.replica)
+    let number = honest.count
+    members.insert(newcomer, at: number)
+    for connection in connections {
+      connection.members = connection.members.map { $0 < number ? $0 : $0 + 1 }
+    }
+    side.append(false)
+    try await members[0].db.authorize(newcomer.db.localKey)
+    for member in honest { await member.db.expect(newcomer.db.localKey) }
+    try await connect(0, number, damage: 0)
+    try simulation.settle()
+    try await newcomer.db.put("newcomer", [1])
+    for other in 1..<number { try await connect(number, other, damage: 0) }
+    try simulation.settle()
+    try checkReasons()
   }
 
   private func compare() async throws {
     var first: (view: RoomView, name: String)?
     for member in honest {
-      let view = try await RoomView(of: member, hostile: hostile?.pair.publicKey)
+      let feedCount = await member.db.feedCount
+      guard feedCount <= members.count + 1 else {
+        throw Broken("\(member.name) has \(feedCount) feeds")
+      }
+      let view = try await RoomView(
+        of: member, hostile: hostile?.pair.publicKey, hasForked: hostile?.hasForked ?? false)
       if let problem = view.problem { throw Broken("\(member.name): \(problem)") }
       guard let known = first else {
         first = (view, member.name)
@@ -318,7 +357,7 @@ extension RoomMember {
 
 /// A connection of two members, and why it ended.
 private final class RoomConnection {
-  let members: [Int]
+  var members: [Int]
   let link: SimulatedLink
   private(set) var reason: (any Error)?
 

@@ -4,6 +4,7 @@ internal import Foundation
 internal import HyperDB
 internal import Hypercore
 internal import HypercoreCrypto
+internal import Hyperdrive
 internal import RandomAccessStorage
 internal import Saga
 
@@ -13,7 +14,7 @@ struct DoctorCommand: AsyncParsableCommand {
     commandName: "doctor",
     abstract: "Check what is stored in a folder, and mend it.",
     discussion: """
-      Takes the folder of a feed, a database or a chat room. Checks locks, headers, lengths, every hash \
+      Takes the folder of a feed, a database, a chat room or an archive. Checks locks, headers, lengths, every hash \
       and signature, the bitfield against the data, in a database every entry, and in a room its index. Changes nothing \
       without --repair, which mends what can be mended without a risk of forking a feed, and says \
       what it did. Ends with 1 where something is wrong, and still is.
@@ -33,6 +34,12 @@ struct DoctorCommand: AsyncParsableCommand {
     try await place.run { output in
       let look = try FolderLook(place.dir, prefix: place.prefix)
       if case .file = look.content { throw ValidationError(look.words ?? "") }
+      if place.prefix.isEmpty, let kind = try Archive.kind(of: place.dir) {
+        let isHealthy = try await ArchiveDoctor(output: output).examine(place.dir, kind, repair)
+        if !output.json, isHealthy { output.line(output.bold("healthy")) }
+        if !isHealthy { throw ExitCode(1) }
+        return
+      }
       let storage = FolderStorage(path: place.dir)
       let isHealthy: Bool
       if place.prefix.isEmpty, try storage.exists("source/key") {

@@ -75,7 +75,9 @@ struct HostAddCommand: AsyncParsableCommand {
         dat host add --dir /var/lib/dat --key-file keys.txt
       """)
 
-  @Argument(help: "The keys: KEY, room:KEY, db:KEY or feed:KEY; - reads them from standard input.")
+  @Argument(
+    help:
+      "The keys: KEY, room:KEY, db:KEY, feed:KEY or archive:KEY; - reads them from standard input.")
   var keys: [String] = []
 
   @OptionGroup var keyFile: KeyFile

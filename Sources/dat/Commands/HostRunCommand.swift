@@ -9,7 +9,7 @@ struct HostRunCommand: AsyncParsableCommand {
     commandName: "run",
     abstract: "Host the keys of a folder until told to end.",
     discussion: """
-      A KEY is 64 hex digits or a dat:// link; room:KEY, db:KEY or feed:KEY where the kind is known. \
+      A KEY is 64 hex digits or a dat:// link; room:KEY, db:KEY, feed:KEY or archive:KEY where the kind is known. \
       With --key-file or - as a KEY they are read from a file or standard input, one a line. \
       Otherwise it is found out: from the first block whether it is a feed or a database, and a database \
       with messages in it is a room. Until its first message a new room has to be named as one, for its newcomers \

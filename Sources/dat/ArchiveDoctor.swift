@@ -1,0 +1,110 @@
+internal import DatCoding
+internal import Foundation
+internal import Hypercore
+internal import HypercoreCrypto
+internal import Hyperdrive
+internal import RandomAccessStorage
+
+/// Looks whether an archive in a folder is sound.
+struct ArchiveDoctor {
+  let output: Output
+
+  /// What is looked at and what came of it.
+  private struct Findings {
+    var whole: UInt64 = 0
+    /// Files whose bytes are recorded as stored and are not what was signed.
+    var changed: [ArchivePath] = []
+    /// Files of which something is not stored.
+    var partial: UInt64 = 0
+    var lost: [ArchiveEntry] = []
+    var hasContentSecret = false
+  }
+
+  /// Checks the metadata feed, every entry, and the bytes of every file of the newest version.
+  ///
+  /// - Returns: whether the feeds are sound. A file that was edited since it was taken in is no fault.
+  func examine(
+    _ folder: String, _ kind: Archive.FolderKind, _ repairing: Bool
+  ) async throws -> Bool {
+    var (root, prefix) = (folder, "metadata/")
+    if case .workFolder(let path) = kind { (root, prefix) = (path + "/.dat", "metadata.") }
+    let storage = FolderStorage(path: root)
+    if try storage.exists("metadata.key") { prefix = "metadata." }
+    let metadata = try Feed.examine(storage, prefix: prefix, repairing: repairing)
+    let archive = try await ArchiveTarget.open(folder, kind, .readOnly)
+    let result = await Result<Findings, any Error>.of { try await look(at: archive) }
+    let issues = await archive.issues
+    let key = archive.key
+    try await archive.close()
+    var findings = try result.get()
+    findings.hasContentSecret = try storage.exists("content.secret_key")
+    let isHealthy = metadata.isHealthy && issues.isEmpty
+    tell(metadata, findings, issues, key, isHealthy)
+    return isHealthy
+  }
+
+  private func look(at archive: Archive) async throws -> Findings {
+    let here = ArchiveReadOptions(wait: false)
+    var findings = Findings()
+    for try await item in archive.entries(recursive: true, options: here)
+    where item.stat.kind == .file {
+      guard let range = item.stat.blockRange, let content = await archive.content,
+        await content.has(range)
+      else {
+        findings.partial += 1
+        continue
+      }
+      do {
+        for try await _ in try await archive.read(item.path, options: here) {}
+        findings.whole += 1
+      } catch is ArchiveError { findings.changed.append(item.path) }
+    }
+    findings.lost = try await archive.lostEntries(options: here)
+    return findings
+  }
+
+  private func tell(
+    _ metadata: FeedExamination, _ findings: Findings, _ issues: [UInt64: ArchiveError],
+    _ key: PublicKey, _ isHealthy: Bool
+  ) {
+    if output.json {
+      output.object([
+        "kind": "archive", "healthy": .bool(isHealthy), "key": .string(key.hex),
+        "entries": ArchiveOutput.integer(metadata.length),
+        "problems": .array(metadata.problems.map { .string($0.message) }),
+        "badEntries": .array(issues.keys.sorted().map(ArchiveOutput.integer)),
+        "whole": ArchiveOutput.integer(findings.whole),
+        "partial": ArchiveOutput.integer(findings.partial),
+        "changed": .array(findings.changed.map { .string($0.description) }),
+        "lost": .array(findings.lost.map { .string($0.path.description) }),
+      ])
+      return
+    }
+    output.line("archive \(key.hex): \(Amount.count(metadata.length, "entry"))")
+    for repair in metadata.repairs { output.line("  mended: \(SafeText.line(repair))") }
+    for problem in metadata.problems {
+      output.line("  \(problem.isFault ? "wrong" : "note"): \(SafeText.line(problem.message))")
+    }
+    for (_, issue) in issues.sorted(by: { $0.key < $1.key }) {
+      output.line("  wrong: \(SafeText.line(issue.reason))")
+    }
+    output.line(
+      "\(Amount.count(findings.whole, "file")) whole, \(findings.partial) not here or not all of it"
+    )
+    for path in findings.changed {
+      output.line(
+        "  note: \(ArchiveOutput.shown(path)) is gone or was changed since it was taken in; `dat share` takes it "
+          + "in, `dat pull` fetches it again")
+    }
+    for entry in findings.lost {
+      output.line(
+        "  note: \(ArchiveOutput.shown(entry.path)) was lost by an old deletion, version \(entry.seq); "
+          + "`dat recover` saves it")
+    }
+    if findings.hasContentSecret {
+      output.line(
+        "  note: .dat has content.secret_key, which nothing needs: who has it can sign content. Do not copy it"
+      )
+    }
+  }
+}
