@@ -240,7 +240,8 @@ let package = Package(
       name: "DatFuzzing",
       dependencies: [
         "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
-        "RandomAccessStorage", "DatCoding", "DatDNS", "DatTesting",
+        "RandomAccessStorage", "DatCoding", "DatDNS", "DatTesting", "DatSignal", "DatWebRTC",
+        "CDataChannel", nioCore,
       ],
       path: "Tests/DatFuzzing", swiftSettings: strict),
     tests("DatFuzzingTests", ["DatFuzzing"]),

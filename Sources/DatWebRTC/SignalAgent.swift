@@ -1,4 +1,4 @@
-internal import DatSignal
+package import DatSignal
 internal import HypercoreCrypto
 
 /// The manners of one application at its hubs: who announces itself to whom, who offers a connection, and how
@@ -19,15 +19,15 @@ internal import HypercoreCrypto
 /// protocol of the room.
 ///
 /// Source: webrtc-swarm 2.9.0. Synchronous, without I/O, clock or chance of its own.
-struct SignalAgent {
+package struct SignalAgent {
   /// Milliseconds of a clock that never goes back.
-  typealias Instant = UInt64
+  package typealias Instant = UInt64
   /// A connection, by number.
-  typealias Link = Int
+  package typealias Link = Int
   /// A hub, by its place in the list.
-  typealias Hub = Int
+  package typealias Hub = Int
 
-  enum Action: Hashable {
+  package enum Action: Hashable {
     /// To be said at a hub, or at all for nil, on this channel.
     case say(SignalMessage, channel: String, at: Hub?)
     /// A connection begins with an offer of ours.
@@ -40,15 +40,15 @@ struct SignalAgent {
     case drop(Link)
   }
 
-  struct Limits: Hashable {
+  package struct Limits: Hashable, Sendable {
     /// Connections whose peers have not completed the handshake of the room's protocol, in all.
-    var pending = 16
+    package var pending = 16
     /// Connections of one id, open ones as well: a page that is loaded anew has two for a moment.
-    var byID = 2
+    package var byID = 2
     /// Connections in all.
-    var total = 64
+    package var total = 64
     /// Ids that are remembered.
-    var ids = 1024
+    package var ids = 1024
     /// How long a connection may take to open, and after that to complete the protocol's handshake.
     var patience: Instant = 30_000
     var handshakePatience: Instant = 10_000
@@ -57,6 +57,9 @@ struct SignalAgent {
     /// Messages of others that are looked at in a second, and at once.
     var messagesPerSecond = 100
     var burst = 400
+
+    /// The limits as they are.
+    package init() {}
   }
 
   private struct Peer {
@@ -102,7 +105,7 @@ struct SignalAgent {
     init(_ id: String) { bytes = Array(id.utf8) }
   }
 
-  init(
+  package init(
     id: String, limits: Limits = Limits(),
     random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
   ) {
@@ -115,13 +118,13 @@ struct SignalAgent {
   // MARK: The hub
 
   /// A hub listens for us.
-  mutating func connected(_ hub: Hub, now: Instant) {
+  package mutating func connected(_ hub: Hub, now: Instant) {
     hubs.insert(hub)
     announce(now, at: hub)
   }
 
   /// A hub has gone: without any nothing is announced. Connections live on.
-  mutating func disconnected(_ hub: Hub) {
+  package mutating func disconnected(_ hub: Hub) {
     hubs.remove(hub)
     if hubs.isEmpty { announceAt = nil }
   }
@@ -143,7 +146,7 @@ struct SignalAgent {
   // MARK: Messages
 
   /// Somebody said something at a hub, on the channel of all or on ours.
-  mutating func heard(_ message: SignalMessage, at hub: Hub = 0, now: Instant) {
+  package mutating func heard(_ message: SignalMessage, at hub: Hub = 0, now: Instant) {
     guard takes(now) else {
       ignored += 1
       return
@@ -264,13 +267,13 @@ struct SignalAgent {
   }
 
   /// A connection has something to be carried to its other side.
-  mutating func signal(_ link: Link, _ signal: SignalMessage.Signal) {
+  package mutating func signal(_ link: Link, _ signal: SignalMessage.Signal) {
     guard let connection = connections[link] else { return }
     say(.signal(from: id, signal), connection.id, connection.hub)
   }
 
   /// A connection can carry bytes.
-  mutating func opened(_ link: Link, now: Instant) {
+  package mutating func opened(_ link: Link, now: Instant) {
     guard connections[link]?.isOpen == false else { return }
     connections[link]?.isOpen = true
     let deadline = now + limits.handshakePatience
@@ -278,11 +281,11 @@ struct SignalAgent {
   }
 
   /// Its peer has completed the handshake of the room's protocol.
-  mutating func confirmed(_ link: Link) { connections[link]?.deadline = nil }
+  package mutating func confirmed(_ link: Link) { connections[link]?.deadline = nil }
 
   /// Another transport leads to the peer of this id, or no longer does: no connection is made with it
   /// meanwhile.
-  mutating func setAside(_ id: String, _ isAside: Bool, now: Instant) {
+  package mutating func setAside(_ id: String, _ isAside: Bool, now: Instant) {
     guard isAside || peers[Key(id)] != nil else { return }
     var peer = peers[Key(id)] ?? Peer(heardAt: now)
     peer.isAside = isAside
@@ -291,7 +294,7 @@ struct SignalAgent {
   }
 
   /// A connection is over.
-  mutating func ended(_ link: Link, now: Instant) {
+  package mutating func ended(_ link: Link, now: Instant) {
     guard let connection = connections.removeValue(forKey: link), connection.isOpen else { return }
     peers[Key(connection.id)]?.announcements = 0
     // Found again at once if it is still there.
@@ -313,19 +316,19 @@ struct SignalAgent {
     connections.filter { Key($0.value.id) == Key(id) }.max { $0.key < $1.key }?.value.hub
   }
 
-  var connectionCount: Int { connections.count }
-  var rememberedCount: Int { peers.count }
+  package var connectionCount: Int { connections.count }
+  package var rememberedCount: Int { peers.count }
 
   // MARK: Time
 
   /// When ``fire(now:)`` has something to do.
-  var deadline: Instant? {
+  package var deadline: Instant? {
     let pending = connections.values.compactMap(\.deadline).min()
     return [announceAt, pending].compactMap { $0 }.min()
   }
 
   /// Does what is due.
-  mutating func fire(now: Instant) {
+  package mutating func fire(now: Instant) {
     if let due = announceAt, now >= due { announce(now, at: nil) }
     for (link, connection) in connections {
       if let deadline = connection.deadline, now >= deadline { drop(link) }
@@ -333,5 +336,5 @@ struct SignalAgent {
   }
 
   /// What to do next, in order; nil: nothing.
-  mutating func nextAction() -> Action? { actions.isEmpty ? nil : actions.removeFirst() }
+  package mutating func nextAction() -> Action? { actions.isEmpty ? nil : actions.removeFirst() }
 }
