@@ -335,7 +335,7 @@ let package = Package(
       "DatWebRTCTests",
       [
         "DatWebRTC", "DatSignal", "CDataChannel", "DatSwarm", "Hypercore", "HypercoreCrypto",
-        "RandomAccessStorage",
+        "RandomAccessStorage", nioCore, nioPosix, nioLocks,
       ]),
     tests(
       "DatDHTTests",

@@ -134,7 +134,7 @@ struct SignalAgentTests {
     #expect(agent.ignored >= 99_000)
     _ = actions(&agent)
     agent.heard(offer("bea"), now: 1000)
-    #expect(actions(&agent) == [.answer(2, from: "bea", sdp: "offer of bea")])
+    #expect(actions(&agent) == [.answer(1, from: "bea", sdp: "offer of bea")])
   }
 
   @Test func `what a stranger says of itself without an offer is dropped`() {
