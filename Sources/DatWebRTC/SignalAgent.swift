@@ -250,8 +250,8 @@ package struct SignalAgent {
 
   private mutating func begin(_ id: String, at hub: Hub, offer: [UInt8]?, _ now: Instant) -> Link? {
     let own = connections.values.filter { Key($0.id) == Key(id) }.count
-    let pending = connections.values.filter { $0.deadline != nil }.count
-    guard own < limits.byID, pending < limits.pending, connections.count < limits.total else {
+    let pending = connections.filter { $0.value.deadline != nil }
+    guard own < limits.byID, makesRoom(pending), connections.count < limits.total else {
       ignored += 1
       return nil
     }
@@ -259,6 +259,19 @@ package struct SignalAgent {
     connections[lastLink] = Connection(
       id: id, hub: hub, offer: offer, deadline: now + limits.patience)
     return lastLink
+  }
+
+  /// Has any of those that are not open give way if there are too many: an honest peer needs its place for
+  /// less than a second, and whoever makes up peers can't keep it from getting one.
+  private mutating func makesRoom(_ pending: [Link: Connection]) -> Bool {
+    guard pending.count >= limits.pending else { return true }
+    let closed = pending.filter { !$0.value.isOpen }.keys.sorted()
+    func draw(_ random: inout some RandomNumberGenerator) -> Link? {
+      closed.randomElement(using: &random)
+    }
+    guard let link = draw(&random) else { return false }
+    drop(link)
+    return true
   }
 
   private mutating func drop(_ link: Link) {

@@ -125,7 +125,19 @@ struct SignalAgentTests {
     #expect(actions(&agent).count == limits.pending)
     #expect(agent.connectionCount == 0)
     agent.heard(offer("ana"), now: 30_001)
-    #expect(actions(&agent) == [.answer(limits.pending + 1, from: "ana", sdp: "offer of ana")])
+    #expect(actions(&agent) == [.answer(10_001, from: "ana", sdp: "offer of ana")])
+  }
+
+  @Test func `whoever makes up peers keeps no honest one from a place`() {
+    var agent = agent("m")
+    for number in 0..<100 { agent.heard(offer("x\(number)"), now: 0) }
+    _ = actions(&agent)
+    agent.heard(offer("ana"), now: 1)
+    #expect(actions(&agent).contains(.answer(101, from: "ana", sdp: "offer of ana")))
+    // One that carries bytes gives way to nobody.
+    agent.opened(101, now: 2)
+    for number in 0..<200 { agent.heard(offer("y\(number)"), now: 3) }
+    #expect(!actions(&agent).contains(.drop(101)))
   }
 
   @Test func `a flood is not looked at, and then it is again`() {
