@@ -250,7 +250,7 @@ let package = Package(
       name: "DatAttacks",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
-        "RandomAccessStorage", "DatSwarm", "DatDNS", "DatTesting",
+        "RandomAccessStorage", "DatSwarm", "DatDNS", "DatTesting", "DatSignal",
       ],
       path: "Tests/DatAttacks", swiftSettings: strict),
     .executableTarget(

@@ -154,7 +154,9 @@ struct HubServerTests {
       let address = try HubAddress(parsing: "\(kind)://127.0.0.1:\(server.port)")
       let trusting = SignalHub(address, application: "room", id: "ana", options: options)
       #expect(await EventReader(trusting).next() == .connected)
-      let other = SignalHub(address, application: "room", id: "bea")
+      var doubting = SignalHub.Options()
+      doubting.connectTimeout = .seconds(1)
+      let other = SignalHub(address, application: "room", id: "bea", options: doubting)
       guard case .disconnected(let error, again: _) = await EventReader(other).next() else {
         Issue.record("a certificate that nobody trusts was taken")
         return
