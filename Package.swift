@@ -60,6 +60,7 @@ let package = Package(
     .library(name: "Saga", targets: ["Saga"]),
     .library(name: "DatSwarm", targets: ["DatSwarm"]),
     .library(name: "DatDHT", targets: ["DatDHT"]),
+    .library(name: "DatSignal", targets: ["DatSignal"]),
     .library(name: "DatWebRTC", targets: ["DatWebRTC"]),
     .library(name: "DatHost", targets: ["DatHost"]),
     .executable(name: "dat", targets: ["dat"]),
@@ -206,7 +207,7 @@ let package = Package(
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
         "Hyperdrive", "DatWeb", "DatDHT", "DatHost", "DatMetrics", "DatCoding", "CLibEdit",
-        "CMalloc", arguments,
+        "CMalloc", "DatSignal", "DatWebRTC", arguments,
         logging, metrics, services,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
@@ -239,7 +240,8 @@ let package = Package(
       name: "DatFuzzing",
       dependencies: [
         "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
-        "RandomAccessStorage", "DatCoding", "DatDNS", "DatTesting",
+        "RandomAccessStorage", "DatCoding", "DatDNS", "DatTesting", "DatSignal", "DatWebRTC",
+        "CDataChannel", nioCore,
       ],
       path: "Tests/DatFuzzing", swiftSettings: strict),
     tests("DatFuzzingTests", ["DatFuzzing"]),
@@ -248,7 +250,7 @@ let package = Package(
       name: "DatAttacks",
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
-        "RandomAccessStorage", "DatSwarm", "DatDNS", "DatTesting",
+        "RandomAccessStorage", "DatSwarm", "DatDNS", "DatTesting", "DatSignal",
       ],
       path: "Tests/DatAttacks", swiftSettings: strict),
     .executableTarget(
@@ -329,7 +331,12 @@ let package = Package(
         "RandomAccessStorage", nioCore, nioPosix,
       ]),
     tests("DatSignalTests", ["DatSignal", nioCore, nioHTTP, httpClient]),
-    tests("DatWebRTCTests", ["DatWebRTC", "DatSignal", "CDataChannel", "DatSwarm"]),
+    tests(
+      "DatWebRTCTests",
+      [
+        "DatWebRTC", "DatSignal", "CDataChannel", "DatSwarm", "Hypercore", "HypercoreCrypto",
+        "RandomAccessStorage", nioCore, nioPosix, nioLocks,
+      ]),
     tests(
       "DatDHTTests",
       ["DatDHT", "DatSwarm", "Saga", "HyperDB", "HypercoreCrypto", "RandomAccessStorage"]),

@@ -94,16 +94,19 @@ struct EventHubSession: HubSession {
 /// The events of a stream of bytes, each by what its `data:` lines hold.
 ///
 /// Source: HTML Living Standard, section 9.2.6, as far as hubs use it.
-struct EventStreamParser {
+package struct EventStreamParser {
   private var line: [UInt8] = []
   private var data: [UInt8] = []
   private var hasData = false
+
+  /// A parser at the beginning of a stream.
+  package init() {}
 
   /// Takes what came.
   ///
   /// - Returns: the events that are whole now.
   /// - Throws: ``SignalError`` with code `notAHub` for an event beyond 64 KiB.
-  mutating func take(_ bytes: some Sequence<UInt8>) throws(SignalError) -> [[UInt8]] {
+  package mutating func take(_ bytes: some Sequence<UInt8>) throws(SignalError) -> [[UInt8]] {
     var events: [[UInt8]] = []
     for byte in bytes {
       guard byte != UInt8(ascii: "\n") else {

@@ -204,6 +204,11 @@ final class HubSocketHandler: ChannelInboundHandler {
     self.application = application
   }
 
+  /// Listens from now on, and not before: what is said is a frame, which HTTP's handlers can't write.
+  func handlerAdded(context: ChannelHandlerContext) {
+    if hub.subscribe(member, to: application, .all) != nil { context.close(promise: nil) }
+  }
+
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let frame = unwrapInboundIn(data)
     switch frame.opcode {

@@ -1,15 +1,15 @@
 internal import DatCoding
-internal import NIOCore
+package import NIOCore
 
 /// The forms of one message at the two kinds of hubs.
-enum HubMessage {
+package enum HubMessage {
   /// Numbers and objects of a message are not looked at beyond this depth.
   private static let bounds = JSONReader.Bounds(bytes: 64 << 10, depth: 32)
 
   /// As an event of an event stream: the body as it was posted, a line at a time.
   ///
   /// Source: signalhub, which writes one line; a body with line ends would begin other fields.
-  static func event(_ body: ByteBuffer) -> ByteBuffer {
+  package static func event(_ body: ByteBuffer) -> ByteBuffer {
     var event = ByteBuffer()
     event.reserveCapacity(body.readableBytes + 16)
     var line: [UInt8] = []
@@ -30,7 +30,9 @@ enum HubMessage {
   /// As a frame of a WebSocket; nil if the body is no JSON.
   ///
   /// Source: signalhubws.
-  static func frame(_ application: [UInt8], _ channel: [UInt8], _ body: ByteBuffer) -> ByteBuffer? {
+  package static func frame(_ application: [UInt8], _ channel: [UInt8], _ body: ByteBuffer)
+    -> ByteBuffer?
+  {
     let bytes = Array(body.readableBytesView)
     guard (try? JSONReader.check(bytes, within: bounds)) != nil else { return nil }
     return frame(application, channel, bytes)
@@ -49,7 +51,7 @@ enum HubMessage {
   }
 
   /// The channel and the message that a frame carries; nil if it is no frame of a hub.
-  static func parts(ofFrame frame: ByteBuffer) -> (channel: [UInt8], message: ByteBuffer)? {
+  package static func parts(ofFrame frame: ByteBuffer) -> (channel: [UInt8], message: ByteBuffer)? {
     let bytes = Array(frame.readableBytesView)
     var channel: [UInt8]?
     var message: Range<Int>?

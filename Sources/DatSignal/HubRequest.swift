@@ -1,5 +1,5 @@
 /// What an HTTP request asks of a hub. Names are bytes, with percent escapes resolved.
-enum HubRequest: Hashable {
+package enum HubRequest: Hashable {
   /// An event stream of some channels.
   case listen(application: [UInt8], channels: Set<[UInt8]>)
   /// A message for a channel.
@@ -18,7 +18,7 @@ enum HubRequest: Hashable {
   ///   - method: such as `GET`.
   ///   - target: the path as it was sent, perhaps with a query.
   ///   - hasPage: whether a page is served: it takes what is no hub's path.
-  init(method: some Collection<UInt8>, target: some Collection<UInt8>, hasPage: Bool) {
+  package init(method: some Collection<UInt8>, target: some Collection<UInt8>, hasPage: Bool) {
     let path = Array(target.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") })
     if method.elementsEqual("OPTIONS".utf8) {
       self = .preflight
@@ -58,7 +58,7 @@ enum HubRequest: Hashable {
   }
 
   /// Text with its percent escapes resolved; nil if one is none.
-  static func decoded(_ text: [UInt8]) -> [UInt8]? {
+  package static func decoded(_ text: [UInt8]) -> [UInt8]? {
     func digit(_ byte: UInt8) -> UInt8? {
       switch byte {
       case 0x30...0x39: byte - 0x30

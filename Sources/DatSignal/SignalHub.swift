@@ -48,7 +48,11 @@ public actor SignalHub {
   private nonisolated let application: String
   private nonisolated let options: Options
   private nonisolated let outgoing: AsyncStream<Event>.Continuation
+  private let posts: AsyncStream<(SignalMessage, String)>
+  private nonisolated let posting: AsyncStream<(SignalMessage, String)>.Continuation
   private var runner: Task<Void, Never>?
+  private var poster: Task<Void, Never>?
+  private var isClosed = false
   private var session: (any HubSession)?
 
   /// A client that begins at once.
@@ -66,11 +70,15 @@ public actor SignalHub {
     self.id = id
     self.options = options
     (events, outgoing) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(options.waiting))
+    (posts, posting) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(options.waiting))
     Task { await self.start() }
   }
 
   private func start() {
-    guard runner == nil else { return }
+    guard runner == nil, !isClosed else { return }
+    poster = Task { [weak self, posts] in
+      for await (message, channel) in posts { await self?.say(message, to: channel) }
+    }
     runner = Task { [weak self, address, application, id, options, outgoing] in
       var failures = 0
       while !Task.isCancelled {
@@ -116,6 +124,17 @@ public actor SignalHub {
     return try await EventHubSession(address, application, id, options)
   }
 
+  deinit {
+    runner?.cancel()
+    poster?.cancel()
+  }
+
+  /// Says something on the channel of a peer, or of all, after what was posted before; returns at once. What
+  /// is said while the hub is away is lost.
+  public nonisolated func post(_ message: SignalMessage, to channel: String) {
+    posting.yield((message, channel))
+  }
+
   /// Says something on the channel of a peer, or of all. What is said while the hub is away is lost, as
   /// it is if nobody listens.
   public func say(_ message: SignalMessage, to channel: String) async {
@@ -124,7 +143,10 @@ public actor SignalHub {
 
   /// Listens no more.
   public func close() async {
+    isClosed = true
     runner?.cancel()
+    poster?.cancel()
+    posting.finish()
     outgoing.finish()
     await session?.close()
     session = nil

@@ -26,11 +26,11 @@ public enum SignalMessage: Hashable, Sendable {
 
   /// The bytes of a message, and those of a peer's id, at most.
   static let byteLimit = 64 << 10
-  static let idLimit = 256
+  package static let idLimit = 256
   private static let bounds = JSONReader.Bounds(bytes: byteLimit, depth: 16)
 
   /// Reads a message; nil if it is no JSON object within the bounds.
-  init?(bytes: [UInt8]) {
+  package init?(bytes: [UInt8]) {
     var from: String?
     var isConnect = false
     var isNative = false
@@ -90,7 +90,7 @@ public enum SignalMessage: Hashable, Sendable {
   }
 
   /// The message as JSON.
-  var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     var text: [UInt8] = []
     func string(_ value: String) { JSONWriter.append(value, to: &text) }
     switch self {

@@ -174,8 +174,7 @@ final class Hub: Sendable {
   }
 
   private func opens(_ head: HTTPRequestHead, _ member: HubCore.Member) -> Bool {
-    guard let application = HubRequest.application(ofSocket: head.uri.utf8) else { return false }
-    return rename(member, head) && subscribe(member, to: application, .all) == nil
+    HubRequest.application(ofSocket: head.uri.utf8) != nil && rename(member, head)
   }
 
   /// Believes what a trusted proxy says of where a request comes from.

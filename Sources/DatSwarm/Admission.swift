@@ -4,7 +4,7 @@
 /// so that one host can't take all places; and for each address those that have not shown that they speak
 /// the protocol. Where all places are taken, a new connection takes that of the address with most of them,
 /// if that has at least two more than its own: the one that has been idle longest. An IPv6 network of 64
-/// bits counts as one address.
+/// bits counts as one address. A peer behind a relay counts by the name that stands for it.
 ///
 /// It has no clock: instants are handed in.
 final class Admission: Sendable {
@@ -27,13 +27,23 @@ final class Admission: Sendable {
     var excusesLoopback = true
   }
 
+  /// What connections are counted by.
+  fileprivate enum Place: Hashable {
+    case network(IPAddress)
+    case name(String)
+
+    var isLoopback: Bool {
+      if case .network(let address) = self { address.isLoopback } else { false }
+    }
+  }
+
   private struct Host {
     var tickets: Set<Int> = []
     var halfOpen = 0
   }
 
   private struct State {
-    var hosts: [IPAddress: Host] = [:]
+    var hosts: [Place: Host] = [:]
     var tickets: [Int: Ticket] = [:]
     var last = 0
   }
@@ -52,9 +62,8 @@ final class Admission: Sendable {
 
   /// A place for a new connection, where there is one or one can be had.
   func admit(_ address: PeerAddress, now: Instant) -> Decision {
-    // An address that can't be read shares the places of all such.
-    let source = IPAddress(address.host) ?? IPAddress(IPv4(number: 0))
-    let key = source.neighbourhood
+    let source = IPAddress(address.host)
+    let key = source.map { Place.network($0.neighbourhood) } ?? .name(address.host)
     let (ticket, evicted) = state.with { state -> (Ticket?, Ticket?) in
       let host = state.hosts[key] ?? Host()
       guard host.tickets.count < cap(of: key, source) else { return (nil, nil) }
@@ -80,8 +89,10 @@ final class Admission: Sendable {
     return ticket.map { .admitted($0, evicted: evicted) } ?? .refused
   }
 
-  private func cap(of key: IPAddress, _ source: IPAddress) -> Int {
-    if caps.proxies.contains(source) || caps.proxies.contains(key) { return caps.proxy }
+  private func cap(of key: Place, _ source: IPAddress?) -> Int {
+    if let source, caps.proxies.contains(source) || caps.proxies.contains(source.neighbourhood) {
+      return caps.proxy
+    }
     return key.isLoopback ? caps.loopback : caps.address
   }
 
@@ -111,7 +122,7 @@ final class Admission: Sendable {
   /// One connection's place.
   final class Ticket: Sendable {
     let address: PeerAddress
-    fileprivate let key: IPAddress
+    fileprivate let key: Place
     fileprivate let number: Int
     private let admission: Admission
     private let state: Guarded<Standing>
@@ -124,7 +135,7 @@ final class Admission: Sendable {
     }
 
     fileprivate init(
-      _ admission: Admission, _ address: PeerAddress, _ key: IPAddress, _ number: Int,
+      _ admission: Admission, _ address: PeerAddress, _ key: Place, _ number: Int,
       _ now: Instant
     ) {
       self.admission = admission

@@ -229,23 +229,3 @@ public final class PeerSocket: Sendable {
     outbound.finish()
   }
 }
-
-/// Whether a write makes progress, looked at from time to time.
-struct WriteWatch {
-  private var writes = 0
-  private var isWriting = false
-  private var seen = -1
-
-  mutating func begin() {
-    writes += 1
-    isWriting = true
-  }
-
-  mutating func end() { isWriting = false }
-
-  /// Whether the write under way was under way at the last look too.
-  mutating func looksStuck() -> Bool {
-    defer { seen = isWriting ? writes : -1 }
-    return isWriting && seen == writes
-  }
-}

@@ -47,7 +47,7 @@ public final class TCPListener: Sendable {
     /// The defaults.
     public init() {}
 
-    fileprivate var caps: Admission.Caps {
+    var caps: Admission.Caps {
       Admission.Caps(
         total: maximumInbound, address: maximumPerAddress ?? max(8, maximumInbound / 8),
         loopback: maximumPerLoopback ?? maximumInbound, proxy: maximumPerProxy ?? maximumInbound,

@@ -6,6 +6,17 @@ public enum RoomLink {
   /// `dat://` and the 64 hex digits of the key.
   public static func link(to key: PublicKey) -> String { "dat://\(key.hex)" }
 
+  /// The address of a room on the workshop's page, which takes the key from its query.
+  ///
+  /// - Parameters:
+  ///   - url: where the page is.
+  ///   - key: the room's.
+  public static func page(at url: String, of key: PublicKey) -> String {
+    let bytes = url.utf8.prefix { $0 != UInt8(ascii: "#") }
+    let mark = bytes.contains(UInt8(ascii: "?")) ? "&" : "?"
+    return "\(String(decoding: bytes, as: UTF8.self))\(mark)key=\(key.hex)"
+  }
+
   /// The key in what somebody pasted: the digits alone, a `dat://` link, or an address with
   /// `?key=` or `#key=` as Olaf shares it; nil for anything else.
   public static func key(in text: String) -> PublicKey? {

@@ -14,6 +14,8 @@ struct WebResponder: HTTPResponder {
   let files: PageFiles
   let gate: Gate
   let heartbeat: Duration
+  /// Where the workshop's page is.
+  var pageURL: String?
 
   func respond(to request: Request, context: Context) async throws -> Response {
     do {
@@ -113,7 +115,10 @@ struct WebResponder: HTTPResponder {
     case "share":
       guard let key = await room.identity?.room else { break }
       let link = RoomLink.link(to: key)
-      return try json(Wire.Share(key: key.hex, link: link, code: QRCode(link)?.rows))
+      return try json(
+        Wire.Share(
+          key: key.hex, link: link, code: QRCode(link)?.rows,
+          page: pageURL.map { RoomLink.page(at: $0, of: key) }))
     case "recovery":
       guard let key = await room.identity?.room else { break }
       return try json(Wire.Recovery(try await rooms.recovery(of: key)))

@@ -41,6 +41,8 @@ public struct WebServer: Sendable {
     public var names: [String] = []
     /// The secret; nil chooses one.
     public var secret: String?
+    /// Where the workshop's page is, whose link is offered for sharing as well; nil if unknown.
+    public var pageURL: String?
     /// The folder of the page's files; nil: the one that was built with the program.
     public var pageFolder: URL?
     /// Receives what the server has to say.
@@ -86,7 +88,8 @@ public struct WebServer: Sendable {
       request.headerFields[Fields.secret].map { Secret.matches($0, secret) } == true
     }
     let responder = WebResponder(
-      rooms: rooms, files: files, gate: gate, heartbeat: options.heartbeat)
+      rooms: rooms, files: files, gate: gate, heartbeat: options.heartbeat, pageURL: options.pageURL
+    )
     let host = options.host == "localhost" ? "127.0.0.1" : options.host
     let application = Application(
       responder: responder,

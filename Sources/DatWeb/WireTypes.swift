@@ -144,6 +144,8 @@ enum Wire {
     var link: String
     /// The link's QR code: a string of 0 and 1 a row.
     var code: [String]?
+    /// The address of the room on the workshop's page, if that is known.
+    var page: String?
   }
 
   struct RoomSummary: Encodable, Sendable {

@@ -17,6 +17,7 @@
     private var outcome: Result<Void, WebRTCError>?
     private var reader: CheckedContinuation<Void, Never>?
     private var writer: CheckedContinuation<Void, Never>?
+    private var watch = WriteWatch()
 
     init(_ channel: DataChannel) { self.channel = channel }
 
@@ -87,16 +88,21 @@
     }
 
     /// Sends all of these bytes, waiting for room.
-    func write(_ bytes: [UInt8]) async throws {
+    ///
+    /// - Returns: false if the other side has closed the channel in order, and nothing more can be said.
+    func write(_ bytes: [UInt8]) async throws -> Bool {
+      watch.begin()
+      defer { watch.end() }
       var rest = bytes[...]
       while !rest.isEmpty {
         guard let channel else {
           try outcome?.get()
-          throw WebRTCError(.closed, "The peer closed the connection.")
+          return false
         }
         let piece = rest.prefix(channel.maximumMessage)
         if try channel.send(piece) {
           rest = rest.dropFirst(piece.count)
+          watch.begin()
           continue
         }
         await withTaskCancellationHandler {
@@ -108,7 +114,11 @@
         }
         try Task.checkCancellation()
       }
+      return true
     }
+
+    /// Whether nothing was taken since the last call, though there was something to send.
+    func looksStuck() -> Bool { watch.looksStuck() }
 
     /// Says that nothing more is written: what was arrives, then the other side sees the end.
     func finish() { channel?.finish() }

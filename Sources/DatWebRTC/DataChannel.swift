@@ -44,6 +44,8 @@
 
     /// Where the other side is, and whether a relay is between, once a path was found.
     private(set) var path: (address: TransportAddress, isRelayed: Bool)?
+    /// The addresses that the other side says are its relays', as many as it may name.
+    private var relays: Set<TransportAddress> = []
 
     /// The largest message that the other side takes, in bytes.
     private(set) var maximumMessage = 16 << 10
@@ -119,6 +121,9 @@
     func add(_ candidate: ICECandidate) {
       guard candidate.address.isUsable, options.dialsLoopback || !candidate.address.isLoopback
       else { return }
+      if candidate.kind == .relay, relays.count < ICEAgent.remoteLimit {
+        relays.insert(candidate.address)
+      }
       agent.addRemote(candidate.address, priority: candidate.priority, now: cdc_now())
       advance()
     }
@@ -152,7 +157,7 @@
         case .check(let number, let path, let isControlling, let nominates):
           send(number, path, isControlling, nominates, peer)
         case .select(let path):
-          self.path = (path.remote, agent.isRelayed)
+          self.path = (path.remote, agent.isRelayed || relays.contains(path.remote))
           var c = path.c
           cdc_peer_select(peer, &c)
         case .fail(let why):

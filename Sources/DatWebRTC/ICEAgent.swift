@@ -11,35 +11,46 @@
 ///  local candidate  ├ pairs, by priority ┤                          ├ nominated → select → consent
 ///  request          ┘                    └ (again later, failed)    ┘
 /// ```
-struct ICEAgent {
+package struct ICEAgent {
   /// Milliseconds of a clock that never goes back.
-  typealias Instant = UInt64
+  package typealias Instant = UInt64
 
   /// One of our sockets and an address of the other side.
-  struct Path: Hashable, Sendable {
-    var leg: UInt8
-    var remote: TransportAddress
+  package struct Path: Hashable, Sendable {
+    package var leg: UInt8
+    package var remote: TransportAddress
+
+    package init(leg: UInt8, remote: TransportAddress) {
+      self.leg = leg
+      self.remote = remote
+    }
   }
 
   /// A check of the other side.
-  struct Request: Hashable, Sendable {
-    var path: Path
-    var priority: UInt32
-    var nominates: Bool
+  package struct Request: Hashable, Sendable {
+    package var path: Path
+    package var priority: UInt32
+    package var nominates: Bool
     /// The role it claims, with the number that decides between two who claim one; nil without.
-    var claim: (isControlling: Bool, tieBreaker: UInt64)?
+    package var claim: (isControlling: Bool, tieBreaker: UInt64)?
 
-    static func == (left: Self, right: Self) -> Bool {
+    package init(path: Path, priority: UInt32, nominates: Bool) {
+      self.path = path
+      self.priority = priority
+      self.nominates = nominates
+    }
+
+    package static func == (left: Self, right: Self) -> Bool {
       left.path == right.path && left.priority == right.priority
         && left.nominates == right.nominates
     }
 
-    func hash(into hasher: inout Hasher) { hasher.combine(path) }
+    package func hash(into hasher: inout Hasher) { hasher.combine(path) }
   }
 
-  enum Verdict: Hashable { case accept, roleConflict, ignore }
+  package enum Verdict: Hashable { case accept, roleConflict, ignore }
 
-  enum Outcome: Hashable {
+  package enum Outcome: Hashable {
     case answered
     case refused(Int)
     case timedOut
@@ -47,14 +58,14 @@ struct ICEAgent {
     case asymmetric
   }
 
-  enum Action: Hashable {
+  package enum Action: Hashable {
     case check(UInt32, Path, isControlling: Bool, nominates: Bool)
     /// What is sent goes this way from now on.
     case select(Path)
     case fail(Failure)
   }
 
-  enum Failure: Hashable {
+  package enum Failure: Hashable {
     /// No pair of addresses worked within ``patience``.
     case noPath
     /// The other side has answered nothing for ``patience``.
@@ -62,7 +73,7 @@ struct ICEAgent {
   }
 
   /// Pairs at most; each costs a check of up to five packets of 100 bytes.
-  static let pairLimit = 64
+  package static let pairLimit = 64
   /// Addresses of the other side at most.
   static let remoteLimit = 32
   /// Between two checks. RFC 8445, section 14.2, allows 5 ms and more.
@@ -120,12 +131,12 @@ struct ICEAgent {
   var claim: UInt64 { tieBreaker }
 
   /// The path that is used.
-  var path: Path? { selected.map { pairs[$0].path } }
+  package var path: Path? { selected.map { pairs[$0].path } }
 
   /// Whether the path that is used goes through a relay.
   var isRelayed: Bool { path.flatMap { legs[$0.leg]?.isRelay } ?? false }
 
-  init(
+  package init(
     isControlling: Bool,
     random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
   ) {
@@ -138,14 +149,14 @@ struct ICEAgent {
   // MARK: What is known
 
   /// A socket of ours can be used.
-  mutating func addLeg(_ number: UInt8, isIPv6: Bool, isRelay: Bool, now: Instant) {
+  package mutating func addLeg(_ number: UInt8, isIPv6: Bool, isRelay: Bool, now: Instant) {
     guard legs[number] == nil else { return }
     legs[number] = Leg(isIPv6: isIPv6, isRelay: isRelay)
     for remote in remotes { pair(number, with: remote.address, remote.priority, now) }
   }
 
   /// The other side can perhaps be reached at an address.
-  mutating func addRemote(_ address: TransportAddress, priority: UInt32, now: Instant) {
+  package mutating func addRemote(_ address: TransportAddress, priority: UInt32, now: Instant) {
     guard remotes.count < Self.remoteLimit, !remotes.contains(where: { $0.address == address })
     else {
       return
@@ -155,7 +166,7 @@ struct ICEAgent {
   }
 
   /// The name and password of the other side are known: checks begin.
-  mutating func start(now: Instant) {
+  package mutating func start(now: Instant) {
     guard startedAt == nil else { return }
     startedAt = now
     nextCheckAt = now
@@ -184,7 +195,7 @@ struct ICEAgent {
   // MARK: Time
 
   /// When ``fire(now:)`` has something to do.
-  var deadline: Instant? {
+  package var deadline: Instant? {
     guard let startedAt, !hasFailed else { return nil }
     if selected != nil { return min(nextConsentAt, consentAt + Self.patience) }
     var due = startedAt + Self.patience
@@ -196,7 +207,7 @@ struct ICEAgent {
   }
 
   /// Does what is due.
-  mutating func fire(now: Instant) {
+  package mutating func fire(now: Instant) {
     guard let startedAt, !hasFailed else { return }
     if let selected { return keepConsent(selected, now) }
     if now >= startedAt + Self.patience { return fail(.noPath) }
@@ -258,7 +269,7 @@ struct ICEAgent {
   private var outstanding: [UInt32: (path: Path, wasControlling: Bool)] = [:]
 
   /// A check was answered, or wasn't.
-  mutating func answered(_ number: UInt32, _ outcome: Outcome, now: Instant) {
+  package mutating func answered(_ number: UInt32, _ outcome: Outcome, now: Instant) {
     guard let (path, wasControlling) = outstanding.removeValue(forKey: number), !hasFailed,
       let index = pairs.firstIndex(where: { $0.path == path })
     else { return }
@@ -281,7 +292,7 @@ struct ICEAgent {
   }
 
   /// The other side checks a pair.
-  mutating func received(_ request: Request, now: Instant) -> Verdict {
+  package mutating func received(_ request: Request, now: Instant) -> Verdict {
     guard !hasFailed else { return .ignore }
     if let claim = request.claim, claim.isControlling == isControlling {
       if isControlling == (tieBreaker >= claim.tieBreaker) { return .roleConflict }
@@ -310,5 +321,5 @@ struct ICEAgent {
   }
 
   /// What to do next, in order; nil: nothing.
-  mutating func nextAction() -> Action? { actions.isEmpty ? nil : actions.removeFirst() }
+  package mutating func nextAction() -> Action? { actions.isEmpty ? nil : actions.removeFirst() }
 }

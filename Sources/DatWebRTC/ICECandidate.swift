@@ -2,9 +2,9 @@
 ///
 /// Source: RFC 8839, section 5.1. Only UDP candidates of the first component with numeric addresses are
 /// of use; names ending in `.local`, behind which browsers hide their addresses, are none.
-struct ICECandidate: Hashable, Sendable {
+package struct ICECandidate: Hashable, Sendable {
   /// How the peer learned of the address.
-  enum Kind: String, Hashable, Sendable {
+  package enum Kind: String, Hashable, Sendable {
     case host, srflx, prflx, relay
 
     /// What the kind adds to a priority. RFC 8445, section 5.1.2.2.
@@ -26,9 +26,9 @@ struct ICECandidate: Hashable, Sendable {
     }
   }
 
-  var address: TransportAddress
-  var kind: Kind
-  var priority: UInt32
+  package var address: TransportAddress
+  package var kind: Kind
+  package var priority: UInt32
   /// The address behind a reflexive or relayed one.
   var related: TransportAddress?
   var foundation = "1"
@@ -46,7 +46,7 @@ struct ICECandidate: Hashable, Sendable {
   }
 
   /// Reads a candidate, with or without `a=` before it; nil for one that is of no use here.
-  init?(parsing text: some Collection<UInt8>) {
+  package init?(parsing text: some Collection<UInt8>) {
     guard text.count <= Self.textLimit else { return nil }
     var rest = Array(text)[...]
     if rest.starts(with: "a=".utf8) { rest = rest.dropFirst(2) }
@@ -63,7 +63,7 @@ struct ICECandidate: Hashable, Sendable {
   }
 
   /// The text that other implementations read.
-  var description: String {
+  package var description: String {
     var text =
       "candidate:\(foundation) 1 udp \(priority) \(address.host) \(address.port) typ \(kind.rawValue)"
     if kind != .host {

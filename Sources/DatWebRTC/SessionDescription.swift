@@ -1,30 +1,30 @@
 /// An offer or an answer: what a data channel needs of the SDP that hubs carry.
 ///
 /// Source: RFC 8841 (SCTP in SDP), RFC 8839 (ICE), RFC 8122 (fingerprints).
-struct SessionDescription: Hashable, Sendable {
-  enum Kind: String, Hashable, Sendable { case offer, answer }
+package struct SessionDescription: Hashable, Sendable {
+  package enum Kind: String, Hashable, Sendable { case offer, answer }
 
   /// Which side begins the DTLS handshake.
-  enum Setup: String, Hashable, Sendable { case active, passive, actpass }
+  package enum Setup: String, Hashable, Sendable { case active, passive, actpass }
 
-  var kind: Kind
+  package var kind: Kind
   /// The name and the password of its checks.
-  var credentials: ICECredentials
+  package var credentials: ICECredentials
   /// The SHA-256 of its certificate.
-  var fingerprint: [UInt8]
-  var setup: Setup
+  package var fingerprint: [UInt8]
+  package var setup: Setup
   /// The name of its one section, repeated in the answer.
-  var mid = "0"
-  var sctpPort: UInt16 = 5000
+  package var mid = "0"
+  package var sctpPort: UInt16 = 5000
   /// The largest message it takes, in bytes; nil for no limit.
-  var maximumMessage: UInt32? = 65536
+  package var maximumMessage: UInt32? = 65536
   /// The candidates that came with it.
-  var candidates: [ICECandidate] = []
+  package var candidates: [ICECandidate] = []
 
   /// The longest text that is looked at, in bytes. Browsers send about 600.
   static let textLimit = 64 << 10
   /// Candidates taken from one description.
-  static let candidateLimit = 32
+  package static let candidateLimit = 32
 
   init(kind: Kind, credentials: ICECredentials, fingerprint: [UInt8], setup: Setup) {
     self.kind = kind
@@ -36,7 +36,7 @@ struct SessionDescription: Hashable, Sendable {
   /// Reads the SDP of an offer or answer.
   ///
   /// - Throws: ``WebRTCError`` with code `description`, saying which part is missing or wrong.
-  init(_ kind: Kind, parsing text: some Collection<UInt8>) throws(WebRTCError) {
+  package init(_ kind: Kind, parsing text: some Collection<UInt8>) throws(WebRTCError) {
     guard text.count <= Self.textLimit else {
       throw WebRTCError(
         .description, "The description has \(text.count) bytes; at most 65,536 are read.")
@@ -118,7 +118,7 @@ struct SessionDescription: Hashable, Sendable {
   /// The SDP that other implementations read.
   ///
   /// - Parameter session: the number of the session, any.
-  func text(session: UInt64) -> String {
+  package func text(session: UInt64) -> String {
     let digits = fingerprint.map { byte in
       let text = String(byte, radix: 16, uppercase: true)
       return text.count == 1 ? "0" + text : text
@@ -137,7 +137,7 @@ struct SessionDescription: Hashable, Sendable {
 }
 
 /// The name and the password with which a peer's checks are addressed and signed.
-struct ICECredentials: Hashable, Sendable {
+package struct ICECredentials: Hashable, Sendable {
   var name: String
   var password: String
 

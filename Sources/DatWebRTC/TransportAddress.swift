@@ -1,15 +1,15 @@
 internal import CDataChannel
 
 /// A numeric IPv4 or IPv6 address with a UDP port.
-struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
+package struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
   /// The address: four bytes or sixteen.
-  var bytes: [UInt8]
+  package var bytes: [UInt8]
   /// The UDP port.
-  var port: UInt16
+  package var port: UInt16
 
   var isIPv6: Bool { bytes.count == 16 }
 
-  init(bytes: [UInt8], port: UInt16) {
+  package init(bytes: [UInt8], port: UInt16) {
     self.bytes = bytes
     self.port = port
   }
@@ -71,7 +71,7 @@ struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Whether it is this machine's own, or of no machine: never worth a packet of a stranger's choice.
-  var isUsable: Bool {
+  package var isUsable: Bool {
     if port == 0 || bytes.allSatisfy({ $0 == 0 }) { return false }
     if isIPv6 { return bytes[0] != 0xff }
     return bytes[0] != 0 && bytes[0] < 224
@@ -90,7 +90,7 @@ struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
       .joined(separator: ":")
   }
 
-  var description: String { isIPv6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
+  package var description: String { isIPv6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
 /// Numbers in foreign text: digits alone, without sign or space.

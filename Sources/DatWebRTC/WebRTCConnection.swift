@@ -25,8 +25,6 @@
     private var outcome: Result<Void, WebRTCError>?
     private var openWaiters: [CheckedContinuation<Void, any Error>] = []
     private var hasOpened = false
-    /// Candidates that came before the description, as some implementations send them.
-    private var early: [ICECandidate] = []
     private var candidateCount = 0
 
     /// Candidates taken from one peer; more are left out.
@@ -87,10 +85,12 @@
       openWaiters = []
     }
 
-    private func ended(_ error: WebRTCError) {
+    private func ended(_ error: WebRTCError) { end(error, isProper: error.code == .closed) }
+
+    private func end(_ error: WebRTCError, isProper: Bool) {
       guard outcome == nil else { return }
-      outcome = error.code == .closed ? .success(()) : .failure(error)
-      stream?.ended(error.code == .closed ? nil : error)
+      outcome = isProper ? .success(()) : .failure(error)
+      stream?.ended(isProper ? nil : error)
       for waiter in openWaiters { waiter.resume(throwing: error) }
       openWaiters = []
       outgoing.finish()
@@ -125,44 +125,93 @@
     }
 
     /// The address of the other side, if a path was found: that of its relay if there is one.
-    package var remoteHost: String? { channel?.path?.address.host }
+    package var remoteAddress: PeerAddress? {
+      (channel?.path?.address).map { PeerAddress(host: $0.host, port: Int($0.port)) }
+    }
 
-    /// Whether a relay is between.
+    /// Whether a relay is between, of either side.
     package var isRelayed: Bool { channel?.path?.isRelayed ?? false }
 
-    /// Breaks the connection off.
-    package func close() { ended(WebRTCError(.closed, "The connection was closed here.")) }
+    /// Breaks the connection off; ``pump(_:)`` then throws code `closed`.
+    package func close() {
+      end(WebRTCError(.closed, "The connection was closed here."), isProper: false)
+    }
 
-    /// Carries a stream's bytes both ways until both ends have said all.
+    /// How long the other side may take to end its direction, once all of ours was sent.
+    private nonisolated static let lingering = Duration.seconds(10)
+    /// How long one write may take, within a factor of two.
+    private nonisolated static let stallLimit = Duration.seconds(30)
+
+    /// Carries a stream's bytes both ways until both ends have said all. A data channel has no halves: once
+    /// the other side has closed it, what this side had left to say is lost.
     ///
     /// - Throws: what the stream threw, ``WebRTCError`` for failures of the connection, or
     ///   `CancellationError`. In every case both are closed afterwards.
     @concurrent
     package nonisolated func pump(_ stream: some PeerStream) async throws {
-      let bytes = await self.stream
-      defer { Task { @WebRTCActor in self.close() } }
       do {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-          group.addTask {
-            while let arrived = try await bytes?.next() { try await stream.receive(arrived) }
-            await stream.finishInput()
-          }
-          group.addTask {
-            while let output = try await stream.nextOutput() { try await bytes?.write(output) }
-            await bytes?.finish()
-          }
-          while let result = await group.nextResult() {
-            if case .failure(let error) = result {
-              await stream.close(error)
-              throw error
-            }
-          }
+        try await withTaskCancellationHandler {
+          try await run(stream)
+        } onCancel: {
+          Task { @WebRTCActor in self.close() }
+          Task { await stream.close(CancellationError()) }
         }
       } catch {
-        await stream.close(error)
-        throw error
+        let failure = Task.isCancelled ? CancellationError() : error
+        await stream.close(failure)
+        await close()
+        throw failure
       }
       await stream.close(nil)
+      await close()
+    }
+
+    private enum Half { case read, wrote, lingered }
+
+    @concurrent
+    private nonisolated func run(_ stream: some PeerStream) async throws {
+      guard let bytes = await self.stream else { return }
+      try await withThrowingTaskGroup(of: Half.self) { group in
+        group.addTask {
+          while let arrived = try await bytes.next() { try await stream.receive(arrived) }
+          await stream.finishInput()
+          return .read
+        }
+        group.addTask {
+          while let output = try await stream.nextOutput(), try await bytes.write(output) {}
+          await bytes.finish()
+          return .wrote
+        }
+        group.addTask { try await self.watch(bytes) }
+        defer { group.cancelAll() }
+        var left: Set<Half> = [.read, .wrote]
+        do {
+          while !left.isEmpty, let half = try await group.next() {
+            if half == .lingered { return }
+            left.remove(half)
+            if half == .wrote {
+              group.addTask {
+                try await Task.sleep(for: Self.lingering)
+                return .lingered
+              }
+            }
+          }
+        } catch {
+          await stream.close(error)
+          throw error
+        }
+      }
+    }
+
+    /// Gives the connection up when the other side takes nothing for a whole period.
+    @concurrent
+    private nonisolated func watch(_ bytes: ChannelStream) async throws -> Half {
+      while true {
+        try await Task.sleep(for: Self.stallLimit)
+        if await bytes.looksStuck() {
+          throw WebRTCError(.unreachable, "The peer took nothing of what was sent for too long.")
+        }
+      }
     }
   }
 #endif

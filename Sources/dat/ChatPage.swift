@@ -13,10 +13,12 @@ actor ChatPage {
   /// - Parameters:
   ///   - rooms: what it shows.
   ///   - place: where to listen.
-  init(_ rooms: any RoomDirectory, at place: WebPlace) throws {
+  ///   - pageURL: where the workshop's page is; nil if unknown.
+  init(_ rooms: any RoomDirectory, at place: WebPlace, pageURL: String? = nil) throws {
     var options = WebServer.Options()
     options.host = place.host
     options.port = place.port
+    options.pageURL = pageURL
     self.place = place
     server = try WebServer(rooms: rooms, options: options)
   }

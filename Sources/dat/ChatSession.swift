@@ -28,6 +28,8 @@ actor ChatSession {
   /// Tells whether there is any way to meet a peer.
   private let mayMeet: Bool
   private let page: ChatPage?
+  /// Where the workshop's page is.
+  private let pageURL: String?
   private let notesFolder: String?
   /// What is piped; nil where nothing is expected.
   private let lines: InputLines?
@@ -44,7 +46,7 @@ actor ChatSession {
 
   init(
     saga: Saga, output: Output, stay: Bool, linger: Duration, patience: Duration,
-    mayMeet: Bool, page: ChatPage?, notesFolder: String?, lines: InputLines?
+    mayMeet: Bool, page: ChatPage?, pageURL: String?, notesFolder: String?, lines: InputLines?
   ) {
     self.saga = saga
     var output = output
@@ -59,6 +61,7 @@ actor ChatSession {
     self.linger = linger
     self.mayMeet = mayMeet
     self.page = page
+    self.pageURL = pageURL
     self.notesFolder = notesFolder
     self.lines = lines
     kept = KeptLines(folder: notesFolder)
@@ -67,12 +70,14 @@ actor ChatSession {
   /// Returns when the person leaves, or standard input ends.
   func run(
     listen: [ListenAddress], connect: [PeerAddress], sources: [any PeerSource],
-    options: Swarm.Options, verbose: Bool, refusals: AsyncStream<HyperDBError>
+    transports: [any PeerTransport], options: Swarm.Options, verbose: Bool,
+    refusals: AsyncStream<HyperDBError>
   ) async throws {
     let interruptions = Interruption.requests()
     announceRoom()
     let network = try await OpenSwarm(
-      listen: listen, sources: sources, options: options, output: output, isVerbose: verbose)
+      listen: listen, sources: sources, transports: transports, options: options, output: output,
+      isVerbose: verbose)
     let swarm = network.swarm
     self.swarm = swarm
     let address = try await page?.open()
@@ -124,6 +129,10 @@ actor ChatSession {
     } else {
       output.line("\(output.bold("dat://\(saga.key.hex)"))")
       output.line(output.dim("share this key: whoever has it can join the room"))
+      if let pageURL {
+        output.line("\(output.bold(RoomLink.page(at: pageURL, of: saga.key)))")
+        output.line(output.dim("the same room in the browser, for those who have no dat"))
+      }
     }
   }
 

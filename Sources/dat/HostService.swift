@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import DatCoding
 internal import DatHost
 internal import DatMetrics
+internal import DatSignal
 internal import DatSwarm
 internal import Foundation
 internal import Logging
@@ -18,6 +19,9 @@ struct HostService {
   let listen: [ListenAddress]
   let swarmOptions: Swarm.Options
   let sources: [any PeerSource]
+  let hubs: HubOptions
+  /// Where to run a hub; nil for nowhere.
+  let hubPlace: ListenAddress?
   /// Whether to tell what is found, tried and refused.
   let isVerbose: Bool
   let metricsPort: Int?
@@ -60,7 +64,13 @@ struct HostService {
         "limit": "\(budget.limit)", "keys": "\(budget.keys)",
         "connections": "\(swarmOptions.maximumInbound)",
       ])
-    let swarm = Swarm(options: swarmOptions, sources: sources)
+    let hub = try await openHub()
+    let own = try hub.map {
+      try HubAddress(parsing: HubListening($0, at: hubPlace?.host ?? "").url(sockets: true))
+    }
+    let swarm = Swarm(
+      options: swarmOptions, sources: sources,
+      transports: try await hubs.transports(listen: listen, own: own))
     do {
       // The port first, for it is announced with each key.
       try await open(swarm)
@@ -76,7 +86,7 @@ struct HostService {
           try await host.add(key)
         }
         try Task.checkCancellation()
-        try await serve(host, swarm, metrics, ending, logger)
+        try await serve(host, swarm, hub, metrics, ending, logger)
       } catch {
         await host.close()
         throw error
@@ -101,6 +111,16 @@ struct HostService {
     }
   }
 
+  /// Runs a hub, if one is wanted.
+  private func openHub() async throws -> SignalServer? {
+    guard let hubPlace else { return nil }
+    var options = SignalServer.Options()
+    (options.host, options.port) = (hubPlace.host, hubPlace.port)
+    let server = try await SignalServer(options)
+    tell("signal", PeerAddress(host: hubPlace.host, port: server.port))
+    return server
+  }
+
   private func open(_ swarm: Swarm) async throws {
     if listen.isEmpty {
       tell("listening", try await swarm.listen(preferring: Swarm.datPorts))
@@ -111,13 +131,14 @@ struct HostService {
   }
 
   private func serve(
-    _ host: ReplicaHost, _ swarm: Swarm, _ metrics: PrometheusMetrics, _ ending: HostEnding,
-    _ logger: Logger
+    _ host: ReplicaHost, _ swarm: Swarm, _ hub: SignalServer?, _ metrics: PrometheusMetrics,
+    _ ending: HostEnding, _ logger: Logger
   ) async throws {
     let control = try await HostControl(host, logger: logger)
     var services: [any Service] = [
       HostLifetime(host: host, swarm: swarm), ControlLifetime(control: control),
     ]
+    if let hub { services.append(HubLifetime(hub: hub)) }
     if let metricsPort {
       let page = MetricsPage(
         metrics, port: metricsPort, logger: logger,
@@ -144,16 +165,19 @@ struct HostService {
   private func tell(_ what: String, _ address: PeerAddress) { Self.tell(what, address, output) }
 
   private static func tell(_ what: String, _ address: PeerAddress, _ output: Output) {
-    if output.json {
-      output.object([
+    guard !output.json else {
+      return output.object([
         "event": .string(what), "host": .string(address.host),
         "port": .integer(Int64(address.port)),
       ])
-    } else {
-      output.line(
-        output.dim(
-          what == "metrics" ? "metrics at http://\(address)/metrics" : "\(what) on \(address)"))
     }
+    let sentence =
+      switch what {
+      case "metrics": "metrics at http://\(address)/metrics"
+      case "signal": "signal hub at ws://\(address)"
+      default: "\(what) on \(address)"
+      }
+    output.line(output.dim(sentence))
   }
 }
 
@@ -189,6 +213,14 @@ private struct HostLifetime: Service {
     try? await gracefulShutdown()
     await host.close()
     await swarm.close()
+  }
+}
+
+private struct HubLifetime: Service {
+  let hub: SignalServer
+
+  func run() async throws {
+    try await cancelWhenGracefulShutdown { try await hub.run() }
   }
 }
 

@@ -7,11 +7,11 @@ struct OpenSwarm {
 
   /// - Throws: `SwarmError` where an address is not to be had.
   init(
-    listen: [ListenAddress], sources: [any PeerSource], options: Swarm.Options = Swarm.Options(),
-    output: Output, isVerbose: Bool
+    listen: [ListenAddress], sources: [any PeerSource], transports: [any PeerTransport] = [],
+    options: Swarm.Options = Swarm.Options(), output: Output, isVerbose: Bool
   ) async throws {
     try DescriptorLimit.check(isOnline: true)
-    let swarm = Swarm(options: options, sources: sources)
+    let swarm = Swarm(options: options, sources: sources, transports: transports)
     let report = SwarmReport(output: output, isVerbose: isVerbose)
     let events = await swarm.events()
     reporting = Task { await report.follow(events) }

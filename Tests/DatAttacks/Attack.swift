@@ -94,7 +94,7 @@ public struct Attack: Sendable, CustomStringConvertible {
   /// All of them, by row.
   public static let all: [Attack] =
     (frames + claims + channels + floods + proofs + rooms + writers + ownership
-    + connections + discovery + heads + texts + disk + forks)
+    + connections + discovery + heads + texts + disk + forks + signals)
     .sorted { $0.row < $1.row }
 }
 

@@ -34,6 +34,8 @@ extension FuzzTarget {
     case .messageJSON, .commandJSON: try Self.texts()
     case .connection: Self.conversations()
     case .session: Self.replications()
+    case .sdp, .candidate, .datagram, .hub: Self.webRTC(self)
+    case .signalling, .ice: [Array(0..<64), Array(repeating: 7, count: 40), []]
     }
   }
 

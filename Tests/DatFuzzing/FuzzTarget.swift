@@ -45,11 +45,23 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case connection
   /// Replication of a feed: a peer that says anything, right answers among it.
   case session
+  /// An offer's or an answer's description.
+  case sdp
+  /// An address that a peer names.
+  case candidate
+  /// Datagrams as they are before a library sees them: STUN, SCTP, announcements of channels.
+  case datagram
+  /// What a hub says, and what is asked of one.
+  case hub
+  /// Peers at a hub that say anything, in any order.
+  case signalling
+  /// Checks of paths to a peer: requests, answers and time, in any order.
+  case ice
 
   /// The longest inputs worth trying. Sequences of operations need few bytes, and long ones are slow.
   public var longest: Int {
     switch self {
-    case .proof, .database, .archive, .connection, .session: 128
+    case .proof, .database, .archive, .connection, .session, .signalling, .ice: 128
     case .files: 16_384
     default: 4096
     }
@@ -78,6 +90,12 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .commandJSON: Self.commandJSON(bytes)
     case .connection: Self.connection(bytes)
     case .session: Self.session(bytes)
+    case .sdp: Self.sdp(bytes)
+    case .candidate: Self.candidate(bytes)
+    case .datagram: Self.datagram(bytes)
+    case .hub: Self.hub(bytes)
+    case .signalling: Self.signalling(bytes)
+    case .ice: Self.ice(bytes)
     }
   }
 }

@@ -99,6 +99,74 @@ struct HubServerTests {
     await second.close()
   }
 
+  @Test func `whoever connects amid messages hears those that come after`() async throws {
+    try await withHub {
+      $0.limits.messagesPerSecond = 1_000_000
+      $0.limits.burst = 1_000_000
+    } _: { server in
+      let hello = SignalMessage.connect(from: "ana", isNative: true)
+      let ana = try hub("ws", server, id: "ana")
+      await EventReader(ana).connected()
+      let talking = Task {
+        while !Task.isCancelled { await ana.say(hello, to: SignalMessage.announcements) }
+      }
+      for number in 0..<100 {
+        let client = try hub("ws", server, id: "client \(number)")
+        let reader = EventReader(client)
+        await reader.connected()
+        #expect(await reader.next() == .message(hello))
+        await client.close()
+      }
+      talking.cancel()
+      await talking.value
+      await ana.close()
+    }
+  }
+
+  private static let openssl = "/usr/bin/openssl"
+
+  @Test(
+    .enabled(if: FileManager.default.isExecutableFile(atPath: openssl), "needs openssl"),
+    arguments: ["wss", "https"])
+  func `a hub with a certificate of one's own serves those who trust it, and no others`(
+    kind: String
+  ) async throws {
+    let folder =
+      FileManager.default.temporaryDirectory.path + "/hub-\(UInt64.random(in: 0 ... .max))"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let (chain, key) = (folder + "/chain.pem", folder + "/key.pem")
+    let making = Process()
+    making.executableURL = URL(fileURLWithPath: Self.openssl)
+    making.arguments = [
+      "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+      "-keyout", key, "-out", chain, "-days", "2", "-subj", "/CN=a hub", "-addext",
+      "subjectAltName=IP:127.0.0.1",
+    ]
+    making.standardError = FileHandle.nullDevice
+    try making.run()
+    making.waitUntilExit()
+    try await withHub {
+      $0.certificate = (chain, key)
+    } _: { server in
+      var options = SignalHub.Options()
+      options.trustedCertificates = chain
+      let address = try HubAddress(parsing: "\(kind)://127.0.0.1:\(server.port)")
+      let trusting = SignalHub(address, application: "room", id: "ana", options: options)
+      #expect(await EventReader(trusting).next() == .connected)
+      var doubting = SignalHub.Options()
+      doubting.connectTimeout = .seconds(1)
+      let other = SignalHub(address, application: "room", id: "bea", options: doubting)
+      guard case .disconnected(let error, again: _) = await EventReader(other).next() else {
+        Issue.record("a certificate that nobody trusts was taken")
+        return
+      }
+      #expect(error.code == .unreachable)
+      await trusting.close()
+      await other.close()
+    }
+  }
+
   @Test func `a server that is no hub is named as such`() async throws {
     try await withHub { server in
       // A page's path instead of a hub's.

@@ -5,14 +5,24 @@ internal import Foundation
 public final class LoopbackSocket: Sendable {
   private let socket: Int32
 
-  /// Connects.
-  public init(_ port: Int) throws {
+  /// Connects, from another address of this machine if one is given.
+  public init(_ port: Int, from source: String? = nil) throws {
     #if os(Linux)
       let kind = Int32(SOCK_STREAM.rawValue)
     #else
       let kind = SOCK_STREAM
     #endif
     socket = Foundation.socket(AF_INET, kind, 0)
+    if let source {
+      var own = sockaddr_in()
+      own.sin_family = sa_family_t(AF_INET)
+      own.sin_addr.s_addr = inet_addr(source)
+      _ = withUnsafePointer(to: &own) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+      }
+    }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = in_port_t(UInt16(port).bigEndian)

@@ -74,6 +74,20 @@ public final class NetworkNamespaces: Sendable {
       executable: URL(fileURLWithPath: Self.ip ?? "ip"))
   }
 
+  /// Starts another program on a machine.
+  public func start(program: String, _ arguments: [String], on number: Int) async throws
+    -> DatProcess
+  {
+    try await DatProcess(
+      ["netns", "exec", name(of: number), program] + arguments,
+      executable: URL(fileURLWithPath: Self.ip ?? "ip"))
+  }
+
+  /// Gives a machine a way to the world, which ends at the hub: browsers look for their addresses by it.
+  public func setRoute(of number: Int) throws {
+    try Self.must(["-n", name(of: number), "route", "add", "default", "via", hubAddress])
+  }
+
   private struct Failure: Error { let command: [String] }
 
   private static func must(_ arguments: [String]) throws {

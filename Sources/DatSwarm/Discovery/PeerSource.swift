@@ -52,6 +52,8 @@ public enum PeerOrigin: String, Hashable, Sendable, CaseIterable {
   case rendezvous
   /// The BitTorrent mainline DHT: anybody.
   case dht
+  /// A signal hub, and WebRTC: anybody who knows the discovery key.
+  case webrtc
 }
 
 /// Addresses that a source found for a topic.

@@ -17,7 +17,7 @@ extension Swarm {
         core.events.append(.refused(socket.remoteAddress, order.target.discoveryKey, refusal))
         throw SwarmError(.closed, "There are to be no connections with \(socket.remoteAddress).")
       }
-      running[number]?.socket = socket
+      running[number]?.connection = socket
       try await carry(socket, number)
       ended(number, nil)
     } catch {
@@ -48,14 +48,17 @@ extension Swarm {
         await self?.ended(number, "\(error)")
       }
     }
-    running[number] = Running(task: task, socket: socket)
+    running[number] = Running(task: task, connection: socket)
     return task
   }
 
   /// Drives one connection until it ends.
   ///
-  /// - Throws: why, where it did not end well.
-  private func carry(_ socket: PeerSocket, _ number: Int) async throws {
+  /// - Parameter ticket: the place of a connection that a transport brought.
+  /// - Throws: the reason, if it did not end well.
+  func carry(
+    _ connection: any PeerConnection, _ number: Int, _ ticket: Admission.Ticket? = nil
+  ) async throws {
     guard let peer = core.links[number]?.peer, let service = services[peer.discoveryKey] else {
       return
     }
@@ -64,16 +67,17 @@ extension Swarm {
       guard let handshake = await stream.handshake() else { return }
       let (own, canProve) = (await stream.id, await stream.canProve)
       guard await self?.meets(number, handshake.id, own, canProve) == true else {
-        return socket.close()
+        return connection.close()
       }
-      socket.confirm()
+      connection.confirm()
+      ticket?.confirm()
       if canProve { await self?.compare(number, stream) }
       await service.meet?(stream, peer)
     }
     defer { meeting.cancel() }
     let ended: Result<Void, any Error>
     do {
-      try await Self.pump(socket, stream)
+      try await Self.pump(connection, stream)
       ended = .success(())
     } catch {
       ended = .failure(error)
@@ -85,9 +89,9 @@ extension Swarm {
         let own = await stream.id
         _ = meets(number, own, own, false)
       }
-      // Of those who came to us the socket has noted it.
-      if !socket.isInbound, await stream.offence != nil {
-        policy.offended(socket.remoteAddress, now: .now)
+      // Of those that came to us over TCP the socket has noted it.
+      if ticket != nil || !connection.isInbound, await stream.offence != nil {
+        policy.offended(connection.remoteAddress, now: .now)
       }
       throw reason
     }
@@ -96,8 +100,10 @@ extension Swarm {
 
   /// Off the swarm, so that connections run beside each other.
   @concurrent
-  private static func pump(_ socket: PeerSocket, _ stream: ReplicationStream) async throws {
-    try await socket.pump(stream)
+  private static func pump(
+    _ connection: any PeerConnection, _ stream: ReplicationStream
+  ) async throws {
+    try await connection.pump(stream)
   }
 
   /// The peer has said what it calls itself.
@@ -140,9 +146,11 @@ extension Swarm {
     }
   }
 
-  private func ended(_ number: Int, _ reason: String?) {
+  func ended(_ number: Int, _ reason: String?) {
+    setAside(number)
     running[number] = nil
     core.closed(number, reason: reason, now: .now)
+    takeUp(number)
     turn()
   }
 }

@@ -44,7 +44,9 @@ public actor Swarm {
 
   struct Running {
     var task: Task<Void, Never>
-    var socket: PeerSocket?
+    var connection: (any PeerConnection)?
+    /// Whether a transport brought it.
+    var isTransported = false
     /// Once its peer has completed the handshake.
     var stream: ReplicationStream?
     var nonces: ConnectionNonces?
@@ -55,7 +57,10 @@ public actor Swarm {
   var core: SwarmCore
   var services: [DiscoveryKey: Service] = [:]
   var running: [Int: Running] = [:]
+  /// Connections of transports that were closed for the one of this number, which leads to the same peer.
+  var aside: [Int: [any PeerConnection]] = [:]
   private let sources: [any PeerSource]
+  private let transports: [any PeerTransport]
   private var readers: [Task<Void, Never>] = []
   private var listeners: [(listener: TCPListener, task: Task<Void, Never>)] = []
   private var observers: [Int: AsyncStream<SwarmEvent>.Continuation] = [:]
@@ -75,9 +80,14 @@ public actor Swarm {
   ///   - options: whom to call how often, and how many connections to keep.
   ///   - sources: where to look for peers; without any there are the addresses that are given, and
   ///     those who connect. The swarm closes them with itself.
-  public init(options: Options = Options(), sources: [any PeerSource] = []) {
+  ///   - transports: ways to peers other than TCP. The swarm closes them with itself.
+  public init(
+    options: Options = Options(), sources: [any PeerSource] = [],
+    transports: [any PeerTransport] = []
+  ) {
     self.options = options
     self.sources = sources
+    self.transports = transports
     policy = AddressPolicy(
       allowed: options.allowed, denied: options.denied, maximumOffences: options.maximumOffences)
     core = SwarmCore(options: options, policy: policy)
@@ -172,6 +182,9 @@ public actor Swarm {
     for source in sources where search.origins?.contains(source.origin) ?? true {
       await source.join(Topic(key), announcing: port)
     }
+    for transport in transports where search.origins?.contains(transport.origin) ?? true {
+      await transport.join(key)
+    }
   }
 
   /// Leaves a topic: ends its connections and takes back what was announced. Returns when they are closed.
@@ -179,6 +192,7 @@ public actor Swarm {
     guard services.removeValue(forKey: key) != nil else { return }
     let ending = core.leave(key).compactMap { end($0) }
     for source in sources { await source.leave(Topic(key)) }
+    for transport in transports { await transport.leave(key) }
     for task in ending { await task.value }
   }
 
@@ -219,11 +233,12 @@ public actor Swarm {
     core.rooms[key]?.candidates.count ?? 0
   }
 
-  /// What keeps sources from working now, each in a sentence.
+  /// What keeps sources and transports from working now, each in a sentence.
   public var troubles: [String] {
     get async {
       var troubles: [String] = []
       for source in sources { troubles += await source.standingTroubles }
+      for transport in transports { troubles += await transport.standingTroubles }
       return troubles
     }
   }
@@ -249,7 +264,7 @@ public actor Swarm {
 
   private func forget(_ observer: Int) { observers[observer] = nil }
 
-  private func emit(_ event: SwarmEvent) {
+  func emit(_ event: SwarmEvent) {
     metrics.count(event)
     tell(event)
   }
@@ -271,6 +286,7 @@ public actor Swarm {
     for key in core.rooms.keys { _ = core.leave(key) }
     let ending = running.keys.compactMap { end($0) }
     for source in sources { await source.close() }
+    for transport in transports { await transport.close() }
     for (listener, task) in listeners {
       task.cancel()
       await listener.close()
@@ -293,7 +309,7 @@ public actor Swarm {
   /// Breaks a connection or a try off.
   private func end(_ number: Int) -> Task<Void, Never>? {
     guard let running = running[number] else { return nil }
-    running.socket?.close()
+    running.connection?.close()
     running.task.cancel()
     return running.task
   }
@@ -313,6 +329,7 @@ public actor Swarm {
         for await trouble in source.troubles { await self?.emit(.trouble(source.origin, trouble)) }
       }
     }
+    readers += transports.map { follow($0) }
   }
 
   private func found(_ finding: Finding, _ origin: PeerOrigin) {

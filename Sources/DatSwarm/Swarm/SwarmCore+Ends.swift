@@ -87,6 +87,9 @@ extension SwarmCore {
     }
   }
 
+  /// The connection that one has been left for, by this side or the other; nil if it has not.
+  func keeper(of number: Int) -> Int? { links[number].flatMap(keeper) }
+
   /// The connection that a link has been left for, by this side or the other.
   private func keeper(_ link: Link) -> Int? {
     if let kept = link.replacedBy, links[kept] != nil { return kept }

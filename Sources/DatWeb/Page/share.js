@@ -32,7 +32,10 @@ export async function showShare (room) {
     field('share-link', share.link),
     h('label', { for: 'share-key' }, 'Key'),
     field('share-key', fingerprint(share.key, 16)),
-    h('div', { class: 'sheet-buttons' }, copyButton(share.link, 'Copy link'), copyButton(share.key, 'Copy key')))
+    share.page && h('label', { for: 'share-page' }, 'In the browser, for those without dat'),
+    share.page && field('share-page', share.page),
+    h('div', { class: 'sheet-buttons' }, copyButton(share.link, 'Copy link'), copyButton(share.key, 'Copy key'),
+      share.page && copyButton(share.page, 'Copy browser link')))
 }
 
 function field (id, text) {

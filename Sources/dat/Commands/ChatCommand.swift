@@ -17,13 +17,14 @@ struct ChatCommand: AsyncParsableCommand {
       With KEY the room is joined. A line typed is a message sent.
 
       Peers on the local network find each other by the key alone, and so do peers that name the same \
-      server with --rendezvous. With --listen or --connect nothing is searched for unless asked.
+      server with --rendezvous. With --signal a room is shared with the workshop's page in browsers. With --listen or --connect nothing is searched for unless asked.
 
       EXAMPLES
         dat chat ~/room --name ana
         dat chat ~/copy 4c1f…e9 --name bea
         dat chat ~/copy --key-file key.txt --name bea
         dat chat ~/room --name ana --rendezvous rendezvous.example.org:5300
+        dat chat ~/room --name ana --signal wss://hub.example.org
         dat chat ~/room --name ana --listen 0.0.0.0:3282
         dat chat ~/copy 4c1f…e9 --name bea --connect 192.0.2.7:3282
         echo "hello" | dat chat ~/room --name ana --connect 192.0.2.7:3282
@@ -55,6 +56,10 @@ struct ChatCommand: AsyncParsableCommand {
   var connect: [String] = []
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
+
+  @OptionGroup(title: "Peers in browsers") var hubs: HubOptions
+
+  @OptionGroup var pageLink: PageLinkOption
 
   @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
 
@@ -119,17 +124,22 @@ struct ChatCommand: AsyncParsableCommand {
         let sources = try discovery.sources(
           hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: memory ? nil : dir,
           mayAsk: !json)
+        let transports = try await hubs.transports(listen: listen)
         let page = try web.map {
           let room = SagaRoom(saga, asks: manners.authorize == .ask)
-          return try ChatPage(SingleRoom(RoomView(room, patience: manners.patienceTime)), at: $0)
+          return try ChatPage(
+            SingleRoom(RoomView(room, patience: manners.patienceTime)), at: $0,
+            pageURL: pageLink.pageURL)
         }
         let session = ChatSession(
           saga: saga, output: output, stay: stay, linger: .seconds(linger),
           patience: manners.patienceTime,
-          mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty, page: page,
+          mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty || !transports.isEmpty,
+          page: page, pageURL: pageLink.pageURL,
           notesFolder: memory ? nil : dir, lines: lines)
         try await session.run(
-          listen: listen, connect: connect, sources: sources, options: limits.swarmOptions(),
+          listen: listen, connect: connect, sources: sources, transports: transports,
+          options: limits.swarmOptions(),
           verbose: discovery.verbose, refusals: refusals)
       } catch {
         // What stopped it came before any line was taken, or it was an `ExitCode`.

@@ -22,6 +22,7 @@ struct HostRunCommand: AsyncParsableCommand {
       EXAMPLES
         dat host run /var/lib/dat room:4c1f..e9
         dat host run /var/lib/dat --key-file keys.txt --metrics 9100
+        dat host run /var/lib/dat room:4c1f..e9 --signal-listen 127.0.0.1:3300
       """)
 
   @Argument(help: "The folder of the host.", completion: .directory)
@@ -46,6 +47,14 @@ struct HostRunCommand: AsyncParsableCommand {
   var connect: [String] = []
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
+
+  @OptionGroup(title: "Peers in browsers") var hubs: HubOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Run a signal hub here as well, see `dat signal`, and meet peers at it; port 0 takes any free one.",
+      valueName: "host:port"))
+  var signalListen: String?
 
   @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
 
@@ -116,7 +125,8 @@ struct HostRunCommand: AsyncParsableCommand {
       let service = HostService(
         folder: dir, keys: try keys.map { try HostedKey(parsing: $0) }, options: options,
         listen: try listen.map { try ListenAddress(parsing: $0) },
-        swarmOptions: limits.swarmOptions(usual: 4096), sources: sources,
+        swarmOptions: limits.swarmOptions(usual: 4096), sources: sources, hubs: hubs,
+        hubPlace: try signalListen.map { try ListenAddress(parsing: $0) },
         isVerbose: discovery.verbose,
         metricsPort: metrics, logLevel: log.level, output: output)
       try await service.run()

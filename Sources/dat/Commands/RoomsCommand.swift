@@ -46,6 +46,10 @@ struct RoomsCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
 
+  @OptionGroup(title: "Peers in browsers") var hubs: HubOptions
+
+  @OptionGroup var pageLink: PageLinkOption
+
   @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
 
   @OptionGroup var manners: RoomManners
@@ -57,8 +61,8 @@ struct RoomsCommand: AsyncParsableCommand {
     try FolderLook.checkName(dir, example: "dat chat FOLDER KEY --name NAME joins a room.")
     try web?.validate()
     try UserName.check(name)
-    if web == nil, !listen.isEmpty || !connect.isEmpty {
-      throw ValidationError("--listen and --connect are for the page: add --web.")
+    if web == nil, !listen.isEmpty || !connect.isEmpty || !hubs.signal.isEmpty {
+      throw ValidationError("--listen, --connect and --signal are for the page: add --web.")
     }
   }
 
@@ -85,11 +89,12 @@ struct RoomsCommand: AsyncParsableCommand {
       hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: dir, mayAsk: !json)
     let interruptions = Interruption.requests()
     let network = try await OpenSwarm(
-      listen: listen, sources: sources, options: limits.swarmOptions(), output: output,
+      listen: listen, sources: sources, transports: try await hubs.transports(listen: listen),
+      options: limits.swarmOptions(), output: output,
       isVerbose: discovery.verbose)
     let rooms = folder(network.swarm, peers, output)
     try await rooms.openAll()
-    let page = try ChatPage(rooms, at: place)
+    let page = try ChatPage(rooms, at: place, pageURL: pageLink.pageURL)
     if let address = try await page.open() { output.announce(address) }
     for await _ in interruptions { break }
     await page.close()

@@ -1,0 +1,108 @@
+#if WebRTC
+  public import DatSignal
+  public import DatSwarm
+  public import HypercoreCrypto
+
+  /// Peers in browsers, and native ones that TCP doesn't reach: found through signal hubs, connected through
+  /// WebRTC's data channels.
+  ///
+  /// ```swift
+  /// let hub = try HubAddress(parsing: "wss://hub.example.org")
+  /// let swarm = Swarm(sources: [LANSource()], transports: [WebRTCTransport(hubs: [hub])])
+  /// await swarm.join(feed.discoveryKey) { _ in try await feed.replicate(.live) }
+  /// ```
+  ///
+  /// A topic is an application at the hubs, named by the discovery key: whoever knows that can connect, and
+  /// learns the addresses that this side offers (``WebRTCOptions``). A hub carries the descriptions of
+  /// connections; one that exchanges the fingerprints in them can put itself between two peers, and sees what
+  /// a router would see of a connection over TCP: ciphertext, for those without the room's key.
+  ///
+  /// Stands for webrtc-swarm with signalhub or signalhubws.
+  public final class WebRTCTransport: PeerTransport {
+    /// How the transport finds and connects.
+    public struct Options: Sendable {
+      /// How this side is reached.
+      public var webRTC = WebRTCOptions()
+      /// How hubs are used.
+      public var hub = SignalHub.Options()
+      /// What is bounded, for each topic.
+      var limits = SignalAgent.Limits()
+
+      /// Connections of a topic at a time; a quarter of them may be those that have not completed the
+      /// handshake, and half those behind relays.
+      public var maximumConnections: Int {
+        get { limits.total }
+        set {
+          limits.total = max(newValue, 4)
+          limits.pending = max(limits.total / 4, 2)
+        }
+      }
+
+      /// The defaults.
+      public init() {}
+    }
+
+    public let origin = PeerOrigin.webrtc
+    public let events: AsyncStream<PeerTransportEvent>
+    private let happening: AsyncStream<PeerTransportEvent>.Continuation
+    private let hubs: [HubAddress]
+    private let options: Options
+    private let rooms = Rooms()
+
+    @WebRTCActor
+    private final class Rooms {
+      var byKey: [DiscoveryKey: SignalRoom] = [:]
+      /// Those that were left, as long as they may have connections.
+      var left: [SignalRoom] = []
+      var isClosed = false
+      nonisolated init() {}
+    }
+
+    /// A transport that does nothing before a topic is joined.
+    ///
+    /// - Parameters:
+    ///   - hubs: where peers meet; all are used at once.
+    ///   - options: how it finds and connects.
+    public init(hubs: [HubAddress], options: Options = Options()) {
+      self.hubs = hubs
+      self.options = options
+      (events, happening) = AsyncStream.makeStream()
+    }
+
+    public func join(_ key: DiscoveryKey) async { await open(key) }
+
+    @WebRTCActor
+    private func open(_ key: DiscoveryKey) {
+      guard !rooms.isClosed, rooms.byKey[key] == nil, !hubs.isEmpty else { return }
+      rooms.byKey[key] = SignalRoom(key, hubs: hubs, options: options, events: happening)
+    }
+
+    public func leave(_ key: DiscoveryKey) async { await abandon(key) }
+
+    @WebRTCActor
+    private func abandon(_ key: DiscoveryKey) async {
+      guard let room = rooms.byKey.removeValue(forKey: key) else { return }
+      rooms.left = rooms.left.filter(\.isInUse) + [room]
+      await room.leave()
+    }
+
+    public func close() async { await closeAll() }
+
+    @WebRTCActor
+    private func closeAll() async {
+      rooms.isClosed = true
+      let all = Array(rooms.byKey.values) + rooms.left
+      (rooms.byKey, rooms.left) = ([:], [])
+      for room in all { await room.close() }
+      happening.finish()
+    }
+
+    public var standingTroubles: [String] { get async { await listTroubles() } }
+
+    /// One sentence for each hub, though every topic has a connection of its own there.
+    @WebRTCActor
+    private func listTroubles() -> [String] {
+      rooms.byKey.values.map(\.standingTroubles).max { $0.count < $1.count } ?? []
+    }
+  }
+#endif
