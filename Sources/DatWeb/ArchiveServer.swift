@@ -1,3 +1,4 @@
+internal import DatHTTP
 public import Hyperdrive
 internal import Hummingbird
 internal import HummingbirdCore
@@ -14,6 +15,16 @@ public struct ArchiveServer: Sendable {
   private let host: String
   private let port: Int
   private let reading: ArchiveReadOptions
+
+  /// What a connection gets. Nothing tells the browser of whoever runs this from those of others: where the
+  /// places are taken the oldest makes room, and half a request has a short while.
+  private static var places: ConnectionPlaces.Limits {
+    var limits = ConnectionPlaces.Limits()
+    limits.strangers = Limits.connections / 4
+    // Large files are read slowly.
+    limits.life = .hours(24)
+    return limits
+  }
 
   /// - Parameter isOwn: whether the archive was made here, so that its pages may run scripts.
   /// - Parameter host: the address to listen at.
@@ -36,11 +47,13 @@ public struct ArchiveServer: Sendable {
   /// - Throws: the error of the system where the port is not to be had.
   public func run(onReady: @escaping @Sendable (String) async -> Void = { _ in }) async throws {
     let gate = Gate()
+    let places = ConnectionPlaces(Self.places) { _ in false }
     let responder = ArchiveResponder(archive: archive, isOwn: isOwn, gate: gate, reading: reading)
     let application = Application(
       responder: responder,
       server: .http1(
         configuration: .init(
+          additionalChannelHandlers: [places.handler()],
           idleTimeout: .seconds(60),
           httpDecoderConfiguration: .init(
             maxHeaderFieldSize: Limits.header, maxHeaderListSize: Limits.header,

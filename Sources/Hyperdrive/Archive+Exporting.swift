@@ -32,20 +32,45 @@ extension Archive {
       }
     let writer = try FolderWriter(folder)
     var report = ExportReport()
+    // One entry behind: what is in a folder comes right after a file of the folder's name.
+    var last: ArchiveEntry?
     for try await item in checkout.entries(in: path, recursive: true, options: options) {
       guard let seq = item.seq else { continue }
       let entry = ArchiveEntry(seq: seq, path: item.path, stat: item.stat)
-      do {
-        try await write(entry, with: writer, &report, options)
-      } catch let error as ArchiveError where error.code != .closed && error.code != .folder {
-        report.leftOut.append((item.path, error.reason))
+      if let last {
+        try await save(last, before: entry, with: writer, &report, options)
+        progress?(report)
       }
+      last = entry
+    }
+    if let last {
+      try await save(last, with: writer, &report, options)
       progress?(report)
     }
     return report
   }
 
-  /// Writes one entry's file.
+  /// Writes one entry's file, or notes why it is left out. A folder wins over a file of its name.
+  private func save(
+    _ entry: ArchiveEntry, before next: ArchiveEntry? = nil, with writer: FolderWriter,
+    _ report: inout ExportReport, _ options: ArchiveReadOptions
+  ) async throws {
+    if let next, entry.stat?.kind == .file, next.path.isWithin(entry.path),
+      LayoutRules.refusal(of: next.path) == nil
+    {
+      report.leftOut.append((entry.path, "a folder has its name"))
+      return
+    }
+    do {
+      try await write(entry, with: writer, &report, options)
+    } catch let error as ArchiveError where error.code != .closed && error.code != .folder {
+      report.leftOut.append((entry.path, error.reason))
+    }
+  }
+
+  /// Writes one entry's file, or notes why its name is none for the folder.
+  ///
+  /// - Throws: ``ArchiveError``; `folder` where nothing more can be written, as on a full disk.
   package func write(
     _ entry: ArchiveEntry, with writer: FolderWriter, as path: ArchivePath? = nil,
     _ report: inout ExportReport, _ options: ArchiveReadOptions
@@ -56,25 +81,29 @@ extension Archive {
       report.leftOut.append((path, refusal))
       return
     }
-    if stat.kind == .directory { return try writer.makeFolder(path) }
-    guard stat.kind == .file else {
+    if stat.kind == .other {
       report.leftOut.append((path, "it is neither a file nor a folder"))
       return
     }
-    let bytes = try content(of: entry, nil, options)
-    guard try writer.begin(path) else {
-      report.leftOut.append((path, "something is in its place"))
-      return
-    }
     do {
+      if stat.kind == .directory { return try writer.makeFolder(path) }
+      let bytes = try content(of: entry, nil, options)
+      guard try writer.begin(path) else {
+        report.leftOut.append((path, "something is in its place"))
+        return
+      }
       for try await piece in bytes { try writer.add(piece) }
+      try writer.finish(path, stat)
+      report.files += 1
+      report.bytes += stat.size
+    } catch let error as SystemError where error.isOfName {
+      writer.drop()
+      report.leftOut.append(
+        (path, error.isLink ? "a link is in its way" : "it can't be written: \(error.message)"))
     } catch {
       writer.drop()
-      throw error
+      throw error is SystemError ? Self.folderError(error, path) : error
     }
-    try writer.finish(path, stat)
-    report.files += 1
-    report.bytes += stat.size
   }
 
   /// Entries of files that no version's index reaches any more although nobody removed them: lost by the
@@ -110,12 +139,7 @@ extension Archive {
   ) async throws -> (lost: Int, older: Int) {
     let writer = try FolderWriter(folder)
     let before = report.files
-    for entry in lost {
-      do { try await write(entry, with: writer, &report, options) } catch let error as ArchiveError
-      {
-        report.leftOut.append((entry.path, error.reason))
-      }
-    }
+    for entry in lost { try await save(entry, with: writer, &report, options) }
     let savedLost = Int(report.files - before)
     guard olderVersions else { return (savedLost, 0) }
     let current = Set(
@@ -132,7 +156,9 @@ extension Archive {
       // Most old bytes are gone: that is no news.
       do {
         try await write(entry, with: writer, as: path, &report, ArchiveReadOptions(wait: false))
-      } catch is ArchiveError { continue }
+      } catch let error as ArchiveError where error.code != .closed && error.code != .folder {
+        continue
+      }
     }
     return (savedLost, Int(report.files - before) - savedLost)
   }
@@ -146,9 +172,8 @@ extension Archive {
 /// Unchecked with this proof: it is used by one task, on the archive's executor.
 package final class FolderWriter: @unchecked Sendable {
   private let folder: WorkFolder
-  private var draft: Int32?
+  private var draft: (name: [UInt8], descriptor: Int32)?
   private var size: UInt64 = 0
-  private static let draftName = Array(".dat-part".utf8)
 
   /// - Parameter path: made where there is none.
   package init(_ path: String) throws {
@@ -166,63 +191,65 @@ package final class FolderWriter: @unchecked Sendable {
 
   deinit { drop() }
 
-  func makeFolder(_ path: ArchivePath) throws {
-    do { try folder.makeFolder(path) } catch { throw Archive.folderError(error, path) }
-  }
+  func makeFolder(_ path: ArchivePath) throws(SystemError) { try folder.makeFolder(path) }
 
-  /// - Returns: false where something has the name already.
-  func begin(_ path: ArchivePath) throws -> Bool {
-    do {
-      if try folder.status(of: path) != nil { return false }
-      drop()
-      size = 0
-      draft = try folder.inFolder(.root) { root throws(SystemError) in
-        let descriptor = try FileSystem.openFileForWriting(Self.draftName, in: root, new: false)
-        try FileSystem.truncate(descriptor)
-        return descriptor
+  /// Begins a file under a name that nothing has.
+  ///
+  /// - Returns: false where something has the file's own name already.
+  func begin(_ path: ArchivePath) throws(SystemError) -> Bool {
+    drop()
+    if try folder.status(of: path) != nil { return false }
+    size = 0
+    var number = 1
+    while draft == nil {
+      let name = Array(".dat-part\(number == 1 ? "" : "-\(number)")".utf8)
+      number += 1
+      // Nor one that is needed for the file itself.
+      if path.component(0)?.elementsEqual(name) == true { continue }
+      do {
+        let descriptor = try folder.inFolder(.root) { root throws(SystemError) in
+          try FileSystem.openFileForWriting(name, in: root, new: true)
+        }
+        draft = (name, descriptor)
+      } catch {
+        guard error.exists, number < 1000 else { throw error }
       }
-      return true
-    } catch { throw Archive.folderError(error, path) }
-  }
-
-  func add(_ piece: [UInt8]) throws {
-    guard let draft else { return }
-    do throws(SystemError) {
-      try piece.withUnsafeBufferPointer { piece throws(SystemError) in
-        try FileSystem.write(draft, at: size, UnsafeRawBufferPointer(piece))
-      }
-      size += UInt64(piece.count)
-    } catch {
-      throw ArchiveError(.folder, "A file can't be written: \(error.message).", cause: error)
     }
+    return true
   }
 
-  func finish(_ path: ArchivePath, _ stat: FileStat) throws {
+  func add(_ piece: [UInt8]) throws(SystemError) {
     guard let draft else { return }
-    do {
-      try FileSystem.setPermissions(stat.permissions | 0o400, of: draft)
-      try FileSystem.setTime(stat.mtime, of: draft)
-      try folder.makeFolder(path.parent)
-      let root = try folder.inFolder(.root) { root throws(SystemError) in
-        try FileSystem.openFolder([UInt8(ascii: ".")], in: root)
-      }
-      defer { FileSystem.closeFile(root) }
-      try folder.inFolder(path.parent) { parent throws(SystemError) in
-        try FileSystem.rename(Self.draftName, in: root, to: path.name, in: parent)
-      }
-    } catch { throw Archive.folderError(error, path) }
-    FileSystem.closeFile(draft)
+    try piece.withUnsafeBufferPointer { piece throws(SystemError) in
+      try FileSystem.write(draft.descriptor, at: size, UnsafeRawBufferPointer(piece))
+    }
+    size += UInt64(piece.count)
+  }
+
+  func finish(_ path: ArchivePath, _ stat: FileStat) throws(SystemError) {
+    guard let draft else { return }
+    try FileSystem.setPermissions(stat.permissions | 0o400, of: draft.descriptor)
+    try FileSystem.setTime(stat.mtime, of: draft.descriptor)
+    try folder.makeFolder(path.parent)
+    let root = try folder.inFolder(.root) { root throws(SystemError) in
+      try FileSystem.openFolder([UInt8(ascii: ".")], in: root)
+    }
+    defer { FileSystem.closeFile(root) }
+    try folder.inFolder(path.parent) { parent throws(SystemError) in
+      try FileSystem.rename(draft.name, in: root, to: path.name, in: parent)
+    }
+    FileSystem.closeFile(draft.descriptor)
     self.draft = nil
   }
 
   /// Gives up a file that was begun.
   func drop() {
     guard let draft else { return }
-    FileSystem.closeFile(draft)
+    FileSystem.closeFile(draft.descriptor)
     self.draft = nil
-    // Nothing to be done where it can't be removed: the next one takes its name.
+    // It is this writer's own, of a name that nothing had.
     try? folder.inFolder(.root) { root throws(SystemError) in
-      try FileSystem.removeFile(Self.draftName, in: root)
+      try FileSystem.removeFile(draft.name, in: root)
     }
   }
 }

@@ -90,13 +90,15 @@ extension Archive {
 
   /// Removes what is not in the archive any more, unless it is the user's by now.
   func removeLaidOut(
-    _ entry: ArchiveEntry, _ content: FeedCore, _ files: ContentFiles
+    _ entry: ArchiveEntry, wasHere: Bool, _ content: FeedCore, _ files: ContentFiles
   ) throws {
     guard LayoutRules.refusal(of: entry.path) == nil, let stat = entry.stat else { return }
     settling.folded[LayoutRules.folded(entry.path)] = nil
     do {
       if stat.kind == .directory { return try files.folder.prune(entry.path) }
-      guard let found = try files.folder.status(of: entry.path), found.isFile else { return }
+      guard wasHere, let found = try files.folder.status(of: entry.path), found.isFile else {
+        return
+      }
       if isLaidOut(entry, as: found, at: entry.path, content, files) {
         try files.folder.remove(entry.path)
       } else {

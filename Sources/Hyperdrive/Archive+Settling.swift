@@ -105,10 +105,12 @@ extension Archive {
       if let files {
         files.map.remove(entry.path)
         files.discard(entry.seq)
-        if kept.contains(entry.path) {
+        // What never came was never laid out: a file of its size and time is the user's.
+        let wasHere = stat.blockRange.map { content.core.has($0) } == true
+        if !kept.contains(entry.path) {
+          try removeLaidOut(entry, wasHere: wasHere, content.core, files)
+        } else if wasHere {
           settling.replaced[entry.path] = entry
-        } else {
-          try removeLaidOut(entry, content.core, files)
         }
       }
       guard let range = stat.blockRange, !range.isEmpty else { continue }

@@ -45,6 +45,12 @@ struct SystemError: Error {
   var isLink: Bool { number == ELOOP }
   var exists: Bool { number == EEXIST }
   var isFull: Bool { number == ENOSPC || number == EDQUOT }
+  /// Whether a name, or what is in its way, is the cause: other files of the folder may go well.
+  var isOfName: Bool {
+    [
+      ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, ELOOP, ENAMETOOLONG, EINVAL, EILSEQ, EACCES,
+    ].contains(number)
+  }
   var message: String { String(cString: strerror(number)) }
 
   static let notPlain = SystemError(number: EISDIR)

@@ -84,4 +84,20 @@ import Testing
       #expect(missing.status == 200 && missing.body == "<p>hi")
     }
   }
+
+  @Test(arguments: ["X-Half: ", "\r\n"])
+  func `half and whole requests by the hundred keep nobody from an archive`(end: String)
+    async throws
+  {
+    try await serving { server, _ in
+      var crowd: [LoopbackSocket] = []
+      for _ in 0..<300 {
+        let socket = try LoopbackSocket(server.port)
+        socket.send("GET /docs/one.txt HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\n\(end)")
+        crowd.append(socket)
+        guard crowd.count.isMultiple(of: 50) else { continue }
+        #expect(try await server.get("/docs/one.txt").body == "0123456789")
+      }
+    }
+  }
 }

@@ -182,4 +182,86 @@ import Testing
     #expect(refused["/twin"] == "a folder has its name")
     try await reader.close()
   }
+
+  @Test func `an export goes on after files whose names other files' folders have`() async throws {
+    let owner = try Owner()
+    try owner.put("/twin", "file")
+    try owner.put("/twin/inside", "inside")
+    try owner.put("/zoo", "zoo")
+    // Their names are those that a writer of files may take for its own use.
+    for name in ["/.dat-part", "/.dat-part-2", "/.dat-part/in"] { try owner.put(name, name) }
+    let archive = try await owner.open()
+    let report = try await archive.export(to: copy, options: ArchiveReadOptions(wait: false))
+    #expect(
+      try files() == [
+        "copy/twin", "copy/twin/inside", "copy/zoo", "copy/.dat-part", "copy/.dat-part/in",
+        "copy/.dat-part-2",
+      ])
+    #expect(report.leftOut.map(\.path) == ["/.dat-part", "/twin"])
+    #expect(report.leftOut.allSatisfy { $0.reason == "a folder has its name" })
+    #expect(try String(contentsOfFile: copy + "/.dat-part-2", encoding: .utf8) == "/.dat-part-2")
+    #expect(report.files == 4)
+    try await archive.close()
+  }
+
+  @Test func `an export leaves what is in its folder as it is`() async throws {
+    let owner = try Owner()
+    try owner.put("/a", "a")
+    try owner.put("/b/c", "c")
+    let archive = try await owner.open()
+    try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
+    for name in [".dat-part", "b"] {
+      try Data("the user's".utf8).write(to: URL(fileURLWithPath: copy + "/" + name))
+    }
+    let report = try await archive.export(to: copy, options: ArchiveReadOptions(wait: false))
+    #expect(try files() == ["copy/a", "copy/b", "copy/.dat-part"])
+    for name in [".dat-part", "b"] {
+      #expect(try String(contentsOfFile: copy + "/" + name, encoding: .utf8) == "the user's")
+    }
+    #expect(report.leftOut.map(\.path) == ["/b/c"])
+    try await archive.close()
+  }
+
+  @Test func `a user's file goes for no entry whose bytes never came`() async throws {
+    // The owner has guessed size and time of files that the user has, and takes its own back.
+    let source = world.path + "/source"
+    func write(_ name: String, _ text: String, in folder: String) throws {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/" + name))
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSince1970: 1_530_000_000)],
+        ofItemAtPath: folder + "/" + name)
+    }
+    for name in ["mine", "gone"] {
+      try write(name, "public", in: source)
+      try write(name, "secret", in: copy)
+    }
+    let secrets = world.path + "/secrets"
+    let owner = try await Archive.open(workFolder: source, secretKeys: secrets)
+    _ = try await owner.importFolder()
+    func follow(sparse: Bool) async throws -> Archive {
+      var options = Archive.Options(key: owner.key)
+      options.sparse = sparse
+      let reader = try await Archive.open(
+        workFolder: copy, secretKeys: secrets, options: options)
+      let connection = try await LiveConnection(owner, reader)
+      var events = reader.events().makeAsyncIterator()
+      let version = await owner.version
+      while await reader.version < version { _ = await events.next() }
+      if !sparse { try await reader.untilComplete() }
+      await connection.end()
+      return reader
+    }
+    try await follow(sparse: true).close()
+    try write("mine", "other text", in: source)
+    try FileManager.default.removeItem(atPath: source + "/gone")
+    _ = try await owner.importFolder()
+    let reader = try await follow(sparse: false)
+    for name in ["mine.kept", "gone"] {
+      #expect(try String(contentsOfFile: copy + "/" + name, encoding: .utf8) == "secret", "\(name)")
+    }
+    #expect(try String(contentsOfFile: copy + "/mine", encoding: .utf8) == "other text")
+    try await reader.close()
+    try await owner.close()
+  }
 }
