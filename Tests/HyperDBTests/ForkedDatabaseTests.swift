@@ -21,7 +21,7 @@ import Testing
         + (isThroughThird ? "through a third" : "direct")
     }
 
-    static let all = [2].flatMap { common in
+    static let all = [1, 4].flatMap { common in
       [(2, 1), (1, 1), (1, 2)].flatMap { own, foreign in
         [true, false].flatMap { isSource in
           [true, false].map {

@@ -300,6 +300,7 @@ final class SimulatedRoom {
     options.update = false
     options.durability = .synced
     options.localKeyPair = KeyPair(seed: random.bytes(32))
+    options.isNew = true
     let seed = random.next()
     options.makeRandom = { SeededRandom(seed: seed) }
     let newcomer = try await RoomMember(
