@@ -1,7 +1,7 @@
-// What was found at opening, in words.
+// The findings of opening a feed, in words.
 
 extension RepairReport.Finding: CustomStringConvertible {
-  /// One sentence or two for people: what was found, and what it means while the feed is open.
+  /// One or two sentences for people: the finding, and its effect while the feed is open.
   public var description: String {
     switch self {
     case .keyRecovered: "The file of the key is lost; the secret key has it."
@@ -39,7 +39,7 @@ extension RepairReport.Finding: CustomStringConvertible {
     }
   }
 
-  /// What mending it did; nil where it can't be mended here.
+  /// A sentence about the repair; nil if the finding can't be repaired here.
   var repair: String? {
     switch self {
     case .keyRecovered: "The file of the key was lost; it was written again from the secret key."
@@ -60,12 +60,12 @@ extension RepairReport.Finding: CustomStringConvertible {
       "The signature of length \(length) was lost or torn; it was made again, the same."
     case .blocksLost, .secretKeyCut, .signedLengthLost, .folderCopied, .forked,
       .forkEvidenceUnreadable, .blocksMissing:
-      // That of lost blocks is said with those that an examination finds damaged.
+      // Lost blocks are reported with those that an examination finds damaged.
       nil
     }
   }
 
-  /// What is wrong with a feed of which this was found and nothing written.
+  /// The problem to report if this was found and nothing was written.
   var problem: FeedExamination.Problem? {
     switch self {
     case .secretKeyCut, .forkEvidenceUnreadable:
@@ -74,7 +74,7 @@ extension RepairReport.Finding: CustomStringConvertible {
       .init(code: .signedLengthLost, message: description, isRepairable: false)
     case .blocksLost: .init(code: .damagedBlocks, message: description, isRepairable: true)
     case .blocksMissing: .init(code: .restoring, message: description, isRepairable: false)
-    // Told from what they are, not from the finding.
+    // These are reported from the state of the feed, not from the finding.
     case .folderCopied, .forked: nil
     case .keyRecovered, .unfinalizedForgotten, .rolledForward, .steppedDown,
       .unsignedBytesRemoved, .staleSignatures, .signedAgain:
@@ -85,19 +85,19 @@ extension RepairReport.Finding: CustomStringConvertible {
 
 /// Blocks in words.
 package enum Words {
-  /// Such as `1 block`.
+  /// A phrase such as `1 block`.
   package static func blocks(_ count: UInt64) -> String {
     "\(count) block\(count == 1 ? "" : "s")"
   }
 
-  /// Such as `block 44`, or `blocks 44 to 48`.
+  /// A phrase such as `block 44`, or `blocks 44 to 48`.
   package static func blocks(_ range: Range<UInt64>) -> String {
     range.count == 1
       ? "block \(range.lowerBound)"
       : "blocks \(range.lowerBound) to \(range.upperBound - 1)"
   }
 
-  /// Such as `3 blocks (1, 4 to 5) are`: the first 20 runs at most.
+  /// A phrase such as `3 blocks (1, 4 to 5) are`, with the first 20 runs at most.
   package static func list(_ ranges: [Range<UInt64>]) -> String {
     let count = count(ranges)
     var names = ranges.prefix(20).map {
@@ -107,7 +107,7 @@ package enum Words {
     return "\(blocks(count)) (\(names.joined(separator: ", "))) \(count == 1 ? "is" : "are")"
   }
 
-  /// How many blocks that is.
+  /// The total number of blocks.
   package static func count(_ ranges: [Range<UInt64>]) -> UInt64 {
     ranges.reduce(0) { $0 + UInt64($1.count) }
   }
