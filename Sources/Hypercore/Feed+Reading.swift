@@ -1,8 +1,7 @@
 public import HypercoreCrypto
 
 extension Feed {
-  /// Options for reading a block that isn't here. They stand for the options of hypercore `get(index,
-  /// options)`.
+  /// Options for reading a block that isn't here, as those of hypercore `get(index, options)`.
   public struct GetOptions: Sendable {
     /// True to wait until a peer brings the block.
     public var wait = true
