@@ -58,8 +58,8 @@ extension FeedPeer {
   /// Computes the digest for a request that relies on nodes promised before. Records the nodes that its
   /// answer will bring: those on the way from its leaf to a node that is known or promised.
   ///
-  /// Only where the remote has all blocks, below node `complete`: two roots of different lengths may not be
-  /// joined in an incomplete feed.
+  /// Only nodes below `complete` are recorded, up to which the remote has all blocks: two roots of different
+  /// lengths may not be joined in an incomplete feed.
   private static func promise(
     _ index: UInt64, bound: UInt64, complete: UInt64, _ bits: Bitfield, _ promised: inout BlockSet
   ) -> UInt64 {

@@ -81,7 +81,7 @@ package final class Replicator {
   /// The time at which resuming is tried.
   var pauseEnd: Moment?
   /// Blocks for which a peer's answer contradicted what is here. They are requested with the whole proof, on
-  /// a connection where no node was claimed to be known. If the feed's key has signed both histories, that
+  /// a connection on which no node was claimed to be known. If the feed's key has signed both histories, that
   /// reveals it.
   var contradicted: Set<UInt64> = []
   /// The number of peers that were disconnected without blame because their answer contradicted what is here.
