@@ -24,7 +24,7 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     /// Writing without the secret key, to read-only storage, or to a feed that waits for blocks that it has
     /// lost. Nothing was written.
     case notWritable
-    /// The key pair is here without any of the feed's blocks. Nothing is written before a peer has proven how
+    /// The key pair is here without any of the feed's blocks, so it can't write before a peer has proven how
     /// long the feed is, or the caller says that it is new. Nothing was written.
     case restoring
     /// The feed was closed.

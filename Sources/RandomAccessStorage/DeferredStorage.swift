@@ -1,7 +1,7 @@
 /// A storage that stays in memory until there is something worth keeping.
 ///
 /// For files that a stranger can cause by naming a feed. They are written to the base storage only once one
-/// of them, other than the key, is written beyond its header of 32 bytes. From then on this storage is the
+/// of them, other than the key, is written beyond its header of 32 bytes. From then on all calls go to the
 /// base.
 ///
 /// Unchecked with this proof: a provider is made and used by one feed, and all calls to it come from that

@@ -25,7 +25,7 @@ public final class MemoryStorage: StorageProvider {
     return MemoryFile(name: name, content: files.content(named: name), access: access)
   }
 
-  /// Nil: memory is shared with no other process.
+  /// Returns nil, since memory is shared with no other process.
   public func lock(_ name: String) throws(StorageError) -> (any StorageLock)? {
     _ = try StorageName.parts(of: name)
     return nil

@@ -11,7 +11,8 @@ struct BlockSet {
   static let pageBits: UInt64 = 8192
   private static let pageWords = 128
 
-  /// The most bitmaps. The default is 4 MiB of them: 33 million blocks, on partial pages only.
+  /// The most bitmaps, and the most ranges. The default is 4 MiB of bitmaps: 33 million blocks, on partial
+  /// pages only.
   private let mixedPageLimit: Int
   /// The account from which bitmaps and ranges are taken, if a peer decides how many there are.
   private let memory: PeerMemory?

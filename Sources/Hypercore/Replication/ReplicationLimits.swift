@@ -5,8 +5,8 @@ enum ReplicationLimits {
   /// Questions for a peer's roots that may stay without a usable answer on one connection. Each costs the
   /// peer as much as this side: an announcement for a request.
   static let comparisons = 16
-  /// The most announcements after which a reader asks a peer for its roots again, if they are of blocks that
-  /// others brought: at most 1.5 KB for each 64 blocks and peer.
+  /// The most announcements of blocks that others brought before a reader asks a peer for its roots again: at
+  /// most 1.5 KB for each 64 blocks and peer.
   static let comparisonInterval = 64
   /// Questions to one peer about the beginning of a fork: one for each level of the largest tree, and some
   /// more.
