@@ -10,7 +10,7 @@ package struct TextLines {
     package let limit: Int
 
     package var description: String {
-      "a line has more than \(limit) bytes; split the input, or see that its lines end"
+      "a line has more than \(limit) bytes; split the input, or end its lines with line feeds"
     }
   }
 

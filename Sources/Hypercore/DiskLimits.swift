@@ -93,7 +93,7 @@ public enum DownloadPause: Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .quota(let name, let bytes):
-      "What peers bring has taken the \(bytes) bytes of disk that \(name) may take: nothing more is fetched. "
+      "Data from peers has taken the \(bytes) bytes of disk that \(name) may take: nothing more is fetched. "
         + "Raise the limit, or clear what is not needed."
     case .reserve(let available, let bytes):
       "The disk has \(available) bytes left, and \(bytes) are kept free: nothing more is fetched until there is "

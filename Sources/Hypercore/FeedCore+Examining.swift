@@ -121,7 +121,7 @@ extension FeedCore {
         code: .largeHoles,
         message:
           "Its files look like \(examination.fileBytes) bytes, of which \(examination.occupiedBytes) "
-          + "are on the disk: the rest are holes. Copy them with what keeps holes, such as cp or rsync -S.",
+          + "are on the disk: the rest are holes. Copy them with a tool that keeps holes, such as cp or rsync -S.",
         isRepairable: false))
   }
 

@@ -9,7 +9,7 @@ extension FeedError {
   static func seekFailed(_ offset: UInt64) -> FeedError {
     FeedError(
       code: .blockNotStored,
-      reason: "Which block byte \(offset) is in can't be told from what is stored here.")
+      reason: "The block that holds byte \(offset) is not known here; a peer may know it.")
   }
 
   static func timedOut(_ what: String, _ timeout: Duration) -> FeedError {
@@ -32,7 +32,7 @@ extension FeedError {
   /// Only a new connection helps: the peer on this one believes that its answer arrived.
   static var unansweredRequest: FeedError {
     FeedError(
-      code: .timeout, reason: "The peer did not answer a request that later answers count on.")
+      code: .timeout, reason: "The peer did not answer a request that later answers rely on.")
   }
 
   /// Another history or a wrong answer: only an answer that relies on no digest can decide.
@@ -40,8 +40,8 @@ extension FeedError {
     FeedError(
       code: .contradicted,
       reason:
-        "The peer's proof of block \(block) does not fit what is here; it is asked again for all of "
-        + "the proof.")
+        "The peer's proof of block \(block) does not match what is here; the whole proof is "
+        + "requested again.")
   }
 
   /// True if a peer did what no working peer does. A peer that does so repeatedly is not worth

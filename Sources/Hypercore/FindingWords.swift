@@ -4,7 +4,7 @@ extension RepairReport.Finding: CustomStringConvertible {
   /// One or two sentences for people: the finding, and its effect while the feed is open.
   public var description: String {
     switch self {
-    case .keyRecovered: "The file of the key is lost; the secret key has it."
+    case .keyRecovered: "The file of the public key is lost; the secret key contains it."
     case .secretKeyCut: "The secret key is cut: the feed can be read only."
     case .unfinalizedForgotten(let length):
       "\(Words.blocks(length)) \(length == 1 ? "is" : "are") there without a key, of a static feed that was "
@@ -13,7 +13,7 @@ extension RepairReport.Finding: CustomStringConvertible {
       "The bitfield is behind: \(Words.blocks(start..<end)), signed and whole, "
         + "\(Words.verb(end - start)) as stored."
     case .steppedDown(let from, let to):
-      "The bitfield tells of \(Words.blocks(from)), but the feed is signed up to \(to): it ends there."
+      "The bitfield has \(Words.blocks(from)), but the feed is signed up to \(to): it ends there."
     case .unsignedBytesRemoved(let count):
       "\(count) bytes are of an append that was never signed; they are no part of the feed."
     case .staleSignatures(let count):
@@ -25,8 +25,8 @@ extension RepairReport.Finding: CustomStringConvertible {
     case .signedAgain(let length):
       "The signature of length \(length) is lost or torn, and all that it signed is here."
     case .signedLengthLost(let length):
-      "Length \(length) was signed, but what was signed is not all here. The feed is read-only until a peer "
-        + "has brought it: writing would fork it."
+      "Length \(length) was signed, but not all of its blocks are here. The feed is read-only until a peer "
+        + "has brought them: writing would fork it."
     case .folderCopied:
       "The folder was copied or restored from a backup since the feed was written there: connect to peers "
         + "before anything is appended. Never write in two copies."
@@ -42,7 +42,8 @@ extension RepairReport.Finding: CustomStringConvertible {
   /// A sentence about the repair; nil if the finding can't be repaired here.
   var repair: String? {
     switch self {
-    case .keyRecovered: "The file of the key was lost; it was written again from the secret key."
+    case .keyRecovered:
+      "The file of the public key was lost; it was written again from the secret key."
     case .unfinalizedForgotten(let length):
       "\(Words.blocks(length)) of a static feed that never got its key \(length == 1 ? "was" : "were") "
         + "forgotten."
@@ -50,7 +51,7 @@ extension RepairReport.Finding: CustomStringConvertible {
       "The bitfield was behind: \(Words.blocks(start..<end)), signed and whole, "
         + "\(end - start == 1 ? "is" : "are") marked as stored again."
     case .steppedDown(let from, let to):
-      "The bitfield told of \(Words.blocks(from)); it ends at \(to) now, as the feed is signed."
+      "The bitfield had \(Words.blocks(from)); it ends at \(to) now, as the feed is signed."
     case .unsignedBytesRemoved(let count):
       "\(count) bytes of an append that was never signed were cut off."
     case .staleSignatures(let count):

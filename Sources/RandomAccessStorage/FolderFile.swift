@@ -131,7 +131,7 @@ final class FolderFile: RandomAccessStorage {
     let cause = location.error("sync", number)
     failure = StorageError(
       code: .failed, path: location.path, operation: "sync", errno: number,
-      reason: cause.reason + " What was written last may be lost: close this storage and check it.")
+      reason: cause.reason + " The last writes may be lost: close this storage and check it.")
     throw failure ?? cause
   }
 

@@ -110,7 +110,7 @@ public struct FolderStorage: StorageProvider {
         path =
           path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "/"
       case .failure(let number):
-        throw FileLocation(root: path, parts: ["."]).error("ask for the room on the disk", number)
+        throw FileLocation(root: path, parts: ["."]).error("ask for the free space", number)
       }
     }
   }
