@@ -20,8 +20,8 @@ public struct ReplicationOptions: Sendable {
   public var extensions: [String] = []
   /// Announces that acknowledgements are wanted, and does nothing else, as in the reference.
   public var ack = false
-  /// The time without a message after which a keep-alive is sent. After one and a half times the other side's
-  /// timeout without a message from it, the connection is closed. Nil turns both off.
+  /// The time without output after which a keep-alive is sent. If the other side is silent for one and a half
+  /// times as long, the connection is closed. Nil turns both off.
   public var timeout: Duration? = .seconds(5)
 
   /// True to speak the extension by which peers of this project prove which connections are their own, and

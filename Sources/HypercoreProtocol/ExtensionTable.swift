@@ -3,8 +3,8 @@ struct ExtensionTable {
   /// This side's names in the order in which they are announced.
   let localNames: [String]
   private let localPlaces: [String: Int]
-  /// This side's name for each index of the remote's list, or nil if it isn't spoken here; all nil
-  /// before the remote's Handshake.
+  /// This side's name for each index of the remote's list, or nil if it isn't spoken here. The
+  /// array is nil before the remote's Handshake.
   private var remoteNames: [String?]?
 
   /// The meaning of a received index.

@@ -32,7 +32,7 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
     }
   }
 
-  /// Returns true with a probability from 0 to 1.
+  /// Returns true with the given probability, 0 to 1.
   public mutating func chance(_ probability: Double) -> Bool {
     Double.random(in: 0..<1, using: &self) < probability
   }

@@ -111,7 +111,7 @@ struct RecordedFields: Decodable {
   struct UnknownMessage: Error { var name: String }
 }
 
-/// `#require` needs to know which of the two truths of an optional Boolean is meant.
+/// Unwraps an optional Boolean, which `#require` alone could take for a condition.
 private func given(_ value: Bool?) throws -> Bool { try #require(value as Bool?) }
 
 private func unprefixed(_ text: String) throws -> [UInt8] {
