@@ -137,7 +137,6 @@ extension FeedCore {
   ///   proof reaches no trusted node.
   ///
   /// Source: hypercore v6.26.0 `index.js`, `_verifyAndWrite`, with its two holes closed.
-  /// Source: hypercore v6.26.0 `index.js`, `_verifyAndWrite`, with its two holes closed.
   @discardableResult
   package func put(
     _ block: UInt64, value: [UInt8]?, nodes: [Node], signature: Signature? = nil,
