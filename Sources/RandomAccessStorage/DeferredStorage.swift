@@ -6,7 +6,6 @@
 ///
 /// Unchecked with this proof: a provider is made and used by one feed, and all calls to it come from that
 /// feed's isolation domain; nothing else holds a reference to it.
-/// its calls come; nothing else holds a reference to it.
 public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   private let base: any StorageProvider
   private let memory = MemoryStorage()
