@@ -69,8 +69,9 @@ public struct StorageWrite: Hashable, Sendable {
 
 /// A provider of the files of feeds and databases: a folder, memory, or an implementation of your own.
 ///
-/// Names are relative, with `/` between folder and file, such as `tree` for a feed opened alone or `peers/<64
-/// hex digits>/tree` in a database. Bytes from a peer become part of a name only as hex of a fixed length.
+/// Names are relative, with `/` between folder and file, such as `tree` for a feed opened alone or
+/// `peers/<64 hex digits>/tree` in a database. Bytes from a peer become part of a name only as hex of a fixed
+/// length.
 public protocol StorageProvider: Sendable {
   /// Returns the file of this name. Nothing is created before the first write.
   func storage(named name: String) throws(StorageError) -> any RandomAccessStorage
