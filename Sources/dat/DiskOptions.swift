@@ -7,7 +7,7 @@ struct ByteSize: ExpressibleByArgument {
 
   init(_ bytes: UInt64) { self.bytes = bytes }
 
-  /// Takes digits and then, of either case, nothing, K, M, G or T, each 1024 times the one before.
+  /// Reads digits and then, in either case, nothing, K, M, G or T, each 1024 times the one before.
   init?(argument: String) {
     let digits = argument.utf8.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     guard let number = UInt64(Substring(digits)) else { return nil }
@@ -33,7 +33,7 @@ struct ByteSize: ExpressibleByArgument {
   }
 }
 
-/// How much of the disk peers may fill. Of what is written here nothing is refused.
+/// The disk space that peers may fill. What is written here is never refused.
 struct DiskOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -53,7 +53,7 @@ struct DiskOptions: ParsableArguments {
       valueName: "size"))
   var reserve: ByteSize?
 
-  /// The limits, with defaults where nothing is said.
+  /// Returns the limits, with defaults for those that are not given.
   func limits(or defaults: DiskLimits) -> DiskLimits {
     func limit(_ size: ByteSize?, _ other: UInt64?) -> UInt64? {
       guard let size else { return other }

@@ -4,23 +4,23 @@ internal import Foundation
 internal import HypercoreCrypto
 internal import Saga
 
-/// The notes that this side keeps of a room beside its feeds: the name to go by, whom not to show, up to where it
-/// was read.
+/// The notes of this side on a room, beside its feeds: the name to use, the muted feeds, and the reading
+/// position.
 ///
-/// A file `chat.json` in the room's folder, which other programs leave alone.
+/// They are in a file `chat.json` in the room's folder, which other programs leave alone.
 struct RoomNotes: Hashable, Sendable {
   var name: String?
-  /// Feeds in hex.
+  /// The muted feeds, in hex.
   var muted: [String]?
   /// The last message that was seen.
   var read: Message.Place?
 
   var mutedKeys: Set<PublicKey> { Set((muted ?? []).compactMap { PublicKey(hex: $0) }) }
 
-  /// The notes of the room in a folder; empty where there are none or they can't be read.
+  /// Reads the notes of the room in a folder; empty if there are none or they can't be read.
   init(folder: String) {
     let file = Self.file(in: folder)
-    // A file beyond this is none of ours.
+    // A larger file was not written here.
     guard let size = try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize, size <= 1 << 20,
       let data = try? Data(contentsOf: file),
       let fields = try? JSONText.decode(Fields.self, from: Array(data))
@@ -32,14 +32,14 @@ struct RoomNotes: Hashable, Sendable {
 
   init() {}
 
-  /// Whether there are notes in a folder, which makes it a room's.
+  /// Returns whether there are notes in a folder, which makes it a room's.
   static func exist(in folder: String) -> Bool {
     FileManager.default.fileExists(atPath: file(in: folder).path)
   }
 
   /// The content of the file.
   private struct Fields: Codable {
-    /// A place in the history. Before feeds were noted with it, it had none.
+    /// The reading position. That of older notes, which name no feed, is ignored.
     struct Read: Codable {
       var order: Int64
       var key: String
@@ -57,7 +57,7 @@ struct RoomNotes: Hashable, Sendable {
     var read: Read?
   }
 
-  /// Writes them in place of those before.
+  /// Writes the notes in place of the previous ones.
   func write(folder: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted]

@@ -3,7 +3,7 @@ internal import DatCoding
 internal import Hypercore
 internal import Hyperdrive
 
-/// What the commands that look into an archive share.
+/// The arguments of commands that read an archive.
 struct ArchiveLook: ParsableArguments {
   @Argument(
     help: "A folder with an archive, a dat:// link, or - for one that is read.",
@@ -30,7 +30,7 @@ struct ArchiveLook: ParsableArguments {
 }
 
 extension Archive {
-  /// The archive as it was at a version, or as it is now.
+  /// Returns the archive as it was at a version, or as it is now.
   func view(_ version: UInt64?, _ options: ArchiveReadOptions) async throws -> ArchiveCheckout {
     if let version { return try checkout(version) }
     return try await checkout(options: options)

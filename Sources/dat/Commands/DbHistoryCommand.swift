@@ -42,7 +42,7 @@ struct DbHistoryCommand: AsyncParsableCommand {
   }
 }
 
-/// A folder of keys, as the prefix of a command names it.
+/// A folder of keys, as a command's prefix names it.
 struct KeyFolder {
   private let name: [UInt8]
 
@@ -53,7 +53,7 @@ struct KeyFolder {
     self.name = Array(name)
   }
 
-  /// Whether a key is the folder's own or one below it.
+  /// Returns whether a key is the folder's own or one below it.
   func holds(_ key: [UInt8]) -> Bool {
     guard !name.isEmpty else { return true }
     return key.starts(with: name)

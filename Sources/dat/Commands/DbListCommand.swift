@@ -50,7 +50,7 @@ struct DbListCommand: AsyncParsableCommand {
       let options = ListingOptions(
         recursive: !nonRecursive, reverse: reverse, after: gt, deletes: deleted || after != nil,
         raw: raw.raw)
-      // The key may have been deleted since, so deletes are walked over too.
+      // The key may have been deleted since, so the walk includes deletes.
       var passed = after.map { Array($0.utf8.drop { $0 == UInt8(ascii: "/") }) }
       var left = limit ?? .max
       for try await nodes in db.list(prefix, options: options) {

@@ -154,7 +154,7 @@ struct HostRunCommand: AsyncParsableCommand {
   }
 }
 
-/// Whom a host lets in.
+/// The newcomers that a host lets in.
 enum HostAuthorization: String, ExpressibleByArgument, CaseIterable {
   case open
   case none

@@ -7,7 +7,7 @@ internal import HypercoreCrypto
 internal import RandomAccessStorage
 internal import Saga
 
-/// `dat rekey`: the way on from a folder that was copied and written in both places.
+/// `dat rekey`: a way on for a folder that was copied and written in both places.
 struct RekeyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rekey",
@@ -73,7 +73,7 @@ struct RekeyCommand: AsyncParsableCommand {
     return path
   }
 
-  // MARK: What will be done
+  // MARK: The plan
 
   private func tell(_ folder: ForkedFolder, _ output: Output, _ isOnlyWriter: Bool) {
     let items = keep || isOnlyWriter ? [] : folder.items
@@ -144,7 +144,7 @@ struct RekeyCommand: AsyncParsableCommand {
         + [("seq", .integer(Int64(clamping: item.seq)))] + fields)
   }
 
-  // MARK: What was done
+  // MARK: The result
 
   private func tell(_ result: RecoveredFolder.Result, _ folder: ForkedFolder, _ output: Output) {
     if output.json {
