@@ -38,8 +38,8 @@ struct Dat: AsyncParsableCommand {
       ArchiveCheckoutCommand.self, ArchiveRecoverCommand.self, ArchiveServeCommand.self,
     ])
 
-  /// The size from which freed memory is returned to the system at once. Blocks and frames have up to 8 MiB, and
-  /// each thread would keep several times that.
+  /// The size from which freed memory is returned to the system at once. Blocks and frames have up to 8 MiB,
+  /// and each thread would keep several times that.
   private static let largePiece: Int32 = 1 << 20
 
   /// The arguments, with the command that a bare link or folder stands for.
