@@ -42,7 +42,7 @@ extension HyperDB {
   ///
   /// It looks at every entry of the database: a prefix saves no reading.
   ///
-  /// - Parameter prefix: a key or folder: `a` takes in `a` and `a/b`, not `ab`. Empty for everything.
+  /// - Parameter prefix: a key or folder: `a` includes `a` and `a/b`, not `ab`. Empty for everything.
   public nonisolated func history(
     under prefix: [UInt8], reverse: Bool = false, timeout: Duration? = nil
   ) -> DatabaseSequence<DatabaseNode> {
