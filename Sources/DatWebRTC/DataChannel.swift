@@ -332,7 +332,7 @@
       case CDC_WRONG_CERTIFICATE:
         self.init(
           .certificate,
-          "The peer's certificate is not the one that its description names: somebody is between.")
+          "The peer's certificate is not the one in its description: somebody is in between.")
       case CDC_ASSOCIATION_LOST: self.init(.unreachable, "The connection with the peer was lost.")
       case CDC_MESSAGE_TOO_LARGE:
         self.init(.offence, "The peer sent a message of more than 262,144 bytes.")

@@ -184,7 +184,7 @@ extension Archive {
   }
 
   private static let notWritable =
-    "This archive is not writable here: its secret key is not. Write it where it was made."
+    "This archive is not writable here: its secret key is not here. Write it where it was made."
 
   func append(_ pieces: [[UInt8]], to content: FeedCore) throws {
     do { try content.append(pieces) } catch { throw Self.error(error) }

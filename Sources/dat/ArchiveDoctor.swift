@@ -93,7 +93,7 @@ struct ArchiveDoctor {
     )
     for path in findings.changed {
       output.line(
-        "  note: \(ArchiveOutput.shown(path)) is gone or was changed since it was taken in; `dat share` takes it "
+        "  note: \(ArchiveOutput.shown(path)) is gone or has changed since it was taken in; `dat share` takes it "
           + "in, `dat pull` fetches it again")
     }
     for entry in findings.lost {

@@ -17,7 +17,7 @@ struct ArchivePeers: ParsableArguments {
 
   @OptionGroup var discovery: DiscoveryOptions
 
-  @Option(help: ArgumentHelp("Give up when nothing came for so long.", valueName: "seconds"))
+  @Option(help: ArgumentHelp("Give up when nothing came for this long.", valueName: "seconds"))
   var timeout: Double = 30
 
   func validate() throws {

@@ -14,7 +14,7 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Of the local network use this interface only; may be repeated.", valueName: "name"))
+      "On the local network use only this interface; may be repeated.", valueName: "name"))
   var interface: [String] = []
 
   @Option(

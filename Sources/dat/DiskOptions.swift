@@ -37,19 +37,19 @@ struct ByteSize: ExpressibleByArgument {
 struct DiskOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Fetch so much of what one writer wrote; 0 for any amount. By default 256M in a chat, 1G on a host.",
+      "Fetch at most this much of what one writer wrote; 0 for any amount. By default 256M in a chat, 1G on a host.",
       valueName: "size"))
   var writerQuota: ByteSize?
 
   @Option(
     help: ArgumentHelp(
-      "Fetch so much of one room, database or feed; 0 for any amount. By default 4G in a chat, 16G on a host.",
+      "Fetch at most this much of one room, database or feed; 0 for any amount. By default 4G in a chat, 16G on a host.",
       valueName: "size"))
   var roomQuota: ByteSize?
 
   @Option(
     help: ArgumentHelp(
-      "Leave so much of the disk free. By default 256M, or a twentieth of the disk where that is less.",
+      "Leave this much of the disk free. By default 256M, or a twentieth of the disk if that is less.",
       valueName: "size"))
   var reserve: ByteSize?
 

@@ -14,7 +14,7 @@ struct HubOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Trust the certificates of this PEM file at hubs as well: for a hub of one's own.",
+      "Trust the certificates of this PEM file at hubs as well: for a hub of your own.",
       valueName: "file"))
   var signalCertificate: String?
 
@@ -26,14 +26,14 @@ struct HubOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Have peers that nothing else reaches relayed by the TURN servers of this file, a line each: HOST:PORT NAME PASSWORD.",
+      "A file of TURN servers, a line each: HOST:PORT NAME PASSWORD. They relay to peers that nothing else reaches.",
       valueName: "file"))
   var turn: String?
 
   @Flag(
     inversion: .prefixedNo,
     help:
-      "Offer this machine's own addresses to whoever knows the room's discovery key. Without, those that STUN and TURN servers see."
+      "Offer this machine's own addresses to whoever knows the room's discovery key. Otherwise only those that STUN and TURN servers see."
   )
   var hostCandidates = true
 
@@ -168,7 +168,7 @@ struct PageLinkOption: ParsableArguments {
   @Option(
     name: .customLong("page-url"),
     help: ArgumentHelp(
-      "Where the room's page of the workshop is, to share its link as well.", valueName: "url"))
+      "The address of the workshop's page, to share its link as well.", valueName: "url"))
   var pageURL: String?
 
   func validate() throws {

@@ -9,7 +9,7 @@ struct KeyFile: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Take the key from the first line of this file, or of standard input for -: other users of the "
-        + "machine see what stands on the command line.", valueName: "path"),
+        + "machine see what is on the command line.", valueName: "path"),
     completion: .file())
   var keyFile: String?
 

@@ -38,7 +38,7 @@ struct RoomManners: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How long somebody is away before it shows.", valueName: "seconds"))
+      "How long a person is away before it shows.", valueName: "seconds"))
   var patience: Double = 30
 
   @OptionGroup(title: "Disk") var disk: DiskOptions

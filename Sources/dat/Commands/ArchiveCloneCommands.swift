@@ -19,18 +19,18 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
         dat clone - ~/site --key-file key.txt
       """)
 
-  @Argument(help: "A dat:// link, the archive's key in hex, or - for one that is read.")
+  @Argument(help: "A dat:// link, the archive's key in hex, or - to read one from standard input.")
   var link: String
 
   @OptionGroup var keyFile: KeyFile
 
-  @Argument(help: "The new folder; named by the key where it is left out.", completion: .directory)
+  @Argument(help: "The new folder; named by the key if it is left out.", completion: .directory)
   var dir: String?
 
   @Flag(help: "Print JSON.")
   var json = false
 
-  @Flag(help: "Fetch the entries alone; no file is made.")
+  @Flag(help: "Fetch only the entries; no file is made.")
   var empty = false
 
   @OptionGroup var peers: ArchivePeers
@@ -251,7 +251,7 @@ struct ArchiveKeysCommand: AsyncParsableCommand {
   @Argument(help: "The folder.", completion: .directory)
   var dir = "."
 
-  @Flag(help: "Show the discovery key, too: what the archive is called in public.")
+  @Flag(help: "Show the discovery key, too, by which the archive is found in public.")
   var discovery = false
 
   @Flag(help: "Show the secret key, if it is here, as 128 hex digits.")

@@ -17,10 +17,10 @@ struct ArchiveCreateCommand: AsyncParsableCommand {
   @Argument(help: "The folder.", completion: .directory)
   var dir = "."
 
-  @Option(help: "What it is called, in dat.json.")
+  @Option(help: "The title in dat.json.")
   var title: String?
 
-  @Option(help: "What it is, in dat.json.")
+  @Option(help: "The description in dat.json.")
   var description: String?
 
   @Flag(inversion: .prefixedNo, help: "Leave out files whose names start with a dot.")

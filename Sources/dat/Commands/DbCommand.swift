@@ -199,7 +199,7 @@ struct DbNewness: ParsableArguments {
 
 /// The options of commands that show or take values.
 struct DbValues: ParsableArguments {
-  @Option(help: "How values are stored: json, utf8 or binary (base64 in JSON output).")
+  @Option(help: "The encoding of values: json, utf8 or binary (base64 in JSON output).")
   var encoding = ValueFormat.json
 }
 

@@ -15,7 +15,7 @@ struct DbHistoryCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var folder: DbFolder
-  @Argument(help: "A folder of keys; everything where it is left out.")
+  @Argument(help: "A folder of keys; everything if it is left out.")
   var prefix = ""
 
   @OptionGroup var values: DbValues
@@ -24,7 +24,7 @@ struct DbHistoryCommand: AsyncParsableCommand {
   @Flag(help: "Show the newest first.")
   var reverse = false
 
-  @Option(help: ArgumentHelp("Show so many at most.", valueName: "count"))
+  @Option(help: ArgumentHelp("Show at most this many.", valueName: "count"))
   var limit: UInt?
 
   func run() async throws {

@@ -20,7 +20,7 @@ struct DbListCommand: AsyncParsableCommand {
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "A folder of keys; everything where it is left out.")
+  @Argument(help: "A folder of keys; everything if it is left out.")
   var prefix = ""
 
   @OptionGroup var values: DbValues
@@ -38,10 +38,10 @@ struct DbListCommand: AsyncParsableCommand {
   @Flag(help: "Show deletes, too.")
   var deleted = false
 
-  @Option(help: ArgumentHelp("Show so many keys at most.", valueName: "count"))
+  @Option(help: ArgumentHelp("Show at most this many keys.", valueName: "count"))
   var limit: UInt?
 
-  @Option(help: ArgumentHelp("Go on behind this key.", valueName: "key"))
+  @Option(help: ArgumentHelp("Go on after this key.", valueName: "key"))
   var after: String?
 
   func run() async throws {

@@ -33,7 +33,7 @@ struct FeedAppendCommand: AsyncParsableCommand {
     name: .customLong("new"), help: "Nothing was ever written with the key in DIR: append at once.")
   var isNew = false
 
-  @Flag(help: "Have every block on the disk before it counts as appended.")
+  @Flag(help: "Wait until each block is on the disk before it counts as appended.")
   var sync = false
 
   func run() async throws {

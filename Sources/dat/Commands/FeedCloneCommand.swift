@@ -31,7 +31,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
   var connect: [String]
 
   @Option(
-    help: ArgumentHelp("Give up when nothing came for so long.", valueName: "seconds"))
+    help: ArgumentHelp("Give up when nothing came for this long.", valueName: "seconds"))
   var timeout: Double = 30
 
   func validate() throws {

@@ -24,7 +24,7 @@ struct FeedServeCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Take so many connections of others at a time, and close those beyond.", valueName: "count"))
+      "Accept at most this many connections at a time, and close the rest.", valueName: "count"))
   var connections = TCPListener.Options().maximumInbound
 
   func validate() throws {

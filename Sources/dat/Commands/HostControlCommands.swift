@@ -68,7 +68,7 @@ struct HostPlace: ParsableArguments {
 /// `dat host add`: more keys for a running host.
 struct HostAddCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "add", abstract: "Have a running host hold more keys, from now on.",
+    commandName: "add", abstract: "Make a running host hold more keys, from now on.",
     discussion: """
       EXAMPLES
         dat host add --dir /var/lib/dat room:4c1f..e9
@@ -93,7 +93,7 @@ struct HostAddCommand: AsyncParsableCommand {
 /// `dat host remove`: fewer keys for a running host.
 struct HostRemoveCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "remove", abstract: "Have a running host hold keys no more.",
+    commandName: "remove", abstract: "Make a running host stop holding keys.",
     discussion: """
       What is stored stays, unless --delete says otherwise.
 
@@ -107,7 +107,7 @@ struct HostRemoveCommand: AsyncParsableCommand {
   @OptionGroup var keyFile: KeyFile
 
   @Flag(
-    help: "Delete what is stored, with the host's own feed: in a room it would be somebody new.")
+    help: "Delete what is stored, with the host's own feed: in a room it would be a new user.")
   var delete = false
 
   @OptionGroup var place: HostPlace

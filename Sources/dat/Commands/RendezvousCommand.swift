@@ -6,7 +6,7 @@ internal import DatSwarm
 struct RendezvousCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rendezvous",
-    abstract: "Run a server where peers find each other, until interrupted.",
+    abstract: "Run a server at which peers find each other, until interrupted.",
     discussion: """
       Peers that name it with --rendezvous tell it the topics they are about and their addresses, and \
       learn of each other. It knows no keys, and what peers say to each other does not pass through it. \

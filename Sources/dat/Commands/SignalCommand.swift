@@ -8,7 +8,7 @@ internal import Foundation
 struct SignalCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "signal",
-    abstract: "Run a signal hub, where peers in browsers are met, until interrupted.",
+    abstract: "Run a signal hub, at which peers in browsers are met, until interrupted.",
     discussion: """
       It passes on the few messages with which peers begin a connection, and keeps nothing; what peers say \
       in a room does not pass through it. It speaks both protocols of 2018 on one port: WebSockets, as \
@@ -41,7 +41,7 @@ struct SignalCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Believe the proxy at this numeric address which address a connection comes from.",
+      "Trust the proxy at this numeric address to name the address that a connection comes from.",
       valueName: "address"))
   var trustForwarded: String?
 
