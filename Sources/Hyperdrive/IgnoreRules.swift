@@ -118,7 +118,7 @@ struct Glob: Sendable {
       var next = [Bool](repeating: false, count: name.count + 1)
       let byte = pattern[place]
       if byte == star, place + 1 < pattern.count, pattern[place + 1] == star {
-        // `**/` also matches nothing.
+        // `**/` also matches the empty string.
         let takesSlash = place + 2 < pattern.count && pattern[place + 2] == slash
         var isOpen = false
         for index in 0...name.count {
