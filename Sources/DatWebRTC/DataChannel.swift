@@ -18,6 +18,8 @@
       var described: @WebRTCActor (SessionDescription.Kind, String) -> Void
       /// One more address of ours.
       var candidate: @WebRTCActor (String) -> Void
+      /// What a server said that helps to be reached.
+      var server: @WebRTCActor (HelpingServer, HelpingServer.Outcome) -> Void
       /// Messages can be sent.
       var opened: @WebRTCActor () -> Void
       /// Bytes of the other side.
@@ -229,6 +231,12 @@
           TransportAddress(address.pointee), related.map { TransportAddress($0.pointee) }
         )
         DataChannel.entered(context) { $0.found(kind, leg, preference, found.0, found.1) }
+      }
+      callbacks.server_answered = { context, kind, address, outcome in
+        guard let address else { return }
+        let server = HelpingServer(
+          relays: kind == CDC_RELAYED, address: TransportAddress(address.pointee))
+        DataChannel.entered(context) { $0.events.server(server, .init(outcome)) }
       }
       callbacks.check_received = { context, request in
         guard let request = request?.pointee else { return CDC_IGNORE }

@@ -36,8 +36,10 @@ package struct SignalAgent {
     case answer(Link, from: String, sdp: String)
     /// A signal for a connection.
     case take(Link, SignalMessage.Signal)
-    /// A connection that was begun is given up.
+    /// A connection that was begun is given up for another one.
     case drop(Link)
+    /// One with this peer is given up for it took too long: to open, or after that to complete the handshake.
+    case giveUp(Link, of: String, wasOpen: Bool)
   }
 
   package struct Limits: Hashable, Sendable {
@@ -49,8 +51,9 @@ package struct SignalAgent {
     package var total = 64
     /// Ids that are remembered.
     package var ids = 1024
-    /// How long a connection may take to open, and after that to complete the protocol's handshake.
-    var patience: Instant = 30_000
+    /// How long a connection may take to open, and after that to complete the protocol's handshake. The checks
+    /// give up before, after 30 s, and know why.
+    var patience: Instant = 40_000
     var handshakePatience: Instant = 10_000
     /// Announcements that a browser hears of us before this side offers.
     var silences = 3
@@ -344,7 +347,9 @@ package struct SignalAgent {
   package mutating func fire(now: Instant) {
     if let due = announceAt, now >= due { announce(now, at: nil) }
     for (link, connection) in connections {
-      if let deadline = connection.deadline, now >= deadline { drop(link) }
+      guard let deadline = connection.deadline, now >= deadline else { continue }
+      connections[link] = nil
+      actions.append(.giveUp(link, of: connection.id, wasOpen: connection.isOpen))
     }
   }
 

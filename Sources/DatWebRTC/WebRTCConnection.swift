@@ -31,7 +31,12 @@
     package nonisolated static let candidateLimit = 64
 
     /// A connection that waits for an offer.
-    package init(options: WebRTCOptions = WebRTCOptions()) throws {
+    ///
+    /// - Parameter heard: what each STUN or TURN server has said.
+    package init(
+      options: WebRTCOptions = WebRTCOptions(),
+      heard: @escaping @WebRTCActor (HelpingServer, HelpingServer.Outcome) -> Void = { _, _ in }
+    ) throws {
       // A description and a score of addresses; a peer that offers more than that is unlike any.
       (signals, outgoing) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(128))
       let channel = try DataChannel(
@@ -41,6 +46,7 @@
             self?.outgoing.yield(kind == .offer ? .offer(text) : .answer(text))
           },
           candidate: { [weak self] text in self?.outgoing.yield(.candidate(text)) },
+          server: heard,
           opened: { [weak self] in self?.opened() },
           received: { [weak self] bytes in self?.stream?.received(bytes) },
           writable: { [weak self] in self?.stream?.writable() },
@@ -103,13 +109,19 @@
       channel = nil
     }
 
+    /// Why it ended before it was open; nil if it hasn't, or was.
+    var failureToOpen: WebRTCError? {
+      guard !hasOpened, let outcome else { return nil }
+      if case .failure(let error) = outcome { return error }
+      return WebRTCError(.closed, "The peer closed the connection.")
+    }
+
     /// Returns when the channel is open.
     ///
     /// - Throws: ``WebRTCError`` if it ends before; `CancellationError`.
     package func opening() async throws {
       if hasOpened { return }
-      if case .failure(let error) = outcome { throw error }
-      if outcome != nil { throw WebRTCError(.closed, "The peer closed the connection.") }
+      if let failureToOpen { throw failureToOpen }
       try await withTaskCancellationHandler {
         try await withCheckedThrowingContinuation {
           (continuation: CheckedContinuation<Void, any Error>) in

@@ -55,6 +55,7 @@
       /// Those that were left, as long as they may have connections.
       var left: [SignalRoom] = []
       var isClosed = false
+      let servers = ServerTroubles()
       nonisolated init() {}
     }
 
@@ -74,7 +75,8 @@
     @WebRTCActor
     private func open(_ key: DiscoveryKey) {
       guard !rooms.isClosed, rooms.byKey[key] == nil, !hubs.isEmpty else { return }
-      rooms.byKey[key] = SignalRoom(key, hubs: hubs, options: options, events: happening)
+      rooms.byKey[key] = SignalRoom(
+        key, hubs: hubs, options: options, servers: rooms.servers, events: happening)
     }
 
     public func leave(_ key: DiscoveryKey) async { await abandon(key) }
@@ -99,10 +101,11 @@
 
     public var standingTroubles: [String] { get async { await listTroubles() } }
 
-    /// One sentence for each hub, though every topic has a connection of its own there.
+    /// One sentence for each hub, though every topic has a connection of its own there, and each server.
     @WebRTCActor
     private func listTroubles() -> [String] {
-      rooms.byKey.values.map(\.standingTroubles).max { $0.count < $1.count } ?? []
+      (rooms.byKey.values.map(\.standingTroubles).max { $0.count < $1.count } ?? [])
+        + rooms.servers.standing
     }
   }
 #endif
