@@ -300,10 +300,16 @@ actor HostedReplica {
       switch content {
       case .closed: nil
       case .probe(let feed), .feed(let feed): await feed.forkEvidence
+      case .archive(let archive): await Self.fork(of: archive)
       case .database(let database): await database.forks.first
       case .room(let saga): await saga.forks.first
       }
     }
+  }
+
+  private static func fork(of archive: Archive) async -> ForkEvidence? {
+    if let fork = await archive.metadata.forkEvidence { return fork }
+    return await archive.content?.forkEvidence
   }
 
   private static func add(_ database: HyperDB, to status: inout HostedStatus) async {

@@ -75,6 +75,11 @@ actor ChatSession {
   ) async throws {
     let interruptions = Interruption.requests()
     announceRoom()
+    if let path = kept.setAside {
+      output.problem(
+        "the lines that waited to be sent can't be read; what holds them is kept as \(SafeText.line(path))"
+      )
+    }
     let network = try await OpenSwarm(
       listen: listen, sources: sources, transports: transports, options: options, output: output,
       isVerbose: verbose)

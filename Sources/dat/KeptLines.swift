@@ -5,8 +5,10 @@ struct KeptLines {
   /// A file beyond this is none of ours.
   private static let fileLimit = 16 << 20
 
-  private let file: URL?
+  private var file: URL?
   private(set) var lines: [String] = []
+  /// The path of a file that should hold such lines but can't be read; it is kept.
+  private(set) var setAside: String?
 
   var hasLines: Bool { !lines.isEmpty }
 
@@ -19,11 +21,25 @@ struct KeptLines {
   ///
   /// - Parameter folder: nil to keep them in memory alone.
   init(folder: String?) {
-    file = folder.map { URL(fileURLWithPath: $0).appendingPathComponent("unsent.json") }
-    guard let file, let size = try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize,
-      size <= Self.fileLimit, let data = try? Data(contentsOf: file)
-    else { return }
-    lines = (try? JSONDecoder().decode([String].self, from: data)) ?? []
+    let file = folder.map { URL(fileURLWithPath: $0).appendingPathComponent("unsent.json") }
+    self.file = file
+    guard let file, FileManager.default.fileExists(atPath: file.path) else { return }
+    if let lines = Self.read(file) {
+      self.lines = lines
+      return
+    }
+    do { setAside = try UnreadableFile.setAside(file) } catch {
+      // Left as it is: lines are kept in memory alone.
+      self.file = nil
+      setAside = file.path
+    }
+  }
+
+  private static func read(_ file: URL) -> [String]? {
+    guard let size = try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize,
+      size <= fileLimit, let data = try? Data(contentsOf: file)
+    else { return nil }
+    return try? JSONDecoder().decode([String].self, from: data)
   }
 
   mutating func add(_ line: String) throws {

@@ -17,20 +17,23 @@ struct RoomNotes: Hashable, Sendable {
 
   var mutedKeys: Set<PublicKey> { Set((muted ?? []).compactMap { PublicKey(hex: $0) }) }
 
-  /// The notes of the room in a folder; empty where there are none or they can't be read.
+  /// The notes of the room in a folder; empty if there are none or they can't be read.
   init(folder: String) {
-    let file = Self.file(in: folder)
-    // A file beyond this is none of ours.
-    guard let size = try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize, size <= 1 << 20,
-      let data = try? Data(contentsOf: file),
-      let fields = try? JSONText.decode(Fields.self, from: Array(data))
-    else { return }
+    guard let fields = Self.fields(in: Self.file(in: folder)) else { return }
     name = fields.name
     muted = fields.muted
     read = fields.read?.place
   }
 
   init() {}
+
+  private static func fields(in file: URL) -> Fields? {
+    // A file beyond this is none of ours.
+    guard let size = try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize, size <= 1 << 20,
+      let data = try? Data(contentsOf: file)
+    else { return nil }
+    return try? JSONText.decode(Fields.self, from: Array(data))
+  }
 
   /// Whether there are notes in a folder, which makes it a room's.
   static func exist(in folder: String) -> Bool {
@@ -57,7 +60,7 @@ struct RoomNotes: Hashable, Sendable {
     var read: Read?
   }
 
-  /// Writes them in place of those before.
+  /// Writes them in place of those before, which are kept aside if they can't be read.
   func write(folder: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
@@ -66,7 +69,11 @@ struct RoomNotes: Hashable, Sendable {
       read: read.map {
         Fields.Read(order: $0.timestamp, key: $0.id.key, feed: $0.id.feed.hex)
       })
-    try PrivateFile.write(try encoder.encode(fields), to: Self.file(in: folder))
+    let file = Self.file(in: folder)
+    if FileManager.default.fileExists(atPath: file.path), Self.fields(in: file) == nil {
+      _ = try UnreadableFile.setAside(file)
+    }
+    try PrivateFile.write(try encoder.encode(fields), to: file)
   }
 
   mutating func setMuted(_ keys: Set<PublicKey>) {

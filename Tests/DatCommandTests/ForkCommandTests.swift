@@ -215,6 +215,21 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: scene.dir("bea/unsent.json")))
   }
 
+  @Test func `lines that waited and can't be read are kept aside and named`() async throws {
+    let ana = try await ChatProcess(scene.dir("ana"), name: "ana")
+    #expect(await ana.leave() == 0)
+    let file = scene.dir("ana/unsent.json")
+    try Data("[\"torn".utf8).write(to: URL(fileURLWithPath: file))
+    let again = try await scene.run(
+      "chat", scene.dir("ana"), "--name", "ana", "--no-lan", input: "")
+    #expect(again.errors.contains("kept as \(file).unreadable-"), "\(again)")
+    let kept = try FileManager.default.contentsOfDirectory(atPath: scene.dir("ana"))
+      .filter { $0.hasPrefix("unsent.json") }
+    #expect(kept.count == 1 && kept[0] != "unsent.json")
+    #expect(
+      try String(contentsOfFile: "\(scene.dir("ana"))/\(kept[0])", encoding: .utf8) == "[\"torn")
+  }
+
   @Test func `keys without blocks append with --new alone`() async throws {
     #expect(try await scene.run("feed", "append", scene.dir("feed"), input: "a\n").status == 0)
     try loseBlocks("feed")
