@@ -1,4 +1,4 @@
-/// Who listens to what at a hub, and who may say how much. Synchronous, without I/O or clock of its own.
+/// The listeners at a hub, and how much each may say. Synchronous, without I/O or clock of its own.
 ///
 /// A message goes to all who listen at that moment, its sender too; nothing is kept. The two kinds of
 /// clients share applications: what one of either kind says reaches those of the other.
@@ -19,7 +19,7 @@ struct HubCore {
     case all
   }
 
-  /// Why somebody is turned away.
+  /// The reason for which somebody is turned away.
   enum Refusal: Hashable {
     case crowded, talkative, longName, tooManyChannels
   }
@@ -137,7 +137,7 @@ struct HubCore {
 
   // MARK: Saying
 
-  /// Whether a connection may say something now; counts it.
+  /// Returns true if a connection may say something now, and counts it.
   mutating func takes(_ member: Member, now: Instant) -> Bool {
     guard let address = members[member]?.address, var host = hosts[address] else { return false }
     let seconds = (now - host.filledAt) / .seconds(1)

@@ -10,7 +10,7 @@ struct HubPage: Sendable {
     var kind: String
   }
 
-  /// What is read at most, in bytes and files.
+  /// The most that is read, in bytes and files.
   static let limits = (bytes: 64 << 20, files: 2000)
 
   private let files: [[UInt8]: File]

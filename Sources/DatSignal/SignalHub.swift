@@ -11,7 +11,7 @@ public import Logging
 ///
 /// Stands for the clients of signalhub and signalhubws.
 public actor SignalHub {
-  /// What there is to know of a hub.
+  /// News of a hub.
   public enum Event: Hashable, Sendable {
     /// It listens for us: what is said from now on comes here.
     case connected
@@ -21,7 +21,7 @@ public actor SignalHub {
     case message(SignalMessage)
   }
 
-  /// How a hub is used.
+  /// The ways in which a hub is used.
   public struct Options: Sendable {
     /// The pauses before the hub is tried again; the last one repeats.
     public var pauses: [Duration] = [1, 2, 5, 15, 30, 60].map { .seconds($0) }
@@ -38,11 +38,11 @@ public actor SignalHub {
     public init() {}
   }
 
-  /// Where the hub is.
+  /// The place of the hub.
   public nonisolated let address: HubAddress
   /// Our id there.
   public nonisolated let id: String
-  /// What happens, until ``close()``. To be iterated over once.
+  /// News, until ``close()``. To be iterated over once.
   public nonisolated let events: AsyncStream<Event>
 
   private nonisolated let application: String
@@ -155,7 +155,7 @@ public actor SignalHub {
 
 /// One connection to a hub.
 protocol HubSession: Sendable {
-  /// What comes; throws or ends when the connection does.
+  /// The messages that come; throws or ends when the connection does.
   var messages: AsyncThrowingStream<SignalMessage, any Error> { get }
   func say(_ message: [UInt8], to channel: String) async throws
   func close() async

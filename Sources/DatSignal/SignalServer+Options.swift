@@ -2,7 +2,7 @@ public import Foundation
 public import Logging
 
 extension SignalServer {
-  /// How a hub is run, and what bounds each who uses it.
+  /// The ways in which a hub is run, and the bounds of each peer that uses it.
   public struct Options: Sendable {
     /// The address to listen on: a number, or `localhost`.
     public var host = "127.0.0.1"
@@ -14,9 +14,9 @@ extension SignalServer {
     public var certificate: (chain: String, key: String)?
     /// The numeric address of a proxy whose `X-Forwarded-For` is believed; nil for none.
     public var trustedProxy: String?
-    /// What is bounded.
+    /// The bounds.
     public var limits = Limits()
-    /// How often a silent event stream gives a sign of life. Source: signalhub.
+    /// The time after which a silent event stream gives a sign of life. Source: signalhub.
     public var heartbeat = Duration.seconds(30)
     /// Receives what the hub has to say.
     public var logger = Logger(label: "dat.signal", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -25,7 +25,7 @@ extension SignalServer {
     public init() {}
   }
 
-  /// What a hub bears.
+  /// The load that a hub bears.
   public struct Limits: Hashable, Sendable {
     /// Connections in all; each costs about 20 KB.
     public var connections = 4096

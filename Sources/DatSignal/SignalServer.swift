@@ -86,7 +86,7 @@ public final class SignalServer: Sendable {
     }
   }
 
-  /// How many listen.
+  /// The number of those that listen.
   public var subscriberCount: Int { hub.subscriberCount }
 
   private static func tls(_ options: Options) throws(SignalError) -> NIOSSLContext? {
@@ -106,7 +106,7 @@ public final class SignalServer: Sendable {
   }
 }
 
-/// What the connections of a server share.
+/// The state that the connections of a server share.
 final class Hub: Sendable {
   let options: SignalServer.Options
   let page: HubPage?

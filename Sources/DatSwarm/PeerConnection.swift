@@ -6,7 +6,7 @@ public protocol PeerConnection: Sendable {
   /// a name that stands for it.
   var remoteAddress: PeerAddress { get }
 
-  /// Whether the other side opened it.
+  /// True if the other side opened it.
   var isInbound: Bool { get }
 
   /// The peer has completed its handshake.

@@ -8,7 +8,7 @@ public protocol PeerTransport: Sendable {
   /// The kind of transport, which also says how far its peers are known.
   var origin: PeerOrigin { get }
 
-  /// What happens, from the first ``join(_:)`` on, until ``close()``. Read once, by the swarm. A connection
+  /// Events, from the first ``join(_:)`` on, until ``close()``. Read once, by the swarm. A connection
   /// that is not wanted is closed by ``PeerConnection/close()``.
   var events: AsyncStream<PeerTransportEvent> { get }
 
@@ -21,11 +21,11 @@ public protocol PeerTransport: Sendable {
   /// Leaves all topics, breaks off what is open and ends ``events``.
   func close() async
 
-  /// What keeps the transport from working now.
+  /// Sentences about all that keeps the transport from working now.
   var standingTroubles: [String] { get async }
 }
 
-/// What a transport has to say.
+/// An event of a transport.
 @nonexhaustive
 public enum PeerTransportEvent: Sendable {
   /// A connection about a topic can carry bytes.

@@ -117,7 +117,7 @@
       return true
     }
 
-    /// Whether nothing was taken since the last call, though there was something to send.
+    /// Returns true if nothing was taken since the last call, though there was something to send.
     func looksStuck() -> Bool { watch.looksStuck() }
 
     /// Says that nothing more is written: what was arrives, then the other side sees the end.

@@ -12,13 +12,13 @@
   /// Everything runs on ``WebRTCActor``. What happens is handed to the owner's `Events`.
   @WebRTCActor
   final class DataChannel {
-    /// What the owner is notified of, on ``WebRTCActor``. None of these may block.
+    /// The calls by which the owner is notified, on ``WebRTCActor``. None of these may block.
     struct Events {
       /// Our description, to be carried to the other side before any candidate.
       var described: @WebRTCActor (SessionDescription.Kind, String) -> Void
       /// One more address of ours.
       var candidate: @WebRTCActor (String) -> Void
-      /// What a server said that helps to be reached.
+      /// A server that helps to be reached has said something.
       var server: @WebRTCActor (HelpingServer, HelpingServer.Outcome) -> Void
       /// Messages can be sent.
       var opened: @WebRTCActor () -> Void
@@ -44,7 +44,7 @@
     private var random = SystemRandomNumberGenerator()
     private(set) var isOpen = false
 
-    /// Where the other side is, and whether a relay is between, once a path was found.
+    /// The address of the other side, and whether a relay is between, once a path was found.
     private(set) var path: (address: TransportAddress, isRelayed: Bool)?
     /// The addresses that the other side says are its relays', as many as it may name.
     private var relays: Set<TransportAddress> = []
@@ -208,7 +208,7 @@
     /// Ends the channel in order: what was sent arrives before the other side sees the end.
     func finish() { if let peer { cdc_peer_finish(peer) } }
 
-    /// Whether bytes are handed over; if not, the other side soon can't send more.
+    /// Has bytes handed over, or not: then the other side soon can't send more.
     func setReading(_ isReading: Bool) { if let peer { cdc_peer_set_reading(peer, isReading) } }
 
     private func end(_ error: WebRTCError) {

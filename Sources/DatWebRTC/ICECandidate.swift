@@ -3,11 +3,11 @@
 /// Source: RFC 8839, section 5.1. Only UDP candidates of the first component with numeric addresses are
 /// of use; names ending in `.local`, behind which browsers hide their addresses, are none.
 package struct ICECandidate: Hashable, Sendable {
-  /// How the peer learned of the address.
+  /// The way in which the peer learned of the address.
   package enum Kind: String, Hashable, Sendable {
     case host, srflx, prflx, relay
 
-    /// What the kind adds to a priority. RFC 8445, section 5.1.2.2.
+    /// The share of the kind in a priority. RFC 8445, section 5.1.2.2.
     var preference: UInt32 {
       switch self {
       case .host: 126

@@ -1,11 +1,11 @@
 /// A STUN or TURN server that helps peers to reach this side.
 package struct HelpingServer: Hashable, Sendable, CustomStringConvertible {
-  /// Whether it relays, as a TURN server; otherwise it says which address it sees.
+  /// True if it relays, as a TURN server; otherwise it says which address it sees.
   var relays: Bool
   /// Its address.
   var address: TransportAddress
 
-  /// What it said.
+  /// The result of asking it.
   package enum Outcome: Hashable, Sendable {
     /// It serves us.
     case serves
@@ -25,7 +25,7 @@ package struct HelpingServer: Hashable, Sendable, CustomStringConvertible {
 }
 
 #if WebRTC
-  /// What keeps STUN and TURN servers from helping, for all topics together.
+  /// The troubles with STUN and TURN servers, for all topics together.
   @WebRTCActor
   final class ServerTroubles {
     private var troubles: [HelpingServer: String] = [:]

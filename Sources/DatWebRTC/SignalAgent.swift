@@ -51,7 +51,7 @@ package struct SignalAgent {
     package var total = 64
     /// Ids that are remembered.
     package var ids = 1024
-    /// How long a connection may take to open, and after that to complete the protocol's handshake. The checks
+    /// The time that a connection may take to open, and after that to complete the protocol's handshake. The checks
     /// give up before, after 30 s, and know why.
     var patience: Instant = 40_000
     var handshakePatience: Instant = 10_000
@@ -67,10 +67,10 @@ package struct SignalAgent {
 
   private struct Peer {
     var isNative = false
-    /// How often it announced itself, without an offer since, and when it was last counted.
+    /// The number of times that it announced itself, without an offer since, and when it was last counted.
     var announcements = 0
     var countedAt: Instant?
-    /// When it was answered last.
+    /// The time of the last answer.
     var answeredAt: Instant?
     var heardAt: Instant
     /// Another transport leads to it.
@@ -83,7 +83,7 @@ package struct SignalAgent {
     /// The hash of the other side's offer; nil if the offer is ours.
     var offer: [UInt8]?
     var hasBeenAnswered = false
-    /// When it is given up; nil once the peer has completed the handshake.
+    /// The time at which it is given up; nil once the peer has completed the handshake.
     var deadline: Instant?
     var isOpen = false
   }
@@ -324,7 +324,7 @@ package struct SignalAgent {
   /// The peer that a connection is with, as it calls itself.
   func peer(_ link: Link) -> String? { connections[link]?.id }
 
-  /// Whether a connection can carry bytes.
+  /// Returns true if a connection can carry bytes.
   func isOpen(_ link: Link) -> Bool { connections[link]?.isOpen ?? false }
 
   /// The hub through which the youngest connection with a peer began.
@@ -337,7 +337,7 @@ package struct SignalAgent {
 
   // MARK: Time
 
-  /// When ``fire(now:)`` has something to do.
+  /// The time at which ``fire(now:)`` has something to do.
   package var deadline: Instant? {
     let pending = connections.values.compactMap(\.deadline).min()
     return [announceAt, pending].compactMap { $0 }.min()
@@ -353,6 +353,6 @@ package struct SignalAgent {
     }
   }
 
-  /// What to do next, in order; nil: nothing.
+  /// Returns the next thing to do, in order; nil: nothing.
   package mutating func nextAction() -> Action? { actions.isEmpty ? nil : actions.removeFirst() }
 }

@@ -52,7 +52,7 @@
       UInt64(max((ContinuousClock.now - beginning) / .milliseconds(1), 0))
     }
 
-    /// What keeps hubs from working now.
+    /// Sentences about all that keeps hubs from working now.
     var standingTroubles: [String] { troubles.sorted { $0.key < $1.key }.map(\.value) }
 
     private func happened(_ event: SignalHub.Event, at hub: SignalAgent.Hub) {
@@ -248,7 +248,7 @@
       schedule()
     }
 
-    /// Whether a connection is left.
+    /// True if a connection is left.
     var isInUse: Bool { !connections.isEmpty }
 
     /// Breaks off what is left.

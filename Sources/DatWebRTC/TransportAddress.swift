@@ -70,14 +70,14 @@ package struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
     return found[0] + [UInt8](repeating: 0, count: 16 - count) + (found.count == 2 ? found[1] : [])
   }
 
-  /// Whether it is this machine's own, or of no machine: never worth a packet of a stranger's choice.
+  /// False for an address of no machine, which is never worth a packet of a stranger's choice.
   package var isUsable: Bool {
     if port == 0 || bytes.allSatisfy({ $0 == 0 }) { return false }
     if isIPv6 { return bytes[0] != 0xff }
     return bytes[0] != 0 && bytes[0] < 224
   }
 
-  /// Whether it is this machine's own.
+  /// True if it is this machine's own.
   var isLoopback: Bool {
     isIPv6 ? bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1 : bytes[0] == 127
   }

@@ -7,7 +7,7 @@
   /// ``SignalHub``, or anything else that carries text.
   @WebRTCActor
   package final class WebRTCConnection {
-    /// What is to be carried to the other side, in this order.
+    /// A word to be carried to the other side, in order.
     package enum Signal: Hashable, Sendable {
       /// An offer's SDP.
       case offer(String)
@@ -17,7 +17,7 @@
       case candidate(String)
     }
 
-    /// What there is to carry, until the connection is over.
+    /// The words to be carried, until the connection is over.
     package nonisolated let signals: AsyncStream<Signal>
     private let outgoing: AsyncStream<Signal>.Continuation
     private var channel: DataChannel?
@@ -109,7 +109,7 @@
       channel = nil
     }
 
-    /// Why it ended before it was open; nil if it hasn't, or was.
+    /// The reason why it ended before it was open; nil if it hasn't, or was.
     var failureToOpen: WebRTCError? {
       guard !hasOpened, let outcome else { return nil }
       if case .failure(let error) = outcome { return error }
@@ -141,7 +141,7 @@
       (channel?.path?.address).map { PeerAddress(host: $0.host, port: Int($0.port)) }
     }
 
-    /// Whether a relay is between, of either side.
+    /// True if a relay is between, of either side.
     package var isRelayed: Bool { channel?.path?.isRelayed ?? false }
 
     /// Breaks the connection off; ``pump(_:)`` then throws code `closed`.
@@ -149,9 +149,9 @@
       end(WebRTCError(.closed, "The connection was closed here."), isProper: false)
     }
 
-    /// How long the other side may take to end its direction, once all of ours was sent.
+    /// The time that the other side may take to end its direction, once all of ours was sent.
     private nonisolated static let lingering = Duration.seconds(10)
-    /// How long one write may take, within a factor of two.
+    /// The time that one write may take, within a factor of two.
     private nonisolated static let stallLimit = Duration.seconds(30)
 
     /// Carries a stream's bytes both ways until both ends have said all. A data channel has no halves: once

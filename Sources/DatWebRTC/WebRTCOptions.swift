@@ -1,4 +1,4 @@
-/// How this side is reached through WebRTC, and what bounds it.
+/// The ways in which this side is reached through WebRTC.
 public struct WebRTCOptions: Sendable {
   /// A server that relays for those who have an account.
   public struct TURNServer: Hashable, Sendable {
@@ -36,14 +36,14 @@ public struct WebRTCOptions: Sendable {
 
   /// The numeric addresses to bind and to offer; none: those of all interfaces but loopback.
   public var hosts: [String] = []
-  /// Whether this machine's own addresses are offered. Without, only those that STUN and TURN servers
+  /// True if this machine's own addresses are offered. Without, only those that STUN and TURN servers
   /// see; whoever knows the room's discovery key and the hub learns what is offered.
   public var offersHostAddresses = true
   /// The servers that say which address they see, four at most.
   public var stunServers: [STUNServer] = []
   /// The servers that relay, four at most.
   public var turnServers: [TURNServer] = []
-  /// Whether loopback addresses that the other side names are tried.
+  /// True if loopback addresses that the other side names are tried.
   public var dialsLoopback = false
 
   /// The defaults.

@@ -19,13 +19,13 @@
   ///
   /// Stands for webrtc-swarm with signalhub or signalhubws.
   public final class WebRTCTransport: PeerTransport {
-    /// How the transport finds and connects.
+    /// The ways in which the transport finds and connects.
     public struct Options: Sendable {
-      /// How this side is reached.
+      /// The ways in which this side is reached.
       public var webRTC = WebRTCOptions()
-      /// How hubs are used.
+      /// The ways in which hubs are used.
       public var hub = SignalHub.Options()
-      /// What is bounded, for each topic.
+      /// The bounds of each topic.
       var limits = SignalAgent.Limits()
 
       /// Connections of a topic at a time; a quarter of them may be those that have not completed the

@@ -164,7 +164,7 @@ enum HostName {
   }
 }
 
-/// Where the workshop's page is, so that its link can be shared.
+/// The place of the workshop's page, so that its link can be shared.
 struct PageLinkOption: ParsableArguments {
   @Option(
     name: .customLong("page-url"),

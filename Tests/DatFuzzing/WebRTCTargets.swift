@@ -176,7 +176,7 @@ extension FuzzTarget {
     }
   }
 
-  /// What browsers, hubs and the libraries say.
+  /// Words of browsers, hubs and the libraries.
   static func webRTC(_ target: FuzzTarget) -> [[UInt8]] {
     let fingerprint = (0..<32).map { _ in "AB" }.joined(separator: ":")
     let sdp =
