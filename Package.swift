@@ -343,7 +343,7 @@ let package = Package(
         "DatHost", "DatSwarm", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage", nioCore, nioPosix,
       ]),
-    tests("DatSignalTests", ["DatSignal", nioCore, nioHTTP, httpClient]),
+    tests("DatSignalTests", ["DatSignal", nioCore, nioPosix, nioHTTP, httpClient]),
     tests(
       "DatWebRTCTests",
       [

@@ -53,7 +53,7 @@ class Scene:
         self.programs.append(chat)
         return chat
 
-    def browser(self, machine, name, key, ice):
+    def browser(self, machine, name, key, ice, more=""):
         """A page in Chromium whose end of the room is a chat beside it."""
         chat = Chat(self.lab, machine, DAT, str(self.folder / name), name, key, ["--listen", "127.0.0.1:0"])
         self.programs.append(chat)
@@ -62,7 +62,7 @@ class Scene:
                           str(ROOT / "Tests/Browser/page"), str(listening["port"]))
         _, line = bridge.wait(lambda line: event(line).get("event") == "serving", "the page's server")
         app = hashlib.blake2b(b"hypercore", key=bytes.fromhex(key), digest_size=32).hexdigest()
-        url = f"http://127.0.0.1:{event(line)['port']}/?hub={HUB}&app={app}&id={name}&ice={json.dumps(ice)}"
+        url = f"http://127.0.0.1:{event(line)['port']}/?hub={HUB}&app={app}&id={name}&ice={json.dumps(ice)}{more}"
         self.run(machine, CHROMIUM, "--headless", "--no-sandbox", f"--user-data-dir={self.folder}/profile-{name}", url)
         at, _ = bridge.wait(lambda line: event(line).get("event") == "listening", "the page at the hub")
         chat.started = at
@@ -126,6 +126,20 @@ def refused(scene):
     return f"{milliseconds} ms; told: " + json.dumps(event(line), ensure_ascii=False)
 
 
+def quits(scene):
+    """A browser that closes amid the handshake is told of, and others meet meanwhile."""
+    if not CHROMIUM:
+        return "skipped: no Chromium"
+    for home in "ab":
+        scene.lab.nat(home, "preserving")
+    one = scene.chat("b", "ana", helps=("stun",))
+    _, bridge = scene.browser("a", "bea", one.key, STUN_ICE, "&quits")
+    bridge.wait(lambda line: event(line).get("event") == "quit", "the page's end")
+    milliseconds = talk(one, scene.chat("a", "cem", one.key, ("stun",)))
+    _, line = one.wait(lambda line: "No way to the peer" in line or "did not go on" in line, "the sentence", 90)
+    return f"{milliseconds} ms for another one; told: " + json.dumps(event(line), ensure_ascii=False)
+
+
 STUN_ICE = [{"urls": f"stun:{SERVER}"}]
 TURN_ICE = [{"urls": f"turn:{SERVER}?transport=udp", "username": "ana", "credential": "secret"}]
 PRESERVING, SYMMETRIC = ("preserving", "preserving"), ("symmetric", "symmetric")
@@ -141,6 +155,7 @@ CASES = {
     "a browser and a native peer behind symmetric routers, by TURN of both": page(SYMMETRIC, TURN_ICE, ("good",)),
     "symmetric routers and no relay: told": no_way,
     "a relay that refuses: told": refused,
+    "a browser that closes amid the handshake: told": quits,
 }
 
 

@@ -1,7 +1,8 @@
 // The part that the workshop's page plays towards its peers: it is found at a hub, and offers and answers as
 // simple-peer does. What is done with each channel is up to the page.
 //
-// ?hub=URL&app=DISCOVERY-KEY&id=NAME, and &ice=JSON for servers of STUN and TURN
+// ?hub=URL&app=DISCOVERY-KEY&id=NAME, &ice=JSON for servers of STUN and TURN, and &quits for a page that goes amid
+// its first handshake
 
 export const query = new URLSearchParams(location.search)
 const hubURL = query.get('hub')
@@ -100,6 +101,10 @@ class Peer {
       this.next(async () => {
         await this.pc.setLocalDescription(await this.pc.createOffer())
         this.describe()
+        if (query.has('quits')) {
+          report('quit')
+          setTimeout(() => location.replace('about:blank'), 100)
+        }
       })
     } else {
       this.pc.ondatachannel = ({ channel }) => this.use(channel)
