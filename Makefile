@@ -46,6 +46,11 @@ bench-json: check-deps ## Measure, as one JSON object a line: {name, value, unit
 	@$(SWIFT) build --configuration release --package-path Benchmarks >&2
 	@Benchmarks/.build/release/dat-bench --interop Interop/bench --json $(BENCH)
 
+.PHONY: test-nat
+test-nat: check-deps ## Let peers meet behind NATs, in network namespaces, with coturn and Chromium; ONLY=STUN runs some cases
+	$(SWIFT) build --product dat
+	python3 Tests/Network/nat.py $(ONLY)
+
 .PHONY: interop
 interop: check-deps ## Put Node and Swift on either end, where NODE_PATH has Node's packages; ONLY=chat runs some rows
 	@Scripts/interop
@@ -78,6 +83,12 @@ bench-host: check-deps ## Measure a host with ROOMS=1000 rooms of three writers 
 	$(SWIFT) build --configuration release --product dat
 	$(SWIFT) build --configuration release --product dat-host-load
 	@.build/release/dat-host-load .build/release/dat $(or $(ROOMS),1000)
+
+.PHONY: bench-browser
+bench-browser: check-deps ## Measure connections with Chromium and between native peers, beside Chromium to Chromium; ONLY=connect
+	$(SWIFT) build --configuration release --product dat
+	$(SWIFT) build --configuration release --package-path Benchmarks
+	python3 Tests/Network/bench.py $(ONLY)
 
 .PHONY: bench-room
 bench-room: deps ## Open and search a room of MESSAGES=1000000 by 20 writers, with its index and without

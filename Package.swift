@@ -1,5 +1,18 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
+
+/// Whether libre 1.x and usrsctp are here, as Debian 12 has them: later versions of libre have another
+/// interface. Elsewhere the trait `WebRTC` is off, unless it is asked for.
+let hasWebRTC = [
+  "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib",
+  "/usr/local/lib",
+].contains { folder in
+  func description(_ name: String) -> String? {
+    try? String(contentsOfFile: "\(folder)/pkgconfig/\(name).pc", encoding: .utf8)
+  }
+  return description("libre")?.contains("\nVersion: 1.") == true && description("usrsctp") != nil
+}
 
 /// One set of settings for every Swift target.
 let strict: [SwiftSetting] = [
@@ -66,7 +79,7 @@ let package = Package(
     .executable(name: "dat", targets: ["dat"]),
   ],
   traits: [
-    .default(enabledTraits: ["DHT", "WebRTC"]),
+    .default(enabledTraits: hasWebRTC ? ["DHT", "WebRTC"] : ["DHT"]),
     .trait(
       name: "DHT",
       description: "Finding peers through the BitTorrent mainline DHT. Needs libtorrent-rasterbar."),
@@ -330,7 +343,7 @@ let package = Package(
         "DatHost", "DatSwarm", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage", nioCore, nioPosix,
       ]),
-    tests("DatSignalTests", ["DatSignal", nioCore, nioHTTP, httpClient]),
+    tests("DatSignalTests", ["DatSignal", nioCore, nioPosix, nioHTTP, httpClient]),
     tests(
       "DatWebRTCTests",
       [

@@ -31,6 +31,8 @@ let package = Package(
         .product(name: "HyperDB", package: "dat-swift"),
         .product(name: "Saga", package: "dat-swift"),
         .product(name: "DatSwarm", package: "dat-swift"),
+        .product(name: "DatSignal", package: "dat-swift"),
+        .product(name: "DatWebRTC", package: "dat-swift"),
       ],
       swiftSettings: settings),
   ]

@@ -27,22 +27,32 @@ enum {
   CDC_MAX_DATAGRAM = 1500,
 };
 
+typedef struct cdc_leg cdc_leg;
+
+// A STUN server that a leg asks which address it sees.
 typedef struct {
+  cdc_leg *leg;
+  cdc_address address;
+  struct stun_keepalive *keepalive;
+} cdc_seer;
+
+struct cdc_leg {
   cdc_peer *peer;
   uint8_t number;
   int family;
   struct udp_sock *socket;
   struct udp_helper *helper;
-  // Of a leg that relays: the allocation, and where the other side reaches it.
+  // Of a leg that relays: its server, the allocation, and where the other side reaches it.
+  cdc_address server;
   struct turnc *turn;
   struct sa relay;
   bool is_relay;
   // Of one that doesn't: who tells the reflexive address, and that address.
-  struct stun_keepalive *keepalive[CDC_MAX_SERVERS];
+  cdc_seer seers[CDC_MAX_SERVERS];
   struct sa reflexive;
   struct sa hosts[CDC_MAX_HOSTS];
   int host_count;
-} cdc_leg;
+};
 
 typedef struct {
   cdc_peer *peer;

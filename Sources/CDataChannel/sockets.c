@@ -13,6 +13,9 @@ enum { CHANNEL_ROOM = 4, INDICATION_ROOM = 48 };
 // How often a STUN server is asked again, in seconds: NATs forget a mapping after 30.
 enum { KEEPALIVE_S = 25, SOCKET_BUFFER = 1 << 20 };
 
+// Requests to servers: first again after 250 ms, six times in all, given up after 10 s.
+static const struct stun_conf patience = {250, 6, 8, STUN_DEFAULT_TI, 0};
+
 cdc_address cdc_address_of(const struct sa *sa) {
   cdc_address address = {.is_ipv6 = sa_af(sa) == AF_INET6, .port = sa_port(sa)};
   if (address.is_ipv6) {
@@ -57,9 +60,15 @@ static void is_seen_as(cdc_leg *leg, const struct sa *sa) {
   tell(leg, CDC_REFLEXIVE, 65535, sa, leg->host_count ? &leg->hosts[0] : sa);
 }
 
+static void heard_of(cdc_peer *peer, cdc_kind kind, const cdc_address *server, int outcome) {
+  if (!peer->has_ended) peer->callbacks.server_answered(peer->context, kind, server, outcome);
+}
+
 static void on_mapped(int failure, const struct sa *map, void *argument) {
-  cdc_leg *leg = argument;
-  if (!failure && map) is_seen_as(leg, map);
+  cdc_seer *seer = argument;
+  bool is_known = !failure && map && sa_isset(map, SA_PORT);
+  heard_of(seer->leg->peer, CDC_REFLEXIVE, &seer->address, is_known ? CDC_ANSWERED : CDC_TIMED_OUT);
+  if (is_known) is_seen_as(seer->leg, map);
 }
 
 static void on_allocated(int failure, uint16_t code, const char *reason, const struct sa *relay,
@@ -68,7 +77,9 @@ static void on_allocated(int failure, uint16_t code, const char *reason, const s
   (void)message;
   cdc_leg *leg = argument;
   // A refused channel comes here as well: one address that the server doesn't reach; the rest stays.
-  if (failure || code || !relay || sa_isset(&leg->relay, SA_PORT)) return;
+  if (sa_isset(&leg->relay, SA_PORT)) return;
+  heard_of(leg->peer, CDC_RELAYED, &leg->server, failure || (!code && !relay) ? CDC_TIMED_OUT : code);
+  if (failure || code || !relay) return;
   leg->relay = *relay;
   tell(leg, CDC_RELAYED, 65535, relay, map ? map : relay);
 }
@@ -132,9 +143,13 @@ static void ask_stun(cdc_leg *leg, const cdc_options *options) {
     struct sa server;
     cdc_sa_of(&server, &options->stun_servers[i].address);
     if (sa_af(&server) != leg->family) continue;
-    if (stun_keepalive_alloc(&leg->keepalive[i], IPPROTO_UDP, leg->socket, LAYER_STUN, &server, NULL, on_mapped, leg))
+    cdc_seer *seer = &leg->seers[i];
+    seer->leg = leg;
+    seer->address = options->stun_servers[i].address;
+    if (stun_keepalive_alloc(&seer->keepalive, IPPROTO_UDP, leg->socket, LAYER_STUN, &server, &patience, on_mapped,
+                             seer))
       continue;
-    stun_keepalive_enable(leg->keepalive[i], KEEPALIVE_S);
+    stun_keepalive_enable(seer->keepalive, KEEPALIVE_S);
   }
 }
 
@@ -143,7 +158,8 @@ static void ask_turn(cdc_peer *peer, const cdc_server *server, const struct sa *
   cdc_sa_of(&to, &server->address);
   cdc_leg *leg = add_leg(peer, sa_af(&to), true);
   if (!leg || !open_leg(leg, bound)) return;
-  turnc_alloc(&leg->turn, NULL, IPPROTO_UDP, leg->socket, LAYER_TURN, &to, server->username, server->password,
+  leg->server = server->address;
+  turnc_alloc(&leg->turn, &patience, IPPROTO_UDP, leg->socket, LAYER_TURN, &to, server->username, server->password,
               TURN_DEFAULT_LIFETIME, on_allocated, leg);
 }
 
@@ -191,7 +207,7 @@ bool cdc_sockets_send(cdc_peer *peer, const uint8_t *bytes, size_t length) {
 void cdc_sockets_close(cdc_peer *peer) {
   for (int i = 0; i < peer->leg_count; i++) {
     cdc_leg *leg = &peer->legs[i];
-    for (int server = 0; server < CDC_MAX_SERVERS; server++) mem_deref(leg->keepalive[server]);
+    for (int server = 0; server < CDC_MAX_SERVERS; server++) mem_deref(leg->seers[server].keepalive);
     mem_deref(leg->turn);
     mem_deref(leg->helper);
     mem_deref(leg->socket);

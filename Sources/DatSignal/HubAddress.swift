@@ -1,5 +1,5 @@
-/// The address of a hub: `wss://HOST`, `ws://HOST:PORT` for WebSocket hubs, `https://…`, `http://…` for the
-/// older kind, optionally with a path below which it answers.
+/// The place of a hub: `wss://HOST`, `ws://HOST:PORT` for WebSocket hubs, `https://…`, `http://…` for the older
+/// kind, perhaps with a path below which it answers.
 public struct HubAddress: Hashable, Sendable, CustomStringConvertible {
   /// True if the hub speaks WebSockets.
   public let usesSockets: Bool
@@ -9,7 +9,7 @@ public struct HubAddress: Hashable, Sendable, CustomStringConvertible {
   public let host: String
   /// The TCP port.
   public let port: Int
-  /// The prefix of the hub's own paths: empty, or a path with a leading slash and none at its end.
+  /// The part before the hub's own paths: empty, or a path with a leading slash and none at its end.
   public let path: String
 
   /// Reads a URL.

@@ -1,4 +1,4 @@
-/// The subscribers of a hub, and the limits on each client. Synchronous, without I/O or a clock of its own.
+/// The listeners at a hub, and how much each may say. Synchronous, without I/O or clock of its own.
 ///
 /// A message goes to all current subscribers, its sender included; nothing is kept. The two kinds of
 /// clients share applications: a message from either kind reaches those of the other.
@@ -19,7 +19,7 @@ struct HubCore {
     case all
   }
 
-  /// The reason for refusing a client.
+  /// The reason for which somebody is turned away.
   enum Refusal: Hashable {
     case crowded, talkative, longName, tooManyChannels
   }
@@ -137,7 +137,7 @@ struct HubCore {
 
   // MARK: Sending
 
-  /// Returns whether a connection may send a message now, and counts it.
+  /// Returns true if a connection may say something now, and counts it.
   mutating func takes(_ member: Member, now: Instant) -> Bool {
     guard let address = members[member]?.address, var host = hosts[address] else { return false }
     let seconds = (now - host.filledAt) / .seconds(1)

@@ -1,10 +1,10 @@
-/// An HTTP request to a hub. Names are bytes, with percent escapes resolved.
+/// The wish of an HTTP request to a hub. Names are bytes, with percent escapes resolved.
 package enum HubRequest: Hashable {
   /// An event stream of some channels.
   case listen(application: [UInt8], channels: Set<[UInt8]>)
   /// A message for a channel.
   case say(application: [UInt8], channel: [UInt8])
-  /// A CORS preflight request.
+  /// The headers that let pages of another origin ask.
   case preflight
   /// Name, version and number of subscribers.
   case about

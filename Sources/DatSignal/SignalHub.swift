@@ -11,7 +11,7 @@ public import Logging
 ///
 /// Stands for the clients of signalhub and signalhubws.
 public actor SignalHub {
-  /// An event of a hub.
+  /// News of a hub.
   public enum Event: Hashable, Sendable {
     /// The client is subscribed: messages from now on are received.
     case connected
@@ -21,7 +21,7 @@ public actor SignalHub {
     case message(SignalMessage)
   }
 
-  /// The options of a client.
+  /// The ways in which a hub is used.
   public struct Options: Sendable {
     /// The pauses before the hub is tried again; the last one repeats.
     public var pauses: [Duration] = [1, 2, 5, 15, 30, 60].map { .seconds($0) }
@@ -38,11 +38,11 @@ public actor SignalHub {
     public init() {}
   }
 
-  /// The address of the hub.
+  /// The place of the hub.
   public nonisolated let address: HubAddress
   /// This client's ID there.
   public nonisolated let id: String
-  /// The events until ``close()``. Iterate over them once.
+  /// News, until ``close()``. To be iterated over once.
   public nonisolated let events: AsyncStream<Event>
 
   private nonisolated let application: String
@@ -155,7 +155,7 @@ public actor SignalHub {
 
 /// One connection to a hub.
 protocol HubSession: Sendable {
-  /// The incoming messages; throws or ends when the connection does.
+  /// The messages that come; throws or ends when the connection does.
   var messages: AsyncThrowingStream<SignalMessage, any Error> { get }
   func say(_ message: [UInt8], to channel: String) async throws
   func close() async

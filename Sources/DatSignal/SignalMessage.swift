@@ -1,6 +1,6 @@
 internal import DatCoding
 
-/// A message between peers through a hub.
+/// A message of one peer to others through a hub.
 ///
 /// Source: webrtc-swarm 2.9.0 and simple-peer 6.4.4. Kinds of messages that later versions added are
 /// `unknown`.
@@ -13,7 +13,7 @@ public enum SignalMessage: Hashable, Sendable {
   /// Anything else.
   case unknown
 
-  /// A signal in the sense of simple-peer.
+  /// A signal, as simple-peer calls it.
   public enum Signal: Hashable, Sendable {
     /// An offer's or an answer's session description.
     case description(isOffer: Bool, sdp: String)

@@ -2,7 +2,7 @@ public import Foundation
 public import Logging
 
 extension SignalServer {
-  /// The options of a hub, with the limits on each client.
+  /// The ways in which a hub is run, and the bounds of each peer that uses it.
   public struct Options: Sendable {
     /// The address to listen on: a number, or `localhost`.
     public var host = "127.0.0.1"
@@ -14,9 +14,9 @@ extension SignalServer {
     public var certificate: (chain: String, key: String)?
     /// The numeric address of a proxy whose `X-Forwarded-For` is trusted; nil for none.
     public var trustedProxy: String?
-    /// The limits on clients.
+    /// The bounds.
     public var limits = Limits()
-    /// The silence after which an event stream sends a sign of life. Source: signalhub.
+    /// The time after which a silent event stream gives a sign of life. Source: signalhub.
     public var heartbeat = Duration.seconds(30)
     /// Receives the hub's log messages.
     public var logger = Logger(label: "dat.signal", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -25,7 +25,7 @@ extension SignalServer {
     public init() {}
   }
 
-  /// The limits of a hub.
+  /// The load that a hub bears.
   public struct Limits: Hashable, Sendable {
     /// Connections in all; each costs about 20 KB.
     public var connections = 4096

@@ -86,7 +86,7 @@ public final class SignalServer: Sendable {
     }
   }
 
-  /// The number of subscribers.
+  /// The number of those that listen.
   public var subscriberCount: Int { hub.subscriberCount }
 
   private static func tls(_ options: Options) throws(SignalError) -> NIOSSLContext? {

@@ -8,8 +8,8 @@ public protocol PeerTransport: Sendable {
   /// The kind of transport, which also tells how far its peers are known.
   var origin: PeerOrigin { get }
 
-  /// The events from the first ``join(_:)`` until ``close()``. Read once, by the swarm. It closes a connection
-  /// that is not wanted with ``PeerConnection/close()``.
+  /// Events, from the first ``join(_:)`` on, until ``close()``. Read once, by the swarm. A connection
+  /// that is not wanted is closed by ``PeerConnection/close()``.
   var events: AsyncStream<PeerTransportEvent> { get }
 
   /// Looks for peers of the topic, and connects to them.
@@ -21,7 +21,7 @@ public protocol PeerTransport: Sendable {
   /// Leaves all topics, aborts all connections and ends ``events``.
   func close() async
 
-  /// The faults that keep the transport from working now.
+  /// Sentences about all that keeps the transport from working now.
   var standingTroubles: [String] { get async }
 }
 

@@ -117,7 +117,7 @@
       return true
     }
 
-    /// Returns whether nothing was taken since the last call, although there was something to send.
+    /// Returns true if nothing was taken since the last call, though there was something to send.
     func looksStuck() -> Bool { watch.looksStuck() }
 
     /// Ends this side's output: after what was written, the other side sees the end.

@@ -12,12 +12,14 @@
   /// Everything runs on ``WebRTCActor``. The owner's `Events` are notified.
   @WebRTCActor
   final class DataChannel {
-    /// The owner's callbacks, on ``WebRTCActor``. None of them may block.
+    /// The calls by which the owner is notified, on ``WebRTCActor``. None of these may block.
     struct Events {
       /// Called with this side's description, to be carried to the other side before any candidate.
       var described: @WebRTCActor (SessionDescription.Kind, String) -> Void
       /// Called with one more address of this side.
       var candidate: @WebRTCActor (String) -> Void
+      /// A server that helps to be reached has said something.
+      var server: @WebRTCActor (HelpingServer, HelpingServer.Outcome) -> Void
       /// Called when messages can be sent.
       var opened: @WebRTCActor () -> Void
       /// Called with bytes of the other side.
@@ -42,7 +44,7 @@
     private var random = SystemRandomNumberGenerator()
     private(set) var isOpen = false
 
-    /// The address of the other side and whether a relay is in between, once a path was found.
+    /// The address of the other side, and whether a relay is between, once a path was found.
     private(set) var path: (address: TransportAddress, isRelayed: Bool)?
     /// The addresses that the other side declares as its relays', up to the most that it may name.
     private var relays: Set<TransportAddress> = []
@@ -206,7 +208,7 @@
     /// Ends the channel in order: what was sent arrives before the other side sees the end.
     func finish() { if let peer { cdc_peer_finish(peer) } }
 
-    /// Turns delivery of bytes on or off; while it is off the other side soon can't send more.
+    /// Has bytes handed over, or not: then the other side soon can't send more.
     func setReading(_ isReading: Bool) { if let peer { cdc_peer_set_reading(peer, isReading) } }
 
     private func end(_ error: WebRTCError) {
@@ -229,6 +231,12 @@
           TransportAddress(address.pointee), related.map { TransportAddress($0.pointee) }
         )
         DataChannel.entered(context) { $0.found(kind, leg, preference, found.0, found.1) }
+      }
+      callbacks.server_answered = { context, kind, address, outcome in
+        guard let address else { return }
+        let server = HelpingServer(
+          relays: kind == CDC_RELAYED, address: TransportAddress(address.pointee))
+        DataChannel.entered(context) { $0.events.server(server, .init(outcome)) }
       }
       callbacks.check_received = { context, request in
         guard let request = request?.pointee else { return CDC_IGNORE }

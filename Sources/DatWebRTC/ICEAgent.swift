@@ -60,7 +60,7 @@ package struct ICEAgent {
 
   package enum Action: Hashable {
     case check(UInt32, Path, isControlling: Bool, nominates: Bool)
-    /// From now on everything is sent on this path.
+    /// All that is sent goes this way from now on.
     case select(Path)
     case fail(Failure)
   }
@@ -78,9 +78,9 @@ package struct ICEAgent {
   static let remoteLimit = 32
   /// The time between two checks. RFC 8445, section 14.2, allows 5 ms and more.
   static let pace: Instant = 20
-  /// The time to find a path, and the longest tolerated silence: RFC 7675, section 5.1.
+  /// The time for which a path is sought, and silence is borne: RFC 7675, section 5.1.
   static let patience: Instant = 30_000
-  /// The time to wait for a better pair after the first that works, direct or relayed.
+  /// The time for which a better pair is waited for after the first that works, direct or relayed.
   static let wait: (direct: Instant, relayed: Instant) = (50, 300)
   /// The time before a pair that didn't answer is checked again.
   static let pause: Instant = 300
@@ -133,7 +133,7 @@ package struct ICEAgent {
   /// The path in use.
   package var path: Path? { selected.map { pairs[$0].path } }
 
-  /// True if the path in use goes through a relay.
+  /// True if the path that is used goes through a relay.
   var isRelayed: Bool { path.flatMap { legs[$0.leg]?.isRelay } ?? false }
 
   package init(
@@ -320,6 +320,6 @@ package struct ICEAgent {
     actions.append(.select(pairs[index].path))
   }
 
-  /// Returns the next action, in order; nil if there is none.
+  /// Returns the next thing to do, in order; nil: nothing.
   package mutating func nextAction() -> Action? { actions.isEmpty ? nil : actions.removeFirst() }
 }

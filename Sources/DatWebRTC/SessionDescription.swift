@@ -60,7 +60,7 @@ package struct SessionDescription: Hashable, Sendable {
     candidates = fields.candidates
   }
 
-  /// The content of the lines; of a repeated attribute the first counts.
+  /// The content of the lines; of an attribute that comes twice the first counts.
   private struct Fields {
     var name: [UInt8]?
     var password: [UInt8]?

@@ -37,8 +37,10 @@ package struct SignalAgent {
     case answer(Link, from: String, sdp: String)
     /// Passes a signal to a connection.
     case take(Link, SignalMessage.Signal)
-    /// Cancels a connection that was started.
+    /// A connection that was begun is given up for another one.
     case drop(Link)
+    /// One with this peer is given up for it took too long: to open, or after that to complete the handshake.
+    case giveUp(Link, of: String, wasOpen: Bool)
   }
 
   package struct Limits: Hashable, Sendable {
@@ -50,8 +52,9 @@ package struct SignalAgent {
     package var total = 64
     /// IDs that are remembered.
     package var ids = 1024
-    /// The time that a connection may take to open, and then to complete the protocol's handshake.
-    var patience: Instant = 30_000
+    /// The time that a connection may take to open, and after that to complete the protocol's handshake. The checks
+    /// give up before, after 30 s, and know why.
+    var patience: Instant = 40_000
     var handshakePatience: Instant = 10_000
     /// The announcements of a browser without an offer, after which this side offers.
     var silences = 3
@@ -65,10 +68,10 @@ package struct SignalAgent {
 
   private struct Peer {
     var isNative = false
-    /// The number of its announcements since the last offer, and the time of the last one counted.
+    /// The number of times that it announced itself, without an offer since, and when it was last counted.
     var announcements = 0
     var countedAt: Instant?
-    /// The time of the last answer to it.
+    /// The time of the last answer.
     var answeredAt: Instant?
     var heardAt: Instant
     /// True if another transport leads to it.
@@ -81,7 +84,7 @@ package struct SignalAgent {
     /// The hash of the other side's offer; nil if this side offered.
     var offer: [UInt8]?
     var hasBeenAnswered = false
-    /// The time at which it is cancelled; nil once the peer has completed the handshake.
+    /// The time at which it is given up; nil once the peer has completed the handshake.
     var deadline: Instant?
     var isOpen = false
   }
@@ -323,7 +326,7 @@ package struct SignalAgent {
   /// Returns the ID that a connection's peer announces.
   func peer(_ link: Link) -> String? { connections[link]?.id }
 
-  /// Returns whether a connection is ready.
+  /// Returns true if a connection can carry bytes.
   func isOpen(_ link: Link) -> Bool { connections[link]?.isOpen ?? false }
 
   /// Returns the hub through which the youngest connection with a peer began.
@@ -346,10 +349,12 @@ package struct SignalAgent {
   package mutating func fire(now: Instant) {
     if let due = announceAt, now >= due { announce(now, at: nil) }
     for (link, connection) in connections {
-      if let deadline = connection.deadline, now >= deadline { drop(link) }
+      guard let deadline = connection.deadline, now >= deadline else { continue }
+      connections[link] = nil
+      actions.append(.giveUp(link, of: connection.id, wasOpen: connection.isOpen))
     }
   }
 
-  /// Returns the next action, in order; nil if there is none.
+  /// Returns the next thing to do, in order; nil: nothing.
   package mutating func nextAction() -> Action? { actions.isEmpty ? nil : actions.removeFirst() }
 }

@@ -16,15 +16,17 @@
     private var readers: [Task<Void, Never>] = []
     private var timer: (due: SignalAgent.Instant, task: Task<Void, Never>)?
     private var troubles: [Int: String] = [:]
+    private let servers: ServerTroubles
     private let beginning = ContinuousClock.now
     private var isLeft = false
 
     init(
       _ key: DiscoveryKey, hubs addresses: [HubAddress], options: WebRTCTransport.Options,
-      events: AsyncStream<PeerTransportEvent>.Continuation
+      servers: ServerTroubles, events: AsyncStream<PeerTransportEvent>.Continuation
     ) {
       self.key = key
       self.options = options
+      self.servers = servers
       self.events = events
       // Random, and for this topic alone: peers with equal IDs ignore each other, and the names of people
       // would not be unique.
@@ -50,7 +52,7 @@
       UInt64(max((ContinuousClock.now - beginning) / .milliseconds(1), 0))
     }
 
-    /// The faults that keep hubs from working now.
+    /// Sentences about all that keeps hubs from working now.
     var standingTroubles: [String] { troubles.sorted { $0.key < $1.key }.map(\.value) }
 
     private func happened(_ event: SignalHub.Event, at hub: SignalAgent.Hub) {
@@ -83,6 +85,7 @@
         case .take(let link, .description(isOffer: _, let sdp)): take(link, .answer(sdp))
         case .take(let link, .candidate(let candidate)): take(link, .candidate(candidate))
         case .drop(let link): connections.removeValue(forKey: link)?.close()
+        case .giveUp(let link, let peer, let wasOpen): giveUp(link, peer, wasOpen)
         }
       }
       schedule()
@@ -125,7 +128,11 @@
 
     private func begin(_ link: SignalAgent.Link) -> WebRTCConnection? {
       let connection: WebRTCConnection
-      do { connection = try WebRTCConnection(options: options.webRTC) } catch {
+      do {
+        connection = try WebRTCConnection(options: options.webRTC) { [servers, events] in
+          if let trouble = servers.heard(of: $0, $1) { events.yield(.trouble(trouble)) }
+        }
+      } catch {
         failed(link, "\(error)")
         return nil
       }
@@ -135,14 +142,14 @@
           self.agent.signal(link, SignalMessage.Signal(signal))
           self.advance()
         }
-        self.ended(link)
+        self.isOver(link, connection)
       }
       Task { @WebRTCActor in
         do {
           try await connection.opening()
           self.opened(link, connection)
         } catch {
-          if self.connections[link] != nil { self.failed(link, "\(error)") }
+          self.isOver(link, connection)
         }
       }
       return connection
@@ -177,6 +184,26 @@
       let name = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
       let hub = hubs[agent.hub(ofPeer: peer) ?? 0].address
       return PeerAddress(host: "\(name).\(hub.host)", port: hub.port)
+    }
+
+    private func giveUp(_ link: SignalAgent.Link, _ peer: String, _ wasOpen: Bool) {
+      guard let connection = connections.removeValue(forKey: link) else { return }
+      // What was open has been handed on; the swarm tells of its end.
+      if !wasOpen {
+        let address = address(of: peer, connection)
+        events.yield(.failed(address, key, reason: "The peer did not go on with the connection."))
+      }
+      connection.close()
+    }
+
+    /// Takes a connection's end, of which two tasks notice, in either order.
+    private func isOver(_ link: SignalAgent.Link, _ connection: WebRTCConnection) {
+      guard connections[link] === connection else { return }
+      if let failure = connection.failureToOpen {
+        failed(link, failure.reason)
+      } else {
+        ended(link)
+      }
     }
 
     private func failed(_ link: SignalAgent.Link, _ reason: String) {

@@ -70,7 +70,7 @@ package struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
     return found[0] + [UInt8](repeating: 0, count: 16 - count) + (found.count == 2 ? found[1] : [])
   }
 
-  /// True unless it belongs to no single machine or has port 0, so that a packet to it would be wasted.
+  /// False for an address of no machine, which is never worth a packet of a stranger's choice.
   package var isUsable: Bool {
     if port == 0 || bytes.allSatisfy({ $0 == 0 }) { return false }
     if isIPv6 { return bytes[0] != 0xff }

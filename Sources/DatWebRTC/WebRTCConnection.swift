@@ -7,7 +7,7 @@
   /// anything else that transmits text.
   @WebRTCActor
   package final class WebRTCConnection {
-    /// A signal to be carried to the other side, in order.
+    /// A word to be carried to the other side, in order.
     package enum Signal: Hashable, Sendable {
       /// An offer's SDP.
       case offer(String)
@@ -17,7 +17,7 @@
       case candidate(String)
     }
 
-    /// The signals to carry, until the connection ends.
+    /// The words to be carried, until the connection is over.
     package nonisolated let signals: AsyncStream<Signal>
     private let outgoing: AsyncStream<Signal>.Continuation
     private var channel: DataChannel?
@@ -30,8 +30,13 @@
     /// The most candidates taken from one peer; more are ignored.
     package nonisolated static let candidateLimit = 64
 
-    /// Makes a connection that waits for an offer.
-    package init(options: WebRTCOptions = WebRTCOptions()) throws {
+    /// A connection that waits for an offer.
+    ///
+    /// - Parameter heard: what each STUN or TURN server has said.
+    package init(
+      options: WebRTCOptions = WebRTCOptions(),
+      heard: @escaping @WebRTCActor (HelpingServer, HelpingServer.Outcome) -> Void = { _, _ in }
+    ) throws {
       // A description and a score of addresses; no real peer offers more than that.
       (signals, outgoing) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(128))
       let channel = try DataChannel(
@@ -41,6 +46,7 @@
             self?.outgoing.yield(kind == .offer ? .offer(text) : .answer(text))
           },
           candidate: { [weak self] text in self?.outgoing.yield(.candidate(text)) },
+          server: heard,
           opened: { [weak self] in self?.opened() },
           received: { [weak self] bytes in self?.stream?.received(bytes) },
           writable: { [weak self] in self?.stream?.writable() },
@@ -103,13 +109,19 @@
       channel = nil
     }
 
+    /// The reason why it ended before it was open; nil if it hasn't, or was.
+    var failureToOpen: WebRTCError? {
+      guard !hasOpened, let outcome else { return nil }
+      if case .failure(let error) = outcome { return error }
+      return WebRTCError(.closed, "The peer closed the connection.")
+    }
+
     /// Returns when the channel is open.
     ///
     /// - Throws: ``WebRTCError`` if it ends before; `CancellationError`.
     package func opening() async throws {
       if hasOpened { return }
-      if case .failure(let error) = outcome { throw error }
-      if outcome != nil { throw WebRTCError(.closed, "The peer closed the connection.") }
+      if let failureToOpen { throw failureToOpen }
       try await withTaskCancellationHandler {
         try await withCheckedThrowingContinuation {
           (continuation: CheckedContinuation<Void, any Error>) in
@@ -129,7 +141,7 @@
       (channel?.path?.address).map { PeerAddress(host: $0.host, port: Int($0.port)) }
     }
 
-    /// True if there is a relay in between, of either side.
+    /// True if a relay is between, of either side.
     package var isRelayed: Bool { channel?.path?.isRelayed ?? false }
 
     /// Aborts the connection; ``pump(_:)`` then throws code `closed`.
@@ -137,7 +149,7 @@
       end(WebRTCError(.closed, "The connection was closed here."), isProper: false)
     }
 
-    /// The time that the other side may take to end its direction, once all output was sent.
+    /// The time that the other side may take to end its direction, once all of ours was sent.
     private nonisolated static let lingering = Duration.seconds(10)
     /// The time that one write may take, within a factor of two.
     private nonisolated static let stallLimit = Duration.seconds(30)

@@ -75,7 +75,7 @@
       thread.start()
     }
 
-    /// Returns whether the caller is on the loop's thread, even outside a job: in a callback of the libraries.
+    /// True if the caller is on the loop's thread, also outside of a job: in a callback of the libraries.
     func isIsolatingCurrentContext() -> Bool? {
       guard let thread = state.withLockedValue({ $0.thread }) else { return false }
       return pthread_equal(thread, pthread_self()) != 0

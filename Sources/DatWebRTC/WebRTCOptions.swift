@@ -1,4 +1,4 @@
-/// The addresses and servers by which this side is reached through WebRTC.
+/// The ways in which this side is reached through WebRTC.
 public struct WebRTCOptions: Sendable {
   /// A server that relays for holders of an account.
   public struct TURNServer: Hashable, Sendable {
@@ -36,8 +36,8 @@ public struct WebRTCOptions: Sendable {
 
   /// The numeric addresses to bind and to offer; empty for those of all interfaces but loopback.
   public var hosts: [String] = []
-  /// True if this machine's own addresses are offered. Otherwise only those that STUN and TURN servers see
-  /// are. Whoever knows the room's discovery key and the hub learns the offered addresses.
+  /// True if this machine's own addresses are offered. Without, only those that STUN and TURN servers
+  /// see; whoever knows the room's discovery key and the hub learns what is offered.
   public var offersHostAddresses = true
   /// The servers that report the address they see, four at most.
   public var stunServers: [STUNServer] = []

@@ -19,13 +19,13 @@
   ///
   /// Stands for webrtc-swarm with signalhub or signalhubws.
   public final class WebRTCTransport: PeerTransport {
-    /// The options of the transport.
+    /// The ways in which the transport finds and connects.
     public struct Options: Sendable {
-      /// The addresses and servers of this side.
+      /// The ways in which this side is reached.
       public var webRTC = WebRTCOptions()
-      /// The options of hub clients.
+      /// The ways in which hubs are used.
       public var hub = SignalHub.Options()
-      /// The limits for each topic.
+      /// The bounds of each topic.
       var limits = SignalAgent.Limits()
 
       /// Connections of a topic at a time. At most a quarter of them may still be in the handshake, and at most
@@ -55,6 +55,7 @@
       /// Rooms that were left, as long as they may have connections.
       var left: [SignalRoom] = []
       var isClosed = false
+      let servers = ServerTroubles()
       nonisolated init() {}
     }
 
@@ -74,7 +75,8 @@
     @WebRTCActor
     private func open(_ key: DiscoveryKey) {
       guard !rooms.isClosed, rooms.byKey[key] == nil, !hubs.isEmpty else { return }
-      rooms.byKey[key] = SignalRoom(key, hubs: hubs, options: options, events: happening)
+      rooms.byKey[key] = SignalRoom(
+        key, hubs: hubs, options: options, servers: rooms.servers, events: happening)
     }
 
     public func leave(_ key: DiscoveryKey) async { await abandon(key) }
@@ -99,10 +101,11 @@
 
     public var standingTroubles: [String] { get async { await listTroubles() } }
 
-    /// Returns one sentence for each hub, although every topic has a connection of its own there.
+    /// One sentence for each hub, though every topic has a connection of its own there, and each server.
     @WebRTCActor
     private func listTroubles() -> [String] {
-      rooms.byKey.values.map(\.standingTroubles).max { $0.count < $1.count } ?? []
+      (rooms.byKey.values.map(\.standingTroubles).max { $0.count < $1.count } ?? [])
+        + rooms.servers.standing
     }
   }
 #endif

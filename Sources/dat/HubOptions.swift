@@ -81,7 +81,8 @@ struct HubOptions: ParsableArguments {
       options.webRTC.turnServers = try await turnServers()
       return [WebRTCTransport(hubs: hubs, options: options)]
     #else
-      throw ValidationError("This dat was built without WebRTC.")
+      throw ValidationError(
+        "This dat was built without WebRTC, which needs libre 1.x, as Debian 12 has it.")
     #endif
   }
 
@@ -163,7 +164,7 @@ enum HostName {
   }
 }
 
-/// The address of the workshop's page, so that its link can be shared.
+/// The place of the workshop's page, so that its link can be shared.
 struct PageLinkOption: ParsableArguments {
   @Option(
     name: .customLong("page-url"),

@@ -26,6 +26,9 @@ struct BrowserEnd {
     return FileManager.default.isExecutableFile(atPath: python) ? nil : "needs python3"
   }()
 
+  /// The page with the modules as published, if it was made: see Interop/browser.
+  static let referencePage = ProcessInfo.processInfo.environment["DAT_REFERENCE_PAGE"]
+
   private static let folder = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Browser")
 
@@ -35,9 +38,10 @@ struct BrowserEnd {
   ///   - dir: the folder for the room's files and the browser's profile.
   ///   - key: the room; nil makes one.
   ///   - hub: the hub's URL, of either kind.
+  ///   - page: the folder of the page; nil for the tests' own.
   init(
-    _ dir: String, key: String? = nil, name: String, hub: String, on machines: NetworkNamespaces,
-    _ number: Int
+    _ dir: String, key: String? = nil, name: String, hub: String, page: String? = nil,
+    on machines: NetworkNamespaces, _ number: Int
   ) async throws {
     try machines.setRoute(of: number)
     chat = try await ChatProcess(
@@ -45,7 +49,7 @@ struct BrowserEnd {
     let port = chat.address?.split(separator: ":").last.map(String.init) ?? ""
     bridge = try await machines.start(
       program: Self.python,
-      [Self.folder.path + "/bridge.py", Self.folder.path + "/page", port], on: number)
+      [Self.folder.path + "/bridge.py", page ?? Self.folder.path + "/page", port], on: number)
     let serving = try ChatProcess.event(
       try await bridge.line(containing: #""event": "serving""#))
     let room = PublicKey(hex: chat.key)?.discoveryKey.hex ?? ""

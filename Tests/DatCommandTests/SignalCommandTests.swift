@@ -32,7 +32,7 @@ struct SignalProcess {
 
   private func dir(_ name: String) -> String { folder.path + "/" + name }
 
-  /// Returns the options that keep a chat on this machine, and on the hub.
+  /// Options that keep a chat to this machine, and to the hub.
   private func meeting(_ hub: SignalProcess, _ more: String...) -> [String] {
     ["--signal", hub.url] + more
   }

@@ -116,7 +116,7 @@ extension FuzzTarget {
         case .offer(let link, to: let id), .answer(let link, from: let id, sdp: _):
           hold(begun.insert(link).inserted, "a connection begins twice")
           hold(id != "m", "a connection with itself")
-        case .take(let link, _), .drop(let link):
+        case .take(let link, _), .drop(let link), .giveUp(let link, of: _, wasOpen: _):
           hold(begun.contains(link), "a connection that never began")
         case .say: break
         }
@@ -176,7 +176,7 @@ extension FuzzTarget {
     }
   }
 
-  /// Returns what browsers, hubs and the libraries send.
+  /// Words of browsers, hubs and the libraries.
   static func webRTC(_ target: FuzzTarget) -> [[UInt8]] {
     let fingerprint = (0..<32).map { _ in "AB" }.joined(separator: ":")
     let sdp =

@@ -4,10 +4,10 @@ import Testing
 
 /// Two agents and the network between them, on virtual time.
 struct AgentPair {
-  /// The network's treatment of a packet.
+  /// The fate of a packet in the network.
   struct Network {
     var delay: ICEAgent.Instant = 5
-    /// Returns whether packets from the first to the second, or back, get through on this path.
+    /// True if packets from the first to the second, or back, get there on this path.
     var passes: (_ fromFirst: Bool, TransportAddress) -> Bool = { _, _ in true }
   }
 

@@ -121,10 +121,10 @@ struct SignalAgentTests {
     #expect(agent.connectionCount == limits.pending)
     #expect(agent.rememberedCount <= limits.ids)
     _ = actions(&agent)
-    agent.fire(now: 30_000)
+    agent.fire(now: 40_000)
     #expect(actions(&agent).count == limits.pending)
     #expect(agent.connectionCount == 0)
-    agent.heard(offer("ana"), now: 30_001)
+    agent.heard(offer("ana"), now: 40_001)
     #expect(actions(&agent) == [.answer(10_001, from: "ana", sdp: "offer of ana")])
   }
 
@@ -215,7 +215,17 @@ struct SignalAgentTests {
     _ = actions(&agent)
     #expect(agent.deadline == 11_000)
     agent.fire(now: 11_000)
-    #expect(actions(&agent) == [.drop(1)])
+    #expect(actions(&agent) == [.giveUp(1, of: "ana", wasOpen: true)])
+  }
+
+  @Test func `a peer that does not go on with its offer is given up`() {
+    var agent = agent()
+    agent.heard(offer("ana"), now: 0)
+    _ = actions(&agent)
+    agent.fire(now: 39_999)
+    #expect(actions(&agent).allSatisfy { if case .say = $0 { true } else { false } })
+    agent.fire(now: 40_000)
+    #expect(actions(&agent).contains(.giveUp(1, of: "ana", wasOpen: false)))
   }
 
   @Test func `a peer that another transport leads to is left alone until that has ended`() {

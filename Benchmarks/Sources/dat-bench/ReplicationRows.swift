@@ -105,6 +105,8 @@ enum Peer {
     case "append-feed": try await appendFeed(rest)
     case "serve-room": try await RoomPeer.serve(rest)
     case "join-room": try await RoomPeer.join(rest)
+    case "webrtc": try await BrowserPeer.carry(rest)
+    case "webrtc-idle": try await BrowserPeer.idle(rest)
     case "walk-database": try await DatabaseMemoryRows.walk(rest)
     default: throw BenchFailure("no role \(role)")
     }

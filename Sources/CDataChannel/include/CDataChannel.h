@@ -78,6 +78,9 @@ typedef struct {
   /// An address of ours that the other side may use. `related` is the host address behind it.
   void (*local_candidate)(void *context, cdc_kind kind, uint8_t leg, uint16_t preference,
                           const cdc_address *address, const cdc_address *related);
+  /// What a STUN (`CDC_REFLEXIVE`) or TURN server (`CDC_RELAYED`) has said: 0 if it serves us, `CDC_TIMED_OUT` if
+  /// nothing came, or the STUN error code with which it refuses.
+  void (*server_answered)(void *context, cdc_kind kind, const cdc_address *server, int outcome);
   cdc_verdict (*check_received)(void *context, const cdc_request *request);
   void (*check_answered)(void *context, uint32_t check, int outcome);
   /// The time of `cdc_peer_set_timer` has come.

@@ -98,7 +98,7 @@ struct SignalCommand: AsyncParsableCommand {
   }
 }
 
-/// The address of a hub of this process.
+/// The place at which a hub of this process listens.
 struct HubListening {
   let host: String
   let port: Int
