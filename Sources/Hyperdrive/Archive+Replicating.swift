@@ -89,6 +89,18 @@ extension Archive {
     return entry.session.expectedFeeds == 0
   }
 
+  /// Tells those who wait for files that nothing is fetched for now, such as on a full disk; or that it goes on.
+  private func notePause() {
+    guard files != nil || isFollowing else { return }
+    let pause = feeds.metadata.pause ?? feeds.content?.pause
+    if let pause {
+      settling.failure = ArchiveError(.folder, pause.description)
+    } else if settling.failure?.path == nil {
+      settling.failure = nil
+    }
+    wakeSettled()
+  }
+
   // MARK: What the feeds tell
 
   func metadataChanged(_ event: ReplicatorEvent) {
@@ -109,6 +121,7 @@ extension Archive {
       settleSoon()
     case .peerAdded: askForNewest(isNewPeer: true)
     case .remoteUpdate: askForNewest(isNewPeer: false)
+    case .paused, .resumed: notePause()
     default: break
     }
   }
@@ -120,6 +133,7 @@ extension Archive {
     case .stored(let ranges):
       if isFollowing { settling.arrived += ranges }
       settleSoon()
+    case .paused, .resumed: notePause()
     default: break
     }
     if !settling.waiters.isEmpty, files == nil { wakeSettled() }
