@@ -23,6 +23,8 @@ struct ArchiveFetch {
       bar.show(now, at: clock.now)
       if let failure = await archive.folderFailure { throw failure }
       if let fork = await fork { throw FeedError.forked(fork) }
+      // Refused where the first block turned out to be of something else.
+      _ = try await archive.checkout(0)
       if clock.now - lastChange > .seconds(timeout) { throw await Stalled(archive, timeout) }
       try await Task.sleep(for: .milliseconds(50))
     }
