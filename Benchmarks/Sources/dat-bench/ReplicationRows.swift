@@ -104,7 +104,7 @@ enum Peer {
     case "serve-room": try await RoomPeer.serve(rest)
     case "join-room": try await RoomPeer.join(rest)
     case "walk-database": try await DatabaseMemoryRows.walk(rest)
-    default: throw BenchFailure("no role \(role)")
+    default: try await ArchivePeer.run(role, rest)
     }
   }
 
