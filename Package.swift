@@ -220,7 +220,7 @@ let package = Package(
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
         "Hyperdrive", "DatWeb", "DatDHT", "DatHost", "DatMetrics", "DatCoding", "CLibEdit",
-        "CMalloc", "DatSignal", "DatWebRTC", arguments,
+        "CMalloc", "DatSignal", "DatWebRTC", "DatDNS", arguments, httpClient, nioCore, nioHTTP,
         logging, metrics, services,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
@@ -357,7 +357,7 @@ let package = Package(
       "DatCommandTests",
       [
         "Saga", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage",
-        "DatCoding", "dat", arguments,
+        "DatCoding", "DatDNS", "dat", arguments,
       ]
     ),
   ],

@@ -29,6 +29,7 @@ let package = Package(
         .product(name: "HypercoreProtocol", package: "dat-swift"),
         .product(name: "Hypercore", package: "dat-swift"),
         .product(name: "HyperDB", package: "dat-swift"),
+        .product(name: "Hyperdrive", package: "dat-swift"),
         .product(name: "Saga", package: "dat-swift"),
         .product(name: "DatSwarm", package: "dat-swift"),
         .product(name: "DatSignal", package: "dat-swift"),

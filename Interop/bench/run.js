@@ -17,7 +17,7 @@ if (!isThere) {
 }
 
 const rows = {}
-for (const file of ['feed', 'replicate', 'database', 'room']) {
+for (const file of ['feed', 'replicate', 'database', 'room', 'archive']) {
   Object.assign(rows, require('./' + file).rows)
 }
 if (args.includes('--list')) {

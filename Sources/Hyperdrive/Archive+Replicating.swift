@@ -89,6 +89,18 @@ extension Archive {
     return entry.session.expectedFeeds == 0
   }
 
+  /// Fails those who wait for files while nothing is fetched, such as on a full disk.
+  private func notePause() {
+    guard files != nil || isFollowing else { return }
+    let pause = feeds.metadata.pause ?? feeds.content?.pause
+    if let pause {
+      settling.failure = ArchiveError(.folder, pause.description)
+    } else if settling.failure?.path == nil {
+      settling.failure = nil
+    }
+    wakeSettled()
+  }
+
   // MARK: Events of the feeds
 
   func metadataChanged(_ event: ReplicatorEvent) {
@@ -109,6 +121,7 @@ extension Archive {
       settleSoon()
     case .peerAdded: askForNewest(isNewPeer: true)
     case .remoteUpdate: askForNewest(isNewPeer: false)
+    case .paused, .resumed: notePause()
     default: break
     }
   }
@@ -120,6 +133,7 @@ extension Archive {
     case .stored(let ranges):
       if isFollowing { settling.arrived += ranges }
       settleSoon()
+    case .paused, .resumed: notePause()
     default: break
     }
     if !settling.waiters.isEmpty, files == nil { wakeSettled() }

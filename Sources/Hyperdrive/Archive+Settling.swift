@@ -172,7 +172,8 @@ extension Archive {
         }
         folder = folder.parent
       }
-      if let node = try? tree.node(entry.seq), !node.others(entry.path.count).isEmpty,
+      if let node = try? tree.node(entry.seq), let index = try? tree.index(of: node),
+        !index.others(entry.path.count).isEmpty,
         entry.stat?.kind == .file
       {
         settling.refused[entry.path] = "a folder has its name"

@@ -212,7 +212,10 @@ public actor Archive {
     for waiter in firstContent { waiter.resume() }
     firstContent = []
     wakeSettled()
-    defer { hub.close() }
+    defer {
+      feeds.release()
+      hub.close()
+    }
     // The feeds first, so that their followers are notified of the end.
     try await content?.close()
     try await metadata.close()

@@ -20,25 +20,19 @@ public struct ArchiveEntry: Hashable, Sendable {
 /// A decoded block of the metadata feed.
 package final class ArchiveNode {
   package let entry: ArchiveEntry
-  package let index: EntryIndex
+  /// Its index where that is kept with it; ``ArchiveTree/index(of:)`` gives it in any case.
+  let keptIndex: EntryIndex?
 
-  package init(_ entry: ArchiveEntry, index: EntryIndex) {
+  package init(_ entry: ArchiveEntry, index: EntryIndex?) {
     self.entry = entry
-    self.index = index
+    keptIndex = index
   }
 
   package var seq: UInt64 { entry.seq }
   package var path: ArchivePath { entry.path }
   package var isPut: Bool { entry.stat != nil }
-  /// Returns the list for a depth, without the entry itself.
-  func others(_ depth: Int) -> [UInt64] {
-    guard var list = index.list(depth) else { return [] }
-    if list.last == seq { list.removeLast() }
-    return list
-  }
-
   /// The approximate memory of the entry: two arrays with their headers, and the object.
-  var byteCount: Int { 256 + path.bytes.count + index.bytes.count }
+  var byteCount: Int { 256 + path.bytes.count + (keptIndex?.bytes.count ?? 0) }
 }
 
 /// A metadata feed as the tree needs it: the blocks that are here. Synchronous.

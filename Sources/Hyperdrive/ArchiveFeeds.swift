@@ -143,15 +143,8 @@ final class ArchiveFeeds {
     try latest().write([StorageWrite(offset: 0, bytes: bytes)])
   }
 
-  func close() throws {
-    defer { secretLock?.release() }
-    metadata.close()
-    content?.close()
-    var failure: (any Error)?
-    do { try content?.core.close() } catch { failure = error }
-    try metadata.core.close()
-    if let failure { throw failure }
-  }
+  /// Lets others write the archive, once the feeds are closed.
+  func release() { secretLock?.release() }
 }
 
 /// The names of an archive's files in its storage.

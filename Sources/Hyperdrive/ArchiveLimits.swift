@@ -22,6 +22,9 @@ public enum ArchiveLimits {
   static let fields = 64
   /// Bytes of decoded entries that an archive caches: about 100,000 of them.
   public static let cacheBytes = 32 * 1024 * 1024
+  /// Bytes of an index that are kept with their entry: those of folders with up to about 500 names. In larger
+  /// ones every entry names all others, so that to keep them takes the square of their number.
+  static let keptIndexBytes = 1024
   /// Entries that a sparse archive requests at once: those of a folder.
   static let missingAtOnce = 4096
   /// Steps from entry to entry that one look-up, or one folder of a listing, may take besides one for each

@@ -16,7 +16,8 @@ extension ArchiveTree {
     guard var head else { return [] }
     while true {
       let shared = head.path.common(folder)
-      guard let list = head.index.list(shared), list != [head.seq] || shared == folder.count
+      guard let list = try index(of: head).list(shared),
+        list != [head.seq] || shared == folder.count
       else { return [] }
       if shared == folder.count {
         return try nodes(list).filter { $0.path.isWithin(folder) }
@@ -39,7 +40,7 @@ extension ArchiveTree {
       visited(head.seq)
       let shared = path.common(head.path)
       if shared == path.count, shared == head.path.count { return head }
-      guard let list = head.index.list(shared),
+      guard let list = try index(of: head).list(shared),
         let next = try branch(of: list, to: path, at: shared, from: head)
       else { return nil }
       head = next

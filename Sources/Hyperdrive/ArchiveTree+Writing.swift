@@ -8,17 +8,10 @@ extension ArchiveTree {
     var next = head
     while lists.count <= path.count, let head = next {
       let shared = head.path.common(path)
-      while lists.count < shared { lists.append(head.others(lists.count)) }
-      next = nil
-      var others: [UInt64] = []
-      for seq in head.index.list(shared) ?? [] {
-        let node = seq == head.seq ? head : try node(seq)
-        if let node, node.path.common(path) > shared || node.path == path {
-          if seq < head.seq { next = node }
-        } else {
-          others.append(seq)
-        }
-      }
+      let known = try index(of: head)
+      while lists.count < shared { lists.append(known.others(lists.count)) }
+      let (branch, others) = try parting(head, known, shared, from: path)
+      next = branch
       lists.append(others)
     }
     while lists.count <= path.count { lists.append([]) }

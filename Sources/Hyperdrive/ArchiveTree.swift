@@ -35,8 +35,9 @@ package final class ArchiveTree {
     guard let block = try source.block(at: seq) else { throw MissingEntries(seqs: [seq]) }
     switch decode(block, at: seq) {
     case .success(let node):
-      cache.insert(node)
-      return node
+      let kept = node.withoutLargeIndex
+      cache.insert(kept)
+      return kept
     case .failure(let fault):
       if issues.count < ArchiveLimits.rememberedIssues { issues[seq] = fault }
       return nil
@@ -62,12 +63,22 @@ package final class ArchiveTree {
     return nodes
   }
 
+  /// The large index that was read last, and the names of the folder that was written to last.
+  var recent = RecentFolder()
+
   /// Stages an entry, to be appended with others.
-  func stage(_ node: ArchiveNode) { staged.append(node) }
+  func stage(_ node: ArchiveNode) {
+    recent.note(node)
+    staged.append(node)
+  }
 
   /// Ends a batch, whether or not its entries were appended.
   func endStaging(appended: Bool) {
-    if appended { for node in staged { cache.insert(node) } }
+    if appended {
+      for node in staged { cache.insert(node.withoutLargeIndex) }
+    } else {
+      recent = RecentFolder()
+    }
     staged = []
   }
 

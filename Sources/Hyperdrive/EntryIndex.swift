@@ -64,6 +64,13 @@ package struct EntryIndex: Hashable {
     return seqs
   }
 
+  /// The list for a depth without the entry itself; empty past the last.
+  func others(_ depth: Int) -> [UInt64] {
+    guard var list = list(depth) else { return [] }
+    if list.last == owner { list.removeLast() }
+    return list
+  }
+
   /// All lists.
   package var lists: [[UInt64]] { (0..<count).compactMap(list) }
 

@@ -2,12 +2,23 @@
 ///
 /// Offsets rise with each entry, so new files nearly always go to the end.
 struct FileMap {
-  /// A file with bytes.
-  struct File {
+  /// A file. One object for both ways to it: a folder can have a great many.
+  final class File {
     let entry: ArchiveEntry
     let bytes: Range<UInt64>
     let blocks: Range<UInt64>
     var path: ArchivePath { entry.path }
+
+    init(_ entry: ArchiveEntry, bytes: Range<UInt64>, blocks: Range<UInt64>) {
+      (self.entry, self.bytes, self.blocks) = (entry, bytes, blocks)
+    }
+  }
+
+  /// The current entries by their paths.
+  struct Current {
+    fileprivate var files: [ArchivePath: File] = [:]
+
+    subscript(path: ArchivePath) -> ArchiveEntry? { files[path]?.entry }
   }
 
   /// The files by their first byte. Removed ones are nil until there are too many of them.
@@ -15,10 +26,10 @@ struct FileMap {
   private var starts: [UInt64] = []
   private var gone = 0
   /// The current entry of every file, empty ones among them.
-  private(set) var current: [ArchivePath: ArchiveEntry] = [:]
+  private(set) var current = Current()
 
   /// The number of files.
-  var count: Int { current.count }
+  var count: Int { current.files.count }
 
   /// Adds the entry of a file, in place of an earlier one of its name.
   ///
@@ -29,8 +40,9 @@ struct FileMap {
     guard let stat = entry.stat, let bytes = stat.byteRange, let blocks = stat.blockRange,
       !blocks.isEmpty || bytes.isEmpty
     else { return false }
+    let file = File(entry, bytes: bytes, blocks: blocks)
     if bytes.isEmpty {
-      current[entry.path] = entry
+      current.files[entry.path] = file
       return true
     }
     let place = firstPlace(from: bytes.lowerBound)
@@ -38,8 +50,8 @@ struct FileMap {
     if let before = previous(before: place), before.bytes.upperBound > bytes.lowerBound {
       return false
     }
-    current[entry.path] = entry
-    files.insert(File(entry: entry, bytes: bytes, blocks: blocks), at: place)
+    current.files[entry.path] = file
+    files.insert(file, at: place)
     starts.insert(bytes.lowerBound, at: place)
     return true
   }
@@ -47,11 +59,12 @@ struct FileMap {
   /// Removes the file of a name.
   @discardableResult
   mutating func remove(_ path: ArchivePath) -> ArchiveEntry? {
-    guard let entry = current.removeValue(forKey: path) else { return nil }
-    guard let bytes = entry.stat?.byteRange, !bytes.isEmpty else { return entry }
+    guard let file = current.files.removeValue(forKey: path) else { return nil }
+    let (entry, bytes) = (file.entry, file.bytes)
+    if bytes.isEmpty { return entry }
     var place = firstPlace(from: bytes.lowerBound)
     while place < files.count, starts[place] == bytes.lowerBound {
-      if files[place]?.entry.seq == entry.seq {
+      if files[place] === file {
         files[place] = nil
         gone += 1
         break

@@ -16,6 +16,7 @@ struct ArchivePeers: ParsableArguments {
   var listen: [String] = []
 
   @OptionGroup var discovery: DiscoveryOptions
+  @OptionGroup var lookup: ArchiveNames
 
   @Option(help: ArgumentHelp("Give up when nothing came for this long.", valueName: "seconds"))
   var timeout: Double = 30
@@ -32,7 +33,10 @@ struct ArchivePeers: ParsableArguments {
   /// Opens the connections of an archive.
   ///
   /// - Parameter output: receives reports on them; nil for none, if standard output is for the answer.
-  func join(_ archive: Archive, output: Output?) async throws -> ArchiveSwarm {
+  /// - Parameter watching: called with everything that happens.
+  func join(
+    _ archive: Archive, output: Output?, watching: (@Sendable (SwarmEvent) -> Void)? = nil
+  ) async throws -> ArchiveSwarm {
     let addresses = try connect.map { try PeerAddress(parsing: $0) }
     let places = try listen.map { try ListenAddress(parsing: $0) }
     try DescriptorLimit.check(isOnline: true)
@@ -43,6 +47,10 @@ struct ArchivePeers: ParsableArguments {
     let reporting = Task { [verbose = discovery.verbose] in
       guard let output else { return }
       await SwarmReport(output: output, isVerbose: verbose).follow(events)
+    }
+    if let watching {
+      let events = await swarm.events()
+      Task { for await event in events { watching(event) } }
     }
     for place in places { try await swarm.listen(host: place.host, port: place.port) }
     if places.isEmpty, !sources.isEmpty { _ = try await swarm.listen(preferring: Swarm.datPorts) }
@@ -80,7 +88,7 @@ enum ArchiveTarget {
           + "`dat share \(text)` makes one of its files.")
     } else if text.hasPrefix("dat://") || text.contains("://") {
       throw ValidationError(
-        "\(text) has no key in it: names are not looked up. Give the 64 hex digits of the archive's key."
+        "\(SafeText.line(text, limit: 200)) has no key in it: give the 64 hex digits of the archive's key."
       )
     } else {
       throw ValidationError("There is no folder \(text), and it is no link to an archive.")

@@ -10,7 +10,7 @@ enum BareArguments {
     guard let first = arguments.first, !first.hasPrefix("-"), !isCommand(first) else {
       return arguments
     }
-    if ArchiveLink(first) != nil, !isFolder(first) {
+    if ArchiveLink(first) != nil || NamedLink(first) != nil, !isFolder(first) {
       // A folder that already exists is continued.
       if arguments.count > 1, isFolder(arguments[1]), holdsArchive(arguments[1]) {
         return ["sync"] + arguments.dropFirst()

@@ -100,6 +100,7 @@ struct RecordedArchive: Decodable, Sendable, CustomTestStringConvertible {
 
   struct FeedState: Decodable {
     var key: String?
+    var discoveryKey: String?
     var length: UInt64
     var byteLength: UInt64
     var stored: [[UInt64]]
@@ -119,9 +120,17 @@ struct RecordedArchive: Decodable, Sendable, CustomTestStringConvertible {
     var sha256: String?
   }
 
+  struct Import: Decodable {
+    var version: UInt64
+    var contentLength: UInt64
+    /// What was done or not, with the path: `put`, `del`, `skip`, `ignore`.
+    var events: [[String]]
+  }
+
   var name: String
   var dir: String?
   var key: String
+  var discoveryKey: String
   var secretKey: String?
   var writable: Bool
   var version: UInt64
@@ -139,6 +148,13 @@ struct RecordedArchive: Decodable, Sendable, CustomTestStringConvertible {
   var onDisk: [DiskFile]?
   var emptyFolders: [String]?
   var secretKeys: String?
+  var imports: [Import]?
+  /// What the file of that name holds, in hex.
+  var latest: String?
+  /// The archive that a replica is of, and what it read of it.
+  var replicaOf: String?
+  var read: [String]?
+  var visited: [UInt64]?
 
   var testDescription: String { name }
 

@@ -108,7 +108,7 @@ enum Peer {
     case "webrtc": try await BrowserPeer.carry(rest)
     case "webrtc-idle": try await BrowserPeer.idle(rest)
     case "walk-database": try await DatabaseMemoryRows.walk(rest)
-    default: throw BenchFailure("no role \(role)")
+    default: try await ArchivePeer.run(role, rest)
     }
   }
 

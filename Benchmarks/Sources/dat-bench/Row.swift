@@ -38,12 +38,24 @@ struct Row: Sendable {
 
   static let all: [Row] =
     FeedRows.all + WireRows.all + ReplicationRows.all + DatabaseRows.all
-    + DatabaseMemoryRows.all + RoomRows.all
+    + DatabaseMemoryRows.all + RoomRows.all + ArchiveRows.all
 }
 
 /// Goals and limits of the numbers that come in groups.
 enum Goals {
   static let goals: [String: Double] = [
     "room.join": 0.15, "room.join.memory": 60, "room.live": 0.3,
+    "archive.import.small.memory": 64, "archive.import.large.memory": 64,
+    "archive.clone.small.memory": 64, "archive.clone.large.memory": 64,
+    "archive.list.import.memory": 64, "archive.list.root": 50, "archive.list.root.memory": 64,
+    "archive.list.folder": 50, "archive.list.folder.memory": 64, "archive.list.all": 1000,
+    "archive.list.all.memory": 64, "archive.list.root.link": 500,
+    "archive.list.root.link.memory": 64, "archive.list.root.link.blocks": 1000,
+    "archive.list.folder.link": 500, "archive.list.folder.link.memory": 64,
+    "archive.list.folder.link.blocks": 1000,
+  ]
+
+  static let limits = [
+    "archive.import.large": "limit.blake2b_64k", "archive.clone.large": "limit.blake2b_64k",
   ]
 }

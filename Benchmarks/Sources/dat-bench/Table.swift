@@ -11,7 +11,8 @@ struct Table {
   func line(_ sample: Sample, goal: Double?, limit: String?, node: Sample?) -> String {
     let goal = goal ?? Goals.goals[sample.name]
     let reached = goal.map { sample.isCost ? $0 / sample.value : sample.value / $0 }
-    let ofLimit = limit.flatMap { limits[$0] }.map { sample.value / $0.value }
+    let bound = limit ?? Goals.limits[sample.name]
+    let ofLimit = bound.flatMap { limits[$0] }.map { sample.value / $0.value }
     let ratio = node.map { sample.isCost ? $0.value / sample.value : sample.value / $0.value }
     return Self.line([
       sample.name, Self.number(sample.value, sample.unit),

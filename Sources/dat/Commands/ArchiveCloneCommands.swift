@@ -37,7 +37,8 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await ArchiveRun.run(json: json) { output in
-      let text = try await keyFile.link(link)
+      let given = try await keyFile.link(link)
+      let text = try await peers.lookup.link(ArchiveManifest.link(at: given) ?? given)
       guard let link = ArchiveLink(text) else {
         throw ValidationError(
           "\(SafeText.line(text, limit: 200)) has no key in it: give the 64 hex digits of the archive's key."
@@ -226,7 +227,7 @@ struct ArchiveStatusCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await ArchiveRun.run(json: json) { output in
-      let target = try ArchiveTarget(parsing: archive)
+      let target = try ArchiveTarget(parsing: try await peers.lookup.link(archive))
       try await target.view(peers) { archive, reading in
         // For a link all entries are needed to count the files.
         if reading.wait { for try await _ in archive.entries(recursive: true, options: reading) {} }

@@ -21,7 +21,8 @@ struct ArchiveLook: ParsableArguments {
     _ body: (Archive, ArchiveTarget, ArchiveReadOptions, Output) async throws -> Void
   ) async throws {
     try await ArchiveRun.run(json: json) { output in
-      let target = try ArchiveTarget(parsing: try await keyFile.link(archive))
+      let target = try ArchiveTarget(
+        parsing: try await peers.lookup.link(keyFile.link(archive)))
       try await target.view(peers) { archive, reading in
         try await body(archive, target, reading, output)
       }

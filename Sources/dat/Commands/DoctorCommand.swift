@@ -12,26 +12,56 @@ internal import Saga
 struct DoctorCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
-    abstract: "Check what is stored in a folder, and mend it.",
+    abstract: "Check what is stored in a folder, and mend it; or look for the peers of a link.",
     discussion: """
       Takes the folder of a feed, a database, a chat room or an archive. Checks locks, headers, lengths, every hash \
       and signature, the bitfield against the data, in a database every entry, and in a room its index. Changes nothing \
       without --repair, which mends what can be mended without a risk of forking a feed, and says \
       what it did. Ends with 1 where something is wrong, and still is.
 
+      Of a link to an archive it looks for peers and says whom it met and what they have; with 1 if nobody.
+
       EXAMPLES
         dat doctor ~/room
+        dat doctor dat://4c1f..e9
         dat doctor ~/numbers --repair
         dat doctor ~/room --json
       """)
 
-  @OptionGroup var place: FeedPlace
+  @Argument(help: "A folder, or a dat:// link.", completion: .directory)
+  var dir: String
+
+  @Flag(help: "Print JSON, one object a line.")
+  var json = false
+
+  @Option(
+    help: ArgumentHelp(
+      "What the names of its files start with, such as metadata. in an old .dat folder.",
+      valueName: "text"))
+  var prefix = ""
+
+  @OptionGroup(title: "Peers of a link") var peers: ArchivePeers
 
   @Flag(help: "Mend what can be mended.")
   var repair = false
 
+  /// The folder, as the commands about feeds take it.
+  private var place: FeedPlace {
+    var place = FeedPlace()
+    (place.dir, place.json, place.prefix) = (dir, json, prefix)
+    return place
+  }
+
   func run() async throws {
     try await place.run { output in
+      if !FileManager.default.fileExists(atPath: dir),
+        let link = ArchiveLink(try await peers.lookup.link(dir))
+      {
+        let isThere = try await ArchiveLinkDoctor(output: output, peers: peers).examine(link)
+        if !isThere { throw ExitCode(1) }
+        return
+      }
+      try place.validate()
       let look = try FolderLook(place.dir, prefix: place.prefix)
       if case .file = look.content { throw ValidationError(look.words ?? "") }
       if place.prefix.isEmpty, let kind = try Archive.kind(of: place.dir) {
