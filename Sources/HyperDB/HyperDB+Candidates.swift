@@ -28,6 +28,7 @@ extension HyperDB {
     claimedKeys.removeAll { $0 == key }
     claimedKeys.append(key)
     if claimedKeys.count > Self.rememberedClaims { claimedKeys.removeFirst() }
+    core.settleName(key)
     knownFeedChanges = -1
     settle()
   }
