@@ -6,7 +6,8 @@
 /// ```
 ///
 /// However many one host announces, it has its share of the places and of each answer; and an answer costs
-/// as much as it holds, not as much as there is. An IPv6 network of 64 bits is one host; of the server's own
+/// as much as it holds, not as much as there is. An IPv6 network of 48 bits, which one customer may have
+/// whole, is one host; of the server's own
 /// machine, which may be all that there is, a socket is.
 struct EndpointTable {
   typealias Instant = ContinuousClock.Instant
@@ -25,7 +26,7 @@ struct EndpointTable {
     private var socket: UInt16
 
     init(_ host: IPAddress, socket: UInt16) {
-      self.host = host.neighbourhood
+      self.host = host.site
       self.socket = host.isLoopback ? socket : 0
     }
   }
