@@ -18,8 +18,8 @@ public struct UserData: Hashable, Sendable {
   var foreignName: ForeignText
   /// Since when the user is there, in milliseconds since 1970 by the user's clock.
   public var timestamp: Int64
-  /// Whether the peer has shown that it holds the key, and so that this is what the key's owner says. Noted
-  /// here, not sent.
+  /// Whether the peer has shown, on this connection, that it holds the key, and so that this is what the
+  /// key's owner says. Noted here, not sent.
   public internal(set) var isProven = false
   /// The numeric address of the connection on which it was said, where the transport named it. Noted here,
   /// not sent.
