@@ -221,15 +221,19 @@ struct RoomIndex {
   /// The message of a feed that comes last.
   mutating func newest(of feed: PublicKey) -> UInt32? {
     guard let number = numbers[feed], feeds[Int(number)].count > 0 else { return nil }
-    if let newest = feeds[Int(number)].newest { return newest }
+    if feeds[Int(number)].newest == nil { findNewest() }
+    return feeds[Int(number)].newest
+  }
+
+  /// Looks for the newest message of each feed of which it isn't known, in one walk for all of them: writers
+  /// that take back their newest again and again cost no more than one.
+  private mutating func findNewest() {
+    var missing = Set(feeds.indices.filter { feeds[$0].count > 0 && feeds[$0].newest == nil })
     var place = order.end
-    while let record = order.previous(&place) {
-      if self.record(record).feed == number {
-        feeds[Int(number)].newest = record
-        return record
-      }
+    while !missing.isEmpty, let number = order.previous(&place) {
+      let feed = Int(record(number).feed)
+      if missing.remove(feed) != nil { feeds[feed].newest = number }
     }
-    return nil
   }
 
   // MARK: Order
