@@ -153,14 +153,21 @@ struct EndpointTable {
     }
   }
 
-  /// Drops what has run out.
+  /// Drops what has run out, and what clients have too much.
   ///
+  /// - Parameter excess: how many places of a client are to go besides; what went is taken off.
   /// - Returns: how many places each client lost.
-  mutating func sweep(now: Instant, lasting: Duration) -> [Client: Int] {
+  mutating func sweep(
+    now: Instant, lasting: Duration, excess: inout [Client: Int]
+  ) -> [Client: Int] {
     var lost: [Client: Int] = [:]
     for key in order {
-      for place in (hosts[key]?.places ?? []).indices.reversed()
-      where (hosts[key]?.places[place].since).map({ now - $0 >= lasting }) == true {
+      for place in (hosts[key]?.places ?? []).indices.reversed() {
+        guard let since = hosts[key]?.places[place].since else { continue }
+        if now - since < lasting {
+          guard let more = excess[key], more > 0 else { continue }
+          excess[key] = more - 1
+        }
         remove(place, of: key)
         lost[key, default: 0] += 1
       }
