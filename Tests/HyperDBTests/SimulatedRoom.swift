@@ -101,8 +101,8 @@ final class SimulatedRoom {
 
   let simulation: Simulation
   private(set) var members: [RoomMember] = []
-  /// A writer of the room who means ill; the last member runs it.
-  private(set) var hostile: HostileWriter?
+  /// Writers of the room that mean ill; the last member runs them.
+  private(set) var hostile: [HostileWriter] = []
   private var connections: [RoomConnection] = []
   /// By member: on which side of the parted network it is.
   private var side: [Bool] = []
@@ -111,10 +111,10 @@ final class SimulatedRoom {
   /// Follows from everything that was delivered, and when.
   private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
 
-  init(seed: UInt64, writers: Int, isHostile: Bool, on replica: Replica) async throws {
+  init(seed: UInt64, writers: Int, hostile: Int, on replica: Replica) async throws {
     simulation = Simulation(seed: seed)
     random = SeededRandom(seed: seed &+ 1)
-    for number in 0..<(writers + (isHostile ? 1 : 0)) {
+    for number in 0..<(writers + min(hostile, 1)) {
       var options = HyperDBOptions()
       options.durability = .synced
       // Nothing here may wait for peers: they only speak while the simulation runs.
@@ -123,7 +123,7 @@ final class SimulatedRoom {
       if number == 0 { options.keyPair = pair } else { options.localKeyPair = pair }
       // Half of the others write as the reference does, where somebody is there whom it believes.
       options.writesAsReference =
-        isHostile && number > 0 && number < writers && random.chance(0.5)
+        hostile > 0 && number > 0 && number < writers && random.chance(0.5)
       options.makeRandom = { SeededRandom(seed: seed &+ UInt64(number)) }
       members.append(
         try await RoomMember(
@@ -132,15 +132,15 @@ final class SimulatedRoom {
           on: replica))
     }
     side = members.map { _ in false }
-    if isHostile {
+    for _ in 0..<hostile {
       let writer = HostileWriter(pair: KeyPair(seed: random.bytes(32))!, source: members[0].db.key)
-      hostile = writer
+      self.hostile.append(writer)
       try await members[0].db.authorize(writer.pair.publicKey)
     }
   }
 
   /// The members who mean well.
-  var honest: ArraySlice<RoomMember> { hostile == nil ? members[...] : members.dropLast() }
+  var honest: ArraySlice<RoomMember> { hostile.isEmpty ? members[...] : members.dropLast() }
 
   func run(_ steps: [RoomStep]) async throws {
     for step in steps { try await run(step) }
@@ -172,7 +172,7 @@ final class SimulatedRoom {
     case .wait(let milliseconds): simulation.run(for: .milliseconds(milliseconds))
     case .crash(let number, let loss, let inside):
       try await crash(members[number % members.count], loss, inside: inside)
-    case .misbehave(let kind): try await misbehave(kind)
+    case .misbehave(let writer, let kind): try await misbehave(writer, kind)
     }
     try checkReasons()
   }
@@ -202,7 +202,7 @@ final class SimulatedRoom {
     for number in pair {
       let member = members[number]
       let session = try await member.session(live: true, in: simulation)
-      let isDamaged = hostile != nil && number == members.count - 1 && random.chance(0.3)
+      let isDamaged = !hostile.isEmpty && number == members.count - 1 && random.chance(0.3)
       ends.append(
         RoomEnd(
           session, skew: member.skew, damage: isDamaged ? damage : 0,
@@ -232,14 +232,15 @@ final class SimulatedRoom {
       point = Int.random(in: before - 1...member.disk.crashPoints - 1, using: &random)
     }
     try await member.restart(at: point, losing: loss, in: simulation) { disk in
-      if member === members.last { try hostile?.recover(on: disk) }
+      if member === members.last { for writer in hostile { try writer.recover(on: disk) } }
     }
     try await checkKept(member)
     member.acknowledged = await member.localLength
   }
 
-  private func misbehave(_ kind: HostileWriter.Kind) async throws {
-    guard let hostile, let member = members.last else { return }
+  private func misbehave(_ number: Int, _ kind: HostileWriter.Kind) async throws {
+    guard !hostile.isEmpty, let member = members.last else { return }
+    let hostile = hostile[number % hostile.count]
     let feeds = await member.db.feeds
     let block = hostile.entry(kind, knowing: feeds, &random)
     try await member.restart(losing: .nothing, in: simulation) { disk in
@@ -257,7 +258,7 @@ final class SimulatedRoom {
   private func checkReasons() throws {
     for connection in connections {
       guard let reason = connection.reason, !(reason is ConnectionLost) else { continue }
-      if hostile != nil, connection.members.contains(members.count - 1) { continue }
+      if !hostile.isEmpty, connection.members.contains(members.count - 1) { continue }
       throw Broken("members \(connection.members) fell out: \(reason)")
     }
   }
@@ -323,11 +324,12 @@ final class SimulatedRoom {
     var first: (view: RoomView, name: String)?
     for member in honest {
       let feedCount = await member.db.feedCount
-      guard feedCount <= members.count + 1 else {
+      guard feedCount <= members.count + hostile.count else {
         throw Broken("\(member.name) has \(feedCount) feeds")
       }
       let view = try await RoomView(
-        of: member, hostile: hostile?.pair.publicKey, hasForked: hostile?.hasForked ?? false)
+        of: member, hostile: Set(hostile.map(\.pair.publicKey)),
+        forked: Set(hostile.filter(\.hasForked).map(\.pair.publicKey)))
       if let problem = view.problem { throw Broken("\(member.name): \(problem)") }
       guard let known = first else {
         first = (view, member.name)
