@@ -100,5 +100,6 @@ extension HyperDB {
     feedSet.logs[core.feedKeys[number]]?.inspected = 0
     contents[number] = nil
     refusedContents.remove(number)
+    arrivals.forget(number)
   }
 }

@@ -161,6 +161,23 @@ struct RoomIndex {
     if feeds[feed].newest == number { feeds[feed].newest = nil }
   }
 
+  /// Takes out what a feed wrote. The numbers of its records stay what they are, of nothing. Costs a look at
+  /// every record.
+  ///
+  /// - Returns: the records that were shown.
+  mutating func remove(_ feed: PublicKey) -> [UInt32] {
+    guard let number = numbers[feed] else { return [] }
+    var removed: [UInt32] = []
+    for place in records.indices where records[place].feed == number {
+      if records[place].isShown {
+        hide(UInt32(place))
+        removed.append(UInt32(place))
+      }
+      records[place].clear()
+    }
+    return removed
+  }
+
   private mutating func number(adding feed: PublicKey) -> UInt32? {
     if let number = numbers[feed] { return number }
     guard feeds.count < Record.feedLimit else { return nil }
@@ -213,6 +230,13 @@ struct RoomIndex {
     return table.find(Self.hash(one.key)) { other in
       other != number && record(other).isShown && record(other).key == one.key ? true : nil
     } ?? false
+  }
+
+  /// The numbers of the feeds that have entries, in order: not those that have lost their place.
+  var usedFeeds: [Int] {
+    var isUsed = [Bool](repeating: false, count: feeds.count)
+    for record in records where record.hasEntry { isUsed[Int(record.feed)] = true }
+    return feeds.indices.filter { isUsed[$0] }
   }
 
   /// The feed that a record belongs to.
@@ -283,21 +307,25 @@ struct RoomIndex {
 }
 
 extension RoomIndex.Record {
-  // From the lowest bit: 49 of the block, 3 flags, 12 of the feed's number.
-  static let seqLimit: UInt64 = 1 << 49 - 1
-  static let feedLimit = 1 << 12
-  private static let deleted: UInt64 = 1 << 49
-  private static let text: UInt64 = 1 << 50
-  private static let edited: UInt64 = 1 << 51
+  // From the lowest bit: 45 of the block, 3 flags, 16 of the feed's number. Feeds that lose their place to
+  // others keep their numbers while the room is open, so there may be more of them than it has places.
+  static let seqLimit: UInt64 = 1 << 45 - 1
+  static let feedLimit = 1 << 16 - 1
+  private static let deleted: UInt64 = 1 << 45
+  private static let text: UInt64 = 1 << 46
+  private static let edited: UInt64 = 1 << 47
 
   init(timestamp: Int64, feed: UInt32, seq: UInt64, key: CompactKey) {
     self.timestamp = timestamp
-    packed = UInt64(feed) << 52 | seq
+    packed = UInt64(feed) << 48 | seq
     self.key = key
   }
 
   /// The number of the feed in the index.
-  var feed: UInt32 { UInt32(packed >> 52) }
+  var feed: UInt32 {
+    get { UInt32(packed >> 48) }
+    set { packed = UInt64(newValue) << 48 | packed & (1 << 48 - 1) }
+  }
   /// The block with the newest entry.
   var seq: UInt64 {
     get { packed & Self.seqLimit }
@@ -318,6 +346,10 @@ extension RoomIndex.Record {
     get { packed & Self.edited != 0 }
     set { packed = newValue ? packed | Self.edited : packed & ~Self.edited }
   }
+  /// Tells whether the feed has an entry of the key; not if it has lost its place.
+  var hasEntry: Bool { seq > 0 }
+  /// Makes it a record of no entry.
+  mutating func clear() { packed = UInt64(feed) << 48 }
   /// Tells whether there is a message to show.
   var isShown: Bool { hasText && !isDeleted }
 }

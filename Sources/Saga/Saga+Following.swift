@@ -30,6 +30,7 @@ extension Saga {
       tell(.authorized)
       tryNewcomers()
     case .uploaded(let seq): tell(.sent(seq: seq))
+    case .left(let feed): remove(feed)
     case .issue(let error): tell(.error(SagaError(.database, error.reason)))
     }
     return true
@@ -38,6 +39,14 @@ extension Saga {
   /// The index is written when so many entries have come since, or half as many as it has messages: seldom
   /// enough to cost little, and so often that little has to be read again after a kill.
   private static let entriesBetweenWrites = 1_000
+
+  /// Takes out the messages of a feed that has lost its place.
+  private func remove(_ feed: PublicKey) {
+    for record in index.remove(feed) { recent.remove(record) }
+    taken[feed] = nil
+    unwritten += 1
+    tell(.feedGone(feed))
+  }
 
   private func take(_ entry: DatabaseNode) -> RoomQueue.Event? {
     defer {

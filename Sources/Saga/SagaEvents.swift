@@ -41,6 +41,9 @@ public enum SagaEvent: Hashable, Sendable {
   case waiting(UserData, reason: String)
   /// The messages of this feed are not to be shown here any more, or are again.
   case muted(PublicKey, Bool)
+  /// A feed has lost its place in the room to others: its messages are no part of the room any more, and
+  /// each comes as a new one if the feed comes back.
+  case feedGone(PublicKey)
   /// A block of this user's feed was sent to a peer that had asked for it: entries up to `seq`.
   case sent(seq: UInt64)
   /// Something went wrong that has no caller to be notified.

@@ -236,6 +236,8 @@ actor ChatSession {
       output.object([
         "event": "muted", "data": ["key": .string(key.hex), "muted": .bool(isMuted)],
       ])
+    case .feedGone(let key):
+      output.object(["event": "feed-gone", "data": ["key": .string(key.hex)]])
     case .error(let error): output.problem(error.reason)
     case .ready, .sent, .operation: break
     @unknown default: break

@@ -34,43 +34,43 @@ import Testing
   @Test func `a crowd of made-up keys of one address waits behind everybody else`() {
     var newcomers = Newcomers()
     for number in 0..<500 { add(number, from: "192.0.2.66", to: &newcomers) }
-    let result1 = letIn(30, of: &newcomers)
-    #expect(result1.count == 30)
+    let crowd = letIn(30, of: &newcomers)
+    #expect(crowd.count == 30)
     add(600, from: "198.51.100.1", to: &newcomers)
     // Another customer's crowd, each from another network.
     for number in 700..<800 {
       add(number, from: "2001:db8:7:\(String(number, radix: 16))::1", to: &newcomers)
     }
     add(900, from: "2001:db8:8::1", to: &newcomers)
-    let result2 = letIn(3, of: &newcomers, at: 60)
-    #expect(result2 == ["user 600", "user 700", "user 900"])
+    let next = letIn(3, of: &newcomers, at: 60)
+    #expect(next == ["user 600", "user 700", "user 900"])
     // After a while nothing is held against an address, and nobody waits for ever.
-    let result3 = letIn(1000, of: &newcomers, at: 700)
-    #expect(result3.count == 569)
+    let rest = letIn(1000, of: &newcomers, at: 700)
+    #expect(rest.count == 569)
   }
 
   @Test func `without addresses they are let in as they came`() {
     var newcomers = Newcomers()
     for number in (0..<20).reversed() { add(number, from: nil, to: &newcomers) }
-    let result4 = letIn(20, of: &newcomers)
-    #expect(result4 == (0..<20).map { "user \($0)" })
+    let all = letIn(20, of: &newcomers)
+    #expect(all == (0..<20).map { "user \($0)" })
   }
 
   @Test func `claiming somebody's key from a crowded address doesn't take its turn`() {
     var newcomers = Newcomers()
     for number in 0..<40 { add(number, from: "192.0.2.66", to: &newcomers) }
-    let result5 = letIn(10, of: &newcomers)
-    #expect(result5.count == 10)
+    let crowd = letIn(10, of: &newcomers)
+    #expect(crowd.count == 10)
     // The liar was first to name this key.
     add(500, from: "192.0.2.66", to: &newcomers)
     newcomers.claimAgain(user(500, from: "198.51.100.1"), now: start)
-    let result6 = letIn(1, of: &newcomers)
-    #expect(result6 == ["user 500"])
+    let first = letIn(1, of: &newcomers)
+    #expect(first == ["user 500"])
     // Nor is it taken later.
     add(501, from: "198.51.100.2", to: &newcomers)
     newcomers.claimAgain(user(501, from: "192.0.2.66"), now: start)
-    let result7 = letIn(1, of: &newcomers)
-    #expect(result7 == ["user 501"])
+    let second = letIn(1, of: &newcomers)
+    #expect(second == ["user 501"])
   }
 
   @Test func `where too many wait the address with most makes room`() {
@@ -78,14 +78,14 @@ import Testing
     for number in 0..<50 { add(number, from: "192.0.2.66", to: &newcomers) }
     add(60, from: "198.51.100.1", to: &newcomers)
     let all = Set((0..<61).map { user($0, from: nil).key })
-    let result8 = newcomers.makeRoom(for: user(70, from: "198.51.100.1"), present: all)
-    #expect(result8)
+    let madeRoom = newcomers.makeRoom(for: user(70, from: "198.51.100.1"), present: all)
+    #expect(madeRoom)
     #expect(newcomers[user(0, from: nil).key] == nil, "of the crowd, though it is here")
     #expect(newcomers[user(60, from: nil).key] != nil)
-    let result9 = newcomers.makeRoom(for: user(71, from: "192.0.2.66"), present: all)
-    #expect(!result9)
-    let result10 = newcomers.makeRoom(for: user(71, from: "192.0.2.66"), present: [])
-    #expect(result10)
+    let madeNone = newcomers.makeRoom(for: user(71, from: "192.0.2.66"), present: all)
+    #expect(!madeNone)
+    let madeRoomAgain = newcomers.makeRoom(for: user(71, from: "192.0.2.66"), present: [])
+    #expect(madeRoomAgain)
     #expect(newcomers[user(60, from: nil).key] != nil)
     #expect(newcomers.count == 49)
   }
