@@ -1,10 +1,11 @@
 /// A count of inbound connections, which decides which are too many.
 ///
-/// There are three caps: on all together, so that strangers can't use up descriptors and memory; on each
-/// address, so that one host can't take all places; and on those of each address that have not proven to
-/// speak the protocol. If all places are taken, a new connection evicts one of the address with the most, the
-/// one that has been idle longest, if that address has at least two more than the new one's. An IPv6 network
-/// of 64 bits counts as one address. A peer behind a relay counts by the name that stands for it.
+/// Three caps: all together, so that strangers can't use up our descriptors and memory; for each address,
+/// so that one host can't take all places; and for each address those that have not shown that they speak
+/// the protocol. Where all places are taken, a new connection takes that of the address with most of them,
+/// if that has at least two more than its own: the one that has been idle longest. An IPv6 network of 64
+/// bits counts as one address. One of 48 bits, which may be one customer's, counts as one as well where all
+/// places are taken: otherwise a customer would have them all, each from another network of 64 bits.
 ///
 /// It has no clock: instants are passed in.
 final class Admission: Sendable {
@@ -72,7 +73,7 @@ final class Admission: Sendable {
       }
       var evicted: Ticket?
       if state.tickets.count >= caps.total {
-        guard let idlest = Self.idlest(in: state, besides: host.tickets.count) else {
+        guard let idlest = Self.idlest(in: state, for: key) else {
           return (nil, nil)
         }
         evicted = idlest
@@ -96,11 +97,19 @@ final class Admission: Sendable {
     return key.isLoopback ? caps.loopback : caps.address
   }
 
-  /// Returns the connection to evict for one of an address with this many.
-  private static func idlest(in state: State, besides count: Int) -> Ticket? {
-    let most = state.hosts.values.max { $0.tickets.count < $1.tickets.count }
-    guard let most, most.tickets.count >= count + 2 else { return nil }
-    return most.tickets.compactMap { state.tickets[$0] }
+  /// The connection that makes room for one of an address: of the networks the one with most pays, and
+  /// of its addresses the one with most.
+  private static func idlest(in state: State, for key: IPAddress) -> Ticket? {
+    var sites: [IPAddress: [Host]] = [:]
+    for (key, host) in state.hosts { sites[key.site, default: []].append(host) }
+    func count(_ hosts: [Host]) -> Int { hosts.reduce(0) { $0 + $1.tickets.count } }
+    let most = sites.values.max { count($0) < count($1) } ?? []
+    let own = sites[key.site] ?? []
+    let isOfOther = count(most) >= count(own) + 2
+    let paying = (isOfOther ? most : own).max { $0.tickets.count < $1.tickets.count }
+    let least = isOfOther ? 1 : (state.hosts[key]?.tickets.count ?? 0) + 2
+    guard let paying, paying.tickets.count >= least else { return nil }
+    return paying.tickets.compactMap { state.tickets[$0] }
       .min { ($0.lastActive, $0.number) < ($1.lastActive, $1.number) }
   }
 

@@ -204,6 +204,10 @@ public actor RoomView {
       // The pages have seen none of them.
       changes.forgetAll(upTo: number)
       parts.loaded = number
+    case .feedGone:
+      // The pages look at the room anew.
+      changes.forgetAll(upTo: number)
+      parts.people = number
     case .operation, .restored: return false
     @unknown default: return false
     }

@@ -5,15 +5,15 @@ internal import Hypercore
 /// Kept from the moment the database has a follower: 8 bytes a block.
 struct Arrivals {
   private(set) var places: [FeedSequence] = []
-  /// Feeds with a number below this are watched.
-  private var feedCount = 0
+  /// By number, whether what comes of a feed is noted.
+  private var watched: [Bool] = []
 
   /// Takes in what is already stored of new feeds, the local one aside.
   mutating func look(at feeds: [ReplicatedFeed?], local: Int?) {
-    while feedCount < feeds.count {
-      let number = feedCount
-      feedCount += 1
-      guard number != local, let core = feeds[number]?.core else { continue }
+    while watched.count < feeds.count { watched.append(false) }
+    for (number, feed) in feeds.enumerated() where !watched[number] {
+      guard number != local, let core = feed?.core else { continue }
+      watched[number] = true
       var seq: UInt64 = 1
       while let stored = core.nextStored(from: seq, below: core.length) {
         places.append(FeedSequence(feed: number, seq: Int(clamping: stored)))
@@ -24,11 +24,21 @@ struct Arrivals {
 
   /// Takes in blocks that have come of a watched feed.
   mutating func add(_ ranges: [Range<UInt64>], of feed: Int) {
-    guard feed < feedCount else { return }
+    guard feed < watched.count, watched[feed] else { return }
     for range in ranges {
       for seq in range where seq > 0 {
         places.append(FeedSequence(feed: feed, seq: Int(clamping: seq)))
       }
+    }
+  }
+
+  /// Forgets a feed, whose number another one may get. The places of the others stay where they are.
+  mutating func forget(_ feed: Int) {
+    guard feed < watched.count, watched[feed] else { return }
+    watched[feed] = false
+    // No entry is in a first block.
+    for index in places.indices where places[index].feed == feed {
+      places[index] = FeedSequence(feed: feed, seq: 0)
     }
   }
 }

@@ -77,6 +77,7 @@ extension DatabaseCore {
     }
     if hasPlace {
       let number = add(log)
+      knownPlaces = -1
       invalidate()
       if isNamedByWriter(log.key) { authorize(number) }
     } else {
@@ -88,10 +89,10 @@ extension DatabaseCore {
 
   /// Assigns the places anew, if there are more feeds than places.
   package func settlePlaces() throws {
-    guard !withoutPlace.isEmpty, knownPlaces != namings.changes else { return }
+    guard !withoutPlace.isEmpty, knownPlaces != namings.placeChanges else { return }
     // A feed that gets a place may name others.
-    for _ in 0..<8 where knownPlaces != namings.changes {
-      knownPlaces = namings.changes
+    for _ in 0..<8 where knownPlaces != namings.placeChanges {
+      knownPlaces = namings.placeChanges
       let placed = Set(
         namings.places(owner: key, limit: HyperDBLimits.places) {
           numbers[$0] != nil || withoutPlace[$0] != nil
@@ -166,13 +167,41 @@ extension DatabaseCore {
     _ list: FeedList, _ keys: [PublicKey?], isAuthorization: Bool, from feed: Int
   ) {
     writers[feed].learn(list)
-    let hasMore = namings.note(
-      keys, at: list.seq, isAuthorization: isAuthorization, by: feedKeys[feed]
-    ) { numbers[$0] != nil || withoutPlace[$0] != nil }
-    if hasMore, writers[feed].isAuthorized {
-      feedChanges += 1
-      authorize(feed)
+    let isProven = { (key: PublicKey) in
+      self.numbers[key] != nil || self.withoutPlace[key] != nil
     }
+    let new = namings.note(
+      keys, at: list.seq, isAuthorization: isAuthorization, by: feedKeys[feed], isProven: isProven)
+    guard new.count > 0, writers[feed].isAuthorized else { return }
+    if new.hasProven { authorize(feed) }
+    unsettledNames += new.count
+    if feed == 0 || new.hasProven || !namings.isCrowded(by: feedKeys[feed], isProven: isProven) {
+      settleNames()
+    } else {
+      settleNamesInTime()
+    }
+  }
+
+  /// Has the keys that were named lately looked at, where a writer names many that are nobody's.
+  ///
+  /// What is done then costs as much as there are names. So they are looked at again when so many were named,
+  /// or so many blocks have come, that each of these had but a small part in it: one more made-up key costs
+  /// what it weighs.
+  func settleNamesInTime() {
+    guard unsettledNames > 0 else { return }
+    unsettledBlocks += 1
+    if unsettledNames + unsettledBlocks > (namings.keyCount - 256) / 64 { settleNames() }
+  }
+
+  private func settleNames() {
+    unsettledNames = 0
+    unsettledBlocks = 0
+    feedChanges += 1
+  }
+
+  /// Has a key looked at now, if it was named lately.
+  func settleName(_ key: PublicKey) {
+    if unsettledNames > 0, numbers[key] == nil, namings.isNoted(key) { settleNames() }
   }
 
   /// Marks a feed as authorised, and every feed that it lists.
@@ -205,19 +234,21 @@ extension DatabaseCore {
 
   /// The candidates that a writer let in, by writer, the newest first. All others were merely listed.
   package var newcomers: [[PublicKey]] {
+    if knownNewcomers.changes == feedChanges { return knownNewcomers.keys }
     var rest = Set(candidates)
-    return authorized.compactMap { number in
+    let keys: [[PublicKey]] = authorized.compactMap { number in
       let letIn = namings.shares(of: feedKeys[number]).letIn.reversed()
         .filter { rest.remove($0) != nil }
       return letIn.isEmpty ? nil : Array(letIn)
     }
+    knownNewcomers = (feedChanges, keys)
+    return keys
   }
 
   /// The keys that writers name and of whose feeds nothing is here, in the order of the writers. For
   /// most of them there may be no feed at all.
   package var candidates: [PublicKey] {
-    let changes = namings.changes &+ feedChanges
-    if knownCandidates.changes == changes { return knownCandidates.keys }
+    if knownCandidates.changes == feedChanges { return knownCandidates.keys }
     var keys: [PublicKey] = []
     var known: Set<PublicKey> = []
     // Once places are scarce, feeds that would get none are not asked for.
@@ -231,7 +262,7 @@ extension DatabaseCore {
         if nearest?.contains(key) ?? true { keys.append(key) }
       }
     }
-    knownCandidates = (changes, keys)
+    knownCandidates = (feedChanges, keys)
     return keys
   }
 }

@@ -61,8 +61,13 @@ package final class DatabaseCore {
   let lookup = Lookup()
   let insertion = Insertion()
   let headCheck = HeadCheck()
-  /// The bytes read to decode entries: the cost of a walk besides its steps.
-  @exclusivity(unchecked) private(set) var loadedBytes = 0
+  /// How many bytes were read to decode entries, and 32 for each block: what a walk costs besides its
+  /// steps.
+  @exclusivity(unchecked) var loadedBytes = 0
+  /// The size of a block from which on it is not read for a walk with few steps left.
+  @exclusivity(unchecked) var loadAllowance = Int.max
+  /// How many entries were looked at so far to find what a put builds on.
+  @exclusivity(unchecked) var settlingLooks = 0
   /// The steps that writes have taken so far to merge what others wrote.
   package var mergedSteps: Int { insertion.allSteps }
 
@@ -74,6 +79,10 @@ package final class DatabaseCore {
   var vacantNumbers: [Int] = []
   var knownPlaces = -1
   var knownCandidates: (changes: Int, keys: [PublicKey]) = (-1, [])
+  var knownNewcomers: (changes: Int, keys: [[PublicKey]]) = (-1, [])
+  /// How many keys were named since names were last looked at, and how many blocks came since then.
+  var unsettledNames = 0
+  var unsettledBlocks = 0
   /// Called with the number of a feed that loses its place, before another feed gets that number.
   package var onVacate: ((Int) -> Void)?
 
@@ -184,10 +193,11 @@ package final class DatabaseCore {
     case .empty: break
     }
     guard place.seq > 0 else { return nil }
+    try checkAllowance(place)
     guard let block = try writers[place.feed].log.block(at: place.seq) else {
       throw MissingBlock(feed: place.feed, seq: place.seq)
     }
-    loadedBytes &+= block.count
+    loadedBytes &+= block.count + 32
     do {
       let node = try decode(block, at: place)
       if !isPassing || cache.admits(place) { cache.insert(.node(node), at: place) }
@@ -236,6 +246,7 @@ package final class DatabaseCore {
   ///
   /// - Throws: `MissingBlock` if the list that it is read by is not here.
   package func inspect(feed: Int, seq: Int) throws {
+    settleNamesInTime()
     _ = try node(at: FeedSequence(feed: feed, seq: seq))
   }
 
@@ -262,108 +273,6 @@ package final class DatabaseCore {
 
   /// Limits the cache to what the index leaves of the memory for both.
   func shareCache() { cache.limit = options.cacheBytes - (index?.byteCount ?? 0) }
-
-  private func decode(_ block: [UInt8], at place: FeedSequence) throws -> EntryNode {
-    var list: FeedList?
-    while true {
-      var seq = 0
-      // While the fields are shown nothing else can be decoded, not even the list.
-      let node = try codec.withEntry(in: block) { fields -> EntryNode?? in
-        guard let inflate = fields.inflate, inflate > 0, inflate <= UInt64(place.seq) else {
-          throw HyperDBError(
-            .malformedFeedList,
-            "The entry in \(name(place)) names block \(fields.inflate ?? 0) as its list, which can't "
-              + "be one", feed: place.feed, seq: place.seq)
-        }
-        seq = Int(inflate)
-        let known = list ?? writers[place.feed].list(at: seq)
-        return .some(try known.map { try self.node(of: fields, by: $0, at: place) })
-      }
-      guard let node else {
-        throw HyperDBError(
-          .malformedEntry, "The entry in \(name(place)) is no entry of a hyperdb",
-          feed: place.feed, seq: place.seq)
-      }
-      if let node { return node }
-      list = try self.list(at: seq, of: place, block: block)
-    }
-  }
-
-  private func node(
-    of fields: EntryFields, by list: FeedList, at place: FeedSequence
-  ) throws -> EntryNode {
-    guard let clock = list.decode(clock: fields.clock, of: place) else {
-      throw HyperDBError(
-        .missingFeedMappings,
-        "Missing feed mappings: the entry in \(name(place)) counts \(fields.clock.count) feeds, its "
-          + "list has \(list.keyCount)", feed: place.feed, seq: place.seq)
-    }
-    let trie: Trie
-    do throws(TrieCoding.Fault) {
-      trie = try TrieCoding.decode(
-        fields.trie, by: list, owner: place, scratch: &trieScratch)
-    } catch {
-      throw HyperDBError(
-        .malformedEntry, "The entry in \(name(place)) is left out: \(error.reason)",
-        feed: place.feed, seq: place.seq)
-    }
-    if fields.key.count > HyperDBLimits.readSegments {
-      let segments = EntryKey.segments(fields.key)
-      if segments > HyperDBLimits.readSegments {
-        throw HyperDBError(
-          .malformedEntry,
-          "The key of the entry in \(name(place)) has \(segments) segments; at most "
-            + "\(HyperDBLimits.readSegments) are read", feed: place.feed, seq: place.seq)
-      }
-    }
-    let valueCount = fields.value?.count ?? 0
-    let isApart = valueCount > EntryNode.keptValue
-    return EntryNode(
-      place: place, key: Array(fields.key), value: isApart ? nil : fields.value.map { Array($0) },
-      apartCount: isApart ? valueCount : 0, isDeleted: fields.isDeleted, clock: clock, trie: trie,
-      inflate: list.seq)
-  }
-
-  /// The list in block `seq` of the feed that `place` is in.
-  private func list(at seq: Int, of place: FeedSequence, block: [UInt8]) throws -> FeedList {
-    let writer = writers[place.feed]
-    if let known = writer.list(at: seq) { return known }
-    let listBlock: [UInt8]
-    if seq == place.seq {
-      listBlock = block
-    } else if let stored = try writer.log.block(at: seq) {
-      listBlock = stored
-    } else {
-      throw MissingBlock(feed: place.feed, seq: seq)
-    }
-    guard let message = codec.decode(listBlock, inflated: true), let keys = message.feeds,
-      !keys.isEmpty
-    else {
-      throw HyperDBError(
-        .malformedFeedList,
-        "The entry in \(name(place)) takes its list of feeds from block \(seq), which has none",
-        feed: place.feed, seq: place.seq)
-    }
-    loadedBytes &+= listBlock.count
-    guard
-      Set(keys.prefix(HyperDBLimits.listedKeys)).count
-        == min(keys.count, HyperDBLimits.listedKeys)
-    else {
-      throw HyperDBError(
-        .malformedFeedList,
-        "The list of feeds in block \(seq) of feed \(feedKeys[place.feed]) has a key twice",
-        feed: place.feed, seq: place.seq)
-    }
-    let named = keys.map { PublicKey(bytes: $0) }
-    // Only the local writer's list is ever written again.
-    let list = FeedList(
-      seq: seq, keyCount: keys.count, keys: place.feed == local ? keys : [],
-      decodeMap: try numbers(of: named),
-      contentKey: message.contentFeed.flatMap { $0.count == PublicKey.byteCount ? $0 : nil })
-    learn(
-      list, named, isAuthorization: message.key.isEmpty && message.value == nil, from: place.feed)
-    return list
-  }
 
   /// The key of a writer's content feed, as far as its lists were read.
   package func contentKey(of feed: Int) -> [UInt8]? { writers[feed].newestList?.contentKey }

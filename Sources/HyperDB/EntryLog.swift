@@ -14,9 +14,15 @@ package protocol EntryLog: AnyObject {
   func firstMissing(from start: Int) -> Int
   /// Returns a block; nil if it is not stored here.
   func block(at index: Int) throws -> [UInt8]?
+  /// The size of a block in bytes, without reading it; nil where that is not known.
+  func byteCount(at index: Int) -> Int?
   /// Appends blocks under one signature, all or nothing, and returns the index of the first.
   @discardableResult
   func append(_ blocks: [[UInt8]]) throws -> Int
+}
+
+extension EntryLog {
+  package func byteCount(at index: Int) -> Int? { nil }
 }
 
 /// A feed without storage or signatures, for tests and benchmarks of the database alone.
@@ -43,6 +49,8 @@ package final class MemoryLog: EntryLog {
   }
 
   package func block(at index: Int) -> [UInt8]? { index < blocks.count ? blocks[index] : nil }
+
+  package func byteCount(at index: Int) -> Int? { block(at: index)?.count }
 
   package func append(_ blocks: [[UInt8]]) -> Int {
     defer { self.blocks += blocks }

@@ -107,10 +107,7 @@ final class HeadCheck {
       while next < min(queue.count, HyperDBLimits.headComparisons) {
         let (newer, older) = queue[next]
         next += 1
-        let loadedBefore = core.loadedBytes
-        let isSound = try compare(newer, older, core)
-        try step((core.loadedBytes &- loadedBefore) >> HyperDBLimits.mergeStepShift)
-        if !isSound {
+        if try !compare(newer, older, core) {
           known[pair] = false
           return false
         }
@@ -126,6 +123,22 @@ final class HeadCheck {
       known[Pair(newer: newer.place, older: older.place)] = true
     }
     return true
+  }
+
+  /// An entry, read if the steps left allow it.
+  private func load(_ place: FeedSequence, _ core: DatabaseCore) throws -> EntryNode? {
+    let left = max(HyperDBLimits.headSteps - (steps - stepsBefore), 0)
+    let before = core.loadedBytes
+    let node: EntryNode?
+    do {
+      node = try core.withAllowance(left << HyperDBLimits.mergeStepShift) {
+        try core.node(at: place)
+      }
+    } catch is OversizedBlock {
+      throw TooManySteps()
+    }
+    try step((core.loadedBytes &- before) >> HyperDBLimits.mergeStepShift)
+    return node
   }
 
   /// Returns whether `newer` points wherever `older` does. Entries that replace another are queued.
@@ -157,7 +170,7 @@ final class HeadCheck {
         let pointer = older.trie.pointer(index)
         // A key that the newer one overwrote is no longer in the chain of its path.
         if place.digit == HashPath.terminator, place.index + 1 == path.count,
-          try core.node(at: pointer)?.key == newer.key
+          try load(pointer, core)?.key == newer.key
         {
           continue
         }
@@ -187,11 +200,11 @@ final class HeadCheck {
       if newer.trie.pointer(position) == place { return true }
     }
     // An unreadable entry hides nothing if it is left out.
-    guard let older = try core.node(at: place) else { return true }
+    guard let older = try load(place, core) else { return true }
     let path = older.path(core.hash)
     for position in pointers {
       try step()
-      guard let node = try core.node(at: newer.trie.pointer(position)),
+      guard let node = try load(newer.trie.pointer(position), core),
         node.path(core.hash).firstDifference(from: path) > index
       else { continue }
       if try stands(node, for: place, core) { return true }
@@ -205,7 +218,7 @@ final class HeadCheck {
     guard node.clock(of: place.feed) > UInt64(place.seq) else { return false }
     if node.feed == place.feed { return true }
     if let known = known[Pair(newer: node.place, older: place)] { return known }
-    if let older = try core.node(at: place) { queue.append((node, older)) }
+    if let older = try load(place, core) { queue.append((node, older)) }
     return true
   }
 }

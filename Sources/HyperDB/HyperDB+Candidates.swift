@@ -28,6 +28,7 @@ extension HyperDB {
     claimedKeys.removeAll { $0 == key }
     claimedKeys.append(key)
     if claimedKeys.count > Self.rememberedClaims { claimedKeys.removeFirst() }
+    core.settleName(key)
     knownFeedChanges = -1
     settle()
   }
@@ -99,5 +100,6 @@ extension HyperDB {
     feedSet.logs[core.feedKeys[number]]?.inspected = 0
     contents[number] = nil
     refusedContents.remove(number)
+    arrivals.forget(number)
   }
 }

@@ -1,5 +1,5 @@
 public import Hypercore
-package import HypercoreCrypto
+public import HypercoreCrypto
 
 /// An event of a database, for a follower that receives every entry once.
 @nonexhaustive
@@ -17,6 +17,9 @@ public enum DatabaseUpdate: Sendable {
   case forked(ForkEvidence)
   /// A peer has what was missing of the feed that is written here: writing is possible again.
   case restored
+  /// A feed has lost its place to others: what was told of it is no part of the database any more. If it
+  /// comes back, its entries are told again.
+  case left(PublicKey)
   /// An entry can't be read, and is left out.
   case issue(HyperDBError)
 }
@@ -103,8 +106,12 @@ final class UpdateReader: @unchecked Sendable {
   /// By feed number, the next block, and the feed's key, since a number may pass to another feed.
   private(set) var cursors: [Int] = []
   private var keys: [PublicKey] = []
-  /// The next blocks of feeds that have lost their numbers.
-  private var left: [PublicKey: Int] = [:]
+  /// The count of changes of feeds when the cursors were last compared with them.
+  private var followedChanges = -1
+  /// Feeds that have lost their place, of which the reader is to be notified, and those that begin anew if
+  /// they come back.
+  private var lost: [PublicKey] = []
+  private var left: Set<PublicKey> = []
   /// In a sparse database: the index of the next of ``Arrivals/places``, and the entries that can't be read
   /// before another block is here.
   var nextArrival = 0
@@ -124,13 +131,30 @@ final class UpdateReader: @unchecked Sendable {
     self.start = start
   }
 
-  /// Makes each number's cursor that of its feed.
-  func follow(_ feeds: [PublicKey]) {
-    for (number, key) in feeds.enumerated() {
-      if number < keys.count, keys[number] == key { continue }
-      let next = left.removeValue(forKey: key) ?? Int(clamping: start[key] ?? 0) &+ 1
+  /// Sees to it that each number has the cursor of its feed.
+  ///
+  /// - Parameter changes: a number that is another one whenever a feed has got or lost a number.
+  func follow(_ feeds: [PublicKey], changes: Int) {
+    if changes == followedChanges { return }
+    if followedChanges < 0 {
+      let gone = start.keys.filter { !feeds.contains($0) }
+      lost += gone
+      left.formUnion(gone)
+    }
+    followedChanges = changes
+    // Before any is looked for: a feed may have got a lower number.
+    let changed = keys.indices.filter { keys[$0] != feeds[$0] }
+    if !changed.isEmpty {
+      // A number that is nobody's has the key of none.
+      let gone = changed.map { keys[$0] }.filter { $0 != PublicKey() }
+      lost += gone
+      left.formUnion(gone)
+      deferred.removeAll { changed.contains($0.feed) }
+    }
+    for number in changed + Array(keys.count..<feeds.count) {
+      let key = feeds[number]
+      let next = left.contains(key) ? 1 : Int(clamping: start[key] ?? 0) &+ 1
       if number < keys.count {
-        left[keys[number]] = cursors[number]
         keys[number] = key
         cursors[number] = next
       } else {
@@ -139,6 +163,10 @@ final class UpdateReader: @unchecked Sendable {
       }
     }
   }
+
+  /// A feed that has lost its place, once each. They are told before anything else, since a feed may be
+  /// back by then.
+  func takeLost() -> PublicKey? { lost.popLast() }
 
   /// Counts the next block of a feed as looked at.
   func advance(_ feed: Int) { cursors[feed] += 1 }
@@ -155,8 +183,8 @@ extension HyperDB {
     updates(after: [:], valuesUpTo: limit)
   }
 
-  /// Returns the same without the entries up to these blocks, which the reader has from another time. A
-  /// sparse database delivers them all the same.
+  /// The same without the entries up to these blocks, which the reader has from another time. Of a feed that
+  /// has no place any more it is told that it left. In a sparse database the entries are told all the same.
   package nonisolated func updates(
     after start: [PublicKey: UInt64], valuesUpTo limit: Int
   ) -> DatabaseUpdates {
@@ -187,12 +215,15 @@ extension HyperDB {
 
   private func take(from reader: UpdateReader) -> DatabaseUpdate? {
     var nodes: [DatabaseNode] = []
-    let feeds = core.feedKeys
     let shownBefore = shownBytes
+    reader.follow(core.feedKeys, changes: core.feedChanges)
+    if let feed = reader.takeLost() { return .left(feed) }
     if options.sparse { takeArrivals(from: reader, &nodes, shownBefore: shownBefore) }
-    reader.follow(feeds)
-    for feed in feeds.indices where !options.sparse || feed == core.local {
-      guard let log = feedSet.logs[feeds[feed]] else { continue }
+    for feed in core.feedKeys.indices where !options.sparse || feed == core.local {
+      // Entries that were read a moment ago may have given a free number to another feed. None loses its
+      // number by that.
+      reader.follow(core.feedKeys, changes: core.feedChanges)
+      guard let log = feedSet.logs[core.feedKeys[feed]] else { continue }
       while hasRoom(nodes, shownBefore: shownBefore), reader.cursors[feed] < log.length {
         let place = FeedSequence(feed: feed, seq: reader.cursors[feed])
         let node: DatabaseNode?

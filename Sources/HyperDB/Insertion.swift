@@ -38,8 +38,8 @@ final class Insertion {
   /// By feed, the steps that its entries cost.
   @exclusivity(unchecked) private(set) var charges: [Int] = []
   @exclusivity(unchecked) private var bounds = Bounds(steps: 0)
-  /// Entries that were passed over, kept for what their writers knew of the local feed.
-  @exclusivity(unchecked) private var passed: [FeedSequence] = []
+  /// By feed the newest entry that was passed over, for what its writer knew of the local feed.
+  @exclusivity(unchecked) private var passed: [Int: Int] = [:]
   /// True if the run left nothing out.
   @exclusivity(unchecked) private(set) var isWhole = true
   /// If a slot has more pointers than this, only those are taken that a sound trie would have.
@@ -57,15 +57,15 @@ final class Insertion {
     /// Feeds whose entries are not walked. In place of each entry stands the newest local one that its
     /// writer knew.
     var passesOver: Set<Int> = []
+    /// Whether blocks that are too large for the steps left are not even read: otherwise each of many walks
+    /// could read one more block than it may.
+    var looksFirst = false
     /// True if a run out of steps ends with what it has found; otherwise it throws ``OutOfSteps``.
     var endsEarly = false
   }
 
   /// Thrown when a run exceeds its bounds.
   struct OutOfSteps: Error {}
-
-  /// The most entries that are looked at only to pass them over.
-  private static let passedEntries = 64
 
   /// Builds the trie of an entry of `key` that is written on top of `heads`.
   ///
@@ -117,17 +117,17 @@ final class Insertion {
 
   private func takeAll(_ context: Context) throws {
     var next = 0
-    var replaced = 0
+    var replaced: [Int: Int] = [:]
     while true {
       while next < turns.count {
         let turn = turns[next]
         next += 1
         try take(turn, context)
       }
-      guard replaced < min(passed.count, Self.passedEntries) else { return }
-      let place = passed[replaced]
-      replaced += 1
-      try startBehind(place, context)
+      let left = passed.filter { replaced[$0.key] ?? 0 < $0.value }.min { $0.key < $1.key }
+      guard let (feed, seq) = left else { return }
+      replaced[feed] = seq
+      try startBehind(FeedSequence(feed: feed, seq: seq), context)
     }
   }
 
@@ -135,9 +135,17 @@ final class Insertion {
   /// stands for of the local feed is behind it.
   private func startBehind(_ place: FeedSequence, _ context: Context) throws {
     let core = context.core
-    guard let local = core.local, core.isInside(place, context.snapshot),
-      let node = try load(place, payer: place.feed, context)
-    else { return }
+    guard let local = core.local, core.isInside(place, context.snapshot) else { return }
+    // One that is too large for its share of the steps stands for nothing: otherwise it would take what
+    // is behind others with it.
+    let share = bounds.steps / HyperDBLimits.feeds << HyperDBLimits.mergeStepShift
+    let node: EntryNode?
+    do {
+      node = try core.withAllowance(share) { try load(place, payer: place.feed, context) }
+    } catch is OversizedBlock {
+      return try charge(1, place.feed)
+    }
+    guard let node else { return }
     let seq = Int(clamping: node.clock(of: local)) - 1
     let own = FeedSequence(feed: local, seq: seq)
     guard seq > 0, core.isInside(own, context.snapshot),
@@ -310,6 +318,7 @@ final class Insertion {
       .sorted { ($0.feed, $1.seq) < ($1.feed, $0.seq) }
     var chosen: [FeedSequence] = []
     for pointer in newestFirst where chosen.last?.feed != pointer.feed {
+      if passesOver(pointer) { continue }
       guard let node = try load(pointer, payer: pointer.feed, context) else { continue }
       let path = node.path(core.hash)
       guard path.firstDifference(from: context.path) >= index, index < path.count,
@@ -405,12 +414,25 @@ final class Insertion {
     if steps > bounds.steps { throw OutOfSteps() }
   }
 
+  /// Reads what the steps that are left allow.
+  private func within<Result>(
+    _ core: DatabaseCore, _ body: () throws -> Result
+  ) throws -> Result {
+    guard bounds.looksFirst else { return try body() }
+    do {
+      return try core.withAllowance(
+        max(bounds.steps - steps, 0) << HyperDBLimits.mergeStepShift, body)
+    } catch is OversizedBlock {
+      throw OutOfSteps()
+    }
+  }
+
   /// Loads an entry and charges its writer: for a step, and for the bytes that have to be read.
   private func load(
     _ place: FeedSequence, payer: Int, _ context: Context
   ) throws -> EntryNode? {
     let before = context.core.loadedBytes
-    let node = try context.core.load(place, isPassing: true)
+    let node = try within(context.core) { try context.core.load(place, isPassing: true) }
     let read = context.core.loadedBytes &- before
     try charge(1 + read >> HyperDBLimits.mergeStepShift, payer)
     return node
@@ -421,17 +443,26 @@ final class Insertion {
     _ snapshot: Snapshot
   ) throws -> EntryNode? {
     let before = core.loadedBytes
-    let node = try core.follow(pointer, to: path, depth: depth, in: snapshot)
+    let node = try within(core) {
+      try core.follow(pointer, to: path, depth: depth, in: snapshot)
+    }
     try charge(1 + (core.loadedBytes &- before) >> HyperDBLimits.mergeStepShift, pointer.feed)
     return node
+  }
+
+  /// Whether an entry is not gone through, and not pointed to either: it is noted, and what the run makes
+  /// is no longer whole.
+  private func passesOver(_ pointer: FeedSequence) -> Bool {
+    guard bounds.passesOver.contains(pointer.feed) else { return false }
+    isWhole = false
+    passed[pointer.feed] = max(passed[pointer.feed] ?? 0, pointer.seq)
+    return true
   }
 
   private func follow(
     _ pointer: FeedSequence, _ depth: Int, _ context: Context
   ) throws -> EntryNode? {
-    if bounds.passesOver.contains(pointer.feed) {
-      isWhole = false
-      if passed.count < Self.passedEntries { passed.append(pointer) }
+    if passesOver(pointer) {
       try charge(1, pointer.feed)
       return nil
     }

@@ -28,7 +28,7 @@ package struct Merging {
     /// For each walk from the newest local entry.
     package var local = HyperDBLimits.mergeSteps / 4
     /// For the last of them, through local entries alone, which leaves out what it does not reach.
-    package var last = HyperDBLimits.mergeSteps / 4
+    package var last = HyperDBLimits.mergeSteps
 
     package init() {}
   }
@@ -116,7 +116,7 @@ package struct Merging {
       do {
         let trie = try core.insertion.run(
           core, key: key, path: path, heads: [head], in: snapshot, place: nil,
-          bounds: Insertion.Bounds(steps: share))
+          bounds: Insertion.Bounds(steps: share, looksFirst: true))
         shares.append(Share(head: head, trie: trie, byteCount: byteCount(trie)))
       } catch is Insertion.OutOfSteps { continue }
     }

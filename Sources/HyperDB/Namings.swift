@@ -36,12 +36,20 @@ struct Namings {
   private var byWriter: [PublicKey: Named] = [:]
   /// For each key, the number of writers that name it.
   private var counts: [PublicKey: Int] = [:]
-  /// Increases with every key that is named.
-  private(set) var changes = 0
+  /// Goes up with what may change who has a place.
+  private(set) var placeChanges = 0
+  /// How many keys any writer names.
+  var keyCount: Int { counts.count }
 
   /// The most keys named by one writer of which nothing is known: some 150 bytes each. The oldest are evicted
   /// for others.
   private static let unproven = 1024
+
+  /// Whether most of what a writer named lately is nobody's.
+  func isCrowded(by writer: PublicKey, isProven: (PublicKey) -> Bool) -> Bool {
+    guard let order = byWriter[writer]?.order, order.count > 32 else { return false }
+    return order.suffix(64).count { !isProven($0) } > 32
+  }
 
   /// Returns whether any writer names a key.
   func isNoted(_ key: PublicKey) -> Bool { counts[key] != nil }
@@ -61,33 +69,39 @@ struct Namings {
   /// Takes in a list.
   ///
   /// - Parameters:
-  ///   - keys: the keys; nil in place of what is no key.
-  ///   - isAuthorization: true if the entry with the list is one that authorises.
-  ///   - isProven: returns whether a block of the feed with a key is verified.
-  /// - Returns: true if the list names a key that the writer had not named.
+  ///   - keys: nil in the place of what is no key.
+  ///   - isAuthorization: whether the entry that has the list is one that authorises.
+  ///   - isProven: whether a block of the feed with a key is verified.
+  /// - Returns: how many keys the list names that the writer had not named, and whether a block of any of
+  ///   them is verified.
   mutating func note(
     _ keys: [PublicKey?], at seq: Int, isAuthorization: Bool, by writer: PublicKey,
     isProven: (PublicKey) -> Bool
-  ) -> Bool {
+  ) -> (count: Int, hasProven: Bool) {
     var named = byWriter.removeValue(forKey: writer) ?? Named()
     defer { byWriter[writer] = named }
     let before = named.order.count
+    var hasProven = false
     for (position, key) in keys.enumerated() {
       guard let key, key != writer else { continue }
       if let known = named.mentions[key] {
         // Lists may be read in any order; the first in the feed counts.
         guard seq < known.seq else { continue }
+        placeChanges += 1
       } else {
         named.order.append(key)
         counts[key, default: 0] += 1
+        if isProven(key) {
+          hasProven = true
+          placeChanges += 1
+        }
       }
       named.mentions[key] = Mention(
         seq: seq, position: position, isAuthorization: isAuthorization)
-      changes += 1
     }
-    let hasMore = named.order.count > before
+    let count = named.order.count - before
     trim(&named, isProven)
-    return hasMore
+    return (count, hasProven)
   }
 
   private mutating func trim(_ named: inout Named, _ isProven: (PublicKey) -> Bool) {
@@ -118,7 +132,7 @@ struct Namings {
   mutating func remove(_ writer: PublicKey) {
     guard let named = byWriter.removeValue(forKey: writer) else { return }
     for key in named.order { forget(key) }
-    changes += 1
+    placeChanges += 1
   }
 
   // MARK: Places

@@ -111,10 +111,12 @@ extension DatabaseCore {
   /// Returns what is stored of the feeds without a gap, cut back until every newest entry knows only what is
   /// inside.
   ///
-  /// Sound feeds are cut to what they build on in a few rounds. Hostile ones may claim to know each other's
-  /// next entries all the way down: feeds that still move after ``settlingRounds`` stay where they were.
+  /// Sound feeds are cut to what they build on in a few rounds. Others may claim to know each other's next
+  /// entries all the way down: those that still move after ``settlingRounds``, or after ``settlingSteps`` of
+  /// their own, stay where they were.
   private func closedLengths() throws -> [Int] {
     var lengths = writers.map { $0.prefix }
+    var spent = [Int](repeating: 0, count: lengths.count)
     var rounds = 0
     var isClosed = false
     while !isClosed {
@@ -122,7 +124,7 @@ extension DatabaseCore {
       rounds += 1
       for feed in lengths.indices where feed != local {
         let floor = feed < cut.count ? cut[feed] : 0
-        var length = try fit(feed, lengths, floor: floor)
+        var length = try fit(feed, lengths, floor: floor, &spent[feed])
         if length == lengths[feed] { continue }
         if rounds > Self.settlingRounds { length = floor }
         lengths[feed] = length
@@ -133,18 +135,28 @@ extension DatabaseCore {
   }
 
   private static var settlingRounds: Int { 64 }
+  /// Steps for each feed: 32 values of a clock that are compared, or 32 bytes that are read.
+  private var settlingSteps: Int { max(HyperDBLimits.mergeSteps / 4 / max(writers.count, 1), 300) }
 
   /// Returns the longest prefix of a feed, at most `lengths[feed]`, whose newest entry's clock lies inside
   /// `lengths`.
   ///
   /// Since a sound writer's clocks only grow, the search is binary: a feed of a million entries
   /// that claim to know the future costs twenty looks.
-  private func fit(_ feed: Int, _ lengths: [Int], floor: Int) throws -> Int {
+  private func fit(
+    _ feed: Int, _ lengths: [Int], floor: Int, _ spent: inout Int
+  ) throws -> Int {
     let length = lengths[feed]
     guard length > floor, try !isInside(feed, length, lengths, floor: floor) else { return length }
     var (inside, outside) = (floor, length)
     var stride = 1
-    while outside - inside > 1 {
+    while outside - inside > 1, spent <= settlingSteps {
+      let before = loadedBytes
+      defer {
+        spent += 1 + lengths.count >> 5
+        spent += (loadedBytes &- before) >> HyperDBLimits.mergeStepShift
+        settlingLooks &+= 1
+      }
       let middle = max(outside - stride, inside + (outside - inside) / 2)
       if try isInside(feed, middle, lengths, floor: floor) {
         inside = middle

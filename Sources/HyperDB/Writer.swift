@@ -94,24 +94,42 @@ final class Writer {
     lists.append(list)
   }
 
+  /// A head whose trie takes more memory is not kept for lengths that were asked for earlier.
+  private static let largeTrie = 1 << 16
+  /// Unreadable entries in a row that are passed over. No sound writer leaves one; beyond them the writer
+  /// has no head until it writes one again.
+  private static let passedOver = 64
+
   /// Returns the newest entry below `length` that can be read.
   ///
-  /// Unreadable entries are skipped only once: the answer is cached.
+  /// What can't be read is stepped over once: an answer holds for all lengths down to the entry it names.
   func head(below length: Int, _ load: (FeedSequence) throws -> EntryNode?) rethrows -> EntryNode? {
-    if let known = heads.first(where: { $0.length == length }) { return known.node }
-    // The best answer for a shorter length ends the search.
-    let shorter = heads.filter { $0.length < length }.max { $0.length < $1.length }
-    var node = shorter?.node
+    if let known = known(below: length) { return known.node }
+    let least = max(length - Self.passedOver, 1)
+    var node: EntryNode?
     var seq = length - 1
-    while seq >= max(shorter?.length ?? 1, 1) {
-      if let found = try load(FeedSequence(feed: id, seq: seq)) {
-        node = found
+    while seq >= least {
+      node = try load(FeedSequence(feed: id, seq: seq))
+      if node != nil { break }
+      // An earlier search tells the rest of this one.
+      if let known = known(below: seq) {
+        if let found = known.node, found.seq >= least { node = found }
         break
       }
       seq -= 1
     }
     if heads.count == 4 { heads.removeFirst() }
+    // Of large ones no more than the cut and the newest take.
+    let large = heads.indices.filter { heads[$0].node?.trie.byteCount ?? 0 > Self.largeTrie }
+    if large.count > 1 { heads.remove(at: large[0]) }
     heads.append((length, node))
     return node
+  }
+
+  private func known(below length: Int) -> (length: Int, node: EntryNode?)? {
+    heads.first { known in
+      guard let node = known.node else { return known.length == length }
+      return node.seq < length && length <= known.length
+    }
   }
 }

@@ -161,6 +161,23 @@ struct RoomIndex {
     if feeds[feed].newest == number { feeds[feed].newest = nil }
   }
 
+  /// Takes out what a feed wrote. The numbers of its records stay what they are, of nothing. Costs a look at
+  /// every record.
+  ///
+  /// - Returns: the records that were shown.
+  mutating func remove(_ feed: PublicKey) -> [UInt32] {
+    guard let number = numbers[feed] else { return [] }
+    var removed: [UInt32] = []
+    for place in records.indices where records[place].feed == number {
+      if records[place].isShown {
+        hide(UInt32(place))
+        removed.append(UInt32(place))
+      }
+      records[place].clear()
+    }
+    return removed
+  }
+
   private mutating func number(adding feed: PublicKey) -> UInt32? {
     if let number = numbers[feed] { return number }
     guard feeds.count < Record.feedLimit else { return nil }
@@ -215,21 +232,32 @@ struct RoomIndex {
     } ?? false
   }
 
+  /// The numbers of the feeds that have entries, in order: not those that have lost their place.
+  var usedFeeds: [Int] {
+    var isUsed = [Bool](repeating: false, count: feeds.count)
+    for record in records where record.hasEntry { isUsed[Int(record.feed)] = true }
+    return feeds.indices.filter { isUsed[$0] }
+  }
+
   /// Returns the feed of a record.
   func feed(of record: Record) -> PublicKey { feeds[Int(record.feed)].key }
 
   /// Returns the last message of a feed.
   mutating func newest(of feed: PublicKey) -> UInt32? {
     guard let number = numbers[feed], feeds[Int(number)].count > 0 else { return nil }
-    if let newest = feeds[Int(number)].newest { return newest }
+    if feeds[Int(number)].newest == nil { findNewest() }
+    return feeds[Int(number)].newest
+  }
+
+  /// Looks for the newest message of each feed of which it isn't known, in one walk for all of them: writers
+  /// that take back their newest again and again cost no more than one.
+  private mutating func findNewest() {
+    var missing = Set(feeds.indices.filter { feeds[$0].count > 0 && feeds[$0].newest == nil })
     var place = order.end
-    while let record = order.previous(&place) {
-      if self.record(record).feed == number {
-        feeds[Int(number)].newest = record
-        return record
-      }
+    while !missing.isEmpty, let number = order.previous(&place) {
+      let feed = Int(record(number).feed)
+      if missing.remove(feed) != nil { feeds[feed].newest = number }
     }
-    return nil
   }
 
   // MARK: Order
@@ -279,21 +307,25 @@ struct RoomIndex {
 }
 
 extension RoomIndex.Record {
-  // From the lowest bit: 49 bits for the block, 3 flags, 12 bits for the feed's number.
-  static let seqLimit: UInt64 = 1 << 49 - 1
-  static let feedLimit = 1 << 12
-  private static let deleted: UInt64 = 1 << 49
-  private static let text: UInt64 = 1 << 50
-  private static let edited: UInt64 = 1 << 51
+  // From the lowest bit: 45 of the block, 3 flags, 16 of the feed's number. Feeds that lose their place to
+  // others keep their numbers while the room is open, so there may be more of them than it has places.
+  static let seqLimit: UInt64 = 1 << 45 - 1
+  static let feedLimit = 1 << 16 - 1
+  private static let deleted: UInt64 = 1 << 45
+  private static let text: UInt64 = 1 << 46
+  private static let edited: UInt64 = 1 << 47
 
   init(timestamp: Int64, feed: UInt32, seq: UInt64, key: CompactKey) {
     self.timestamp = timestamp
-    packed = UInt64(feed) << 52 | seq
+    packed = UInt64(feed) << 48 | seq
     self.key = key
   }
 
   /// The number of the feed in the index.
-  var feed: UInt32 { UInt32(packed >> 52) }
+  var feed: UInt32 {
+    get { UInt32(packed >> 48) }
+    set { packed = UInt64(newValue) << 48 | packed & (1 << 48 - 1) }
+  }
   /// The block with the newest entry.
   var seq: UInt64 {
     get { packed & Self.seqLimit }
@@ -314,6 +346,10 @@ extension RoomIndex.Record {
     get { packed & Self.edited != 0 }
     set { packed = newValue ? packed | Self.edited : packed & ~Self.edited }
   }
+  /// Tells whether the feed has an entry of the key; not if it has lost its place.
+  var hasEntry: Bool { seq > 0 }
+  /// Makes it a record of no entry.
+  mutating func clear() { packed = UInt64(feed) << 48 }
   /// True if there is a message to show.
   var isShown: Bool { hasText && !isDeleted }
 }

@@ -27,7 +27,7 @@ struct StoredIndex {
 /// no index.
 struct RoomIndexFile {
   static let name = "room-index"
-  private static let magic = Array("dat room index ".utf8) + [1]
+  private static let magic = Array("dat room index ".utf8) + [2]
   private static let headerBytes = 56
   static let pieceBytes = 1 << 20
   static let recordBytes = 32
@@ -124,9 +124,17 @@ struct RoomIndexFile {
     var writer = IndexWriter(file, headerBytes: Self.headerBytes)
     try writer.begin()
     writer.add(UInt8(kind == .messages ? 0 : 1))
-    // The feeds with records come first, by their numbers.
-    let numbered = index.feeds.map(\.key)
-    let keys = numbered + Set(feeds.keys).subtracting(numbered)
+    // The feeds with records first, by the numbers that they have in the file.
+    let used = index.usedFeeds
+    var numbers = [UInt32](repeating: 0, count: index.feeds.count)
+    for (number, feed) in used.enumerated() { numbers[feed] = UInt32(number) }
+    func numbered(_ record: RoomIndex.Record) -> RoomIndex.Record {
+      var stored = record
+      stored.feed = numbers[Int(record.feed)]
+      return stored
+    }
+    let keysInUse = used.map { index.feeds[$0].key }
+    let keys = keysInUse + Set(feeds.keys).subtracting(keysInUse)
     writer.add(UInt16(clamping: keys.count))
     for key in keys {
       let known = feeds[key] ?? KnownFeed(length: 0, treeHash: Digest(), lists: [])
@@ -145,14 +153,14 @@ struct RoomIndexFile {
       try writer.flushIfFull()
     }
     writer.add(UInt32(index.count))
-    writer.add(UInt32(index.records.count - index.count))
+    writer.add(UInt32(index.records.count { $0.hasEntry && !$0.isShown }))
     var place = index.order.start
     while let number = index.order.next(&place) {
-      writer.add(index.record(number))
+      writer.add(numbered(index.record(number)))
       try writer.flushIfFull()
     }
-    for record in index.records where !record.isShown {
-      writer.add(record)
+    for record in index.records where record.hasEntry && !record.isShown {
+      writer.add(numbered(record))
       try writer.flushIfFull()
     }
     try writer.finish(Self.magic)

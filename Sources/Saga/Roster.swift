@@ -104,20 +104,3 @@ public struct AuthorizationLimits: Hashable, Sendable {
   /// The defaults.
   public init() {}
 }
-
-/// The limiter behind ``AuthorizationLimits/perMinute``.
-struct BurstLimit {
-  private var recent: [ContinuousClock.Instant] = []
-
-  /// Takes one of the places of this minute.
-  ///
-  /// - Returns: nil if there was one; otherwise the time at which the next is free.
-  mutating func take(now: ContinuousClock.Instant, limit: Int) -> ContinuousClock.Instant? {
-    recent.removeAll { $0 + .seconds(60) <= now }
-    guard recent.count >= limit, let first = recent.first else {
-      recent.append(now)
-      return nil
-    }
-    return first + .seconds(60)
-  }
-}

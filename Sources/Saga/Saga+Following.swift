@@ -34,6 +34,7 @@ extension Saga {
       forks.append(evidence)
       tell(.forked(evidence))
     case .restored: tell(.restored)
+    case .left(let feed): remove(feed)
     case .issue(let error): tell(.error(SagaError(.database, error.reason)))
     }
     return true
@@ -42,6 +43,14 @@ extension Saga {
   /// The index is written when this many entries have come since, or half as many as it has messages. That is
   /// seldom enough to cost little, and often enough that little has to be read again after a kill.
   private static let entriesBetweenWrites = 1_000
+
+  /// Takes out the messages of a feed that has lost its place.
+  private func remove(_ feed: PublicKey) {
+    for record in index.remove(feed) { recent.remove(record) }
+    taken[feed] = nil
+    unwritten += 1
+    tell(.feedGone(feed))
+  }
 
   private func take(_ entry: DatabaseNode) -> RoomQueue.Event? {
     defer {

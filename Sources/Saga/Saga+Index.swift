@@ -8,8 +8,11 @@ extension Saga {
   /// Adopts a stored index, if the feeds are in the states that it was made from.
   func use(_ stored: StoredIndex) async {
     var last: [PublicKey: UInt64] = [:]
+    let placed = Set(await db.feeds.map(\.key))
     for (key, known) in stored.feeds {
-      guard known.length > 0, await db.holds(known, of: key) else { return }
+      // The database tells of those that have lost their place since.
+      let holds = placed.contains(key) ? await db.holds(known, of: key) : true
+      guard known.length > 0, holds else { return }
       last[key] = known.length - 1
     }
     index = stored.index

@@ -4,20 +4,6 @@ public import Hypercore
 public import HypercoreCrypto
 internal import HypercoreProtocol
 
-/// A connected user that may not write yet and is to be let in.
-struct Newcomer {
-  var data: UserData
-  /// True if the room's policy has accepted it.
-  var isAccepted: Bool
-  /// The earliest time to authorize it: peers that meet a newcomer at the same moment would all do so.
-  var notBefore: ContinuousClock.Instant
-  var waitWasTold = false
-  /// True if the room is full; no further attempt is made then.
-  var isShutOut = false
-
-  var isDue: Bool { isAccepted && !isShutOut }
-}
-
 extension Saga {
   /// Starts replicating with one peer. The connection stays open, carries this user's data, and proves to the
   /// peer that this side holds its key.
@@ -84,26 +70,20 @@ extension Saga {
     // An open room lets in on the claim, within its limits: peers of the reference can't prove anything.
     if case .open = options.authorization { welcome(claim) }
     var data = claim
-    if await isShown(claim.key, by: stream, within: Self.proofPatience) {
+    if await stream.provenKey(within: Self.proofPatience) == claim.key {
       data = proven(claim, on: connection)
     }
     if Task.isCancelled { return }
     await ask(data, on: connection)
     // A late proof is better than none.
     guard !data.isProven, await stream.canProve,
-      await isShown(claim.key, by: stream, within: .seconds(3600)), !Task.isCancelled
+      await stream.provenKey(within: .seconds(3600)) == claim.key, !Task.isCancelled
     else { return }
     await ask(proven(claim, on: connection), on: connection)
   }
 
-  /// Returns whether the peer has proven to hold a key, or a block that the key signed is here.
-  private func isShown(
-    _ key: PublicKey, by stream: ReplicationStream, within patience: Duration
-  ) async -> Bool {
-    if await stream.provenKey(within: patience) == key { return true }
-    return await db.feeds.contains { $0.key == key && $0.storedLength > 0 }
-  }
-
+  /// Notes that the connection has shown to hold the key that it claims. A block that the key signed shows
+  /// nothing of the kind: everybody in the room has it.
   private func proven(_ claim: UserData, on connection: UInt64) -> UserData {
     var data = claim
     data.isProven = true
@@ -172,19 +152,16 @@ extension Saga {
 
   /// Queues a newcomer, to be authorized when its turn comes.
   private func welcome(_ data: UserData) {
-    guard data.key != db.localKey, newcomers[data.key] == nil else { return }
-    // Strangers with ever new keys must not fill the memory: the one that is gone and has waited longest
-    // is evicted.
+    guard data.key != db.localKey else { return }
+    if newcomers[data.key] != nil { return newcomers.claimAgain(data, now: .now) }
+    // Strangers with ever new keys must not fill memory.
     if newcomers.count >= options.limits.requests {
-      let present = Set(roster.users.map(\.key))
-      let idle = newcomers.values.filter { !present.contains($0.data.key) }
-      guard let oldest = idle.min(by: { $0.notBefore < $1.notBefore }) else {
+      guard newcomers.makeRoom(for: data, present: Set(roster.users.map(\.key))) else {
         if waits.take(now: .now, limit: Self.waitsPerMinute) == nil {
           tell(.waiting(data, reason: "\(newcomers.count) others wait for an answer"))
         }
         return
       }
-      newcomers[oldest.data.key] = nil
     }
     let others = max(roster.users.count - 1, 0)
     let delay = others == 0 ? 0 : Int.random(in: 0..<(100 * min(others, 10)), using: &random)
@@ -217,7 +194,7 @@ extension Saga {
 
   /// Authorizes all newcomers that are due; runs again when another becomes so.
   func tryNewcomers() {
-    guard isAuthorized, authorizer == nil, newcomers.values.contains(where: \.isDue) else {
+    guard isAuthorized, authorizer == nil, newcomers.hasDue else {
       return
     }
     authorizer = Task {
@@ -227,13 +204,13 @@ extension Saga {
   }
 
   private func authorizeAll() async {
-    while !isClosed,
-      let next = newcomers.values.filter(\.isDue).min(by: { $0.notBefore < $1.notBefore })
-    {
+    while !isClosed, let next = newcomers.next(now: .now) {
       let key = next.data.key
       if next.notBefore > .now {
         try? await Task.sleep(until: next.notBefore, clock: .continuous)
         if Task.isCancelled { return }
+        // Somebody whose turn comes first may have come meanwhile.
+        if newcomers.next(now: .now)?.data.key != key { continue }
       }
       // Another peer may have been faster, and a room that is still empty here can't be written yet.
       if await db.isAuthorized(key) {
@@ -242,18 +219,20 @@ extension Saga {
       }
       guard await db.hasContent else { return }
       if await db.feedCount >= options.limits.feeds {
-        wait(key, "the room has as many feeds as it may, \(options.limits.feeds)")
-        newcomers[key]?.isShutOut = true
-        continue
+        for key in newcomers.putOff(until: nil) {
+          wait(key, "the room has as many feeds as it may, \(options.limits.feeds)")
+        }
+        return
       }
       if let free = burst.take(now: .now, limit: options.limits.perMinute) {
-        wait(key, "more than \(options.limits.perMinute) newcomers came within a minute")
-        newcomers[key]?.notBefore = free
+        for key in newcomers.putOff(until: free) {
+          wait(key, "more than \(options.limits.perMinute) newcomers came within a minute")
+        }
         continue
       }
       do {
         try await db.authorize(key)
-        newcomers[key] = nil
+        newcomers.letIn(key, now: .now)
       } catch {
         tell(
           .error(SagaError(.database, "\(next.data.username) could not be authorized: \(error)")))

@@ -54,7 +54,7 @@ public actor Saga {
   var toldLoaded: UInt64 = 0
   var ownWaiters: [(seq: UInt64, CheckedContinuation<Void, Never>)] = []
   /// Newcomers that are not decided on yet, by the key they claim.
-  var newcomers: [PublicKey: Newcomer] = [:]
+  var newcomers = Newcomers()
   /// Newcomers that wait for the user's answer.
   var asking: WriteRequests
   var lastConnection: UInt64 = 0

@@ -42,6 +42,9 @@ public enum SagaEvent: Hashable, Sendable {
   case waiting(UserData, reason: String)
   /// The messages of this feed are no longer to be shown here, or are again.
   case muted(PublicKey, Bool)
+  /// A feed has lost its place in the room to others: its messages are no part of the room any more, and
+  /// each comes as a new one if the feed comes back.
+  case feedGone(PublicKey)
   /// A block of the local feed was sent to a peer that had requested it: entries up to `seq`.
   case sent(seq: UInt64)
   /// The key of a feed has signed two histories. If it is the local feed, nothing more is written here.

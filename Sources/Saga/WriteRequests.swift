@@ -102,7 +102,8 @@ struct WriteRequests {
 
   private mutating func hasPlace(for user: UserData) -> Bool {
     let alike = entries.filter { $0.value.isListed && $0.value.user.isProven == user.isProven }
-    let neighbours = alike.filter { $0.value.user.address == user.address }
+    let share = AddressShare(user.address)
+    let neighbours = alike.filter { AddressShare($0.value.user.address) == share }
     guard user.isProven else {
       return alike.count < limits.unproven && neighbours.count < limits.unprovenOfAddress
     }

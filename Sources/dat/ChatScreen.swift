@@ -14,6 +14,8 @@ struct ChatScreen {
   private var names = NameBook()
   private var lastDay = ""
   private var mutedWasTold: Set<PublicKey> = []
+  /// How many feeds have lost their place.
+  private var gone = 0
 
   init(output: Output, own: UserData) {
     self.output = output
@@ -57,10 +59,21 @@ struct ChatScreen {
     case .muted(let key, let isMuted):
       if isMuted { muted.insert(key) } else { muted.remove(key) }
     case .forked(let evidence): output.problem(Saga.sentence(for: evidence, own: own))
+    case .feedGone(let key):
+      // A writer can bring about many of these.
+      gone += 1
+      if gone <= Self.goneTold {
+        note(
+          "feed \(Self.short(key)) has lost its place in this room to others: its messages are no part of "
+            + "it any more")
+      }
     case .error(let error): output.problem(error.reason)
     default: break
     }
   }
+
+  /// Of how many feeds it is said that they lost their place.
+  private static let goneTold = 5
 
   /// Returns the reservations about a request that only claims its key; empty for a proven one.
   static func standing(_ user: UserData) -> String {

@@ -269,6 +269,8 @@ actor ChatSession {
         "message": .string(Saga.sentence(for: evidence, own: saga.db.localKey)),
       ])
     case .restored: output.object(["event": "restored"])
+    case .feedGone(let key):
+      output.object(["event": "feed-gone", "data": ["key": .string(key.hex)]])
     case .error(let error): output.problem(error.reason)
     case .ready, .sent, .operation: break
     @unknown default: break

@@ -95,6 +95,21 @@ import Testing
     #expect(admitted <= 1)
   }
 
+  @Test func `a customer with many networks of 64 bits doesn't keep others out`() throws {
+    let admission = Admission(caps())
+    for number in 0..<64 {
+      let host = "2001:db8:7:\(String(number, radix: 16))::1"
+      try #require(ticket(admission, host, at: number)).confirm()
+    }
+    for number in 0..<8 {
+      #expect(ticket(admission, "198.51.100.\(number)", at: 100) != nil)
+      #expect(ticket(admission, "2001:db8:\(number + 100)::1", at: 100) != nil)
+    }
+    // It takes none back, and gets no further place by yet another network.
+    #expect(ticket(admission, "2001:db8:7:fff0::1", at: 200) == nil)
+    #expect(admission.total == 64)
+  }
+
   @Test func `sixty-four places are not taken by one address, with real sockets`() async throws {
     var options = TCPListener.Options()
     options.maximumInbound = 4

@@ -1,5 +1,6 @@
 import DatDNS
 import DatTesting
+import Foundation
 import HypercoreCrypto
 import Testing
 
@@ -72,6 +73,65 @@ private let start = ContinuousClock.now
       }
       #expect(met == (0..<10).reduce(0, +), "each finds all that came before")
     }
+  }
+
+  @Test func `a customer with many networks of 64 bits has one host's share`() {
+    var server = RendezvousServerCore(random: SeededRandom(seed: 1))
+    for number in 0..<1100 {
+      let liar = PeerAddress(host: "2001:db8:7:\(String(number, radix: 16))::1", port: 4000)
+      let now = start + .milliseconds(50 * number)
+      let own = token(&server, liar, now)
+      _ = server.receive(packet(own, announcing: 3282), from: liar, now: now)
+    }
+    for number in 1...10 {
+      let peer = PeerAddress(host: "198.51.100.\(number)", port: 9)
+      let own = token(&server, peer, start + .seconds(60))
+      _ = server.receive(packet(own, announcing: 3282), from: peer, now: start + .seconds(60))
+    }
+    #expect(server.statistics.full == 0)
+    let asker = PeerAddress(host: "203.0.113.1", port: 9)
+    let own = token(&server, asker, start + .seconds(61))
+    let found = peers(
+      server.receive(packet(own), from: asker, now: start + .seconds(61)).first)
+    #expect(found.count { $0.host.hasPrefix("198.51.100.") } == 10)
+  }
+
+  @Test func `some hosts that announce all they may leave room to others`() {
+    var limits = RendezvousServerCore.Limits()
+    limits.entries = 4_000
+    limits.entriesOfHost = 400
+    var server = RendezvousServerCore(limits: limits, random: SeededRandom(seed: 1))
+    func flood(_ instant: ContinuousClock.Instant) {
+      for host in 1...12 {
+        let liar = PeerAddress(host: "192.0.2.\(host)", port: 4000)
+        let own = token(&server, liar, instant)
+        for number in 0..<200 {
+          let name = Topic(hex: String(format: "%036x%04x", host, number))!
+          _ = server.receive(packet(own, about: [name], announcing: 9), from: liar, now: instant)
+        }
+      }
+    }
+    func announce(_ number: Int, _ instant: ContinuousClock.Instant) {
+      let peer = PeerAddress(host: "198.51.100.\(number)", port: 9)
+      let own = token(&server, peer, instant)
+      _ = server.receive(packet(own, announcing: 3282), from: peer, now: instant)
+    }
+    announce(1, start)
+    flood(start)
+    #expect(server.statistics.entries == 4_000)
+    for second in 1...4 {
+      _ = server.tick(now: start + .seconds(11 * second))
+      #expect(server.statistics.entries <= 3_600)
+      // They can't take again what they lost.
+      flood(start + .seconds(11 * second + 5))
+      announce(second + 1, start + .seconds(11 * second + 6))
+      #expect(server.statistics.entries <= 3_600)
+    }
+    let asker = PeerAddress(host: "203.0.113.1", port: 9)
+    let own = token(&server, asker, start + .seconds(60))
+    let found = peers(
+      server.receive(packet(own), from: asker, now: start + .seconds(60)).first)
+    #expect(Set(found.map(\.host)) == Set((1...5).map { "198.51.100.\($0)" }))
   }
 
   @Test func `hosts have equal shares of an answer, however much one of them announces`() {

@@ -13,6 +13,8 @@ final class HostileWriter {
     /// The same with an existing key.
     case overwriting
     case claimingTheFuture, longClock
+    /// Claims to know the next entries of everybody, which others of its kind do too.
+    case claimingTheNext
     case badTrie, pointingEverywhere, pointingToTheFuture
     case badInflate, junkFeeds
     case longKey, deepKey
@@ -80,7 +82,7 @@ final class HostileWriter {
     let seq = UInt64(length)
     var message = EntryMessage(key: Array("evil/\(length)".utf8), value: [0xee])
     var isNewList = listSeq == 0
-    if kind == .hiding || kind == .overwriting {
+    if kind == .hiding || kind == .overwriting || kind == .claimingTheNext {
       for feed in feeds where !list.contains(feed.key.bytes) {
         list.append(feed.key.bytes)
         isNewList = true
@@ -108,10 +110,15 @@ final class HostileWriter {
     message.clock = list.map { key in
       let known = feeds.first { $0.key.bytes == key }
       let isHiding = kind == .hiding || kind == .overwriting
+      if kind == .claimingTheNext {
+        return (known?.length ?? 0) + UInt64.random(in: 0...2, using: &random)
+      }
       return isHiding ? known?.length ?? 0 : 0
     }
     switch kind {
-    case .garbage, .nothing, .hiding, .junkFeeds, .junkList, .junkNewcomer, .forking: break
+    case .garbage, .nothing, .hiding, .junkFeeds, .junkList, .junkNewcomer, .forking,
+      .claimingTheNext:
+      break
     case .costly:
       let path = PathHash.standard.path(of: message.key, terminated: true)
       for index in 0..<64 {

@@ -14,8 +14,8 @@ enum RoomStep: CustomStringConvertible {
   case wait(milliseconds: Int)
   /// The process is killed, or the machine loses power: between two calls, or inside one.
   case crash(Int, SimulatedDisk.Loss, inside: Bool)
-  /// The hostile writer writes something.
-  case misbehave(HostileWriter.Kind)
+  /// A hostile writer writes something.
+  case misbehave(Int, HostileWriter.Kind)
 
   var description: String {
     switch self {
@@ -29,7 +29,7 @@ enum RoomStep: CustomStringConvertible {
     case .part(let mask): ".part(\(mask))"
     case .wait(let milliseconds): ".wait(milliseconds: \(milliseconds))"
     case .crash(let member, let loss, let inside): ".crash(\(member), .\(loss), inside: \(inside))"
-    case .misbehave(let kind): ".misbehave(.\(kind))"
+    case .misbehave(let writer, let kind): ".misbehave(\(writer), .\(kind))"
     }
   }
 
@@ -63,7 +63,7 @@ enum RoomStep: CustomStringConvertible {
     default:
       guard isHostile else { return .wait(milliseconds: 10) }
       let kinds = HostileWriter.Kind.allCases
-      return .misbehave(kinds[Int.random(in: kinds.indices, using: &random)])
+      return .misbehave(member, kinds[Int.random(in: kinds.indices, using: &random)])
     }
   }
 }

@@ -33,25 +33,28 @@ struct RoomView {
   private(set) var problem: String?
 
   /// - Parameters:
-  ///   - hostile: a writer that may hide its own entries.
-  ///   - hasForked: true if it has signed two histories, of which each replica has one.
-  init(of member: RoomMember, hostile: PublicKey? = nil, hasForked: Bool = false) async throws {
+  ///   - hostile: writers that may hide what they wrote themselves.
+  ///   - forked: those that have signed two histories, of which each replica has one.
+  init(
+    of member: RoomMember, hostile: Set<PublicKey> = [], forked: Set<PublicKey> = []
+  ) async throws {
     let db = member.db
     isCredulous = member.options.writesAsReference
     for try await nodes in db.list(options: ListingOptions(deletes: true)) {
       keys[nodes[0].keyBytes] = Set(nodes.map(Place.init))
     }
     let history = try await db.history().collect()
-    entries = Set(history.filter { !hasForked || $0.feed != hostile }.map(Place.init))
-    if !hasForked { issues = Set(await db.issues.map(\.reason)) }
-    if hasForked { doubtful = Set(history.filter { $0.feed == hostile }.map(\.keyBytes)) }
-    for node in history where !node.keyBytes.isEmpty && (!hasForked || node.feed != hostile) {
+    let agreed = history.filter { !forked.contains($0.feed) }
+    entries = Set(agreed.map(Place.init))
+    if forked.isEmpty { issues = Set(await db.issues.map(\.reason)) }
+    doubtful = Set(history.filter { forked.contains($0.feed) }.map(\.keyBytes))
+    for node in agreed where !node.keyBytes.isEmpty {
       messages[Message(key: node.keyBytes, feed: node.feed)] = node.isDeleted ? nil : node.value
     }
     let stored = try member.disk.files()
     // A feed without an entry that was listed among made-up keys is found by chance.
     for feed in await db.feeds
-    where feed.isAuthorized && feed.length > 1 && !(hasForked && feed.key == hostile) {
+    where feed.isAuthorized && feed.length > 1 && !forked.contains(feed.key) {
       let folder =
         feed.key == db.key
         ? "source" : feed.isLocal ? "local" : "peers/\(feed.key.discoveryKey.hex)"
@@ -64,7 +67,8 @@ struct RoomView {
     if isCredulous { return }
     var byKey: [[UInt8]: [DatabaseNode]] = [:]
     for node in history { byKey[node.keyBytes, default: []].append(node) }
-    for (key, all) in byKey where !key.isEmpty && !all.contains(where: { $0.feed == hostile }) {
+    for (key, all) in byKey
+    where !key.isEmpty && !all.contains(where: { hostile.contains($0.feed) }) {
       let current = all.filter { node in !all.contains { $0 != node && $0.covers(node) } }
       let expected = Set(current.map(Place.init))
       if keys[key] ?? [] != expected {

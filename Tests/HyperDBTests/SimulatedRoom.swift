@@ -101,8 +101,8 @@ final class SimulatedRoom {
 
   let simulation: Simulation
   private(set) var members: [RoomMember] = []
-  /// A malicious writer of the room, which the last member runs.
-  private(set) var hostile: HostileWriter?
+  /// Writers of the room that mean ill; the last member runs them.
+  private(set) var hostile: [HostileWriter] = []
   private var connections: [RoomConnection] = []
   /// By member, its side of the parted network.
   private var side: [Bool] = []
@@ -111,10 +111,10 @@ final class SimulatedRoom {
   /// A hash of everything that was delivered, and when.
   private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
 
-  init(seed: UInt64, writers: Int, isHostile: Bool, on replica: Replica) async throws {
+  init(seed: UInt64, writers: Int, hostile: Int, on replica: Replica) async throws {
     simulation = Simulation(seed: seed)
     random = SeededRandom(seed: seed &+ 1)
-    for number in 0..<(writers + (isHostile ? 1 : 0)) {
+    for number in 0..<(writers + min(hostile, 1)) {
       var options = HyperDBOptions()
       options.durability = .synced
       // No call may wait for peers, which only answer while the simulation runs.
@@ -124,7 +124,7 @@ final class SimulatedRoom {
       if number == 0 { options.keyPair = pair } else { options.localKeyPair = pair }
       // Half of the others write as the reference does, if there is a liar to believe.
       options.writesAsReference =
-        isHostile && number > 0 && number < writers && random.chance(0.5)
+        hostile > 0 && number > 0 && number < writers && random.chance(0.5)
       options.makeRandom = { SeededRandom(seed: seed &+ UInt64(number)) }
       members.append(
         try await RoomMember(
@@ -133,15 +133,15 @@ final class SimulatedRoom {
           on: replica))
     }
     side = members.map { _ in false }
-    if isHostile {
+    for _ in 0..<hostile {
       let writer = HostileWriter(pair: KeyPair(seed: random.bytes(32))!, source: members[0].db.key)
-      hostile = writer
+      self.hostile.append(writer)
       try await members[0].db.authorize(writer.pair.publicKey)
     }
   }
 
   /// The honest members.
-  var honest: ArraySlice<RoomMember> { hostile == nil ? members[...] : members.dropLast() }
+  var honest: ArraySlice<RoomMember> { hostile.isEmpty ? members[...] : members.dropLast() }
 
   func run(_ steps: [RoomStep]) async throws {
     for step in steps { try await run(step) }
@@ -173,7 +173,7 @@ final class SimulatedRoom {
     case .wait(let milliseconds): simulation.run(for: .milliseconds(milliseconds))
     case .crash(let number, let loss, let inside):
       try await crash(members[number % members.count], loss, inside: inside)
-    case .misbehave(let kind): try await misbehave(kind)
+    case .misbehave(let writer, let kind): try await misbehave(writer, kind)
     }
     try checkReasons()
   }
@@ -203,7 +203,7 @@ final class SimulatedRoom {
     for number in pair {
       let member = members[number]
       let session = try await member.session(live: true, in: simulation)
-      let isDamaged = hostile != nil && number == members.count - 1 && random.chance(0.3)
+      let isDamaged = !hostile.isEmpty && number == members.count - 1 && random.chance(0.3)
       ends.append(
         RoomEnd(
           session, skew: member.skew, damage: isDamaged ? damage : 0,
@@ -233,14 +233,15 @@ final class SimulatedRoom {
       point = Int.random(in: before - 1...member.disk.crashPoints - 1, using: &random)
     }
     try await member.restart(at: point, losing: loss, in: simulation) { disk in
-      if member === members.last { try hostile?.recover(on: disk) }
+      if member === members.last { for writer in hostile { try writer.recover(on: disk) } }
     }
     try await checkKept(member)
     member.acknowledged = await member.localLength
   }
 
-  private func misbehave(_ kind: HostileWriter.Kind) async throws {
-    guard let hostile, let member = members.last else { return }
+  private func misbehave(_ number: Int, _ kind: HostileWriter.Kind) async throws {
+    guard !hostile.isEmpty, let member = members.last else { return }
+    let hostile = hostile[number % hostile.count]
     let feeds = await member.db.feeds
     let block = hostile.entry(kind, knowing: feeds, &random)
     try await member.restart(losing: .nothing, in: simulation) { disk in
@@ -258,7 +259,7 @@ final class SimulatedRoom {
   private func checkReasons() throws {
     for connection in connections {
       guard let reason = connection.reason, !(reason is ConnectionLost) else { continue }
-      if hostile != nil, connection.members.contains(members.count - 1) { continue }
+      if !hostile.isEmpty, connection.members.contains(members.count - 1) { continue }
       throw Broken("members \(connection.members) fell out: \(reason)")
     }
   }
@@ -325,11 +326,12 @@ final class SimulatedRoom {
     var first: (view: RoomView, name: String)?
     for member in honest {
       let feedCount = await member.db.feedCount
-      guard feedCount <= members.count + 1 else {
+      guard feedCount <= members.count + hostile.count else {
         throw Broken("\(member.name) has \(feedCount) feeds")
       }
       let view = try await RoomView(
-        of: member, hostile: hostile?.pair.publicKey, hasForked: hostile?.hasForked ?? false)
+        of: member, hostile: Set(hostile.map(\.pair.publicKey)),
+        forked: Set(hostile.filter(\.hasForked).map(\.pair.publicKey)))
       if let problem = view.problem { throw Broken("\(member.name): \(problem)") }
       guard let known = first else {
         first = (view, member.name)

@@ -175,6 +175,7 @@ import Testing
     var isIn: [Bool] = []
     for user in users { isIn.append(await ana.db.isAuthorized(user.db.localKey)) }
     #expect(isIn.count { $0 } == 2)
+    #expect(await ana.newcomers.count == 1)
     for saga in users + [ana] { await saga.close() }
   }
 

@@ -59,6 +59,57 @@ import Testing
     RoomIndexFile(FolderStorage(path: folder), .messages).read() != nil
   }
 
+  @Test func `messages of a feed that loses its place go, and its index is used all the same`()
+    async throws
+  {
+    let folder = try TemporaryFolder()
+    _ = try await room(folder)
+    let path = "\(folder.path)/ana"
+    let saga = try await Saga.open(folder: path, username: "ana")
+    let before = await saga.messages
+    let bea = try #require(before.first { $0.username == "bea" }).feed
+    let events = saga.events(stored: .none)
+    _ = await saga.handle(.left(bea))
+    for await event in events { if event == .feedGone(bea) { break } }
+    #expect(await saga.messages == before.filter { $0.feed != bea })
+    #expect(await saga.authors.allSatisfy { $0.feed != bea })
+    await saga.writeIndex()
+    let stored = try #require(RoomIndexFile(FolderStorage(path: path), .messages).read())
+    #expect(stored.feeds[bea] == nil)
+    #expect(stored.index.count == before.count { $0.feed != bea })
+    await saga.close()
+    // The feed has its place: it is read again, and nothing else is.
+    let again = try await Saga.open(folder: path, username: "ana")
+    #expect(await again.messages == before)
+    let own = try #require(await again.taken[again.db.localKey])
+    #expect(await again.loaded < own)
+    await again.close()
+  }
+
+  @Test func `a feed that lost its place while the room was closed is no part of its index`()
+    async throws
+  {
+    let folder = try TemporaryFolder()
+    _ = try await room(folder)
+    let path = "\(folder.path)/ana"
+    let before = try await shown(path)
+    let file = RoomIndexFile(FolderStorage(path: path), .messages)
+    var stored = try #require(file.read())
+    let gone = PublicKey(bytes: [UInt8](repeating: 7, count: 32))!
+    let added = stored.index.add(
+      RoomIndex.Entry(
+        key: Array("messages/gone".utf8), feed: gone, seq: 3, timestamp: 1, isDeletion: false))
+    #expect(added != .none)
+    stored.feeds[gone] = KnownFeed(length: 4, treeHash: Digest(), lists: [])
+    try file.write(stored.index, stored.feeds)
+    let saga = try await Saga.open(folder: path, username: "ana")
+    #expect(await saga.messageCount == before.count)
+    #expect(await saga.messages == before)
+    #expect(await saga.loaded == 0, "nothing is read again")
+    await saga.close()
+    #expect(file.read()?.feeds[gone] == nil)
+  }
+
   @Test func `a room opens from its index as it was`() async throws {
     let folder = try TemporaryFolder()
     _ = try await room(folder)

@@ -1,5 +1,6 @@
 import DatTesting
 import HypercoreCrypto
+import RandomAccessStorage
 import Testing
 
 @testable import Saga
@@ -47,6 +48,50 @@ import Testing
   }
 
   private func seqs(_ index: RoomIndex) -> [UInt64] { shown(index).map(\.seq) }
+
+  @Test func `what a feed wrote is taken out, and counts as new if it comes back`() {
+    var index = index([
+      entry("a", feed: 0, seq: 1, time: 1), entry("a", feed: 1, seq: 1, time: 2),
+      entry("b", feed: 1, seq: 2, time: 3), entry("b", feed: 1, seq: 3, time: 4),
+      entry("c", feed: 1, seq: 4, deletes: true), entry("d", feed: 1, seq: 5, deletes: true),
+      entry("e", feed: 2, seq: 7, time: 5),
+    ])
+    let before = shown(index)
+    #expect(index.remove(Self.feeds[3]) == [])
+    #expect(index.remove(Self.feeds[1]) == [1, 2])
+    #expect(seqs(index) == [1, 7])
+    #expect(!index.sharesKey(0))
+    #expect(index.newest(of: Self.feeds[1]) == nil)
+    #expect(index.records.count { $0.hasEntry } == 2)
+    #expect(index.remove(Self.feeds[1]) == [])
+    #expect(index.add(entry("a", feed: 1, seq: 1, time: 2)) == .added(1))
+    #expect(index.add(entry("b", feed: 1, seq: 2, time: 3)) == .added(2))
+    #expect(index.add(entry("b", feed: 1, seq: 3, time: 4)) == .edited(2))
+    #expect(index.add(entry("c", feed: 1, seq: 4, deletes: true)) == .none)
+    #expect(shown(index) == before)
+  }
+
+  @Test func `a room has numbers for far more feeds than it has places`() {
+    var index = RoomIndex()
+    for number in 0..<5_000 {
+      var bytes = [UInt8](repeating: 9, count: 32)
+      (bytes[0], bytes[1]) = (UInt8(number >> 8), UInt8(number & 255))
+      let feed = PublicKey(bytes: bytes)!
+      let entry = RoomIndex.Entry(
+        key: Array("messages/\(number)".utf8), feed: feed, seq: 1 << 44, timestamp: 0,
+        isDeletion: false)
+      #expect(index.add(entry) == .added(UInt32(number)))
+      #expect(index.record(UInt32(number)).seq == 1 << 44)
+      if number.isMultiple(of: 100) { #expect(index.remove(feed) == [UInt32(number)]) }
+    }
+    #expect(index.count == 4_950)
+    // A file has none of those that lost their place.
+    let file = RoomIndexFile(MemoryStorage(), .messages)
+    #expect(throws: Never.self) { try file.write(index, [:]) }
+    let stored = file.read()?.index
+    #expect(stored?.feeds.count == 4_950)
+    #expect(stored.map(shown) == shown(index))
+  }
 
   @Test func `a feed's later entry is an edit, another feed's is a message of its own`() {
     var index = RoomIndex()

@@ -40,6 +40,23 @@ import Testing
     #expect(requests.listed.first?.isProven == true)
   }
 
+  @Test func `a customer with many IPv6 networks has the places of one address`() {
+    var requests = WriteRequests(limits: .init())
+    for number in 0..<100 {
+      let address = "2001:db8:7:\(String(number + 1, radix: 16))::1"
+      requests.add(user(number, from: address), on: UInt64(number))
+      requests.add(user(number + 200, from: address, proven: true), on: UInt64(number + 200))
+    }
+    _ = requests.fill()
+    #expect(requests.listed.count { !$0.isProven } == 3)
+    #expect(requests.listed.count { $0.isProven } == 16)
+    for (number, address) in ["2001:db8:8::1", "2001:db8::1", "2001:db9::1"].enumerated() {
+      requests.add(user(500 + number, from: address), on: UInt64(500 + number))
+    }
+    let fresh = requests.fill()
+    #expect(fresh.count == 3)
+  }
+
   @Test func `a claim goes with its connection, and gives its place to the next`() {
     var requests = WriteRequests(limits: .init())
     for number in 0..<5 { requests.add(user(number, from: "192.0.2.66"), on: UInt64(number)) }
@@ -148,6 +165,41 @@ import Testing
     #expect(await ana.muted.isEmpty)
     await ana.accept(own.key)
     while await !bea.db.isLocalAuthorized { await Task.yield() }
+    await claim.close()
+    for saga in [ana, bea, mallory] { await saga.close() }
+  }
+
+  @Test func `whoever claims the key of a writer gets neither its standing nor its name`()
+    async throws
+  {
+    let ana = try await room("ana")
+    try await ana.writeMessage("welcome")
+    let bea = try await room("bea", key: ana.key)
+    let mallory = try await room("mallory", key: ana.key)
+    let asked = ana.events(stored: .none)
+    let link = try await meet(ana, bea, from: "192.0.2.7")
+    _ = await request(asked, of: bea.db.localKey)
+    await ana.accept(bea.db.localKey)
+    while await !bea.db.isLocalAuthorized { await Task.yield() }
+    let events = ana.events(stored: .none)
+    try await bea.writeMessage("mine")
+    for await event in events {
+      if case .message(let message) = event, message.text == "mine" { break }
+    }
+    // A block that bea signed is here now. It shows nothing of whoever claims its key.
+    let rude = UserData(key: bea.db.localKey, username: "a rude name", timestamp: 1)
+    let claim = try await meet(ana, mallory, as: rude, from: "192.0.2.66")
+    #expect(await claim.provenKey(within: .milliseconds(10)) == nil)
+    for _ in 0..<1_000 { await Task.yield() }
+    #expect(await ana.users.map(\.username) == ["bea"])
+    let changes = ana.events(stored: .none)
+    await link.close()
+    for await event in changes {
+      guard case .change(let user) = event else { continue }
+      #expect(user.username == "a rude name")
+      #expect(!user.isProven)
+      break
+    }
     await claim.close()
     for saga in [ana, bea, mallory] { await saga.close() }
   }

@@ -67,6 +67,14 @@ struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     return address
   }
 
+  /// The address that stands for one customer of a network: itself, or for IPv6 the network of 48 bits
+  /// that a single one may have, with 65,536 of 64 bits in it.
+  var site: IPAddress {
+    var address = neighbourhood
+    if isIPv6, !isLoopback { address.high &= ~0xffff }
+    return address
+  }
+
   /// True if it is this machine's own.
   var isLoopback: Bool { isIPv6 ? high == 0 && low == 1 : low >> 24 == 127 }
 

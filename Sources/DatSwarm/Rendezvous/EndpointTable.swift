@@ -5,9 +5,10 @@
 /// places     a: 3282, 3283   b: 3282   c: …      a host's own, within its share
 /// ```
 ///
-/// However many one host announces, it has only its share of the places and of each answer; and the cost of
-/// an answer depends on its size, not on that of the table. An IPv6 network of 64 bits is one host. On the
-/// server's own machine, which may be the only one, each socket counts as a host.
+/// However many one host announces, it has its share of the places and of each answer; and an answer costs
+/// as much as it holds, not as much as there is. An IPv6 network of 48 bits, which one customer may have
+/// whole, is one host; of the server's own
+/// machine, which may be all that there is, a socket is.
 struct EndpointTable {
   typealias Instant = ContinuousClock.Instant
 
@@ -25,7 +26,7 @@ struct EndpointTable {
     private var socket: UInt16
 
     init(_ host: IPAddress, socket: UInt16) {
-      self.host = host.neighbourhood
+      self.host = host.site
       self.socket = host.isLoopback ? socket : 0
     }
   }
@@ -152,14 +153,21 @@ struct EndpointTable {
     }
   }
 
-  /// Drops expired places.
+  /// Drops what has run out, and what clients have too much.
   ///
-  /// - Returns: the number of places that each client lost.
-  mutating func sweep(now: Instant, lasting: Duration) -> [Client: Int] {
+  /// - Parameter excess: how many places of a client are to go besides; what went is taken off.
+  /// - Returns: how many places each client lost.
+  mutating func sweep(
+    now: Instant, lasting: Duration, excess: inout [Client: Int]
+  ) -> [Client: Int] {
     var lost: [Client: Int] = [:]
     for key in order {
-      for place in (hosts[key]?.places ?? []).indices.reversed()
-      where (hosts[key]?.places[place].since).map({ now - $0 >= lasting }) == true {
+      for place in (hosts[key]?.places ?? []).indices.reversed() {
+        guard let since = hosts[key]?.places[place].since else { continue }
+        if now - since < lasting {
+          guard let more = excess[key], more > 0 else { continue }
+          excess[key] = more - 1
+        }
         remove(place, of: key)
         lost[key, default: 0] += 1
       }

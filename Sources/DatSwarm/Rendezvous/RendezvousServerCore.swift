@@ -91,6 +91,7 @@ struct RendezvousServerCore {
   private var sweepAt: Instant?
   private var topics: [Topic: Entry] = [:]
   private var entriesOfClient: [Client: Int] = [:]
+  private var allowance: EntryAllowance
   private var rates: RateMemory<Client>
   private var tokenRates: RateMemory<Client>
   private var pushRates: RateMemory<Client>
@@ -104,6 +105,7 @@ struct RendezvousServerCore {
   ) {
     self.limits = limits
     self.random = random
+    allowance = EntryAllowance(total: limits.entries)
     rates = RateMemory(
       perSecond: limits.perSecond, burst: limits.burst, capacity: limits.hosts)
     tokenRates = RateMemory(
@@ -308,7 +310,7 @@ struct RendezvousServerCore {
     let client = Client(from.host, socket: from.port)
     guard
       statistics.entries < limits.entries
-        && entriesOfClient[client, default: 0] < limits.entriesOfHost
+        && entriesOfClient[client, default: 0] < min(limits.entriesOfHost, allowance.value)
         || topics[topic]?[keyPath: kind].contains(endpoint, from: from.port) == true
     else {
       statistics.full += 1
@@ -354,7 +356,10 @@ struct RendezvousServerCore {
     }
     if sweepAt.map({ $0 <= now }) ?? true {
       sweepAt = now + .seconds(10)
-      sweep(now)
+      var excess: [Client: Int] = [:]
+      sweep(now, &excess)
+      excess = allowance.update(entriesOfClient, count: statistics.entries)
+      if !excess.isEmpty { sweep(now, &excess) }
     }
     statistics.topics = topics.count
     var packets: [Packet] = []
@@ -370,12 +375,12 @@ struct RendezvousServerCore {
     return packets
   }
 
-  private mutating func sweep(_ now: Instant) {
+  private mutating func sweep(_ now: Instant, _ excess: inout [Client: Int]) {
     for topic in Array(topics.keys) {
       for kind in [\Entry.peers, \Entry.subscribers] {
         guard var table = topics[topic]?[keyPath: kind] else { continue }
         topics[topic]?[keyPath: kind] = EndpointTable()
-        let lost = table.sweep(now: now, lasting: limits.lasting)
+        let lost = table.sweep(now: now, lasting: limits.lasting, excess: &excess)
         topics[topic]?[keyPath: kind] = table
         for (client, count) in lost { forget(client, count) }
       }

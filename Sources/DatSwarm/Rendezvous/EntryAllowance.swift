@@ -1,0 +1,38 @@
+/// The number of entries of a rendezvous server that one client may have while they are scarce.
+///
+/// Some dozen hosts, each with as many as one may have, fill a server. So where they are nearly all taken,
+/// those go that clients with most of them have above an equal share, until a quarter is free. Whoever has
+/// few keeps all of them.
+struct EntryAllowance {
+  /// Nobody loses the last of these: enough for the topics of a person's programs.
+  private static let least = 32
+
+  /// How many entries there may be in all.
+  let total: Int
+  /// How many each client may have now.
+  private(set) var value = Int.max
+
+  init(total: Int) { self.total = total }
+
+  /// Takes in how many there are.
+  ///
+  /// - Returns: how many of them each client is to lose.
+  mutating func update<Client>(_ counts: [Client: Int], count: Int) -> [Client: Int] {
+    guard count > total - total / 10 else {
+      // Those that lost some would have them back at once.
+      if count <= total / 2 { value = .max }
+      return [:]
+    }
+    var (left, clients) = (total - total / 4, counts.count)
+    var share = Int.max
+    for count in counts.values.sorted() {
+      share = left / clients
+      if count > share { break }
+      left -= count
+      clients -= 1
+      share = .max
+    }
+    value = max(share, Self.least)
+    return counts.filter { $0.value > value }.mapValues { $0 - value }
+  }
+}

@@ -1,0 +1,25 @@
+/// The share that an address has of what all newcomers may have: of an IPv4 address its own, of an IPv6
+/// address that of its network of 48 bits, since one customer may have the whole of that.
+struct AddressShare: Hashable {
+  private let bytes: [UInt8]
+
+  /// - Parameter address: a numeric address as `getnameinfo` writes it; nil where none is known. All of these
+  ///   have one share.
+  init(_ address: String?) {
+    let text = Array((address ?? "").utf8.prefix(64))
+    let colon = UInt8(ascii: ":")
+    guard text.contains(colon), !text.contains(UInt8(ascii: ".")) else {
+      bytes = text
+      return
+    }
+    // Groups of zeros are written as none at all.
+    let groups = text.split(separator: colon, omittingEmptySubsequences: false)
+    var network: [UInt8] = []
+    for group in groups.prefix(3) {
+      network += (group.isEmpty ? [UInt8(ascii: "0")] : Array(group)) + [colon]
+      // What follows is the rest of the address.
+      if group.isEmpty { break }
+    }
+    bytes = network
+  }
+}
