@@ -223,11 +223,13 @@ final class Hub: Sendable {
     return refusal
   }
 
-  func takes(_ member: HubCore.Member) -> Bool {
-    let takes = state.withLockedValue { $0.core.takes(member, now: .now) }
-    if !takes { refusals.increment() }
+  func takes(_ member: HubCore.Member, bytes: Int) -> Bool {
+    let takes = state.withLockedValue { $0.core.takes(member, bytes: bytes, now: .now) }
+    if !takes { countRefusal() }
     return takes
   }
+
+  func countRefusal() { refusals.increment() }
 
   /// Passes a message on to all who listen: as an event, as a frame, or in neither way if it is nil.
   func say(_ application: [UInt8], _ channel: [UInt8]?, event: ByteBuffer?, frame: ByteBuffer?) {
