@@ -83,14 +83,44 @@ extension Archive {
       for change in changes where change.kind == .deletion { files.map.remove(change.entry.path) }
     }
     settling.version = version
-    let puts = changes.filter { $0.kind == .put }.map(\.entry)
-    for entry in puts { try take(entry, content.core) }
+    let puts = Self.byBytes(changes.filter { $0.kind == .put }.map(\.entry))
+    let untrue = files == nil ? [] : Self.overlapping(puts)
+    for entry in puts {
+      if untrue.contains(entry.seq) {
+        settling.refused[entry.path] = "its entry is damaged"
+      } else {
+        try take(entry, content.core)
+      }
+    }
     if let files { refuseFilesUnderFolders(puts, files) }
     guard isFollowing else { return }
     try feeds.writeLatest(version)
     settling.pendingStarts = settling.pending.keys.sorted()
     settling.arrived = [0..<content.core.length]
     if !options.sparse { download(content) }
+  }
+
+  /// Entries in the order of their bytes, so that each goes to the end of the map; the older ones last where
+  /// several begin at one byte.
+  private static func byBytes(_ entries: [ArchiveEntry]) -> [ArchiveEntry] {
+    entries.sorted {
+      let (left, right) = ($0.stat?.byteOffset ?? 0, $1.stat?.byteOffset ?? 0)
+      return left == right ? $0.seq > $1.seq : left < right
+    }
+  }
+
+  /// Which of the files claim bytes of the file that begins after them. They are left out, so that one that
+  /// claims everything leaves the others their own.
+  private static func overlapping(_ entries: [ArchiveEntry]) -> Set<UInt64> {
+    var found: Set<UInt64> = []
+    var next = UInt64.max
+    for entry in entries.reversed() {
+      guard entry.stat?.kind == .file, let bytes = entry.stat?.byteRange, !bytes.isEmpty else {
+        continue
+      }
+      if bytes.upperBound > next { found.insert(entry.seq) } else { next = bytes.lowerBound }
+    }
+    return found
   }
 
   /// Gives up what is not in the newest version any more.
@@ -163,7 +193,7 @@ extension Archive {
 
   /// A folder wins over a file of its name.
   private func refuseFilesUnderFolders(_ puts: [ArchiveEntry], _ files: ContentFiles) {
-    for entry in puts {
+    for entry in puts where settling.refused[entry.path] == nil {
       var folder = entry.path.parent
       while folder.count > 0 {
         if let file = files.map.current[folder], let stat = file.stat {

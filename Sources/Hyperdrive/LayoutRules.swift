@@ -9,6 +9,9 @@ enum LayoutRules {
     guard path.bytes.count <= ArchiveLimits.nameBytes else {
       return "its name has more than \(ArchiveLimits.nameBytes) bytes"
     }
+    guard path.count <= ArchiveLimits.components else {
+      return "its name has more than \(ArchiveLimits.components) parts"
+    }
     guard !path.bytes.contains(0), !path.bytes.contains(UInt8(ascii: "\\")) else {
       return "its name has a zero byte or a backslash"
     }
