@@ -10,7 +10,15 @@ struct Entry: Decodable, Hashable, Sendable {
   let deleted: Bool
   let feed: String
   let seq: UInt64
-  let clock: [String: UInt64]
+  var clock: [String: UInt64]
+
+  /// The entry without what its clock says of feeds whose header alone its writer had: replicas know of
+  /// such feeds earlier or later.
+  var withoutHeaders: Entry {
+    var entry = self
+    entry.clock = clock.filter { $0.value > 1 }
+    return entry
+  }
 
   /// Whether this entry's writer knew `other`.
   func covers(_ other: Entry) -> Bool {
@@ -80,7 +88,7 @@ struct NodeDatabase: DatabaseEnd {
     return Set(
       groups.flatMap { group in
         let current = group.filter { entry in !group.contains { $0.covers(entry) } }
-        return current.allSatisfy(\.deleted) ? [] : current
+        return current.allSatisfy(\.deleted) ? [] : current.map(\.withoutHeaders)
       })
   }
 
@@ -145,7 +153,7 @@ actor SwiftDatabase: DatabaseEnd {
     for try await nodes in try db().list() {
       for node in nodes {
         let value = try node.value.map { try JSONDecoder().decode(String.self, from: Data($0)) }
-        let clock = node.clock.filter { $0.value > 0 }.map { ($0.key.hex, $0.value) }
+        let clock = node.clock.filter { $0.value > 1 }.map { ($0.key.hex, $0.value) }
         entries.insert(
           Entry(
             key: node.key, value: value, deleted: node.isDeleted, feed: node.feed.hex,

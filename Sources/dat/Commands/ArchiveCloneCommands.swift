@@ -72,7 +72,9 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
         "There is an archive in \(folder) already: `dat pull \(folder)` fetches what is new of it.")
     }
     // A clone that was killed at its very beginning leaves a .dat without a key.
-    let names = try? FileManager.default.contentsOfDirectory(atPath: folder).filter { $0 != ".dat" }
+    let names = try? FileManager.default.contentsOfDirectory(atPath: folder).filter {
+      !$0.utf8.elementsEqual(".dat".utf8)
+    }
     if let names, !names.isEmpty {
       throw ValidationError("\(folder) is not empty: name a folder that is not there yet.")
     }

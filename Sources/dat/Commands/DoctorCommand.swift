@@ -32,14 +32,14 @@ struct DoctorCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await place.run { output in
+      let look = try FolderLook(place.dir, prefix: place.prefix)
+      if case .file = look.content { throw ValidationError(look.words ?? "") }
       if place.prefix.isEmpty, let kind = try Archive.kind(of: place.dir) {
         let isHealthy = try await ArchiveDoctor(output: output).examine(place.dir, kind, repair)
         if !output.json, isHealthy { output.line(output.bold("healthy")) }
         if !isHealthy { throw ExitCode(1) }
         return
       }
-      let look = try FolderLook(place.dir, prefix: place.prefix)
-      if case .file = look.content { throw ValidationError(look.words ?? "") }
       let storage = FolderStorage(path: place.dir)
       let isHealthy: Bool
       if place.prefix.isEmpty, try storage.exists("source/key") {
