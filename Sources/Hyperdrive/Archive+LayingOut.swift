@@ -125,7 +125,9 @@ extension Archive {
     _ entry: ArchiveEntry, at path: ArchivePath, _ content: FeedCore, _ files: ContentFiles
   ) -> Bool {
     guard let stat = entry.stat, let range = stat.blockRange else { return false }
-    guard let descriptor = try? files.folder.open(path) else { return false }
+    guard
+      let descriptor = try? files.folder.open(path, followingLinks: files.followsLinks)
+    else { return false }
     defer { FileSystem.closeFile(descriptor) }
     guard let found = try? FileSystem.status(of: descriptor), found.size == stat.size else {
       return false

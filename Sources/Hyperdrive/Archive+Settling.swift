@@ -37,6 +37,7 @@ extension Archive {
   }
 
   func startSettling() throws {
+    files?.followsLinks = feeds.metadata.core.isOwned
     // One that is only looked at finds files one by one.
     guard files != nil || isFollowing, feeds.access == .readWrite else { return }
     try settle()

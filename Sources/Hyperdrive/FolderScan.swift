@@ -35,13 +35,16 @@ struct FolderScan {
     at path: ArchivePath, _ folder: WorkFolder, _ rules: IgnoreRules, _ folders: inout [ArchivePath]
   ) throws {
     let status: FileStatus?
+    var target: (path: ArchivePath, isInside: Bool)?
     do {
       status = try folder.inFolder(path.parent) { folder throws(SystemError) in
         let status = try FileSystem.status(of: path.name, in: folder)
         guard status?.isLink == true else { return status }
-        let target = try FileSystem.status(of: path.name, in: folder, followingLinks: true)
-        return target?.isFile == true ? target : status
+        let file = try FileSystem.status(of: path.name, in: folder, followingLinks: true)
+        return file?.isFile == true ? file : status
       }
+      let isLink = try folder.status(of: path)?.isLink == true
+      if status?.isFile == true, isLink { target = folder.target(of: path) }
     } catch {
       leaveOut(path, error.message)
       return
@@ -63,6 +66,10 @@ struct FolderScan {
       leaveOut(path, "it is neither a file nor a folder")
     } else if let reason = LayoutRules.refusal(of: path) {
       leaveOut(path, reason)
+    } else if let target, let reason = rules.reason(forLinkTo: target.path, target.isInside) {
+      leaveOut(path, reason)
+    } else if LayoutRules.isSecret(target?.path ?? path, status.size) {
+      leaveOut(path, "it is the secret key of a feed")
     } else {
       files.append(Found(path: path, status: status))
     }

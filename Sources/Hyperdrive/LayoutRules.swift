@@ -51,6 +51,13 @@ enum LayoutRules {
     return bytes == Array(".dat".utf8) || bytes == Array("dat~1".utf8)
   }
 
+  /// Whether a file is a feed's secret key: whoever has it can write in the owner's name.
+  static func isSecret(_ path: ArchivePath, _ size: UInt64) -> Bool {
+    size == 64
+      && (path.name.elementsEqual("secret_key".utf8)
+        || path.name.suffix(11).elementsEqual(".secret_key".utf8))
+  }
+
   private static func isIgnored(_ scalar: Unicode.Scalar) -> Bool {
     scalar.properties.isDefaultIgnorableCodePoint || scalar.properties.generalCategory == .format
       || scalar.properties.generalCategory == .control

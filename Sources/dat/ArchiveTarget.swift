@@ -75,6 +75,10 @@ enum ArchiveTarget {
     } else if let link = ArchiveLink(text) {
       self = .link(link)
     } else if isThere {
+      let look = try FolderLook(text)
+      if let words = look.words {
+        throw ValidationError("There is no archive in \(SafeText.line(text)): \(words)")
+      }
       throw ValidationError(
         "There is no archive in \(text): it has neither a .dat nor the feeds metadata and content. "
           + "`dat share \(text)` makes one of its files.")

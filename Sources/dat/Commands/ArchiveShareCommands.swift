@@ -35,6 +35,7 @@ struct ArchiveCreateCommand: AsyncParsableCommand {
         throw ValidationError(
           "There is an archive in \(dir) already: `dat share \(dir)` serves it.")
       }
+      try FolderLook(dir).checkForFiles()
       let archive = try await Archive.open(workFolder: dir)
       let result = await Result<Void, any Error>.of {
         if title != nil || description != nil { try writeManifest(archive.key) }
@@ -155,6 +156,7 @@ struct ArchiveShareCommand: AsyncParsableCommand {
       guard kind != .feeds else {
         throw ValidationError("\(dir) holds feeds without files: `dat serve \(dir)` shows them.")
       }
+      try FolderLook(dir).checkForFiles()
       var path = dir
       if case .workFolder(let folder)? = kind { path = folder }
       let archive = try await Archive.open(workFolder: path)
