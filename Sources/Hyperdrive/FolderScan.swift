@@ -9,6 +9,8 @@ struct FolderScan {
   private(set) var files: [Found] = []
   /// What does not, with the reason: ignored, a link to a folder, a pipe, a name that is no text.
   private(set) var leftOut: [(path: ArchivePath, reason: String)] = []
+  /// Folders that could not be read, and names that could not be looked at: what is there is not known.
+  private var unread: Set<ArchivePath> = []
   /// How many reasons are kept; more are only counted.
   private static let mostReasons = 10_000
 
@@ -23,6 +25,7 @@ struct FolderScan {
         }
       } catch {
         if error.isMissing { continue }
+        unread.insert(path)
         leaveOut(path, "it can't be read: \(error.message)")
         continue
       }
@@ -46,6 +49,7 @@ struct FolderScan {
       let isLink = try folder.status(of: path)?.isLink == true
       if status?.isFile == true, isLink { target = folder.target(of: path) }
     } catch {
+      unread.insert(path)
       leaveOut(path, error.message)
       return
     }
@@ -72,6 +76,18 @@ struct FolderScan {
       leaveOut(path, "it is the secret key of a feed")
     } else {
       files.append(Found(path: path, status: status))
+    }
+  }
+
+  /// Whether nothing is known of what is at a path, since it or a folder above it could not be read. Its files
+  /// are not gone.
+  func isUnknown(_ path: ArchivePath) -> Bool {
+    guard !unread.isEmpty else { return false }
+    var path = path
+    while true {
+      if unread.contains(path) { return true }
+      if path.count == 0 { return false }
+      path = path.parent
     }
   }
 
