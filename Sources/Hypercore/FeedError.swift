@@ -115,7 +115,7 @@ extension FeedError {
     FeedError(code: .nodeMissing, reason: "Node \(index) of the tree is not stored here.")
   }
 
-  static func forked(_ evidence: ForkEvidence) -> FeedError {
+  package static func forked(_ evidence: ForkEvidence) -> FeedError {
     FeedError(
       code: .forked,
       reason: "The feed \(evidence.key) has two histories: its key signed another node "

@@ -17,8 +17,8 @@ extension Archive {
     settling.pending.values.reduce(0) { $0 &+ ($1.stat?.blockRange.map { UInt64($0.count) } ?? 0) }
   }
 
-  /// What went wrong when files were laid out, such as a full disk; nil while all is well. Opening the archive
-  /// anew tries again.
+  /// What went wrong when files were laid out, such as a full disk; nil while all is well. It is tried again
+  /// every few seconds.
   public var folderFailure: ArchiveError? { settling.failure }
 
   static func folderError(_ error: any Error, _ path: ArchivePath) -> ArchiveError {
@@ -57,7 +57,10 @@ extension Archive {
       settling.refused[entry.path] = "its entry is damaged"
       return
     }
-    try lay(entry, content, files)
+    do { try lay(entry, content, files) } catch {
+      settling.pending[start] = entry
+      throw error
+    }
   }
 
   /// Puts a file in its place. What the user has there by its name is kept under another.

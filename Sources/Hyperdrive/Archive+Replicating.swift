@@ -107,6 +107,7 @@ extension Archive {
       openContents()
       tellVersion()
       settleSoon()
+    case .forked, .paused, .resumed: hub.send(.trouble)
     case .peerAdded: askForNewest(isNewPeer: true)
     case .remoteUpdate: askForNewest(isNewPeer: false)
     default: break
@@ -120,6 +121,7 @@ extension Archive {
     case .stored(let ranges):
       if isFollowing { settling.arrived += ranges }
       settleSoon()
+    case .forked, .paused, .resumed: hub.send(.trouble)
     default: break
     }
     if !settling.waiters.isEmpty, files == nil { wakeSettled() }

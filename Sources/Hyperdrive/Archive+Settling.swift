@@ -23,11 +23,13 @@ struct Settling {
   var kept: [ArchivePath] = []
   /// Names that are laid out as a file system that folds them sees them.
   var folded: [[UInt8]: ArchivePath] = [:]
-  /// The last thing that went wrong in the folder.
+  /// The last thing that went wrong in the folder, until a look finds nothing wrong.
   var failure: ArchiveError?
   /// The version that was told to be complete.
   var synced: UInt64?
   var waiters: [CheckedContinuation<Void, Never>] = []
+  /// How long after a failure of the disk it is tried again.
+  static let pause = Duration.seconds(5)
 }
 
 extension Archive {
@@ -53,10 +55,30 @@ extension Archive {
   private func settleNow() {
     settling.isDue = false
     guard !isClosed else { return }
-    do { try settle() } catch {
-      settling.failure = error as? ArchiveError ?? ArchiveError(.folder, "\(error)", cause: error)
+    do {
+      try settle()
+      guard settling.failure != nil else { return }
+      settling.failure = nil
+    } catch {
+      let failure = error as? ArchiveError ?? ArchiveError(.folder, "\(error)", cause: error)
+      settling.failure = failure
+      if failure.cause is SystemError { settleLater() }
       wakeSettled()
     }
+    hub.send(.trouble)
+  }
+
+  /// Looks again after a while at what the disk had no room for.
+  private func settleLater() {
+    Task { [weak self] in
+      do { try await Task.sleep(for: Settling.pause) } catch { return }
+      await self?.settleAll()
+    }
+  }
+
+  private func settleAll() {
+    settling.arrived = [0..<(feeds.content?.core.length ?? 0)]
+    settleSoon()
   }
 
   /// Goes from the version that is laid out to the newest whose entries are here: gives up the content of
@@ -83,7 +105,6 @@ extension Archive {
     } else if let files {
       for change in changes where change.kind == .deletion { files.map.remove(change.entry.path) }
     }
-    settling.version = version
     let puts = Self.byBytes(changes.filter { $0.kind == .put }.map(\.entry))
     let untrue = files == nil ? [] : Self.overlapping(puts)
     for entry in puts {
@@ -94,6 +115,8 @@ extension Archive {
       }
     }
     if let files { refuseFilesUnderFolders(puts, files) }
+    // Not before: what the disk had no room for is gone through again.
+    settling.version = version
     guard isFollowing else { return }
     try feeds.writeLatest(version)
     settling.pendingStarts = settling.pending.keys.sorted()

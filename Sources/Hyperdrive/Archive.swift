@@ -46,6 +46,8 @@ public actor Archive {
     public var latest = false
     /// When a write counts as done.
     public var durability = Durability.buffered
+    /// How much of the disk what peers bring may take. The limit of a writer is one of each feed.
+    public var disk = DiskLimits()
     /// How long a read waits for peers; nil for as long as it takes.
     public var timeout: Duration?
     /// Bytes of decoded entries that are kept.
@@ -201,6 +203,14 @@ public actor Archive {
 
   /// Entries that can't be read, by their seq, as far as they were met.
   public var issues: [UInt64: ArchiveError] { tree.issues }
+
+  /// The proof that the archive's key, or its content's, signed two histories; nil while there is one. What is
+  /// here can be read, and nothing is written or fetched any more.
+  public var fork: ForkEvidence? { feeds.metadata.forkEvidence ?? feeds.content?.forkEvidence }
+
+  /// Why nothing is fetched for the time being: a limit of the disk, or a storage that failed; nil where
+  /// nothing is in the way.
+  public var downloadPause: DownloadPause? { feeds.metadata.pause ?? feeds.content?.pause }
 
   /// Ends replication, fails whatever waits and gives the storage back.
   ///

@@ -54,7 +54,7 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
       let isNew = !FileManager.default.fileExists(atPath: folder)
       let archive = try await Archive.open(workFolder: folder, options: options)
       let result = await Result<Void, any Error>.of {
-        try await fetch(archive, output)
+        try await fetch(archive, folder, output)
       }
       let hasNothing = await archive.metadata.length == 0
       try await archive.close()
@@ -80,7 +80,7 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
     }
   }
 
-  private func fetch(_ archive: Archive, _ output: Output) async throws {
+  private func fetch(_ archive: Archive, _ folder: String, _ output: Output) async throws {
     let swarm = try await peers.join(archive, output: peers.discovery.verbose ? output : nil)
     let result = await Result<Void, any Error>.of {
       if empty {
@@ -88,11 +88,13 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
         _ = try await archive.metadata.download(
           DownloadRange(0..<archive.metadata.length), timeout: .seconds(peers.timeout))
       } else {
-        try await ArchiveFetch(archive: archive, timeout: peers.timeout).untilComplete()
+        try await ArchiveFetch(archive: archive, folder: folder, timeout: peers.timeout)
+          .untilComplete()
       }
     }
     await swarm.close()
     try result.get()
+    try await archive.checkHistory(in: folder)
     await output.leftOut(archive)
     try await output.status(archive, verb: "Cloned")
   }
@@ -123,10 +125,12 @@ struct ArchivePullCommand: AsyncParsableCommand {
         let swarm = try await peers.join(archive, output: peers.discovery.verbose ? output : nil)
         let result = await Result<Void, any Error>.of {
           try await untilSomebody(archive)
-          try await ArchiveFetch(archive: archive, timeout: peers.timeout).untilComplete()
+          try await ArchiveFetch(archive: archive, folder: dir, timeout: peers.timeout)
+            .untilComplete()
         }
         await swarm.close()
         try result.get()
+        try await archive.checkHistory(in: dir)
         await output.leftOut(archive)
         try await output.status(archive, verb: "Pulled")
       }

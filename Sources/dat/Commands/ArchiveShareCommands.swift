@@ -161,9 +161,10 @@ struct ArchiveShareCommand: AsyncParsableCommand {
       if case .workFolder(let folder)? = kind { path = folder }
       let archive = try await Archive.open(workFolder: path)
       guard await archive.isWritable else {
+        let words = await archive.forkWords(in: path)
         try await archive.close()
         throw ValidationError(
-          "Archive not writable, cannot use share. Please use sync to resume download.")
+          words ?? "Archive not writable, cannot use share. Please use sync to resume download.")
       }
       if kind == nil, !output.json { output.line("Created new dat in \(path)/.dat") }
       let result = await Result<Void, any Error>.of { try await serve(archive, output) }
@@ -174,6 +175,11 @@ struct ArchiveShareCommand: AsyncParsableCommand {
 
   private func serve(_ archive: Archive, _ output: Output) async throws {
     let interruptions = Interruption.requests()
+    let troubles = ArchiveTroubles(archive, in: dir, output: output)
+    let events = archive.events()
+    let telling = Task {
+      for await event in events where event == .trouble { await troubles.look() }
+    }
     let importing = ArchiveImport(archive: archive, output: output, ignoresHidden: ignoreHidden)
     let swarm = try await peers.join(archive, output: output)
     if !output.json { output.line(output.bold("dat://\(archive.key.hex)")) }
@@ -199,6 +205,7 @@ struct ArchiveShareCommand: AsyncParsableCommand {
     }
     for await _ in interruptions { break }
     work.cancel()
+    telling.cancel()
     await watching.value
     await swarm.close()
   }
@@ -249,8 +256,12 @@ struct ArchiveSyncCommand: AsyncParsableCommand {
     let events = archive.events()
     let swarm = try await peers.join(archive, output: output)
     if !output.json { output.line(output.bold("dat://\(archive.key.hex)")) }
+    let troubles = ArchiveTroubles(archive, in: dir, output: output)
+    await troubles.look()
     let telling = Task {
       for await event in events {
+        // Of many events at once only the newest come: what is the matter is looked for at each.
+        await troubles.look()
         switch event {
         case .update(let version):
           if output.json {
