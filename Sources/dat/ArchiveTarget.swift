@@ -118,7 +118,9 @@ enum ArchiveTarget {
     switch self {
     case .folder(let folder, let kind):
       let archive = try await Self.open(folder, kind, .readOnly)
-      if let words = await archive.forkWords(in: folder) { Output(json: false).failure(words) }
+      let output = Output(json: false)
+      await output.findings(of: archive)
+      if let words = await archive.forkWords(in: folder) { output.failure(words) }
       let result = await Swift.Result.of {
         try await Self.withPeers(of: archive, peers) {
           try await body(archive, ArchiveReadOptions(wait: false, timeout: peers.reading.timeout))

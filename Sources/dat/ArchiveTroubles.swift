@@ -38,12 +38,42 @@ actor ArchiveTroubles {
   }
 }
 
+extension Output {
+  /// Says what opening an archive found, a line each on standard error.
+  func findings(of archive: Archive) async {
+    for sentence in await archive.findings() { failure(sentence) }
+  }
+}
+
 extension Archive {
   /// Makes sure that there is one history.
   ///
   /// - Throws: a sentence if there are two.
   func checkHistory(in folder: String) throws {
     if let words = forkWords(in: folder) { throw ValidationError(words) }
+  }
+
+  /// What opening the archive found wrong with its feeds, but for forks: a sentence each, once.
+  func findings() async -> [String] {
+    var sentences: [String] = []
+    for feed in [metadata, content] {
+      for finding in await feed?.repairReport.findings ?? [] where finding != .forked {
+        let sentence = "\(finding)"
+        if !sentences.contains(sentence) { sentences.append(sentence) }
+      }
+    }
+    return sentences
+  }
+
+  /// A sentence about why the archive in a folder can't be written.
+  func notWritableWords(in folder: String) -> String {
+    if let words = forkWords(in: folder) { return words }
+    if secretKey != nil {
+      return
+        "The archive in \(folder) can't be written as it is: of what its key signed, not all is here. "
+        + "`dat doctor \(folder)` says what is missing, and `dat sync \(folder)` fetches it from peers."
+    }
+    return "Archive not writable, cannot use share. Please use sync to resume download."
   }
 
   /// A sentence about the archive's two histories; nil if it has one.

@@ -50,6 +50,29 @@ import Testing
     #expect(lines == ["a", "c", "b"])
   }
 
+  @Test func `what is lost of an archive's own files is said, and comes back`() async throws {
+    let lines = try await run(
+      """
+      mkdir own; for name in a b c; do echo $name > own/$name; done; dat create own > /dev/null
+      sharing own; dat clone $key got $peers > /dev/null; ended $pid
+      for who in own got; do
+        cp -a $who $who.whole
+        for file in metadata.tree metadata.data content.tree; do
+          truncate -s 100 $who/.dat/$file
+          dat ls $who > out 2> err || true
+          [ -s err ] || echo "$who $file: nothing said by ls"
+          cp -a $who.whole/.dat/$file $who/.dat/$file
+          dat doctor $who > out || cat out
+        done
+      done
+      truncate -s 100 own/.dat/metadata.tree
+      ! dat share own > out 2> err
+      grep -q 'dat doctor own.*dat sync own' err
+      cat own/a
+      """)
+    #expect(lines == ["a"])
+  }
+
   @Test func `files that can't be read for a while are not taken for deleted`() async throws {
     let isRoot = CommandShell.isRoot
     let lines = try await run(

@@ -120,7 +120,8 @@ struct ArchivePullCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await ArchiveRun.run(json: json) { output in
-      let archive = try await Archive.reader(in: dir, command: "pull")
+      let archive = try await Archive.reader(in: dir)
+      await output.findings(of: archive)
       let result = await Result<Void, any Error>.of {
         let swarm = try await peers.join(archive, output: peers.discovery.verbose ? output : nil)
         let result = await Result<Void, any Error>.of {
@@ -155,7 +156,7 @@ struct ArchivePullCommand: AsyncParsableCommand {
 
 extension Archive {
   /// The archive in a folder, to fetch more of it.
-  static func reader(in folder: String, command: String) async throws -> Archive {
+  static func reader(in folder: String) async throws -> Archive {
     guard case .workFolder(let path)? = try kind(of: folder) else {
       throw ValidationError(
         "There is no archive with its files in \(folder): `dat clone LINK` makes one.")

@@ -161,10 +161,9 @@ struct ArchiveShareCommand: AsyncParsableCommand {
       if case .workFolder(let folder)? = kind { path = folder }
       let archive = try await Archive.open(workFolder: path)
       guard await archive.isWritable else {
-        let words = await archive.forkWords(in: path)
+        let words = await archive.notWritableWords(in: dir)
         try await archive.close()
-        throw ValidationError(
-          words ?? "Archive not writable, cannot use share. Please use sync to resume download.")
+        throw ValidationError(words)
       }
       if kind == nil, !output.json { output.line("Created new dat in \(path)/.dat") }
       let result = await Result<Void, any Error>.of { try await serve(archive, output) }
@@ -175,6 +174,7 @@ struct ArchiveShareCommand: AsyncParsableCommand {
 
   private func serve(_ archive: Archive, _ output: Output) async throws {
     let interruptions = Interruption.requests()
+    await output.findings(of: archive)
     let troubles = ArchiveTroubles(archive, in: dir, output: output)
     let events = archive.events()
     let telling = Task {
@@ -256,6 +256,7 @@ struct ArchiveSyncCommand: AsyncParsableCommand {
     let events = archive.events()
     let swarm = try await peers.join(archive, output: output)
     if !output.json { output.line(output.bold("dat://\(archive.key.hex)")) }
+    await output.findings(of: archive)
     let troubles = ArchiveTroubles(archive, in: dir, output: output)
     await troubles.look()
     let telling = Task {
