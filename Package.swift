@@ -43,6 +43,7 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioSockets = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -343,7 +344,8 @@ let package = Package(
         "DatHost", "DatSwarm", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage", nioCore, nioPosix,
       ]),
-    tests("DatSignalTests", ["DatSignal", nioCore, nioPosix, nioHTTP, httpClient]),
+    tests(
+      "DatSignalTests", ["DatSignal", nioCore, nioPosix, nioEmbedded, nioHTTP, httpClient]),
     tests(
       "DatWebRTCTests",
       [

@@ -54,6 +54,9 @@ static inline EditLine *dat_el_open(
   el_wset(editor, EL_BIND, L"\\e[4~", L"ed-move-to-end", NULL);
   el_wset(editor, EL_BIND, L"\\e[1;5D", L"ed-prev-word", NULL);
   el_wset(editor, EL_BIND, L"\\e[1;5C", L"em-next-word", NULL);
+  // libedit gives the terminal back between two lines. A Ctrl-D that is typed there is no mark of the system's,
+  // which is lost once the terminal is taken again.
+  el_wset(editor, EL_SETTY, L"-x", L"eof=", NULL);
   el_source(editor, NULL);
   return editor;
 }
@@ -66,8 +69,12 @@ static inline void *dat_el_client(EditLine *editor) {
 
 static inline void dat_el_redraw(EditLine *editor) { el_wset(editor, EL_REFRESH); }
 
-/// Takes the terminal again after the program was stopped and went on.
-static inline void dat_el_retake(EditLine *editor) { el_wset(editor, EL_PREP_TERM, 1); }
+/// Takes the terminal again, after a line or after the program was stopped and went on.
+static inline void dat_el_retake(EditLine *editor) {
+  el_wset(editor, EL_PREP_TERM, 1);
+  // Since the system has no end-of-file key now, libedit takes Ctrl-Space for it.
+  el_wset(editor, EL_BIND, L"^@", L"em-set-mark", NULL);
+}
 
 static inline void dat_el_remember(HistoryW *history, const wchar_t *line) {
   HistEventW event;

@@ -286,7 +286,7 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     switch problem {
     case .tooLong(let limit): "it has more than \(limit) bytes"
     case .tooDeep(let limit): "more than \(limit) arrays and objects are nested"
-    case .malformed: "it is not the expected JSON at byte \(offset + 1)"
+    case .malformed: "it is malformed at byte \(offset + 1)"
     case .manyMarks:
       "the name at byte \(offset + 1) has more than \(ForeignText.markLimit) combining marks in a run"
     case .halfPair: "half of a character is in the string at byte \(offset)"

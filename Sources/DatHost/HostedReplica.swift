@@ -67,11 +67,13 @@ actor HostedReplica {
     log(await feed.repairReport, of: key)
     content = .feed(feed)
     let events = feed.events()
+    if let fork = await feed.forkEvidence { forked(fork.key) }
     watcher = Task { [weak self, key] in
       for await event in events {
         switch event {
         case .pause(let pause): await self?.paused(key, pause)
         case .resume: await self?.paused(key, nil)
+        case .fork: await self?.forked(key)
         default: continue
         }
       }
@@ -83,9 +85,24 @@ actor HostedReplica {
     options.durability = self.options.durability
     // A host keeps the newest version's files, like everybody who shares a folder.
     options.latest = true
+    options.disk = self.options.disk
+    // Both feeds are one writer's, who has the archive to itself: the limit in all is the archive's.
+    options.disk.perWriter = nil
     let archive = try await Archive.open(folder: folder, options: options)
     log(await archive.metadata.repairReport, of: key)
     content = .archive(archive)
+    let events = archive.events()
+    await look(at: archive)
+    watcher = Task { [weak self] in
+      for await event in events where event == .trouble { await self?.look(at: archive) }
+    }
+  }
+
+  /// Looks whether something is the matter with an archive.
+  private func look(at archive: Archive) async {
+    if let fork = await archive.fork { forked(fork.key) }
+    let pause = await archive.downloadPause
+    if pauses[key] != pause { paused(key, pause) }
   }
 
   /// Logs what opening a feed found amiss.
@@ -113,6 +130,16 @@ actor HostedReplica {
     } else {
       logger.info("fetching goes on", metadata: metadata)
     }
+  }
+
+  /// The feeds that have two histories.
+  private(set) var forks: Set<PublicKey> = []
+
+  private func forked(_ feed: PublicKey) {
+    guard forks.insert(feed).inserted else { return }
+    logger.warning(
+      "A feed has two histories, both signed with its key; nothing newer of it is taken.",
+      metadata: ["discoveryKey": "\(key.discoveryKey)", "feed": "\(feed)"])
   }
 
   private var onPause: @Sendable (PublicKey, DownloadPause?) -> Void {
@@ -260,6 +287,7 @@ actor HostedReplica {
 
   /// Returns the present status.
   func status() async -> HostedStatus {
+    var forks = self.forks
     var status = HostedStatus(key: key, kind: kind, folder: folder)
     switch content {
     case .closed: status.state = .failed
@@ -280,12 +308,17 @@ actor HostedReplica {
     case .database(let database):
       if kind == .unknown { status.kind = .database }
       await Self.add(database, to: &status)
+      forks.formUnion(await database.forks.map(\.key))
     case .room(let saga):
       await Self.add(saga.db, to: &status)
+      forks.formUnion(await saga.db.forks.map(\.key))
       status.isWriter = await saga.db.isLocalAuthorized
     }
     status.problem = failure
-    if failure == nil, let pause = pauses.min(by: { $0.key.hex < $1.key.hex }) {
+    if failure == nil, let fork = forks.min(by: { $0.hex < $1.hex }) {
+      status.problem =
+        "Feed \(fork) has two histories, both signed with its key: nothing newer of it is taken."
+    } else if failure == nil, let pause = pauses.min(by: { $0.key.hex < $1.key.hex }) {
       let more = pauses.count > 1 ? " (and \(pauses.count - 1) more)" : ""
       status.problem = "Feed \(pause.key)\(more): \(pause.value)"
     }

@@ -37,6 +37,8 @@ struct HubCore {
     var filledAt: Instant
   }
 
+  /// Bytes that count as one message: a session description has two to six thousand.
+  static let messageUnit = 8 << 10
   let limits: SignalServer.Limits
   private var members: [Member: Presence] = [:]
   private var applications: [Name: Set<Member>] = [:]
@@ -137,16 +139,18 @@ struct HubCore {
 
   // MARK: Sending
 
-  /// Returns true if a connection may say something now, and counts it.
-  mutating func takes(_ member: Member, now: Instant) -> Bool {
+  /// Whether a connection may say a message of so many bytes now; counts it. A long one counts as several:
+  /// all who listen get it.
+  mutating func takes(_ member: Member, bytes: Int = 0, now: Instant) -> Bool {
     guard let address = members[member]?.address, var host = hosts[address] else { return false }
     let seconds = (now - host.filledAt) / .seconds(1)
     host.tokens = min(
       Double(limits.burst), host.tokens + max(seconds, 0) * Double(limits.messagesPerSecond))
     host.filledAt = now
     defer { hosts[address] = host }
-    guard host.tokens >= 1 else { return false }
-    host.tokens -= 1
+    let cost = Double(1 + bytes / Self.messageUnit)
+    guard host.tokens >= min(cost, Double(limits.burst)) else { return false }
+    host.tokens -= cost
     return true
   }
 

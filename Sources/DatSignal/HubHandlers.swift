@@ -7,19 +7,21 @@ internal import NIOWebSocket
 final class DeadlineHandler: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   static let name = "deadline"
+  /// Bytes in a second that an answer has time for: a slow mobile network.
+  private static let slowestReader = 16 << 10
 
   private let limit: TimeAmount
   private var task: Scheduled<Void>?
 
   init(_ limit: TimeAmount) { self.limit = limit }
 
-  func handlerAdded(context: ChannelHandlerContext) { start(context) }
+  func handlerAdded(context: ChannelHandlerContext) { start(context, .zero) }
   func handlerRemoved(context: ChannelHandlerContext) { task?.cancel() }
 
-  private func start(_ context: ChannelHandlerContext) {
+  private func start(_ context: ChannelHandlerContext, _ more: TimeAmount) {
     task?.cancel()
     let channel = context.channel
-    task = context.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
+    task = context.eventLoop.scheduleTask(in: limit + more) { channel.close(promise: nil) }
   }
 
   func channelInactive(context: ChannelHandlerContext) {
@@ -29,8 +31,10 @@ final class DeadlineHandler: ChannelInboundHandler, RemovableChannelHandler {
 
   /// Stops the timer when a whole request is here, while it is answered.
   func pause() { task?.cancel() }
-  /// Restarts the timer for the next request once the answer is being sent.
-  func restart(_ context: ChannelHandlerContext) { start(context) }
+  /// The answer is on its way: the next request has its own time, and the answer some for its bytes.
+  func restart(_ context: ChannelHandlerContext, after bytes: Int) {
+    start(context, .seconds(Int64(bytes / Self.slowestReader)))
+  }
 }
 
 /// A handler that answers the requests of one connection: event streams, messages, the page.
@@ -56,6 +60,11 @@ final class HubHTTPHandler: ChannelInboundHandler, RemovableChannelHandler {
     guard !isStreaming else { return }
     switch unwrapInboundIn(data) {
     case .head(let head):
+      // Answers that are not read wait in memory: a client that asks for more before it has read is cut off.
+      guard context.channel.isWritable else {
+        hub.countRefusal()
+        return context.close(promise: nil)
+      }
       self.head = head
       body.clear()
       isTooLarge = false
@@ -120,7 +129,7 @@ final class HubHTTPHandler: ChannelInboundHandler, RemovableChannelHandler {
     if application.count > limits.nameBytes || channel.count > limits.nameBytes {
       return respond(.badRequest, "The names are too long.\n", head, context)
     }
-    guard hub.takes(member) else {
+    guard hub.takes(member, bytes: body.readableBytes) else {
       return respond(.tooManyRequests, "Too many messages from this address.\n", head, context)
     }
     hub.say(
@@ -177,7 +186,7 @@ final class HubHTTPHandler: ChannelInboundHandler, RemovableChannelHandler {
     context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
       if !isKept { channel.close(promise: nil) }
     }
-    deadline(context)?.restart(context)
+    deadline(context)?.restart(context, after: bytes.count)
   }
 
   private func deadline(_ context: ChannelHandlerContext) -> DeadlineHandler? {
@@ -237,8 +246,10 @@ final class HubSocketHandler: ChannelInboundHandler {
   /// Passes on a whole message: unchanged to WebSockets, and as an event to the streams of its channel.
   private func finish(_ context: ChannelHandlerContext) {
     defer { message = ByteBuffer() }
-    // A client that sends too much is not cut off: its frames are dropped, as they are without subscribers.
-    guard hub.takes(member), let parts = HubMessage.parts(ofFrame: message) else { return }
+    // One that says too much is not cut off: its frames vanish, as they do when nobody listens.
+    guard hub.takes(member, bytes: message.readableBytes),
+      let parts = HubMessage.parts(ofFrame: message)
+    else { return }
     hub.say(application, parts.channel, event: HubMessage.event(parts.message), frame: message)
   }
 

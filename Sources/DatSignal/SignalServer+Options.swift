@@ -37,8 +37,8 @@ extension SignalServer {
     public var subscribersByApplication = 512
     /// Applications that one address takes part in at a time.
     public var applicationsByAddress = 64
-    /// Messages of one address: a second, and in a burst. Two browsers that connect exchange about
-    /// twenty.
+    /// Messages of one address in a second, and how many may come at once. Two browsers that connect
+    /// exchange about twenty. Each started 8 KiB of one counts.
     public var messagesPerSecond = 50
     public var burst = 400
     /// The bytes of one message. Source: signalhub.

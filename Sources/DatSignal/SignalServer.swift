@@ -222,11 +222,13 @@ final class Hub: Sendable {
     return refusal
   }
 
-  func takes(_ member: HubCore.Member) -> Bool {
-    let takes = state.withLockedValue { $0.core.takes(member, now: .now) }
-    if !takes { refusals.increment() }
+  func takes(_ member: HubCore.Member, bytes: Int) -> Bool {
+    let takes = state.withLockedValue { $0.core.takes(member, bytes: bytes, now: .now) }
+    if !takes { countRefusal() }
     return takes
   }
+
+  func countRefusal() { refusals.increment() }
 
   /// Passes a message on to all subscribers: as an event or as a frame; in a form that is nil to none.
   func say(_ application: [UInt8], _ channel: [UInt8]?, event: ByteBuffer?, frame: ByteBuffer?) {

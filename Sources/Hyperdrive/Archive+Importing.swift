@@ -37,8 +37,8 @@ public struct ImportReport: Sendable {
 }
 
 extension Archive {
-  /// Adds what has changed in the archive's folder: new or changed files are put, missing ones are removed. A
-  /// file that is as it was at the last import is not read.
+  /// Takes in what has changed in the archive's folder: files that are new or have other bytes are put, those
+  /// that are gone are removed. What can't be read stays in the archive as it was. A file that is as it was when it was last taken in is not read.
   ///
   /// If it is killed, the next import goes on from there: each batch of files is complete.
   ///
@@ -88,6 +88,7 @@ extension Archive {
     let here = Set(work.scan.files.lazy.map(\.path))
     let archived = try currentFiles().filter {
       !here.contains($0.path) && rules.reason(for: $0.path) == nil
+        && !work.scan.isUnknown($0.path)
     }
     var blocks: [[UInt8]] = []
     for entry in archived {

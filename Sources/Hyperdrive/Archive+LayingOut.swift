@@ -17,8 +17,8 @@ extension Archive {
     settling.pending.values.reduce(0) { $0 &+ ($1.stat?.blockRange.map { UInt64($0.count) } ?? 0) }
   }
 
-  /// The error that stopped laying out files, such as a full disk; nil if there was none. Opening the archive
-  /// anew tries again.
+  /// What went wrong when files were laid out, such as a full disk; nil while all is well. It is tried again
+  /// every few seconds.
   public var folderFailure: ArchiveError? { settling.failure }
 
   static func folderError(_ error: any Error, _ path: ArchivePath) -> ArchiveError {
@@ -57,7 +57,10 @@ extension Archive {
       settling.refused[entry.path] = "its entry is damaged"
       return
     }
-    try lay(entry, content, files)
+    do { try lay(entry, content, files) } catch {
+      settling.pending[start] = entry
+      throw error
+    }
   }
 
   /// Puts a file into its place. A file of the user's with its name is kept under another.
@@ -125,7 +128,9 @@ extension Archive {
     _ entry: ArchiveEntry, at path: ArchivePath, _ content: FeedCore, _ files: ContentFiles
   ) -> Bool {
     guard let stat = entry.stat, let range = stat.blockRange else { return false }
-    guard let descriptor = try? files.folder.open(path) else { return false }
+    guard
+      let descriptor = try? files.folder.open(path, followingLinks: files.followsLinks)
+    else { return false }
     defer { FileSystem.closeFile(descriptor) }
     guard let found = try? FileSystem.status(of: descriptor), found.size == stat.size else {
       return false

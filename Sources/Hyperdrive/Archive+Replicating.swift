@@ -91,6 +91,7 @@ extension Archive {
 
   /// Fails those who wait for files while nothing is fetched, such as on a full disk.
   private func notePause() {
+    defer { hub.send(.trouble) }
     guard files != nil || isFollowing else { return }
     let pause = feeds.metadata.pause ?? feeds.content?.pause
     if let pause {
@@ -119,6 +120,7 @@ extension Archive {
       openContents()
       tellVersion()
       settleSoon()
+    case .forked: hub.send(.trouble)
     case .peerAdded: askForNewest(isNewPeer: true)
     case .remoteUpdate: askForNewest(isNewPeer: false)
     case .paused, .resumed: notePause()
@@ -133,6 +135,7 @@ extension Archive {
     case .stored(let ranges):
       if isFollowing { settling.arrived += ranges }
       settleSoon()
+    case .forked: hub.send(.trouble)
     case .paused, .resumed: notePause()
     default: break
     }

@@ -23,11 +23,13 @@ struct Settling {
   var kept: [ArchivePath] = []
   /// Laid-out names in the form of a file system that folds case.
   var folded: [[UInt8]: ArchivePath] = [:]
-  /// The last error in the folder.
+  /// The last thing that went wrong in the folder, until a look finds nothing wrong.
   var failure: ArchiveError?
   /// The last version that was reported as complete.
   var synced: UInt64?
   var waiters: [CheckedContinuation<Void, Never>] = []
+  /// How long after a failure of the disk it is tried again.
+  static let pause = Duration.seconds(5)
 }
 
 extension Archive {
@@ -37,6 +39,7 @@ extension Archive {
   }
 
   func startSettling() throws {
+    files?.followsLinks = feeds.metadata.core.isOwned
     // A folder that is only read locates files one by one.
     guard files != nil || isFollowing, feeds.access == .readWrite else { return }
     try settle()
@@ -52,10 +55,30 @@ extension Archive {
   private func settleNow() {
     settling.isDue = false
     guard !isClosed else { return }
-    do { try settle() } catch {
-      settling.failure = error as? ArchiveError ?? ArchiveError(.folder, "\(error)", cause: error)
+    do {
+      try settle()
+      guard settling.failure != nil else { return }
+      settling.failure = nil
+    } catch {
+      let failure = error as? ArchiveError ?? ArchiveError(.folder, "\(error)", cause: error)
+      settling.failure = failure
+      if failure.cause is SystemError { settleLater() }
       wakeSettled()
     }
+    hub.send(.trouble)
+  }
+
+  /// Looks again after a while at what the disk had no room for.
+  private func settleLater() {
+    Task { [weak self] in
+      do { try await Task.sleep(for: Settling.pause) } catch { return }
+      await self?.settleAll()
+    }
+  }
+
+  private func settleAll() {
+    settling.arrived = [0..<(feeds.content?.core.length ?? 0)]
+    settleSoon()
   }
 
   /// Goes from the version that is laid out to the newest whose entries are here: clears the content of
@@ -82,15 +105,46 @@ extension Archive {
     } else if let files {
       for change in changes where change.kind == .deletion { files.map.remove(change.entry.path) }
     }
-    settling.version = version
-    let puts = changes.filter { $0.kind == .put }.map(\.entry)
-    for entry in puts { try take(entry, content.core) }
+    let puts = Self.byBytes(changes.filter { $0.kind == .put }.map(\.entry))
+    let untrue = files == nil ? [] : Self.overlapping(puts)
+    for entry in puts {
+      if untrue.contains(entry.seq) {
+        settling.refused[entry.path] = "its entry is damaged"
+      } else {
+        try take(entry, content.core)
+      }
+    }
     if let files { refuseFilesUnderFolders(puts, files) }
+    // Not before: what the disk had no room for is gone through again.
+    settling.version = version
     guard isFollowing else { return }
     try feeds.writeLatest(version)
     settling.pendingStarts = settling.pending.keys.sorted()
     settling.arrived = [0..<content.core.length]
     if !options.sparse { download(content) }
+  }
+
+  /// Entries in the order of their bytes, so that each goes to the end of the map; the older ones last where
+  /// several begin at one byte.
+  private static func byBytes(_ entries: [ArchiveEntry]) -> [ArchiveEntry] {
+    entries.sorted {
+      let (left, right) = ($0.stat?.byteOffset ?? 0, $1.stat?.byteOffset ?? 0)
+      return left == right ? $0.seq > $1.seq : left < right
+    }
+  }
+
+  /// Which of the files claim bytes of the file that begins after them. They are left out, so that one that
+  /// claims everything leaves the others their own.
+  private static func overlapping(_ entries: [ArchiveEntry]) -> Set<UInt64> {
+    var found: Set<UInt64> = []
+    var next = UInt64.max
+    for entry in entries.reversed() {
+      guard entry.stat?.kind == .file, let bytes = entry.stat?.byteRange, !bytes.isEmpty else {
+        continue
+      }
+      if bytes.upperBound > next { found.insert(entry.seq) } else { next = bytes.lowerBound }
+    }
+    return found
   }
 
   /// Clears what is not in the newest version any more.
@@ -163,7 +217,7 @@ extension Archive {
 
   /// Refuses files with the name of a folder, which takes precedence.
   private func refuseFilesUnderFolders(_ puts: [ArchiveEntry], _ files: ContentFiles) {
-    for entry in puts {
+    for entry in puts where settling.refused[entry.path] == nil {
       var folder = entry.path.parent
       while folder.count > 0 {
         if let file = files.map.current[folder], let stat = file.stat {

@@ -46,6 +46,8 @@ public actor Archive {
     public var latest = false
     /// The point at which a write counts as done.
     public var durability = Durability.buffered
+    /// How much of the disk what peers bring may take. The limit of a writer is one of each feed.
+    public var disk = DiskLimits()
     /// The longest wait of a read for peers; nil for no limit.
     public var timeout: Duration?
     /// Bytes of decoded entries to cache.
@@ -201,6 +203,14 @@ public actor Archive {
 
   /// The entries that were found unreadable, by their seq.
   public var issues: [UInt64: ArchiveError] { tree.issues }
+
+  /// The proof that the archive's key, or its content's, signed two histories; nil while there is one. What is
+  /// here can be read, and nothing is written or fetched any more.
+  public var fork: ForkEvidence? { feeds.metadata.forkEvidence ?? feeds.content?.forkEvidence }
+
+  /// Why nothing is fetched for the time being: a limit of the disk, or a storage that failed; nil where
+  /// nothing is in the way.
+  public var downloadPause: DownloadPause? { feeds.metadata.pause ?? feeds.content?.pause }
 
   /// Ends replication, fails all waiting calls and releases the storage.
   ///

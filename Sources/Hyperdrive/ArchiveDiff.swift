@@ -31,6 +31,7 @@ extension ArchiveTree {
     ]
     var budget = 64 * max(first, second) + UInt64(ArchiveLimits.steps)
     while let (path, old, new) = stack.popLast() {
+      let stepsBefore = steps
       let before = try children(of: path, from: old)
       let after = try children(of: path, from: new)
       if before.own?.seq != after.own?.seq {
@@ -41,7 +42,7 @@ extension ArchiveTree {
           changes.append(ArchiveChange(kind: .put, entry: own.entry))
         }
       }
-      let cost = UInt64(before.branches.count + after.branches.count + 1)
+      let cost = steps &- stepsBefore + 1
       guard budget >= cost else {
         throw ArchiveError(
           .tooManySteps,

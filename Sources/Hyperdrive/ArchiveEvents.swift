@@ -9,6 +9,9 @@ public enum ArchiveEvent: Hashable, Sendable {
   case update(version: UInt64)
   /// Everything of this version is here.
   case sync(version: UInt64)
+  /// Something is the matter, or no more: ``Archive/fork``, ``Archive/downloadPause`` and
+  /// ``Archive/folderFailure`` say what.
+  case trouble
   /// The archive was closed; always the last event.
   case close
 }

@@ -26,6 +26,7 @@ final class ArchiveFeeds {
   let metadata: Replicator
   private(set) var content: Replicator?
   private let options: Archive.Options
+  private var disk: DiskLimits
   private let codec = ArchiveMessageCodec()
   private let storage: any StorageProvider
   /// The storage of the content's bytes, if that is not beside the rest of it.
@@ -48,7 +49,11 @@ final class ArchiveFeeds {
     self.secretLock = secretLock
     let core = try FeedCore.open(
       in: storage, prefix: layout.prefix + "metadata" + layout.separator, options: feed)
-    metadata = Replicator(core: core, isSparse: options.sparseMetadata)
+    disk = options.disk
+    if disk.inAll != nil {
+      disk.budget = DiskBudget(limit: disk.inAll, name: "this archive", within: disk.budget)
+    }
+    metadata = Replicator(core: core, isSparse: options.sparseMetadata, disk: disk)
     metadata.endsWhenIdle = options.sparseMetadata
   }
 
@@ -81,7 +86,8 @@ final class ArchiveFeeds {
   private func open(_ feed: FeedOptions) throws {
     let core = try FeedCore.open(
       in: storage, prefix: layout.prefix + "content" + layout.separator, options: feed)
-    let replicator = Replicator(core: core, isSparse: options.sparse || options.latest)
+    let replicator = Replicator(
+      core: core, isSparse: options.sparse || options.latest, disk: disk)
     replicator.endsWhenIdle = true
     content = replicator
   }

@@ -14,6 +14,8 @@ public enum ArchiveLimits {
   public static let nameBytes = 4096
   /// Bytes of one component that is laid out in a folder: `NAME_MAX`.
   public static let componentBytes = 255
+  /// Components of a name that is laid out: each is a folder that is opened for every file below it.
+  public static let components = 256
   /// Bytes of one piece of a file, cut as the reference does.
   public static let chunkBytes = 65_536
   /// Bytes of an entry that is written here: with its proof it has to fit a frame of 8 MiB.

@@ -54,6 +54,7 @@ extension ArchiveTree {
     var missing: [UInt64] = []
     // The newest first: if an index is wrong, the newest entry of a branch is the one that counts.
     for seq in list.reversed() where seq < head.seq {
+      countSteps(1)
       do {
         guard let node = try node(seq) else { continue }
         let common = node.path.common(path)

@@ -14,6 +14,12 @@ package final class ArchiveTree {
     cache = NodeCache(limit: cacheBytes)
   }
 
+  /// How many entries of lists were looked at so far: what a walk pays for.
+  private(set) var steps: UInt64 = 0
+
+  /// Counts a look at entries of a list.
+  func countSteps(_ count: Int) { steps &+= UInt64(count) }
+
   /// Entries that are made and not appended yet: they follow those of the source.
   private var staged: [ArchiveNode] = []
 
@@ -48,6 +54,7 @@ package final class ArchiveTree {
   ///
   /// - Throws: ``MissingEntries`` with all that aren't stored here, up to a limit.
   func nodes(_ seqs: [UInt64]) throws -> [ArchiveNode] {
+    countSteps(seqs.count)
     var nodes: [ArchiveNode] = []
     nodes.reserveCapacity(seqs.count)
     var missing: [UInt64] = []

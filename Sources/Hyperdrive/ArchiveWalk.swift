@@ -41,7 +41,7 @@ package final class ArchiveWalk {
     self.version = version
     start = folder
     self.isRecursive = isRecursive
-    // A folder with names in it costs one step for each; sound archives have fewer folders than entries.
+    // A folder costs one step for each entry that its list has; sound archives have fewer folders than entries.
     budget = 64 * version + UInt64(ArchiveLimits.steps)
   }
 
@@ -70,8 +70,9 @@ package final class ArchiveWalk {
   }
 
   private func open(_ folder: ArchivePath, from head: ArchiveNode, isFirst: Bool) throws {
+    let before = tree.steps
     let (own, branches) = try tree.children(of: folder, from: head)
-    let cost = UInt64(branches.count) + 1
+    let cost = tree.steps &- before + 1
     guard budget >= cost else {
       throw ArchiveError(
         .tooManySteps,

@@ -9,6 +9,9 @@ internal import RandomAccessStorage
 /// Source: dat-storage `index.js`.
 final class ContentFiles: RandomAccessStorage {
   let folder: WorkFolder
+  /// Whether links stand for the files that they lead to: in an owner's folder, as for its imports. What is
+  /// sent is compared with what was taken in.
+  var followsLinks = false
   var map = FileMap()
   /// Files that are being received, by their entry.
   private(set) var incoming: Set<UInt64> = []
@@ -79,7 +82,7 @@ final class ContentFiles: RandomAccessStorage {
       return known.descriptor
     }
     let path = incoming.contains(seq) ? Self.incomingPath(seq) : file.path
-    return keep(try folder.open(path), seq)
+    return keep(try folder.open(path, followingLinks: followsLinks), seq)
   }
 
   private func keep(_ descriptor: Int32, _ seq: UInt64) -> Int32 {

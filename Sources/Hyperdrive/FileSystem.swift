@@ -170,6 +170,16 @@ enum FileSystem {
     }
   }
 
+  /// The path of what a path leads to, without links; nil where it leads nowhere.
+  static func realPath(_ path: [UInt8]) -> [UInt8]? {
+    let found = try? named(path) { path throws(SystemError) -> [UInt8]? in
+      guard let real = realpath(path, nil) else { return nil }
+      defer { free(real) }
+      return Array(UnsafeRawBufferPointer(start: real, count: strlen(real)))
+    }
+    return found ?? nil
+  }
+
   static func makeFolder(_ name: some Sequence<UInt8>, in folder: Int32, mode: UInt32 = 0o755)
     throws(SystemError)
   {

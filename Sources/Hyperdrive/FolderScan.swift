@@ -9,6 +9,8 @@ struct FolderScan {
   private(set) var files: [Found] = []
   /// The files that don't, with the reasons: ignored, a link to a folder, a pipe, a name that is no text.
   private(set) var leftOut: [(path: ArchivePath, reason: String)] = []
+  /// Folders that could not be read, and names that could not be looked at: what is there is not known.
+  private var unread: Set<ArchivePath> = []
   /// The most reasons that are kept; more are only counted.
   private static let mostReasons = 10_000
 
@@ -23,6 +25,7 @@ struct FolderScan {
         }
       } catch {
         if error.isMissing { continue }
+        unread.insert(path)
         leaveOut(path, "it can't be read: \(error.message)")
         continue
       }
@@ -35,14 +38,18 @@ struct FolderScan {
     at path: ArchivePath, _ folder: WorkFolder, _ rules: IgnoreRules, _ folders: inout [ArchivePath]
   ) throws {
     let status: FileStatus?
+    var target: (path: ArchivePath, isInside: Bool)?
     do {
       status = try folder.inFolder(path.parent) { folder throws(SystemError) in
         let status = try FileSystem.status(of: path.name, in: folder)
         guard status?.isLink == true else { return status }
-        let target = try FileSystem.status(of: path.name, in: folder, followingLinks: true)
-        return target?.isFile == true ? target : status
+        let file = try FileSystem.status(of: path.name, in: folder, followingLinks: true)
+        return file?.isFile == true ? file : status
       }
+      let isLink = try folder.status(of: path)?.isLink == true
+      if status?.isFile == true, isLink { target = folder.target(of: path) }
     } catch {
+      unread.insert(path)
       leaveOut(path, error.message)
       return
     }
@@ -63,8 +70,24 @@ struct FolderScan {
       leaveOut(path, "it is neither a file nor a folder")
     } else if let reason = LayoutRules.refusal(of: path) {
       leaveOut(path, reason)
+    } else if let target, let reason = rules.reason(forLinkTo: target.path, target.isInside) {
+      leaveOut(path, reason)
+    } else if LayoutRules.isSecret(target?.path ?? path, status.size) {
+      leaveOut(path, "it is the secret key of a feed")
     } else {
       files.append(Found(path: path, status: status))
+    }
+  }
+
+  /// Whether nothing is known of what is at a path, since it or a folder above it could not be read. Its files
+  /// are not gone.
+  func isUnknown(_ path: ArchivePath) -> Bool {
+    guard !unread.isEmpty else { return false }
+    var path = path
+    while true {
+      if unread.contains(path) { return true }
+      if path.count == 0 { return false }
+      path = path.parent
     }
   }
 

@@ -65,6 +65,21 @@ public struct IgnoreRules: Sendable {
     return globs.contains { $0.matches(name) } ? "it is named in .datignore" : nil
   }
 
+  /// Why a link to a file is left out; nil if the file's bytes may be taken in. A folder that came from
+  /// somebody else may have links to what is private here.
+  ///
+  /// - Parameter isInside: whether the file is in the folder; else the path has the names that lead to it from
+  ///   the last folder that both are in.
+  func reason(forLinkTo target: ArchivePath, _ isInside: Bool) -> String? {
+    if isInside {
+      return reason(for: target).map { "the file that it links to is left out: \($0)" }
+    }
+    let isHidden = target.components.contains { name in
+      LayoutRules.isOwnFolder(name) || ignoresHidden && name.first == UInt8(ascii: ".")
+    }
+    return isHidden ? "it is a link to a hidden file" : nil
+  }
+
   /// Returns whether nothing below a folder can be imported, so that it need not be scanned.
   func prunes(_ folder: ArchivePath) -> Bool {
     guard exemptions.isEmpty, let reason = reason(for: folder) else { return false }

@@ -9,6 +9,9 @@ enum LayoutRules {
     guard path.bytes.count <= ArchiveLimits.nameBytes else {
       return "its name has more than \(ArchiveLimits.nameBytes) bytes"
     }
+    guard path.count <= ArchiveLimits.components else {
+      return "its name has more than \(ArchiveLimits.components) parts"
+    }
     guard !path.bytes.contains(0), !path.bytes.contains(UInt8(ascii: "\\")) else {
       return "its name has a zero byte or a backslash"
     }
@@ -46,6 +49,13 @@ enum LayoutRules {
       bytes.removeLast()
     }
     return bytes == Array(".dat".utf8) || bytes == Array("dat~1".utf8)
+  }
+
+  /// Whether a file is a feed's secret key: whoever has it can write in the owner's name.
+  static func isSecret(_ path: ArchivePath, _ size: UInt64) -> Bool {
+    size == 64
+      && (path.name.elementsEqual("secret_key".utf8)
+        || path.name.suffix(11).elementsEqual(".secret_key".utf8))
   }
 
   private static func isIgnored(_ scalar: Unicode.Scalar) -> Bool {

@@ -61,6 +61,18 @@ final class WorkFolder {
     }
   }
 
+  /// Where a link leads in the end: the path in this folder, or, outside of it, the names that follow on the
+  /// last folder that both are in. Nil for nowhere.
+  func target(of path: ArchivePath) -> (path: ArchivePath, isInside: Bool)? {
+    let own = Array(self.path.utf8)
+    guard let root = FileSystem.realPath(own), let real = FileSystem.realPath(own + path.bytes)
+    else { return nil }
+    let (folder, target) = (ArchivePath(stored: root), ArchivePath(stored: real))
+    let shared = folder.common(target)
+    let rest = ArchivePath(components: target.components.dropFirst(shared))
+    return (rest, shared == folder.count)
+  }
+
   /// Returns the status of a path; nil if there is nothing, or if a parent is not a folder.
   func status(of path: ArchivePath) throws(SystemError) -> FileStatus? {
     if path.count == 0 { return try FileSystem.status(of: root) }

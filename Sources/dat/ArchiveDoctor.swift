@@ -18,6 +18,8 @@ struct ArchiveDoctor {
     var partial: UInt64 = 0
     var lost: [ArchiveEntry] = []
     var hasContentSecret = false
+    /// A fork of the content feed; that of the metadata feed is among its problems.
+    var contentFork: ForkEvidence?
   }
 
   /// Checks the metadata feed, every entry, and the bytes of every file of the newest version.
@@ -33,12 +35,14 @@ struct ArchiveDoctor {
     let metadata = try Feed.examine(storage, prefix: prefix, repairing: repairing)
     let archive = try await ArchiveTarget.open(folder, kind, .readOnly)
     let result = await Result<Findings, any Error>.of { try await look(at: archive) }
+    let fork = await archive.fork
     let issues = await archive.issues
     let key = archive.key
     try await archive.close()
     var findings = try result.get()
+    if fork?.key != key { findings.contentFork = fork }
     findings.hasContentSecret = try storage.exists("content.secret_key")
-    let isHealthy = metadata.isHealthy && issues.isEmpty
+    let isHealthy = metadata.isHealthy && issues.isEmpty && findings.contentFork == nil
     tell(metadata, findings, issues, key, isHealthy)
     return isHealthy
   }
@@ -67,11 +71,12 @@ struct ArchiveDoctor {
     _ metadata: FeedExamination, _ findings: Findings, _ issues: [UInt64: ArchiveError],
     _ key: PublicKey, _ isHealthy: Bool
   ) {
+    let forks = findings.contentFork.map { [FeedError.forked($0).reason] } ?? []
     if output.json {
       output.object([
         "kind": "archive", "healthy": .bool(isHealthy), "key": .string(key.hex),
         "entries": ArchiveOutput.integer(metadata.length),
-        "problems": .array(metadata.problems.map { .string($0.message) }),
+        "problems": .array((metadata.problems.map(\.message) + forks).map { .string($0) }),
         "badEntries": .array(issues.keys.sorted().map(ArchiveOutput.integer)),
         "whole": ArchiveOutput.integer(findings.whole),
         "partial": ArchiveOutput.integer(findings.partial),
@@ -85,6 +90,7 @@ struct ArchiveDoctor {
     for problem in metadata.problems {
       output.line("  \(problem.isFault ? "wrong" : "note"): \(SafeText.line(problem.message))")
     }
+    for fork in forks { output.line("  wrong: \(SafeText.line(fork))") }
     for (_, issue) in issues.sorted(by: { $0.key < $1.key }) {
       output.line("  wrong: \(SafeText.line(issue.reason))")
     }

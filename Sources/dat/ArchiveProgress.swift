@@ -1,3 +1,4 @@
+internal import ArgumentParser
 internal import Foundation
 internal import Hypercore
 internal import HypercoreCrypto
@@ -6,11 +7,13 @@ internal import Hyperdrive
 /// A wait for an archive in a folder to be complete, with a display of the progress.
 struct ArchiveFetch {
   let archive: Archive
+  /// Where it is, for sentences.
+  let folder: String
   let timeout: Double
 
   /// Returns once everything of the newest version is here.
   ///
-  /// - Throws: an error if nothing came for so long that nothing more is expected.
+  /// - Throws: a sentence if nothing came for so long that nothing more is expected, or nothing more can be taken.
   func untilComplete() async throws {
     let clock = ContinuousClock()
     var bar = ProgressBar(start: clock.now)
@@ -18,23 +21,18 @@ struct ArchiveFetch {
     var (last, lastChange) = (CloneProgress(), clock.now)
     while true {
       let now = await progress()
+      try await archive.checkHistory(in: folder)
       if await isDone { return }
       if now != last { (last, lastChange) = (now, clock.now) }
       bar.show(now, at: clock.now)
       if let failure = await archive.folderFailure { throw failure }
-      if let fork = await fork { throw FeedError.forked(fork) }
       // Refused where the first block turned out to be of something else.
       _ = try await archive.checkout(0)
+      if let pause = await archive.downloadPause {
+        throw ValidationError("\(pause) `dat pull \(folder)` goes on from here.")
+      }
       if clock.now - lastChange > .seconds(timeout) { throw await Stalled(archive, timeout) }
       try await Task.sleep(for: .milliseconds(50))
-    }
-  }
-
-  /// Two histories of one of the feeds, after which nothing more is fetched of it.
-  private var fork: ForkEvidence? {
-    get async {
-      if let fork = await archive.metadata.forkEvidence { return fork }
-      return await archive.content?.forkEvidence
     }
   }
 

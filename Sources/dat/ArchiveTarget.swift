@@ -83,6 +83,10 @@ enum ArchiveTarget {
     } else if let link = ArchiveLink(text) {
       self = .link(link)
     } else if isThere {
+      let look = try FolderLook(text)
+      if let words = look.words {
+        throw ValidationError("There is no archive in \(SafeText.line(text)): \(words)")
+      }
       throw ValidationError(
         "There is no archive in \(text): it has neither a .dat nor the feeds metadata and content. "
           + "`dat share \(text)` makes one of its files.")
@@ -122,6 +126,9 @@ enum ArchiveTarget {
     switch self {
     case .folder(let folder, let kind):
       let archive = try await Self.open(folder, kind, .readOnly)
+      let output = Output(json: false)
+      await output.findings(of: archive)
+      if let words = await archive.forkWords(in: folder) { output.failure(words) }
       let result = await Swift.Result.of {
         try await Self.withPeers(of: archive, peers) {
           try await body(archive, ArchiveReadOptions(wait: false, timeout: peers.reading.timeout))

@@ -156,6 +156,25 @@ struct FolderLook {
     }
   }
 
+  /// Makes sure that a folder's files may be shared: feeds, databases, rooms and hosts are shared by their own
+  /// commands, and their files would give their keys away.
+  func checkForFiles() throws {
+    switch content {
+    case .database, .part, .rooms: break
+    case .host:
+      // Data may have a folder of that name.
+      guard try Self.kind(of: path + "/keys") == dat_plain else { return }
+    case .feed:
+      // A site may have a file of such a name.
+      let names = ["key", "tree", "signatures", "secret_key"]
+      guard try names.count(where: { try Self.kind(of: "\(path)/\($0)") == dat_plain }) > 2 else {
+        return
+      }
+    case .missing, .nothing, .file, .archive: return
+    }
+    throw ValidationError("\(words ?? "") Sharing its files would give its keys away.")
+  }
+
   /// Checks a folder's name as the user gave it: it is not empty, and no key.
   static func checkName(_ name: String, example: String) throws {
     guard !name.isEmpty else {

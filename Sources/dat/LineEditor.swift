@@ -111,6 +111,8 @@ final class LineEditor: @unchecked Sendable {
     dat_el_use_utf8()
     let history = history_winit()
     let context = Unmanaged.passUnretained(self).toOpaque()
+    var before = termios()
+    let isKnown = tcgetattr(STDIN_FILENO, &before) == 0
     editor = dat_el_open(
       history, context,
       { editor, key in
@@ -142,6 +144,7 @@ final class LineEditor: @unchecked Sendable {
       el_end(editor)
       editor = nil
     }
+    if isKnown { tcsetattr(STDIN_FILENO, TCSADRAIN, &before) }
     history_wend(history)
     let (rest, waiters) = lock.withLock {
       inbox.isOver = true

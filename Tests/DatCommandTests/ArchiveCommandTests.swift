@@ -152,6 +152,34 @@ import Testing
     try await fails("status", path("db"), with: "metadata.key is cut short")
   }
 
+  @Test func `what has keys is not shared as files, and is named where an archive is meant`()
+    async throws
+  {
+    try await dat("db", "put", path("all/people"), "ana", "1")
+    try await dat("db", "put", path("people"), "ana", "1")
+    _ = try await DatProcess.run(
+      ["feed", "append", path("log")], input: "one\n", environment: environment)
+    let before = try FileManager.default.subpathsOfDirectory(atPath: world.path).sorted()
+    for (name, words) in [
+      ("people", "a database or room"), ("people/source", "one feed of the database"),
+      ("log", "a single feed"), ("all", "rooms or databases"),
+    ] {
+      for command in ["create", "share"] {
+        try await fails(command, path(name), with: words, "give its keys away")
+      }
+      try await fails(path(name), with: words, "give its keys away")
+      for command in ["status", "ls", "log", "keys"] {
+        try await fails(command, path(name), with: "no archive", words)
+      }
+    }
+    #expect(try FileManager.default.subpathsOfDirectory(atPath: world.path).sorted() == before)
+    // A site with a file or folder of such a name is none of them.
+    for name in ["key", "replicas/first"] {
+      try write("site-\(name.count)/\(name)", "another kind")
+      try await dat("create", path("site-\(name.count)"))
+    }
+  }
+
   @Test func `a recorded folder is read by every command as the reference read it`() async throws {
     let site = world.url.appendingPathComponent("site")
     try FileManager.default.copyItem(at: Fixtures.url("archives/dat-folder/site"), to: site)

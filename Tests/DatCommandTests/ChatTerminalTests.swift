@@ -107,8 +107,29 @@ import Testing
     await ana.type(keys)
     #expect(await ana.status() == 0)
     #expect(await ana.isCooked)
+    #expect(await ana.hasEndOfFile)
     #expect(await ana.screen.rows.last != ">")
     #expect(await !ana.screen.rows.contains { $0.contains("Fatal") || $0.contains("rror") })
+  }
+
+  @Test func `Ctrl-D right behind a line is not lost`() async throws {
+    let (ana, _, _) = try await ana()
+    #expect(await ana.type("/who\r", thenBetweenLines: "\u{4}"))
+    #expect(await ana.status() == 0)
+    #expect(await ana.isCooked)
+    #expect(await ana.hasEndOfFile)
+  }
+
+  @Test func `Ctrl-Space at an empty line leaves nothing`() async throws {
+    let (ana, _, _) = try await ana()
+    for line in ["still here", "and here"] {
+      await ana.type("\0")
+      await ana.type(line + "\r")
+      try await ana.row(containing: "ana: " + line)
+      try await ana.prompt(">")
+    }
+    await ana.type("\u{4}")
+    #expect(await ana.status() == 0)
   }
 
   @Test func `Ctrl-C leaves with a line half typed`() async throws {

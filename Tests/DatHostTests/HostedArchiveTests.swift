@@ -3,6 +3,7 @@ import DatSwarm
 import DatTesting
 import Foundation
 import Hypercore
+import HypercoreCrypto
 import Hyperdrive
 import Testing
 
@@ -43,5 +44,51 @@ import Testing
     await reading.close()
     try await reader.close()
     await world.close()
+  }
+
+  @Test func `an archive takes no more of the disk than a room may`() async throws {
+    var options = ReplicaHost.Options()
+    options.disk = DiskLimits(perWriter: 1000, inAll: 300_000)
+    let world = try await HostWorld(options: options)
+    let owner = try await Archive.inMemory()
+    for number in 0..<100 {
+      try await owner.write(
+        ArchivePath(text: Array("/\(number)".utf8)), [UInt8](repeating: UInt8(number), count: 8000))
+    }
+    try await world.host.add(HostedKey(kind: .archive, key: owner.key))
+    let swarm = await connect(owner, world)
+    let status = try await world.waitUntil(owner.key) { $0.problem != nil }
+    #expect(try #require(status.problem).contains("300000 bytes"))
+    #expect(status.stored < status.length)
+    await swarm.close()
+    await world.close()
+    try await owner.close()
+  }
+
+  @Test func `two histories of an archive are a host's to see, after a start too`() async throws {
+    let folder = try TemporaryFolder()
+    let world = try await HostWorld(folder: folder)
+    var options = Archive.Options()
+    options.keyPair = KeyPair.generate()
+    let (first, second) = (
+      try await Archive.inMemory(options: options), try await Archive.inMemory(options: options)
+    )
+    try await first.write("/a", Array("first".utf8))
+    try await second.write("/a", Array("second".utf8))
+    try await second.write("/b", Array("second".utf8))
+    try await world.host.add(HostedKey(kind: .archive, key: first.key))
+    var swarm = await connect(first, world)
+    _ = try await world.waitUntil(first.key) { $0.stored == 3 }
+    await swarm.close()
+    swarm = await connect(second, world)
+    let status = try await world.waitUntil(first.key) { $0.problem != nil }
+    #expect(try #require(status.problem).contains("two histories"))
+    await swarm.close()
+    await world.close()
+    let again = try await HostWorld(folder: folder)
+    _ = try await again.waitUntil(first.key) { $0.problem?.contains("two histories") == true }
+    await again.close()
+    try await first.close()
+    try await second.close()
   }
 }

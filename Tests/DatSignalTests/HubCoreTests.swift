@@ -15,8 +15,8 @@ private final class TestedHub {
   ) -> HubCore.Refusal? {
     core.subscribe(member, to: application, interest)
   }
-  func takes(_ member: HubCore.Member, after delay: Duration = .zero) -> Bool {
-    core.takes(member, now: HubCoreTests.start + delay)
+  func takes(_ member: HubCore.Member, bytes: Int = 0, after delay: Duration = .zero) -> Bool {
+    core.takes(member, bytes: bytes, now: HubCoreTests.start + delay)
   }
   func leave(_ member: HubCore.Member) { core.leave(member) }
   func listeners(to channel: String) -> Set<HubCore.Member> {
@@ -81,6 +81,18 @@ struct HubCoreTests {
     #expect(!core.takes(later, after: .seconds(2)))
     let other = try #require(core.admit([2]))
     #expect(core.takes(other))
+  }
+
+  @Test func `a long message counts as several`() throws {
+    var limits = SignalServer.Limits()
+    limits.burst = 15
+    limits.messagesPerSecond = 1
+    let core = TestedHub(limits)
+    let member = try #require(core.admit([1]))
+    #expect(core.takes(member, bytes: limits.messageBytes - 1))
+    #expect(core.takes(member, bytes: 6000))
+    #expect(!core.takes(member, bytes: limits.messageBytes - 1))
+    #expect(core.takes(member, bytes: 100), "what is left is enough for a short one")
   }
 
   @Test func `addresses that come once are not remembered for ever`() throws {

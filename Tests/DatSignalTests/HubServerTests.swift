@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Foundation
 import NIOCore
+import NIOEmbedded
 import NIOHTTP1
 import Testing
 
@@ -237,6 +238,29 @@ struct HubServerTests {
       request.body = .bytes(Array("{}".utf8))
       #expect(try await HTTPClient.shared.execute(request, timeout: .seconds(10)).status == .ok)
     }
+  }
+
+  @Test func `a client that asks for more before it has read is cut off`() throws {
+    let hub = try Hub(SignalServer.Options())
+    let channel = EmbeddedChannel()
+    try hub.configure(channel, tls: nil)
+    try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    func ask() throws {
+      _ = try channel.writeInbound(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: hub\r\n\r\n"))
+      channel.embeddedEventLoop.run()
+    }
+    func answers() throws -> Int {
+      var count = 0
+      while try channel.readOutbound(as: IOData.self) != nil { count += 1 }
+      return count
+    }
+    try ask()
+    #expect(try answers() > 0)
+    channel.isWritable = false
+    try ask()
+    #expect(try answers() == 0)
+    #expect(!channel.isActive)
+    _ = try? channel.finish()
   }
 
   @Test func `a page's folder without a page is refused`() async throws {

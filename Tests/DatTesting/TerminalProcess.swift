@@ -147,6 +147,26 @@ public actor TerminalProcess {
     }
   }
 
+  /// Enters a line, and presses keys at the moment at which the command has the terminal as programs leave it,
+  /// between that line and the next. The line is entered anew until that moment is met.
+  ///
+  /// - Returns: whether it was met.
+  public func type(_ line: String, thenBetweenLines keys: String) async -> Bool {
+    for _ in 0..<200 {
+      type(line)
+      let end = ContinuousClock.now + .milliseconds(50)
+      while ContinuousClock.now < end, !isCooked {}
+      guard isCooked else { continue }
+      kill(process, SIGSTOP)
+      try? await Task.sleep(for: .milliseconds(5))
+      let isMet = isCooked
+      if isMet { type(keys) }
+      kill(process, SIGCONT)
+      if isMet { return true }
+    }
+    return false
+  }
+
   /// Gives the window another size, of which the system notifies the command.
   public func resize(columns: Int, rows: Int) {
     screen.resize(columns: columns, rows: rows)
@@ -205,6 +225,13 @@ public actor TerminalProcess {
     var settings = termios()
     guard tcgetattr(terminal, &settings) == 0 else { return false }
     return settings.c_lflag & tcflag_t(ICANON) != 0 && settings.c_lflag & tcflag_t(ECHO) != 0
+  }
+
+  /// Whether Ctrl-D ends the input, as programs leave a terminal.
+  public var hasEndOfFile: Bool {
+    var settings = termios()
+    guard tcgetattr(terminal, &settings) == 0 else { return false }
+    return withUnsafeBytes(of: &settings.c_cc) { $0[Int(VEOF)] == 4 }
   }
 
   /// Waits for it to end. If that takes too long, it is killed, and its screen is printed.

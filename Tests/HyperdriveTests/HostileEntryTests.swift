@@ -60,6 +60,22 @@ import Testing
     }
   }
 
+  @Test func `lists whose entries are all of other branches cost a walk what they have`() throws {
+    var entries = (1...1000).map { ("/a/\($0)", Self.index([[UInt64($0)]])) }
+    let own: UInt64 = 1001
+    let deep = String(repeating: "/b", count: 600)
+    entries.append((deep, Self.index((0...600).map { _ in Array(1...own) })))
+    let tree = tree(entries)
+    #expect { try tree.files(tree.version) } throws: {
+      ($0 as? ArchiveError)?.code == .tooManySteps
+    }
+    #expect { try tree.diff(from: 0, to: tree.version) } throws: {
+      ($0 as? ArchiveError)?.code == .tooManySteps
+    }
+    // One file is found all the same.
+    #expect(try tree.get(ArchivePath(deep), from: tree.head(tree.version))?.seq == own)
+  }
+
   @Test func `random indexes are read in bounded steps`() throws {
     for seed in testSeeds(standard: 200) {
       var random = SeededRandom(seed: seed)

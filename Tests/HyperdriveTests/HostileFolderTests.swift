@@ -74,11 +74,13 @@ import Testing
     func block(at seq: UInt64) throws -> [UInt8]? { try core.block(at: seq) }
   }
 
-  private func lay(_ owner: Owner) async throws -> (reader: Archive, refused: [ArchivePath: String])
-  {
+  private func lay(
+    _ owner: Owner, in folder: String? = nil
+  ) async throws -> (reader: Archive, refused: [ArchivePath: String]) {
     let archive = try await owner.open()
     let reader = try await Archive.open(
-      workFolder: copy, secretKeys: world.path + "/none", options: Archive.Options(key: archive.key)
+      workFolder: folder ?? copy, secretKeys: world.path + "/none",
+      options: Archive.Options(key: archive.key)
     )
     let connection = try await LiveConnection(archive, reader)
     var events = reader.events().makeAsyncIterator()
@@ -107,7 +109,7 @@ import Testing
       "/DAT~1/x", "/" + String(repeating: "n", count: 256),
       "/" + String(repeating: String(repeating: "d", count: 99) + "/", count: 42) + "x",
     ]
-    for name in names { try owner.put(name, "bad") }
+    for name in names + [String(repeating: "/d", count: 257)] { try owner.put(name, "bad") }
     try owner.put(stored: [0x2f, 0xff, 0xfe], "bad")
     try owner.put("", "bad")
     try owner.put("/good", "good")
@@ -149,6 +151,26 @@ import Testing
     #expect(mode == 0o777, "no bit that gives another's rights")
     try await reader.close()
     try await archive.close()
+  }
+
+  @Test func `a file that claims the bytes of others leaves them their own`() async throws {
+    for isFirst in [true, false] {
+      let owner = try Owner()
+      let name = "copy-\(isFirst)"
+      func claim() throws {
+        try owner.put("/all", "a") {
+          ($0.offset, $0.byteOffset, $0.blocks, $0.size) = (0, 0, 3, 3)
+        }
+      }
+      if isFirst { try claim() }
+      for name in ["/b", "/c"] { try owner.put(name, String(name.last ?? "-")) }
+      if !isFirst { try claim() }
+      let (reader, refused) = try await lay(owner, in: world.path + "/" + name)
+      #expect(refused.keys.map(\.description) == ["/all"])
+      let laid = try files().filter { $0.hasPrefix(name + "/") && !$0.contains("/.dat") }
+      #expect(laid == [name + "/b", name + "/c"])
+      try await reader.close()
+    }
   }
 
   @Test func `links in the folder are not followed`() async throws {

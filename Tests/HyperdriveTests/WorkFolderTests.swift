@@ -134,6 +134,63 @@ import Testing
     try await again.close()
   }
 
+  @Test func `links stand for files, but not for hidden ones, and no secret key is taken in`()
+    async throws
+  {
+    let world = try TemporaryFolder()
+    let source = world.path + "/source"
+    for folder in ["/source/sub", "/source/room", "/.private", "/outer"] {
+      try FileManager.default.createDirectory(
+        atPath: world.path + folder, withIntermediateDirectories: true)
+    }
+    func write(_ name: String, _ text: String) throws {
+      try Data(text.utf8).write(to: URL(fileURLWithPath: world.path + name))
+    }
+    try write("/source/sub/plain", "plain")
+    try write("/source/.hidden", "hidden")
+    try write("/.private/id", "private")
+    try write("/outer/data", "data")
+    try write("/source/room/secret_key", String(repeating: "k", count: 64))
+    try write("/source/room/content.secret_key", String(repeating: "k", count: 64))
+    try write("/outer/secret_key", String(repeating: "k", count: 64))
+    for (name, target) in [
+      ("inside", "sub/plain"), ("outside", "../outer/data"), ("hidden", ".hidden"),
+      ("private", "../.private/id"), ("own", ".dat/metadata.key"), ("key", "../outer/secret_key"),
+    ] {
+      try FileManager.default.createSymbolicLink(
+        atPath: source + "/" + name, withDestinationPath: target)
+    }
+    let secrets = world.path + "/secrets"
+    let owner = try await Archive.open(workFolder: source, secretKeys: secrets)
+    let report = try await owner.importFolder()
+    let taken: [ArchivePath] = ["/inside", "/outside", "/sub/plain"]
+    #expect(
+      try await owner.entries(recursive: true).collect().filter { $0.seq != nil }.map(\.path)
+        == taken)
+    #expect(
+      Set(report.leftOut.map(\.path)) == [
+        "/.dat", "/.hidden", "/hidden", "/key", "/own", "/private", "/room/content.secret_key",
+        "/room/secret_key",
+      ])
+    // A link's file is read and served, and is the same at the next import.
+    #expect(try await owner.importFolder().progress.unchanged == 3)
+    let reader = try await Archive.open(
+      workFolder: world.path + "/copy", secretKeys: secrets,
+      options: Archive.Options(key: owner.key))
+    let connection = try await LiveConnection(owner, reader)
+    var events = reader.events().makeAsyncIterator()
+    while await reader.version < 3 { _ = await events.next() }
+    try await reader.untilComplete()
+    for (name, text) in [("inside", "plain"), ("outside", "data")] {
+      #expect(
+        try String(contentsOfFile: world.path + "/copy/" + name, encoding: .utf8) == text, "\(name)"
+      )
+    }
+    await connection.end()
+    try await reader.close()
+    try await owner.close()
+  }
+
   @Test func `what a user wrote where an archive's file belongs is kept under another name`()
     async throws
   {

@@ -55,7 +55,7 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
       let isNew = !FileManager.default.fileExists(atPath: folder)
       let archive = try await Archive.open(workFolder: folder, options: options)
       let result = await Result<Void, any Error>.of {
-        try await fetch(archive, output)
+        try await fetch(archive, folder, output)
       }
       let hasNothing = await archive.metadata.length == 0
       try await archive.close()
@@ -81,7 +81,7 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
     }
   }
 
-  private func fetch(_ archive: Archive, _ output: Output) async throws {
+  private func fetch(_ archive: Archive, _ folder: String, _ output: Output) async throws {
     let swarm = try await peers.join(archive, output: peers.discovery.verbose ? output : nil)
     let result = await Result<Void, any Error>.of {
       if empty {
@@ -89,11 +89,13 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
         _ = try await archive.metadata.download(
           DownloadRange(0..<archive.metadata.length), timeout: .seconds(peers.timeout))
       } else {
-        try await ArchiveFetch(archive: archive, timeout: peers.timeout).untilComplete()
+        try await ArchiveFetch(archive: archive, folder: folder, timeout: peers.timeout)
+          .untilComplete()
       }
     }
     await swarm.close()
     try result.get()
+    try await archive.checkHistory(in: folder)
     await output.leftOut(archive)
     try await output.status(archive, verb: "Cloned")
   }
@@ -119,15 +121,18 @@ struct ArchivePullCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await ArchiveRun.run(json: json) { output in
-      let archive = try await Archive.reader(in: dir, command: "pull")
+      let archive = try await Archive.reader(in: dir)
+      await output.findings(of: archive)
       let result = await Result<Void, any Error>.of {
         let swarm = try await peers.join(archive, output: peers.discovery.verbose ? output : nil)
         let result = await Result<Void, any Error>.of {
           try await untilSomebody(archive)
-          try await ArchiveFetch(archive: archive, timeout: peers.timeout).untilComplete()
+          try await ArchiveFetch(archive: archive, folder: dir, timeout: peers.timeout)
+            .untilComplete()
         }
         await swarm.close()
         try result.get()
+        try await archive.checkHistory(in: dir)
         await output.leftOut(archive)
         try await output.status(archive, verb: "Pulled")
       }
@@ -152,7 +157,7 @@ struct ArchivePullCommand: AsyncParsableCommand {
 
 extension Archive {
   /// Opens the archive in a folder to fetch more of it.
-  static func reader(in folder: String, command: String) async throws -> Archive {
+  static func reader(in folder: String) async throws -> Archive {
     guard case .workFolder(let path)? = try kind(of: folder) else {
       throw ValidationError(
         "There is no archive with its files in \(folder): `dat clone LINK` makes one.")

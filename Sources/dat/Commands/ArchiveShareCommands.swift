@@ -35,6 +35,7 @@ struct ArchiveCreateCommand: AsyncParsableCommand {
         throw ValidationError(
           "There is an archive in \(dir) already: `dat share \(dir)` serves it.")
       }
+      try FolderLook(dir).checkForFiles()
       let archive = try await Archive.open(workFolder: dir)
       let result = await Result<Void, any Error>.of {
         if title != nil || description != nil { try writeManifest(archive.key) }
@@ -155,13 +156,14 @@ struct ArchiveShareCommand: AsyncParsableCommand {
       guard kind != .feeds else {
         throw ValidationError("\(dir) holds feeds without files: `dat serve \(dir)` shows them.")
       }
+      try FolderLook(dir).checkForFiles()
       var path = dir
       if case .workFolder(let folder)? = kind { path = folder }
       let archive = try await Archive.open(workFolder: path)
       guard await archive.isWritable else {
+        let words = await archive.notWritableWords(in: dir)
         try await archive.close()
-        throw ValidationError(
-          "Archive not writable, cannot use share. Please use sync to resume download.")
+        throw ValidationError(words)
       }
       if kind == nil, !output.json { output.line("Created new dat in \(path)/.dat") }
       let result = await Result<Void, any Error>.of { try await serve(archive, output) }
@@ -172,6 +174,12 @@ struct ArchiveShareCommand: AsyncParsableCommand {
 
   private func serve(_ archive: Archive, _ output: Output) async throws {
     let interruptions = Interruption.requests()
+    await output.findings(of: archive)
+    let troubles = ArchiveTroubles(archive, in: dir, output: output)
+    let events = archive.events()
+    let telling = Task {
+      for await event in events where event == .trouble { await troubles.look() }
+    }
     let importing = ArchiveImport(archive: archive, output: output, ignoresHidden: ignoreHidden)
     let swarm = try await peers.join(archive, output: output)
     if !output.json { output.line(output.bold("dat://\(archive.key.hex)")) }
@@ -197,6 +205,7 @@ struct ArchiveShareCommand: AsyncParsableCommand {
     }
     for await _ in interruptions { break }
     work.cancel()
+    telling.cancel()
     await watching.value
     await swarm.close()
   }
@@ -247,8 +256,13 @@ struct ArchiveSyncCommand: AsyncParsableCommand {
     let events = archive.events()
     let swarm = try await peers.join(archive, output: output)
     if !output.json { output.line(output.bold("dat://\(archive.key.hex)")) }
+    await output.findings(of: archive)
+    let troubles = ArchiveTroubles(archive, in: dir, output: output)
+    await troubles.look()
     let telling = Task {
       for await event in events {
+        // Of many events at once only the newest come: what is the matter is looked for at each.
+        await troubles.look()
         switch event {
         case .update(let version):
           if output.json {

@@ -1,0 +1,91 @@
+internal import ArgumentParser
+internal import Hypercore
+internal import Hyperdrive
+
+/// Says what is the matter with an archive, once for each thing: two histories, a disk without room.
+actor ArchiveTroubles {
+  private let archive: Archive
+  private let folder: String
+  private let output: Output
+  /// What was said and still is so.
+  private var said: Set<Kind> = []
+
+  private enum Kind {
+    case fork
+    case pause
+    case folder
+  }
+
+  init(_ archive: Archive, in folder: String, output: Output) {
+    self.archive = archive
+    self.folder = folder
+    self.output = output
+  }
+
+  /// Looks how things stand, and says what is new.
+  func look() async {
+    say(.fork, await archive.forkWords(in: folder))
+    say(.pause, await archive.downloadPause?.description)
+    say(.folder, await archive.folderFailure?.reason)
+  }
+
+  private func say(_ kind: Kind, _ sentence: String?) {
+    guard let sentence else {
+      said.remove(kind)
+      return
+    }
+    if said.insert(kind).inserted { output.problem(sentence) }
+  }
+}
+
+extension Output {
+  /// Says what opening an archive found, a line each on standard error.
+  func findings(of archive: Archive) async {
+    for sentence in await archive.findings() { failure(sentence) }
+  }
+}
+
+extension Archive {
+  /// Makes sure that there is one history.
+  ///
+  /// - Throws: a sentence if there are two.
+  func checkHistory(in folder: String) throws {
+    if let words = forkWords(in: folder) { throw ValidationError(words) }
+  }
+
+  /// What opening the archive found wrong with its feeds, but for forks: a sentence each, once.
+  func findings() async -> [String] {
+    var sentences: [String] = []
+    for feed in [metadata, content] {
+      for finding in await feed?.repairReport.findings ?? [] where finding != .forked {
+        let sentence = "\(finding)"
+        if !sentences.contains(sentence) { sentences.append(sentence) }
+      }
+    }
+    return sentences
+  }
+
+  /// A sentence about why the archive in a folder can't be written.
+  func notWritableWords(in folder: String) -> String {
+    if let words = forkWords(in: folder) { return words }
+    if secretKey != nil {
+      return
+        "The archive in \(folder) can't be written as it is: of what its key signed, not all is here. "
+        + "`dat doctor \(folder)` says what is missing, and `dat sync \(folder)` fetches it from peers."
+    }
+    return "Archive not writable, cannot use share. Please use sync to resume download."
+  }
+
+  /// A sentence about the archive's two histories; nil if it has one.
+  func forkWords(in folder: String) -> String? {
+    guard fork != nil else { return nil }
+    let what =
+      "This archive has two histories, both signed with its key: it was written in two places, such as a folder "
+      + "and its copy. What is here stays and can be read; nothing newer is taken in or fetched. "
+    return secretKey == nil
+      ? what + "Ask its owner for a new link."
+      : what
+        + "To go on, keep the files of both in a new folder (`dat recover \(folder) NEW` saves those of this "
+        + "one), and share that: it gets a new link."
+  }
+}
