@@ -36,6 +36,11 @@ final class Admission: Sendable {
     var isLoopback: Bool {
       if case .network(let address) = self { address.isLoopback } else { false }
     }
+
+    /// What counts as one when all places are taken.
+    var site: Place {
+      if case .network(let address) = self { .network(address.site) } else { self }
+    }
   }
 
   private struct Host {
@@ -99,8 +104,8 @@ final class Admission: Sendable {
 
   /// The connection that makes room for one of an address: of the networks the one with most pays, and
   /// of its addresses the one with most.
-  private static func idlest(in state: State, for key: IPAddress) -> Ticket? {
-    var sites: [IPAddress: [Host]] = [:]
+  private static func idlest(in state: State, for key: Place) -> Ticket? {
+    var sites: [Place: [Host]] = [:]
     for (key, host) in state.hosts { sites[key.site, default: []].append(host) }
     func count(_ hosts: [Host]) -> Int { hosts.reduce(0) { $0 + $1.tickets.count } }
     let most = sites.values.max { count($0) < count($1) } ?? []
