@@ -43,7 +43,7 @@ package final class Replicator {
 
   /// Looks at the first block before anything else is fetched, and says why the feed is not what is meant; nil
   /// where it is. Set by the owner while that block is not here; gone once it is.
-  package var firstBlockCheck: ((FeedKind) -> FeedError?)?
+  @exclusivity(unchecked) package var firstBlockCheck: ((FeedKind) -> FeedError?)?
   /// Why nothing is fetched of this feed: it is not what is meant.
   package private(set) var wrongKind: FeedError?
 
@@ -74,7 +74,11 @@ package final class Replicator {
   var catchUp = CatchUp()
   let meter: DiskMeter
   /// Why nothing is fetched for the time being.
-  @exclusivity(unchecked) package internal(set) var pause: DownloadPause?
+  @exclusivity(unchecked) package internal(set) var pause: DownloadPause? {
+    didSet { isPaused = pause != nil }
+  }
+  /// Whether there is a ``pause``: asked for every message.
+  @exclusivity(unchecked) private(set) var isPaused = false
   /// When it is tried again.
   var pauseEnd: Moment?
   /// Blocks of which a peer's answer contradicted what is here. They are asked for with the whole proof,
@@ -146,7 +150,7 @@ package final class Replicator {
   ///
   /// A feed that can't be written any more takes nothing, which no peer is to blame for.
   func store(_ data: DataMessage, from peer: FeedPeer) throws {
-    guard core.stopReason == nil, pause == nil else { return }
+    guard !core.isStopped, !isPaused else { return }
     do {
       core.beginBatch()
       let result = try core.put(
@@ -175,9 +179,8 @@ package final class Replicator {
   private func acceptance(
     from peer: FeedPeer
   ) -> ((UInt64, [UInt8]) throws(FeedError) -> Void)? {
-    let check = firstBlockCheck
-    guard onWrite != nil || check != nil else { return nil }
-    return { [onWrite] index, value throws(FeedError) in
+    guard onWrite != nil || firstBlockCheck != nil else { return nil }
+    return { [onWrite, check = firstBlockCheck] index, value throws(FeedError) in
       if index == 0, let reason = check?(FeedKind(firstBlock: value)) { throw reason }
       guard let onWrite else { return }
       do { try onWrite(index, value, peer) } catch {
@@ -227,7 +230,7 @@ package final class Replicator {
 
   /// What the feed's core tells as it happens.
   private func coreChanged(_ change: FeedChange) {
-    if case .storage = pause, core.failure == nil { endPause() }
+    if isPaused, case .storage = pause, core.failure == nil { endPause() }
     switch change {
     case .appended(let range):
       for peer in peers { peer.announce(range) }
