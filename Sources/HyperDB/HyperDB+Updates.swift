@@ -81,6 +81,8 @@ final class UpdateReader: @unchecked Sendable {
   /// By feed, the next block, and the key whose feed it is: a number may pass to another feed.
   private(set) var cursors: [Int] = []
   private var keys: [PublicKey] = []
+  /// The count of changes of feeds when the cursors were last compared with them.
+  private var followedChanges = -1
   /// The next blocks of feeds that have lost their number.
   private var left: [PublicKey: Int] = [:]
   /// In a sparse database: the next of ``Arrivals/places``, and those that can't be read before another
@@ -101,12 +103,19 @@ final class UpdateReader: @unchecked Sendable {
   }
 
   /// Sees to it that each number has the cursor of its feed.
-  func follow(_ feeds: [PublicKey]) {
+  ///
+  /// - Parameter changes: a number that is another one whenever a feed has got or lost a number.
+  func follow(_ feeds: [PublicKey], changes: Int) {
+    if changes == followedChanges { return }
+    followedChanges = changes
+    // Before any is looked for: a feed may have got a lower number.
+    for (number, key) in keys.enumerated() where feeds[number] != key {
+      left[key] = cursors[number]
+    }
     for (number, key) in feeds.enumerated() {
       if number < keys.count, keys[number] == key { continue }
       let next = left.removeValue(forKey: key) ?? Int(clamping: start[key] ?? 0) &+ 1
       if number < keys.count {
-        left[keys[number]] = cursors[number]
         keys[number] = key
         cursors[number] = next
       } else {
@@ -163,12 +172,12 @@ extension HyperDB {
 
   private func take(from reader: UpdateReader) -> DatabaseUpdate? {
     var nodes: [DatabaseNode] = []
-    let feeds = core.feedKeys
     let shownBefore = shownBytes
     if options.sparse { takeArrivals(from: reader, &nodes, shownBefore: shownBefore) }
-    reader.follow(feeds)
-    for feed in feeds.indices where !options.sparse || feed == core.local {
-      guard let log = feedSet.logs[feeds[feed]] else { continue }
+    for feed in core.feedKeys.indices where !options.sparse || feed == core.local {
+      // Entries that were read a moment ago may have given a free number to another feed.
+      reader.follow(core.feedKeys, changes: core.feedChanges)
+      let log = core.log(of: feed)
       while hasRoom(nodes, shownBefore: shownBefore), reader.cursors[feed] < log.length {
         let place = FeedSequence(feed: feed, seq: reader.cursors[feed])
         let node: DatabaseNode?
