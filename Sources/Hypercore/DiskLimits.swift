@@ -112,7 +112,7 @@ final class DiskMeter {
 
   private let core: FeedCore
   private let limits: DiskLimits
-  /// Whether anything depends on what the feed takes; if nothing does, it is not measured.
+  /// Tells whether anything depends on what the feed takes; if nothing does, it is not measured.
   private let isLimited: Bool
   /// What the feed took when it was measured last.
   @exclusivity(unchecked) private var used: UInt64 = 0

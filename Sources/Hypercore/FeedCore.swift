@@ -66,7 +66,7 @@ package final class FeedCore {
   @exclusivity(unchecked) var failure: FeedError? {
     didSet { noteStop() }
   }
-  /// Whether there is a ``stopReason``: asked for every message, which must not copy it.
+  /// Tells whether there is a ``stopReason``: asked for every message, so it copies none.
   @exclusivity(unchecked) private(set) var isStopped = false
   /// The last roots that ``isSigned(_:by:)`` found to be signed, and their signature.
   @exclusivity(unchecked) private var lastSigned: (roots: Digest, signature: Signature)?

@@ -2,7 +2,7 @@ import Testing
 
 @testable import RandomAccessStorage
 
-/// What a file in memory says that it takes.
+/// The bytes that a file in memory says it takes.
 struct MemoryStorageTests {
   private static let page = 64 * 1024
   /// An offset beyond the pages that are found by index.

@@ -77,7 +77,7 @@ package final class Replicator {
   @exclusivity(unchecked) package internal(set) var pause: DownloadPause? {
     didSet { isPaused = pause != nil }
   }
-  /// Whether there is a ``pause``: asked for every message.
+  /// Tells whether there is a ``pause``: asked for every message.
   @exclusivity(unchecked) private(set) var isPaused = false
   /// When it is tried again.
   var pauseEnd: Moment?
