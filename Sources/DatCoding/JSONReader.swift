@@ -246,11 +246,11 @@ package struct JSONName {
   package var string: String { text ?? bytes.map { String(decoding: $0, as: UTF8.self) } ?? "" }
 
   package static func == (one: Self, other: StaticString) -> Bool {
-    let count = other.utf8CodeUnitCount
-    let wanted = UnsafeBufferPointer(start: other.utf8Start, count: count)
-    if let bytes = one.bytes { return bytes.count == count && bytes.elementsEqual(wanted) }
-    guard let text = one.text else { return false }
-    return text.utf8.count == count && text.utf8.elementsEqual(wanted)
+    let wanted = UnsafeBufferPointer(start: other.utf8Start, count: other.utf8CodeUnitCount)
+    guard let bytes = one.bytes else { return one.text?.utf8.elementsEqual(wanted) ?? false }
+    guard bytes.count == wanted.count else { return false }
+    for index in wanted.indices where bytes[index] != wanted[index] { return false }
+    return true
   }
 
   package static func ~= (pattern: StaticString, name: Self) -> Bool { name == pattern }

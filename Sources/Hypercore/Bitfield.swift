@@ -13,8 +13,8 @@ package final class Bitfield {
   private static let headerSize: UInt64 = 32
 
   /// Bytes of a page in the file: 3584, or 3328 in feeds of older versions.
-  let pageSize: Int
-  let indexSize: Int
+  @exclusivity(unchecked) private(set) var pageSize: Int
+  @exclusivity(unchecked) private(set) var indexSize: Int
   /// The first error in reading a page.
   @exclusivity(unchecked) private(set) var failure: FeedError?
 
@@ -32,7 +32,23 @@ package final class Bitfield {
   init(file: FeedFile?, pageSize: Int = Bitfield.standardPageSize, pageCount: Int = 0) {
     self.file = file
     self.pageSize = pageSize
-    indexSize = max(pageSize - BitfieldPage.indexOffset, 1)
+    indexSize = Self.indexSize(pageSize: pageSize)
+    current = unread
+    pages = Array(repeating: nil, count: pageCount)
+    markUnread()
+  }
+
+  private static func indexSize(pageSize: Int) -> Int {
+    max(pageSize - BitfieldPage.indexOffset, 1)
+  }
+
+  /// Forgets everything, also what waits to be written, and takes up what the file holds.
+  func restart(pageSize: Int, pageCount: Int) {
+    self.pageSize = pageSize
+    indexSize = Self.indexSize(pageSize: pageSize)
+    failure = nil
+    dirty = []
+    asidePages = []
     current = unread
     pages = Array(repeating: nil, count: pageCount)
     markUnread()
@@ -207,7 +223,7 @@ package final class Bitfield {
     if page.data[word] & mask != 0 { return }
     page.data[word] |= mask
     page.dataCount += 1
-    page.aside?[word] &= ~mask
+    if page.aside != nil { page.clearAside(mask, word) }
     touch(page)
     updateIndex(
       dataByte: block >> 3,
@@ -246,7 +262,7 @@ package final class Bitfield {
       let mask = BitfieldPage.mask(from: start, to: start + count)
       let (old, oldStored) = (page.data[word], page.storedWord(word))
       let new = value ? old | mask : old & ~mask
-      page.aside?[word] &= ~mask
+      if page.aside != nil { page.clearAside(mask, word) }
       if new != old {
         page.data[word] = new
         changed += (new ^ old).nonzeroBitCount
@@ -279,7 +295,7 @@ package final class Bitfield {
     let page = writablePage(Int(index >> 14))
     let word = Int((index & 16383) >> 6)
     let mask = BitfieldPage.mask(index)
-    page.aside?[BitfieldPage.dataWords + word] &= ~mask
+    if page.aside != nil { page.clearAside(mask, BitfieldPage.dataWords + word) }
     if value {
       if page.tree[word] & mask != 0 { return }
       page.tree[word] |= mask

@@ -66,6 +66,11 @@ final class BitfieldPage {
     return data[word] | aside[word]
   }
 
+  /// Has bits of a word no longer set aside. Out of line, as nearly no page has any: what sets bits asks for
+  /// ``aside`` first.
+  @inline(never)
+  func clearAside(_ mask: UInt64, _ word: Int) { aside?[word] &= ~mask }
+
   /// The mask of a bit in its word.
   @inline(__always)
   static func mask(_ bit: UInt64) -> UInt64 { 1 << (63 - (bit & 63)) }

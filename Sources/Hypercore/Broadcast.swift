@@ -25,76 +25,109 @@ package protocol BroadcastQueue: SendableMetatype {
 /// A reader is subscribed when ``subscribe(_:)`` returns. It is unsubscribed with the last reference to its
 /// subscription, however it stops reading.
 ///
-/// Unchecked with this proof: `readers` with their queues, `lastNumber`, `isFinished` and `lastEvent` are
-/// accessed under the lock only.
+/// Inlinable, so that the modules that use it compile it for their own queues: without that each call looks
+/// up the queue's type at run time, which costs more than all it does.
+///
+/// Unchecked with this proof: `readers`, `isFinished` and `lastEvent` are touched under the lock only.
 package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
-  private struct Reader {
-    var queue: Queue
-    var waiters: [CheckedContinuation<Void, Never>] = []
+  /// A reader's queue. A class, so that a queue is changed where it is and never copied.
+  ///
+  /// Unchecked with this proof: all of it is touched under the lock of its broadcast only.
+  @usableFromInline final class Reader: @unchecked Sendable {
+    @exclusivity(unchecked) @usableFromInline var queue: Queue
+    @exclusivity(unchecked) @usableFromInline var waiters: [CheckedContinuation<Void, Never>] = []
+    @exclusivity(unchecked) @usableFromInline var isSubscribed = true
+
+    @inlinable init(_ queue: Queue) { self.queue = queue }
+
+    /// Those who wait, who have to be resumed after the lock is released.
+    @inlinable func takeWaiters() -> [CheckedContinuation<Void, Never>] {
+      if waiters.isEmpty { return [] }
+      defer { waiters = [] }
+      return waiters
+    }
   }
 
-  private let lock = NSLock()
-  private var readers: [UInt64: Reader] = [:]
-  private var lastNumber: UInt64 = 0
-  private var isFinished = false
-  private var lastEvent: Queue.Event?
+  @usableFromInline let lock = BroadcastLock()
+  @exclusivity(unchecked) @usableFromInline var readers: [ObjectIdentifier: Reader] = [:]
+  @exclusivity(unchecked) @usableFromInline var isFinished = false
+  @exclusivity(unchecked) @usableFromInline var lastEvent: Queue.Event?
 
-  package init() {}
+  @inlinable package init() {}
 
   /// Adds a reader. Its `queue` is empty, or holds events already.
   ///
   /// After ``finish(_:)`` the reader gets what the queue holds and the last event.
-  package func subscribe(_ queue: Queue) -> Subscription {
+  @inlinable package func subscribe(_ queue: Queue) -> Subscription {
     lock.withLock {
-      lastNumber += 1
-      var queue = queue
-      if let lastEvent { queue.add(lastEvent) }
-      readers[lastNumber] = Reader(queue: queue)
-      return Subscription(self, lastNumber)
+      let reader = Reader(queue)
+      if let lastEvent { reader.queue.add(lastEvent) }
+      readers[ObjectIdentifier(reader)] = reader
+      return Subscription(self, reader)
     }
   }
 
   /// True if nobody is subscribed.
-  package var isEmpty: Bool { lock.withLock { readers.isEmpty } }
+  @inlinable package var isEmpty: Bool { lock.withLock { readers.isEmpty } }
 
   /// The number of events that wait, for each reader.
   package var pendingCounts: [Int] { lock.withLock { readers.values.map(\.queue.pendingCount) } }
 
   /// Notifies every reader of an event.
-  package func send(_ event: Queue.Event) {
-    wake(lock.withLock { isFinished ? [] : add(event) })
+  @inlinable package func send(_ event: Queue.Event) {
+    wake(
+      lock.withLock {
+        if isFinished { return [] }
+        return forEachReader { $0.add(event) }
+      })
+  }
+
+  /// Gives events to every reader, who wakes once.
+  @inlinable package func send(contentsOf events: [Queue.Event]) {
+    if events.isEmpty { return }
+    wake(
+      lock.withLock {
+        if isFinished { return [] }
+        return forEachReader { queue in
+          for event in events { queue.add(event) }
+        }
+      })
   }
 
   /// Ends every reader's sequence after the events that wait for it.
   ///
   /// - Parameter event: the last event; later readers get it as well.
-  package func finish(_ event: Queue.Event? = nil) {
+  @inlinable package func finish(_ event: Queue.Event? = nil) {
     wake(
       lock.withLock {
-        guard !isFinished else { return [] }
+        if isFinished { return [] }
         isFinished = true
         lastEvent = event
-        if let event { return add(event) }
-        return readers.keys.flatMap { takeWaiters($0) }
+        return forEachReader { queue in
+          if let event { queue.add(event) }
+        }
       })
   }
 
-  private func add(_ event: Queue.Event) -> [CheckedContinuation<Void, Never>] {
+  /// Shows `body` the queue of each reader, under the lock.
+  ///
+  /// - Returns: those who waited for it.
+  @inlinable func forEachReader(
+    _ body: (inout Queue) -> Void
+  ) -> [CheckedContinuation<Void, Never>] {
     var waiters: [CheckedContinuation<Void, Never>] = []
-    for number in readers.keys {
-      readers[number]?.queue.add(event)
-      waiters += takeWaiters(number)
+    for reader in readers.values {
+      body(&reader.queue)
+      if waiters.isEmpty {
+        waiters = reader.takeWaiters()
+      } else {
+        waiters += reader.takeWaiters()
+      }
     }
     return waiters
   }
 
-  private func takeWaiters(_ number: UInt64) -> [CheckedContinuation<Void, Never>] {
-    guard let waiters = readers[number]?.waiters, !waiters.isEmpty else { return [] }
-    readers[number]?.waiters = []
-    return waiters
-  }
-
-  private func wake(_ waiters: [CheckedContinuation<Void, Never>]) {
+  @inlinable func wake(_ waiters: [CheckedContinuation<Void, Never>]) {
     for waiter in waiters { waiter.resume() }
   }
 
@@ -102,25 +135,30 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
 
   /// One reader's subscription.
   package final class Subscription: Sendable {
-    private let broadcast: Broadcast
-    private let number: UInt64
+    @usableFromInline let broadcast: Broadcast
+    @usableFromInline let reader: Reader
 
-    fileprivate init(_ broadcast: Broadcast, _ number: UInt64) {
+    @inlinable init(_ broadcast: Broadcast, _ reader: Reader) {
       self.broadcast = broadcast
-      self.number = number
+      self.reader = reader
     }
 
-    deinit { cancel() }
+    @inlinable deinit { cancel() }
 
     /// Unsubscribes at once, which ends every wait for an event.
-    package func cancel() {
-      broadcast.wake(broadcast.lock.withLock { broadcast.remove(number) })
+    @inlinable package func cancel() {
+      broadcast.wake(
+        broadcast.lock.withLock {
+          reader.isSubscribed = false
+          broadcast.readers[ObjectIdentifier(reader)] = nil
+          return reader.takeWaiters()
+        })
     }
 
     /// Returns the next event, and waits for one if there is none.
     ///
     /// - Returns: nil at the end, or if the task is cancelled.
-    package func next() async -> Queue.Event? {
+    @inlinable package func next() async -> Queue.Event? {
       while !Task.isCancelled {
         if let event = withQueue({ $0.next() }) ?? nil { return event }
         guard await waits() else { return nil }
@@ -128,69 +166,78 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
       return nil
     }
 
-    /// Calls `body` with the queue, to take from it in a way of its own; returns nil after ``cancel()``.
-    package func withQueue<Result>(_ body: (inout Queue) -> Result) -> Result? {
-      broadcast.lock.withLock {
-        guard var reader = broadcast.readers[number] else { return nil }
-        // Removed meanwhile, so that the queue is not copied.
-        broadcast.readers[number] = nil
-        defer { broadcast.readers[number] = reader }
-        return body(&reader.queue)
-      }
+    /// Shows `body` the queue, to take from it in its own way; nil after ``cancel()``.
+    ///
+    /// The broadcast is locked meanwhile: `body` must neither send to it nor do anything that takes long.
+    @inlinable package func withQueue<Result>(_ body: (inout Queue) -> Result) -> Result? {
+      broadcast.lock.withLock { reader.isSubscribed ? body(&reader.queue) : nil }
     }
 
     /// Waits until an event has arrived since the queue was found empty.
     ///
     /// - Returns: false at the end, or if the task is cancelled.
-    package func waits() async -> Bool {
+    @inlinable package func waits() async -> Bool {
       if isOver { return false }
       await withTaskCancellationHandler {
-        await withCheckedContinuation { broadcast.wait(number, $0) }
+        await withCheckedContinuation { wait($0) }
       } onCancel: {
-        broadcast.wake(broadcast.lock.withLock { broadcast.takeWaiters(number) })
+        broadcast.wake(broadcast.lock.withLock { reader.takeWaiters() })
       }
       return !Task.isCancelled && !isOver
     }
 
-    private var isOver: Bool {
+    @inlinable var isOver: Bool {
       broadcast.lock.withLock {
-        guard let reader = broadcast.readers[number] else { return true }
+        if !reader.isSubscribed { return true }
         return broadcast.isFinished && reader.queue.pendingCount == 0
       }
     }
-  }
 
   /// Keeps the continuation until there is an event; resumes it at once if there is one already.
-  private func wait(_ number: UInt64, _ continuation: CheckedContinuation<Void, Never>) {
-    let mustGoOn = lock.withLock {
-      guard !Task.isCancelled, !isFinished, let reader = readers[number],
-        reader.queue.pendingCount == 0
-      else { return true }
-      readers[number]?.waiters.append(continuation)
-      return false
+    @inlinable func wait(_ continuation: CheckedContinuation<Void, Never>) {
+      let mustGoOn = broadcast.lock.withLock {
+        guard !Task.isCancelled, !broadcast.isFinished, reader.isSubscribed,
+          reader.queue.pendingCount == 0
+        else { return true }
+        reader.waiters.append(continuation)
+        return false
+      }
+      if mustGoOn { continuation.resume() }
     }
-    if mustGoOn { continuation.resume() }
+  }
+}
+
+/// The lock of a ``Broadcast``. Apart, because what is inlinable can't name a type of an import that users
+/// of the module don't see.
+@usableFromInline final class BroadcastLock: Sendable {
+  private let lock = NSLock()
+
+  @usableFromInline init() {}
+
+  @inlinable func withLock<Result>(_ body: () -> Result) -> Result {
+    acquire()
+    defer { release() }
+    return body()
   }
 
-  private func remove(_ number: UInt64) -> [CheckedContinuation<Void, Never>] {
-    readers.removeValue(forKey: number)?.waiters ?? []
-  }
+  @usableFromInline func acquire() { lock.lock() }
+  @usableFromInline func release() { lock.unlock() }
 }
 
 /// The queue of a reader that only needs to know that something has changed. Any number of changes counts as
 /// one.
 package struct ChangeQueue: BroadcastQueue {
-  private var isDue: Bool
+  @usableFromInline var isDue: Bool
 
   /// - Parameter isDue: whether there is a change to look at already.
-  package init(isDue: Bool = false) { self.isDue = isDue }
+  @inlinable package init(isDue: Bool = false) { self.isDue = isDue }
 
-  package mutating func add(_ event: Void) { isDue = true }
+  @inlinable package mutating func add(_ event: Void) { isDue = true }
 
-  package mutating func next() -> Void? {
+  @inlinable package mutating func next() -> Void? {
     defer { isDue = false }
     return isDue ? () : nil
   }
 
-  package var pendingCount: Int { isDue ? 1 : 0 }
+  @inlinable package var pendingCount: Int { isDue ? 1 : 0 }
 }

@@ -114,23 +114,27 @@ final class DiskMeter {
 
   private let core: FeedCore
   private let limits: DiskLimits
+  /// Tells whether anything depends on what the feed takes; if nothing does, it is not measured.
+  private let isLimited: Bool
   /// The space that the feed took when it was last measured.
-  private(set) var used: UInt64 = 0
-  private var bytes = 0
-  private var blocks = 0
+  @exclusivity(unchecked) private var used: UInt64 = 0
+  @exclusivity(unchecked) private var bytes = 0
+  @exclusivity(unchecked) private var blocks = 0
 
   init(_ core: FeedCore, _ limits: DiskLimits) {
     self.core = core
     self.limits = limits
     let limit = min(limits.perWriter ?? .max, limits.budget?.limit ?? .max)
     countedBytes = Int(min(max(limit / 16, 16 << 10), 1 << 20))
-    if limits.perWriter != nil || limits.budget != nil { measure() }
+    isLimited = limits.perWriter != nil || limits.budget != nil
+    measure()
   }
 
   deinit { limits.budget?.change(from: used, to: 0) }
 
   private func measure() {
     (bytes, blocks) = (0, 0)
+    guard isLimited else { return }
     var sum: UInt64 = 0
     for file in core.files.growing { sum += (try? file.occupied()) ?? 0 }
     limits.budget?.change(from: used, to: sum)

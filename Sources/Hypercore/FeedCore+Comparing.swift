@@ -67,7 +67,6 @@ extension FeedCore {
   private func signedProof(
     _ start: Climb, _ signature: Signature
   ) throws(FeedError) -> SignedProof? {
-    guard let key else { return nil }
     var climb = start
     var conflict: UInt64?
     func note(_ node: Node) throws(FeedError) {
@@ -87,7 +86,7 @@ extension FeedCore {
       }
       var attempt = climb
       if let roots = try? collectRoots(&attempt, trustingKnown: false),
-        key.verifies(signature, of: TreeHash.tree(roots.nodes))
+        isSigned(TreeHash.tree(roots.nodes), by: signature)
       {
         for root in roots.nodes { try note(root) }
         return SignedProof(

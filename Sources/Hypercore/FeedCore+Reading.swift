@@ -181,12 +181,18 @@ extension FeedCore {
   func knownNode(_ index: UInt64) throws(FeedError) -> Node? {
     guard bits.hasNode(index) else { return nil }
     guard let node = try tree.node(at: index), node.size <= FeedLimits.maximumByteLength else {
-      // The bit of a blank slot, as a crash may leave: it is set aside, so that peers are asked for the node.
-      bits.setAside(node: index)
-      lostNodes += 1
+      noteLost(node: index)
       return nil
     }
     return node
+  }
+
+  /// A bit over a blank slot, as a crash may leave: taken back, so that peers are asked for it. Out of line, as
+  /// nearly no node is lost.
+  @inline(never)
+  private func noteLost(node index: UInt64) {
+    bits.setAside(node: index)
+    lostNodes += 1
   }
 
   /// The offset of a block in `data`, which is known for every verified block.

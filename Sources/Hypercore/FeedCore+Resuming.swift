@@ -29,7 +29,7 @@ extension FeedCore {
       places.removeAll()
       (length, byteLength, roots) = (0, 0, [])
       try tree.restart()
-      bits = Bitfield(file: files.bitfield, pageSize: stored.pageSize, pageCount: stored.pageCount)
+      bits.restart(pageSize: stored.pageSize, pageCount: stored.pageCount)
       let found = report
       report = RepairReport()
       defer { report.findings = found.findings + report.findings }

@@ -42,7 +42,9 @@ package final class FeedCore {
   /// The findings of opening the feed.
   package internal(set) var report = RepairReport()
   /// Two histories signed by the feed's key, found now or before; see ``FeedCore/quarantine(_:)``.
-  package internal(set) var forkEvidence: ForkEvidence?
+  @exclusivity(unchecked) package internal(set) var forkEvidence: ForkEvidence? {
+    didSet { noteStop() }
+  }
   /// True if the folder was copied or restored since the feed was written there, and no peer has been asked
   /// since whether there is more of the feed.
   package internal(set) var isCopy = false
@@ -62,11 +64,17 @@ package final class FeedCore {
   let files: FeedFiles
   let tree: TreeFile
   let signatures: SignatureFile
-  package internal(set) var bits: Bitfield
+  package let bits: Bitfield
   var lock: (any StorageLock)?
   @exclusivity(unchecked) var isClosed = false
   /// The first write that failed.
-  @exclusivity(unchecked) var failure: FeedError?
+  @exclusivity(unchecked) var failure: FeedError? {
+    didSet { noteStop() }
+  }
+  /// Tells whether there is a ``stopReason``: asked for every message, so it copies none.
+  @exclusivity(unchecked) private(set) var isStopped = false
+  /// The last roots that ``isSigned(_:by:)`` found to be signed, and their signature.
+  @exclusivity(unchecked) private var lastSigned: (roots: Digest, signature: Signature)?
   var syncHasFailed = false
   /// The losses that have to be restored before the feed may be written; see ``RepairReport``.
   var damage: Damage?
@@ -101,7 +109,7 @@ package final class FeedCore {
   /// True if ``append(_:)`` is possible.
   package var isWritable: Bool {
     access == .readWrite && (secretKey != nil || key == nil) && damage == nil && !isClosed
-      && failure == nil && forkEvidence == nil && !isRestoring
+      && !isStopped && !isRestoring
   }
 
   /// True if peers' blocks are wanted and can be stored: the feed isn't written here, or has to recover
@@ -110,6 +118,8 @@ package final class FeedCore {
 
   /// The reason why nothing is written before ``resume()`` succeeds, or ever; nil if there is none.
   package var stopReason: FeedError? { forkEvidence.map(FeedError.forked) ?? failure }
+
+  private func noteStop() { isStopped = forkEvidence != nil || failure != nil }
 
   /// True if the secret key is here, even if the feed can't be written yet.
   package var isOwned: Bool { secretKey != nil }
@@ -127,17 +137,33 @@ package final class FeedCore {
   /// Checks that blocks or bits may be written.
   func checkStorable() throws(FeedError) {
     try checkOpen()
+    if isStopped { try throwStop() }
+    if let failure = bits.failure { throw failure }
+    guard access == .readWrite else {
+      throw FeedError(code: .notWritable, reason: "The feed was opened read-only.")
+    }
+  }
+
+  private func throwStop() throws(FeedError) {
     if let failure {
       throw FeedError(
         code: failure.code,
         reason: "An earlier write failed, so nothing more is written before the storage works "
           + "again: \(failure.reason)", cause: failure.cause)
     }
-    if let failure = bits.failure { throw failure }
     if let forkEvidence { throw .forked(forkEvidence) }
-    guard access == .readWrite else {
-      throw FeedError(code: .notWritable, reason: "The feed was opened read-only.")
-    }
+  }
+
+  /// Returns whether the feed's key has signed roots, which are known by their hash.
+  ///
+  /// All peers of a feed send the same signature as long as nothing is appended: the last that was found to be
+  /// right is not verified again.
+  func isSigned(_ roots: Digest, by signature: Signature) -> Bool {
+    guard let key else { return false }
+    if let lastSigned, lastSigned.signature == signature, lastSigned.roots == roots { return true }
+    guard key.verifies(signature, of: roots) else { return false }
+    lastSigned = (roots, signature)
+    return true
   }
 
   /// Runs writes; after a failure the feed can't be written.
@@ -155,6 +181,7 @@ package final class FeedCore {
   func setKey(_ key: PublicKey?) {
     self.key = key
     discoveryKey = key?.discoveryKey
+    lastSigned = nil
   }
 
   // MARK: Ending

@@ -136,6 +136,9 @@ private final class MemoryContent: @unchecked Sendable {
   /// The near pages, each as long as it was written; beyond its end a page reads as zero.
   private var near: [[UInt8]] = []
   private var far: [Int: [UInt8]] = [:]
+  /// How many bytes the pages hold together: counted, since it is asked for again and again while a feed
+  /// grows, and there may be many pages.
+  private var held = 0
 
   var isCreated: Bool {
     lock.lock()
@@ -184,9 +187,9 @@ private final class MemoryContent: @unchecked Sendable {
           if near.count <= page {
             near.append(contentsOf: repeatElement([], count: page + 1 - near.count))
           }
-          Self.put(source, into: &near[page], at: start)
+          held += Self.put(source, into: &near[page], at: start)
         } else {
-          Self.put(source, into: &far[page, default: []], at: start)
+          held += Self.put(source, into: &far[page, default: []], at: start)
         }
         done += count
       }
@@ -197,7 +200,7 @@ private final class MemoryContent: @unchecked Sendable {
   var occupied: UInt64 {
     lock.lock()
     defer { lock.unlock() }
-    return UInt64(near.reduce(0) { $0 + $1.count } + far.values.reduce(0) { $0 + $1.count })
+    return UInt64(held)
   }
 
   func nextStored(from offset: UInt64) -> UInt64? {
@@ -225,8 +228,11 @@ private final class MemoryContent: @unchecked Sendable {
     let first = Int((start + size - 1) / size)
     let last = Int(end / size)
     guard first < last else { return }
-    for page in first..<min(max(first, last), max(first, near.count)) { near[page] = [] }
-    if !far.isEmpty { far = far.filter { !(first..<last).contains($0.key) } }
+    for page in first..<min(max(first, last), max(first, near.count)) {
+      held -= near[page].count
+      near[page] = []
+    }
+    keepFar { !(first..<last).contains($0) }
   }
 
   func truncate(to newLength: UInt64) {
@@ -244,13 +250,25 @@ private final class MemoryContent: @unchecked Sendable {
     length = newLength
     let (page, start) = Int(newLength).quotientAndRemainder(dividingBy: Self.pageSize)
     if page < near.count {
+      for beyond in near[(page + 1)...] { held -= beyond.count }
       near.removeSubrange((page + 1)...)
-      if near[page].count > start { near[page].removeSubrange(start...) }
+      let excess = near[page].count - start
+      if excess > 0 {
+        held -= excess
+        near[page].removeSubrange(start...)
+      }
     }
-    if !far.isEmpty {
-      far = far.filter { $0.key <= page }
-      if let last = far[page], last.count > start { far[page] = Array(last[..<start]) }
+    keepFar { $0 <= page }
+    if let last = far[page], last.count > start {
+      held -= last.count - start
+      far[page] = Array(last[..<start])
     }
+  }
+
+  private func keepFar(_ isKept: (Int) -> Bool) {
+    if far.isEmpty { return }
+    for (page, bytes) in far where !isKept(page) { held -= bytes.count }
+    far = far.filter { isKept($0.key) }
   }
 
   private static func copy(
@@ -267,14 +285,18 @@ private final class MemoryContent: @unchecked Sendable {
     }
   }
 
-  private static func put(_ bytes: ArraySlice<UInt8>, into page: inout [UInt8], at start: Int) {
+  /// - Returns: by how many bytes the page has grown.
+  private static func put(
+    _ bytes: ArraySlice<UInt8>, into page: inout [UInt8], at start: Int
+  ) -> Int {
+    let before = page.count
     let end = start + bytes.count
     if page.count < start {
       page.append(contentsOf: repeatElement(0, count: start - page.count))
     }
     if page.count == start {
       page.append(contentsOf: bytes)
-      return
+      return page.count - before
     }
     if page.count < end { page.append(contentsOf: repeatElement(0, count: end - page.count)) }
     page.withUnsafeMutableBytes { page in
@@ -283,5 +305,6 @@ private final class MemoryContent: @unchecked Sendable {
           from: $0.baseAddress!, byteCount: $0.count)
       }
     }
+    return page.count - before
   }
 }

@@ -16,13 +16,17 @@ struct CompactKey: Hashable {
   /// The most bytes of an end.
   static let endBytes = 11
 
-  var end: [UInt8] {
-    (0..<min(Int(low & 0xff), Self.endBytes)).map { index in
-      index < 8
-        ? UInt8(truncatingIfNeeded: high >> (56 - 8 * UInt64(index)))
-        : UInt8(truncatingIfNeeded: low >> (24 - 8 * UInt32(index - 8)))
-    }
+  /// The number of bytes of the end.
+  var endCount: Int { min(Int(low & 0xff), Self.endBytes) }
+
+  /// A byte of the end.
+  func endByte(_ index: Int) -> UInt8 {
+    index < 8
+      ? UInt8(truncatingIfNeeded: high >> (56 - 8 * UInt64(index)))
+      : UInt8(truncatingIfNeeded: low >> (24 - 8 * UInt32(index - 8)))
   }
+
+  var end: [UInt8] { (0..<endCount).map(endByte) }
 }
 
 /// The keys of a room's messages, compactly.
@@ -75,7 +79,11 @@ struct KeyTable {
   func key(_ compact: CompactKey) -> [UInt8]? {
     let range = range(compact.beginning)
     guard range.count <= Self.wholeBytes else { return nil }
-    return bytes[range] + compact.end
+    return [UInt8](unsafeUninitializedCapacity: range.count + compact.endCount) { key, count in
+      count = range.count + compact.endCount
+      for index in 0..<range.count { key[index] = bytes[range.lowerBound + index] }
+      for index in 0..<compact.endCount { key[range.count + index] = compact.endByte(index) }
+    }
   }
 
   /// Returns whether one key comes before another; nil if they are the same.
@@ -116,9 +124,11 @@ struct KeyTable {
   }
 
   private func number(_ beginning: UnsafeRawBufferPointer, _ hash: Int) -> UInt32? {
-    table.find(hash) { number in
-      let range = range(number)
-      return range.count == beginning.count && bytes[range].elementsEqual(beginning) ? number : nil
+    bytes.withUnsafeBytes { bytes in
+      table.find(hash) { number in
+        let known = UnsafeRawBufferPointer(rebasing: bytes[range(number)])
+        return Self.areEqual(known, beginning) ? number : nil
+      }
     }
   }
 
@@ -127,6 +137,14 @@ struct KeyTable {
     var hasher = Hasher()
     hasher.combine(bytes: bytes)
     return hasher.finalize()
+  }
+
+  private static func areEqual(
+    _ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer
+  ) -> Bool {
+    guard one.count == other.count else { return false }
+    for index in 0..<one.count where one[index] != other[index] { return false }
+    return true
   }
 
   private static func hash(at number: UInt32, _ bytes: [UInt8], _ ends: [UInt32]) -> Int {

@@ -20,6 +20,11 @@ struct RecentTexts {
     var entries: [(record: UInt32, turn: UInt64)] = []
     var first = 0
     var bytes = 0
+
+    mutating func append(_ record: UInt32, _ turn: UInt64, _ bytes: Int) {
+      entries.append((record, turn))
+      self.bytes += bytes
+    }
   }
 
   private var kept: [UInt32: Kept] = [:]
@@ -43,8 +48,7 @@ struct RecentTexts {
     guard bytes <= limit / 4 else { return }
     turn += 1
     kept[record] = Kept(seq: seq, content: content, feed: feed, turn: turn)
-    queues[feed, default: Queue()].entries.append((record, turn))
-    queues[feed]?.bytes += bytes
+    queues[feed, default: Queue()].append(record, turn, bytes)
     byteCount += bytes
     while byteCount > limit { evict() }
   }

@@ -46,6 +46,8 @@ struct RoomIndex {
 
   private(set) var feeds: [Feed] = []
   private var numbers: [PublicKey: UInt32] = [:]
+  /// The feed of the last entry: they come in runs of one feed.
+  private var lastFeed: (key: PublicKey, number: UInt32)?
   private(set) var records: [Record] = []
   private var table = NumberTable()
   private(set) var keys = KeyTable()
@@ -141,16 +143,18 @@ struct RoomIndex {
   }
 
   private mutating func show(_ number: UInt32) {
-    let place = record(number)
+    let feed = Int(record(number).feed)
+    // Not needed any more when the feeds change: they would be copied.
     let comparison = comparison
     order.insert(number) { comparison.precedes($0, number) }
-    let feed = Int(place.feed)
+    let isNewest =
+      feeds[feed].newest.map { comparison.precedes($0, number) } ?? (feeds[feed].count == 0)
+    count(number, of: feed, isNewest: isNewest)
+  }
+
+  private mutating func count(_ number: UInt32, of feed: Int, isNewest: Bool) {
     feeds[feed].count += 1
-    if feeds[feed].count == 1 {
-      feeds[feed].newest = number
-    } else if let newest = feeds[feed].newest, comparison.precedes(newest, number) {
-      feeds[feed].newest = number
-    }
+    if isNewest { feeds[feed].newest = number }
   }
 
   private mutating func hide(_ number: UInt32) {
@@ -179,11 +183,18 @@ struct RoomIndex {
   }
 
   private mutating func number(adding feed: PublicKey) -> UInt32? {
-    if let number = numbers[feed] { return number }
+    if let lastFeed, lastFeed.key == feed { return lastFeed.number }
+    guard let number = numbers[feed] ?? append(feed) else { return nil }
+    lastFeed = (feed, number)
+    return number
+  }
+
+  private mutating func append(_ feed: PublicKey) -> UInt32? {
     guard feeds.count < Record.feedLimit else { return nil }
+    let number = UInt32(feeds.count)
     feeds.append(Feed(key: feed))
-    numbers[feed] = UInt32(feeds.count - 1)
-    return UInt32(feeds.count - 1)
+    numbers[feed] = number
+    return number
   }
 
   private mutating func insertInTable(_ number: UInt32) {

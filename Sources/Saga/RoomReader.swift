@@ -121,7 +121,13 @@ struct RoomQueue: BroadcastQueue {
     otherCount = items.count { if case .other = $0 { true } else { false } }
   }
 
-  mutating func clearWake() { isWoken = false }
+  /// Removes the next events, fewer than `limit` only if no more wait.
+  mutating func next(upTo limit: Int) -> [Event] {
+    isWoken = false
+    var events: [Event] = []
+    while events.count < limit, let event = next() { events.append(event) }
+    return events
+  }
 
   mutating func next() -> Event? {
     while position < items.count {

@@ -10,6 +10,7 @@ extension Saga {
     switch update {
     case .entries(let entries):
       let changes = entries.compactMap(take)
+      noteTaken(entries)
       // Each reader receives what was there before sorted, once all of it is read.
       if isReady {
         tell(changes)
@@ -54,8 +55,6 @@ extension Saga {
 
   private func take(_ entry: DatabaseNode) -> RoomQueue.Event? {
     defer {
-      taken[entry.feed] = max(taken[entry.feed, default: 0], entry.seq)
-      unwritten += 1
       if entry.feed == db.localKey, !ownWaiters.isEmpty {
         let done = ownWaiters.filter { $0.seq <= entry.seq }
         ownWaiters.removeAll { $0.seq <= entry.seq }
@@ -83,6 +82,21 @@ extension Saga {
     case .removed(let record, _): recent.remove(record)
     }
     return .change(change)
+  }
+
+  /// Notes that entries were taken in, which come in runs of one feed.
+  private func noteTaken(_ entries: [DatabaseNode]) {
+    unwritten += entries.count
+    var index = 0
+    while index < entries.count {
+      let feed = entries[index].feed
+      var newest = taken[feed, default: 0]
+      while index < entries.count, entries[index].feed == feed {
+        newest = max(newest, entries[index].seq)
+        index += 1
+      }
+      taken[feed] = newest
+    }
   }
 
   private func tellProgress(_ entries: [DatabaseNode]) async {
@@ -114,13 +128,14 @@ extension Saga {
   /// Sends an event to every reader.
   func tell(_ event: SagaEvent) { broadcast.send(.other(event)) }
 
-  private func tell(_ changes: [RoomQueue.Event]) {
-    for change in changes { broadcast.send(change) }
-  }
+  private func tell(_ changes: [RoomQueue.Event]) { broadcast.send(contentsOf: changes) }
 
   /// The most events that are handed over at once, and about the most bytes of their texts.
   private static let eventsAtOnce = 512
   private static let bytesAtOnce = 1 << 20
+  /// The number of events that are taken from the queue together: their texts, of 64 KiB at most, may exceed the
+  /// bytes above.
+  private static let eventsTakenTogether = 16
 
   /// Returns the events that wait for a reader, or suspends until there are some; nil at the end.
   func nextEvents(_ reader: RoomReader) async -> [SagaEvent]? {
@@ -143,12 +158,10 @@ extension Saga {
   }
 
   private func takeEvents(_ reader: RoomReader) -> [SagaEvent] {
-    let subscription = reader.subscription
-    subscription.withQueue { $0.clearWake() }
     var events: [SagaEvent] = []
     if !reader.knowsPresence {
       reader.knowsPresence = true
-      subscription.withQueue { $0.dropPresence() }
+      reader.subscription.withQueue { $0.dropPresence() }
       events =
         forks.map(SagaEvent.forked) + roster.users.map(SagaEvent.join)
         + requests.map(SagaEvent.request)
@@ -159,17 +172,19 @@ extension Saga {
       return events
     }
     var bytes = 0
-    while events.count < Self.eventsAtOnce, bytes < Self.bytesAtOnce,
-      let next = subscription.withQueue({ $0.next() }) ?? nil
-    {
-      switch next {
-      case .other(let event): events.append(event)
-      case .change(let change):
-        guard let event = event(of: change) else { continue }
-        bytes += event.textCount
-        events.append(event)
-      case .wake: break
+    while events.count < Self.eventsAtOnce, bytes < Self.bytesAtOnce {
+      let items = reader.subscription.withQueue { $0.next(upTo: Self.eventsTakenTogether) } ?? []
+      for item in items {
+        switch item {
+        case .other(let event): events.append(event)
+        case .change(let change):
+          guard let event = event(of: change) else { continue }
+          bytes += event.textCount
+          events.append(event)
+        case .wake: break
+        }
       }
+      if items.count < Self.eventsTakenTogether { break }
     }
     return events
   }

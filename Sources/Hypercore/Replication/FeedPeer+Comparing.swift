@@ -48,7 +48,9 @@ extension FeedPeer {
   /// Asks for the roots once there is something to compare. This precedes any other request, so that the
   /// answer leaves nothing out.
   func compareIfDue() {
-    guard !isClosed, core.length > 0, core.isLive, core.stopReason == nil else { return }
+    // Nearly always: this is asked at the end of every burst.
+    if comparison.hasWanted, !comparison.isDue { return }
+    guard !isClosed, core.length > 0, core.isLive, !core.isStopped else { return }
     if !comparison.hasWanted {
       comparison.hasWanted = true
       // A reader asks anyway.

@@ -89,12 +89,12 @@ extension FeedPeer {
 
   func receiveData(_ data: DataMessage) throws {
     if data.value == nil, try receiveRoots(data) { return }
-    if replicator.core.stopReason != nil || replicator.pause != nil { return }
+    let replicator = replicator
+    if core.isStopped || replicator.isPaused { return }
     guard let entry = requests.remove(data.index) else {
       try receiveUnrequested(data)
       return
     }
-    let replicator = replicator
     lastAnswer = session.now
     lastActivity = session.now
     if requests.activeCount == 0 { promisedNodes.removeAll() }
@@ -117,7 +117,7 @@ extension FeedPeer {
   private func store(_ data: DataMessage, sentAs number: UInt64) throws -> Bool {
     do {
       try replicator.store(data, from: self)
-      replicator.contradicted.remove(data.index)
+      if !replicator.contradicted.isEmpty { replicator.contradicted.remove(data.index) }
       return true
     } catch let error as FeedError
       where error.code == .proofIncomplete || error.code == .proofRejected

@@ -46,7 +46,7 @@ package final class Replicator {
   /// Checks the first block before anything else is fetched, and returns the reason if the feed is of another
   /// kind than expected; nil if it isn't. The owner sets it while that block is not here; it is removed once
   /// it is.
-  package var firstBlockCheck: ((FeedKind) -> FeedError?)?
+  @exclusivity(unchecked) package var firstBlockCheck: ((FeedKind) -> FeedError?)?
   /// The reason why nothing is fetched of this feed: it is of another kind than expected.
   package private(set) var wrongKind: FeedError?
 
@@ -77,7 +77,11 @@ package final class Replicator {
   var catchUp = CatchUp()
   let meter: DiskMeter
   /// The reason why downloading is paused.
-  @exclusivity(unchecked) package internal(set) var pause: DownloadPause?
+  @exclusivity(unchecked) package internal(set) var pause: DownloadPause? {
+    didSet { isPaused = pause != nil }
+  }
+  /// Tells whether there is a ``pause``: asked for every message.
+  @exclusivity(unchecked) private(set) var isPaused = false
   /// The time at which resuming is tried.
   var pauseEnd: Moment?
   /// Blocks for which a peer's answer contradicted what is here. They are requested with the whole proof, on
@@ -149,7 +153,7 @@ package final class Replicator {
   ///
   /// A feed that can't be written any more accepts nothing; the peer is not to blame for that.
   func store(_ data: DataMessage, from peer: FeedPeer) throws {
-    guard core.stopReason == nil, pause == nil else { return }
+    guard !core.isStopped, !isPaused else { return }
     let length = core.length
     do {
       core.beginBatch()
@@ -182,9 +186,8 @@ package final class Replicator {
   private func acceptance(
     from peer: FeedPeer
   ) -> ((UInt64, [UInt8]) throws(FeedError) -> Void)? {
-    let check = firstBlockCheck
-    guard onWrite != nil || check != nil else { return nil }
-    return { [onWrite] index, value throws(FeedError) in
+    guard onWrite != nil || firstBlockCheck != nil else { return nil }
+    return { [onWrite, check = firstBlockCheck] index, value throws(FeedError) in
       if index == 0, let reason = check?(FeedKind(firstBlock: value)) { throw reason }
       guard let onWrite else { return }
       do { try onWrite(index, value, peer) } catch {
@@ -234,7 +237,7 @@ package final class Replicator {
 
   /// Handles a change that the feed's core reports.
   private func coreChanged(_ change: FeedChange) {
-    if case .storage = pause, core.failure == nil { endPause() }
+    if isPaused, case .storage = pause, core.failure == nil { endPause() }
     switch change {
     case .appended(let range):
       for peer in peers { peer.announce(range) }
@@ -296,7 +299,7 @@ package final class Replicator {
     !peers.isEmpty && core.has(0..<core.length)
       && peers.allSatisfy {
         $0.openWants == 0 && $0.requests.activeCount == 0 && $0.remoteLength <= core.length
-          && (core.length > 0 || !$0.wantedRegions.isEmpty)
+          && (core.length > 0 || !$0.wantedRegions.isEmpty) && !$0.isComparing
       }
   }
 
