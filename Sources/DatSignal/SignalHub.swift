@@ -98,9 +98,7 @@ public actor SignalHub {
           if Task.isCancelled { return }
           let pause = options.pauses[min(failures, options.pauses.count - 1)]
           failures += 1
-          let error =
-            error as? SignalError
-            ?? SignalError(.unreachable, "The signal hub \(address) can't be reached: \(error).")
+          let error = error as? SignalError ?? SignalError(address, failed: error)
           outgoing.yield(.disconnected(error, again: pause))
           // With jitter: clients that lost a hub at once should not all return at once.
           try? await Task.sleep(for: pause * Double.random(in: 0.75...1.25))

@@ -111,7 +111,7 @@ struct HubServerTests {
       let talking = Task {
         while !Task.isCancelled { await ana.say(hello, to: SignalMessage.announcements) }
       }
-      for number in 0..<100 {
+      for number in 0..<25 {
         let client = try hub("ws", server, id: "client \(number)")
         let reader = EventReader(client)
         await reader.connected()

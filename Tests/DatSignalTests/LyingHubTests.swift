@@ -69,6 +69,34 @@ struct LyingHubTests {
     }
   }
 
+  @Test(arguments: [
+    ("ws", "can't be reached: nothing listens there."),
+    ("wss", "can't be reached: nothing listens there."),
+  ])
+  func `a hub that isn't there is told in words`(kind: String, end: String) async throws {
+    let hub = SignalHub(
+      try HubAddress(parsing: "\(kind)://127.0.0.1:1"), application: "room", id: "a")
+    for await event in hub.events {
+      guard case .disconnected(let error, again: _) = event else { continue }
+      #expect(error.reason == "The signal hub \(kind)://127.0.0.1:1 \(end)")
+      break
+    }
+    await hub.close()
+  }
+
+  @Test(arguments: [
+    ("wss", "it speaks no TLS; is it ws:// or http://?"), ("http", "it speaks no HTTP."),
+  ])
+  func `a hub that speaks something else is told in words`(kind: String, end: String) async throws {
+    let events = try await events(kind, Array("220 mail.example.org\r\n".utf8), count: 1)
+    guard case .disconnected(let error, again: _) = events[0] else {
+      Issue.record("\(events)")
+      return
+    }
+    #expect(
+      error.reason.utf8.suffix(end.utf8.count + 1).firstRange(of: end.utf8) != nil, "\(error)")
+  }
+
   @Test func `what a hub sends that is no message is passed over`() async throws {
     let lines = [
       "HTTP/1.1 200 OK", "content-type: text/event-stream", "", "data", "data: {", "",

@@ -35,7 +35,7 @@ class Machine:
         for line in ("ip link set lo up", "ip link add va type veth peer name vb", "ip link set va up", "ip link set vb up",
                      "ip addr add 10.97.0.1/24 dev va", "ip route add default via 10.97.0.2"):
             run("ip", "netns", "exec", self.name, *line.split())
-        self.start(DAT, "signal", "--json", "--listen", "10.97.0.1:3300").wait(
+        self.start(DAT, "signal", "--json", "--listen", "0.0.0.0:3300").wait(
             lambda line: event(line).get("event") == "listening", "the hub")
         return self
 
@@ -132,19 +132,20 @@ def usage(program):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), resident
 
 
-def idle(machine, count=100, period=30):
-    owner = machine.start(BENCH, "peer", "webrtc-idle", HUB, str(count))
+def idle(machine, topics=50, period=30):
+    """Three peers of 50 feeds each, as a hub lets one address be in no more than 64: 100 connections each."""
+    hub, count = "ws://127.0.0.1:3300", 2 * topics
+    owner = machine.start(BENCH, "peer", "webrtc-idle", hub, str(topics))
     _, line = owner.wait(lambda line: "keys" in event(line), "the keys")
-    other = machine.start(BENCH, "peer", "webrtc-idle", HUB, str(count), *event(line)["keys"])
-    for program in (owner, other):
-        program.wait(lambda line: event(line).get("open") == count, f"{count} connections", 120)
+    others = [machine.start(BENCH, "peer", "webrtc-idle", hub, str(topics), *event(line)["keys"]) for _ in range(2)]
+    owner.wait(lambda line: event(line).get("open") == count, f"{count} connections", 120)
     time.sleep(5)
     (worked, _), start = usage(owner), time.monotonic()
     time.sleep(period)
     (after, resident), end = usage(owner), time.monotonic()
     opened = [event(line)["open"] for _, line in owner.lines if "open" in event(line)][-1]
     assert opened == count, f"{opened} connections are left"
-    for program in (owner, other):
+    for program in (owner, *others):
         program.stop(hard=True)
     return resident, 100 * (after - worked) / (end - start)
 

@@ -14,7 +14,7 @@ enum BrowserPeer {
     guard rest.count == 4, let key = DiscoveryKey(hex: rest[1]), let bytes = Int(rest[3]) else {
       throw BenchFailure("peer webrtc HUB KEY send|receive|echo BYTES")
     }
-    let transport = try transport(rest[0])
+    let transport = WebRTCTransport(hubs: [try HubAddress(parsing: rest[0])])
     await transport.join(key)
     let joined = ContinuousClock.now
     say(["joined": true])
@@ -42,7 +42,14 @@ enum BrowserPeer {
     guard rest.count >= 2, let count = Int(rest[1]) else {
       throw BenchFailure("peer webrtc-idle HUB COUNT [KEY…]")
     }
-    let swarm = Swarm(transports: [try transport(rest[0])])
+    // Over loopback, of which a swarm takes any number from one address.
+    var options = WebRTCTransport.Options()
+    (options.webRTC.hosts, options.webRTC.dialsLoopback) = (["127.0.0.1"], true)
+    let hub = try HubAddress(parsing: rest[0])
+    var places = Swarm.Options()
+    (places.maximumInbound, places.maximumHalfOpen) = (256, 256)
+    let swarm = Swarm(
+      options: places, transports: [WebRTCTransport(hubs: [hub], options: options)])
     let events = await swarm.events()
     var keys: [String] = []
     for number in 0..<count {
@@ -63,10 +70,6 @@ enum BrowserPeer {
       }
       say(["open": open])
     }
-  }
-
-  private static func transport(_ hub: String) throws -> WebRTCTransport {
-    WebRTCTransport(hubs: [try HubAddress(parsing: hub)])
   }
 
   /// Sends so many bytes, and stays until the other side goes.
