@@ -22,19 +22,10 @@ struct ArchiveFetch {
       if now != last { (last, lastChange) = (now, clock.now) }
       bar.show(now, at: clock.now)
       if let failure = await archive.folderFailure { throw failure }
-      if let fork = await fork { throw FeedError.forked(fork) }
       // Refused where the first block turned out to be of something else.
       _ = try await archive.checkout(0)
       if clock.now - lastChange > .seconds(timeout) { throw await Stalled(archive, timeout) }
       try await Task.sleep(for: .milliseconds(50))
-    }
-  }
-
-  /// Two histories of one of the feeds, after which nothing more is fetched of it.
-  private var fork: ForkEvidence? {
-    get async {
-      if let fork = await archive.metadata.forkEvidence { return fork }
-      return await archive.content?.forkEvidence
     }
   }
 
