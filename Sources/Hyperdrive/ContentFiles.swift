@@ -180,15 +180,11 @@ final class ContentFiles: RandomAccessStorage {
   }
 
   func move(_ source: ArchivePath, to target: ArchivePath) throws(SystemError) {
-    // The source's folder is opened apart: only one folder at a time is kept open.
-    let from = try folder.inFolder(.root) { root throws(SystemError) -> Int32 in
-      let own = try FileSystem.openFolder(Array(".dat".utf8), in: root)
-      defer { FileSystem.closeFile(own) }
-      return try FileSystem.openFolder(Array("incoming".utf8), in: own)
-    }
-    defer { FileSystem.closeFile(from) }
-    try folder.inFolder(target.parent) { folder throws(SystemError) in
-      try FileSystem.rename(source.name, in: from, to: target.name, in: folder)
+    defer { folder.leave() }
+    try folder.inFolder(source.parent) { from throws(SystemError) in
+      try folder.inFolder(target.parent) { folder throws(SystemError) in
+        try FileSystem.rename(source.name, in: from, to: target.name, in: folder)
+      }
     }
   }
 

@@ -8,6 +8,8 @@ final class WorkFolder {
   private let root: Int32
   /// The folder that was used last: files come folder by folder.
   private var last: (path: ArchivePath, descriptor: Int32)?
+  /// The archive's own folder that was used last. It stays open, since every file comes through it.
+  private var own: (path: ArchivePath, descriptor: Int32)?
 
   init(_ path: String) throws {
     self.path = path
@@ -24,6 +26,14 @@ final class WorkFolder {
 
   /// Closes everything but the folder itself.
   func forget() {
+    leave()
+    if let own { FileSystem.closeFile(own.descriptor) }
+    own = nil
+  }
+
+  /// Closes the folder that was used last, unless it is the archive's own: the user may move it, and nothing is
+  /// to follow it.
+  func leave() {
     if let last { FileSystem.closeFile(last.descriptor) }
     last = nil
   }
@@ -34,7 +44,8 @@ final class WorkFolder {
     _ body: (Int32) throws(SystemError) -> Result
   ) throws(SystemError) -> Result {
     if path.count == 0 { return try body(root) }
-    if let last, last.path == path { return try body(last.descriptor) }
+    let isOwn = path.component(0)?.elementsEqual(".dat".utf8) == true
+    if let known = isOwn ? own : last, known.path == path { return try body(known.descriptor) }
     var current = root
     for component in path.components {
       let parent = current
@@ -49,8 +60,13 @@ final class WorkFolder {
         current = try FileSystem.openFolder(component, in: parent)
       }
     }
-    forget()
-    last = (path, current)
+    if isOwn {
+      if let own { FileSystem.closeFile(own.descriptor) }
+      own = (path, current)
+    } else {
+      leave()
+      last = (path, current)
+    }
     return try body(current)
   }
 

@@ -8,7 +8,7 @@ import Testing
 
 /// Folders and links that are no archive, or no sound one, given to the commands about archives: one sentence that
 /// says what they are, and nothing overwritten.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct ArchiveMistakesTests {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct ArchiveBadInputTests {
   private let world: TemporaryFolder
   private var environment: [String: String] { ["HOME": world.path] }
 
