@@ -83,7 +83,12 @@ struct RoomView {
 
   /// Returns the first difference from another view.
   func difference(from other: RoomView) -> String? {
-    if entries != other.entries { return "their histories" }
+    if entries != other.entries {
+      func text(_ places: Set<Place>) -> String {
+        places.map { "\($0.seq) of \($0.feed.hex.prefix(8))" }.sorted().joined(separator: ", ")
+      }
+      return "their histories: only one has \(text(entries.symmetricDifference(other.entries)))"
+    }
     if messages != other.messages { return "the messages that they show" }
     let shown = isCredulous || other.isCredulous ? [] : Set(keys.keys).union(other.keys.keys)
     if let key = shown.subtracting(doubtful).subtracting(other.doubtful)
