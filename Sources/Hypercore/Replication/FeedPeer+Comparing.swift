@@ -70,6 +70,13 @@ extension FeedPeer {
     send(.request(Request(index: index, hash: true, nodes: 0)))
   }
 
+  /// True if the peer's history has yet to be compared with the one that is written here, or its answer is
+  /// awaited.
+  var isComparing: Bool {
+    comparison.question != nil
+      || core.isOwned && core.isLive && core.length > 0 && !comparison.hasWanted
+  }
+
   /// True if nothing else is requested from the peer before it has answered: a peer of the reference may
   /// answer in any order, and a longer history is not adopted before it is known to be the same.
   var waitsForRoots: Bool {
