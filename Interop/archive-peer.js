@@ -1,5 +1,5 @@
-// A peer of one archive in a folder with its files, as dat keeps it. Commands: open, write, remove, listen,
-// connect, disconnect, files, version, close.
+// A peer of one archive in a folder with its files, as dat keeps it, or, sparse, in memory. Commands: open,
+// openSparse, write, remove, listen, connect, disconnect, files, read, stored, version, close.
 'use strict'
 
 const fs = require('fs')
@@ -30,6 +30,23 @@ run({
     archive = hyperdrive(storage, options.key ? Buffer.from(options.key, 'hex') : null, { latest: true })
     await wait(done => archive.ready(done))
     return { key: archive.key.toString('hex') }
+  },
+  // `key`: the archive to look into, of which only what is asked for is fetched.
+  openSparse: async options => {
+    const memory = require('random-access-memory')
+    archive = hyperdrive(() => memory(), Buffer.from(options.key, 'hex'), { sparse: true, sparseMetadata: true })
+    await wait(done => archive.ready(done))
+    return { key: archive.key.toString('hex') }
+  },
+  read: async ({ key }) => {
+    if (!archive.content) await wait(done => archive.metadata.update(done))
+    const bytes = await wait(done => archive.readFile(key, done))
+    return { texts: { [key]: bytes.toString('hex') } }
+  },
+  // How many blocks of the entries and of the content are here.
+  stored: async () => {
+    const count = feed => Array.from({ length: feed.length }, (_, index) => feed.has(index)).filter(Boolean).length
+    return { length: count(archive.metadata), byteLength: count(archive.content) }
   },
   write: async ({ key, text }) => {
     await wait(done => archive.writeFile(key, text, done))

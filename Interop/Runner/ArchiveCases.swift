@@ -7,6 +7,12 @@ import Hyperdrive
 /// One archive in a folder with its files, opened by Node or by Swift.
 private protocol ArchiveEnd: Sendable {
   func open(folder: String, key: String?) async throws -> String
+  /// Opens somebody's archive in memory, of which only what is asked for is fetched.
+  func openSparse(key: String) async throws
+  /// One file's bytes in hex, from peers where they are not here.
+  func read(_ path: String) async throws -> String
+  /// The blocks of both feeds that are here.
+  func stored() async throws -> (metadata: Int, content: Int)
   func write(_ path: String, _ text: String) async throws
   func remove(_ path: String) async throws
   func listen() async throws -> Int
@@ -24,6 +30,19 @@ private struct NodeArchive: ArchiveEnd {
 
   func open(folder: String, key: String?) async throws -> String {
     try await peer.call(.init("open") { ($0.folder, $0.key) = (folder, key) }).key ?? ""
+  }
+
+  func openSparse(key: String) async throws {
+    try await peer.call(.init("openSparse") { $0.key = key })
+  }
+
+  func read(_ path: String) async throws -> String {
+    try await peer.call(.init("read") { $0.key = path }).texts?[path] ?? ""
+  }
+
+  func stored() async throws -> (metadata: Int, content: Int) {
+    let reply = try await peer.call("stored")
+    return (reply.length ?? 0, reply.byteLength ?? 0)
   }
 
   func write(_ path: String, _ text: String) async throws {
@@ -70,6 +89,29 @@ private actor SwiftArchive: ArchiveEnd {
     return archive.key.hex
   }
 
+  func openSparse(key: String) async throws {
+    guard let key = PublicKey(hex: key) else { throw Failure("no key") }
+    let archive = try await Archive.inMemory(
+      options: Archive.Options(key: key, sparse: true, sparseMetadata: true))
+    connections = SwiftConnections { try await archive.replicate(.live) }
+    opened = archive
+  }
+
+  func read(_ path: String) async throws -> String {
+    Self.hex(try await archive().read(ArchivePath(path)).collect())
+  }
+
+  func stored() async throws -> (metadata: Int, content: Int) {
+    let archive = try archive()
+    return (
+      Int(await archive.metadata.downloaded()), Int(await archive.content?.downloaded() ?? 0)
+    )
+  }
+
+  private static func hex(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+
   func write(_ path: String, _ text: String) async throws {
     try await archive().write(ArchivePath(path), Array(text.utf8))
   }
@@ -89,9 +131,7 @@ private actor SwiftArchive: ArchiveEnd {
     for try await item in archive.entries(recursive: true, options: here)
     where item.stat.kind == .file {
       let bytes = try await archive.read(item.path, options: here).collect()
-      files[item.path.description] = bytes.map { byte in
-        (byte < 16 ? "0" : "") + String(byte, radix: 16)
-      }.joined()
+      files[item.path.description] = Self.hex(bytes)
     }
     return files
   }
@@ -179,5 +219,28 @@ struct ArchiveCases {
     }
     try await owner.close()
     return "4 turns, \(files.count) files"
+  }
+
+  /// One file of many is read from the other side, and little more than it is fetched.
+  func sparse(owner: Side) async throws -> String {
+    let world = try TemporaryFolder()
+    let (one, other) = (try await end(owner), try await end(owner.other))
+    let key = try await one.open(folder: world.path + "/one", key: nil)
+    for folder in 0..<8 {
+      for file in 0..<8 {
+        try await one.write("/\(folder)/\(file).txt", "file \(file) of folder \(folder)")
+      }
+    }
+    try await other.openSparse(key: key)
+    try await other.connect(try await one.listen())
+    let text = try await other.read("/5/3.txt")
+    try require(text == hex("file 3 of folder 5"), "/5/3.txt is \(text)")
+    let stored = try await other.stored()
+    try require(
+      stored.content == 1 && stored.metadata < 32,
+      "\(stored.metadata) entries and \(stored.content) blocks of content were fetched")
+    try await other.close()
+    try await one.close()
+    return "1 of 64 files, \(stored.metadata) of 65 entries"
   }
 }

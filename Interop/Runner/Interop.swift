@@ -104,6 +104,10 @@ struct Interop {
           try await archives.alternate(first: first)
         })
     }
+    rows.append(
+      Row(area: "archive", what: "one file of many, Swift to Node") {
+        try await archives.sparse(owner: .swift)
+      })
     var rooms = [("", ChatCases(node: place, isWorkshop: false))]
     if ProcessInfo.processInfo.environment["DAT_WORKSHOP"] != nil {
       rooms.append((", workshop's class", ChatCases(node: place, isWorkshop: true)))
