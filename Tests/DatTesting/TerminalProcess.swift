@@ -147,13 +147,13 @@ public actor TerminalProcess {
     }
   }
 
-  /// Enters a line, and presses keys at the moment at which the command has the terminal as programs leave it,
-  /// between that line and the next. The line is entered anew until that moment is met.
+  /// Enters lines, and presses keys at a moment at which the command has the terminal as programs leave it,
+  /// between one line and the next. The lines are entered anew until such a moment is met.
   ///
   /// - Returns: whether it was met.
-  public func type(_ line: String, thenBetweenLines keys: String) async -> Bool {
-    for _ in 0..<200 {
-      type(line)
+  public func type(_ lines: String, thenBetweenLines keys: String) async -> Bool {
+    for _ in 0..<50 {
+      type(lines)
       let end = ContinuousClock.now + .milliseconds(50)
       while ContinuousClock.now < end, !isCooked {}
       guard isCooked else { continue }
