@@ -25,12 +25,12 @@ struct ArchiveFetch {
       if await isDone { return }
       if now != last { (last, lastChange) = (now, clock.now) }
       bar.show(now, at: clock.now)
-      if let failure = await archive.folderFailure { throw failure }
-      // Refused where the first block turned out to be of something else.
-      _ = try await archive.checkout(0)
       if let pause = await archive.downloadPause {
         throw ValidationError("\(pause) `dat pull \(folder)` goes on from here.")
       }
+      if let failure = await archive.folderFailure { throw failure }
+      // Refused where the first block turned out to be of something else.
+      _ = try await archive.checkout(0)
       if clock.now - lastChange > .seconds(timeout) { throw await Stalled(archive, timeout) }
       try await Task.sleep(for: .milliseconds(50))
     }

@@ -83,7 +83,7 @@ extension Attack {
 
 extension Feed {
   /// The answer to a Request with `hash` and no digest.
-  fileprivate func hashProof(of block: UInt64) async throws -> Proof {
+  func hashProof(of block: UInt64) async throws -> Proof {
     var proof = try await proof(of: block)
     let value = try await get(block)
     proof.nodes.insert(

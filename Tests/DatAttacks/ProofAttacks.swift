@@ -145,12 +145,16 @@ extension Attack {
           return wanted ?? 0
         }
         let proof = try await fork.proof(of: index)
+        let hashes = try await fork.hashProof(of: index)
         let block = try await fork.get(index)
         try await blocking {
+          // The block that was not asked for yet, and what was: the way up from it.
           attacker.send(
             Raw.frame(
               0, 9,
               Body.data(index, value: block, nodes: proof.nodes, signature: proof.signature)))
+          attacker.send(
+            Raw.frame(0, 9, Body.data(index, nodes: hashes.nodes, signature: hashes.signature)))
           attacker.listen(seconds: 1)
         }
         return index
