@@ -3,12 +3,12 @@ import RandomAccessStorage
 
 // Exercise 2: a log. Make a feed that is kept in memory, holds JSON, and begins with one object.
 
-/// What the exercise puts into the log.
+/// The object that the exercise puts into the log.
 public struct Dataset: Codable, Hashable, Sendable {
   public var title: String
 }
 
-/// A feed in memory whose blocks are JSON, with its first block in it.
+/// Makes a feed in memory whose blocks are JSON, with its first block in it.
 public func makeLog(in storage: MemoryStorage = MemoryStorage()) async throws
   -> TypedFeed<Dataset>
 {

@@ -1,12 +1,12 @@
 import Hypercore
 import HypercoreCrypto
 
-// Exercise 4: streams. Copy somebody's feed over a replication stream, then read the copy.
+// Exercise 4: streams. Copy a peer's feed over a replication stream, then read the copy.
 
-/// Every message of the feed of a key, got from the peer at the other end of a stream.
+/// Returns every message of the feed of a key, fetched from the peer at the other end of a stream.
 public func messages(of key: PublicKey, from remote: ReplicationStream) async throws -> [String] {
   let feed = try await Feed.inMemory(options: .init(key: key))
-  // Not live: the session ends by itself when both sides have what the other has.
+  // Not live: the session ends by itself once each side has what the other has.
   try await connect(feed.replicate(), remote)
   var messages: [String] = []
   for try await message in feed.blocks(as: .utf8) { messages.append(message) }

@@ -15,7 +15,7 @@ public actor Chat {
     public var timestamp: Int64
   }
 
-  /// What happens in the room; exercises 7 and 9 tell of it.
+  /// An event in the room; exercises 7 and 9 send them.
   public enum Event: Hashable, Sendable {
     case message(Message)
     case join(User)
@@ -24,9 +24,9 @@ public actor Chat {
 
   public nonisolated let db: HyperDB
   public nonisolated let username: String
-  /// When this chat was opened, in milliseconds since 1970.
+  /// The time at which this chat was opened, in milliseconds since 1970.
   public nonisolated let timestamp: Int64
-  /// Who else is there, and since when.
+  /// The other users, and the time since which each is here.
   public internal(set) var users: [String: Date] = [:]
   /// The messages by key.
   public internal(set) var messages: [String: Message] = [:]
@@ -42,5 +42,5 @@ public actor Chat {
   }
 }
 
-/// Milliseconds since 1970, as JavaScript counts time.
+/// Returns the milliseconds since 1970, as JavaScript counts time.
 func now() -> Int64 { Int64(Date().timeIntervalSince1970 * 1000) }

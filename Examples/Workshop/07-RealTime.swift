@@ -8,8 +8,8 @@ extension Chat {
   public func initialize() async {
     let (stored, all) = AsyncStream<Void>.makeStream()
     follower = Task { [weak self, db] in
-      // Each entry comes once, whatever the order in which the writers' feeds arrive: the cost is
-      // what is new, never the whole history.
+      // Each entry comes once, whatever the order in which the writers' feeds arrive. The cost is that of the
+      // new entries, never of the whole history.
       for await update in db.updates() {
         switch update {
         case .entries(let entries): for entry in entries { await self?.take(entry) }
@@ -22,7 +22,7 @@ extension Chat {
     for await _ in stored {}
   }
 
-  /// What happens from now on.
+  /// Returns the events from now on.
   public func events() -> AsyncStream<Event> {
     let (stream, continuation) = AsyncStream<Event>.makeStream()
     listeners.append(continuation)
@@ -31,7 +31,7 @@ extension Chat {
 
   func tell(_ event: Event) { for listener in listeners { listener.yield(event) } }
 
-  /// Takes in an entry of the database, whoever wrote it; anything but a message is passed over.
+  /// Takes an entry of the database, whoever wrote it; anything but a message is skipped.
   func take(_ entry: DatabaseNode) {
     guard entry.key.hasPrefix("messages/"), messages[entry.key] == nil, let value = entry.value,
       let message = try? JSONDecoder().decode(Message.self, from: Data(value))

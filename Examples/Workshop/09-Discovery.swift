@@ -5,10 +5,10 @@ import Hypercore
 import HypercoreCrypto
 import RandomAccessStorage
 
-// Exercise 9: find each other. Every connection says who is at its other end; that user is let in.
+// Exercise 9: find each other. Each end of a connection announces its user, and that user is let in.
 
 extension Chat {
-  /// What a peer says about its user. Nothing in it is proven.
+  /// The data that a peer sends about its user. Nothing in it is proven.
   public struct User: Codable, Hashable, Sendable {
     /// Bytes as JavaScript prints a buffer.
     public struct Key: Codable, Hashable, Sendable {
@@ -27,7 +27,7 @@ extension Chat {
     }
   }
 
-  /// One new connection, which tells the other side who is here.
+  /// Returns one new connection, which announces this user to the other side.
   public func replicate() async throws -> ReplicationStream {
     var options = ReplicationOptions.live
     let user = User(key: db.localKey, username: username, timestamp: timestamp)
@@ -35,12 +35,12 @@ extension Chat {
     return try await db.replicate(options)
   }
 
-  /// Meets the user at the other end: lets them write, and tells that they came and when they go.
+  /// Meets the user at the other end: authorizes it, and reports its arrival and its departure.
   /// Returns when the connection has ended.
   public func connect(_ peer: some Peer) async throws {
     guard let data = await peer.remoteUserData else { throw ChatError.noUserData }
     let user = try JSONDecoder().decode(User.self, from: Data(data))
-    // Exactly 32 bytes: what is authorized stays for ever.
+    // Exactly 32 bytes: an authorization lasts for ever.
     guard let key = PublicKey(bytes: user.key.data) else { throw ChatError.noUserData }
     users[user.username] = Date()
     tell(.join(user))
@@ -55,9 +55,9 @@ public enum ChatError: Error { case noUserData }
 
 /// The other end of a connection.
 public protocol Peer: Sendable {
-  /// What it says about its user; nil where it says nothing.
+  /// Its data about its user; nil if it sends none.
   var remoteUserData: [UInt8]? { get async }
-  /// Returns when the connection is over.
+  /// Returns when the connection has ended.
   func untilEnded() async
 }
 
@@ -66,13 +66,13 @@ extension ReplicationStream: Peer {
   public func untilEnded() async { try? await finished() }
 }
 
-/// Opens a chat and joins it with all who look for the same room.
+/// Opens a chat and connects it to all who look for the same room.
 ///
-/// - Parameter swarm: where to look: `Swarm()` with addresses that are given to it, or with sources such as
+/// - Parameter swarm: finds the peers: `Swarm()` with given addresses, or with sources such as
 ///   `LANSource()`. These take the place of the exercise's signal server.
 public func startChat(username: String, key: PublicKey? = nil, swarm: Swarm) async throws -> Chat {
   let chat = try await Chat(storage: MemoryStorage(), key: key, username: username)
-  // Before the first connection: it tells who is here.
+  // Before the first connection, which announces who is here.
   await chat.initialize()
   await swarm.join(chat.db.discoveryKey) { _ in
     try await chat.replicate()

@@ -1,11 +1,11 @@
 extension BitfieldRLE {
-  /// The form of `bytes` that the reference writes, byte for byte. Zeros at the end are left out, so
-  /// all zeros encode to nothing.
+  /// Encodes `bytes` byte for byte as the reference does. Zeros at the end are left out, so all
+  /// zeros encode to nothing.
   public static func encode(_ bytes: [UInt8]) -> [UInt8] {
     bytes.withUnsafeBytes { encode($0) }
   }
 
-  /// The form of `bytes` that the reference writes, byte for byte.
+  /// Encodes `bytes` byte for byte as the reference does.
   public static func encode(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
     var count = bytes.count
     while count > 0, bytes[count - 1] == 0 { count -= 1 }
@@ -16,9 +16,9 @@ extension BitfieldRLE {
   private struct Encoder {
     let bytes: UnsafeRawBufferPointer
     var output: [UInt8] = []
-    /// Where the bytes not yet written start.
+    /// The start of the bytes that are not written yet.
     var start = 0
-    /// How many bytes of `value` the bytes read so far end with.
+    /// The length of the run of `value` at the end of the bytes read so far.
     var run = 0
     var value: UInt8 = 0
 
@@ -43,7 +43,7 @@ extension BitfieldRLE {
       return output
     }
 
-    /// Writes the run that ends before `end` on its own where that is shorter than leaving it to a
+    /// Writes the run that ends before `end` on its own, if that is shorter than including it in a
     /// literal.
     private mutating func flush(before end: Int) {
       let before = end - run - start

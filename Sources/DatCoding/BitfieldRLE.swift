@@ -1,27 +1,27 @@
-/// The run-length form in which Have messages carry bitfields.
+/// The run-length encoding of bitfields in Have messages.
 ///
-/// A sequence of runs, each a varint and what it announces: an odd one, `4 * n + 2 * v + 1`, stands for
-/// `n` bytes of `ff` (`v` = 1) or `00` (`v` = 0); an even one, `2 * n`, for the `n` literal bytes that
-/// follow it. Bit 0 is the top bit of byte 0; what is missing at the end is zero.
+/// A sequence of runs, each with a varint in front. An odd varint, `4 * n + 2 * v + 1`, stands for `n` bytes
+/// of `ff` (`v` = 1) or `00` (`v` = 0); an even one, `2 * n`, for the `n` literal bytes that follow it. Bit 0
+/// is the top bit of byte 0; missing bytes at the end are zero.
 /// Source: the `bitfield-rle` package of the reference. Fixture: `vectors/bitfield-rle.json`.
 public enum BitfieldRLE {
-  /// What one run stands for.
+  /// The content of a run.
   @frozen
   public enum Content: Hashable, Sendable {
     /// Bytes of `00`.
     case zeros
     /// Bytes of `ff`.
     case ones
-    /// Bytes written out, from this place of the encoded bytes on.
+    /// Literal bytes, at this offset of the encoded bytes.
     case literal(at: Int)
   }
 
   /// A stretch of decoded bytes.
   @frozen
   public struct Run: Hashable, Sendable {
-    /// Where it starts, in decoded bytes.
+    /// The offset of its first byte in the decoded bytes.
     public let offset: Int
-    /// How many decoded bytes it covers; never 0.
+    /// The number of decoded bytes that it covers; never 0.
     public let count: Int
     public let content: Content
 
@@ -33,25 +33,25 @@ public enum BitfieldRLE {
     }
   }
 
-  /// Why encoded bytes were refused.
+  /// The reason why encoded bytes were refused.
   public enum DecodingError: Error, Hashable, Sendable {
-    /// A varint is cut or too long, or literal bytes are announced that are not there.
+    /// A varint is incomplete or too long, or literal bytes are missing.
     case malformed
     /// The runs cover more decoded bytes than the caller allows.
     case tooLong
   }
 
-  /// The runs of an encoded bitfield, checked as a whole when made and decoded as they are walked.
+  /// The runs of an encoded bitfield, checked as a whole when they are made and decoded during iteration.
   ///
-  /// Takes memory and time in proportion to the encoded bytes, whatever they claim to decode to.
+  /// They take memory and time in proportion to the encoded bytes, whatever size those decode to.
   public struct Runs: Sequence, Sendable {
     /// The encoded bytes, into which ``Content/literal(at:)`` points.
     public let encoded: [UInt8]
-    /// How many decoded bytes the runs cover together.
+    /// The total number of decoded bytes that the runs cover.
     public let decodedCount: Int
 
-    /// - Parameter limit: how many decoded bytes the runs may cover.
-    /// - Throws: ``DecodingError`` where the bytes are no runs or cover more than `limit`.
+    /// - Parameter limit: the most decoded bytes that the runs may cover.
+    /// - Throws: ``DecodingError`` if the bytes are no runs, or cover more than `limit`.
     public init(_ encoded: [UInt8], limit: Int) throws(DecodingError) {
       self.encoded = encoded
       var total = 0
@@ -79,7 +79,7 @@ public enum BitfieldRLE {
       @inlinable
       init(encoded: [UInt8]) { self.encoded = encoded }
 
-      /// The next run that covers anything.
+      /// Returns the next run that isn't empty.
       @inlinable
       public mutating func next() -> Run? {
         while position < encoded.count {
@@ -99,7 +99,7 @@ public enum BitfieldRLE {
     }
   }
 
-  /// The run announced at `position`, and where its varint ends; nil where there is no varint.
+  /// Reads the run at `position`, and the offset after its varint; nil if there is no varint.
   @inlinable
   static func run(in encoded: [UInt8], at position: Int) -> (
     count: UInt64, content: Content, next: Int
@@ -113,9 +113,9 @@ public enum BitfieldRLE {
     }
   }
 
-  /// The bytes that `encoded` stands for, without the zeros that may be missing at the end.
+  /// Decodes `encoded`, without any zeros that are left out at the end.
   ///
-  /// - Parameter limit: how many bytes it may stand for; nothing is allocated before that is known.
+  /// - Parameter limit: the most bytes that it may decode to, which is checked before anything is allocated.
   public static func decode(_ encoded: [UInt8], limit: Int) throws(DecodingError) -> [UInt8] {
     let runs = try Runs(encoded, limit: limit)
     var decoded: [UInt8] = []

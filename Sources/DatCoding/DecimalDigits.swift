@@ -1,11 +1,11 @@
-/// What a number is, whatever way it is written: its digits without zeros at either end, and the power of
-/// ten of the last one.
+/// The value of a number, however it is written: its digits without zeros at either end, and the power of ten
+/// of the last one.
 struct DecimalDigits: Equatable {
   private var isNegative = false
   private var digits: [UInt8] = []
   private var power = 0
 
-  /// Takes a number of JSON, as it is written.
+  /// Reads a JSON number from its text.
   init(_ text: String) {
     var hasPoint = false
     var fraction = 0
@@ -18,12 +18,12 @@ struct DecimalDigits: Equatable {
         digits.append(byte)
         if hasPoint { fraction += 1 }
       default:
-        // An exponent beyond `Int` belongs to zero, or to a number that is infinite or rounded away.
+        // An exponent beyond `Int` belongs to zero, or to a number that is infinite or rounds to zero.
         power = Int(String(decoding: rest, as: UTF8.self)) ?? .max / 2
         rest = []
       }
     }
-    // Of what was read, and so of a size that stays far from the ends of `Int`.
+    // `fraction` is a number of digits that were read, and so far from the limits of `Int`.
     power = min(max(power, .min / 2), .max / 2) - fraction
     while digits.last == 0x30 {
       digits.removeLast()
@@ -33,14 +33,14 @@ struct DecimalDigits: Equatable {
     if digits.isEmpty { (power, isNegative) = (0, false) }
   }
 
-  /// The number as JavaScript's `String(number)` writes these digits.
+  /// The number in the format of JavaScript's `String(number)`.
   ///
   /// Source: ECMA-262, Number::toString.
   var scriptText: String {
     let sign = isNegative ? "-" : ""
     guard !digits.isEmpty else { return "0" }
     let text = String(decoding: digits, as: UTF8.self)
-    // How many digits stand before the point.
+    // The number of digits before the point.
     let whole = digits.count + power
     switch whole {
     case ...21 where power >= 0: return sign + text + zeros(power)

@@ -1,10 +1,10 @@
 extension ForeignText {
-  /// How many combining marks of one run are shown. No language stacks as many; each more would climb
-  /// over the lines above, and cost quadratic time wherever the text is normalised.
+  /// The most combining marks of one run that are shown. No language stacks as many. Each further mark would
+  /// climb over the lines above, and cost quadratic time wherever the text is normalised.
   package static let markLimit = 32
 
-  /// Whether a scalar acts on what stands around it, or shows nothing: controls, direction overrides,
-  /// line separators, and what is ignored by default. The blank of Braille looks like a space and is
+  /// Returns whether a scalar affects the text around it, or shows nothing: controls, direction overrides,
+  /// line separators, and scalars that are ignored by default. The blank of Braille looks like a space but is
   /// none.
   package static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
     if scalar.value < 0x7f { return scalar.value < 0x20 }
@@ -14,7 +14,7 @@ extension ForeignText {
     }
   }
 
-  /// Whether a scalar belongs to the one before it: marks, joiners and selectors.
+  /// Returns whether a scalar belongs to the one before it: marks, joiners and selectors.
   package static func isMark(_ scalar: Unicode.Scalar) -> Bool {
     if scalar.value < 0x300 { return false }
     switch scalar.properties.generalCategory {
@@ -23,9 +23,9 @@ extension ForeignText {
     }
   }
 
-  /// The text on one line, fit for a terminal or an editor: what is hidden, private or unassigned is
-  /// spelled as `\u{…}`, a line feed as `\n`. A run of marks ends after ``markLimit`` of them, and the
-  /// text after `limit` letters; both cuts are marked.
+  /// The text on one line, fit for a terminal or an editor. Hidden, private and unassigned scalars are
+  /// spelled as `\u{…}`, a line feed as `\n`. A run of marks ends after ``markLimit`` of them, and the text
+  /// after `limit` letters; both cuts are marked.
   package func line(limit: Int = .max) -> String {
     if string.utf8.count <= limit, string.utf8.allSatisfy({ (0x20..<0x7f).contains($0) }) {
       return string
@@ -35,9 +35,9 @@ extension ForeignText {
     return shown.text
   }
 
-  /// The text without its marks beyond ``markLimit`` in a run.
+  /// The text without the marks beyond ``markLimit`` in each run.
   package var withFewMarks: ForeignText {
-    // Two bytes a mark at least: shorter text can't hold too many.
+    // A mark takes at least two bytes: shorter text can't hold too many.
     guard utf8.count > 2 * Self.markLimit, utf8.contains(where: { $0 >= 0xcc }) else {
       return self
     }
@@ -51,7 +51,7 @@ extension ForeignText {
   }
 }
 
-/// A line as it grows.
+/// A line that is being built.
 private struct ShownLine {
   var text = ""
   private var letters = 0
@@ -99,8 +99,8 @@ private struct ShownLine {
     }
   }
 
-  /// Whether this is a joiner or a selector in a place where writing needs it: in emoji, and between
-  /// the letters of Arabic and of the scripts of India and South-East Asia.
+  /// Returns whether this is a joiner or a selector in a place where writing needs it: in emoji, and between
+  /// letters of Arabic and of the scripts of India and South-East Asia.
   private func joins(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0xfe0e, 0xfe0f: return previous.properties.isEmoji
@@ -114,6 +114,6 @@ private struct ShownLine {
     }
   }
 
-  /// Digits, `#` and `*` count as emoji to Unicode, since keycaps begin with them.
+  /// Digits, `#` and `*` count as emoji in Unicode, since keycaps begin with them.
   private var isDigit: Bool { previous.value < 0x7f }
 }

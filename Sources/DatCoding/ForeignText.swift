@@ -1,33 +1,33 @@
-/// Text from outside: of a peer, a file, a browser, an argument.
+/// Text from outside: from a peer, a file, a browser, an argument.
 ///
-/// Swift compares, hashes, searches and cuts `String` by normalised characters, which takes quadratic
-/// time for a letter with very many combining marks: 64 KiB of them cost seconds. This text is compared,
-/// hashed and sorted by its bytes, so every operation here is linear whatever is in it. Two spellings of
-/// one character are two texts.
+/// Swift compares, hashes, searches and splits `String` by normalised characters, which takes quadratic time
+/// for a letter with very many combining marks: 64 KiB of them cost seconds. This text is compared, hashed
+/// and sorted by its bytes, so every operation here is linear whatever it contains. Two spellings of one
+/// character are two texts.
 package struct ForeignText: Hashable, Comparable, Sendable {
-  /// The text, to be handed on and printed; everything else is for this type to do.
+  /// The text as a `String`, to be passed on and printed; use this type for all else.
   package let string: String
 
-  /// Takes text as it is.
+  /// Creates the text from a `String` as it is.
   package init(_ string: String) {
     var string = string
-    // Bridged text has no contiguous bytes, which all that follows reads.
+    // Bridged text has no contiguous bytes, which the code below relies on.
     string.makeContiguousUTF8()
     self.string = string
   }
 
-  /// Takes bytes as UTF-8, with U+FFFD for what is none.
+  /// Decodes bytes as UTF-8, with U+FFFD for invalid ones.
   package init(bytes: some Collection<UInt8>) {
     string = String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Takes bytes as UTF-8; nil if they are none.
+  /// Decodes bytes as UTF-8; nil if they are invalid.
   package init?(validating bytes: some Sequence<UInt8>) {
     guard let string = String(validating: bytes, as: UTF8.self) else { return nil }
     self.string = string
   }
 
-  /// The bytes in UTF-8.
+  /// The text's bytes in UTF-8.
   package var utf8: String.UTF8View { string.utf8 }
 
   package static func == (one: Self, other: Self) -> Bool {
@@ -36,7 +36,7 @@ package struct ForeignText: Hashable, Comparable, Sendable {
     }
   }
 
-  /// Orders texts by their bytes, which is the order of their scalars.
+  /// Orders texts by their bytes, which is the same as by their scalars.
   package static func < (one: Self, other: Self) -> Bool {
     one.withBytes { one in other.withBytes { other in one.lexicographicallyPrecedes(other) } }
   }
@@ -46,7 +46,7 @@ package struct ForeignText: Hashable, Comparable, Sendable {
     hasher.combine(0xff as UInt8)
   }
 
-  /// Whether the text begins with these bytes.
+  /// Returns whether the text begins with these bytes.
   package func starts(with prefix: StaticString) -> Bool {
     withBytes { bytes in
       bytes.starts(
@@ -54,22 +54,22 @@ package struct ForeignText: Hashable, Comparable, Sendable {
     }
   }
 
-  /// Whether the text begins with another.
+  /// Returns whether the text begins with another.
   package func starts(with prefix: ForeignText) -> Bool {
     withBytes { bytes in prefix.withBytes { bytes.starts(with: $0) } }
   }
 
-  /// Whether the text ends with another.
+  /// Returns whether the text ends with another.
   package func ends(with end: ForeignText) -> Bool {
     utf8.count >= end.utf8.count && utf8.reversed().starts(with: end.utf8.reversed())
   }
 
-  /// The text without its first `count` bytes, which end a scalar.
+  /// Returns the text without its first `count` bytes, which must end on a scalar.
   package func dropFirst(bytes count: Int) -> ForeignText {
     ForeignText(bytes: string.utf8.dropFirst(count))
   }
 
-  /// The longest beginning of at most `count` bytes that ends between two scalars.
+  /// Returns the longest beginning of at most `count` bytes that ends between two scalars.
   package func cut(toBytes count: Int) -> ForeignText {
     guard utf8.count > count else { return self }
     return ForeignText(
@@ -81,8 +81,8 @@ package struct ForeignText: Hashable, Comparable, Sendable {
       })
   }
 
-  /// The pieces between bytes of one kind, empty ones included; at most `limit` of them, the last
-  /// with all that remains.
+  /// Splits the text at each byte of this value, keeping empty pieces. Returns at most `limit` of them, the
+  /// last with all that remains.
   package func split(separator: UInt8, limit: Int = .max) -> [ForeignText] {
     withBytes { bytes in
       bytes.split(
@@ -100,17 +100,17 @@ package struct ForeignText: Hashable, Comparable, Sendable {
       ? self : ForeignText(String(scalars))
   }
 
-  /// The text with its ASCII letters in lower case; others stay.
+  /// The text with its ASCII letters in lower case; others are unchanged.
   package var asciiLowercased: ForeignText {
     ForeignText(
       bytes: withBytes { $0.map { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 } })
   }
 
-  /// Whether nothing but white space is in the text.
+  /// True if the text has nothing but white space.
   package var isBlank: Bool { string.unicodeScalars.allSatisfy(\.properties.isWhitespace) }
 
   private func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
-    // Contiguous by `init`, so the second way is never taken.
+    // The bytes are contiguous since `init`, so the fallback is never used.
     string.utf8.withContiguousStorageIfAvailable(body)
       ?? Array(string.utf8).withUnsafeBufferPointer(body)
   }

@@ -1,6 +1,6 @@
-/// Lowercase hexadecimal, the form in which keys are shared and written in folder names.
+/// Lowercase hexadecimal, the form in which keys are shared and used in folder names.
 public enum Hex {
-  /// The bytes as lowercase hex digits, two a byte.
+  /// Encodes bytes as lowercase hex digits, two for each byte.
   public static func encode(_ bytes: some Sequence<UInt8>) -> String {
     var digits: [UInt8] = []
     for byte in bytes {
@@ -10,7 +10,7 @@ public enum Hex {
     return String(decoding: digits, as: UTF8.self)
   }
 
-  /// The bytes that `text` spells, or nil where it is not an even number of hex digits.
+  /// Decodes an even number of hex digits; nil if `text` is anything else.
   public static func decode(_ text: some StringProtocol) -> [UInt8]? {
     let digits = Array(text.utf8)
     guard digits.count.isMultiple(of: 2) else { return nil }
@@ -27,7 +27,7 @@ public enum Hex {
     value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
   }
 
-  /// What a hex digit in ASCII stands for; nil if it is none.
+  /// The value of a hex digit in ASCII; nil if it is none.
   package static func value(_ digit: UInt8) -> UInt8? {
     switch digit {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")

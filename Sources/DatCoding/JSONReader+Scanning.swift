@@ -1,5 +1,5 @@
-// The grammar, byte by byte. Arrays and objects are followed with a list of what ends them, so that the
-// depth of a text is bounded by its limit and not by the stack.
+// The grammar, byte by byte. Open arrays and objects are kept in a list of their closing bytes, so the depth
+// of a text is bounded by its limit and not by the stack.
 extension JSONReader {
   var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
@@ -31,17 +31,17 @@ extension JSONReader {
     guard take(byte) else { throw malformed() }
   }
 
-  /// Passes over one value.
+  /// Skips one value.
   ///
-  /// - Parameter token: is called with each part that is no white space, in order: the range of a
-  ///   name or a string with its quotes, of a number or a word, or of a single byte.
+  /// - Parameter token: called with each part that is not white space, in order: the range of a name or a
+  ///   string with its quotes, of a number or a word, or of a single byte.
   mutating func walk(_ token: (Token, Range<Int>) throws(JSONError) -> Void) throws(JSONError) {
     var ends: [UInt8] = []
     repeat {
       skipSpace()
       guard let byte = current else { throw malformed() }
       if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
-        // The byte that closes comes two after the one that opens.
+        // The code of the closing byte is that of the opening one plus two.
         ends.append(byte + 2)
         if depth + ends.count > depthLimit {
           throw JSONError(.tooDeep(limit: depthLimit), at: position)
@@ -56,7 +56,7 @@ extension JSONReader {
       } else {
         try walkScalar(byte, token)
       }
-      // After a value: what it closes, then the comma before the next.
+      // After a value: the bytes that close what it ends, then the comma before the next.
       while let end = ends.last {
         skipSpace()
         let start = position
@@ -78,7 +78,7 @@ extension JSONReader {
 
   mutating func walk() throws(JSONError) { try walk { (_, _) throws(JSONError) in } }
 
-  /// What ``walk(_:)`` tells of.
+  /// The kinds of parts that ``walk(_:)`` reports.
   enum Token { case mark, name, string, number, word }
 
   private mutating func walkName(
@@ -110,9 +110,9 @@ extension JSONReader {
     }
   }
 
-  /// Passes over a string that begins here.
+  /// Skips a string that begins here.
   ///
-  /// - Returns: where its text is, without the quotes, and whether escapes are in it.
+  /// - Returns: the range of its text, without the quotes, and whether the text has escapes.
   mutating func skipString() throws(JSONError) -> (Range<Int>, hasEscapes: Bool) {
     position += 1
     let start = position
@@ -149,7 +149,7 @@ extension JSONReader {
     }
   }
 
-  /// Passes over a number.
+  /// Skips a number.
   ///
   /// - Returns: whether it has neither a fraction nor an exponent.
   mutating func skipNumber() throws(JSONError) -> Bool {
@@ -178,7 +178,7 @@ extension JSONReader {
     if position == start { throw malformed() }
   }
 
-  /// The text that stands at a range of a string that was passed over.
+  /// Returns the text at a range of a string that was skipped.
   func text(of range: Range<Int>, hasEscapes: Bool) -> String {
     guard hasEscapes else { return String(decoding: bytes[range], as: UTF8.self) }
     var text: [UInt8] = []
@@ -198,11 +198,11 @@ extension JSONReader {
 /// The bytes of a checked string with its escapes resolved.
 struct JSONEscape {
   enum Part {
-    /// A byte as it stands.
+    /// A byte as it is.
     case byte(UInt8)
-    /// What an escape means.
+    /// The scalar that an escape stands for.
     case scalar(Unicode.Scalar)
-    /// Half of a pair of surrogates, which is no text.
+    /// Half of a surrogate pair, which is no text.
     case halfPair(UInt32)
   }
 

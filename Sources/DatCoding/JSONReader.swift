@@ -1,8 +1,8 @@
-/// A reader of JSON text from outside, within bounds, that makes nothing of what nobody asks for.
+/// A reader of JSON text from outside, within bounds, that builds only the values that are asked for.
 ///
-/// The text is looked at once from its beginning to its end: the caller says what it expects next, and
-/// what it leaves unread is checked and skipped. Names of fields are compared as bytes and never become
-/// keys of a dictionary. Time and memory are linear in the text, whatever is in it.
+/// The text is read once from beginning to end. The caller says what it expects next; values that it leaves
+/// unread are checked and skipped. Names of fields are compared as bytes and never become keys of a
+/// dictionary. Time and memory are linear in the text, whatever it contains.
 ///
 /// ```swift
 /// try JSONReader.read(bytes, within: .init(bytes: 65_536, depth: 32)) { reader throws(JSONError) in
@@ -15,11 +15,11 @@
 /// }
 /// ```
 package struct JSONReader {
-  /// What is read at most.
+  /// The limits on what is read.
   package struct Bounds: Hashable, Sendable {
-    /// The bytes of the whole text.
+    /// The most bytes of the whole text.
     package var bytes: Int
-    /// How many arrays and objects may be inside one another.
+    /// The greatest depth of nested arrays and objects.
     package var depth: Int
 
     package init(bytes: Int, depth: Int) {
@@ -27,22 +27,22 @@ package struct JSONReader {
       self.depth = depth
     }
 
-    /// For values that people store: any size that a block has, and the depth at which Foundation's
-    /// reader stops.
+    /// For values that people store: any size that a block can have, and the depth limit of Foundation's
+    /// reader.
     package static let values = Bounds(bytes: .max, depth: 512)
   }
 
-  /// What a value is.
+  /// The kind of a value.
   package enum Kind: Hashable, Sendable { case object, array, string, number, bool, null }
 
   let bytes: UnsafeBufferPointer<UInt8>
   let depthLimit: Int
-  /// The offset of the next byte to look at.
+  /// The offset of the next byte to read.
   var position = 0
-  /// How many arrays and objects the caller is in.
+  /// The number of arrays and objects around the caller's position.
   var depth = 0
 
-  /// Reads one value; nothing but white space may follow it.
+  /// Reads one value, after which only white space may follow.
   package static func read<Value>(
     _ bytes: [UInt8], within bounds: Bounds,
     _ body: (inout JSONReader) throws(JSONError) -> Value
@@ -62,12 +62,12 @@ package struct JSONReader {
     return try result.get()
   }
 
-  /// Throws if the bytes are no JSON within the bounds.
+  /// Checks that the bytes are JSON within the bounds.
   package static func check(_ bytes: [UInt8], within bounds: Bounds) throws(JSONError) {
     try read(bytes, within: bounds) { reader throws(JSONError) in _ = try reader.skip() }
   }
 
-  /// What the next value is, by its first byte; nil at the end, or if no value begins so.
+  /// The kind of the next value, by its first byte; nil at the end, or if no value begins with that byte.
   package var kind: Kind? {
     mutating get {
       skipSpace()
@@ -84,8 +84,8 @@ package struct JSONReader {
     }
   }
 
-  /// Reads an object: `field` is called for each field in order, with the reader at its value. Of a
-  /// field that is there twice the last counts in JavaScript.
+  /// Reads an object. `field` is called for each field in order, with the reader at its value. If a field
+  /// occurs twice, JavaScript uses the last.
   package mutating func readObject(
     _ field: (JSONName, inout JSONReader) throws(JSONError) -> Void
   ) throws(JSONError) {
@@ -102,7 +102,7 @@ package struct JSONReader {
     depth -= 1
   }
 
-  /// Reads an array: `element` is called for each element, with the reader at it.
+  /// Reads an array. `element` is called for each element, with the reader at it.
   package mutating func readArray(
     _ element: (inout JSONReader) throws(JSONError) -> Void
   ) throws(JSONError) {
@@ -118,7 +118,7 @@ package struct JSONReader {
     depth -= 1
   }
 
-  /// Reads a string, with U+FFFD for half a pair of surrogates and for what is no UTF-8.
+  /// Reads a string, with U+FFFD for half a surrogate pair and for invalid UTF-8.
   package mutating func readString() throws(JSONError) -> String {
     skipSpace()
     guard current == UInt8(ascii: "\"") else { throw malformed() }
@@ -126,7 +126,7 @@ package struct JSONReader {
     return text(of: range, hasEscapes: hasEscapes)
   }
 
-  /// Reads a string that must be text to the last character, since what is in its place would be another.
+  /// Reads a string that must be valid to the last character: with a replacement it would be another text.
   package mutating func readExactString() throws(JSONError) -> String {
     skipSpace()
     guard current == UInt8(ascii: "\"") else { throw malformed() }
@@ -167,21 +167,21 @@ package struct JSONReader {
     return false
   }
 
-  /// Reads a string if one is next; else the value is passed over, and nil returned.
+  /// Reads a string if one is next; otherwise skips the value and returns nil.
   package mutating func readStringIfPresent() throws(JSONError) -> String? {
     guard kind == .string else { return nil }
     return try readString()
   }
 
-  /// Reads a number if one is next; else the value is passed over, and nil returned.
+  /// Reads a number if one is next; otherwise skips the value and returns nil.
   package mutating func readNumberIfPresent() throws(JSONError) -> Double? {
     guard kind == .number else { return nil }
     return try readNumber()
   }
 
-  /// Checks a value and passes over it.
+  /// Checks a value and skips it.
   ///
-  /// - Returns: where it stands in the text.
+  /// - Returns: its range in the text.
   @discardableResult
   package mutating func skip() throws(JSONError) -> Range<Int> {
     skipSpace()
@@ -190,12 +190,12 @@ package struct JSONReader {
     return start..<position
   }
 
-  /// The offset of what is read next, in bytes; after ``kind``, that of a value.
+  /// The offset in bytes of what is read next; after ``kind``, that of a value.
   package var offset: Int { position }
 
   // MARK: Parts
 
-  /// Runs `body` at a value, and passes over the value if `body` did not read it.
+  /// Runs `body` at a value, and skips the value if `body` did not read it.
   private mutating func readWhole<Value>(
     _ body: (inout JSONReader) throws(JSONError) -> Value
   ) throws(JSONError) -> Value {
@@ -227,7 +227,7 @@ package struct JSONReader {
   }
 }
 
-/// The name of a field, for as long as it is looked at.
+/// The name of a field, valid only while it is being read.
 package struct JSONName {
   private let bytes: UnsafeBufferPointer<UInt8>?
   private let text: String?
@@ -256,20 +256,20 @@ package struct JSONName {
   package static func ~= (pattern: StaticString, name: Self) -> Bool { name == pattern }
 }
 
-/// Why text is not the JSON that was expected.
+/// The reason why text is not the JSON that was expected.
 package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
   package enum Problem: Hashable, Sendable {
-    /// It has more bytes than `limit`.
+    /// The text has more bytes than `limit`.
     case tooLong(limit: Int)
-    /// Arrays and objects are inside one another more than `limit` times.
+    /// Arrays and objects are nested more than `limit` deep.
     case tooDeep(limit: Int)
-    /// It is no JSON, or not of the form that was expected here.
+    /// The text is no JSON, or not of the form that was expected here.
     case malformed
-    /// A number that no double comes near.
+    /// A number is too large for any double.
     case hugeNumber
-    /// The name of a field has more combining marks in a run than ``ForeignText/markLimit``.
+    /// The name of a field has a run of combining marks that is longer than ``ForeignText/markLimit``.
     case manyMarks
-    /// A string with half a pair of surrogates, which stands for no character.
+    /// A string contains half a surrogate pair, which stands for no character.
     case halfPair
   }
 
@@ -285,8 +285,8 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
   package var description: String {
     switch problem {
     case .tooLong(let limit): "it has more than \(limit) bytes"
-    case .tooDeep(let limit): "more than \(limit) arrays and objects are inside one another"
-    case .malformed: "it is no such JSON at byte \(offset + 1)"
+    case .tooDeep(let limit): "more than \(limit) arrays and objects are nested"
+    case .malformed: "it is not the expected JSON at byte \(offset + 1)"
     case .manyMarks:
       "the name at byte \(offset + 1) has more than \(ForeignText.markLimit) combining marks in a run"
     case .halfPair: "half of a character is in the string at byte \(offset)"

@@ -1,14 +1,14 @@
 internal import Foundation
 
-/// JSON text as it is stored, and as it is printed.
+/// JSON text in the forms in which it is stored and printed.
 package enum JSONText {
-  /// The text written as JavaScript's `JSON.stringify` writes what `JSON.parse` reads: no white space,
-  /// nothing escaped that need not be, fields in the order they came in.
+  /// Rewrites JSON as JavaScript's `JSON.stringify` writes what `JSON.parse` reads: no white space, no
+  /// needless escapes, fields in their original order.
   ///
-  /// One thing is not as there: a number that a double can't hold exactly stays as it is written,
-  /// where JavaScript would change it without a word.
+  /// One thing differs: a number that a double can't hold exactly stays as it is written, but JavaScript
+  /// would silently change it.
   ///
-  /// - Throws: ``JSONError`` if it is no JSON, has no end in UTF-8, or is nested too deep.
+  /// - Throws: ``JSONError`` if it is no JSON, is incomplete UTF-8, or is nested too deep.
   package static func compact(
     _ bytes: [UInt8], within bounds: JSONReader.Bounds = .values
   ) throws(JSONError) -> String {
@@ -54,13 +54,13 @@ package enum JSONText {
       throw JSONError(.hugeNumber, at: offset)
     }
     let script = JSONWriter.text(number)
-    // A double is written with the fewest digits that lead back to it: other digits are another number.
+    // A double is written with the fewest digits that identify it: other digits are another number.
     let isSame = DecimalDigits(written) == DecimalDigits(script)
     result.append(contentsOf: isSame ? Array(script.utf8) : Array(bytes))
   }
 
-  /// Decodes what others wrote by Foundation's decoder. That makes a dictionary of the names of fields,
-  /// which takes quadratic time for one with very many combining marks, so these are refused before.
+  /// Decodes JSON from outside with Foundation's decoder. That makes a dictionary of the names of fields,
+  /// which takes quadratic time for a name with very many combining marks, so such names are refused first.
   ///
   /// - Throws: `DecodingError`.
   package static func decode<Value: Decodable>(
@@ -73,7 +73,7 @@ package enum JSONText {
     return try JSONDecoder().decode(Value.self, from: Data(bytes))
   }
 
-  /// Throws if a name has more marks in a run than is shown, or if the bytes are no JSON.
+  /// Checks that no name has a run of marks longer than the limit, and that the bytes are JSON.
   static func checkNames(_ bytes: [UInt8]) throws(JSONError) {
     guard bytes.contains(where: { $0 >= 0x80 || $0 == UInt8(ascii: "\\") }) else { return }
     try JSONReader.read(bytes, within: .values) { reader throws(JSONError) in
@@ -89,10 +89,10 @@ package enum JSONText {
     }
   }
 
-  /// JSON with escapes for every character that acts on what stands around it or shows nothing. It means
-  /// the same to a program, and is safe to print.
+  /// Escapes every character of JSON that affects the text around it or shows nothing. The result means the
+  /// same to a program, and is safe to print.
   package static func printable(_ json: String) -> String {
-    // Below U+00AD only controls hide.
+    // Below U+00AD only controls are hidden.
     guard json.utf8.contains(where: { $0 >= 0x7f || $0 < 0x20 }),
       json.unicodeScalars.contains(where: ForeignText.isHidden)
     else { return json }

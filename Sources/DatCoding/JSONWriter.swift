@@ -1,13 +1,13 @@
-/// Writes parts of JSON, to the byte as JavaScript's `JSON.stringify` does.
+/// Writes parts of JSON byte for byte as JavaScript's `JSON.stringify` does.
 package enum JSONWriter {
-  /// Appends a string in quotes. Only what must be escaped is, and slashes are as they are.
+  /// Appends a string in quotes, with no needless escapes; slashes are not escaped.
   package static func append(_ text: String, to output: inout [UInt8]) {
     output.append(UInt8(ascii: "\""))
     for byte in text.utf8 { append(byte, to: &output) }
     output.append(UInt8(ascii: "\""))
   }
 
-  /// A finite number as JavaScript prints it.
+  /// A finite number in JavaScript's format.
   package static func text(_ number: Double) -> String {
     if number == number.rounded(), abs(number) < 9_007_199_254_740_992 {
       return String(Int64(number))
@@ -43,7 +43,7 @@ package enum JSONWriter {
   }
 }
 
-/// A JSON value to be printed, whose objects keep the order of their fields.
+/// A JSON value to print, whose objects keep the order of their fields.
 package enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
   ExpressibleByBooleanLiteral, ExpressibleByDictionaryLiteral, ExpressibleByArrayLiteral
 {
@@ -53,7 +53,7 @@ package enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLit
   case null
   case array([JSON])
   case members([(String, JSON)])
-  /// Compact JSON as it is stored.
+  /// Compact JSON in its stored form.
   case raw(String)
 
   package init(stringLiteral value: String) { self = .string(value) }
@@ -66,7 +66,7 @@ package enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLit
     .members(fields.map { ($0.key, $0.value) })
   }
 
-  /// Compact JSON without anything hidden in it: see ``JSONText/printable(_:)``.
+  /// Compact JSON without any hidden characters: see ``JSONText/printable(_:)``.
   package var text: String {
     var output: [UInt8] = []
     append(to: &output)

@@ -1,14 +1,14 @@
-/// A table of numbers of fixed width in base 64, read where it lies in the program: it costs no time at
-/// start and no memory of its own.
+/// A table of numbers of fixed width in base 64, read in place in the program: it takes no time at launch and
+/// no memory of its own.
 struct LookalikeRecords: Sendable {
-  /// The digits of a record.
+  /// The number of digits of a record.
   let width: Int
   let count: Int
-  /// A line feed follows after so many.
+  /// The number of records on a line, which ends with a line feed.
   let recordsALine: Int
   let text: StaticString
 
-  /// The number in some digits of a record.
+  /// The number in a part of a record's digits.
   func number(of record: Int, at first: Int, digits: Int) -> UInt64 {
     precondition(record >= 0 && record < count && first + digits <= width)
     let start = record * width + record / recordsALine + first

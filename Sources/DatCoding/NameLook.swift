@@ -1,22 +1,22 @@
 internal import Foundation
 
-/// What a name looks like: to be compared with other names', never to be shown.
+/// The look of a name, to be compared with other names' and never shown.
 ///
-/// Anybody may take any name, so two names that look alike have to be told apart by the keys behind them.
-/// Two names have one look if Unicode's skeletons of them are equal (UTS 39, section 4), or differ in
-/// case, accents, spaces, dashes and points alone, since people don't notice these either. What is hidden in
-/// a name is no part of its look.
+/// Anybody may take any name, so two names that look alike have to be distinguished by the keys behind them.
+/// Two names have one look if their Unicode skeletons are equal (UTS 39, section 4), or differ only in case,
+/// accents, spaces, dashes and points, since people don't notice these either. Hidden characters are no part
+/// of the look.
 package struct NameLook: Hashable, Sendable {
   private let skeleton: ForeignText
-  /// Whether the letters are of scripts that no language mixes. Such a name is shown with a key always.
+  /// True if the letters are of scripts that no language mixes. Such a name is always shown with a key.
   package let mixesScripts: Bool
 
-  /// Letters beyond this are not shown, and so are no part of the look.
+  /// The most letters that are shown of a name, and so belong to its look.
   package static let letterLimit = 40
-  /// Bytes beyond this are not looked at.
+  /// The most bytes of a name that are read.
   package static let byteLimit = 1024
 
-  /// The look of a name.
+  /// Creates the look of a name.
   package init(of name: ForeignText) {
     let visible = Self.visible(name)
     skeleton = ForeignText(Self.skeleton(visible))
@@ -49,13 +49,13 @@ package struct NameLook: Hashable, Sendable {
 
   private static func skeleton(_ name: String) -> String {
     let skeleton = mapped(name.decomposedStringWithCanonicalMapping.unicodeScalars)
-    // Now as Unicode has it. People overlook more.
+    // The skeleton as Unicode defines it. People overlook more.
     var folded = String.UnicodeScalarView()
     for scalar in String(skeleton).decomposedStringWithCompatibilityMapping.unicodeScalars {
       folded.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
     }
     let letters = mapped(folded).filter { !isOverlooked($0) }
-    // In capitals the one is the other: I and l.
+    // Capital I and lower-case l look the same.
     return String(String.UnicodeScalarView(letters.map { $0 == "l" ? "i" : $0 }))
   }
 
@@ -104,8 +104,8 @@ package struct NameLook: Hashable, Sendable {
     var isEmpty: Bool { masks.allSatisfy { $0 == 0 } }
   }
 
-  /// Whether no one script has all the letters: UTS 39, section 5.1. Characters that go with any script
-  /// don't count.
+  /// Returns whether no single script has all the letters: UTS 39, section 5.1. Characters that go with any
+  /// script don't count.
   private static func mixesScripts(_ name: String) -> Bool {
     var common: Scripts?
     for scalar in name.unicodeScalars {

@@ -1,32 +1,33 @@
-/// The lines of text that comes in pieces: of messages, key files, lists, imports, standard input.
+/// A splitter of text that arrives in pieces into lines: of messages, key files, lists, imports, standard
+/// input.
 ///
 /// A line ends with a line feed, with or without a carriage return before it. A byte order mark at the
-/// beginning is no part of the text. Lines are bytes: what is not UTF-8 stays what it is.
+/// beginning is no part of the text. Lines are bytes, so invalid UTF-8 is kept.
 package struct TextLines {
-  /// A line is longer than may be.
+  /// The error for a line beyond the limit.
   package struct LineTooLong: Error, Hashable, Sendable, CustomStringConvertible {
-    /// How many bytes a line may have.
+    /// The most bytes of a line.
     package let limit: Int
 
     package var description: String {
-      "a line has more than \(limit) bytes; split the input, or see that its lines end"
+      "a line has more than \(limit) bytes; split the input, or end its lines with line feeds"
     }
   }
 
   private static let mark: [UInt8] = [0xef, 0xbb, 0xbf]
 
   private let limit: Int
-  /// What came and was not handed out, from ``start`` on.
+  /// The bytes that have arrived; those from ``start`` on were not returned yet.
   private var pending: [UInt8] = []
   private var start = 0
-  /// Up to where no line feed is.
+  /// The offset up to which there is no line feed.
   private var searched = 0
   private var isAtBeginning = true
 
   /// - Parameter limit: the most bytes of a line.
   package init(limit: Int = .max) { self.limit = limit }
 
-  /// Takes the next piece of the text.
+  /// Adds the next piece of the text.
   package mutating func add(_ bytes: some Sequence<UInt8>) {
     if start > 0 {
       pending.removeSubrange(..<start)
@@ -36,7 +37,7 @@ package struct TextLines {
     pending.append(contentsOf: bytes)
   }
 
-  /// The next whole line, without its end; nil if more of the text must come first.
+  /// Returns the next complete line, without its end; nil if more of the text must arrive first.
   package mutating func next() throws(LineTooLong) -> [UInt8]? {
     guard let end = pending[searched...].firstIndex(of: 0x0a) else {
       searched = pending.count
@@ -50,7 +51,7 @@ package struct TextLines {
     return try line(pending[start..<end])
   }
 
-  /// The last line, if it has no end; nil if there is none. Nothing follows.
+  /// Returns the last line, if it has no end; nil if there is none. Call it after the last piece.
   package mutating func last() throws(LineTooLong) -> [UInt8]? {
     defer {
       pending = []
@@ -70,25 +71,26 @@ package struct TextLines {
     return Array(bytes)
   }
 
-  /// All lines of a text, empty ones included; none after the last line feed if nothing is.
+  /// Splits a whole text into its lines, including empty ones. An empty rest after the last line feed is no
+  /// line.
   package static func all(_ text: some Sequence<UInt8>) -> [[UInt8]] {
     var lines = TextLines()
     lines.add(text)
     var all: [[UInt8]] = []
-    // Without a limit nothing is too long.
+    // Without a limit no line is too long.
     while let line = try? lines.next() { all.append(line) }
     if let last = try? lines.last() { all.append(last) }
     return all
   }
 
-  /// The bytes without a byte order mark at the beginning.
+  /// Returns the bytes without a byte order mark at the beginning.
   package static func withoutMark(_ bytes: [UInt8]) -> [UInt8] {
     bytes.starts(with: mark) ? Array(bytes.dropFirst(3)) : bytes
   }
 }
 
 extension ForeignText {
-  /// The lines of the text, as ``TextLines`` cuts them; an empty text has one.
+  /// The lines of the text, as ``TextLines`` splits them; an empty text has one.
   package var lines: [ForeignText] {
     let lines = TextLines.all(utf8).map { ForeignText(bytes: $0) }
     return utf8.isEmpty || utf8.last == 0x0a ? lines + [ForeignText("")] : lines

@@ -1,16 +1,17 @@
-/// Unsigned LEB128 integers: seven bits a byte, lowest first, the top bit set on all but the last.
+/// Unsigned LEB128 integers: seven bits in each byte, lowest first, the top bit set on all but the
+/// last.
 ///
 /// Used for frame lengths, channel headers, run lengths, trie buckets and versions.
 /// Source: the `varint` package of the reference. Fixture: `vectors/varint.json`.
 public enum Varint {
-  /// The largest integer that the reference can hold exactly, 2^53 - 1. Foreign integers above it
-  /// are refused.
+  /// The largest integer that the reference can hold exactly, 2^53 - 1. Larger integers from
+  /// outside are refused.
   public static let maximum: UInt64 = (1 << 53) - 1
 
   /// The most bytes that one varint may take, padding included.
   public static let maximumLength = 10
 
-  /// How many bytes the shortest form of `value` takes: 1 to 10.
+  /// The number of bytes of the shortest form of `value`: 1 to 10.
   @inlinable
   public static func length(_ value: UInt64) -> Int {
     value < 0x80 ? 1 : (70 - value.leadingZeroBitCount) / 7
@@ -27,10 +28,10 @@ public enum Varint {
     output.append(UInt8(truncatingIfNeeded: rest))
   }
 
-  /// What was found at the start of some bytes.
+  /// The result of reading a varint.
   @frozen
   public enum Reading: Equatable, Sendable {
-    /// A value, and the number of bytes it took.
+    /// A value, and the number of bytes that it took.
     case value(UInt64, length: Int)
     /// The bytes end inside the integer.
     case incomplete
@@ -38,7 +39,7 @@ public enum Varint {
     case malformed
   }
 
-  /// Reads one integer at the start of `bytes`; padded forms are accepted, as in the reference.
+  /// Reads one integer at the start of `bytes`. Padded forms are accepted, as in the reference.
   @inlinable
   public static func read(_ bytes: UnsafeRawBufferPointer) -> Reading {
     var value: UInt64 = 0

@@ -6,7 +6,7 @@
   /// A node of the mainline DHT, over its C header.
   ///
   /// `@unchecked Sendable`: the C functions may be called from any thread, the pointer never changes,
-  /// and it is freed in `deinit`, when nobody can call any more.
+  /// and it is freed in `deinit`, when no call is possible any more.
   final class DHTNode: @unchecked Sendable {
     enum Event {
       case peer(topic: Topic, address: PeerAddress)
@@ -15,7 +15,7 @@
       case problem(String)
     }
 
-    /// Tells that ``nextEvent()`` has something. Buffers one.
+    /// Signals that ``nextEvent()`` has something. Buffers one.
     let wakeups: AsyncStream<Void>
     private let node: OpaquePointer
     private let notifier: Unmanaged<Notifier>
@@ -62,7 +62,7 @@
       self.notifier = notifier
     }
 
-    /// Waits for the node's threads: to be let go of where that may take a while.
+    /// Waits for the node's threads, so the last reference should be released where that may take a while.
     deinit {
       dat_dht_close(node)
       notifier.takeUnretainedValue().continuation.finish()
@@ -119,7 +119,7 @@
       return nil
     }
 
-    /// The routing table, to go on with another time.
+    /// Returns the routing table, for the next run.
     func state() -> [UInt8] {
       var length = 0
       guard let bytes = dat_dht_state(node, &length) else { return [] }

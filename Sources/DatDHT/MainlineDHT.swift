@@ -4,7 +4,7 @@
   internal import HypercoreCrypto
   public import Logging
 
-  /// Finds peers all over the internet, through the BitTorrent mainline DHT.
+  /// A source that finds peers all over the internet, through the BitTorrent mainline DHT.
   ///
   /// ```swift
   /// var options = MainlineDHT.Options()
@@ -12,37 +12,37 @@
   /// let dht = try MainlineDHT(options)
   /// ```
   ///
-  /// The topic is the info hash, as it is with the Dat programs of 2018. Announcing shows one's address
-  /// to everybody who asks the network for that hash. What it finds are the claims of strangers, as they
-  /// are: a `Swarm` leaves out private addresses that come from here.
+  /// The topic is the info hash, as in the Dat programs of 2018. Announcing reveals this machine's address to
+  /// everybody who asks the network for that hash. The findings are unchecked claims of strangers: a `Swarm`
+  /// leaves out private addresses among them.
   ///
-  /// Only where the package is built with the trait `DHT`, which takes libtorrent.
+  /// It is available only if the package is built with the trait `DHT`, which needs libtorrent.
   public actor MainlineDHT: PeerSource {
-    /// How a node is run.
+    /// The options of a node.
     public struct Options: Sendable {
-      /// The local IPv4 address to speak from.
+      /// The local IPv4 address to send from.
       public var host = "0.0.0.0"
       /// The UDP port; 0 for any.
       public var port = 0
-      /// Nodes that everybody knows, asked for others. Those of the big BitTorrent programs, which
-      /// Dat's own fell back to.
+      /// Well-known nodes, which are asked for others: those of the big BitTorrent programs, which Dat's own
+      /// fell back to.
       public var bootstrap = [
         PeerAddress(host: "router.bittorrent.com", port: 6881),
         PeerAddress(host: "router.utorrent.com", port: 6881),
         PeerAddress(host: "dht.transmissionbt.com", port: 6881),
       ]
-      /// Whether the router is asked, by UPnP and NAT-PMP, to let connections in.
+      /// True if the router is asked, by UPnP and NAT-PMP, to let connections in.
       public var mapsPorts = false
-      /// Where the routing table is kept between runs; nil for nowhere.
+      /// The file that keeps the routing table between runs; nil for none.
       public var stateFile: String?
-      /// The pauses between the first lookups of a topic, while the node is still getting to know the
-      /// network; then ``interval``.
+      /// The pauses between the first lookups of a topic, while the node is still learning the network; then
+      /// ``interval``.
       public var firstPauses: [Duration] = [2, 5, 15, 60].map { .seconds($0) }
-      /// The pauses between later ones, a random one each, in milliseconds; as in discovery-channel.
+      /// The range of the random pauses between later lookups, in milliseconds, as in discovery-channel.
       public var interval: ClosedRange<Int> = 600_000...900_000
-      /// At least so long between two lookups, whatever the topics: who has many of them is no flood.
+      /// The shortest time between two lookups, so that many topics don't flood the network.
       public var spacing = Duration.milliseconds(50)
-      /// Whether the network is one machine, for tests: all its nodes then have one address.
+      /// True if the network is one machine, for tests: all its nodes then have one address.
       public var isTestNetwork = false
 
       /// The defaults.
@@ -68,13 +68,13 @@
       var lookups: Task<Void, Never>?
     }
 
-    /// A state file larger than this is none of ours.
+    /// The most bytes of a state file; a larger one was not written here.
     private static let stateLimit = 1 << 20
     private static let saveInterval = Duration.seconds(600)
 
     /// Starts a node.
     ///
-    /// - Throws: `SwarmError` where it could not be started.
+    /// - Throws: `SwarmError` if it could not be started.
     public init(
       _ options: Options = Options(), logger: Logger = Logger(label: "dat.dht")
     ) throws(SwarmError) {
@@ -96,13 +96,13 @@
 
     // MARK: State
 
-    /// The UDP port in use; 0 when closed.
+    /// The UDP port in use; 0 if closed.
     public var port: Int { node?.port ?? 0 }
 
-    /// How many nodes the routing table has.
+    /// The number of nodes in the routing table.
     public var nodeCount: Int { node?.nodeCount ?? 0 }
 
-    /// Makes another node known, by its numeric IPv4 address.
+    /// Adds another node, by its numeric IPv4 address.
     public func addNode(_ address: PeerAddress) { node?.add(address) }
 
     // MARK: Topics
@@ -144,7 +144,7 @@
       await reader?.value
       let last = LastReference(node)
       await withCheckedContinuation { done in
-        // Stopping waits for threads and routers, which is nothing for a thread of the pool.
+        // Stopping waits for threads and routers, which would block a thread of the pool.
         DispatchQueue.global().async {
           last.release()
           done.resume()
@@ -152,14 +152,14 @@
       }
     }
 
-    /// When the next lookup may be made.
+    /// Returns the time at which the next lookup may be made.
     private func nextTurn() -> ContinuousClock.Instant {
       let turn = max(.now, lastTurn + options.spacing)
       lastTurn = turn
       return turn
     }
 
-    /// - Returns: whether the topic is still wanted.
+    /// - Returns: true if the topic is still wanted.
     private func look(for topic: Topic) -> Bool {
       guard let node, let joined = topics[topic] else { return false }
       if let port = joined.port { node.announce(topic, port: mappedPort ?? port) }
@@ -214,7 +214,7 @@
       guard let path = options.stateFile, let state = node?.state(), !state.isEmpty else { return }
       do {
         try Data(state).write(to: URL(fileURLWithPath: path), options: .atomic)
-        // It has the addresses of others.
+        // It contains the addresses of others.
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
       } catch {
         logger.warning("The DHT's routing table could not be saved: \(error)")
@@ -222,9 +222,9 @@
     }
   }
 
-  /// The last reference to a node, to be let go of elsewhere.
+  /// The last reference to a node, to be released elsewhere.
   private final class LastReference: @unchecked Sendable {
-    // Unchecked: made by one task, and then only touched by the one closure that releases it.
+    // Unchecked: made by one task, and then touched only by the one closure that releases it.
     private var node: DHTNode?
     init(_ node: DHTNode) { self.node = node }
     func release() { node = nil }

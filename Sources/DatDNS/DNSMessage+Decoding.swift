@@ -1,8 +1,8 @@
 extension DNSMessage {
-  /// Reads a packet. Bytes behind the message are ignored.
+  /// Reads a packet. Bytes after the message are ignored.
   ///
-  /// - Returns: nil for what is no message: cut short, names that loop or are too long, records whose
-  ///   data doesn't fit, more records than any peer sends.
+  /// - Returns: nil if this is no message: it is cut short, its names loop or are too long, the data of its
+  ///   records doesn't fit, or it has more records than any peer sends.
   package init?(decoding bytes: [UInt8]) {
     var reader = DNSReader(bytes)
     guard let id = reader.uint16(), let flags = reader.uint16(),
@@ -26,7 +26,8 @@ extension DNSMessage {
     self.additionals = additionals
   }
 
-  /// Names can point to one another: this bounds what a packet grows to, to 64 KiB of names.
+  /// The most records of a packet. As names can point to one another, this bounds the memory of names to 64
+  /// KiB.
   private static let maximumRecords = 256
 }
 
@@ -54,8 +55,8 @@ private struct DNSReader {
     return Array(bytes[place..<place + count])
   }
 
-  /// A name, following pointers. Each must lead to before where the part that holds it began, so there
-  /// is no way round.
+  /// Reads a name, following pointers. Each must point before the beginning of the part that holds it, so
+  /// there are no loops.
   mutating func name() -> DNSName? {
     var labels: [[UInt8]] = []
     var length = 1

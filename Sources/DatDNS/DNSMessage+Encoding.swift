@@ -1,7 +1,7 @@
 extension DNSMessage {
-  /// The message as a packet.
+  /// Encodes the message as a packet.
   ///
-  /// - Returns: nil where a name, a string or a count is longer than the format has room for.
+  /// - Returns: nil if a name, a string or a count is longer than the format allows.
   package func encoded() -> [UInt8]? {
     var bytes: [UInt8] = []
     for number in [id, flags] { bytes.add(number) }

@@ -1,7 +1,7 @@
-/// A DNS message, as far as peers of dns-discovery speak it (RFC 1035): questions, and TXT, SRV and A
-/// records. Other records keep their data as bytes.
+/// A DNS message, in the subset that peers of dns-discovery speak (RFC 1035): questions, and TXT,
+/// SRV and A records. Other records keep their data as bytes.
 ///
-/// Written without name compression, as the reference does; read with it.
+/// Written without name compression, as in the reference; read with it.
 package struct DNSMessage: Hashable, Sendable {
   package var id: UInt16 = 0
   package var flags: UInt16 = 0
@@ -23,22 +23,22 @@ package struct DNSMessage: Hashable, Sendable {
 
   /// The flags of a multicast answer: response, authoritative.
   package static let multicastResponse: UInt16 = 0x8400
-  /// Says that a message is a response.
+  /// The flag of a response.
   package static let responseBit: UInt16 = 0x8000
-  /// Asks a server to recurse, which means nothing here; dns-socket sets it.
+  /// The flag that asks a server to recurse, which means nothing here; dns-socket sets it.
   package static let recursionDesired: UInt16 = 0x0100
 
   package var isResponse: Bool { flags & Self.responseBit != 0 }
 }
 
-/// A name, as its labels.
+/// A name, as a list of labels.
 package struct DNSName: Hashable, Sendable, CustomStringConvertible {
-  /// Each of 1 to 63 bytes.
+  /// The labels, each of 1 to 63 bytes.
   package var labels: [[UInt8]]
 
   package init(labels: [[UInt8]]) { self.labels = labels }
 
-  /// Splits at dots.
+  /// Splits a name at its dots.
   package init(_ text: some StringProtocol) {
     labels = text.split(separator: ".").map { Array($0.utf8) }
   }

@@ -3,27 +3,27 @@ internal import NIOConcurrencyHelpers
 package import NIOCore
 internal import NIOHTTPTypes
 
-/// The places of a small server's connections: strangers have few, and short ones; those that have shown
-/// that they may are not among them.
+/// The slots of a small server's connections. Strangers have few slots, and for a short time; connections
+/// that have proven their right are not counted.
 ///
-/// Any user of the machine can open connections to a server on loopback, and say half a request on each. So
-/// where the strangers' places are taken the oldest makes room, and the page's own requests, which show the
-/// secret, come first.
+/// Any user of the machine can open connections to a server on loopback, and send half a request on each. So
+/// when the strangers' slots are taken the oldest is evicted, and requests of the page itself, which show the
+/// secret, take precedence.
 package final class ConnectionPlaces: Sendable {
-  /// What a stranger gets.
+  /// The limits on strangers.
   package struct Limits: Sendable {
-    /// Connections at a time: a browser opens six for a page.
+    /// The most connections at a time: a browser opens six for a page.
     package var strangers = 32
-    /// How long the head of the first request may take; on loopback it comes at once.
+    /// The longest time for the head of the first request; on loopback it arrives at once.
     package var head = TimeAmount.seconds(5)
-    /// How long a connection lasts at most, that of a slow reader too: browsers open another.
+    /// The longest life of a connection, including that of a slow reader: browsers open another.
     package var life = TimeAmount.seconds(30)
 
     package init() {}
   }
 
   private struct State {
-    /// How strangers are closed, by the order in which they came.
+    /// Functions that close strangers' connections, by the order of their arrival.
     var strangers: [UInt64: @Sendable () -> Void] = [:]
     var last: UInt64 = 0
     var evicted = 0
@@ -34,19 +34,19 @@ package final class ConnectionPlaces: Sendable {
   private let state = NIOLockedValueBox(State())
 
   /// - Parameters:
-  ///   - limits: what strangers get.
-  ///   - isOwn: whether a request shows that its connection is none of theirs.
+  ///   - limits: the limits on strangers.
+  ///   - isOwn: returns whether a request proves that its connection is no stranger's.
   package init(_ limits: Limits = Limits(), isOwn: @escaping @Sendable (HTTPRequest) -> Bool) {
     self.limits = limits
     self.isOwn = isOwn
   }
 
-  /// How many strangers are connected.
+  /// The number of strangers that are connected.
   package var strangerCount: Int { state.withLockedValue { $0.strangers.count } }
-  /// How many made room so far.
+  /// The number of strangers that were evicted so far.
   package var evictedCount: Int { state.withLockedValue { $0.evicted } }
 
-  /// What stands in a connection's pipeline behind the decoding of HTTP.
+  /// The handler for a connection's pipeline, placed after the decoding of HTTP.
   package func handler() -> any RemovableChannelHandler { PlaceHandler(self) }
 
   fileprivate func enter(_ close: @escaping @Sendable () -> Void) -> UInt64 {
@@ -70,7 +70,8 @@ package final class ConnectionPlaces: Sendable {
   fileprivate func accepts(_ request: HTTPRequest) -> Bool { isOwn(request) }
 }
 
-/// Looks at the heads of one connection's requests, and closes it when it has taken too long for one.
+/// A handler that reads the heads of one connection's requests, and closes the connection if one takes too
+/// long.
 final class PlaceHandler: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPRequestPart
   typealias InboundOut = HTTPRequestPart
@@ -105,7 +106,7 @@ final class PlaceHandler: ChannelInboundHandler, RemovableChannelHandler {
 
   func handlerRemoved(context: ChannelHandlerContext) { leave() }
 
-  /// Is no stranger any more, or gone.
+  /// Releases the slot, as the connection is no stranger's any more, or is closed.
   private func leave() {
     deadline?.cancel()
     end?.cancel()

@@ -1,20 +1,20 @@
 internal import DatCoding
 public import HypercoreCrypto
 
-/// Several hosts that share many keys: each key belongs to the few hosts that weigh most for it.
+/// Several hosts that share many keys: each key belongs to the few hosts with the highest weights for it.
 ///
-/// Rendezvous hashing: the weight of a host for a key is the first eight bytes, big-endian, of the hash
-/// that a feed's block of these bytes would have: discovery key, then the host's name. Every host, given
-/// the same list, comes to the same result without asking anybody; a host that is added or removed
-/// moves only the keys that it gets or had.
+/// This is rendezvous hashing: the weight of a host for a key is the first eight bytes, big-endian, of the
+/// hash that a feed's block of these bytes would have: discovery key, then the host's name. Every host with
+/// the same list gets the same result without asking the others. A host that is added or removed moves only
+/// the keys that it gets or had.
 public struct Fleet: Hashable, Sendable {
-  /// The hosts' names, in no order that matters.
+  /// The hosts' names; their order does not matter.
   public let hosts: [String]
 
-  /// A fleet of hosts of these names, each different from the others.
+  /// Makes a fleet of hosts of these names, each different from the others.
   public init(hosts: [String]) { self.hosts = hosts }
 
-  /// Reads a list of hosts: a name a line, `#` before remarks.
+  /// Reads a list of hosts: one name a line, `#` before comments.
   ///
   /// - Throws: ``HostError`` with `malformedFile`.
   public init(parsing text: String) throws(HostError) {
@@ -35,7 +35,7 @@ public struct Fleet: Hashable, Sendable {
     self.init(hosts: hosts.map(\.string))
   }
 
-  /// The hosts that a key belongs to, the first one first.
+  /// Returns the hosts that a key belongs to, the one with the highest weight first.
   public func owners(of key: DiscoveryKey, copies: Int = 1) -> [String] {
     hosts.map { (weight: weight(of: $0, for: key), name: $0) }
       .sorted { ($0.weight, $0.name) > ($1.weight, $1.name) }

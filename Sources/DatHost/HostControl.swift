@@ -8,26 +8,26 @@ internal import NIOPosix
 public import Logging
 internal import RandomAccessStorage
 
-/// What a running host can be asked over its socket: one JSON object a line, answered by one.
+/// A request to a running host over its socket: one JSON object a line, answered by one.
 public struct ControlRequest: Hashable, Sendable, Codable {
-  /// What can be asked for.
+  /// The commands of a host.
   public enum Command: String, Hashable, Sendable, Codable, CaseIterable {
     /// Host a key from now on.
     case add
-    /// Host a key no more.
+    /// Stop hosting a key.
     case remove
-    /// Tell how all keys stand.
+    /// Return the status of all keys.
     case list
   }
 
-  /// What is asked for.
+  /// The command.
   public var command: Command
-  /// For `add` as ``HostedKey`` reads it, for `remove` with or without a kind.
+  /// The key: for `add` as ``HostedKey`` reads it, for `remove` with or without a kind.
   public var key: String?
-  /// For `remove`: whether to delete what is stored, too.
+  /// For `remove`: true to delete what is stored, too.
   public var deletesData: Bool?
 
-  /// A request.
+  /// Makes a request.
   public init(_ command: Command, key: String? = nil, deletesData: Bool? = nil) {
     self.command = command
     self.key = key
@@ -35,11 +35,11 @@ public struct ControlRequest: Hashable, Sendable, Codable {
   }
 }
 
-/// What it answers: the keys that were meant, or what is wrong.
+/// The reply: the status of the keys in question, or an error.
 public struct ControlReply: Hashable, Sendable, Codable {
-  /// How the keys stand that were meant; nil where something is wrong.
+  /// The status of the keys in question; nil after an error.
   public var replicas: [HostedStatus]?
-  /// What is wrong, in a sentence.
+  /// The error, in a sentence.
   public var error: String?
 
   init(replicas: [HostedStatus]) { self.replicas = replicas }
@@ -50,13 +50,13 @@ public struct ControlReply: Hashable, Sendable, Codable {
 public final class HostControl: Sendable {
   /// The socket's name in the folder.
   public static let name = "control"
-  /// Longer requests are no requests.
+  /// The most bytes of a request.
   static let requestLimit = 64 * 1024
-  /// Longer answers are no answers: room for about 100,000 keys.
+  /// The most bytes of an answer: room for about 100,000 keys.
   static let replyLimit = 64 << 20
-  /// Who says nothing for so long is let go.
+  /// The time after which a silent client is disconnected.
   private static let patience = TimeAmount.seconds(30)
-  /// How many may be connected.
+  /// The most clients at a time.
   private static let maximumClients = 16
 
   private let host: ReplicaHost
@@ -64,7 +64,7 @@ public final class HostControl: Sendable {
   private let path: String
   private let server: NIOAsyncChannel<NIOAsyncChannel<ByteBuffer, ByteBuffer>, Never>
 
-  /// Opens the socket. One that a host left behind is replaced: the folder's lock says that it is gone.
+  /// Opens the socket. One that another host left behind is replaced: the folder's lock proves that it is gone.
   ///
   /// - Throws: ``HostError`` with `control`.
   public init(_ host: ReplicaHost, logger: Logger = Logger(label: "dat.host"))
@@ -89,10 +89,10 @@ public final class HostControl: Sendable {
     chmod(path, 0o600)
   }
 
-  /// Where a folder's socket is.
+  /// Returns the path of a folder's socket.
   static func path(in folder: String) throws(HostError) -> String {
     let path = folder + "/" + name
-    // What an address of the system has room for, with its end.
+    // The longest path that a socket address has room for, with its terminator.
     guard path.utf8.count < 104 else {
       throw HostError(
         .control,
@@ -167,8 +167,8 @@ public final class HostControl: Sendable {
     }
   }
 
-  /// The request that a line spells; nil if it is none. Not by Foundation's decoder: that makes a dictionary
-  /// of names that anybody may send.
+  /// Returns the request in a line; nil if it is none. Foundation's decoder is not used: it makes a dictionary
+  /// of field names, which anybody may send.
   static func request(_ line: [UInt8]) -> ControlRequest? {
     var (command, key, deletesData) = (ControlRequest.Command?.none, String?.none, Bool?.none)
     let bounds = JSONReader.Bounds(bytes: requestLimit, depth: 4)
@@ -207,7 +207,7 @@ public final class HostControl: Sendable {
   }
 }
 
-/// Counts who is connected.
+/// A count of the connected clients.
 private final class Places: Sendable {
   private let free: NIOLockedValueBox<Int>
   init(_ count: Int) { free = NIOLockedValueBox(count) }
@@ -232,12 +232,12 @@ private final class ClosesWhenIdle: ChannelInboundHandler, Sendable {
   }
 }
 
-/// Asks a running host.
+/// A client of a running host.
 public enum HostClient {
   /// Sends one request to the host that runs in a folder.
   ///
-  /// - Returns: the keys that were meant.
-  /// - Throws: ``HostError`` with `control`: nobody answers, or what is wrong with the request.
+  /// - Returns: the status of the keys in question.
+  /// - Throws: ``HostError`` with `control`: no host answers, or the request is refused.
   public static func ask(_ request: ControlRequest, hostIn folder: String) async throws(HostError)
     -> [HostedStatus]
   {

@@ -3,15 +3,15 @@ internal import Foundation
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// A host's folder: `keys`, the list of what it hosts; `replicas/`, a folder for each; `control`, its
+/// A host's folder: `keys`, the list of hosted keys; `replicas/`, a folder for each; `control`, the
 /// socket; `lock`.
 ///
-/// All of it belongs to its owner alone. A replica's folder is named for its discovery key.
+/// Only its owner can read it. A replica's folder is named after its discovery key.
 struct HostFolder {
   let path: String
   private let lock: (any StorageLock)?
 
-  /// Opens the folder, making it where it is missing, and takes its lock.
+  /// Opens the folder, creates it if it is missing, and takes its lock.
   ///
   /// - Throws: ``HostError`` with `folder`.
   init(path: String) throws(HostError) {
@@ -32,13 +32,13 @@ struct HostFolder {
     }
   }
 
-  /// Gives the folder back.
+  /// Releases the folder.
   func close() { lock?.release() }
 
-  /// Where a replica is stored.
+  /// Returns the folder of a replica.
   func replica(of key: PublicKey) -> String { "\(path)/replicas/\(key.discoveryKey.hex)" }
 
-  /// What is stored there already.
+  /// Returns the kind of what is already stored there.
   func storedKind(of key: PublicKey) -> HostedKind? {
     let storage = FolderStorage(path: replica(of: key), access: .readOnly)
     if (try? storage.exists("source/key")) == true { return .database }
@@ -60,10 +60,10 @@ struct HostFolder {
 
   private var list: String { path + "/keys" }
 
-  /// A list larger than this was not written here.
+  /// The most bytes of a list; a larger one was not written here.
   private static let listLimit = 64 << 20
 
-  /// The keys that the host had last.
+  /// Reads the keys that the host had last.
   ///
   /// - Throws: ``HostError`` with `malformedFile` and the line.
   func keys() throws(HostError) -> [HostedKey] {
@@ -83,7 +83,7 @@ struct HostFolder {
     return keys
   }
 
-  /// Replaces the list, as a whole.
+  /// Replaces the list as a whole.
   func write(_ keys: [HostedKey]) throws(HostError) {
     let text = keys.map { "\($0)\n" }.joined()
     do {

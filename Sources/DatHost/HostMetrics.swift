@@ -3,7 +3,7 @@ internal import DatSwarm
 internal import Hypercore
 internal import HypercoreProtocol
 
-/// What a host counts, for whichever metrics system the program has set up. Names start with
+/// The metrics of a host, for whichever metrics system the program has set up. Names start with
 /// `dat_host_`.
 struct HostMetrics: Sendable {
   private let kinds = Dictionary(
@@ -39,7 +39,7 @@ struct HostMetrics: Sendable {
   }
 }
 
-/// What went over the host's connections since it was asked last.
+/// The traffic of the host's connections since it was last read.
 actor Traffic {
   private struct Entry {
     let stream: ReplicationStream
@@ -73,7 +73,7 @@ actor Traffic {
     guard let stream = entries[number]?.stream else { return }
     let statistics = await stream.statistics
     guard let entry = entries[number] else { return }
-    // Two counts may overlap; the one that saw more counts.
+    // Two calls may overlap; the one that saw more decides.
     let (received, sent) = (statistics.bytesReceived, statistics.bytesSent)
     pending.received += received > entry.received ? received - entry.received : 0
     pending.sent += sent > entry.sent ? sent - entry.sent : 0

@@ -1,7 +1,7 @@
 internal import DatCoding
 public import HypercoreCrypto
 
-/// What is behind a key.
+/// The kind of data behind a key.
 public enum HostedKind: String, Hashable, Sendable, Codable, CaseIterable {
   /// A chat room: the host writes in it as one user among others.
   case room
@@ -9,26 +9,26 @@ public enum HostedKind: String, Hashable, Sendable, Codable, CaseIterable {
   case database = "db"
   /// One feed.
   case feed
-  /// An archive: of its content the newest version's files are kept.
+  /// An archive, of which the newest version's files are kept.
   case archive
-  /// Not known yet: found out from the first block that a peer gives, and the keys of the entries.
+  /// Not known yet: the first block from a peer and the keys of the entries tell.
   case unknown = "any"
 }
 
-/// A key to be hosted, as people write it: `KEY`, `room:KEY`, `db:KEY`, `feed:KEY` or `archive:KEY`.
+/// A hosted key, as users write it: `KEY`, `room:KEY`, `db:KEY`, `feed:KEY` or `archive:KEY`.
 public struct HostedKey: Hashable, Sendable, CustomStringConvertible {
-  /// What is behind the key, as far as it is known.
+  /// The kind of data behind the key, as far as it is known.
   public var kind: HostedKind
   /// The key of the feed, or of the first feed of the room or database.
   public var key: PublicKey
 
-  /// A key, and what is behind it.
+  /// Makes a hosted key of a kind.
   public init(kind: HostedKind = .unknown, key: PublicKey) {
     self.kind = kind
     self.key = key
   }
 
-  /// Reads 64 hex digits, with or without `dat://` before them, and the kind before that.
+  /// Reads 64 hex digits, optionally with `dat://` before them, and the kind before that.
   ///
   /// - Throws: ``HostError`` with `malformedKey`.
   public init(parsing text: String) throws(HostError) {
@@ -52,13 +52,13 @@ public struct HostedKey: Hashable, Sendable, CustomStringConvertible {
     self.init(kind: kind, key: key)
   }
 
-  /// As `init(parsing:)` reads it.
+  /// The form that `init(parsing:)` reads.
   public var description: String { "\(kind.rawValue):\(key.hex)" }
 }
 
-/// Why a host refused or failed. Programs read ``code``; people read ``reason``.
+/// The error of a host. Programs read ``code``; people read ``reason``.
 public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What went wrong, for programs.
+  /// The kind of failure, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     /// Text that is no key. Nothing was changed.
@@ -67,20 +67,20 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
     case unknownKey
     /// The folder's list of keys, or a fleet's list of hosts, can't be read.
     case malformedFile
-    /// The folder can't be used: another host runs in it, or the system says no.
+    /// The folder can't be used: another host runs in it, or the system refuses.
     case folder
-    /// The control socket can't be used, or nobody answers there.
+    /// The control socket can't be used, or no host answers there.
     case control
     /// The host, or this replica of it, is closing or changing.
     case closed
   }
 
-  /// What went wrong.
+  /// The kind of failure, for programs.
   public let code: Code
   /// A sentence for people.
   public let reason: String
 
-  /// A failure of a kind, and its sentence.
+  /// Makes an error of a kind, with its sentence.
   public init(_ code: Code, _ reason: String) {
     self.code = code
     self.reason = reason

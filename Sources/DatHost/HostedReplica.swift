@@ -9,19 +9,19 @@ internal import Saga
 /// One key of a host: the room, database or feed behind it, open and stored.
 actor HostedReplica {
   let key: PublicKey
-  /// What it is taken for now. `unknown` for a database, too, as long as it may turn out to be a room.
+  /// The present kind. `unknown` also for a database that may still turn out to be a room.
   private(set) var kind: HostedKind
   private let folder: String
   private let options: ReplicaHost.Options
   private let logger: Logger
-  /// Called when the kind has become known.
+  /// Called when the kind becomes known.
   private let found: @Sendable (HostedKind) async -> Void
   private var content = Content.closed
   private var watcher: Task<Void, Never>?
   private var isClosed = false
 
   private enum Content {
-    /// Between two others, or for good.
+    /// Closed, for good or before something else is opened.
     case closed
     /// The first block is awaited.
     case probe(Feed)
@@ -45,9 +45,9 @@ actor HostedReplica {
 
   // MARK: Opening
 
-  /// Opens what is stored, or what is to be.
+  /// Opens what is stored, or creates it.
   ///
-  /// - Parameter stored: what the folder holds.
+  /// - Parameter stored: the kind of what the folder holds.
   func open(stored: HostedKind?) async {
     do {
       switch (kind, stored) {
@@ -81,14 +81,14 @@ actor HostedReplica {
   private func openArchive() async throws {
     var options = Archive.Options(key: key)
     options.durability = self.options.durability
-    // A host keeps the newest version's files, as everybody does who shares a folder.
+    // A host keeps the newest version's files, like everybody who shares a folder.
     options.latest = true
     let archive = try await Archive.open(folder: folder, options: options)
     log(await archive.metadata.repairReport, of: key)
     content = .archive(archive)
   }
 
-  /// Tells what opening a feed found.
+  /// Logs what opening a feed found amiss.
   private func log(_ report: RepairReport, of feed: PublicKey) {
     for finding in report.findings {
       logger.warning("\(finding)", metadata: ["discoveryKey": "\(feed.discoveryKey)"])
@@ -102,7 +102,7 @@ actor HostedReplica {
     return options
   }
 
-  /// The feeds of which nothing is fetched for the time being.
+  /// The feeds whose download is paused.
   private(set) var pauses: [PublicKey: DownloadPause] = [:]
 
   private func paused(_ feed: PublicKey, _ pause: DownloadPause?) {
@@ -158,16 +158,16 @@ actor HostedReplica {
     }
   }
 
-  /// Whether only a room would have the entry: what the workshop's class writes, or the later
-  /// @geut/saga.
+  /// Returns whether only a room would have the entry: one that the workshop's class or the later
+  /// @geut/saga writes.
   private static func isOfRoom(_ entry: DatabaseNode) -> Bool {
     entry.keyBytes.starts(with: "messages/".utf8) || entry.keyBytes.starts(with: "operations/".utf8)
   }
 
-  // MARK: Finding out
+  // MARK: Probing
 
-  /// Waits for the first block, which says whether this is a hyperdb. It is kept in memory: where it
-  /// belongs on disk follows from it.
+  /// Waits for the first block, which tells whether this is a hyperdb. It is kept in memory: its location
+  /// on disk depends on the answer.
   private func openProbe() async throws {
     let feed = try await Feed.inMemory(options: Feed.Options(key: key, sparse: true))
     content = .probe(feed)
@@ -180,7 +180,7 @@ actor HostedReplica {
   private func probed(_ block: [UInt8]) async {
     guard !isClosed, case .probe(let feed) = content else { return }
     content = .closed
-    // Its connections end; those who are there come back, and find what it is.
+    // Its connections end; the peers come back, and find the right kind.
     try? await feed.close()
     guard !isClosed else { return }
     do {
@@ -212,7 +212,7 @@ actor HostedReplica {
     if isClosed { await closeContent() }
   }
 
-  /// The key is no room's or database's: it stays in the list, and is told of, until it is removed.
+  /// Handles a key that is no room's or database's: it stays in the list, with an error, until it is removed.
   private func refused(_ refusal: HyperDBError) async {
     failed(refusal)
     await closeContent()
@@ -224,7 +224,7 @@ actor HostedReplica {
     failure = "\(error)"
   }
 
-  /// Why it is not open.
+  /// The reason why it is not open.
   private(set) var failure: String?
 
   // MARK: Peers
@@ -243,7 +243,7 @@ actor HostedReplica {
 
   /// Follows a connection to its end: in a room, meets the user.
   ///
-  /// - Parameter address: the other end's, without port.
+  /// - Parameter address: the address of the other end, without port.
   func meet(_ stream: ReplicationStream, from address: String) async {
     do {
       if case .room(let saga) = content {
@@ -258,7 +258,7 @@ actor HostedReplica {
 
   // MARK: State
 
-  /// How things stand.
+  /// Returns the present status.
   func status() async -> HostedStatus {
     var status = HostedStatus(key: key, kind: kind, folder: folder)
     switch content {
@@ -320,7 +320,7 @@ actor HostedReplica {
     }
   }
 
-  /// Ends its connections and gives its folder back.
+  /// Ends its connections and releases its folder.
   func close() async {
     isClosed = true
     watcher?.cancel()

@@ -1,14 +1,14 @@
 public import HypercoreCrypto
 
-/// How one key of a host stands.
+/// The status of one key of a host.
 public struct HostedStatus: Hashable, Sendable {
-  /// What is being done for it.
+  /// The host's activity for it.
   public enum State: String, Hashable, Sendable, Codable {
     /// It is open.
     case hosting
-    /// Nothing of it was seen yet; a first peer will tell what it is.
+    /// Nothing of it has been seen yet; the first peer will show its kind.
     case waiting
-    /// There are more keys than may be open at a time; it waits for its turn.
+    /// More keys than may be open at a time; it waits for its turn.
     case queued
     /// It belongs to other hosts of the fleet.
     case elsewhere
@@ -18,25 +18,25 @@ public struct HostedStatus: Hashable, Sendable {
 
   /// The key.
   public let key: PublicKey
-  /// What it is taken for now.
+  /// Its present kind.
   public internal(set) var kind: HostedKind
-  /// What is being done for it.
+  /// The host's activity for it.
   public internal(set) var state = State.hosting
-  /// Where it is stored.
+  /// The folder in which it is stored.
   public let folder: String
-  /// How many feeds it has.
+  /// The number of its feeds.
   public internal(set) var feeds = 0
-  /// How many blocks these are known to have.
+  /// The known number of their blocks.
   public internal(set) var length: UInt64 = 0
-  /// How many of them are stored here.
+  /// The number of these that are stored here.
   public internal(set) var stored: UInt64 = 0
-  /// In a room, whether the host may write, and so can let others in.
+  /// In a room, true if the host may write, and so can authorize others.
   public internal(set) var isWriter = false
-  /// With how many peers it is connected.
+  /// The number of connected peers.
   public internal(set) var connections = 0
-  /// The host of the fleet that has it.
+  /// The host of the fleet that it belongs to.
   public internal(set) var owner: String?
-  /// What is wrong with it, in a sentence.
+  /// The error, in a sentence.
   public internal(set) var problem: String?
 
   init(key: PublicKey, kind: HostedKind, folder: String) {
@@ -71,7 +71,7 @@ extension HostedStatus: Codable {
     problem = try values.decodeIfPresent(String.self, forKey: .problem)
   }
 
-  /// Writes an object with the key in hex, and nothing for what is nil.
+  /// Writes an object with the key in hex; nil fields are left out.
   public func encode(to encoder: any Encoder) throws {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(key.hex, forKey: .key)

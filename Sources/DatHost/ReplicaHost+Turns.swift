@@ -1,11 +1,11 @@
 internal import HypercoreCrypto
 
-/// Keys beyond those that may be open: they wait in a queue and take turns.
+/// Turns for more keys than may be open: the others wait in a queue.
 extension ReplicaHost {
-  /// Whether one more key may be open. Those that could not be opened take no place.
+  /// True if one more key may be open. Keys that could not be opened take no place.
   var hasPlace: Bool { options.maximumOpen.map { replicas.count - failed.count < $0 } ?? true }
 
-  /// Gives the places that are free to keys that wait.
+  /// Gives free places to waiting keys.
   func fill() async {
     while !isClosed, hasPlace, !queue.isEmpty { await startNext() }
   }
@@ -16,10 +16,10 @@ extension ReplicaHost {
     await start(HostedKey(kind: kind, key: key))
   }
 
-  /// One turn: tries what could not be opened once more, and lets an eighth of the open keys make room for
+  /// Takes one turn: retries what could not be opened, and closes an eighth of the open keys in favour of
   /// some that wait.
   ///
-  /// - Returns: whether there will be another.
+  /// - Returns: true if there will be another turn.
   func rotate() async -> Bool {
     for key in Array(failed) where !busy.contains(key) {
       guard let kind = kinds[key] else { continue }

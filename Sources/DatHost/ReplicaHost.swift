@@ -4,8 +4,8 @@ public import HypercoreCrypto
 public import Logging
 public import Saga
 
-/// Keeps any number of rooms, databases and feeds stored and online, so that people who are never online
-/// together still get each other's messages.
+/// A host keeps any number of rooms, databases and feeds stored and online, so that people who are never
+/// online together still get each other's messages.
 ///
 /// ```swift
 /// let swarm = Swarm(sources: [LANSource()])
@@ -14,41 +14,41 @@ public import Saga
 /// try await host.add(HostedKey(parsing: "room:4c1f…e9"))
 /// ```
 ///
-/// In a room a host is an ordinary user: it says who it is, is authorized by whoever it meets, and then
-/// authorizes others by the room's policy, so that somebody who meets only the host can write.
+/// In a room a host is an ordinary user: it announces itself, is authorized by the peers it meets, and then
+/// authorizes others by the room's policy, so that a person who meets only the host can write.
 /// Several hosts of one key are simply more peers.
 public actor ReplicaHost {
-  /// How a host is run.
+  /// The options of a host.
   public struct Options: Sendable {
     /// The name that rooms see.
     public var name = "host"
-    /// Who may write in rooms, as far as it is up to the host.
+    /// The rule by which users may write in rooms, as far as it is up to the host.
     public var authorization = AuthorizationPolicy.open
-    /// When what peers bring counts as stored.
+    /// The point at which blocks from peers count as stored.
     public var durability = Durability.buffered
-    /// What each key may take of the disk: 1 GiB for the feed of one writer, 16 GiB in all.
+    /// The disk space of each key: 1 GiB for the feed of one writer, 16 GiB in all.
     public var disk = DiskLimits(perWriter: 1 << 30, inAll: 16 << 30)
-    /// How many bytes of the disk all keys together may take; nil for what the disk has, less the reserve.
+    /// The disk space of all keys together, in bytes; nil for that of the disk, less the reserve.
     public var quota: UInt64?
-    /// Bytes of decoded entries to keep, for each room or database.
+    /// Bytes of decoded entries to cache for each room or database.
     public var cacheBytes = 64 * 1024
-    /// The fleet that the host is of, its name in it, and how many hosts hold each key; nil for a host
+    /// The host's fleet, its name in it, and the number of hosts that hold each key; nil for a host
     /// that holds all of its keys.
     public var fleet: (fleet: Fleet, name: String, copies: Int)?
-    /// How many keys are open at a time; nil for all. The others wait, and take turns with those that are
-    /// open. An open key takes a file descriptor, for the lock of its folder.
+    /// The most keys that are open at a time; nil for all. The others wait, and take turns with the open
+    /// ones. An open key takes a file descriptor, for the lock of its folder.
     public var maximumOpen: Int?
-    /// How often keys take turns, where there are more than may be open: each time an eighth of those that
-    /// are open, first those without connections.
+    /// The time between turns, if there are more keys than may be open. In each turn an eighth of the open
+    /// ones is closed, first those without connections.
     public var turn: Duration = .seconds(60)
-    /// Addresses to stay connected with about every key.
+    /// Addresses to stay connected with for every key.
     public var peers: [PeerAddress] = []
 
-    /// A host called `host` that holds all of its keys and lets everybody in.
+    /// Makes the options of a host called `host` that holds all of its keys and lets everybody in.
     public init() {}
   }
 
-  /// Where the host keeps everything, as an absolute path.
+  /// The absolute path of the host's folder.
   public nonisolated let path: String
   let folder: HostFolder
   let options: Options
@@ -59,9 +59,9 @@ public actor ReplicaHost {
   private let traffic = Traffic()
   var kinds: [PublicKey: HostedKind] = [:]
   var replicas: [PublicKey: HostedReplica] = [:]
-  /// Keys that wait for a place, the next one first.
+  /// Waiting keys, the next one first.
   var queue: [PublicKey] = []
-  /// Since when keys are open.
+  /// By key, the time since which it is open.
   var openSince: [PublicKey: ContinuousClock.Instant] = [:]
   /// Keys that could not be opened.
   var failed: Set<PublicKey> = []
@@ -72,15 +72,15 @@ public actor ReplicaHost {
 
   /// Opens a host's folder and everything in its list of keys.
   ///
-  /// What can't be opened is logged and shown in ``status()``; the rest goes on without it.
+  /// What can't be opened is logged and shown in ``status()``; everything else works without it.
   ///
   /// - Parameters:
-  ///   - folder: where everything is kept; made where it is missing, for its owner alone.
-  ///   - options: how the host is run.
-  ///   - swarm: connects the host; stays the caller's, to be closed after the host.
-  ///   - logger: is told what happens.
+  ///   - folder: the host's folder; it is created if it is missing, for its owner alone.
+  ///   - options: the options of the host.
+  ///   - swarm: connects the host. It remains the caller's, to be closed after the host.
+  ///   - logger: receives what happens.
   /// - Returns: the host, with everything open.
-  /// - Throws: ``HostError`` where another host runs in the folder, or its list can't be read.
+  /// - Throws: ``HostError`` if another host runs in the folder, or its list can't be read.
   public static func open(
     folder: String, options: Options = Options(), swarm: Swarm,
     logger: Logger = Logger(label: "dat.host")
@@ -132,7 +132,7 @@ public actor ReplicaHost {
     takeTurns()
   }
 
-  /// Begins to let keys take turns, once there are more than may be open.
+  /// Starts taking turns, once there are more keys than may be open.
   private func takeTurns() {
     guard turns == nil, !isClosed, !queue.isEmpty || !failed.isEmpty else { return }
     turns = Task { [weak self, turn = options.turn] in
@@ -143,7 +143,7 @@ public actor ReplicaHost {
     }
   }
 
-  /// Ends the turns: there is nothing left to wait for.
+  /// Ends the turns: no key is waiting.
   func endTurns() {
     turns?.cancel()
     turns = nil
@@ -151,8 +151,8 @@ public actor ReplicaHost {
 
   // MARK: Keys
 
-  /// Hosts a key from now on, also after a restart. A key that is there already stays as it is, but
-  /// for a kind that is named now and was not known.
+  /// Hosts a key from now on, also after a restart. A key that is already hosted stays as it is, unless its
+  /// kind was unknown and is given now.
   @discardableResult
   public func add(_ key: HostedKey) async throws(HostError) -> HostedStatus {
     try checkFree(key.key)
@@ -171,12 +171,12 @@ public actor ReplicaHost {
     return await status(of: key.key)
   }
 
-  /// Hosts a key no more.
+  /// Stops hosting a key.
   ///
   /// - Parameters:
-  ///   - key: one that is hosted.
-  ///   - deletingData: whether to delete what is stored of it, too. The host's own feed in a room goes
-  ///     with it: a host that comes back to the room comes as somebody new.
+  ///   - key: a hosted key.
+  ///   - deletingData: true to delete what is stored of it, too. This includes the host's own feed in a room:
+  ///     if the host comes back to the room, it comes as a new user.
   public func remove(_ key: PublicKey, deletingData: Bool = false) async throws(HostError) {
     try checkFree(key)
     guard let kind = kinds.removeValue(forKey: key) else {
@@ -206,7 +206,7 @@ public actor ReplicaHost {
 
   // MARK: Replicas
 
-  /// The host of the fleet that a key belongs to first; nil where it is this one's as well.
+  /// Returns the host of the fleet that a key belongs to first; nil if it is this one's as well.
   private func owner(of key: PublicKey) -> String? {
     guard let (fleet, name, copies) = options.fleet else { return nil }
     let owners = fleet.owners(of: key.discoveryKey, copies: copies)
@@ -267,7 +267,7 @@ public actor ReplicaHost {
 
   // MARK: State
 
-  /// How all keys stand, in the order of their keys.
+  /// Returns the status of all keys, in the order of the keys.
   public func status() async -> [HostedStatus] {
     var result: [HostedStatus] = []
     let counts = await connectionCounts()
@@ -302,7 +302,7 @@ public actor ReplicaHost {
     return status
   }
 
-  /// Brings the metrics up to date; to be called before they are read.
+  /// Updates the metrics; call it before they are read.
   public func recordMetrics() async {
     recordCounts()
     let (received, sent) = await traffic.take()
@@ -323,7 +323,7 @@ public actor ReplicaHost {
       waiting: queue.count)
   }
 
-  /// Ends all connections and closes everything that is stored. The list stays for the next time.
+  /// Ends all connections and closes everything that is stored. The list is kept for the next start.
   public func close() async {
     guard !isClosed else { return }
     isClosed = true

@@ -7,17 +7,17 @@ internal import NIOConcurrencyHelpers
 internal import NIOCore
 public import ServiceLifecycle
 
-/// Serves what was measured on loopback, at `/metrics`, for a Prometheus on the same machine.
+/// A service that serves the metrics on loopback, at `/metrics`, for a Prometheus on the same machine.
 ///
-/// It answers to this machine's own names alone, so that no page of a browser here can read it under a name
-/// that was pointed here; and connections are few and short, so that nobody keeps Prometheus out.
+/// It answers only to this machine's own names, so that no page in a browser here can read it under a name
+/// that was made to point here. Connections are few and short, so that nobody can keep Prometheus out.
 public struct MetricsPage: Service {
   private let metrics: PrometheusMetrics
   private let port: Int
   private let logger: Logger
   private let onReady: @Sendable (Int) async -> Void
   private let refresh: @Sendable () async -> Void
-  /// What a connection gets: all are strangers.
+  /// The limits on connections: all are strangers.
   var places: ConnectionPlaces.Limits = {
     var places = ConnectionPlaces.Limits()
     places.strangers = 16
@@ -26,8 +26,8 @@ public struct MetricsPage: Service {
 
   /// - Parameters:
   ///   - port: the port; 0 for any that is free.
-  ///   - onReady: told the port, once requests are answered.
-  ///   - refresh: called before each answer, to bring gauges up to date.
+  ///   - onReady: called with the port, once requests are answered.
+  ///   - refresh: called before each answer, to update gauges.
   public init(
     _ metrics: PrometheusMetrics, port: Int, logger: Logger = Logger(label: "dat.metrics"),
     onReady: @escaping @Sendable (Int) async -> Void = { _ in },
@@ -42,7 +42,7 @@ public struct MetricsPage: Service {
 
   /// Listens and answers until the service is asked to end, or the task is cancelled.
   ///
-  /// - Throws: the error of the system where the port is not to be had.
+  /// - Throws: the error of the system if the port is not available.
   public func run() async throws {
     let router = Router()
     let bound = NIOLockedValueBox(port)
@@ -75,7 +75,7 @@ public struct MetricsPage: Service {
     try await application.run()
   }
 
-  /// Whether a Host field names this machine, and the port.
+  /// Returns whether a Host field names this machine and the port.
   static func isOurs(_ host: String?, _ port: Int) -> Bool {
     guard let host, host.utf8.count <= 64 else { return false }
     return ["127.0.0.1", "[::1]", "localhost"].contains { "\($0):\(port)" == host.lowercased() }

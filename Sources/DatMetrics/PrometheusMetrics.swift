@@ -1,7 +1,7 @@
 public import CoreMetrics
 internal import NIOConcurrencyHelpers
 
-/// Collects what a program measures through swift-metrics, and tells it in Prometheus' text format.
+/// A collector of a program's swift-metrics measurements, which prints them in Prometheus' text format.
 ///
 /// ```swift
 /// let metrics = PrometheusMetrics()
@@ -16,10 +16,10 @@ public final class PrometheusMetrics: MetricsFactory {
   public static let secondBuckets: [Double] = [
     0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 600, 3_600, 86_400,
   ]
-  /// Those of other histograms.
+  /// The upper bounds of the buckets of other histograms.
   public static let valueBuckets: [Double] = (0..<12).map { Double(1 << (2 * $0)) }
 
-  /// How many series are kept; whatever comes beyond is not counted.
+  /// The most series that are kept; further ones are not counted.
   public static let seriesLimit = 10_000
 
   struct Key: Hashable {
@@ -29,7 +29,7 @@ public final class PrometheusMetrics: MetricsFactory {
 
   private let series = NIOLockedValueBox<[Key: Series]>([:])
 
-  /// With nothing measured yet.
+  /// Creates a collector without measurements.
   public init() {}
 
   // MARK: Making
@@ -72,14 +72,14 @@ public final class PrometheusMetrics: MetricsFactory {
     return series.withLockedValue { series in
       if let known = series[key], known.kind == kind { return known }
       let new = Series(kind)
-      // A name has one kind: a second one would make the page unreadable.
+      // A name has one kind: a second kind would make the page unreadable.
       let fits = !series.contains { $0.key.name == key.name && $0.value.kind.word != kind.word }
       if fits, series[key] == nil, series.count < Self.seriesLimit { series[key] = new }
       return new
     }
   }
 
-  // MARK: Telling
+  // MARK: Printing
 
   /// Everything measured so far, in Prometheus' text format 0.0.4.
   public func text() -> String {
@@ -99,12 +99,12 @@ public final class PrometheusMetrics: MetricsFactory {
   }
 }
 
-/// One row of numbers: a name with its labels.
+/// One series of numbers: a name with its labels.
 final class Series: Sendable {
   enum Kind: Hashable, Sendable {
     case counter
     case gauge
-    /// With the buckets' upper bounds.
+    /// A histogram with the upper bounds of its buckets.
     case histogram([Double])
 
     var word: String {
@@ -118,7 +118,7 @@ final class Series: Sendable {
 
   struct State: Sendable {
     var value = 0.0
-    /// By bucket, how many values were in it; the last one holds what is above all bounds.
+    /// The number of values in each bucket; the last bucket has the values above all bounds.
     var buckets: [UInt64] = []
     var count: UInt64 = 0
   }

@@ -1,6 +1,6 @@
-/// How Prometheus' text format writes names, labels and numbers.
+/// Names, labels and numbers in Prometheus' text format.
 enum PrometheusText {
-  /// A name with nothing but letters, digits and `_`, and `:` where that is allowed, and no digit first.
+  /// A name with only letters, digits and `_`, and `:` if that is allowed, and no digit first.
   static func name(_ text: String, colons: Bool) -> String {
     let name = String(
       text.unicodeScalars.map { scalar in
@@ -14,7 +14,7 @@ enum PrometheusText {
     return first.isNumber ? "_" + name : name
   }
 
-  /// `name="value"`, with what the format wants escaped.
+  /// A label as `name="value"`, with the escapes that the format needs.
   static func label(_ label: String, _ value: String) -> String {
     var text = name(label, colons: false) + "=\""
     for scalar in value.unicodeScalars {

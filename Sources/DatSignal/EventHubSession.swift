@@ -66,7 +66,7 @@ struct EventHubSession: HubSession {
     request.headers.add(name: "content-type", value: "application/json")
     request.body = .bytes(message)
     let response = try await client.execute(request, timeout: .seconds(10))
-    // Read to its end, so that the connection can be used again.
+    // Read to its end, so that the connection can be reused.
     _ = try await response.body.collect(upTo: 64 << 10)
   }
 
@@ -75,7 +75,7 @@ struct EventHubSession: HubSession {
     try? await client.shutdown()
   }
 
-  /// A name as a part of a path: all but letters, digits and a few marks as percent escapes.
+  /// Returns a name as a part of a path: all but letters, digits and a few marks as percent escapes.
   static func escaped(_ name: String) -> String {
     var text = ""
     for byte in name.utf8 {
@@ -91,7 +91,7 @@ struct EventHubSession: HubSession {
   }
 }
 
-/// The events of a stream of bytes, each by what its `data:` lines hold.
+/// A parser of an event stream, which returns the content of each event's `data:` lines.
 ///
 /// Source: HTML Living Standard, section 9.2.6, as far as hubs use it.
 package struct EventStreamParser {
@@ -99,12 +99,12 @@ package struct EventStreamParser {
   private var data: [UInt8] = []
   private var hasData = false
 
-  /// A parser at the beginning of a stream.
+  /// Makes a parser at the beginning of a stream.
   package init() {}
 
-  /// Takes what came.
+  /// Takes the next bytes.
   ///
-  /// - Returns: the events that are whole now.
+  /// - Returns: the events that are complete now.
   /// - Throws: ``SignalError`` with code `notAHub` for an event beyond 64 KiB.
   package mutating func take(_ bytes: some Sequence<UInt8>) throws(SignalError) -> [[UInt8]] {
     var events: [[UInt8]] = []

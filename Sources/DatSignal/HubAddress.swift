@@ -1,15 +1,15 @@
-/// Where a hub is: `wss://HOST`, `ws://HOST:PORT` for WebSocket hubs, `https://…`, `http://…` for the older
-/// kind, perhaps with a path below which it answers.
+/// The address of a hub: `wss://HOST`, `ws://HOST:PORT` for WebSocket hubs, `https://…`, `http://…` for the
+/// older kind, optionally with a path below which it answers.
 public struct HubAddress: Hashable, Sendable, CustomStringConvertible {
-  /// Whether the hub speaks WebSockets.
+  /// True if the hub speaks WebSockets.
   public let usesSockets: Bool
-  /// Whether the connection is encrypted.
+  /// True if the connection is encrypted.
   public let isSecure: Bool
   /// The host's name or numeric address, without brackets.
   public let host: String
   /// The TCP port.
   public let port: Int
-  /// What stands before the hub's own paths: empty, or a path with a leading slash and none at its end.
+  /// The prefix of the hub's own paths: empty, or a path with a leading slash and none at its end.
   public let path: String
 
   /// Reads a URL.

@@ -1,7 +1,7 @@
-/// Who listens to what at a hub, and who may say how much. Synchronous, without I/O or clock of its own.
+/// The subscribers of a hub, and the limits on each client. Synchronous, without I/O or a clock of its own.
 ///
-/// A message goes to all who listen at that moment, its sender too; nothing is kept. The two kinds of
-/// clients share applications: what one of either kind says reaches those of the other.
+/// A message goes to all current subscribers, its sender included; nothing is kept. The two kinds of
+/// clients share applications: a message from either kind reaches those of the other.
 struct HubCore {
   typealias Instant = ContinuousClock.Instant
   typealias Name = [UInt8]
@@ -11,15 +11,15 @@ struct HubCore {
     var number: UInt64
   }
 
-  /// The kinds of clients, by what they listen to.
+  /// The kinds of clients, by what they subscribe to.
   enum Interest: Hashable {
     /// An event stream: some channels of an application.
     case channels(Set<Name>)
-    /// A WebSocket: all of an application.
+    /// A WebSocket: all channels of an application.
     case all
   }
 
-  /// Why somebody is turned away.
+  /// The reason for refusing a client.
   enum Refusal: Hashable {
     case crowded, talkative, longName, tooManyChannels
   }
@@ -45,7 +45,7 @@ struct HubCore {
 
   init(limits: SignalServer.Limits) { self.limits = limits }
 
-  /// Everybody who listens.
+  /// The number of subscribers.
   var subscriberCount: Int { applications.values.reduce(0) { $0 + $1.count } }
   var applicationCount: Int { applications.count }
   var connectionCount: Int { members.count }
@@ -60,9 +60,9 @@ struct HubCore {
 
   // MARK: Connections
 
-  /// Takes a connection of an address, which ``leave(_:now:)`` ends.
+  /// Accepts a connection from an address, which ``leave(_:now:)`` ends.
   ///
-  /// - Parameter isLocal: whether it comes from this machine.
+  /// - Parameter isLocal: true if it comes from this machine.
   mutating func admit(_ address: Name, isLocal: Bool, now: Instant) -> Member? {
     let most = isLocal ? limits.connectionsByLoopback : limits.connectionsByAddress
     guard members.count < limits.connections, hosts[address]?.connections ?? 0 < most else {
@@ -75,9 +75,9 @@ struct HubCore {
     return member
   }
 
-  /// The connection has another address than it seemed: a proxy names it.
+  /// Corrects the address of a connection, as a proxy names it.
   ///
-  /// - Returns: whether that address may have one more.
+  /// - Returns: true if that address may have one more.
   mutating func rename(_ member: Member, to address: Name, now: Instant) -> Bool {
     guard let presence = members[member], presence.address != address else { return true }
     guard hosts[address]?.connections ?? 0 < limits.connectionsByAddress else { return false }
@@ -87,7 +87,7 @@ struct HubCore {
     return true
   }
 
-  /// The connection is over.
+  /// Removes a connection.
   mutating func leave(_ member: Member) {
     unsubscribe(member)
     if let presence = members.removeValue(forKey: member) { forget(presence.address) }
@@ -95,17 +95,17 @@ struct HubCore {
 
   private mutating func forget(_ address: Name) {
     hosts[address]?.connections -= 1
-    // What an address has said is remembered after it hung up, as long as there is room: the oldest half
-    // of those without a connection goes, at a cost spread over as many.
+    // An address's rate is remembered after it hung up, as long as there is room. Beyond that the oldest half
+    // of those without a connection is evicted, at a cost spread over as many.
     guard hosts.count > 2 * limits.connections else { return }
     let gone = hosts.filter { $0.value.connections == 0 }
       .sorted { $0.value.filledAt < $1.value.filledAt }
     for (address, _) in gone.prefix(max(gone.count / 2, 1)) { hosts[address] = nil }
   }
 
-  // MARK: Listening
+  // MARK: Subscribing
 
-  /// Listens to an application from now on.
+  /// Subscribes to an application from now on.
   mutating func subscribe(_ member: Member, to application: Name, _ interest: Interest) -> Refusal?
   {
     guard let presence = members[member] else { return .crowded }
@@ -135,9 +135,9 @@ struct HubCore {
     hosts[presence.address]?.applications[application] = left > 0 ? left : nil
   }
 
-  // MARK: Saying
+  // MARK: Sending
 
-  /// Whether a connection may say something now; counts it.
+  /// Returns whether a connection may send a message now, and counts it.
   mutating func takes(_ member: Member, now: Instant) -> Bool {
     guard let address = members[member]?.address, var host = hosts[address] else { return false }
     let seconds = (now - host.filledAt) / .seconds(1)
@@ -150,7 +150,7 @@ struct HubCore {
     return true
   }
 
-  /// Those who listen to a channel of an application.
+  /// Returns the subscribers of a channel of an application.
   func listeners(to channel: Name?, of application: Name) -> [(member: Member, interest: Interest)]
   {
     (applications[application] ?? []).compactMap { member in

@@ -3,7 +3,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOWebSocket
 
-/// Closes a connection that has not sent a whole request within a time, and has none under way.
+/// A handler that closes a connection without a whole request in time, unless one is being answered.
 final class DeadlineHandler: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   static let name = "deadline"
@@ -27,13 +27,13 @@ final class DeadlineHandler: ChannelInboundHandler, RemovableChannelHandler {
     context.fireChannelInactive()
   }
 
-  /// A whole request is here: nothing is waited for while it is answered.
+  /// Stops the timer when a whole request is here, while it is answered.
   func pause() { task?.cancel() }
-  /// The answer is on its way: the next request has its own time.
+  /// Restarts the timer for the next request once the answer is being sent.
   func restart(_ context: ChannelHandlerContext) { start(context) }
 }
 
-/// Answers the requests of one connection: event streams, messages, the page.
+/// A handler that answers the requests of one connection: event streams, messages, the page.
 final class HubHTTPHandler: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias OutboundOut = HTTPServerResponsePart
@@ -44,7 +44,7 @@ final class HubHTTPHandler: ChannelInboundHandler, RemovableChannelHandler {
   private var head: HTTPRequestHead?
   private var body = ByteBuffer()
   private var isTooLarge = false
-  /// An event stream has begun: no more is answered on this connection.
+  /// True once an event stream has begun: nothing else is answered on this connection.
   private var isStreaming = false
 
   init(_ hub: Hub, _ member: HubCore.Member) {
@@ -106,7 +106,7 @@ final class HubHTTPHandler: ChannelInboundHandler, RemovableChannelHandler {
       wrapOutboundOut(
         .head(HTTPResponseHead(version: head.version, status: .ok, headers: headers))),
       promise: nil)
-    // Some bytes at once: a client takes them for the sign that it listens.
+    // Some bytes at once: a client takes them as the sign that it is subscribed.
     context.writeAndFlush(
       wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: ":\n\n")))), promise: nil)
   }
@@ -187,7 +187,7 @@ final class HubHTTPHandler: ChannelInboundHandler, RemovableChannelHandler {
   func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }
 
-/// Passes on what one WebSocket says.
+/// A handler that passes on the messages of one WebSocket.
 final class HubSocketHandler: ChannelInboundHandler {
   typealias InboundIn = WebSocketFrame
   typealias OutboundOut = WebSocketFrame
@@ -204,7 +204,7 @@ final class HubSocketHandler: ChannelInboundHandler {
     self.application = application
   }
 
-  /// Listens from now on, and not before: what is said is a frame, which HTTP's handlers can't write.
+  /// Subscribes now and not before: messages are frames, which HTTP's handlers can't write.
   func handlerAdded(context: ChannelHandlerContext) {
     if hub.subscribe(member, to: application, .all) != nil { context.close(promise: nil) }
   }
@@ -234,10 +234,10 @@ final class HubSocketHandler: ChannelInboundHandler {
     }
   }
 
-  /// A whole message: to everybody unchanged, and to the event streams of its channel as they have it.
+  /// Passes on a whole message: unchanged to WebSockets, and as an event to the streams of its channel.
   private func finish(_ context: ChannelHandlerContext) {
     defer { message = ByteBuffer() }
-    // One that says too much is not cut off: its frames vanish, as they do where nobody listens.
+    // A client that sends too much is not cut off: its frames are dropped, as they are without subscribers.
     guard hub.takes(member), let parts = HubMessage.parts(ofFrame: message) else { return }
     hub.say(application, parts.channel, event: HubMessage.event(parts.message), frame: message)
   }

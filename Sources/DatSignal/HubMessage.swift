@@ -3,12 +3,12 @@ package import NIOCore
 
 /// The forms of one message at the two kinds of hubs.
 package enum HubMessage {
-  /// Numbers and objects of a message are not looked at beyond this depth.
+  /// The bounds within which a message is read.
   private static let bounds = JSONReader.Bounds(bytes: 64 << 10, depth: 32)
 
-  /// As an event of an event stream: the body as it was posted, a line at a time.
+  /// Returns a message as an event of an event stream: the body as it was posted, line by line.
   ///
-  /// Source: signalhub, which writes one line; a body with line ends would begin other fields.
+  /// Source: signalhub, which writes one line; a body with line ends would begin other fields there.
   package static func event(_ body: ByteBuffer) -> ByteBuffer {
     var event = ByteBuffer()
     event.reserveCapacity(body.readableBytes + 16)
@@ -27,7 +27,7 @@ package enum HubMessage {
     return event
   }
 
-  /// As a frame of a WebSocket; nil if the body is no JSON.
+  /// Returns a message as a frame of a WebSocket; nil if the body is no JSON.
   ///
   /// Source: signalhubws.
   package static func frame(_ application: [UInt8], _ channel: [UInt8], _ body: ByteBuffer)
@@ -38,7 +38,7 @@ package enum HubMessage {
     return frame(application, channel, bytes)
   }
 
-  /// A frame for a message that is JSON.
+  /// Returns a frame for a message that is JSON.
   static func frame(_ application: [UInt8], _ channel: [UInt8], _ message: [UInt8]) -> ByteBuffer {
     var text = Array(#"{"app":"#.utf8)
     JSONWriter.append(String(decoding: application, as: UTF8.self), to: &text)
@@ -50,7 +50,7 @@ package enum HubMessage {
     return ByteBuffer(bytes: text)
   }
 
-  /// The channel and the message that a frame carries; nil if it is no frame of a hub.
+  /// Returns the channel and the message of a frame; nil if it is no frame of a hub.
   package static func parts(ofFrame frame: ByteBuffer) -> (channel: [UInt8], message: ByteBuffer)? {
     let bytes = Array(frame.readableBytesView)
     var channel: [UInt8]?

@@ -1,16 +1,16 @@
 internal import Foundation
 
-/// The files of a built web app: what is in the folder when the hub starts, and nothing else.
+/// The files of a built web app: exactly those that are in the folder when the hub starts.
 ///
-/// The list is made once, without following links, so no request reaches the file system with a path of
-/// its own.
+/// The list is made once, without following links, so no path of a request ever reaches the file
+/// system.
 struct HubPage: Sendable {
   struct File: Sendable {
     var bytes: [UInt8]
     var kind: String
   }
 
-  /// What is read at most, in bytes and files.
+  /// The most that is read, in bytes and files.
   static let limits = (bytes: 64 << 20, files: 2000)
 
   private let files: [[UInt8]: File]
@@ -50,7 +50,7 @@ struct HubPage: Sendable {
     self.files = files
   }
 
-  /// The file at a path without a leading slash; a folder stands for its `index.html`.
+  /// Returns the file at a path without a leading slash; for a folder its `index.html`.
   func file(at path: [UInt8]) -> File? {
     if let file = files[path] { return file }
     let folder = path.isEmpty || path.last == UInt8(ascii: "/") ? path : path + [UInt8(ascii: "/")]

@@ -1,12 +1,12 @@
-/// What an HTTP request asks of a hub. Names are bytes, with percent escapes resolved.
+/// An HTTP request to a hub. Names are bytes, with percent escapes resolved.
 package enum HubRequest: Hashable {
   /// An event stream of some channels.
   case listen(application: [UInt8], channels: Set<[UInt8]>)
   /// A message for a channel.
   case say(application: [UInt8], channel: [UInt8])
-  /// What may be asked from another origin.
+  /// A CORS preflight request.
   case preflight
-  /// Name, version and how many listen.
+  /// Name, version and number of subscribers.
   case about
   /// A file of the page, as a path without a leading slash.
   case page([UInt8])
@@ -15,9 +15,9 @@ package enum HubRequest: Hashable {
   case unknown
 
   /// - Parameters:
-  ///   - method: such as `GET`.
-  ///   - target: the path as it was sent, perhaps with a query.
-  ///   - hasPage: whether a page is served: it takes what is no hub's path.
+  ///   - method: the method, such as `GET`.
+  ///   - target: the path as it was sent, possibly with a query.
+  ///   - hasPage: true if a page is served: it gets paths that are not the hub's.
   package init(method: some Collection<UInt8>, target: some Collection<UInt8>, hasPage: Bool) {
     let path = Array(target.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") })
     if method.elementsEqual("OPTIONS".utf8) {
@@ -51,13 +51,13 @@ package enum HubRequest: Hashable {
     }
   }
 
-  /// The application of a WebSocket: the last part of its path.
+  /// Returns the application of a WebSocket: the last part of its path.
   static func application(ofSocket target: some Collection<UInt8>) -> [UInt8]? {
     let path = Array(target.prefix { $0 != UInt8(ascii: "?") })
     return path.split(separator: UInt8(ascii: "/")).last.flatMap { decoded(Array($0)) }
   }
 
-  /// Text with its percent escapes resolved; nil if one is none.
+  /// Returns text with its percent escapes resolved; nil if one is malformed.
   package static func decoded(_ text: [UInt8]) -> [UInt8]? {
     func digit(_ byte: UInt8) -> UInt8? {
       switch byte {

@@ -1,11 +1,11 @@
-/// The reason why a signal hub could not be run or used. Programs read ``code``; people read ``reason``.
+/// The error of a signal hub or its client. Programs read ``code``; people read ``reason``.
 public struct SignalError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The kinds of failures.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
-    /// The address to listen on can't be had.
+    /// The address to listen on can't be used.
     case listen
-    /// The folder of a page isn't one.
+    /// The folder of a page isn't a folder.
     case page
     /// A certificate or key that can't be read.
     case certificate
@@ -22,7 +22,7 @@ public struct SignalError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A sentence that says what happened and what can be done.
   public let reason: String
 
-  /// An error of these parts.
+  /// Makes an error of these parts.
   public init(_ code: Code, _ reason: String) {
     self.code = code
     self.reason = reason

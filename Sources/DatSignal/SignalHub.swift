@@ -1,8 +1,8 @@
 internal import Foundation
 public import Logging
 
-/// One application at one hub: what is said there, and a way to say something. It comes back by itself if
-/// the hub goes away, with pauses from a second to a minute.
+/// A client of one application at one hub: it receives messages and sends them. If the hub goes away it
+/// reconnects, with pauses from a second to a minute.
 ///
 /// ```swift
 /// let hub = SignalHub(try HubAddress(parsing: "wss://hub.example.org"), application: key, id: id)
@@ -11,38 +11,38 @@ public import Logging
 ///
 /// Stands for the clients of signalhub and signalhubws.
 public actor SignalHub {
-  /// What there is to know of a hub.
+  /// An event of a hub.
   public enum Event: Hashable, Sendable {
-    /// It listens for us: what is said from now on comes here.
+    /// The client is subscribed: messages from now on are received.
     case connected
-    /// It can't be reached, or has gone; tried again after the pause.
+    /// The hub can't be reached, or has gone; the client tries again after the pause.
     case disconnected(SignalError, again: Duration)
-    /// Somebody said something, on the channel of all or on ours.
+    /// A message on the common channel or on this client's own.
     case message(SignalMessage)
   }
 
-  /// How a hub is used.
+  /// The options of a client.
   public struct Options: Sendable {
     /// The pauses before the hub is tried again; the last one repeats.
     public var pauses: [Duration] = [1, 2, 5, 15, 30, 60].map { .seconds($0) }
-    /// For one try to reach it.
+    /// The time limit of one attempt to reach it.
     public var connectTimeout = Duration.seconds(10)
-    /// Messages that wait for our reader; beyond them the oldest goes.
+    /// The most messages that wait for the reader; beyond them the oldest is dropped.
     public var waiting = 256
-    /// Certificates to trust as well, as a PEM file: for a hub of one's own.
+    /// Additional certificates to trust, as a PEM file: for the user's own hub.
     public var trustedCertificates: String?
-    /// Receives what is told of the connection.
+    /// Receives log messages about the connection.
     public var logger = Logger(label: "dat.signal", factory: { _ in SwiftLogNoOpLogHandler() })
 
     /// The defaults.
     public init() {}
   }
 
-  /// Where the hub is.
+  /// The address of the hub.
   public nonisolated let address: HubAddress
-  /// Our id there.
+  /// This client's ID there.
   public nonisolated let id: String
-  /// What happens, until ``close()``. To be iterated over once.
+  /// The events until ``close()``. Iterate over them once.
   public nonisolated let events: AsyncStream<Event>
 
   private nonisolated let application: String
@@ -55,14 +55,14 @@ public actor SignalHub {
   private var isClosed = false
   private var session: (any HubSession)?
 
-  /// A client that begins at once.
+  /// Makes a client that starts at once.
   ///
   /// - Parameters:
-  ///   - address: where the hub is.
+  ///   - address: the address of the hub.
   ///   - application: the room: the hexadecimal digits of a discovery key.
-  ///   - id: the name of our channel. For rooms of the workshop it should be random: peers with one id
-  ///     ignore each other.
-  ///   - options: how it is used.
+  ///   - id: the name of this client's channel. For rooms of the workshop it should be random: peers with the
+  ///     same ID ignore each other.
+  ///   - options: the options of the client.
   public init(_ address: HubAddress, application: String, id: String, options: Options = Options())
   {
     self.address = address
@@ -102,7 +102,7 @@ public actor SignalHub {
             error as? SignalError
             ?? SignalError(.unreachable, "The signal hub \(address) can't be reached: \(error).")
           outgoing.yield(.disconnected(error, again: pause))
-          // Clients that lost a hub at one moment don't all come back at one.
+          // With jitter: clients that lost a hub at once should not all return at once.
           try? await Task.sleep(for: pause * Double.random(in: 0.75...1.25))
         }
       }
@@ -129,19 +129,19 @@ public actor SignalHub {
     poster?.cancel()
   }
 
-  /// Says something on the channel of a peer, or of all, after what was posted before; returns at once. What
-  /// is said while the hub is away is lost.
+  /// Sends a message on a peer's channel or the common one, after earlier posts; returns at once. Messages
+  /// sent while the hub is away are lost.
   public nonisolated func post(_ message: SignalMessage, to channel: String) {
     posting.yield((message, channel))
   }
 
-  /// Says something on the channel of a peer, or of all. What is said while the hub is away is lost, as
-  /// it is if nobody listens.
+  /// Sends a message on a peer's channel or the common one. It is lost if the hub is away or nobody is
+  /// subscribed.
   public func say(_ message: SignalMessage, to channel: String) async {
     try? await session?.say(message.bytes, to: channel)
   }
 
-  /// Listens no more.
+  /// Unsubscribes and ends the events.
   public func close() async {
     isClosed = true
     runner?.cancel()
@@ -155,7 +155,7 @@ public actor SignalHub {
 
 /// One connection to a hub.
 protocol HubSession: Sendable {
-  /// What comes; throws or ends when the connection does.
+  /// The incoming messages; throws or ends when the connection does.
   var messages: AsyncThrowingStream<SignalMessage, any Error> { get }
   func say(_ message: [UInt8], to channel: String) async throws
   func close() async

@@ -1,19 +1,19 @@
 internal import DatCoding
 
-/// What peers say to each other through a hub.
+/// A message between peers through a hub.
 ///
 /// Source: webrtc-swarm 2.9.0 and simple-peer 6.4.4. Kinds of messages that later versions added are
 /// `unknown`.
 public enum SignalMessage: Hashable, Sendable {
-  /// A peer of the application says that it is there, on the channel `all`. Whoever doesn't know it
-  /// offers a connection.
+  /// A peer of the application announces itself, on the channel `all`. A peer that doesn't know it offers a
+  /// connection.
   case connect(from: String, isNative: Bool)
-  /// A part of a connection's beginning, on the channel of whom it is for.
+  /// A part of a connection's setup, on the channel of the receiver.
   case signal(from: String, Signal)
   /// Anything else.
   case unknown
 
-  /// What simple-peer calls a signal.
+  /// A signal in the sense of simple-peer.
   public enum Signal: Hashable, Sendable {
     /// An offer's or an answer's session description.
     case description(isOffer: Bool, sdp: String)
@@ -24,7 +24,7 @@ public enum SignalMessage: Hashable, Sendable {
   /// The channel on which peers announce themselves.
   public static let announcements = "all"
 
-  /// The bytes of a message, and those of a peer's id, at most.
+  /// The most bytes of a message, and of a peer's ID.
   static let byteLimit = 64 << 10
   package static let idLimit = 256
   private static let bounds = JSONReader.Bounds(bytes: byteLimit, depth: 16)

@@ -2,7 +2,7 @@ public import Foundation
 public import Logging
 
 extension SignalServer {
-  /// How a hub is run, and what bounds each who uses it.
+  /// The options of a hub, with the limits on each client.
   public struct Options: Sendable {
     /// The address to listen on: a number, or `localhost`.
     public var host = "127.0.0.1"
@@ -12,33 +12,33 @@ extension SignalServer {
     public var pageFolder: URL?
     /// A certificate chain and its private key as PEM files, for https and wss; nil for http and ws.
     public var certificate: (chain: String, key: String)?
-    /// The numeric address of a proxy whose `X-Forwarded-For` is believed; nil for none.
+    /// The numeric address of a proxy whose `X-Forwarded-For` is trusted; nil for none.
     public var trustedProxy: String?
-    /// What is bounded.
+    /// The limits on clients.
     public var limits = Limits()
-    /// How often a silent event stream gives a sign of life. Source: signalhub.
+    /// The silence after which an event stream sends a sign of life. Source: signalhub.
     public var heartbeat = Duration.seconds(30)
-    /// Receives what the hub has to say.
+    /// Receives the hub's log messages.
     public var logger = Logger(label: "dat.signal", factory: { _ in SwiftLogNoOpLogHandler() })
 
     /// The defaults.
     public init() {}
   }
 
-  /// What a hub bears.
+  /// The limits of a hub.
   public struct Limits: Hashable, Sendable {
     /// Connections in all; each costs about 20 KB.
     public var connections = 4096
-    /// Connections of one address, or of one /64 of IPv6. A household of browsers needs three each.
+    /// Connections of one address, or of one /64 of IPv6. A household needs three for each browser.
     public var connectionsByAddress = 64
-    /// The same for this machine itself, where proxies and tests are.
+    /// The same for this machine itself, which runs proxies and tests.
     public var connectionsByLoopback = 4096
     /// Subscribers of one application. Each message goes to all of them.
     public var subscribersByApplication = 512
     /// Applications that one address takes part in at a time.
     public var applicationsByAddress = 64
-    /// Messages of one address in a second, and how many may come at once. Two browsers that connect
-    /// exchange about twenty.
+    /// Messages of one address: a second, and in a burst. Two browsers that connect exchange about
+    /// twenty.
     public var messagesPerSecond = 50
     public var burst = 400
     /// The bytes of one message. Source: signalhub.
@@ -47,7 +47,7 @@ extension SignalServer {
     public var nameBytes = 256
     /// Channels that one event stream subscribes to.
     public var channels = 16
-    /// Bytes that wait for one slow subscriber; beyond them it is cut off, and comes back.
+    /// Bytes that wait for one slow subscriber; beyond them it is disconnected, and has to reconnect.
     public var waitingBytes = 1 << 20
 
     /// The defaults.

@@ -8,8 +8,8 @@ internal import NIOPosix
 internal import NIOSSL
 internal import NIOWebSocket
 
-/// A signal hub: passes on the few messages with which peers in browsers find each other. It speaks both
-/// protocols of 2018 on one port, and keeps nothing.
+/// A signal hub, which passes on the few messages with which peers in browsers find each other. It speaks
+/// both protocols of 2018 on one port, and keeps nothing.
 ///
 /// ```swift
 /// var options = SignalServer.Options()
@@ -26,10 +26,10 @@ public final class SignalServer: Sendable {
   private let channel: any Channel
   private let hub: Hub
 
-  /// Listens from now on.
+  /// Starts listening.
   ///
-  /// - Throws: ``SignalError`` with code `listen` if the address can't be had, `page` if the page's folder
-  ///   isn't one, or `certificate` for a certificate or key that can't be read.
+  /// - Throws: ``SignalError`` with code `listen` if the address can't be used, `page` if the page's folder
+  ///   isn't one, or `certificate` if a certificate or key can't be read.
   public init(_ options: Options = Options()) async throws(SignalError) {
     let hub = try Hub(options)
     self.hub = hub
@@ -69,7 +69,7 @@ public final class SignalServer: Sendable {
     hub.closeAll()
   }
 
-  /// Takes no more connections, and ends those there are.
+  /// Stops accepting connections, and ends the open ones.
   public func close() async {
     channel.close(promise: nil)
     try? await channel.closeFuture.get()
@@ -86,7 +86,7 @@ public final class SignalServer: Sendable {
     }
   }
 
-  /// How many listen.
+  /// The number of subscribers.
   public var subscriberCount: Int { hub.subscriberCount }
 
   private static func tls(_ options: Options) throws(SignalError) -> NIOSSLContext? {
@@ -106,7 +106,7 @@ public final class SignalServer: Sendable {
   }
 }
 
-/// What the connections of a server share.
+/// The state that the connections of a server share.
 final class Hub: Sendable {
   let options: SignalServer.Options
   let page: HubPage?
@@ -129,7 +129,7 @@ final class Hub: Sendable {
 
   // MARK: Connections
 
-  /// Takes a connection, or closes it.
+  /// Accepts a connection, or closes it.
   func configure(_ channel: any Channel, tls: NIOSSLContext?) throws {
     let address = Self.network(of: channel.remoteAddress)
     let isLocal = Self.isLoopback(channel.remoteAddress)
@@ -177,14 +177,14 @@ final class Hub: Sendable {
     HubRequest.application(ofSocket: head.uri.utf8) != nil && rename(member, head)
   }
 
-  /// Believes what a trusted proxy says of where a request comes from.
+  /// Trusts a proxy, if it is the configured one, about the address that a request comes from.
   ///
-  /// - Returns: whether that address may have one more connection.
+  /// - Returns: true if that address may have one more connection.
   func rename(_ member: HubCore.Member, _ head: HTTPRequestHead) -> Bool {
     guard let proxy = options.trustedProxy,
       let channel = state.withLockedValue({ $0.channels[member] }),
       channel.remoteAddress?.ipAddress.map({ Array($0.utf8) }) == Array(proxy.utf8),
-      // The proxy appends the address it sees: the last one is its own word.
+      // The proxy appends the address that it sees, so only the last one is its own word.
       let last = head.headers["x-forwarded-for"].last?.utf8.split(separator: UInt8(ascii: ","))
         .last,
       let text = String(validating: last.filter { $0 != 0x20 }, as: UTF8.self),
@@ -228,7 +228,7 @@ final class Hub: Sendable {
     return takes
   }
 
-  /// Passes a message on to all who listen: as an event, as a frame, or in neither way if it is nil.
+  /// Passes a message on to all subscribers: as an event or as a frame; in a form that is nil to none.
   func say(_ application: [UInt8], _ channel: [UInt8]?, event: ByteBuffer?, frame: ByteBuffer?) {
     messages.increment()
     let listeners = state.withLockedValue { state in
@@ -238,7 +238,7 @@ final class Hub: Sendable {
     }
     for (channel, interest) in listeners {
       guard let bytes = interest == .all ? frame : event else { continue }
-      // A subscriber that takes nothing is cut off: what it missed it can't use later.
+      // A subscriber that takes nothing is disconnected: what it missed is of no use to it later.
       guard channel.isWritable else {
         channel.close(promise: nil)
         continue
@@ -251,7 +251,7 @@ final class Hub: Sendable {
     }
   }
 
-  /// Says to all event streams from time to time that the hub is there.
+  /// Sends a sign of life to all event streams from time to time.
   func beat() async {
     while !Task.isCancelled {
       try? await Task.sleep(for: options.heartbeat)
@@ -268,13 +268,13 @@ final class Hub: Sendable {
 
   // MARK: Addresses
 
-  /// An address, or the /64 that an IPv6 address is in: what one household has.
+  /// Returns an address, or the /64 of an IPv6 address, which is the share of one household.
   private static func network(of address: SocketAddress?) -> [UInt8] {
     switch address {
     case .v4(let address): withUnsafeBytes(of: address.address.sin_addr) { Array($0) }
     case .v6(let address):
       withUnsafeBytes(of: address.address.sin6_addr) { bytes in
-        // IPv4 over a socket for both kinds.
+        // An IPv4 address on a socket for both kinds.
         let isMapped =
           bytes.prefix(10).allSatisfy { $0 == 0 } && bytes[10] == 0xff && bytes[11] == 0xff
         return isMapped ? Array(bytes.suffix(4)) : Array(bytes.prefix(8))

@@ -8,7 +8,7 @@ internal import NIOWebSocket
 
 /// A connection to a WebSocket hub.
 ///
-/// Source: signalhubws 1.0.7. Pings of our own notice a hub that has gone without a word.
+/// Source: signalhubws 1.0.7. Pings of its own detect a hub that has silently gone.
 struct SocketHubSession: HubSession {
   private typealias Socket = NIOAsyncChannel<WebSocketFrame, WebSocketFrame>
 
@@ -30,7 +30,7 @@ struct SocketHubSession: HubSession {
     .connect(host: address.host, port: address.port) { channel in
       channel.eventLoop.makeCompletedFuture {
         if let tls {
-          // A numeric address has no name to ask for.
+          // For a numeric address there is no server name to send.
           let isName = (try? SocketAddress(ipAddress: address.host, port: 0)) == nil
           try channel.pipeline.syncOperations.addHandler(
             NIOSSLClientHandler(context: tls, serverHostname: isName ? address.host : nil))
@@ -65,7 +65,7 @@ struct SocketHubSession: HubSession {
     return try NIOSSLContext(configuration: configuration)
   }
 
-  /// Waits for the answer to an upgrade, but not for ever.
+  /// Waits for the answer to an upgrade, up to a time limit.
   private static func within(
     _ limit: Duration, _ connection: any Channel, _ opened: EventLoopFuture<Socket?>
   ) async throws -> Socket? {
@@ -78,7 +78,7 @@ struct SocketHubSession: HubSession {
     return try await opened.get()
   }
 
-  /// Asks for a WebSocket; nil if the server has none.
+  /// Requests a WebSocket; nil if the server has none.
   private static func upgrade(
     _ channel: any Channel, _ address: HubAddress, _ application: String
   ) throws -> EventLoopFuture<Socket?> {

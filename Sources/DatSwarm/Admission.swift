@@ -1,33 +1,33 @@
-/// Counts the connections that others opened to us, and decides which are too many.
+/// A count of inbound connections, which decides which are too many.
 ///
-/// Three caps: all together, so that strangers can't use up our descriptors and memory; for each address,
-/// so that one host can't take all places; and for each address those that have not shown that they speak
-/// the protocol. Where all places are taken, a new connection takes that of the address with most of them,
-/// if that has at least two more than its own: the one that has been idle longest. An IPv6 network of 64
-/// bits counts as one address. A peer behind a relay counts by the name that stands for it.
+/// There are three caps: on all together, so that strangers can't use up descriptors and memory; on each
+/// address, so that one host can't take all places; and on those of each address that have not proven to
+/// speak the protocol. If all places are taken, a new connection evicts one of the address with the most, the
+/// one that has been idle longest, if that address has at least two more than the new one's. An IPv6 network
+/// of 64 bits counts as one address. A peer behind a relay counts by the name that stands for it.
 ///
-/// It has no clock: instants are handed in.
+/// It has no clock: instants are passed in.
 final class Admission: Sendable {
   typealias Instant = ContinuousClock.Instant
 
-  /// How many connections are taken.
+  /// The most connections that are accepted.
   struct Caps {
     /// In all.
     var total: Int
-    /// Of one address.
+    /// From one address.
     var address: Int
-    /// Of loopback, where tunnels end.
+    /// From loopback, where tunnels end.
     var loopback: Int
-    /// Of each trusted proxy.
+    /// From each trusted proxy.
     var proxy: Int
     var proxies: Set<IPAddress> = []
-    /// Of one address before its peers have completed the handshake.
+    /// From one address whose peers have not completed the handshake.
     var halfOpen: Int
-    /// Whether loopback is free of the cap of half-open connections.
+    /// True if loopback is exempt from the cap on half-open connections.
     var excusesLoopback = true
   }
 
-  /// What connections are counted by.
+  /// The unit by which connections are counted.
   fileprivate enum Place: Hashable {
     case network(IPAddress)
     case name(String)
@@ -53,14 +53,14 @@ final class Admission: Sendable {
 
   init(_ caps: Caps) { self.caps = caps }
 
-  /// What became of a connection.
+  /// The fate of a connection.
   enum Decision {
-    /// It has a place; another connection lost its own for it, where there is one.
+    /// It has a place, for which another connection may have been evicted.
     case admitted(Ticket, evicted: Ticket?)
     case refused
   }
 
-  /// A place for a new connection, where there is one or one can be had.
+  /// Gives a new connection a place, if there is one or another connection can be evicted.
   func admit(_ address: PeerAddress, now: Instant) -> Decision {
     let source = IPAddress(address.host)
     let key = source.map { Place.network($0.neighbourhood) } ?? .name(address.host)
@@ -96,7 +96,7 @@ final class Admission: Sendable {
     return key.isLoopback ? caps.loopback : caps.address
   }
 
-  /// The connection that makes room for one of an address with so many.
+  /// Returns the connection to evict for one of an address with this many.
   private static func idlest(in state: State, besides count: Int) -> Ticket? {
     let most = state.hosts.values.max { $0.tickets.count < $1.tickets.count }
     guard let most, most.tickets.count >= count + 2 else { return nil }
@@ -148,7 +148,7 @@ final class Admission: Sendable {
     fileprivate var isHalfOpen: Bool { state.with { $0.isHalfOpen } }
     fileprivate var lastActive: Instant { state.with { $0.lastActive } }
 
-    /// The peer has completed its handshake.
+    /// Notes that the peer has completed its handshake.
     func confirm() {
       let wasHalfOpen = state.with { standing in
         defer { standing.isHalfOpen = false }
@@ -157,10 +157,10 @@ final class Admission: Sendable {
       if wasHalfOpen { admission.confirm(self) }
     }
 
-    /// The peer has said something, which a keep-alive is not.
+    /// Notes that the peer has sent something other than a keep-alive.
     func noteActivity(now: Instant) { state.with { $0.lastActive = now } }
 
-    /// Has this called where the place is given to somebody else.
+    /// Sets the function to call when the place is given to another connection.
     func whenEvicted(_ end: @escaping @Sendable () -> Void) {
       let isBrokenOff = state.with { standing in
         standing.end = end
@@ -177,7 +177,7 @@ final class Admission: Sendable {
       end?()
     }
 
-    /// The connection is over.
+    /// Releases the place at the end of the connection.
     func leave() {
       state.with { $0.end = nil }
       admission.leave(self)

@@ -2,17 +2,17 @@ internal import HypercoreCrypto
 internal import HypercoreProtocol
 internal import NIOCore
 
-/// Hands a connection over once it can be used, which is only after it was set up, and where that is
-/// wanted only after the remote has said which feed it is about.
+/// A channel handler that hands a connection over once it is usable: after it was set up and, if requested,
+/// after the remote has named the feed of the connection.
 ///
-/// It stands before the handler that tasks read from and keeps what arrives until then.
+/// It precedes the handler that tasks read from, and buffers what arrives until then.
 final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
 
   var arrived: ((_ local: PeerAddress, _ firstFeed: DiscoveryKey?) -> Void)?
   var refused: ((SwarmEvent.Refusal) -> Void)?
-  /// Called where the connection is not handed over: its channel must not just be let go of.
+  /// Called if the connection is not handed over: merely releasing its channel is not enough.
   var discard: (() -> Void)?
   private let timeout: TimeAmount?
   private var deadline: Scheduled<Void>?
@@ -34,7 +34,7 @@ final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
     guard timeout != nil, !isClosing else { return context.fireChannelRead(data) }
     kept.writeBuffer(&buffer)
     do {
-      // Refused as soon as it is no beginning, so what is kept is one read and a few bytes.
+      // Refused as soon as it can be no beginning, so at most one read and a few bytes are kept.
       guard let feed = try Connection.peek(Array(kept.readableBytesView)) else {
         if kept.readableBytes > Self.maximumKept { refuse(context, .malformed) }
         return
@@ -52,7 +52,7 @@ final class ArrivalHandler: ChannelInboundHandler, RemovableChannelHandler {
 
   func handlerRemoved(context: ChannelHandlerContext) { finish() }
 
-  /// More than any first message takes, padding and keep-alives included.
+  /// More than any first message needs, padding and keep-alives included.
   private static let maximumKept = 4096
 
   private func handOver(_ context: ChannelHandlerContext, _ feed: DiscoveryKey?) {

@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// A value that several threads may use, one at a time.
+/// A value for use by several threads, one at a time.
 ///
 /// `@unchecked Sendable`: the value is reached only through `with`, which holds the lock.
 final class Guarded<Value>: @unchecked Sendable {

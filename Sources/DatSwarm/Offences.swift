@@ -1,24 +1,24 @@
-/// Remembers which addresses did what no working peer does, and keeps those out that do it again and
-/// again: each time for twice as long.
+/// A record of addresses that did what no working peer does. Repeat offenders are barred, each time for twice
+/// as long.
 ///
-/// It has no clock: instants are handed in.
+/// It has no clock: instants are passed in.
 struct Offences {
   typealias Instant = ContinuousClock.Instant
 
   private struct Record {
     var count = 0
-    /// Not before this is a connection taken.
+    /// The time before which no connection is accepted.
     var until: Instant
     var last: Instant
   }
 
-  /// So many are forgiven: a cut line or a wrong version looks alike.
+  /// The offences that are forgiven: a cut line or a wrong version looks the same.
   private let forgiven: Int
-  /// How long the first pause is, and the longest.
+  /// The length of the first pause, and of the longest.
   static let pauses = Duration.seconds(1)...Duration.seconds(600)
-  /// An address that has behaved for so long starts over.
+  /// The time after which an address that has behaved starts over.
   static let memory = Duration.seconds(1200)
-  /// So many addresses are remembered; the one whose last offence is longest ago makes room.
+  /// The most addresses that are remembered; the one with the oldest last offence is evicted.
   static let limit = 4096
 
   private var records: [String: Record] = [:]
@@ -44,7 +44,7 @@ struct Offences {
     records[host] = record
   }
 
-  /// Whether no connection is to be taken from the address now.
+  /// Returns whether no connection from the address is to be accepted now.
   func isBarred(_ host: String, now: Instant) -> Bool {
     guard !records.isEmpty else { return false }
     return records[Self.neighbourhood(of: host)].map { now < $0.until } ?? false
@@ -52,8 +52,8 @@ struct Offences {
 
   mutating func forgive(_ host: String) { records[Self.neighbourhood(of: host)] = nil }
 
-  /// What stands for one attacker: the address, or for IPv6 its network of 64 bits, of which a single
-  /// host has all addresses.
+  /// Returns the address that counts as one host: itself, or for IPv6 its network of 64 bits, all addresses
+  /// of which may belong to a single host.
   static func neighbourhood(of host: String) -> String {
     guard let address = IPAddress(host) else { return host }
     return address.isIPv6 ? "\(address.neighbourhood)/64" : "\(address)"

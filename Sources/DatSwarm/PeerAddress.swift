@@ -1,13 +1,13 @@
 internal import NIOCore
 
-/// Where a peer listens: a host name or numeric address, and a port.
+/// The address at which a peer listens: a host name or numeric address, and a port.
 public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
   /// A name to look up, or an IPv4 or IPv6 address without brackets.
   public var host: String
   /// The TCP port, 1 to 65535.
   public var port: Int
 
-  /// An address of these parts, unchecked.
+  /// Makes an address of these parts, unchecked.
   public init(host: String, port: Int) {
     self.host = host
     self.port = port
@@ -32,10 +32,10 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     self.init(host: String(host), port: port)
   }
 
-  /// Of a socket; nil for one without host and port.
+  /// Makes the address of a socket; nil for a socket without host and port.
   init?(_ address: SocketAddress?) {
     guard let address, let host = address.ipAddress, let port = address.port else { return nil }
-    // IPv4 peers of a socket that listens for both kinds show up like this.
+    // On a socket that listens for both kinds, IPv4 peers appear in this form.
     let mapped = "::ffff:"
     self.init(
       host: host.hasPrefix(mapped) && host.contains(".")
@@ -48,10 +48,10 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
       "\"\(text)\" is no address: write host:port, such as 192.0.2.7:3282 or [2001:db8::7]:3282.")
   }
 
-  /// Whether it is this machine's own address, written as a number.
+  /// True if it is this machine's own address, written as a number.
   var isLoopback: Bool { IPAddress(host)?.isLoopback == true }
 
-  /// Whether the host is an IPv4 or IPv6 address, and no name.
+  /// True if the host is an IPv4 or IPv6 address rather than a name.
   public var isNumeric: Bool { IPAddress(host) != nil }
 
   public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }

@@ -1,31 +1,31 @@
-/// One connection to one peer, whatever carries it: what a ``Swarm`` needs to serve it.
+/// One connection to one peer, whatever its transport: what a ``Swarm`` needs to serve it.
 ///
-/// ``PeerSocket`` is one over TCP; a ``PeerTransport`` brings others.
+/// ``PeerSocket`` is one over TCP; a ``PeerTransport`` provides others.
 public protocol PeerConnection: Sendable {
-  /// The other end as the caps on connections count it: its numeric address, or for a peer behind a relay
-  /// a name that stands for it.
+  /// The address of the other end, by which the caps on connections count: a numeric address, or for a peer
+  /// behind a relay a name that stands for it.
   var remoteAddress: PeerAddress { get }
 
-  /// Whether the other side opened it.
+  /// True if the other side opened it.
   var isInbound: Bool { get }
 
-  /// The peer has completed its handshake.
+  /// Notes that the peer has completed its handshake.
   func confirm()
 
-  /// Breaks the connection off, whatever is under way. ``pump(_:)`` then throws.
+  /// Aborts the connection. A running ``pump(_:)`` then throws.
   func close()
 
-  /// Carries a stream's bytes both ways until both ends have said all, or the task is cancelled.
+  /// Carries a stream's bytes both ways until both ends have finished or the task is cancelled.
   ///
-  /// - Throws: what the stream threw, or why the connection failed. In every case both are closed
+  /// - Throws: the stream's error, or the reason why the connection failed. In every case both are closed
   ///   afterwards.
   func pump(_ stream: some PeerStream) async throws
 
-  /// The connection is over because another one leads to the same peer. Its transport makes no new one to
-  /// that peer before ``takeUp()``. By default nothing.
+  /// Called when the connection has ended because another one leads to the same peer. Its transport makes no
+  /// new one to that peer before ``takeUp()``. By default does nothing.
   func setAside()
 
-  /// The other connection is over as well. By default nothing.
+  /// Called when the other connection has ended as well. By default does nothing.
   func takeUp()
 }
 

@@ -4,32 +4,32 @@ internal import NIOPosix
 
 /// A TCP connection to one peer, opened by either side.
 ///
-/// It reads next to nothing until ``pump(_:)`` drives a stream over it, and closes when it is let go of.
+/// It reads next to nothing until ``pump(_:)`` drives a stream over it, and closes when it is released.
 public final class PeerSocket: Sendable {
-  /// The other end; for a connection to a host name the address that answered.
+  /// The address of the other end; for a connection to a host name the one that answered.
   public let remoteAddress: PeerAddress
-  /// Our end.
+  /// The address of this end.
   public let localAddress: PeerAddress
-  /// Whether the other side opened the connection.
+  /// True if the other side opened the connection.
   public let isInbound: Bool
-  /// The feed that the remote's first message names, where the listener waited for that. The stream
-  /// that is pumped gets that message like all others.
+  /// The feed that the remote's first message names, if the listener waited for it. The pumped stream receives
+  /// that message like all others.
   public let firstFeed: DiscoveryKey?
 
   typealias Wrapped = NIOAsyncChannel<ByteBuffer, ByteBuffer>
   private let wrapped: Wrapped
   private let ticket: Admission.Ticket?
-  /// What remembers who did harm, where this was accepted.
+  /// The record of offenders, if this connection was accepted.
   private let policy: AddressPolicy?
   private let state = Guarded(State())
 
   private struct State {
     var isPumped = false
     var isConfirmed = false
-    /// Why we closed it ourselves.
+    /// The reason why this side closed it.
     var reason: SwarmError?
     var watch = WriteWatch()
-    /// All of ours was sent.
+    /// True once all output was sent.
     var isLingering = false
     var hasOffended = false
   }
@@ -56,24 +56,24 @@ public final class PeerSocket: Sendable {
 
   deinit { if !state.with({ $0.isPumped }) { Self.discard(wrapped) } }
 
-  /// Closes a channel that nobody uses; letting go of it is not enough.
+  /// Closes an unused channel; merely releasing it is not enough.
   static func discard(_ wrapped: Wrapped) {
     Task { try? await wrapped.executeThenClose { _, _ in } }
   }
 
   private var channel: any Channel { wrapped.channel }
 
-  /// Whether ``confirm()`` was called.
+  /// True if ``confirm()`` was called.
   public var isConfirmed: Bool { state.with { $0.isConfirmed } }
 
-  /// Says that the peer completed its handshake: it no longer counts among the half-open connections
-  /// of its address, and the next try to reach it, should the connection end, comes soon.
+  /// Notes that the peer has completed its handshake: the connection no longer counts among the half-open ones
+  /// of its address, and if it ends, the next attempt comes soon.
   public func confirm() {
     state.with { $0.isConfirmed = true }
     ticket?.confirm()
   }
 
-  /// Breaks the connection off, whatever is under way. ``pump(_:)`` then throws code `closed`.
+  /// Aborts the connection. A running ``pump(_:)`` then throws code `closed`.
   public func close() { close(closedHere) }
 
   private var closedHere: SwarmError {
@@ -85,14 +85,14 @@ public final class PeerSocket: Sendable {
     channel.close(promise: nil)
   }
 
-  /// Carries a stream's bytes both ways until both ends have said all.
+  /// Carries a stream's bytes both ways until both ends have finished.
   ///
-  /// Nothing is read from the socket while the stream takes what was read before; the stream is asked
-  /// for output when the socket has room. The remote's end of sending becomes
-  /// ``PeerStream/finishInput()``, the end of our output closes our half of the connection once all is
-  /// sent. Cancelling the task breaks the connection off.
+  /// Nothing more is read from the socket while the stream handles what was read before, and the stream is
+  /// asked for output only when the socket has room. The end of the remote's output becomes
+  /// ``PeerStream/finishInput()``; the end of this side's output closes this half of the connection once all is
+  /// sent. Cancelling the task aborts the connection.
   ///
-  /// - Throws: what the stream threw, ``SwarmError`` for failures of the connection, or
+  /// - Throws: the stream's error, ``SwarmError`` for failures of the connection, or
   ///   `CancellationError`. In every case the stream and the connection are closed afterwards.
   public func pump(_ stream: some PeerStream) async throws {
     do {
@@ -113,7 +113,7 @@ public final class PeerSocket: Sendable {
     await stream.close(nil)
   }
 
-  /// The error to report: ours, where we closed; the stream's own as it is.
+  /// Returns the error to report: this side's reason if it closed the connection; the stream's own unchanged.
   private func explained(_ error: any Error) -> any Error {
     if Task.isCancelled { return CancellationError() }
     switch error {
@@ -124,7 +124,7 @@ public final class PeerSocket: Sendable {
     }
   }
 
-  /// Counts against the remote's address, once, what the stream blames it for.
+  /// Counts an offence that the stream reports against the remote's address, once.
   private func noteOffence(of stream: some PeerStream) async {
     guard let policy, await stream.offence != nil else { return }
     let isFirst = state.with { state in
@@ -147,8 +147,8 @@ public final class PeerSocket: Sendable {
     watchWrites(every: TCPOptions.stallLimit)
   }
 
-  /// Closes the connection when the remote takes nothing for a whole period: a stream that waits for
-  /// room in the socket can't notice that by itself.
+  /// Closes the connection if the remote takes nothing for a whole period. A stream that waits for room in the
+  /// socket can't notice that by itself.
   private func watchWrites(every period: TimeAmount) {
     let watch = channel.eventLoop.scheduleRepeatedTask(initialDelay: period, delay: period) {
       [weak self] task in
@@ -156,7 +156,7 @@ public final class PeerSocket: Sendable {
       let (isStuck, isLingering) = state.with { ($0.watch.looksStuck(), $0.isLingering) }
       guard isStuck else { return }
       task.cancel()
-      // All is said and sent: no failure, even if the remote never says so.
+      // Everything is sent: no failure, even if the remote never ends its side.
       if isLingering { return channel.close(promise: nil) }
       close(SwarmError(.stalled, "\(remoteAddress) took nothing of what was sent for too long."))
     }
@@ -182,25 +182,25 @@ public final class PeerSocket: Sendable {
     }
   }
 
-  /// So little at a time is a keep-alive, which an idle peer sends too.
+  /// The largest read that counts as a keep-alive, which an idle peer sends too.
   private static let idleBytes = 4
 
   private func read(
     _ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ stream: some PeerStream
   ) async throws {
     var iterator = inbound.makeAsyncIterator()
-    // The buffer is let go of before the stream suspends us: under attack many are suspended.
+    // The buffer is released before the stream suspends: under attack many calls are suspended.
     while let bytes = try await iterator.next().map({ Array(buffer: $0) }) {
       if bytes.count > Self.idleBytes { ticket?.noteActivity(now: .now) }
       try await stream.receive(bytes)
     }
-    // The sequence ends alike when the remote has said all, when we closed, and when cancelled.
+    // The sequence ends the same way when the remote has finished, when this side closed, and when cancelled.
     try Task.checkCancellation()
     if let reason = state.with({ $0.reason }) { throw reason }
     await stream.finishInput()
   }
 
-  /// How much is handed to the socket at once: more than a turn's output, but for a large block's.
+  /// The most bytes handed to the socket at once: more than a turn's output, unless that holds a large block.
   private static let pieceBytes = 512 << 10
 
   private func write(
@@ -208,7 +208,7 @@ public final class PeerSocket: Sendable {
   ) async throws {
     while let bytes = try await stream.nextOutput() {
       guard !bytes.isEmpty else { continue }
-      // A large block goes in pieces: the remote may be slow to take it, and each is a copy.
+      // A large block is sent in pieces: the remote may be slow to take it, and each piece is a copy.
       var rest = bytes[...]
       while !rest.isEmpty {
         let piece = rest.prefix(Self.pieceBytes)
@@ -218,13 +218,13 @@ public final class PeerSocket: Sendable {
         state.with { $0.watch.end() }
       }
     }
-    // Before the remote can come again.
+    // Before the remote can reconnect.
     await noteOffence(of: stream)
-    // Closing our half while the remote's is closed closes the whole channel, with what is queued. So
-    // an empty write follows all others and tells when they are done.
+    // Closing this half while the remote's is closed closes the whole channel, together with what is queued.
+    // So an empty write follows all others, and its completion shows that they are done.
     state.with { $0.watch.begin() }
     try await channel.writeAndFlush(ByteBuffer()).get()
-    // From here on the remote has a while to end its side.
+    // From here on the remote has a limited time to end its side.
     state.with { $0.isLingering = true }
     outbound.finish()
   }

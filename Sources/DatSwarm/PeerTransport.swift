@@ -1,37 +1,37 @@
 public import HypercoreCrypto
 
-/// A way to peers other than TCP, which finds them and connects with them by itself: WebRTC.
+/// A transport other than TCP that finds peers and connects to them by itself: WebRTC.
 ///
-/// Unlike a ``PeerSource``, which names addresses for the swarm to dial, a transport hands over connections
-/// that are ready. The swarm decides which of them stay.
+/// Unlike a ``PeerSource``, which names addresses for the swarm to dial, a transport hands over ready
+/// connections. The swarm decides which of them stay.
 public protocol PeerTransport: Sendable {
-  /// The kind of transport, which also says how far its peers are known.
+  /// The kind of transport, which also tells how far its peers are known.
   var origin: PeerOrigin { get }
 
-  /// What happens, from the first ``join(_:)`` on, until ``close()``. Read once, by the swarm. A connection
-  /// that is not wanted is closed by ``PeerConnection/close()``.
+  /// The events from the first ``join(_:)`` until ``close()``. Read once, by the swarm. It closes a connection
+  /// that is not wanted with ``PeerConnection/close()``.
   var events: AsyncStream<PeerTransportEvent> { get }
 
-  /// Looks for peers of the topic, and connects with them.
+  /// Looks for peers of the topic, and connects to them.
   func join(_ key: DiscoveryKey) async
 
-  /// Looks no more. Connections go on.
+  /// Stops looking. Connections stay open.
   func leave(_ key: DiscoveryKey) async
 
-  /// Leaves all topics, breaks off what is open and ends ``events``.
+  /// Leaves all topics, aborts all connections and ends ``events``.
   func close() async
 
-  /// What keeps the transport from working now.
+  /// The faults that keep the transport from working now.
   var standingTroubles: [String] { get async }
 }
 
-/// What a transport has to say.
+/// An event of a transport.
 @nonexhaustive
 public enum PeerTransportEvent: Sendable {
-  /// A connection about a topic can carry bytes.
+  /// A connection for a topic is ready.
   case arrived(DiscoveryKey, any PeerConnection)
-  /// A connection about a topic came to nothing, for a reason in a sentence.
+  /// A connection for a topic failed, for a reason in a sentence.
   case failed(PeerAddress, DiscoveryKey, reason: String)
-  /// Something keeps the transport from working, in a sentence; it goes on trying.
+  /// A fault keeps the transport from working, in a sentence; it keeps trying.
   case trouble(String)
 }

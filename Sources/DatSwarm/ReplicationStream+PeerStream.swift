@@ -1,4 +1,4 @@
 public import Hypercore
 
-/// A replication stream is what connections carry.
+/// A replication stream is the stream of every connection.
 extension ReplicationStream: PeerStream {}

@@ -9,43 +9,43 @@ internal import NIOPosix
   internal import Musl
 #endif
 
-/// Why a connection or a listener could not be had, or ended.
+/// The failure of a connection or a listener.
 public struct SwarmError: Error, Sendable, CustomStringConvertible {
-  /// What kind of failure it is, for programs.
+  /// The kind of failure, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
-    /// Another program, or this one, listens on the port already.
+    /// A program, possibly this one, already listens on the port.
     case addressInUse
     /// The text is no address, or the address is not one of this machine's.
     case address
-    /// The system refused, such as a port below 1024.
+    /// The system refused, for example a port below 1024.
     case permission
     /// The host name could not be looked up.
     case unknownHost
-    /// Nobody listens there.
+    /// Nothing listens there.
     case refused
-    /// No way there, or no network.
+    /// There is no route to it, or no network.
     case unreachable
     /// Nothing answered in time.
     case timeout
-    /// The remote end broke the connection off.
+    /// The remote end aborted the connection.
     case reset
-    /// The remote end took nothing of what we sent for too long.
+    /// The remote end took nothing of what was sent for too long.
     case stalled
-    /// The connection was closed on our side.
+    /// The connection was closed on this side.
     case closed
     /// Any other failure.
     case failed
   }
 
-  /// What kind of failure it is, for programs.
+  /// The kind of failure, for programs.
   public let code: Code
-  /// A sentence for people: what happened, with whom, and what to do where something can be done.
+  /// A sentence for people: what happened, with which peer, and the next step if there is one.
   public let reason: String
-  /// The error underneath, where there was one.
+  /// The underlying error, if there is one.
   public let cause: (any Error)?
 
-  /// A failure with its reason.
+  /// Makes a failure with its reason.
   public init(_ code: Code, _ reason: String, cause: (any Error)? = nil) {
     self.code = code
     self.reason = reason
@@ -54,7 +54,7 @@ public struct SwarmError: Error, Sendable, CustomStringConvertible {
 
   public var description: String { reason }
 
-  /// The error of a socket, or of a server on one, in our words.
+  /// Wraps the error of a socket, or of a server on one, with a reason of this library's.
   ///
   /// - Parameter what: the beginning of the sentence: `Could not connect to 127.0.0.1:3282`.
   package init(_ what: String, _ error: any Error) {
@@ -76,7 +76,7 @@ public struct SwarmError: Error, Sendable, CustomStringConvertible {
     self.init(code, "\(what): \(why).", cause: error)
   }
 
-  /// The first failure of the attempts behind a connection error.
+  /// Returns the first failure of the attempts behind a connection error.
   private static func root(of error: any Error) -> any Error {
     guard let error = error as? NIOConnectionError else { return error }
     return error.connectionErrors.first?.error ?? error.dnsAError ?? error.dnsAAAAError ?? error

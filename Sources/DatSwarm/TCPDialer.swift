@@ -3,11 +3,11 @@ internal import NIOPosix
 
 /// Opens TCP connections to peers.
 public enum TCPDialer {
-  /// Connects to an address, trying all that a host name stands for, IPv6 and IPv4.
+  /// Connects to an address, trying all addresses of a host name, IPv6 and IPv4.
   ///
-  /// - Parameter timeout: for each address of the name.
-  /// - Parameter address: whom to call.
-  /// - Throws: ``SwarmError``, such as code `refused`; code `closed` when the task is cancelled.
+  /// - Parameter timeout: the time limit for each address of the name.
+  /// - Parameter address: the address to connect to.
+  /// - Throws: ``SwarmError``, such as code `refused`; code `closed` if the task is cancelled.
   public static func connect(to address: PeerAddress, timeout: Duration = .seconds(10))
     async throws(SwarmError) -> PeerSocket
   {
@@ -40,7 +40,7 @@ public enum TCPDialer {
     return PeerSocket(wrapped, remote: remote, local: local)
   }
 
-  /// The sockets being connected for one call, so that cancelling does not wait for the timeout.
+  /// The sockets being connected by one call, so that cancelling does not wait for the timeout.
   private final class Attempt: Sendable {
     private let state = Guarded((channels: [any Channel](), isCancelled: false))
 

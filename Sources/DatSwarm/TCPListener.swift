@@ -1,7 +1,7 @@
 internal import NIOCore
 internal import NIOPosix
 
-/// Listens on a TCP port and hands over each connection.
+/// A listener on a TCP port, which hands over each connection.
 ///
 /// ```swift
 /// let listener = try await TCPListener(port: 0)
@@ -11,37 +11,37 @@ internal import NIOPosix
 /// }
 /// ```
 public final class TCPListener: Sendable {
-  /// How many connections are taken.
+  /// The limits on inbound connections.
   public struct Options: Sendable {
-    /// Connections that others opened, at a time. More are closed at once.
+    /// Inbound connections at a time. More are closed at once.
     public var maximumInbound = 64
-    /// Of one address, or of one IPv6 network of 64 bits, at a time; nil for an eighth of all, and at
-    /// least 8. Where all places are taken, the connection that has been idle longest, of the address with
-    /// most, makes room for that of an address with fewer.
+    /// Inbound connections at a time from one address, or from one IPv6 network of 64 bits; nil for an eighth
+    /// of all, and at least 8. If all places are taken, a connection from an address with fewer evicts the one
+    /// that has been idle longest of the address with the most.
     public var maximumPerAddress: Int?
-    /// The same for loopback, where tunnels to this machine end; nil for as many as there are.
+    /// The same for loopback, where tunnels to this machine end; nil for no limit of its own.
     public var maximumPerLoopback: Int?
-    /// Numeric addresses of proxies and tunnels that are trusted: behind each are many peers.
+    /// Numeric addresses of trusted proxies and tunnels, each of which stands for many peers.
     public var trustedProxies: Set<String> = []
-    /// The same for each of those; nil for as many as there are.
+    /// The same for each of those; nil for no limit of its own.
     public var maximumPerProxy: Int?
-    /// Connections of one address that are not confirmed yet (``PeerSocket/confirm()``), loopback
-    /// excepted.
+    /// Inbound connections from one address that are not confirmed yet (``PeerSocket/confirm()``); loopback is
+    /// exempt.
     public var maximumHalfOpen = 8
-    /// Where not nil, connections are handed over once the remote has said which feed it is about
-    /// (``PeerSocket/firstFeed``), and closed when that takes longer.
+    /// The time within which the remote has to name its feed (``PeerSocket/firstFeed``): the connection is
+    /// handed over then, and closed if it takes longer. Nil to hand it over at once.
     public var firstFeedTimeout: Duration?
-    /// Asked before anything is read.
+    /// Returns whether a peer is permitted; called before anything is read.
     public var permits: (@Sendable (PeerAddress) -> Bool)?
-    /// Told of every connection that is closed without being handed over.
+    /// Notified of every connection that is closed without being handed over.
     public var refused: (@Sendable (PeerAddress, SwarmEvent.Refusal) -> Void)?
-    /// Whether connections from this machine are free of what goes by address: the cap of half-open
-    /// ones, and the pauses for addresses that sent harmful messages again and again, 1 s for the third
-    /// time and twice as long for each more, up to 10 minutes.
+    /// True if connections from this machine are exempt from the limits by address: the cap on half-open
+    /// ones, and the pauses for addresses that sent harmful messages repeatedly, 1 s at the third time and
+    /// doubling each time, up to 10 minutes.
     public var excusesLoopback = true
-    /// Called for every connection that lost its place to another address's.
+    /// Notified of every connection that was evicted for one from another address.
     public var evicted: (@Sendable (PeerAddress) -> Void)?
-    /// The hosts that are refused for what they did; nil for a memory of the listener's own.
+    /// The record of offenders; nil for one of the listener's own.
     var policy: AddressPolicy?
 
     /// The defaults.
@@ -56,7 +56,7 @@ public final class TCPListener: Sendable {
     }
   }
 
-  /// Where it listens, with the port that was chosen for 0.
+  /// The address of the listener, with the chosen port if 0 was asked for.
   public let address: PeerAddress
   private let channel: any Channel
   private let sockets: AsyncStream<PeerSocket>
@@ -65,9 +65,9 @@ public final class TCPListener: Sendable {
   /// Listens on the host's address: `::` for all of both kinds, `0.0.0.0` for all of IPv4,
   /// `127.0.0.1` or `::1` for this machine only, or a name.
   ///
-  /// - Parameter port: 0 for any that is free.
+  /// - Parameter port: the port; 0 for any that is free.
   /// - Parameter host: the address to listen on.
-  /// - Parameter options: what it does; the defaults are those of their type.
+  /// - Parameter options: the limits on inbound connections.
   /// - Throws: ``SwarmError``, such as code `addressInUse`.
   public init(host: String = "0.0.0.0", port: Int = 0, options: Options = Options())
     async throws(SwarmError)
@@ -127,12 +127,12 @@ public final class TCPListener: Sendable {
 
   deinit { channel.close(promise: nil) }
 
-  /// How many connections are open that others opened.
+  /// The number of open inbound connections.
   public var inboundCount: Int { admission.total }
 
-  /// Calls `serve` for each connection, each in a task of its own, until ``close()``; then waits for
-  /// those that are under way. Cancelling the task closes the listener and cancels them too. A
-  /// connection is closed when its `serve` returns. To be called once.
+  /// Calls `serve` for each connection, each in a task of its own, until ``close()``; then waits for those in
+  /// progress. Cancelling the task closes the listener and cancels them too. A connection is closed when its
+  /// `serve` returns. Call it only once.
   public func run(_ serve: @escaping @Sendable (PeerSocket) async -> Void) async {
     await withTaskCancellationHandler {
       await withDiscardingTaskGroup { group in
@@ -146,11 +146,11 @@ public final class TCPListener: Sendable {
     } onCancel: {
       channel.close(promise: nil)
     }
-    // Cancellation ends the loop before the port is free.
+    // Cancellation ends the loop before the port is released.
     await close()
   }
 
-  /// Takes no more connections. Those that are open stay. Returns when the port is free.
+  /// Stops accepting connections. Open ones stay. Returns when the port is free.
   public func close() async {
     channel.close(promise: nil)
     try? await channel.closeFuture.get()

@@ -1,17 +1,17 @@
 internal import NIOCore
 internal import NIOPosix
 
-/// What all our sockets have in common.
+/// The options that all sockets have in common.
 enum TCPOptions {
-  /// Largest read: a burst of blocks in one turn. The size adapts to what arrives. A connection that is
-  /// not read on holds three of them at most, so a hundred hold 38 MiB.
+  /// The largest read: a burst of blocks in one turn. The size adapts to what arrives. A connection that is
+  /// not being read holds three of them at most, so a hundred hold 38 MiB.
   static let maximumRead = 128 << 10
-  /// How many reads are made in a row: NIO's four would all wait with a connection that is not read on.
+  /// The number of reads in a row: NIO's four would all be held by a connection that is not being read.
   static let readsInRow: UInt = 1
-  /// Output in the queue above which the stream is no longer asked, and below which it is again.
+  /// The queued output above which the stream is no longer asked for more, and below which it is again.
   static let writeMarks = ChannelOptions.Types.WriteBufferWaterMark(
     low: 64 * 1024, high: 256 * 1024)
-  /// How long one write may take, within a factor of two.
+  /// The time that one write may take, within a factor of two.
   static let stallLimit = TimeAmount.seconds(30)
 
   static var group: MultiThreadedEventLoopGroup { .singleton }
@@ -36,10 +36,10 @@ enum TCPOptions {
       .childChannelOption(.writeBufferWaterMark, value: writeMarks)
   }
 
-  /// Makes a channel usable by tasks. To be called while it is set up: the end of the remote's sending
-  /// may arrive before anybody reads, and would be lost without a handler.
+  /// Makes a channel usable by tasks. Call it while the channel is set up: the end of the remote's output may
+  /// arrive before any task reads, and would be lost without a handler.
   static func wrap(_ channel: any Channel) throws -> PeerSocket.Wrapped {
-    // A buffer waiting and one being taken: with the largest read that is 256 KiB at most.
+    // One buffer waits and one is being taken: with the largest read that is 256 KiB at most.
     try PeerSocket.Wrapped(
       wrappingChannelSynchronously: channel,
       configuration: .init(

@@ -11,7 +11,7 @@ internal import NIOPosix
 
 /// UDP sockets for packets of a known size.
 enum UDP {
-  /// - Parameter isShared: whether other programs may have the port as well.
+  /// - Parameter isShared: true if other programs may have the port as well.
   static func open(
     host: String, port: Int, isShared: Bool = false,
     _ arrived: @escaping @Sendable ([UInt8], PeerAddress) -> Void
@@ -28,9 +28,9 @@ enum UDP {
       .bind(host: host, port: port).get()
   }
 
-  /// Sends. What can't be sent is lost, as packets are.
+  /// Sends a packet. One that can't be sent is lost, as packets are.
   static func send(_ bytes: [UInt8], to address: PeerAddress, by channel: any Channel) {
-    // A socket for both kinds sends to IPv4 addresses written as IPv6.
+    // A socket for both kinds sends to IPv4 addresses in IPv6 notation.
     let isMixed = channel.localAddress?.protocol == .inet6 && IPv4(address.host) != nil
     let host = isMixed ? "::ffff:" + address.host : address.host
     guard let remote = try? SocketAddress(ipAddress: host, port: address.port) else { return }
@@ -38,11 +38,11 @@ enum UDP {
       AddressedEnvelope(remoteAddress: remote, data: ByteBuffer(bytes: bytes)), promise: nil)
   }
 
-  /// The address of a host name, IPv4 before IPv6: the peers that a server tells of are reached by the
+  /// Returns the address of a host name, IPv4 before IPv6: the peers that a server reports are reached by the
   /// same kind. Waits for the system's answer.
   ///
-  /// - Throws: code `unknownHost` for a name that stands for no address, or `address` for one without any
-  ///   that this machine can use.
+  /// - Throws: code `unknownHost` for a name without an address, or `address` for one without any that this
+  ///   machine can use.
   static func resolve(_ host: String) async throws(SwarmError) -> IPAddress {
     if let address = IPAddress(host) { return address }
     let found: Result<IPAddress, SwarmError>
@@ -60,7 +60,7 @@ enum UDP {
     var list: UnsafeMutablePointer<addrinfo>?
     let failure = getaddrinfo(host, nil, &hints, &list)
     guard failure == 0, let list else {
-      // A name server that is away for a moment is no reason to call the name wrong.
+      // If a name server is unavailable for a moment, the name need not be wrong.
       let why =
         failure == EAI_AGAIN ? "the name server does not answer" : "there is no such name"
       return .failure(
@@ -70,7 +70,7 @@ enum UDP {
     var found: [IPAddress] = []
     var entry: UnsafeMutablePointer<addrinfo>? = list
     while let current = entry {
-      // Of a sockaddr_in behind family and port, of a sockaddr_in6 behind the flow label too.
+      // In a sockaddr_in it follows family and port, in a sockaddr_in6 the flow label too.
       let (offset, count) = current.pointee.ai_family == AF_INET6 ? (8, 16) : (4, 4)
       if let address = current.pointee.ai_addr, Int(current.pointee.ai_addrlen) >= offset + count,
         let host = IPAddress(
@@ -87,7 +87,7 @@ enum UDP {
   }
 }
 
-/// Hands on what a UDP socket receives.
+/// A handler that passes on what a UDP socket receives.
 private final class PacketHandler: ChannelInboundHandler {
   typealias InboundIn = AddressedEnvelope<ByteBuffer>
   private let arrived: ([UInt8], PeerAddress) -> Void
@@ -100,6 +100,6 @@ private final class PacketHandler: ChannelInboundHandler {
     arrived(Array(envelope.data.readableBytesView), sender)
   }
 
-  /// A packet that did not arrive somewhere is no reason to stop.
+  /// Ignores errors: a packet that did not arrive is no reason to stop.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 }

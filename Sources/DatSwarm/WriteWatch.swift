@@ -1,22 +1,22 @@
-/// Whether a write makes progress, looked at from time to time.
+/// A check, made from time to time, that a write makes progress.
 package struct WriteWatch: Sendable {
   private var writes = 0
   private var isWriting = false
   private var seen = -1
 
-  /// A watch over no write.
+  /// Makes a watch over no write.
   package init() {}
 
-  /// A write, or its next piece, begins.
+  /// Notes that a write, or its next piece, begins.
   package mutating func begin() {
     writes += 1
     isWriting = true
   }
 
-  /// The write is done.
+  /// Notes that the write is done.
   package mutating func end() { isWriting = false }
 
-  /// Whether the write under way was under way at the last look too.
+  /// Returns whether the write in progress was already in progress at the last look.
   package mutating func looksStuck() -> Bool {
     defer { seen = isWriting ? writes : -1 }
     return isWriting && seen == writes

@@ -6,7 +6,7 @@ internal import HypercoreCrypto
 internal import Hyperdrive
 internal import NIOCore
 
-/// Answers requests for an archive's files and folders.
+/// A responder for an archive's files and folders.
 struct ArchiveResponder: HTTPResponder {
   typealias Context = BasicRequestContext
 
@@ -74,13 +74,13 @@ struct ArchiveResponder: HTTPResponder {
     }
   }
 
-  /// The fields of `dat.json` that matter here.
+  /// The relevant fields of `dat.json`.
   private struct Manifest {
     var webRoot: String?
     var fallbackPage: String?
   }
 
-  /// What `dat.json` says; nothing where it is missing, large or malformed.
+  /// Reads `dat.json`; empty if it is missing, large or malformed.
   private func manifest(_ view: ArchiveCheckout) async -> Manifest {
     guard let content = try? await view.read("/dat.json", options: reading),
       let bytes = try? await content.collect(upTo: 65_536)
@@ -142,7 +142,7 @@ struct ArchiveResponder: HTTPResponder {
 
   private func redirect(_ asked: Asked) -> Response {
     var headers = self.headers("text/plain; charset=utf-8")
-    // Made of the path's parts: `//name` in an address would lead to another server.
+    // Built of the path's parts: `//name` in an address would lead to another server.
     let parts = asked.path.components.map { "/" + HTMLText.percentEncoded($0) }
     headers[.location] = parts.joined() + "/" + (asked.query.isEmpty ? "" : "?" + asked.query)
     return Response(status: .found, headers: headers)
@@ -171,7 +171,7 @@ struct ArchiveResponder: HTTPResponder {
         VisibleText.line(String(decoding: item.path.name, as: UTF8.self)) + (isFolder ? "/" : ""))
       page +=
         "<tr><td><a href=\"./\(href)\">\(name)</a></td><td>\(isFolder ? "" : String(item.stat.size))</td></tr>\n"
-      // A folder of any size is no reason to take any memory.
+      // The size of a folder must not determine the memory of a page.
       if page.utf8.count > 8 << 20 {
         page += "<tr><td>and more: use `dat ls`</td></tr>"
         break
@@ -213,7 +213,7 @@ struct ArchiveResponder: HTTPResponder {
 /// A request that can't be read.
 private struct BadRequest: Error {}
 
-/// What a request asks for.
+/// The target of a request.
 private struct Asked {
   let query: String
   let path: ArchivePath
@@ -262,7 +262,7 @@ enum ByteRange: Equatable {
   }
 }
 
-/// Text on its way into a page or an address.
+/// Text to be put into a page or an address.
 enum HTMLText {
   static func escaped(_ text: String) -> String {
     var escaped = ""
@@ -293,7 +293,7 @@ enum HTMLText {
     return text
   }
 
-  /// Nil for a `%` that two hex digits don't follow.
+  /// Nil if a `%` is not followed by two hex digits.
   static func percentDecoded(_ bytes: [UInt8]) -> [UInt8]? {
     var decoded: [UInt8] = []
     var index = 0
@@ -313,7 +313,7 @@ enum HTMLText {
   }
 }
 
-/// What a file is, by the end of its name.
+/// The type of a file, by the ending of its name.
 enum ContentType {
   private static let types = [
     "html": "text/html; charset=utf-8", "htm": "text/html; charset=utf-8",
@@ -333,7 +333,7 @@ enum ContentType {
       return "application/octet-stream"
     }
     let ending = ForeignText(bytes: path.name[(dot + 1)...]).asciiLowercased
-    // The endings are short, and of ASCII.
+    // Known endings are short, and ASCII.
     guard ending.utf8.count <= 8, ending.utf8.allSatisfy({ $0 < 0x80 }) else {
       return "application/octet-stream"
     }

@@ -5,10 +5,10 @@ internal import HummingbirdCore
 internal import NIOCore
 internal import Logging
 
-/// A small server that shows an archive in a browser, to read it.
+/// A small server that shows an archive in a browser, for reading.
 ///
-/// It listens on loopback and answers to its own names alone. The pages of an archive that is not one's own run
-/// in a sandbox, without scripts: its owner may be anybody.
+/// It listens on loopback and answers only to its own names. The pages of another's archive run in a sandbox,
+/// without scripts: its owner may be anybody.
 public struct ArchiveServer: Sendable {
   private let archive: Archive
   private let isOwn: Bool
@@ -16,8 +16,8 @@ public struct ArchiveServer: Sendable {
   private let port: Int
   private let reading: ArchiveReadOptions
 
-  /// What a connection gets. Nothing tells the browser of whoever runs this from those of others: where the
-  /// places are taken the oldest makes room, and half a request has a short while.
+  /// The limits on connections. Nothing distinguishes the browser of the local user from others: if all places
+  /// are taken the oldest is evicted, and half a request has only a short time.
   private static var places: ConnectionPlaces.Limits {
     var limits = ConnectionPlaces.Limits()
     limits.strangers = Limits.connections / 4
@@ -26,10 +26,10 @@ public struct ArchiveServer: Sendable {
     return limits
   }
 
-  /// - Parameter isOwn: whether the archive was made here, so that its pages may run scripts.
+  /// - Parameter isOwn: true if the archive was made here, so that its pages may run scripts.
   /// - Parameter host: the address to listen at.
-  /// - Parameter port: 0 lets the system choose.
-  /// - Parameter reading: how long a request waits for peers.
+  /// - Parameter port: the port; 0 lets the system choose.
+  /// - Parameter reading: the options of reads, such as how long a request waits for peers.
   public init(
     archive: Archive, isOwn: Bool, host: String = "127.0.0.1", port: Int = 8080,
     reading: ArchiveReadOptions = ArchiveReadOptions(timeout: .seconds(30))
@@ -44,7 +44,7 @@ public struct ArchiveServer: Sendable {
   /// Listens and answers until the task is cancelled.
   ///
   /// - Parameter onReady: called once with the address to open, when requests are answered.
-  /// - Throws: the error of the system where the port is not to be had.
+  /// - Throws: the system's error if the port can't be used.
   public func run(onReady: @escaping @Sendable (String) async -> Void = { _ in }) async throws {
     let gate = Gate()
     let places = ConnectionPlaces(Self.places) { _ in false }

@@ -1,20 +1,20 @@
 internal import Saga
 
-/// Which messages changed lately, so that a page that was away can ask for what it missed.
+/// The messages that changed lately, so that a page that was away can ask for what it missed.
 ///
 /// Every change has a number, none smaller than the one before.
 struct ChangeLog {
-  /// The number of changes that are remembered: a page that missed more starts over.
+  /// The most changes that are remembered: a page that missed more starts over.
   static let rememberedChanges = 2_000
-  /// The number of bytes that their keys may have: writers make keys as long as they like.
+  /// The most bytes of their keys: writers make keys as long as they like.
   static let rememberedBytes = 1 << 20
 
   private var changes: [(number: Int, id: Message.ID)] = []
   private var bytes = 0
-  /// The number of the last change that is not remembered any more.
+  /// The number of the last change that is no longer remembered.
   private var forgotten = 0
 
-  /// Remembers that a message is new, different or gone.
+  /// Notes that a message is new, changed or gone.
   mutating func note(_ id: Message.ID, _ number: Int) {
     changes.append((number, id))
     bytes += id.keyBytes.count
@@ -36,8 +36,8 @@ struct ChangeLog {
     changes.removeFirst(count)
   }
 
-  /// The messages that changed after the change of this number, in that order; nil if that is not
-  /// remembered any more.
+  /// Returns the messages that changed after the change of this number, in that order; nil if that is no
+  /// longer remembered.
   func ids(since number: Int) -> [Message.ID]? {
     guard number >= forgotten else { return nil }
     var ids: [Message.ID] = []

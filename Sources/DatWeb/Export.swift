@@ -5,16 +5,16 @@ internal import Saga
 
 /// The history as a file.
 enum Export: String, Sendable {
-  /// A JSON object a line, with the whole text; characters that show nothing are escaped.
+  /// One JSON object a line, with the whole text; invisible characters are escaped.
   case jsonl
-  /// A line of time, name and fingerprint a message, then its text, indented.
+  /// A line of time, name and fingerprint for each message, then its text, indented.
   case text
 
   var contentType: String {
     self == .jsonl ? "application/jsonl; charset=utf-8" : "text/plain; charset=utf-8"
   }
 
-  /// One message, with the line feed that ends it.
+  /// Returns one message, with the line feed that ends it.
   func entry(_ message: Message) -> String {
     switch self {
     case .jsonl:
@@ -41,7 +41,7 @@ enum Export: String, Sendable {
 }
 
 extension RoomView {
-  /// The next part of an export: at most `limit` messages after a place, and where to go on.
+  /// Returns the next part of an export: at most `limit` messages after a place, and the place to go on from.
   func export(
     _ format: Export, after place: Message.Place?, limit: Int
   ) async -> (text: String, next: Message.Place?) {

@@ -1,14 +1,14 @@
 internal import DatCoding
 internal import Foundation
 
-/// The page's files, read once: they hold no data and are the same for everybody.
+/// The page's files, read once. They hold no data and are the same for everybody.
 struct PageFiles: Sendable {
   struct File: Sendable {
     let type: String
     let bytes: [UInt8]
   }
 
-  /// By path: `/`, `/style.css` and so on.
+  /// The files by path: `/`, `/style.css` and so on.
   let files: [ForeignText: File]
 
   private static let types = [
@@ -18,7 +18,7 @@ struct PageFiles: Sendable {
     "svg": "image/svg+xml",
   ]
 
-  /// Reads the files of a folder; without one, of the folder that was built with the program.
+  /// Reads the files of a folder; by default of the folder that was built with the program.
   init(folder: URL? = nil) throws(WebError) {
     let candidates = folder.map { [$0] } ?? Self.candidates
     for candidate in candidates {

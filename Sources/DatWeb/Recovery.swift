@@ -1,19 +1,19 @@
 public import HypercoreCrypto
 
-/// What the page shows before a room goes on with a new writer key.
+/// The plan that the page shows before a room goes on with a new writer key.
 public struct RecoveryPlan: Sendable {
   /// Something that the other history lacks.
   public struct Item: Sendable {
-    /// A message's text, or what else it is: a stranger's text, not to be trusted.
+    /// A message's text, or a description of something else. It is a stranger's text, not to be trusted.
     public var text: String
     /// The name that a message claims.
     public var username: String?
-    /// When it was written, in milliseconds since 1970.
+    /// The time of writing, in milliseconds since 1970.
     public var timestamp: Int64?
-    /// Why it can't be carried over; nil if it is.
+    /// The reason why it can't be carried over; nil if it can.
     public var obstacle: String?
 
-    /// An item of these parts.
+    /// Makes an item of these parts.
     public init(
       text: String, username: String? = nil, timestamp: Int64? = nil, obstacle: String? = nil
     ) {
@@ -24,12 +24,12 @@ public struct RecoveryPlan: Sendable {
     }
   }
 
-  /// How many blocks both histories share, and how many this one has.
+  /// The number of blocks that both histories share, and that of all blocks of this one.
   public var common: UInt64
   public var length: UInt64
   public var items: [Item]
 
-  /// A plan of these parts.
+  /// Makes a plan of these parts.
   public init(common: UInt64, length: UInt64, items: [Item]) {
     self.common = common
     self.length = length
@@ -38,17 +38,17 @@ public struct RecoveryPlan: Sendable {
 }
 
 extension RoomDirectory {
-  /// What a room lacks elsewhere whose own feed has two histories.
+  /// Returns what is missing elsewhere of a room whose own feed has two histories.
   ///
-  /// - Throws: ``WebError`` where it can't be recovered from the page, with what to do instead.
+  /// - Throws: ``WebError`` if it can't be recovered from the page, with the next step.
   public func recovery(of room: PublicKey) async throws -> RecoveryPlan { throw Self.notHere }
 
-  /// Has a room go on with a new writer key.
+  /// Lets a room go on with a new writer key.
   ///
   /// - Parameters:
   ///   - room: the room's key.
-  ///   - keepsHistory: whether nothing is written again, since the others have this history.
-  /// - Returns: where the old folder is now.
+  ///   - keepsHistory: true if nothing is written again, since the others have this history.
+  /// - Returns: the new location of the old folder.
   public func recover(_ room: PublicKey, keepsHistory: Bool) async throws -> String {
     throw Self.notHere
   }
@@ -77,7 +77,7 @@ extension Wire {
 
     var common: UInt64
     var length: UInt64
-    /// The first of them, and how many there are.
+    /// The first of the items, and the number of all.
     var items: [Item]
     var count: Int
 

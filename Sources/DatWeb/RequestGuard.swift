@@ -1,12 +1,12 @@
 internal import DatCoding
 
-/// Decides whether a request comes from our own page.
+/// A check that a request comes from this server's own page.
 ///
 /// Another page in the same browser can make the browser send requests here, and can point a name
-/// of its own at this address. It can't choose the Host and Origin that the browser sends, and it
+/// of its own at this address. But it can't choose the Host and Origin that the browser sends, and it
 /// doesn't know the secret.
 struct RequestGuard: Sendable {
-  /// The parts of a request that are looked at.
+  /// The parts of a request that matter.
   struct Facts: Sendable {
     var host: ForeignText?
     var origin: ForeignText?
@@ -57,7 +57,7 @@ struct RequestGuard: Sendable {
     }
   }
 
-  /// Whether a Host field names this server: a name of ours and exactly our port.
+  /// Returns whether a Host field names this server: one of its names and exactly its port.
   func isOurs(_ field: ForeignText) -> Bool {
     let field = field.asciiLowercased
     let end = ForeignText(":\(port)")
@@ -75,8 +75,8 @@ struct RequestGuard: Sendable {
       return !Self.anywhere.contains(boundHost)
     }
     if names.contains(where: { ForeignText($0).asciiLowercased == name }) { return true }
-    // Bound to every address: any of them may be used, but no name, for a name can be pointed here
-    // by its owner.
+    // Bound to every address: any of them may be used, but no name, since the owner of a name can point it
+    // here.
     return Self.anywhere.contains(boundHost) && Self.isAddress(name)
   }
 

@@ -3,21 +3,21 @@ public import Saga
 
 /// The rooms that a server's page can show.
 public protocol RoomDirectory: Sendable {
-  /// The name that is suggested to whoever makes or joins a room.
+  /// The name to suggest to a user who makes or joins a room.
   var username: String { get async }
-  /// Tells whether rooms can be made and joined from the page.
+  /// True if rooms can be made and joined from the page.
   var canAdd: Bool { get async }
-  /// The rooms, opened.
+  /// Returns the rooms, opened.
   func rooms() async -> [RoomView]
-  /// Makes a room, owned by whoever runs the server.
+  /// Makes a room, owned by the user of the server.
   func makeRoom(username: String) async throws -> RoomView
-  /// Joins the room of this key, or gives the one that was joined before.
+  /// Joins the room of this key, or returns the one that was joined before.
   func joinRoom(_ key: PublicKey, username: String) async throws -> RoomView
-  /// Called when a page has shown a room up to a message: the place to store that.
+  /// Called when a page has shown a room up to a message, so that the place can be stored.
   func didRead(_ room: PublicKey, upTo place: Message.Place) async
-  /// What a room lacks elsewhere whose own feed has two histories; see ``RecoveryPlan``.
+  /// Returns what is missing elsewhere of a room whose own feed has two histories; see ``RecoveryPlan``.
   func recovery(of room: PublicKey) async throws -> RecoveryPlan
-  /// Has a room go on with a new writer key. Returns where the old folder is now.
+  /// Lets a room go on with a new writer key. Returns the new location of the old folder.
   func recover(_ room: PublicKey, keepsHistory: Bool) async throws -> String
   /// A signal whenever ``rooms()`` has changed.
   func changes() async -> AsyncStream<Void>

@@ -1,26 +1,26 @@
 internal import DatCoding
 public import HypercoreCrypto
 
-/// The ways a room's key is written down.
+/// The notations of a room's key.
 public enum RoomLink {
-  /// `dat://` and the 64 hex digits of the key.
+  /// Returns `dat://` and the 64 hex digits of the key.
   public static func link(to key: PublicKey) -> String { "dat://\(key.hex)" }
 
-  /// The address of a room on the workshop's page, which takes the key from its query.
+  /// Returns the address of a room on the workshop's page, which takes the key from its query.
   ///
   /// - Parameters:
-  ///   - url: where the page is.
-  ///   - key: the room's.
+  ///   - url: the address of the page.
+  ///   - key: the key of the room.
   public static func page(at url: String, of key: PublicKey) -> String {
     let bytes = url.utf8.prefix { $0 != UInt8(ascii: "#") }
     let mark = bytes.contains(UInt8(ascii: "?")) ? "&" : "?"
     return "\(String(decoding: bytes, as: UTF8.self))\(mark)key=\(key.hex)"
   }
 
-  /// The key in what somebody pasted: the digits alone, a `dat://` link, or an address with
-  /// `?key=` or `#key=` as Olaf shares it; nil for anything else.
+  /// Returns the key in pasted text: the digits alone, a `dat://` link, or an address with `?key=` or `#key=`
+  /// as Olaf shares it; nil for anything else.
   public static func key(in text: String) -> PublicKey? {
-    // What has a key in it is short.
+    // Text with a key in it is short.
     guard text.utf8.count <= 4_096 else { return nil }
     let shown = text.unicodeScalars.filter { !$0.properties.isWhitespace }
     var rest = ForeignText(String(shown)).asciiLowercased

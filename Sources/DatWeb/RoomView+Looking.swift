@@ -2,12 +2,12 @@ internal import DatCoding
 public import HypercoreCrypto
 public import Saga
 
-// What a page is told: the whole state, what changed, pages of the history, search, export.
+// The data of a page: the whole state, changes, pages of the history, search, export.
 extension RoomView {
-  /// The changes since a revision of the given run; the whole state if that is unknown, of
+  /// Returns the changes since a revision of the given run; the whole state if that is unknown, of
   /// another run, or too long ago.
   func update(since: Int?, run pageRun: String?) async -> Wire.Update {
-    // What changes while the room is asked comes with the next update as well.
+    // Changes while the room is being asked are part of the next update as well.
     let revision = revision
     guard let since, pageRun == run, since <= revision, let ids = changes.ids(since: since),
       ids.count <= 2 * Limits.page
@@ -52,7 +52,7 @@ extension RoomView {
     return update
   }
 
-  /// A message as a page is told of it.
+  /// Returns a message in the form that a page receives.
   func wire(_ message: Message, listed: Int = Limits.listedText) -> Wire.Message {
     Wire.Message(message, delivery: delivery(of: message), listed: listed)
   }
@@ -71,7 +71,7 @@ extension RoomView {
       key: identity.room.hex, maker: maker(await source.authors), asks: identity.asks)
   }
 
-  /// The name of whoever made the room: the room's key is that of the maker's feed.
+  /// Returns the name of the room's maker: the room's key is that of the maker's feed.
   private func maker(_ authors: [Author]) -> String? {
     guard let identity else { return nil }
     if identity.own == identity.room { return Self.cut(identity.username) }
@@ -80,7 +80,7 @@ extension RoomView {
     return name.map(Self.cut)
   }
 
-  /// Everybody but ourselves: here first, by name; then who was, the last one first.
+  /// Returns everybody but the user: first those who are here, by name; then the others, the latest first.
   private func people() async -> [Wire.Person] {
     var list: [PublicKey: Wire.Person] = [:]
     for author in await source.authors where author.feed != identity?.own {
@@ -90,7 +90,7 @@ extension RoomView {
         isMuted: muted.contains(author.feed), since: author.last, messages: author.messages)
     }
     for (key, known) in presence.people where key != identity?.own {
-      // What a feed has signed says more than a handshake, which anybody can make.
+      // A name that a feed has signed is worth more than one of a handshake, which anybody can make.
       let name = list[key]?.name ?? Self.cut(known.person.username)
       list[key] = Wire.Person(
         key: key.hex, name: name, look: Wire.Look(name), isHere: known.isHere,
@@ -130,14 +130,14 @@ extension RoomView {
 
   // MARK: History
 
-  /// A page of the history; nil if it is to be around a message that is not there.
+  /// Returns a page of the history; nil if it is to be around a message that is not there.
   func page(_ position: PagePosition, limit: Int) async -> Wire.Page? {
     let horizon = horizon
     let isNewest = position == .newest
     guard
       let page = await source.page(isNewest ? .before(horizon) : position, limit: limit)
     else { return nil }
-    // Those that are searched for are shown whatever their time.
+    // Messages that a page asks for are shown whatever their time.
     var isAround = false
     if case .around = position { isAround = true }
     let shown = isAround ? page.messages : page.messages.filter { $0.place < horizon }
@@ -146,13 +146,13 @@ extension RoomView {
       isEnd: isNewest || page.isEnd || shown.count < page.messages.count)
   }
 
-  /// One message with as much of its text as is ever shown.
+  /// Returns one message with as much of its text as is ever shown.
   func message(_ id: Message.ID) async -> Wire.Message? {
     await source.message(id).map { wire($0, listed: Limits.shownText) }
   }
 
-  /// The newest messages before a place whose text or name holds what is looked for, without
-  /// regard to case and accents.
+  /// Returns the newest messages before a place whose text or name contains the query, ignoring case and
+  /// accents.
   func search(_ query: String, before place: Message.Place?, limit: Int) async -> Wire.SearchResult
   {
     var result = Wire.SearchResult(found: [], isMore: false)
@@ -165,7 +165,7 @@ extension RoomView {
     return result
   }
 
-  /// Some 60 bytes before and 120 after the beginning of what is looked for, or of the text.
+  /// Returns some 60 bytes before and 120 after the beginning of the match, or of the text.
   private static func excerpt(_ text: String, _ pattern: SearchPattern) -> String {
     let bytes = text.utf8
     let middle = pattern.firstMatch(in: text) ?? 0
@@ -191,7 +191,7 @@ extension RoomView {
     }
   }
 
-  /// The room as the start view shows it.
+  /// The room in the form of the start view.
   var summary: Wire.RoomSummary? {
     get async {
       guard let identity else { return nil }
@@ -208,12 +208,12 @@ extension RoomView {
 public struct RoomOverview: Sendable {
   /// The room's key.
   public let key: PublicKey
-  /// The name of whoever made it, if that is known.
+  /// The name of its maker, if that is known.
   public let maker: String?
   /// The number of messages.
   public let messages: Int
-  /// The number of messages of others after the one that was seen last.
+  /// The number of messages of others after the last one that was seen.
   public let unread: Int
-  /// The newest message of somebody who isn't muted.
+  /// The newest message of an author who isn't muted.
   public let last: Message?
 }

@@ -3,13 +3,13 @@ internal import Hypercore
 internal import HypercoreCrypto
 public import Saga
 
-/// The view that all pages of one room share: who is here, who asks, and what changed since a page last looked.
-/// The messages themselves are the room's.
+/// The view that all pages of one room share: who is here, who asks, and what changed since a page last
+/// looked. The messages themselves stay in the room.
 ///
-/// One for all pages of a room. It follows the room's events from ``open()`` to ``close()``.
+/// There is one for all pages of a room. It follows the room's events from ``open()`` to ``close()``.
 public actor RoomView {
   nonisolated let source: any RoomSource
-  /// Names this view: a page's numbers from another run mean nothing to it.
+  /// The identity of this view: a page's numbers from another run mean nothing to it.
   nonisolated let run: String
   private let now: @Sendable () -> Int64
   private let patience: Duration
@@ -22,7 +22,7 @@ public actor RoomView {
   /// The feeds whose messages are hidden here.
   private(set) var muted: Set<PublicKey> = []
   private(set) var problem: String?
-  /// Why nothing more is written here, where our own feed has two histories.
+  /// The reason why nothing more is written here, if the user's own feed has two histories.
   private(set) var fork: String?
   /// The part of the stored messages that was read, in percent, while a room opens; nil once all were.
   private(set) var loaded: Int?
@@ -30,7 +30,7 @@ public actor RoomView {
   private(set) var revision = 0
   /// The number of the last change to each part of the state.
   private(set) var parts = Parts()
-  /// Up to where somebody has looked at the room here.
+  /// The place up to which the user has seen the room here.
   private(set) var readMark: Message.Place?
   /// Own messages that no peer has fetched yet, by their block …
   private var unsent: [(seq: UInt64, id: Message.ID)] = []
@@ -43,7 +43,7 @@ public actor RoomView {
   private var opening: Task<Void, Never>?
   private var follower: Task<Void, Never>?
   private var timer: Task<Void, Never>?
-  /// Tells whether nothing will happen any more.
+  /// True if nothing more will happen.
   private var hasEnded = false
 
   struct Parts {
@@ -58,8 +58,8 @@ public actor RoomView {
 
   /// - Parameters:
   ///   - source: the room.
-  ///   - patience: how long somebody is away before it shows.
-  ///   - now: gives milliseconds since 1970; nil: the system's clock.
+  ///   - patience: how long a person is away before it shows.
+  ///   - now: returns milliseconds since 1970; nil for the system's clock.
   public init(
     _ source: any RoomSource, patience: Duration = Presence.olafsPatience,
     now: (@Sendable () -> Int64)? = nil
@@ -71,11 +71,11 @@ public actor RoomView {
     presence = Presence(patience: patience, now: 0)
   }
 
-  /// Reads the room's state and starts to follow it. Only waits the second time.
+  /// Reads the room's state and starts to follow it. A second call only waits.
   public func open() async {
     if opening == nil {
       opening = Task { [source] in
-        // Listening begins before the look, so that nothing falls between.
+        // Listening begins before the look, so that nothing is missed in between.
         let events = await source.events()
         start(await source.identity, await source.state)
         if readMark == nil {
@@ -116,16 +116,16 @@ public actor RoomView {
     firstOwn = state.ownSeq
   }
 
-  // MARK: What happens in the room
+  // MARK: Events of the room
 
-  /// Takes in one event.
+  /// Handles one event.
   func take(_ event: SagaEvent) async {
-    // The room is asked first: what is noted under one number is noted in one go.
+    // The room is asked first: everything with one number is noted without a suspension.
     var others: [Message.ID] = []
     var name: String?
     switch event {
     case .message(let message) where message.sharesKey, .removal(let message):
-      // The mark of other feeds' messages under the same key may have changed.
+      // Whether other feeds' messages share its key may have changed.
       others = await source.messages(sharingKeyOf: message.id)
     case .unreadable(let id):
       name = await source.authors.first { $0.feed == id.feed }?.username
@@ -136,7 +136,7 @@ public actor RoomView {
     if take(event, name: name, now: now(), number) { announce(number) }
   }
 
-  /// - Returns: whether it is to be made known.
+  /// - Returns: true if the pages are to be notified.
   private func take(_ event: SagaEvent, name: String?, now time: Int64, _ number: Int) -> Bool {
     switch event {
     case .message(let message), .edit(let message): note(message, number)
@@ -170,7 +170,7 @@ public actor RoomView {
         guard person.isProven, requests[known] != person else { return false }
         requests[known] = person
       } else {
-        // A claim makes room for a request that is proven.
+        // A claim is evicted for a request that is proven.
         if requests.count >= Limits.requests {
           guard person.isProven, let claim = requests.lastIndex(where: { !$0.isProven }) else {
             return false
@@ -216,7 +216,7 @@ public actor RoomView {
     if message.feed == identity?.own, message.seq > sent {
       unsent.append((message.seq, message.id))
     }
-    // Whoever's messages are read was let in, by whichever writer.
+    // The author of a message that is read has been let in, by whichever writer.
     if requests.contains(where: { $0.key == message.feed }) { forgetRequest(message.feed, number) }
   }
 
@@ -242,7 +242,7 @@ public actor RoomView {
     parts.requests = number
   }
 
-  /// Makes the change of a number known to the pages.
+  /// Announces the change of a number to the pages.
   private func announce(_ number: Int) {
     revision = number
     for listener in listeners.values { listener.yield() }
@@ -270,7 +270,7 @@ public actor RoomView {
     scheduleLeave()
   }
 
-  // MARK: What people do
+  // MARK: Actions of the user
 
   /// Writes a message and returns it; nil if the room was closed meanwhile.
   func write(_ text: String) async throws -> Message? {
@@ -283,8 +283,8 @@ public actor RoomView {
     listeners = [:]
   }
 
-  /// Answers a request. Refusing concerns those who ask now: it hides nothing, since anybody can ask in
-  /// the name of a key.
+  /// Answers a request. Refusing concerns only the pending requests: it hides nothing, since anybody can ask
+  /// in the name of a key.
   func answer(_ key: PublicKey, accept: Bool) async throws {
     if accept { try await source.accept(key) } else { try await source.refuse(key) }
     let number = revision + 1
@@ -293,7 +293,7 @@ public actor RoomView {
     announce(number)
   }
 
-  /// Hides somebody's messages here, or shows them again.
+  /// Hides a feed's messages here, or shows them again.
   func setMuted(_ isMuted: Bool, _ key: PublicKey) async {
     guard key != identity?.own else { return }
     await source.setMuted(isMuted, key)
@@ -302,7 +302,7 @@ public actor RoomView {
     announce(number)
   }
 
-  /// Notes that somebody has seen everything up to this place.
+  /// Notes that the user has seen everything up to this place.
   public func markRead(upTo place: Message.Place) {
     if let readMark, !(readMark < place) { return }
     readMark = place
@@ -319,22 +319,22 @@ public actor RoomView {
     }
   }
 
-  /// The place after which messages don't show yet: their writers' clocks are ahead, or said to be. Without
+  /// The place after which messages don't show yet: their writers' clocks are ahead, or claim to be. Without
   /// it one writer could fill the end of the room for years, and nobody would see what is new.
   var horizon: Message.Place {
     Message.Place(
       timestamp: now() + Limits.ahead, id: Message.ID(keyBytes: [], feed: PublicKey()))
   }
 
-  /// The delivery of our own message; nil for any other, and for one from an earlier run.
+  /// Returns the delivery of a message of the user; nil for any other, and for one from an earlier run.
   func delivery(of message: Message) -> Delivery? {
     guard message.feed == identity?.own, message.seq > firstOwn else { return nil }
     return message.seq <= sent ? .sent : .waiting
   }
 
-  // MARK: Looking
+  // MARK: Signals
 
-  /// A signal a change or more, for as long as it is read.
+  /// Returns a stream with at least one signal after each change.
   func signals() -> AsyncStream<Void> {
     let id = nextListener
     nextListener += 1
@@ -348,10 +348,10 @@ public actor RoomView {
   private func forgetListener(_ id: Int) { listeners[id] = nil }
 }
 
-/// The state of our own message at others.
+/// The progress of the user's own message to others.
 enum Delivery: String, Sendable {
-  /// Written here; no peer has asked for it yet.
+  /// Written here; no peer has requested it yet.
   case waiting
-  /// Its block went to a peer that had asked for it.
+  /// Its block was sent to a peer that had requested it.
   case sent
 }

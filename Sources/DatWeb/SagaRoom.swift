@@ -6,13 +6,13 @@ public import Saga
 public struct SagaRoom: RoomSource {
   private let saga: Saga
   private let asks: Bool
-  /// Given whom the user doesn't want to see, after each answer that changes it.
+  /// Receives the muted feeds after each change.
   private let onMuted: @Sendable (Set<PublicKey>) async -> Void
 
   /// - Parameters:
   ///   - saga: an open room.
-  ///   - asks: whether it was opened with ``AuthorizationPolicy/ask``.
-  ///   - onMuted: given the muted feeds whenever somebody was muted on the page, to be noted.
+  ///   - asks: true if it was opened with ``AuthorizationPolicy/ask``.
+  ///   - onMuted: receives the muted feeds after each change on the page, to store them.
   public init(
     _ saga: Saga, asks: Bool = false,
     onMuted: @escaping @Sendable (Set<PublicKey>) async -> Void = { _ in }

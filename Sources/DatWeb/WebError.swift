@@ -1,22 +1,22 @@
-/// Why the page's server refused or failed. Programs read ``code``; people read ``reason``.
+/// The error of the page's server. Programs read ``code``; people read ``reason``.
 public struct WebError: Error, Sendable, CustomStringConvertible {
   @nonexhaustive
   public enum Code: String, Hashable, Sendable {
-    /// The request's Host is not one of this server's names: another site's name leads here.
+    /// The request's Host is not one of this server's names: another site's name points here.
     case foreignHost
     /// The request was made by a page of another origin.
     case foreignOrigin
     /// The secret is missing or wrong.
     case noSecret
-    /// A post whose content is not said to be JSON.
+    /// The content of a post is not declared as JSON.
     case notJSON
     /// The request can't be understood.
     case badRequest
     /// There is no such page, room or message.
     case notFound
-    /// The message is longer than is shown anywhere.
+    /// The message is longer than any that is shown.
     case tooLong
-    /// The room did not take it; the reason is the room's.
+    /// The room refused it; the reason is the room's.
     case refused
     /// The page's files are not where the program expects them.
     case filesMissing
@@ -25,7 +25,7 @@ public struct WebError: Error, Sendable, CustomStringConvertible {
   }
 
   public let code: Code
-  /// A sentence that says what, where, and what to do.
+  /// A sentence with the fault, its location and the next step.
   public let reason: String
 
   public init(_ code: Code, _ reason: String) {

@@ -6,7 +6,7 @@ internal import HypercoreCrypto
 internal import NIOCore
 internal import Saga
 
-// What a page can do: every action is a POST of JSON.
+// The actions of a page: each is a POST of JSON.
 extension WebResponder {
   private struct Done: Encodable {}
   private struct Added: Encodable { var key: String }
@@ -87,7 +87,7 @@ extension WebResponder {
   }
 }
 
-/// The fields of a posted object, as far as any action takes them. Each action asks for its own.
+/// The fields of a posted object that any action takes. Each action asks for its own.
 private struct Posted {
   private var texts: [(StaticString, String)] = []
   private var bools: [(StaticString, Bool)] = []

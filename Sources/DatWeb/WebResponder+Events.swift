@@ -3,11 +3,11 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
 
-// The event stream: what changed, told as it happens.
+// The event stream: changes, sent as they happen.
 extension WebResponder {
   /// A stream of server-sent events: `update` for the room, if any, `rooms` for the list of rooms.
   ///
-  /// A page that was away says up to which revision of which run it has seen the room, and gets what
+  /// A page that was away sends the last revision and run that it has seen of the room, and receives what
   /// changed since. A page that reads slowly gets fewer, larger updates: nothing is queued.
   func events(_ room: RoomView?, since: Int?, run: String?) -> Response {
     let body = ResponseBody { [self] writer in
@@ -37,7 +37,7 @@ extension WebResponder {
             text.writeEvent("rooms", start)
           }
         }
-        // A sign of life, and how a page that went away is noticed.
+        // A sign of life, which also detects a page that is gone.
         if text.readableBytes == 0 { text.writeString(": here\n\n") }
         try await writer.write(text)
       }
@@ -48,7 +48,7 @@ extension WebResponder {
     return Response(status: .ok, headers: headers, body: body)
   }
 
-  /// Rings for every change and every heartbeat; ends the stream when the room is closed.
+  /// Signals every change and every heartbeat; ends the stream when the room is closed.
   private func ring(_ bell: AsyncStream<Void>.Continuation, _ room: RoomView?) async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
@@ -58,7 +58,7 @@ extension WebResponder {
         }
       }
       if let room {
-        // Listening begins before the first look, so that nothing falls between.
+        // Listening begins before the first look, so that nothing is missed in between.
         let changes = await room.signals()
         bell.yield()
         for await _ in changes { bell.yield() }
@@ -83,7 +83,7 @@ extension WebResponder {
 }
 
 extension ByteBuffer {
-  /// One server-sent event of a single line of JSON.
+  /// Writes one server-sent event of a single line of JSON.
   fileprivate mutating func writeEvent(_ name: String, _ json: some Sequence<UInt8>) {
     writeString("event: \(name)\ndata: ")
     writeBytes(json)

@@ -6,8 +6,8 @@ internal import HypercoreCrypto
 internal import NIOCore
 internal import Saga
 
-/// Header fields that have no name of their own in HTTPTypes. The names are constants of the right
-/// form, so the initializers succeed.
+/// Header fields that have no name of their own in HTTPTypes. The names are valid constants, so the
+/// initializers succeed.
 enum Fields {
   static let secret = HTTPField.Name("Dat-Secret")!
   static let site = HTTPField.Name("Sec-Fetch-Site")!
@@ -19,14 +19,14 @@ enum Fields {
 }
 
 extension WebResponder {
-  /// Nothing but this server's own files, no inline script, no markup from text, no frames.
+  /// Only this server's own files: no inline script, no markup from text, no frames.
   static let policy = [
     "default-src 'self'", "script-src 'self'", "style-src 'self'", "img-src 'self'",
     "connect-src 'self'", "object-src 'none'", "base-uri 'none'", "form-action 'none'",
     "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'",
   ].joined(separator: "; ")
 
-  /// The header fields of every answer.
+  /// Returns the header fields of every answer.
   static func headers(_ type: String) -> HTTPFields {
     var headers = HTTPFields()
     headers[.contentType] = type
@@ -81,7 +81,7 @@ struct Query {
 
   subscript(name: String) -> String? { values[ForeignText(name)] }
 
-  /// The message that a parameter and `feed` name.
+  /// Returns the message that a parameter and `feed` name.
   func id(_ name: String) throws(WebError) -> Message.ID? {
     guard let key = self[name] else { return nil }
     guard let feed = PublicKey(hex: self["feed"] ?? "") else {
@@ -90,7 +90,7 @@ struct Query {
     return Message.ID(key: key, feed: feed)
   }
 
-  /// A place in the history, written as time, `~`, feed, `~` and key.
+  /// Returns a place in the history, written as time, `~`, feed, `~` and key.
   func place(_ name: String) throws(WebError) -> Message.Place? {
     guard let text = self[name] else { return nil }
     let sides = ForeignText(text).split(separator: UInt8(ascii: "~"), limit: 3)

@@ -6,7 +6,7 @@ internal import HypercoreCrypto
 internal import NIOCore
 internal import Saga
 
-/// Answers requests: files, data, actions, the event stream.
+/// A responder for files, data, actions and the event stream.
 struct WebResponder: HTTPResponder {
   typealias Context = BasicRequestContext
 
@@ -14,7 +14,7 @@ struct WebResponder: HTTPResponder {
   let files: PageFiles
   let gate: Gate
   let heartbeat: Duration
-  /// Where the workshop's page is.
+  /// The address of the workshop's page.
   var pageURL: String?
 
   func respond(to request: Request, context: Context) async throws -> Response {
@@ -58,7 +58,7 @@ struct WebResponder: HTTPResponder {
       throw WebError(.notFound, "There is nothing at this address.")
     }
     var headers = Self.headers(file.type)
-    // Asked for anew every time: a newer program brings newer files under the same names.
+    // Requested anew every time: a newer program brings newer files under the same names.
     headers[.cacheControl] = "no-cache"
     guard method == .get else { return Response(status: .ok, headers: headers) }
     return Response(
@@ -165,6 +165,6 @@ struct WebResponder: HTTPResponder {
 }
 
 extension ForeignText {
-  /// The text if it is as short as the words of this server's addresses, and ASCII; else nothing.
+  /// The text if it is ASCII and as short as the words of this server's addresses; otherwise empty.
   var word: String { utf8.count <= 32 && utf8.allSatisfy { $0 < 0x80 } ? string : "" }
 }

@@ -19,37 +19,36 @@ public struct WebAddress: Sendable, Hashable {
   }
 }
 
-/// A small server that carries the chat's page to the browser of whoever runs it.
+/// A small server that shows the chat's page in the browser of the local user.
 ///
 /// ```swift
 /// let server = try WebServer(room: room)
 /// try await server.run { print($0.url) }
 /// ```
 ///
-/// It listens on loopback. Page, script and style are plain files without data. Whatever holds data
-/// is given only to requests that carry the secret, and only where Host and Origin are this
-/// server's.
+/// It listens on loopback. Page, script and style are plain files without data. Data is returned only to
+/// requests that carry the secret, and only if Host and Origin are this server's.
 public struct WebServer: Sendable {
-  /// The settings of a server.
+  /// The options of a server.
   public struct Options: Sendable {
-    /// The address to listen at: a number, or `localhost`. Another than loopback lends the room to
-    /// whoever can read the network between browser and server.
+    /// The address to listen at: a number, or `localhost`. With an address other than loopback, anybody who can
+    /// read the network between browser and server can use the room.
     public var host = "127.0.0.1"
     /// The port; 0 lets the system choose.
     public var port = 0
     /// Further names under which the page may be opened, without port.
     public var names: [String] = []
-    /// The secret; nil chooses one.
+    /// The secret; nil for a random one.
     public var secret: String?
-    /// Where the workshop's page is, whose link is offered for sharing as well; nil if unknown.
+    /// The address of the workshop's page, whose link is offered for sharing as well; nil if unknown.
     public var pageURL: String?
-    /// The folder of the page's files; nil: the one that was built with the program.
+    /// The folder of the page's files; nil for the one that was built with the program.
     public var pageFolder: URL?
-    /// Receives what the server has to say.
+    /// Receives the server's log messages.
     public var logger = Logger(label: "dat.web", factory: { _ in SwiftLogNoOpLogHandler() })
-    /// The time that an event stream is silent before it gives a sign of life.
+    /// The silence after which an event stream sends a sign of life.
     public var heartbeat = Duration.seconds(15)
-    /// What connections get that have not shown the secret.
+    /// The limits on connections that have not shown the secret.
     var places = ConnectionPlaces.Limits()
 
     public init() {}
@@ -60,9 +59,9 @@ public struct WebServer: Sendable {
   private let secret: String
   private let files: PageFiles
 
-  /// A server for the rooms of a directory.
+  /// Makes a server for the rooms of a directory.
   ///
-  /// - Throws: ``WebError/Code/filesMissing`` where the page's files can't be found.
+  /// - Throws: ``WebError/Code/filesMissing`` if the page's files can't be found.
   public init(rooms: any RoomDirectory, options: Options = Options()) throws(WebError) {
     self.rooms = rooms
     self.options = options
@@ -70,9 +69,9 @@ public struct WebServer: Sendable {
     files = try PageFiles(folder: options.pageFolder)
   }
 
-  /// A server for one room.
+  /// Makes a server for one room.
   ///
-  /// - Throws: ``WebError/Code/filesMissing`` where the page's files can't be found.
+  /// - Throws: ``WebError/Code/filesMissing`` if the page's files can't be found.
   public init(room: RoomView, options: Options = Options()) throws(WebError) {
     try self.init(rooms: SingleRoom(room), options: options)
   }
@@ -80,7 +79,7 @@ public struct WebServer: Sendable {
   /// Listens and answers until the task is cancelled.
   ///
   /// - Parameter onReady: called once, when requests are answered.
-  /// - Throws: the error of the system where the port is not to be had.
+  /// - Throws: the system's error if the port can't be used.
   public func run(onReady: @escaping @Sendable (WebAddress) async -> Void = { _ in }) async throws {
     for room in await rooms.rooms() { await room.open() }
     let gate = Gate()
@@ -116,9 +115,9 @@ public struct WebServer: Sendable {
   }
 }
 
-/// Holds the guard, which can be made only when the port is known.
+/// A holder of the guard, which can be made only when the port is known.
 ///
-/// `@unchecked Sendable`: its one field is read and written under the lock alone.
+/// `@unchecked Sendable`: its one field is read and written only under the lock.
 final class Gate: @unchecked Sendable {
   private let lock = NSLock()
   private var value: RequestGuard?

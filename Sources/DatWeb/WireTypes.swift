@@ -2,14 +2,14 @@ internal import DatCoding
 internal import HypercoreCrypto
 internal import Saga
 
-/// The JSON that the page is told. Names are short but whole words; times are milliseconds since
+/// The JSON that the page receives. Names are short but whole words; times are milliseconds since
 /// 1970; keys are hex.
 enum Wire {
-  /// What a name looks like, for the page to tell apart those that look alike.
+  /// The look of a name, with which the page distinguishes names that look alike.
   struct Look: Encodable, Sendable {
     /// Equal for names that look alike.
     var shape: String
-    /// Its letters are of scripts that no language mixes.
+    /// True if its letters are of scripts that no language mixes.
     var isMixed: Bool?
 
     init(_ name: String) {
@@ -28,12 +28,12 @@ enum Wire {
     var name: String
     var look: Look
     var feed: String
-    /// The writer's own claim; absent when it is no date at all.
+    /// The writer's own claim; nil if it is no date at all.
     var time: Int64?
-    /// The place in the history, with key and feed.
+    /// The place in the history, together with key and feed.
     var order: Int64
     var isEdited: Bool?
-    /// Another feed has a message under the same key.
+    /// True if another feed has a message under the same key.
     var sharesKey: Bool?
     var delivery: String?
   }
@@ -50,9 +50,9 @@ enum Wire {
     var look: Look
     var isHere: Bool
     var isMuted: Bool
-    /// Here: whether their peer has shown that it holds the key; absent where that is not known.
+    /// For a person who is here: true if the peer has proven to hold the key; nil if that is unknown.
     var isProven: Bool?
-    /// Here: since when; gone: since when; known from messages only: when they last wrote.
+    /// The time of arrival or, if gone, of leaving; for a person known only by messages, that of the last one.
     var since: Int64
     var messages: Int
   }
@@ -62,9 +62,9 @@ enum Wire {
     var name: String
     var look: Look
     var time: Int64
-    /// Whether the peer has shown that it holds the key; else the key and the name are claims.
+    /// True if the peer has proven to hold the key; otherwise key and name are claims.
     var isProven: Bool
-    /// Of a claim: where it comes from, where that is known.
+    /// For a claim: the address that it comes from, if that is known.
     var address: String?
   }
 
@@ -75,7 +75,7 @@ enum Wire {
     var key: String
     var name: String
     var look: Look
-    /// Of `waiting`: why.
+    /// For `waiting`: the reason.
     var detail: String?
   }
 
@@ -88,19 +88,19 @@ enum Wire {
 
   struct Room: Encodable, Sendable {
     var key: String
-    /// The name of whoever made the room, as their own messages give it.
+    /// The name of the room's maker, as the maker's own messages give it.
     var maker: String?
     var asks: Bool
   }
 
-  /// The content of an event: all of the state, or what changed since the last one.
+  /// The content of an event: the whole state, or what changed since the last event.
   struct Update: Encodable, Sendable {
-    /// Names this run of the program: numbers of another one mean nothing here.
+    /// The identity of this run of the program: numbers of another one mean nothing here.
     var run: String
     var revision: Int
-    /// The messages are the newest page and whatever the page held before is void.
+    /// True if the messages are the newest page, and whatever the page held before is invalid.
     var isWhole: Bool
-    /// Of a whole state: there are no older messages.
+    /// In a whole state: true if there are no older messages.
     var isStart: Bool?
     var total: Int
     var messages: [Message]?
@@ -120,22 +120,22 @@ enum Wire {
 
   struct Page: Encodable, Sendable {
     var messages: [Message]
-    /// Nothing is older than the first one.
+    /// True if nothing is older than the first one.
     var isStart: Bool
-    /// Nothing is newer than the last one.
+    /// True if nothing is newer than the last one.
     var isEnd: Bool
   }
 
   struct Found: Encodable, Sendable {
     var message: Message
-    /// The part of the text that holds what was looked for.
+    /// The part of the text with the match.
     var excerpt: String
   }
 
   struct SearchResult: Encodable, Sendable {
-    /// Newest first.
+    /// The matches, newest first.
     var found: [Found]
-    /// There may be more, before the last one.
+    /// True if there may be more, before the last one.
     var isMore: Bool
   }
 
@@ -174,21 +174,21 @@ enum Wire {
   }
 }
 
-/// The caps of what the page is sent and may send, with their reasons.
+/// The limits on what the page receives and may send, with their reasons.
 enum Limits {
-  /// Bytes of one message's text in a list: a screenful; the rest comes when asked for.
+  /// Bytes of one message's text in a list: a screenful; the rest comes on demand.
   static let listedText = 4_096
-  /// Bytes of one message's text that are shown at all, and that may be written.
+  /// Bytes of one message's text that are ever shown, and that may be written.
   static let shownText = 65_536
   /// Bytes of a name.
   static let name = 256
-  /// Messages a request gives: at 4 KiB each under a megabyte.
+  /// Messages in an answer: at 4 KiB each under a megabyte.
   static let page = 200
   /// Messages in a whole state: two screens.
   static let firstPage = 100
   /// Bytes of a posted body: the longest message with every character escaped (`\u0000`).
   static let body = 6 * shownText + 1_024
-  /// The limit of how far ahead the time of a message may be, in milliseconds: clocks are an hour wrong where summer
+  /// The time, in milliseconds, by which a message may be ahead. Clocks are an hour wrong when daylight saving
   /// begins and ends, and seldom more.
   static let ahead: Int64 = 3_600_000
   /// Requests that are listed.
@@ -208,7 +208,7 @@ extension Wire.Message {
     name = VisibleText.prefix(message.username, bytes: Limits.name)
     look = Wire.Look(name)
     feed = message.feed.hex
-    // Before 1970 nobody wrote anything; what no calendar holds counts as 0.
+    // Nobody wrote anything before 1970; times beyond any calendar count as 0.
     time = message.timestamp > 0 ? message.timestamp : nil
     order = message.timestamp
     isEdited = message.isEdited ? true : nil

@@ -1,12 +1,12 @@
 #if WebRTC
   internal import DatSwarm
 
-  /// The channel as two streams of bytes, each with back-pressure: what nobody reads closes the other
-  /// side's window, and a write waits until the channel has room.
+  /// The channel as two streams of bytes, each with back-pressure: if nobody reads, the other side's window
+  /// closes, and a write waits until the channel has room.
   @WebRTCActor
   final class ChannelStream {
-    /// Bytes that wait for a reader before no more are taken from the channel, and how few before more
-    /// are taken again. Beyond them up to 1 MiB waits in SCTP's own buffer.
+    /// The unread bytes at which reading from the channel pauses, and those at which it resumes. Beyond them
+    /// up to 1 MiB waits in SCTP's own buffer.
     private static let high = 256 << 10
     private static let low = 64 << 10
 
@@ -21,7 +21,7 @@
 
     init(_ channel: DataChannel) { self.channel = channel }
 
-    // MARK: What the channel brings
+    // MARK: Calls of the channel
 
     func received(_ bytes: UnsafeRawBufferPointer) {
       if outcome != nil { return }
@@ -41,7 +41,7 @@
 
     func writable() { wakeWriter() }
 
-    /// The channel is over: in order for nil.
+    /// Notes the end of the channel, in order for nil.
     func ended(_ error: WebRTCError?) {
       guard outcome == nil else { return }
       outcome = error.map { .failure($0) } ?? .success(())
@@ -60,9 +60,9 @@
       writer = nil
     }
 
-    // MARK: What its users ask for
+    // MARK: Calls of its users
 
-    /// The bytes that came next, waiting for some; nil at the end.
+    /// Returns the next bytes, or suspends until there are some; nil at the end.
     func next() async throws -> [UInt8]? {
       while arrived.isEmpty {
         if let outcome {
@@ -87,9 +87,9 @@
       return bytes
     }
 
-    /// Sends all of these bytes, waiting for room.
+    /// Sends all of these bytes, and waits for room.
     ///
-    /// - Returns: false if the other side has closed the channel in order, and nothing more can be said.
+    /// - Returns: false if the other side has closed the channel in order, so that nothing more can be sent.
     func write(_ bytes: [UInt8]) async throws -> Bool {
       watch.begin()
       defer { watch.end() }
@@ -117,10 +117,10 @@
       return true
     }
 
-    /// Whether nothing was taken since the last call, though there was something to send.
+    /// Returns whether nothing was taken since the last call, although there was something to send.
     func looksStuck() -> Bool { watch.looksStuck() }
 
-    /// Says that nothing more is written: what was arrives, then the other side sees the end.
+    /// Ends this side's output: after what was written, the other side sees the end.
     func finish() { channel?.finish() }
   }
 #endif

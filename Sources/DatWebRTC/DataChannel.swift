@@ -9,22 +9,22 @@
   ///       ◄─────────────────────────────          ◄── requests ─────
   /// ```
   ///
-  /// Everything runs on ``WebRTCActor``. What happens is handed to the owner's `Events`.
+  /// Everything runs on ``WebRTCActor``. The owner's `Events` are notified.
   @WebRTCActor
   final class DataChannel {
-    /// What the owner is notified of, on ``WebRTCActor``. None of these may block.
+    /// The owner's callbacks, on ``WebRTCActor``. None of them may block.
     struct Events {
-      /// Our description, to be carried to the other side before any candidate.
+      /// Called with this side's description, to be carried to the other side before any candidate.
       var described: @WebRTCActor (SessionDescription.Kind, String) -> Void
-      /// One more address of ours.
+      /// Called with one more address of this side.
       var candidate: @WebRTCActor (String) -> Void
-      /// Messages can be sent.
+      /// Called when messages can be sent.
       var opened: @WebRTCActor () -> Void
-      /// Bytes of the other side.
+      /// Called with bytes of the other side.
       var received: @WebRTCActor (UnsafeRawBufferPointer) -> Void
-      /// ``send(_:)`` can be tried again.
+      /// Called when ``send(_:)`` can be tried again.
       var writable: @WebRTCActor () -> Void
-      /// It is over; called once.
+      /// Called once, at the end.
       var ended: @WebRTCActor (WebRTCError) -> Void
     }
 
@@ -42,15 +42,15 @@
     private var random = SystemRandomNumberGenerator()
     private(set) var isOpen = false
 
-    /// Where the other side is, and whether a relay is between, once a path was found.
+    /// The address of the other side and whether a relay is in between, once a path was found.
     private(set) var path: (address: TransportAddress, isRelayed: Bool)?
-    /// The addresses that the other side says are its relays', as many as it may name.
+    /// The addresses that the other side declares as its relays', up to the most that it may name.
     private var relays: Set<TransportAddress> = []
 
-    /// The largest message that the other side takes, in bytes.
+    /// The largest message that the other side accepts, in bytes.
     private(set) var maximumMessage = 16 << 10
 
-    /// - Throws: code `failed` if the libraries have no memory for one more.
+    /// - Throws: code `failed` if the libraries have no memory for another channel.
     init(_ options: WebRTCOptions, events: Events) throws(WebRTCError) {
       self.options = options
       self.events = events
@@ -66,7 +66,7 @@
       self.retained = retained
     }
 
-    /// Frees what the libraries hold. Without it, or an end, a channel is never let go.
+    /// Frees what the libraries hold. A channel that neither ends nor is closed is never released.
     func close() {
       guard let peer else { return }
       self.peer = nil
@@ -77,7 +77,7 @@
 
     // MARK: Descriptions
 
-    /// Offers a connection whose channel has this label.
+    /// Offers a connection with a channel of this label.
     func offer(label: String) {
       guard case .undecided = role, peer != nil else { return }
       role = .offerer(label: label)
@@ -88,7 +88,7 @@
 
     /// Takes the other side's description; an offer is answered.
     ///
-    /// - Throws: code `description` if it can't be read or doesn't fit what went before.
+    /// - Throws: code `description` if it can't be read or doesn't fit the state of the connection.
     func take(_ description: SessionDescription) throws(WebRTCError) {
       guard let peer, remote == nil else { return }
       let isClient: Bool
@@ -105,7 +105,7 @@
       }
       remote = description.credentials
       if let maximum = description.maximumMessage {
-        // Less than a kilobyte a message would make each byte costly; nobody asks for that.
+        // With less than a kilobyte a message each byte would be costly; no real peer asks for that.
         maximumMessage = min(maximumMessage, max(Int(maximum), 1024))
       }
       let label: String? = if case .offerer(let label) = role { label } else { nil }
@@ -117,7 +117,7 @@
       advance()
     }
 
-    /// Takes one more address of the other side.
+    /// Adds an address of the other side.
     func add(_ candidate: ICECandidate) {
       guard candidate.address.isUsable, options.dialsLoopback || !candidate.address.isLoopback
       else { return }
@@ -149,7 +149,7 @@
 
     // MARK: The path
 
-    /// Carries out what the agent orders, and sets its timer.
+    /// Carries out the agent's actions, and sets its timer.
     private func advance() {
       guard let peer else { return }
       while let action = agent.nextAction() {
@@ -206,7 +206,7 @@
     /// Ends the channel in order: what was sent arrives before the other side sees the end.
     func finish() { if let peer { cdc_peer_finish(peer) } }
 
-    /// Whether bytes are handed over; if not, the other side soon can't send more.
+    /// Turns delivery of bytes on or off; while it is off the other side soon can't send more.
     func setReading(_ isReading: Bool) { if let peer { cdc_peer_set_reading(peer, isReading) } }
 
     private func end(_ error: WebRTCError) {
@@ -332,7 +332,7 @@
       case CDC_WRONG_CERTIFICATE:
         self.init(
           .certificate,
-          "The peer's certificate is not the one that its description names: somebody is between.")
+          "The peer's certificate is not the one in its description: somebody is in between.")
       case CDC_ASSOCIATION_LOST: self.init(.unreachable, "The connection with the peer was lost.")
       case CDC_MESSAGE_TOO_LARGE:
         self.init(.offence, "The peer sent a message of more than 262,144 bytes.")

@@ -1,10 +1,10 @@
-/// Finds a path to the other side: pairs our sockets with the addresses that it names or that its checks
-/// come from, checks them one after the other, agrees on one, and sees to it that the other side still
-/// wants what is sent there.
+/// An agent that finds a path to the other side: it pairs local sockets with the addresses that the other
+/// side names or checks from, checks the pairs one after the other, agrees on one, and verifies that the
+/// other side still consents to receive.
 ///
 /// Source: RFC 8445 (full agent, regular nomination), RFC 8838 (trickle), RFC 7675 (consent). Synchronous,
-/// without I/O, clock or chance of its own: the owner says what came and when, carries out what
-/// ``nextAction()`` orders, and calls ``fire(now:)`` at ``deadline``.
+/// without I/O, a clock or randomness of its own: the owner reports what came and when, carries out
+/// what ``nextAction()`` returns, and calls ``fire(now:)`` at ``deadline``.
 ///
 /// ```
 ///  remote candidate ┐                    ┌ check → answered → valid ┐
@@ -15,7 +15,7 @@ package struct ICEAgent {
   /// Milliseconds of a clock that never goes back.
   package typealias Instant = UInt64
 
-  /// One of our sockets and an address of the other side.
+  /// A local socket and an address of the other side.
   package struct Path: Hashable, Sendable {
     package var leg: UInt8
     package var remote: TransportAddress
@@ -26,12 +26,12 @@ package struct ICEAgent {
     }
   }
 
-  /// A check of the other side.
+  /// A check that the other side makes.
   package struct Request: Hashable, Sendable {
     package var path: Path
     package var priority: UInt32
     package var nominates: Bool
-    /// The role it claims, with the number that decides between two who claim one; nil without.
+    /// The role that it claims, with the number that breaks a tie if both claim one; nil without a claim.
     package var claim: (isControlling: Bool, tieBreaker: UInt64)?
 
     package init(path: Path, priority: UInt32, nominates: Bool) {
@@ -54,13 +54,13 @@ package struct ICEAgent {
     case answered
     case refused(Int)
     case timedOut
-    /// Answered from another address than was asked.
+    /// Answered from another address than the one asked.
     case asymmetric
   }
 
   package enum Action: Hashable {
     case check(UInt32, Path, isControlling: Bool, nominates: Bool)
-    /// What is sent goes this way from now on.
+    /// From now on everything is sent on this path.
     case select(Path)
     case fail(Failure)
   }
@@ -68,21 +68,21 @@ package struct ICEAgent {
   package enum Failure: Hashable {
     /// No pair of addresses worked within ``patience``.
     case noPath
-    /// The other side has answered nothing for ``patience``.
+    /// The other side has not answered for ``patience``.
     case noConsent
   }
 
-  /// Pairs at most; each costs a check of up to five packets of 100 bytes.
+  /// The most pairs; each costs a check of up to five packets of 100 bytes.
   package static let pairLimit = 64
-  /// Addresses of the other side at most.
+  /// The most addresses of the other side.
   static let remoteLimit = 32
-  /// Between two checks. RFC 8445, section 14.2, allows 5 ms and more.
+  /// The time between two checks. RFC 8445, section 14.2, allows 5 ms and more.
   static let pace: Instant = 20
-  /// How long a path is sought, and how long silence is borne: RFC 7675, section 5.1.
+  /// The time to find a path, and the longest tolerated silence: RFC 7675, section 5.1.
   static let patience: Instant = 30_000
-  /// How long a better pair is waited for after the first that works, direct or relayed.
+  /// The time to wait for a better pair after the first that works, direct or relayed.
   static let wait: (direct: Instant, relayed: Instant) = (50, 300)
-  /// Before a pair that didn't answer is checked again.
+  /// The time before a pair that didn't answer is checked again.
   static let pause: Instant = 300
 
   private enum State: Hashable {
@@ -100,9 +100,9 @@ package struct ICEAgent {
     var path: Path
     var remotePriority: UInt32
     var state: State
-    /// The other side wants this one.
+    /// True if the other side has nominated this pair.
     var isWanted = false
-    /// Ours is under way or answered.
+    /// The number of this side's nominating check, in flight or answered.
     var nomination: UInt32?
 
     var waitingSince: Instant? {
@@ -123,17 +123,17 @@ package struct ICEAgent {
   private var firstValidAt: Instant?
   private var consentAt: Instant = 0
   private var nextConsentAt: Instant = 0
-  /// The pair that is used.
+  /// The pair in use.
   private var selected: Int?
   private var hasFailed = false
 
-  /// The number that decides when both sides claim one role.
+  /// The number that decides if both sides claim one role.
   var claim: UInt64 { tieBreaker }
 
-  /// The path that is used.
+  /// The path in use.
   package var path: Path? { selected.map { pairs[$0].path } }
 
-  /// Whether the path that is used goes through a relay.
+  /// True if the path in use goes through a relay.
   var isRelayed: Bool { path.flatMap { legs[$0.leg]?.isRelay } ?? false }
 
   package init(
@@ -146,16 +146,16 @@ package struct ICEAgent {
     self.random = random
   }
 
-  // MARK: What is known
+  // MARK: Sockets and addresses
 
-  /// A socket of ours can be used.
+  /// Adds a local socket.
   package mutating func addLeg(_ number: UInt8, isIPv6: Bool, isRelay: Bool, now: Instant) {
     guard legs[number] == nil else { return }
     legs[number] = Leg(isIPv6: isIPv6, isRelay: isRelay)
     for remote in remotes { pair(number, with: remote.address, remote.priority, now) }
   }
 
-  /// The other side can perhaps be reached at an address.
+  /// Adds a possible address of the other side.
   package mutating func addRemote(_ address: TransportAddress, priority: UInt32, now: Instant) {
     guard remotes.count < Self.remoteLimit, !remotes.contains(where: { $0.address == address })
     else {
@@ -165,7 +165,7 @@ package struct ICEAgent {
     for leg in legs.keys.sorted() { pair(leg, with: address, priority, now) }
   }
 
-  /// The name and password of the other side are known: checks begin.
+  /// Starts the checks, since the name and password of the other side are known.
   package mutating func start(now: Instant) {
     guard startedAt == nil else { return }
     startedAt = now
@@ -185,7 +185,7 @@ package struct ICEAgent {
     return pairs.count - 1
   }
 
-  /// RFC 8445, section 6.1.2.3.
+  /// Returns the priority of a pair. RFC 8445, section 6.1.2.3.
   private func priority(_ pair: Pair) -> UInt64 {
     let own = ICECandidate.priority(legs[pair.path.leg]?.isRelay == true ? .relay : .host)
     let (one, other) = isControlling ? (own, pair.remotePriority) : (pair.remotePriority, own)
@@ -194,7 +194,7 @@ package struct ICEAgent {
 
   // MARK: Time
 
-  /// When ``fire(now:)`` has something to do.
+  /// The time at which ``fire(now:)`` has something to do.
   package var deadline: Instant? {
     guard let startedAt, !hasFailed else { return nil }
     if selected != nil { return min(nextConsentAt, consentAt + Self.patience) }
@@ -241,7 +241,7 @@ package struct ICEAgent {
     check(selected, nominates: isControlling, now)
   }
 
-  /// Four to six seconds: RFC 7675, section 5.1.
+  /// Returns four to six seconds: RFC 7675, section 5.1.
   private mutating func consentInterval() -> Instant {
     func draw(_ random: inout some RandomNumberGenerator) -> Instant {
       .random(in: 4000..<6000, using: &random)
@@ -268,7 +268,7 @@ package struct ICEAgent {
 
   private var outstanding: [UInt32: (path: Path, wasControlling: Bool)] = [:]
 
-  /// A check was answered, or wasn't.
+  /// Handles the answer to a check, or its absence.
   package mutating func answered(_ number: UInt32, _ outcome: Outcome, now: Instant) {
     guard let (path, wasControlling) = outstanding.removeValue(forKey: number), !hasFailed,
       let index = pairs.firstIndex(where: { $0.path == path })
@@ -291,7 +291,7 @@ package struct ICEAgent {
     if isControlling ? isNomination : pairs[index].isWanted { select(index, now) }
   }
 
-  /// The other side checks a pair.
+  /// Handles a check that the other side makes.
   package mutating func received(_ request: Request, now: Instant) -> Verdict {
     guard !hasFailed else { return .ignore }
     if let claim = request.claim, claim.isControlling == isControlling {
@@ -305,7 +305,7 @@ package struct ICEAgent {
     if pairs[index].state == .valid {
       if !isControlling, pairs[index].isWanted { select(index, now) }
     } else if startedAt != nil, case .waiting = pairs[index].state {
-      // A check in answer to one: the other side's packets reach us that way. RFC 8445, 7.3.1.4.
+      // A triggered check: the other side's packets do reach this one on that path. RFC 8445, 7.3.1.4.
       check(index, nominates: false, now)
     }
     return .accept
@@ -320,6 +320,6 @@ package struct ICEAgent {
     actions.append(.select(pairs[index].path))
   }
 
-  /// What to do next, in order; nil: nothing.
+  /// Returns the next action, in order; nil if there is none.
   package mutating func nextAction() -> Action? { actions.isEmpty ? nil : actions.removeFirst() }
 }

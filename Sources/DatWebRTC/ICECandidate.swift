@@ -1,13 +1,13 @@
-/// An address at which a peer can perhaps be reached, as hubs carry it: `candidate:…`.
+/// An address at which a peer may be reached, as hubs carry it: `candidate:…`.
 ///
 /// Source: RFC 8839, section 5.1. Only UDP candidates of the first component with numeric addresses are
-/// of use; names ending in `.local`, behind which browsers hide their addresses, are none.
+/// usable; names ending in `.local`, behind which browsers hide their addresses, are not.
 package struct ICECandidate: Hashable, Sendable {
-  /// How the peer learned of the address.
+  /// The way in which the peer learned of the address.
   package enum Kind: String, Hashable, Sendable {
     case host, srflx, prflx, relay
 
-    /// What the kind adds to a priority. RFC 8445, section 5.1.2.2.
+    /// The part of the kind in a priority. RFC 8445, section 5.1.2.2.
     var preference: UInt32 {
       switch self {
       case .host: 126
@@ -33,7 +33,7 @@ package struct ICECandidate: Hashable, Sendable {
   var related: TransportAddress?
   var foundation = "1"
 
-  /// The longest text that is looked at, in bytes.
+  /// The longest text that is read, in bytes.
   static let textLimit = 512
 
   init(
@@ -45,7 +45,7 @@ package struct ICECandidate: Hashable, Sendable {
     self.related = related
   }
 
-  /// Reads a candidate, with or without `a=` before it; nil for one that is of no use here.
+  /// Reads a candidate, with or without `a=` before it; nil if it is not usable here.
   package init?(parsing text: some Collection<UInt8>) {
     guard text.count <= Self.textLimit else { return nil }
     var rest = Array(text)[...]
@@ -62,7 +62,7 @@ package struct ICECandidate: Hashable, Sendable {
     self.init(address: address, kind: kind, priority: priority)
   }
 
-  /// The text that other implementations read.
+  /// The text in the form that other implementations read.
   package var description: String {
     var text =
       "candidate:\(foundation) 1 udp \(priority) \(address.host) \(address.port) typ \(kind.rawValue)"
@@ -74,7 +74,7 @@ package struct ICECandidate: Hashable, Sendable {
     return text
   }
 
-  /// The priority of an address of ours. RFC 8445, section 5.1.2.1.
+  /// Returns the priority of a local address. RFC 8445, section 5.1.2.1.
   static func priority(_ kind: Kind, preference: UInt16 = .max) -> UInt32 {
     kind.preference << 24 | UInt32(preference) << 8 | 255
   }

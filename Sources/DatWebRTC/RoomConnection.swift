@@ -1,10 +1,10 @@
 #if WebRTC
   internal import DatSwarm
 
-  /// One connection that a ``SignalRoom`` has made, as a swarm serves it.
+  /// One connection of a ``SignalRoom`` in the form that a swarm serves.
   final class RoomConnection: PeerConnection {
     let remoteAddress: PeerAddress
-    /// Whoever began: neither side has a port that the other could dial.
+    /// True whichever side began: neither has a port that the other could dial.
     let isInbound = true
     private let connection: WebRTCConnection
     private let peer: String

@@ -1,10 +1,10 @@
-/// An offer or an answer: what a data channel needs of the SDP that hubs carry.
+/// An offer or an answer: the parts of an SDP from a hub that a data channel needs.
 ///
 /// Source: RFC 8841 (SCTP in SDP), RFC 8839 (ICE), RFC 8122 (fingerprints).
 package struct SessionDescription: Hashable, Sendable {
   package enum Kind: String, Hashable, Sendable { case offer, answer }
 
-  /// Which side begins the DTLS handshake.
+  /// The side that begins the DTLS handshake.
   package enum Setup: String, Hashable, Sendable { case active, passive, actpass }
 
   package var kind: Kind
@@ -13,17 +13,17 @@ package struct SessionDescription: Hashable, Sendable {
   /// The SHA-256 of its certificate.
   package var fingerprint: [UInt8]
   package var setup: Setup
-  /// The name of its one section, repeated in the answer.
+  /// The name of its only section, repeated in the answer.
   package var mid = "0"
   package var sctpPort: UInt16 = 5000
-  /// The largest message it takes, in bytes; nil for no limit.
+  /// The largest message that it accepts, in bytes; nil for no limit.
   package var maximumMessage: UInt32? = 65536
   /// The candidates that came with it.
   package var candidates: [ICECandidate] = []
 
-  /// The longest text that is looked at, in bytes. Browsers send about 600.
+  /// The longest text that is read, in bytes. Browsers send about 600.
   static let textLimit = 64 << 10
-  /// Candidates taken from one description.
+  /// The most candidates taken from one description.
   package static let candidateLimit = 32
 
   init(kind: Kind, credentials: ICECredentials, fingerprint: [UInt8], setup: Setup) {
@@ -60,7 +60,7 @@ package struct SessionDescription: Hashable, Sendable {
     candidates = fields.candidates
   }
 
-  /// What the lines say; of an attribute that comes twice the first counts.
+  /// The content of the lines; of a repeated attribute the first counts.
   private struct Fields {
     var name: [UInt8]?
     var password: [UInt8]?
@@ -115,9 +115,9 @@ package struct SessionDescription: Hashable, Sendable {
     }
   }
 
-  /// The SDP that other implementations read.
+  /// Returns the SDP in the form that other implementations read.
   ///
-  /// - Parameter session: the number of the session, any.
+  /// - Parameter session: the number of the session, which may be any.
   package func text(session: UInt64) -> String {
     let digits = fingerprint.map { byte in
       let text = String(byte, radix: 16, uppercase: true)
@@ -146,7 +146,7 @@ package struct ICECredentials: Hashable, Sendable {
     self.password = password
   }
 
-  /// Random ones of 8 and 24 characters: 48 and 144 bits.
+  /// Makes random ones of 8 and 24 characters: 48 and 144 bits.
   init(random: inout some RandomNumberGenerator) {
     let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
     func text(_ count: Int) -> String {
@@ -156,7 +156,7 @@ package struct ICECredentials: Hashable, Sendable {
     password = text(24)
   }
 
-  /// Those of a description: 4 to 256 and 22 to 256 characters of RFC 8839's alphabet.
+  /// Takes those of a description: 4 to 256 and 22 to 256 characters of RFC 8839's alphabet.
   init?(name: [UInt8], password: [UInt8]) {
     guard (4...256).contains(name.count), (22...256).contains(password.count),
       let name = SDPToken.parse(name), let password = SDPToken.parse(password)

@@ -1,8 +1,8 @@
 package import DatSignal
 internal import HypercoreCrypto
 
-/// The manners of one application at its hubs: who announces itself to whom, who offers a connection, and how
-/// many are begun at a time.
+/// The protocol of one application at its hubs: who announces itself to whom, who offers a connection, and how
+/// many are started at a time.
 ///
 /// ```
 ///   connect (heard) ─► browser: announce ourselves to it, so that it offers   ─► answer
@@ -10,15 +10,16 @@ internal import HypercoreCrypto
 ///   offer (heard)  ─► answer, unless ours to the same peer is out
 /// ```
 ///
-/// Several hubs are used under one id, so a peer that uses the same ones is met once. What belongs to one
-/// connection goes through one hub, the one where it began: browsers of 2018 fail on an answer that comes twice.
+/// Several hubs are used under one ID, so a peer that uses the same hubs is met once. The signals of one
+/// connection go through one hub, the one at which it began: browsers of 2018 fail on an answer that comes
+/// twice.
 ///
-/// Browsers of 2018 keep the channel that they opened themselves, so theirs is used wherever there is one:
-/// this side offers to a browser only if it never offers. Nothing that is said here is proven: an id ends no
-/// connection, and what anybody says costs at most one of few places until the peer has shown that it speaks the
-/// protocol of the room.
+/// Browsers of 2018 keep the channel that they opened themselves, so theirs is used if there is one: this side
+/// offers to a browser only if that never offers. Nothing in the messages is proven: an ID ends no connection,
+/// and a message takes at most one of few places until the peer has proven to speak the protocol of the
+/// room.
 ///
-/// Source: webrtc-swarm 2.9.0. Synchronous, without I/O, clock or chance of its own.
+/// Source: webrtc-swarm 2.9.0. Synchronous, without I/O, a clock or randomness of its own.
 package struct SignalAgent {
   /// Milliseconds of a clock that never goes back.
   package typealias Instant = UInt64
@@ -28,59 +29,59 @@ package struct SignalAgent {
   package typealias Hub = Int
 
   package enum Action: Hashable {
-    /// To be said at a hub, or at all for nil, on this channel.
+    /// Sends a message on this channel, at one hub, or at all for nil.
     case say(SignalMessage, channel: String, at: Hub?)
-    /// A connection begins with an offer of ours.
+    /// Starts a connection with an offer.
     case offer(Link, to: String)
-    /// A connection begins with this offer of theirs.
+    /// Starts a connection with the peer's offer.
     case answer(Link, from: String, sdp: String)
-    /// A signal for a connection.
+    /// Passes a signal to a connection.
     case take(Link, SignalMessage.Signal)
-    /// A connection that was begun is given up.
+    /// Cancels a connection that was started.
     case drop(Link)
   }
 
   package struct Limits: Hashable, Sendable {
-    /// Connections whose peers have not completed the handshake of the room's protocol, in all.
+    /// All connections whose peers have not completed the handshake of the room's protocol.
     package var pending = 16
-    /// Connections of one id, open ones as well: a page that is loaded anew has two for a moment.
+    /// Connections of one ID, open ones included: a page that is reloaded has two for a moment.
     package var byID = 2
-    /// Connections in all.
+    /// All connections.
     package var total = 64
-    /// Ids that are remembered.
+    /// IDs that are remembered.
     package var ids = 1024
-    /// How long a connection may take to open, and after that to complete the protocol's handshake.
+    /// The time that a connection may take to open, and then to complete the protocol's handshake.
     var patience: Instant = 30_000
     var handshakePatience: Instant = 10_000
-    /// Announcements that a browser hears of us before this side offers.
+    /// The announcements of a browser without an offer, after which this side offers.
     var silences = 3
-    /// Messages of others that are looked at in a second, and at once.
+    /// Incoming messages that are processed: a second, and in a burst.
     var messagesPerSecond = 100
     var burst = 400
 
-    /// The limits as they are.
+    /// The default limits.
     package init() {}
   }
 
   private struct Peer {
     var isNative = false
-    /// How often it announced itself, without an offer since, and when it was last counted.
+    /// The number of its announcements since the last offer, and the time of the last one counted.
     var announcements = 0
     var countedAt: Instant?
-    /// When it was answered last.
+    /// The time of the last answer to it.
     var answeredAt: Instant?
     var heardAt: Instant
-    /// Another transport leads to it.
+    /// True if another transport leads to it.
     var isAside = false
   }
 
   private struct Connection {
     var id: String
     var hub: Hub
-    /// The hash of the other side's offer; nil if the offer is ours.
+    /// The hash of the other side's offer; nil if this side offered.
     var offer: [UInt8]?
     var hasBeenAnswered = false
-    /// When it is given up; nil once the peer has completed the handshake.
+    /// The time at which it is cancelled; nil once the peer has completed the handshake.
     var deadline: Instant?
     var isOpen = false
   }
@@ -96,10 +97,10 @@ package struct SignalAgent {
   private var hubs: Set<Hub> = []
   private var tokens: Double
   private var filledAt: Instant = 0
-  /// Messages of others that were not looked at.
+  /// The number of messages that were not processed.
   private(set) var ignored = 0
 
-  /// An id of a peer, compared by its bytes.
+  /// The ID of a peer, compared by its bytes.
   private struct Key: Hashable {
     let bytes: [UInt8]
     init(_ id: String) { bytes = Array(id.utf8) }
@@ -115,15 +116,15 @@ package struct SignalAgent {
     tokens = Double(limits.burst)
   }
 
-  // MARK: The hub
+  // MARK: Hubs
 
-  /// A hub listens for us.
+  /// Notes that this side is subscribed at a hub.
   package mutating func connected(_ hub: Hub, now: Instant) {
     hubs.insert(hub)
     announce(now, at: hub)
   }
 
-  /// A hub has gone: without any nothing is announced. Connections live on.
+  /// Notes that a hub has gone. Without any hub nothing is announced. Connections stay.
   package mutating func disconnected(_ hub: Hub) {
     hubs.remove(hub)
     if hubs.isEmpty { announceAt = nil }
@@ -134,7 +135,7 @@ package struct SignalAgent {
     func draw(_ range: Range<Instant>, _ random: inout some RandomNumberGenerator) -> Instant {
       .random(in: range, using: &random)
     }
-    // Source: webrtc-swarm: often while alone, seldom in company.
+    // Source: webrtc-swarm: often while alone, seldom otherwise.
     let isAlone = !connections.values.contains { $0.isOpen }
     announceAt = now + draw(isAlone ? 3000..<5000 : 13_000..<15_000, &random)
   }
@@ -145,7 +146,7 @@ package struct SignalAgent {
 
   // MARK: Messages
 
-  /// Somebody said something at a hub, on the channel of all or on ours.
+  /// Handles a message at a hub, on the common channel or on this side's own.
   package mutating func heard(_ message: SignalMessage, at hub: Hub = 0, now: Instant) {
     guard takes(now) else {
       ignored += 1
@@ -179,9 +180,9 @@ package struct SignalAgent {
     defer { remember(from, peer) }
     guard !peer.isAside else { return }
     let own = connections.values.filter { Key($0.id) == Key(from) }
-    // One begins; or it is native, whose ids are each used once, and has one.
+    // One is starting; or the peer is native, uses each ID once, and has one.
     if own.contains(where: { isNative || !$0.isOpen }) { return }
-    // Through several hubs it comes several times.
+    // It comes once through each hub.
     if own.isEmpty, peer.countedAt.map({ now >= $0 + 1000 }) ?? true {
       peer.announcements += 1
       peer.countedAt = now
@@ -196,7 +197,7 @@ package struct SignalAgent {
         actions.append(.offer(link, to: from))
       }
     } else if peer.answeredAt.map({ now >= $0 + 1000 }) ?? true {
-      // A page that was loaded anew has an open connection here and knows nothing of it.
+      // A page that was reloaded has an open connection here but doesn't know of it.
       peer.answeredAt = now
       say(.connect(from: id, isNative: true), from, hub)
     }
@@ -205,7 +206,7 @@ package struct SignalAgent {
   private mutating func remember(_ id: String, _ peer: Peer) {
     peers[Key(id)] = peer
     guard peers.count > limits.ids else { return }
-    // The longest silent half goes, at a cost spread over as many ids.
+    // The half that has been silent longest is evicted, at a cost spread over as many IDs.
     let old = peers.sorted { $0.value.heardAt < $1.value.heardAt }.prefix(limits.ids / 2)
     for (key, _) in old { peers[key] = nil }
   }
@@ -215,7 +216,7 @@ package struct SignalAgent {
   ) {
     guard !isOurs(from), peers[Key(from)]?.isAside != true else { return }
     if case .description(isOffer: true, let sdp) = signal { return heardOffer(from, sdp, hub, now) }
-    // To the youngest that awaits it: an older one has what it needs, or is about to be given up.
+    // For the youngest connection that still waits: an older one has what it needs, or will be cancelled.
     let own = connections.filter { Key($0.value.id) == Key(from) && !$0.value.isOpen }
     guard let link = own.keys.max() else { return }
     if case .description = signal {
@@ -228,18 +229,19 @@ package struct SignalAgent {
   private mutating func heardOffer(_ from: String, _ sdp: String, _ hub: Hub, _ now: Instant) {
     peers[Key(from)]?.announcements = 0
     let offer = SHA256.hash(Array(sdp.utf8))
-    // The same one again, through another hub.
+    // The same offer again, through another hub.
     if connections.values.contains(where: { $0.offer == offer && Key($0.id) == Key(from) }) {
       return
     }
     let pending = connections.filter { Key($0.value.id) == Key(from) && !$0.value.isOpen }
     if let (link, connection) = pending.max(by: { $0.key < $1.key }) {
       if connection.offer == nil, !connection.hasBeenAnswered {
-        // Both offered. A browser takes ours back and answers it; of two native peers the smaller id's counts.
+        // Both offered. A browser drops this side's offer and answers; of two native peers the offer of the
+        // smaller ID counts.
         let isNative = peers[Key(from)]?.isNative ?? false
         guard isNative, Key(from).bytes.lexicographicallyPrecedes(Key(id).bytes) else { return }
       }
-      // It has begun again.
+      // The peer has started again.
       drop(link)
     }
     guard let link = begin(from, at: hub, offer: offer, now) else { return }
@@ -261,8 +263,8 @@ package struct SignalAgent {
     return lastLink
   }
 
-  /// Has any of those that are not open give way if there are too many: an honest peer needs its place for
-  /// less than a second, and whoever makes up peers can't keep it from getting one.
+  /// Drops one that is not open, at random, if there are too many: an honest peer needs its place for less than
+  /// a second, and a stranger with made-up peers can't keep it from getting one.
   private mutating func makesRoom(_ pending: [Link: Connection]) -> Bool {
     guard pending.count >= limits.pending else { return true }
     let closed = pending.filter { !$0.value.isOpen }.keys.sorted()
@@ -279,13 +281,13 @@ package struct SignalAgent {
     actions.append(.drop(link))
   }
 
-  /// A connection has something to be carried to its other side.
+  /// Sends a signal of a connection to its other side.
   package mutating func signal(_ link: Link, _ signal: SignalMessage.Signal) {
     guard let connection = connections[link] else { return }
     say(.signal(from: id, signal), connection.id, connection.hub)
   }
 
-  /// A connection can carry bytes.
+  /// Notes that a connection is ready.
   package mutating func opened(_ link: Link, now: Instant) {
     guard connections[link]?.isOpen == false else { return }
     connections[link]?.isOpen = true
@@ -293,10 +295,10 @@ package struct SignalAgent {
     connections[link]?.deadline = deadline
   }
 
-  /// Its peer has completed the handshake of the room's protocol.
+  /// Notes that a connection's peer has completed the handshake of the room's protocol.
   package mutating func confirmed(_ link: Link) { connections[link]?.deadline = nil }
 
-  /// Another transport leads to the peer of this id, or no longer does: no connection is made with it
+  /// Notes that another transport leads to the peer of this ID, or no longer does. No connection to it is made
   /// meanwhile.
   package mutating func setAside(_ id: String, _ isAside: Bool, now: Instant) {
     guard isAside || peers[Key(id)] != nil else { return }
@@ -306,11 +308,11 @@ package struct SignalAgent {
     if !isAside { announceSoon(now) }
   }
 
-  /// A connection is over.
+  /// Notes the end of a connection.
   package mutating func ended(_ link: Link, now: Instant) {
     guard let connection = connections.removeValue(forKey: link), connection.isOpen else { return }
     peers[Key(connection.id)]?.announcements = 0
-    // Found again at once if it is still there.
+    // Found again at once if the peer is still there.
     announceSoon(now)
   }
 
@@ -318,13 +320,13 @@ package struct SignalAgent {
     if let due = announceAt { announceAt = min(due, now + 500) }
   }
 
-  /// The peer that a connection is with, as it calls itself.
+  /// Returns the ID that a connection's peer announces.
   func peer(_ link: Link) -> String? { connections[link]?.id }
 
-  /// Whether a connection can carry bytes.
+  /// Returns whether a connection is ready.
   func isOpen(_ link: Link) -> Bool { connections[link]?.isOpen ?? false }
 
-  /// The hub through which the youngest connection with a peer began.
+  /// Returns the hub through which the youngest connection with a peer began.
   func hub(ofPeer id: String) -> Hub? {
     connections.filter { Key($0.value.id) == Key(id) }.max { $0.key < $1.key }?.value.hub
   }
@@ -334,7 +336,7 @@ package struct SignalAgent {
 
   // MARK: Time
 
-  /// When ``fire(now:)`` has something to do.
+  /// The time at which ``fire(now:)`` has something to do.
   package var deadline: Instant? {
     let pending = connections.values.compactMap(\.deadline).min()
     return [announceAt, pending].compactMap { $0 }.min()
@@ -348,6 +350,6 @@ package struct SignalAgent {
     }
   }
 
-  /// What to do next, in order; nil: nothing.
+  /// Returns the next action, in order; nil if there is none.
   package mutating func nextAction() -> Action? { actions.isEmpty ? nil : actions.removeFirst() }
 }

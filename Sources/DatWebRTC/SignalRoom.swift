@@ -4,7 +4,7 @@
   internal import HypercoreCrypto
   internal import Logging
 
-  /// One topic at its hubs: carries out what its ``SignalAgent`` orders.
+  /// One topic at its hubs: carries out the actions of its ``SignalAgent``.
   @WebRTCActor
   final class SignalRoom {
     private let key: DiscoveryKey
@@ -26,8 +26,8 @@
       self.key = key
       self.options = options
       self.events = events
-      // Of our own, and of this topic alone: peers whose ids are equal ignore each other, and names of
-      // people would not be unique.
+      // Random, and for this topic alone: peers with equal IDs ignore each other, and the names of people
+      // would not be unique.
       var random = SystemRandomNumberGenerator()
       let id = (0..<2).map { _ in
         String(UInt64.random(in: (1 << 60)...UInt64.max, using: &random), radix: 16)
@@ -50,7 +50,7 @@
       UInt64(max((ContinuousClock.now - beginning) / .milliseconds(1), 0))
     }
 
-    /// What keeps hubs from working now.
+    /// The faults that keep hubs from working now.
     var standingTroubles: [String] { troubles.sorted { $0.key < $1.key }.map(\.value) }
 
     private func happened(_ event: SignalHub.Event, at hub: SignalAgent.Hub) {
@@ -60,7 +60,7 @@
         troubles[hub] = nil
         agent.connected(hub, now: now)
       case .disconnected(let error, again: _):
-        // Once, until it has worked again.
+        // Reported once, until it has worked again.
         let isNew = troubles[hub] == nil
         troubles[hub] = error.reason
         agent.disconnected(hub)
@@ -70,7 +70,7 @@
       advance()
     }
 
-    // MARK: Orders
+    // MARK: Actions
 
     private func advance() {
       while let action = agent.nextAction() {
@@ -93,7 +93,7 @@
       for hub in chosen { hub.post(message, to: channel) }
     }
 
-    /// Forty hexadecimal digits, as simple-peer's.
+    /// Returns forty hexadecimal digits, as simple-peer does.
     private static func label() -> String {
       var random = SystemRandomNumberGenerator()
       return (0..<40).map { _ in String(Int.random(in: 0..<16, using: &random), radix: 16) }
@@ -116,7 +116,7 @@
 
     private func rang() {
       timer = nil
-      // A clock that is a fraction of a millisecond short would ring again at once.
+      // If the clock is short by a fraction of a millisecond, the timer would fire again at once.
       agent.fire(now: now + 1)
       advance()
     }
@@ -157,7 +157,7 @@
       guard connections[link] === connection, let peer = agent.peer(link) else { return }
       let address = address(of: peer, connection)
       let relayed = connections.values.filter(\.isRelayed).count
-      // Their addresses say nothing of who they are, and ids are free: half of the places is for the rest.
+      // A relay's address doesn't identify a peer, and IDs are free: half of the places is for the others.
       guard !connection.isRelayed || relayed <= options.limits.total / 2 else {
         return failed(link, "There are too many peers behind relays.")
       }
@@ -172,7 +172,7 @@
       if let connection, !connection.isRelayed, let remote = connection.remoteAddress {
         return remote
       }
-      // What a peer calls itself may be anything; the beginning of its hash is short, and can be shown.
+      // A peer's ID may be anything; the beginning of its hash is short, and can be shown.
       let digest = SHA256.hash(Array(peer.utf8)).prefix(8)
       let name = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
       let hub = hubs[agent.hub(ofPeer: peer) ?? 0].address
@@ -200,7 +200,7 @@
       advance()
     }
 
-    /// Another transport leads to a peer, or no longer does.
+    /// Notes that another transport leads to a peer, or no longer does.
     func setAside(_ peer: String, _ isAside: Bool) {
       agent.setAside(peer, isAside, now: now)
       advance()
@@ -208,7 +208,7 @@
 
     // MARK: Ends
 
-    /// Is no longer found. What is open goes on; what is not, is given up.
+    /// Leaves the hubs. Open connections stay; those not open yet are cancelled.
     func leave() async {
       isLeft = true
       for reader in readers { reader.cancel() }
@@ -221,10 +221,10 @@
       schedule()
     }
 
-    /// Whether a connection is left.
+    /// True if a connection is left.
     var isInUse: Bool { !connections.isEmpty }
 
-    /// Breaks off what is left.
+    /// Aborts what is left.
     func close() async {
       await leave()
       for connection in connections.values { connection.close() }

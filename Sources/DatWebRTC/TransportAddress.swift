@@ -40,7 +40,7 @@ package struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
     return bytes
   }
 
-  /// The groups before and after `::`, with an IPv4 address for the last two if there is one.
+  /// Parses the groups before and after `::`, with an IPv4 address for the last two if there is one.
   private static func parseIPv6(_ text: [UInt8]) -> [UInt8]? {
     let colon = UInt8(ascii: ":")
     var halves: [[UInt8]] = [text]
@@ -70,14 +70,14 @@ package struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
     return found[0] + [UInt8](repeating: 0, count: 16 - count) + (found.count == 2 ? found[1] : [])
   }
 
-  /// Whether it is this machine's own, or of no machine: never worth a packet of a stranger's choice.
+  /// True unless it belongs to no single machine or has port 0, so that a packet to it would be wasted.
   package var isUsable: Bool {
     if port == 0 || bytes.allSatisfy({ $0 == 0 }) { return false }
     if isIPv6 { return bytes[0] != 0xff }
     return bytes[0] != 0 && bytes[0] < 224
   }
 
-  /// Whether it is this machine's own.
+  /// True if it is this machine's own.
   var isLoopback: Bool {
     isIPv6 ? bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1 : bytes[0] == 127
   }
@@ -93,7 +93,7 @@ package struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
   package var description: String { isIPv6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
-/// Numbers in foreign text: digits alone, without sign or space.
+/// Numbers in foreign text: only digits, without sign or space.
 enum DecimalNumber {
   /// Reads up to ten digits that fit into 32 bits.
   static func parse(_ text: some Collection<UInt8>) -> UInt32? {
@@ -117,7 +117,7 @@ enum DecimalNumber {
     return number
   }
 
-  /// The value of a hexadecimal digit.
+  /// Returns the value of a hexadecimal digit.
   static func hexDigit(_ byte: UInt8) -> UInt8? {
     switch byte {
     case 0x30...0x39: byte - 0x30

@@ -3,11 +3,11 @@
 
   /// A connection to one peer through a WebRTC data channel, from its description on.
   ///
-  /// Stands for simple-peer. How the descriptions reach the other side is up to the caller: a
-  /// ``SignalHub``, or anything else that carries text.
+  /// Stands for simple-peer. The caller carries the descriptions to the other side: with a ``SignalHub``, or
+  /// anything else that transmits text.
   @WebRTCActor
   package final class WebRTCConnection {
-    /// What is to be carried to the other side, in this order.
+    /// A signal to be carried to the other side, in order.
     package enum Signal: Hashable, Sendable {
       /// An offer's SDP.
       case offer(String)
@@ -17,7 +17,7 @@
       case candidate(String)
     }
 
-    /// What there is to carry, until the connection is over.
+    /// The signals to carry, until the connection ends.
     package nonisolated let signals: AsyncStream<Signal>
     private let outgoing: AsyncStream<Signal>.Continuation
     private var channel: DataChannel?
@@ -27,12 +27,12 @@
     private var hasOpened = false
     private var candidateCount = 0
 
-    /// Candidates taken from one peer; more are left out.
+    /// The most candidates taken from one peer; more are ignored.
     package nonisolated static let candidateLimit = 64
 
-    /// A connection that waits for an offer.
+    /// Makes a connection that waits for an offer.
     package init(options: WebRTCOptions = WebRTCOptions()) throws {
-      // A description and a score of addresses; a peer that offers more than that is unlike any.
+      // A description and a score of addresses; no real peer offers more than that.
       (signals, outgoing) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(128))
       let channel = try DataChannel(
         options,
@@ -54,10 +54,10 @@
     /// Offers a connection, with a channel of this label.
     package func offer(label: String) { channel?.offer(label: label) }
 
-    /// Takes what the other side's implementation said.
+    /// Takes a signal of the other side.
     ///
-    /// - Throws: ``WebRTCError`` with code `description` for an offer or answer that can't be read or comes
-    ///   out of turn.
+    /// - Throws: ``WebRTCError`` with code `description` if an offer or answer can't be read or comes out of
+    ///   turn.
     package func take(_ kind: Signal) throws(WebRTCError) {
       switch kind {
       case .offer(let text): try take(SessionDescription(.offer, parsing: text.utf8))
@@ -94,7 +94,7 @@
       for waiter in openWaiters { waiter.resume(throwing: error) }
       openWaiters = []
       outgoing.finish()
-      // Not from within a call of the library's.
+      // Not within a call of the library.
       Task { @WebRTCActor [weak self] in self?.release() }
     }
 
@@ -124,28 +124,28 @@
       }
     }
 
-    /// The address of the other side, if a path was found: that of its relay if there is one.
+    /// The address of the other side once a path was found; if that is relayed, the address of the relay.
     package var remoteAddress: PeerAddress? {
       (channel?.path?.address).map { PeerAddress(host: $0.host, port: Int($0.port)) }
     }
 
-    /// Whether a relay is between, of either side.
+    /// True if there is a relay in between, of either side.
     package var isRelayed: Bool { channel?.path?.isRelayed ?? false }
 
-    /// Breaks the connection off; ``pump(_:)`` then throws code `closed`.
+    /// Aborts the connection; ``pump(_:)`` then throws code `closed`.
     package func close() {
       end(WebRTCError(.closed, "The connection was closed here."), isProper: false)
     }
 
-    /// How long the other side may take to end its direction, once all of ours was sent.
+    /// The time that the other side may take to end its direction, once all output was sent.
     private nonisolated static let lingering = Duration.seconds(10)
-    /// How long one write may take, within a factor of two.
+    /// The time that one write may take, within a factor of two.
     private nonisolated static let stallLimit = Duration.seconds(30)
 
-    /// Carries a stream's bytes both ways until both ends have said all. A data channel has no halves: once
-    /// the other side has closed it, what this side had left to say is lost.
+    /// Carries a stream's bytes both ways until both ends have finished. A data channel can't be half closed:
+    /// once the other side has closed it, the rest of this side's output is lost.
     ///
-    /// - Throws: what the stream threw, ``WebRTCError`` for failures of the connection, or
+    /// - Throws: the stream's error, ``WebRTCError`` for failures of the connection, or
     ///   `CancellationError`. In every case both are closed afterwards.
     @concurrent
     package nonisolated func pump(_ stream: some PeerStream) async throws {
@@ -203,7 +203,7 @@
       }
     }
 
-    /// Gives the connection up when the other side takes nothing for a whole period.
+    /// Ends the connection if the other side takes nothing for a whole period.
     @concurrent
     private nonisolated func watch(_ bytes: ChannelStream) async throws -> Half {
       while true {

@@ -1,14 +1,14 @@
-/// The reason why a signal hub or a data channel refused or failed. Programs read ``code``; people read
+/// The error of a signal hub or a data channel. Programs read ``code``; people read
 /// ``reason``.
 public struct WebRTCError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The kinds of failures.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
-    /// The address of a hub, or of a STUN or TURN server, that isn't one.
+    /// The address of a hub, or of a STUN or TURN server, is malformed.
     case address
-    /// A hub that can't be reached, or isn't one.
+    /// A hub can't be reached, or isn't one.
     case hub
-    /// An offer or answer that can't be read.
+    /// An offer or answer can't be read.
     case description
     /// No pair of addresses works, or the connection was lost.
     case unreachable
@@ -27,7 +27,7 @@ public struct WebRTCError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A sentence that says what happened and what can be done.
   public let reason: String
 
-  /// An error of these parts.
+  /// Makes an error of these parts.
   public init(_ code: Code, _ reason: String) {
     self.code = code
     self.reason = reason

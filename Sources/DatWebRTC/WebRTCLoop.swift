@@ -12,9 +12,9 @@
       WebRTCLoop.shared.asUnownedSerialExecutor()
     }
 
-    /// Runs a call of the C libraries, which come on their thread.
+    /// Runs a callback of the C libraries, which call on their thread.
     ///
-    /// A callback has no other way to say where it is; the precondition inside `assumeIsolated` checks it.
+    /// A callback can't declare its isolation otherwise; the precondition inside `assumeIsolated` checks it.
     static func assume<Value: Sendable>(_ work: @WebRTCActor () throws -> Value) rethrows -> Value {
       typealias Work = () throws -> Value
       shared.preconditionIsolated()
@@ -24,10 +24,10 @@
     }
   }
 
-  /// The thread of all WebRTC, as an executor: jobs run between what the libraries do.
+  /// The thread of all WebRTC, as an executor: jobs run between the steps of the libraries.
   ///
-  /// The thread begins with the first job and goes on as long as the process, waiting in `epoll` while
-  /// there is nothing to do. One loop serves all peers, since usrsctp has one set of timers a process.
+  /// The thread begins with the first job and lasts as long as the process, waiting in `epoll` while there is
+  /// nothing to do. One loop serves all peers, since usrsctp has one set of timers a process.
   final class WebRTCLoop: SerialExecutor, Sendable {
     static let shared = WebRTCLoop()
 
@@ -70,12 +70,12 @@
         cdc_loop_run()
       }
       thread.name = "dat.webrtc"
-      // OpenSSL's and usrsctp's calls nest deeper than a secondary thread of Darwin's has stack.
+      // OpenSSL's and usrsctp's calls need more stack than a secondary thread of Darwin has.
       thread.stackSize = 1 << 20
       thread.start()
     }
 
-    /// Whether the caller is on the loop's thread, also outside of a job: in a callback of the libraries.
+    /// Returns whether the caller is on the loop's thread, even outside a job: in a callback of the libraries.
     func isIsolatingCurrentContext() -> Bool? {
       guard let thread = state.withLockedValue({ $0.thread }) else { return false }
       return pthread_equal(thread, pthread_self()) != 0

@@ -1,6 +1,6 @@
-/// How this side is reached through WebRTC, and what bounds it.
+/// The addresses and servers by which this side is reached through WebRTC.
 public struct WebRTCOptions: Sendable {
-  /// A server that relays for those who have an account.
+  /// A server that relays for holders of an account.
   public struct TURNServer: Hashable, Sendable {
     /// The numeric address.
     public var host: String
@@ -11,7 +11,7 @@ public struct WebRTCOptions: Sendable {
     /// Its password.
     public var password: String
 
-    /// A server of these parts, unchecked.
+    /// Makes a server of these parts, unchecked.
     public init(host: String, port: Int, username: String, password: String) {
       self.host = host
       self.port = port
@@ -20,30 +20,30 @@ public struct WebRTCOptions: Sendable {
     }
   }
 
-  /// A server that says which address it sees.
+  /// A server that reports the address that it sees.
   public struct STUNServer: Hashable, Sendable {
     /// The numeric address.
     public var host: String
     /// The UDP port.
     public var port: Int
 
-    /// A server of these parts, unchecked.
+    /// Makes a server of these parts, unchecked.
     public init(host: String, port: Int) {
       self.host = host
       self.port = port
     }
   }
 
-  /// The numeric addresses to bind and to offer; none: those of all interfaces but loopback.
+  /// The numeric addresses to bind and to offer; empty for those of all interfaces but loopback.
   public var hosts: [String] = []
-  /// Whether this machine's own addresses are offered. Without, only those that STUN and TURN servers
-  /// see; whoever knows the room's discovery key and the hub learns what is offered.
+  /// True if this machine's own addresses are offered. Otherwise only those that STUN and TURN servers see
+  /// are. Whoever knows the room's discovery key and the hub learns the offered addresses.
   public var offersHostAddresses = true
-  /// The servers that say which address they see, four at most.
+  /// The servers that report the address they see, four at most.
   public var stunServers: [STUNServer] = []
   /// The servers that relay, four at most.
   public var turnServers: [TURNServer] = []
-  /// Whether loopback addresses that the other side names are tried.
+  /// True if loopback addresses that the other side names are tried.
   public var dialsLoopback = false
 
   /// The defaults.
@@ -55,8 +55,8 @@ public struct WebRTCOptions: Sendable {
   internal import Foundation
 
   extension WebRTCOptions {
-    /// Calls with the options as the C target wants them. What isn't a numeric address is left out:
-    /// whoever takes options from a person has checked them.
+    /// Calls `body` with the options as the C target wants them. Malformed addresses are left out: code that
+    /// takes options from a user has checked them.
     func withC(_ body: (cdc_options) -> Void) {
       func address(_ host: String, _ port: Int) -> cdc_address? {
         UInt16(exactly: port).flatMap { TransportAddress(host: Array(host.utf8), port: $0)?.c }

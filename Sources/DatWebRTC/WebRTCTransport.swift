@@ -3,8 +3,8 @@
   public import DatSwarm
   public import HypercoreCrypto
 
-  /// Peers in browsers, and native ones that TCP doesn't reach: found through signal hubs, connected through
-  /// WebRTC's data channels.
+  /// A transport to peers in browsers, and to native ones that TCP doesn't reach: it finds them through signal
+  /// hubs, and connects through WebRTC's data channels.
   ///
   /// ```swift
   /// let hub = try HubAddress(parsing: "wss://hub.example.org")
@@ -14,22 +14,22 @@
   ///
   /// A topic is an application at the hubs, named by the discovery key: whoever knows that can connect, and
   /// learns the addresses that this side offers (``WebRTCOptions``). A hub carries the descriptions of
-  /// connections; one that exchanges the fingerprints in them can put itself between two peers, and sees what
-  /// a router would see of a connection over TCP: ciphertext, for those without the room's key.
+  /// connections. A hub that replaces the fingerprints in them can get in between two peers; it then sees what
+  /// a router sees of a TCP connection: ciphertext, unless it has the room's key.
   ///
   /// Stands for webrtc-swarm with signalhub or signalhubws.
   public final class WebRTCTransport: PeerTransport {
-    /// How the transport finds and connects.
+    /// The options of the transport.
     public struct Options: Sendable {
-      /// How this side is reached.
+      /// The addresses and servers of this side.
       public var webRTC = WebRTCOptions()
-      /// How hubs are used.
+      /// The options of hub clients.
       public var hub = SignalHub.Options()
-      /// What is bounded, for each topic.
+      /// The limits for each topic.
       var limits = SignalAgent.Limits()
 
-      /// Connections of a topic at a time; a quarter of them may be those that have not completed the
-      /// handshake, and half those behind relays.
+      /// Connections of a topic at a time. At most a quarter of them may still be in the handshake, and at most
+      /// half may be behind relays.
       public var maximumConnections: Int {
         get { limits.total }
         set {
@@ -52,17 +52,17 @@
     @WebRTCActor
     private final class Rooms {
       var byKey: [DiscoveryKey: SignalRoom] = [:]
-      /// Those that were left, as long as they may have connections.
+      /// Rooms that were left, as long as they may have connections.
       var left: [SignalRoom] = []
       var isClosed = false
       nonisolated init() {}
     }
 
-    /// A transport that does nothing before a topic is joined.
+    /// Makes a transport that does nothing before a topic is joined.
     ///
     /// - Parameters:
-    ///   - hubs: where peers meet; all are used at once.
-    ///   - options: how it finds and connects.
+    ///   - hubs: the hubs at which peers meet; all are used at once.
+    ///   - options: the options of the transport.
     public init(hubs: [HubAddress], options: Options = Options()) {
       self.hubs = hubs
       self.options = options
@@ -99,7 +99,7 @@
 
     public var standingTroubles: [String] { get async { await listTroubles() } }
 
-    /// One sentence for each hub, though every topic has a connection of its own there.
+    /// Returns one sentence for each hub, although every topic has a connection of its own there.
     @WebRTCActor
     private func listTroubles() -> [String] {
       rooms.byKey.values.map(\.standingTroubles).max { $0.count < $1.count } ?? []

@@ -1,14 +1,14 @@
 internal import Hypercore
 
-/// In a sparse database: which blocks of others' feeds are here, in the order in which they came.
+/// The blocks of others' feeds that are here, in the order in which they came. For sparse databases.
 ///
-/// Kept from when somebody follows the database: 8 bytes a block.
+/// Kept from the moment the database has a follower: 8 bytes a block.
 struct Arrivals {
   private(set) var places: [FeedSequence] = []
   /// Feeds with a number below this are watched.
   private var feedCount = 0
 
-  /// Takes in what is stored already of feeds that are new, all but the local one.
+  /// Takes in what is already stored of new feeds, the local one aside.
   mutating func look(at feeds: [ReplicatedFeed?], local: Int?) {
     while feedCount < feeds.count {
       let number = feedCount
@@ -22,7 +22,7 @@ struct Arrivals {
     }
   }
 
-  /// Takes in what has come, of a feed that is watched.
+  /// Takes in blocks that have come of a watched feed.
   mutating func add(_ ranges: [Range<UInt64>], of feed: Int) {
     guard feed < feedCount else { return }
     for range in ranges {
@@ -34,7 +34,7 @@ struct Arrivals {
 }
 
 extension HyperDB {
-  /// Watches feeds that are new, once somebody follows the database.
+  /// Watches new feeds, once the database has a follower.
   func lookForArrivals() {
     guard options.sparse, !followers.isEmpty else { return }
     arrivals.look(at: core.feedKeys.map { feedSet.logs[$0] }, local: core.local)
@@ -71,7 +71,7 @@ extension HyperDB {
       prefetch(missing)
       reader.deferred.append(place)
     } catch {
-      // A storage that fails: reads that need the block say so.
+      // A storage that fails: the reads that need the block report it.
       return
     }
   }

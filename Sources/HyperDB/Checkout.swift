@@ -1,6 +1,6 @@
 internal import Hypercore
 
-/// A database as it was at one time: for reading only, so it has nothing to write with.
+/// A database as it was at one time. It is for reading only, and has no calls that write.
 ///
 /// Stands for what hyperdb `checkout(version)` and `snapshot()` return.
 public struct Checkout: Sendable {

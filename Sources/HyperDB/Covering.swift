@@ -1,18 +1,18 @@
-/// Which entries of a list stand for the others.
+/// Selection of the entries that no other of a list covers.
 extension [EntryNode] {
-  /// Those that no other of the list knew.
+  /// The entries whose writers no other entry of the list knew: its heads.
   ///
   /// Source: hyperdb `index.js`, `filterHeads`.
   func withoutCovered() -> [EntryNode] { withoutCovered { $0.covers($1) } }
 
-  /// Those that no other of the same key knew.
+  /// The entries that no other entry of the same key covers.
   func withoutCoveredOfSameKey() -> [EntryNode] {
     withoutCovered { $0.covers($1) && $0.key == $1.key }
   }
 
-  /// No sound entries knew each other. Of hostile ones that claim to, each would be left out for the
-  /// other, and with them all that they claim to know: so those stay that nobody knew but whom they
-  /// knew themselves.
+  /// Sound entries never cover each other. Hostile ones may claim to, and then each would be dropped for
+  /// the other, together with everything both claim to know. So entries that are covered only by entries
+  /// that they cover themselves are kept.
   private func withoutCovered(_ covers: (EntryNode, EntryNode) -> Bool) -> [EntryNode] {
     if count < 2 { return self }
     let heads = filter { node in !contains { $0.place != node.place && covers($0, node) } }
@@ -23,10 +23,10 @@ extension [EntryNode] {
     return isReached ? heads : sources(covers)
   }
 
-  /// More entries than this, which no sound database has for one key, all stand for themselves.
+  /// The most entries that are compared. No sound database has more for one key; if there are more, all stay.
   private static var comparedEntries: Int { 1024 }
 
-  /// Those that are known, over any number of others, only to whom they know as well.
+  /// The entries that are covered, directly or by way of others, only by entries that they cover in turn.
   private func sources(_ covers: (EntryNode, EntryNode) -> Bool) -> [EntryNode] {
     guard count <= Self.comparedEntries else { return self }
     var knows = [BitRow](repeating: BitRow(count: count), count: count)
@@ -36,7 +36,7 @@ extension [EntryNode] {
         knows[one].insert(other)
       }
     }
-    // What is known to whom one knows is known, by way of each in turn.
+    // Transitive closure: what a known entry knows is known as well.
     for middle in indices {
       let row = knows[middle]
       for one in indices where knows[one].contains(middle) { knows[one].formUnion(row) }
@@ -49,7 +49,7 @@ extension [EntryNode] {
   var isAllDeleted: Bool { allSatisfy { $0.isDeleted } }
 }
 
-/// A set of small numbers, as bits.
+/// A set of small numbers, one bit each.
 private struct BitRow {
   private var words: [UInt64]
 

@@ -1,6 +1,6 @@
 package import HypercoreCrypto
 
-/// Which feeds are open, and which may write.
+/// The open feeds, and the authority to write.
 extension DatabaseCore {
   @discardableResult
   func add(_ log: any EntryLog) -> Int {
@@ -18,24 +18,24 @@ extension DatabaseCore {
     return number
   }
 
-  /// Whether a block of a feed is verified, its header where that is here.
+  /// Returns whether a block of a feed is verified and its header, if here, is that of a hyperdb.
   func isProven(_ log: any EntryLog) throws -> Bool {
     guard log.length > 0 else { return false }
     guard let header = try log.block(at: 0) else { return options.fetchesBlocks }
     return codec.headerProtocol(header) == Array("hyperdb".utf8)
   }
 
-  /// How many feeds are open.
+  /// The number of open feeds.
   package var feedCount: Int { numbers.count }
 
-  /// Whether there is a place for another feed. One number is kept for the local feed.
+  /// True if another feed can get a place. One number is reserved for the local feed.
   var hasPlace: Bool {
     let isLocalApart = local.map { $0 != 0 && !writers[$0].isAuthorized } ?? false
     return writers.count - vacantNumbers.count - (isLocalApart ? 1 : 0) <= HyperDBLimits.places
   }
 
-  /// The numbers of the feeds of a list, -1 for those that have no place. What is stored of a feed that is
-  /// named for the first time is opened.
+  /// The numbers of the feeds of a list, -1 for those without a place. If a feed is named for the first
+  /// time, what is stored of it is opened.
   func numbers(of keys: [PublicKey?]) throws -> [Int] {
     var map: [Int] = []
     map.reserveCapacity(keys.count)
@@ -58,7 +58,7 @@ extension DatabaseCore {
     knownPlaces = -1
     feedChanges += 1
     guard withoutPlace.count > HyperDBLimits.waitingFeeds else { return }
-    // Those go that would be the last to have one.
+    // Evicts those that would be the last to get a place.
     let nearest = Set(
       namings.places(owner: key, limit: HyperDBLimits.places + HyperDBLimits.waitingFeeds / 2) {
         numbers[$0] != nil || withoutPlace[$0] != nil
@@ -68,7 +68,7 @@ extension DatabaseCore {
 
   /// Takes in a feed that was named before, once a block of it is verified.
   ///
-  /// - Returns: whether it has a place.
+  /// - Returns: true if it has a place.
   @discardableResult
   package func admit(_ log: any EntryLog) throws -> Bool {
     if numbers[log.key] != nil { return true }
@@ -86,10 +86,10 @@ extension DatabaseCore {
     return numbers[log.key] != nil
   }
 
-  /// Gives the places to those that they belong to, where there are more feeds than places.
+  /// Assigns the places anew, if there are more feeds than places.
   package func settlePlaces() throws {
     guard !withoutPlace.isEmpty, knownPlaces != namings.changes else { return }
-    // Whoever gets a place may name others.
+    // A feed that gets a place may name others.
     for _ in 0..<8 where knownPlaces != namings.changes {
       knownPlaces = namings.changes
       let placed = Set(
@@ -115,7 +115,7 @@ extension DatabaseCore {
     }
   }
 
-  /// Reads what is stored of a feed, for the lists in it.
+  /// Reads the lists in what is stored of a feed.
   private func readLists(of number: Int) throws {
     let log = writers[number].log
     var seq = 1
@@ -125,7 +125,7 @@ extension DatabaseCore {
     }
   }
 
-  /// Takes the place of a feed: its entries are no part of the database any more.
+  /// Takes a feed's place away: its entries are no longer part of the database.
   private func vacate(_ number: Int) {
     let log = writers[number].log
     onVacate?(number)
@@ -142,14 +142,14 @@ extension DatabaseCore {
     invalidate(hasLost: true)
   }
 
-  /// Forgets what was decoded while a feed had no number.
+  /// Invalidates what was decoded while a feed had no number.
   ///
-  /// - Parameter hasLost: whether a feed has lost its number as well.
+  /// - Parameter hasLost: true if a feed has lost its number as well.
   private func invalidate(hasLost: Bool = false) {
     var hasLeftOut = hasLost || trieScratch.hasLeftOut
     for writer in writers where writer.invalidate(numbers) { hasLeftOut = true }
     trieScratch.hasLeftOut = false
-    // Few entries count or point to entries of a feed of which nothing is here.
+    // Only rarely does an entry count or point to entries of a feed of which nothing is here.
     guard hasLeftOut else { return }
     for writer in writers { writer.forgetHeads() }
     cache.removeAll()
@@ -159,7 +159,7 @@ extension DatabaseCore {
     cutSnapshot = nil
   }
 
-  // MARK: Who may write
+  // MARK: Authority to write
 
   /// Takes in a list of feeds that a writer published.
   func learn(
@@ -175,7 +175,7 @@ extension DatabaseCore {
     }
   }
 
-  /// Marks a feed as authorised, with all that it lists.
+  /// Marks a feed as authorised, and every feed that it lists.
   func authorize(_ feed: Int) {
     var next = [feed]
     while let feed = next.popLast() {
@@ -189,21 +189,21 @@ extension DatabaseCore {
     }
   }
 
-  /// Whether any writer of the database names a key.
+  /// Returns whether a writer of the database names a key.
   private func isNamedByWriter(_ key: PublicKey) -> Bool {
     namings.isNoted(key) && authorized.contains { namings.names(feedKeys[$0], key) }
   }
 
-  /// Whether the source lists the feed, or any authorised writer does, as far as lists were read.
+  /// Returns whether the source or any authorised writer lists the feed, as far as their lists were read.
   package func isAuthorized(_ key: PublicKey) -> Bool {
     if let number = numbers[key] { return writers[number].isAuthorized }
     return isNamedByWriter(key)
   }
 
-  /// Whether the feed of that number is authorised.
+  /// Returns whether the feed with that number is authorised.
   func isAuthorized(_ feed: Int) -> Bool { writers[feed].isAuthorized }
 
-  /// The candidates that somebody let in, by writer, the newest first. The others were merely listed.
+  /// The candidates that a writer let in, by writer, the newest first. All others were merely listed.
   package var newcomers: [[PublicKey]] {
     var rest = Set(candidates)
     return authorized.compactMap { number in
@@ -213,14 +213,14 @@ extension DatabaseCore {
     }
   }
 
-  /// The keys that writers name and of whose feeds nothing is here, in the order of the writers. Most
-  /// may be nobody's.
+  /// The keys that writers name and of whose feeds nothing is here, in the order of the writers. For
+  /// most of them there may be no feed at all.
   package var candidates: [PublicKey] {
     let changes = namings.changes &+ feedChanges
     if knownCandidates.changes == changes { return knownCandidates.keys }
     var keys: [PublicKey] = []
     var known: Set<PublicKey> = []
-    // Once places are scarce, those that would have none are left alone.
+    // Once places are scarce, feeds that would get none are not asked for.
     let nearest =
       withoutPlace.isEmpty
       ? nil

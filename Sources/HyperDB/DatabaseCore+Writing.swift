@@ -23,7 +23,7 @@ package struct Change: Sendable {
 }
 
 extension DatabaseCore {
-  /// Writes a value. Nothing is waited for, and only what is stored here is built on.
+  /// Writes a value. It never waits, and builds only on what is stored here.
   ///
   /// Source: hyperdb `index.js`, `put`.
   @discardableResult
@@ -31,15 +31,15 @@ extension DatabaseCore {
     try write([.put(key, value)])[0]
   }
 
-  /// Deletes a key, whether or not it has a value.
+  /// Deletes a key, even if it has no value.
   @discardableResult
   package func delete(_ key: [UInt8]) throws -> EntryNode {
     try write([.delete(key)])[0]
   }
 
-  /// Writes a value unless the key has entries, a delete among them.
+  /// Writes a value unless the key has entries; a delete counts as one.
   ///
-  /// - Returns: the new entry and nothing, or nil and the entries that were there.
+  /// - Returns: the new entry and no others, or nil and the entries that exist.
   package func putIfAbsent(
     _ key: [UInt8], _ value: [UInt8]?
   ) throws -> (written: EntryNode?, existing: [EntryNode]) {
@@ -105,7 +105,7 @@ extension DatabaseCore {
     return written
   }
 
-  /// - Parameter mergesAll: whether the new entries knew the whole cut: then the last is the one head.
+  /// - Parameter mergesAll: true if the new entries knew the whole cut, so that the last is the only head.
   private func commit(
     _ nodes: [EntryNode], _ list: FeedList, _ snapshot: Snapshot, mergesAll: Bool
   ) {
@@ -151,10 +151,10 @@ extension DatabaseCore {
 
   /// The list for the next entry: the writer's own, or a longer one if feeds have come since.
   ///
-  /// It names feeds that have a place, and those that this writer let in: so keys that others named and
-  /// nobody writes are not named again. Positions never change; missing feeds come after them, in the
-  /// database's order, and a newcomer last. Once there are ``HyperDBLimits/unprovenNewcomers`` without a
-  /// block, a newcomer takes the position of the first of them: no entry counts or points to it.
+  /// It names the feeds that have a place and those that this writer let in. So keys that others named and
+  /// that have no feed are not named again. Positions never change: missing feeds are appended in the
+  /// database's order, a newcomer last. Once ``HyperDBLimits/unprovenNewcomers`` have no block yet, a
+  /// newcomer takes the position of the first of them, which no entry counts or points to.
   private func writableList(
     of writer: Writer, seq: Int, _ newcomer: PublicKey?
   ) throws -> FeedList {
@@ -216,7 +216,7 @@ extension DatabaseCore {
     return block
   }
 
-  /// The bytes that an entry has in its feed, made anew from what was decoded.
+  /// The bytes of an entry as they are in its feed, encoded anew from what was decoded.
   ///
   /// Source of the comparison: every `raw` of `hyperdbs/manifest.json`.
   package func reencode(_ node: EntryNode) throws -> [UInt8]? {
@@ -231,7 +231,7 @@ extension DatabaseCore {
     return try encode(node, list, list.encodeMap(feedCount: writers.count))
   }
 
-  /// The trie that an entry of `key` gets on top of `heads`.
+  /// The trie that an entry of `key` gets when it is written on top of `heads`.
   package func trie(for key: [UInt8], on heads: [EntryNode]) throws -> Trie {
     let snapshot = Snapshot(heads: heads, lengths: [], isBounded: false)
     return try insertion.run(
@@ -243,7 +243,7 @@ extension DatabaseCore {
 
   /// Lists a feed as one of the database's writers, for good.
   ///
-  /// - Returns: the entry that lists it; nil if it was listed before and nothing was written.
+  /// - Returns: the entry that lists it; nil if it was listed before, and nothing was written.
   /// - Throws: `HyperDBError` with code `invalidKey` for anything but 32 bytes, `tooManyFeeds`.
   ///
   /// Source: hyperdb `index.js`, `authorize`, which writes a useless entry the second time.

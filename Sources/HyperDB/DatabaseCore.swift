@@ -2,41 +2,41 @@ internal import DatCoding
 internal import Hypercore
 package import HypercoreCrypto
 
-/// A database of one or more writers: everything it does with blocks that are here, without a
-/// suspension, a lock or a clock. The actor around it waits where this throws `MissingBlock`.
+/// A database of one or more writers: everything that it does with blocks that are here, without
+/// suspension, locks or a clock. When this throws `MissingBlock`, the actor around it waits for that block.
 ///
-/// What is reached for every entry is `@exclusivity(unchecked)`, here and in the classes that it is made
-/// of: nothing calls out while it changes such a property.
+/// Properties that are touched for every entry are `@exclusivity(unchecked)`, here and in the classes
+/// below: nothing calls out while it changes such a property.
 ///
 /// Source: hyperdb 3.5.0 `index.js`.
 package final class DatabaseCore {
   package struct Options {
-    /// How keys are spread; see `PathHash`.
+    /// The hash that spreads keys; see `PathHash`.
     package var hash = PathHash.standard
-    /// Bytes of decoded entries to keep, and of the index of their paths.
+    /// The memory for decoded entries and the index of their paths, in bytes.
     package var cacheBytes = HyperDBLimits.cacheBytes
-    /// Feeds to open at once, in this order, after the source and the local feed: numbers feeds as
-    /// another database did. Needed to replay recordings only.
+    /// Feeds to open at once, in this order, after the source and the local feed, so that feeds get the
+    /// numbers that another database gave them. Needed only to replay recordings.
     package var feedOrder: [PublicKey] = []
-    /// Whether blocks that are verified and not stored count for writes as well, since they can be
+    /// True if blocks that are verified but not stored count for writes as well, since they can be
     /// fetched: in a sparse database.
     package var fetchesBlocks = false
-    /// Whether a head that doesn't lead to what it claims to know is looked behind; see `HeadCheck`.
+    /// True if a head that doesn't lead to what it claims to know doesn't hide it; see `HeadCheck`.
     package var checksHeads = true
-    /// Whether paths are looked up in an index, which changes no answer; see `PathIndex`.
+    /// True if paths are looked up in an index. It changes no answer; see `PathIndex`.
     package var indexesPaths = true
-    /// What a put may take to merge what others wrote.
+    /// The steps that a put may take to merge what others wrote.
     package var mergeSteps = Merging.Steps()
-    /// Whether the lists that are written here repeat every key that others named, as the reference does.
+    /// True if the lists that are written here repeat every key that others named, as the reference does.
     package var repeatsKeys = false
-    /// The key of the local writer's content feed, where content feeds are on.
+    /// The key of the local writer's content feed, if content feeds are on.
     package var contentKey: [UInt8]?
 
     package init() {}
   }
 
-  /// Called for a key that is named for the first time: opens what is stored of its feed, if anything is.
-  /// Nothing is made for the others, which need not exist; see ``Namings``.
+  /// Called when a key is named for the first time: opens what is stored of its feed, if there is anything.
+  /// Nothing is created for the others, since their feeds need not exist; see ``Namings``.
   package typealias OpenFeed = (PublicKey) throws -> (any EntryLog)?
 
   @exclusivity(unchecked) var writers: [Writer] = []
@@ -46,35 +46,35 @@ package final class DatabaseCore {
   let openFeed: OpenFeed
   let options: Options
   var hash: PathHash { options.hash }
-  /// The number of the feed that this replica writes; nil where it has none.
+  /// The number of the feed that this replica writes; nil if it has none.
   @exclusivity(unchecked) package private(set) var local: Int?
 
   let codec = EntryMessageCodec()
   let cache: EntryCache
-  /// What leads to entries by their paths; nil where blocks are fetched as they are needed, and where a
-  /// walk alone knows which.
+  /// The index that finds entries by their paths; nil if blocks are fetched on demand, since only a walk
+  /// knows which.
   let index: PathIndex?
-  /// The head of the last read that did without the index.
+  /// The head that the last read without the index started from.
   @exclusivity(unchecked) private var unindexedHead: FeedSequence?
   @exclusivity(unchecked) var trieScratch = TrieCoding.Scratch()
   let trieRoom = TrieCoding.Room()
   let lookup = Lookup()
   let insertion = Insertion()
   let headCheck = HeadCheck()
-  /// How many bytes were read to decode entries: what a walk costs besides its steps.
+  /// The bytes read to decode entries: the cost of a walk besides its steps.
   @exclusivity(unchecked) private(set) var loadedBytes = 0
-  /// How many steps writes have taken so far to merge what others wrote.
+  /// The steps that writes have taken so far to merge what others wrote.
   package var mergedSteps: Int { insertion.allSteps }
 
-  /// What the writers' lists name.
+  /// The keys that the writers' lists name.
   @exclusivity(unchecked) var namings = Namings()
-  /// Feeds with a verified block that have no place, the first ``HyperDBLimits/waitingFeeds`` of them.
+  /// Feeds without a place that have a verified block, the first ``HyperDBLimits/waitingFeeds`` of them.
   var withoutPlace: [PublicKey: any EntryLog] = [:]
-  /// Numbers that a feed has lost and no other has.
+  /// Numbers that a feed has lost and no other has got yet.
   var vacantNumbers: [Int] = []
   var knownPlaces = -1
   var knownCandidates: (changes: Int, keys: [PublicKey]) = (-1, [])
-  /// Called with the number of a feed that loses its place, before that number is another's.
+  /// Called with the number of a feed that loses its place, before another feed gets that number.
   package var onVacate: ((Int) -> Void)?
 
   /// The authorised feeds, in the order of authorisation, which is the order of replication.
@@ -84,15 +84,15 @@ package final class DatabaseCore {
 
   /// Entries that can't be read, the first ``HyperDBLimits/rememberedIssues`` of them.
   package private(set) var issues: [HyperDBError] = []
-  /// How many there are in all.
+  /// The number of entries that can't be read, in all.
   package private(set) var issueCount = 0
 
-  /// The local cut: see `LocalCut`.
+  /// The local cut; see `LocalCut`.
   @exclusivity(unchecked) var cut: [Int] = []
   @exclusivity(unchecked) var cutSnapshot: Snapshot?
   @exclusivity(unchecked) var latestSnapshot: Snapshot?
 
-  /// Entries of a batch that are not appended yet, and the block of the first.
+  /// Entries of a batch that are not appended yet, and the block of the first one.
   @exclusivity(unchecked) var pending: [EntryNode] = []
   @exclusivity(unchecked) var pendingStart = 0
 
@@ -100,9 +100,9 @@ package final class DatabaseCore {
   ///
   /// - Parameters:
   ///   - source: the feed whose key is the database's.
-  ///   - local: the feed to write, where it is not the source; nil to open for reading alone.
-  /// - Throws: `HyperDBError` with code `notADatabase` where the source's first block is something
-  ///   else, and whatever is wrong with the local feed's newest entry.
+  ///   - local: the feed to write, if it is not the source; nil to open for reading only.
+  /// - Throws: `HyperDBError` with code `notADatabase` if the source's first block is no hyperdb
+  ///   header, and whatever is wrong with the local feed's newest entry.
   package init(
     source: any EntryLog, local: (any EntryLog)?, options: Options = Options(),
     openFeed: @escaping OpenFeed
@@ -135,8 +135,8 @@ package final class DatabaseCore {
     try openLocal()
   }
 
-  /// Reads the local head, so that its list is known before anything is written, and writes the
-  /// header of a new feed.
+  /// Reads the local head, so that its list is known before the first write, and writes the header of a
+  /// new feed.
   private func openLocal() throws {
     guard let local else { return }
     let log = writers[local].log
@@ -161,18 +161,18 @@ package final class DatabaseCore {
 
   package func log(of feed: Int) -> any EntryLog { writers[feed].log }
 
-  /// The number of a feed, nil where it isn't open.
+  /// The number of a feed; nil if it isn't open.
   package func number(of key: PublicKey) -> Int? { numbers[key] }
 
   // MARK: Entries
 
-  /// An entry; nil where what is stored there can't be read as one.
+  /// An entry; nil if what is stored there can't be read as one.
   ///
-  /// - Throws: `MissingBlock` where it isn't stored here.
+  /// - Throws: `MissingBlock` if it isn't stored here.
   package func node(at place: FeedSequence) throws -> EntryNode? { try load(place) }
 
-  /// - Parameter isPassing: whether a walk goes through it, of which one that never comes here again
-  ///   should not take what is kept.
+  /// - Parameter isPassing: true if a walk merely passes through it. A walk that never comes back should
+  ///   not evict what is cached.
   func load(_ place: FeedSequence, isPassing: Bool = false) throws -> EntryNode? {
     if !pending.isEmpty, place.seq >= pendingStart, place.feed == local {
       let index = place.seq - pendingStart
@@ -198,9 +198,9 @@ package final class DatabaseCore {
     }
   }
 
-  /// The value of an entry, which is read once more where it is large.
+  /// The value of an entry. A large one is read again from its block.
   ///
-  /// - Throws: `HyperDBError` where it is not stored here any more.
+  /// - Throws: `HyperDBError` if it is no longer stored here.
   package func value(of node: EntryNode) throws -> [UInt8]? {
     guard node.isValueApart else { return node.value }
     guard let block = try writers[node.feed].log.block(at: node.seq),
@@ -213,8 +213,8 @@ package final class DatabaseCore {
     return value
   }
 
-  /// The key and value of an entry, as they are in its block: neither looked up among what is kept nor
-  /// kept, and without a look at the rest of it. Nil if the block is not here or holds no entry.
+  /// The key and value of an entry, read from its block. The cache is neither asked nor filled, and the
+  /// rest of the entry is not looked at. Nil if the block is not here or holds no entry.
   package func content(
     at place: FeedSequence
   ) throws -> (key: [UInt8], value: [UInt8]?, isDeleted: Bool)? {
@@ -226,24 +226,24 @@ package final class DatabaseCore {
     }
   }
 
-  /// The blocks of a feed's lists that matter: those that named new feeds, and the newest.
+  /// The blocks whose lists matter in a feed: those that named new feeds, and the newest.
   func namingLists(of feed: Int) -> [Int] {
     let newest = writers[feed].newestList?.seq
     return Set(namings.lists(of: feedKeys[feed]) + [newest].compactMap { $0 }).sorted()
   }
 
-  /// Looks at a block that was just stored, so that the feeds it lists are opened at once.
+  /// Reads a block that was just stored, so that the feeds that it lists are opened at once.
   ///
-  /// - Throws: `MissingBlock` where the list that it is read by is not here.
+  /// - Throws: `MissingBlock` if the list that it is read by is not here.
   package func inspect(feed: Int, seq: Int) throws {
     _ = try node(at: FeedSequence(feed: feed, seq: seq))
   }
 
-  /// Keeps an entry that was just written here.
+  /// Caches an entry that was just written here.
   func keep(_ node: EntryNode) { cache.insert(.node(node), at: node.place) }
 
-  /// The index, for a read in the newest state that has one head. It is made at the second read of a
-  /// state: one that is read once is not worth it.
+  /// The index, for a read in the newest state if that has one head. It is built at the second read of a
+  /// state: for a single read it isn't worth it.
   func index(for snapshot: Snapshot) -> PathIndex? {
     guard let index, snapshot.isBounded, snapshot.beside.isEmpty, snapshot.heads.count == 1
     else { return nil }
@@ -260,14 +260,14 @@ package final class DatabaseCore {
     return index
   }
 
-  /// Gives the cache what the index leaves of the memory for both.
+  /// Limits the cache to what the index leaves of the memory for both.
   func shareCache() { cache.limit = options.cacheBytes - (index?.byteCount ?? 0) }
 
   private func decode(_ block: [UInt8], at place: FeedSequence) throws -> EntryNode {
     var list: FeedList?
     while true {
       var seq = 0
-      // Nothing else can be decoded as long as the fields are shown, the list neither.
+      // While the fields are shown nothing else can be decoded, not even the list.
       let node = try codec.withEntry(in: block) { fields -> EntryNode?? in
         guard let inflate = fields.inflate, inflate > 0, inflate <= UInt64(place.seq) else {
           throw HyperDBError(
@@ -355,7 +355,7 @@ package final class DatabaseCore {
         feed: place.feed, seq: place.seq)
     }
     let named = keys.map { PublicKey(bytes: $0) }
-    // Only one's own list is written again.
+    // Only the local writer's list is ever written again.
     let list = FeedList(
       seq: seq, keyCount: keys.count, keys: place.feed == local ? keys : [],
       decodeMap: try numbers(of: named),
@@ -368,17 +368,17 @@ package final class DatabaseCore {
   /// The key of a writer's content feed, as far as its lists were read.
   package func contentKey(of feed: Int) -> [UInt8]? { writers[feed].newestList?.contentKey }
 
-  /// What an entry is called in an error.
+  /// The name of an entry in an error.
   func name(_ place: FeedSequence) -> String {
     "block \(place.seq) of feed \(feedKeys[place.feed])"
   }
 
-  /// Whether an entry leads to another one that it claims to know.
+  /// Returns whether an entry leads to another one that it claims to know.
   func leads(_ newer: EntryNode, to older: EntryNode) throws -> Bool {
     try headCheck.leads(newer, to: older, self)
   }
 
-  /// What reads start from, of the newest entries of all feeds.
+  /// The entries that reads start from, given the newest entries of all feeds.
   func roots(of newest: [EntryNode]) throws -> (heads: [EntryNode], beside: [EntryNode]) {
     try headCheck.roots(of: newest, self)
   }
@@ -392,14 +392,14 @@ package final class DatabaseCore {
     if issues.count < HyperDBLimits.rememberedIssues { issues.append(fault) }
   }
 
-  /// What is wrong with an entry that is left out, as far as it is remembered.
+  /// The error of a quarantined entry, if it is remembered.
   func fault(at place: FeedSequence) -> HyperDBError? {
     issues.first { $0.feed == place.feed && $0.seq == place.seq }
   }
 }
 
 extension HyperDBError {
-  /// Whether the error is about the bytes of one entry, which is left out for it.
+  /// True if the error is about the bytes of one entry, which is then left out.
   var isQuarantine: Bool {
     switch code {
     case .malformedEntry, .missingFeedMappings, .malformedFeedList: true

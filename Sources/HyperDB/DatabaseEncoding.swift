@@ -2,17 +2,17 @@ internal import DatCoding
 internal import Foundation
 public import Hypercore
 
-/// How values are turned into the bytes of entries and back.
+/// A conversion of values to the bytes of entries and back.
 ///
-/// Stands for hyperdb's `valueEncoding`. Make one of your own from two functions, or from a feed's
+/// Stands for hyperdb's `valueEncoding`. Make your own from two functions, or from a feed's
 /// `ValueEncoding`.
 public struct DatabaseEncoding<Value>: Sendable {
-  /// The bytes of a value; nil stores none, as a `null` does.
+  /// Returns the bytes of a value; nil stores none, as a `null` does.
   public let encode: @Sendable (Value) throws -> [UInt8]?
-  /// The value of what is stored, which may be no bytes at all; nil where that stands for no value.
+  /// Returns the value of stored bytes, of which there may be none; nil if they stand for no value.
   public let decode: @Sendable ([UInt8]?) throws -> Value?
 
-  /// An encoding of two functions; what they throw reaches the caller of the read or write.
+  /// Makes an encoding of two functions; what they throw reaches the caller of the read or write.
   public init(
     encode: @escaping @Sendable (Value) throws -> [UInt8]?,
     decode: @escaping @Sendable ([UInt8]?) throws -> Value?
@@ -21,7 +21,7 @@ public struct DatabaseEncoding<Value>: Sendable {
     self.decode = decode
   }
 
-  /// An encoding of blocks, for values.
+  /// Makes an encoding of values from an encoding of blocks.
   public init(_ encoding: ValueEncoding<Value>) {
     self.init(encode: { try encoding.encode($0) }, decode: { try $0.map(encoding.decode) })
   }
@@ -57,11 +57,11 @@ extension DatabaseEncoding where Value == String {
 }
 
 extension DatabaseEncoding where Value: Codable {
-  /// Compact JSON as hyperdb's `json` writes it: slashes as they are, no line feed after it, and
-  /// nothing at all for `null`. The fields of an object come in the order of their names, so equal
-  /// values have equal bytes.
+  /// Compact JSON as hyperdb's `json` writes it: slashes are not escaped, no line feed follows, and
+  /// `null` is stored as nothing at all. The fields of an object are sorted by name, so equal values have
+  /// equal bytes.
   ///
-  /// - Parameter type: what each value is.
+  /// - Parameter type: the type of the values.
   public static func json(_ type: Value.Type = Value.self) -> DatabaseEncoding
   where Value: SendableMetatype {
     DatabaseEncoding(

@@ -2,54 +2,54 @@ public import Hypercore
 public import HypercoreCrypto
 public import RandomAccessStorage
 
-/// What a look at all files of a database, or a room, found.
+/// The result of examining all files of a database or a room.
 public struct DatabaseExamination: Sendable {
   /// One of its feeds.
   public struct Feed: Sendable {
-    /// The folder that it is in, such as `source`.
+    /// Its folder, such as `source`.
     public let folder: String
     /// Its key.
     public let key: PublicKey
-    /// What is wrong with its files.
+    /// The faults of its files.
     public let examination: FeedExamination
   }
 
   /// The feeds that are stored.
   public internal(set) var feeds: [Feed] = []
-  /// How many entries were read.
+  /// The number of entries that were read.
   public internal(set) var entryCount = 0
-  /// Entries that can't be read, with feed and block; they are left out of what the database shows.
+  /// Entries that can't be read, by feed and block; the database leaves them out.
   public internal(set) var badEntries: [BadEntry] = []
   /// Authorized writers of which not even the first block ever came.
   public internal(set) var silentWriters: [PublicKey] = []
-  /// Why it can't be opened as a database; nil where it can.
+  /// The reason why it can't be opened as a database; nil if it can.
   public internal(set) var failure: String?
 
   /// An entry that can't be read.
   public struct BadEntry: Hashable, Sendable {
-    /// The feed that it is in.
+    /// Its feed.
     public let feed: PublicKey
     /// Its block.
     public let seq: Int
-    /// What is wrong with it.
+    /// Its fault.
     public let message: String
   }
 
-  /// Whether nothing is wrong. A writer that never wrote, and an entry that its writer botched, are no
-  /// fault of what is stored.
+  /// True if nothing is wrong. A writer that never wrote and an entry that its writer botched are no
+  /// fault of the storage.
   public var isHealthy: Bool { failure == nil && feeds.allSatisfy(\.examination.isHealthy) }
 }
 
 extension HyperDB {
-  /// Looks at everything that is stored of a database: each feed as `Feed.examine` does, and every entry.
+  /// Examines everything that is stored of a database: each feed as `Feed.examine` does, and every entry.
   ///
   /// - Parameters:
-  ///   - storage: where it is; nothing in it is changed without `repairing`.
-  ///   - folders: folders below it that may hold feeds, each with a slash at its end, such as `local/`: looked at
-  ///     where the database itself does not lead to them, as when it can't be opened.
-  ///   - repairing: whether to mend what can be mended without a risk of forking a feed, under the lock.
-  /// - Throws: `FeedError` where no database is stored there, or, repairing, where another process
-  ///   has it.
+  ///   - storage: the database's storage; without `repairing` nothing in it is changed.
+  ///   - folders: folders below it that may hold feeds, each ending in a slash, such as `local/`. They are
+  ///     examined if the database itself does not lead to them, as when it can't be opened.
+  ///   - repairing: true to mend, under the lock, what can be mended without a risk of forking a feed.
+  /// - Throws: `FeedError` if no database is stored there or, when repairing, if another process
+  ///   has it open.
   public static func examine(
     _ storage: any StorageProvider, folders: [String] = [], repairing: Bool = false
   ) async throws -> DatabaseExamination {
@@ -83,7 +83,7 @@ extension HyperDB {
     return result
   }
 
-  /// The folders that the database's feeds are in.
+  /// The folders of the database's feeds.
   private var feedFolders: [String] {
     core.feedKeys.indices.flatMap { number -> [String] in
       let key = core.feedKeys[number]
@@ -98,7 +98,7 @@ extension HyperDB {
       let log = core.log(of: number)
       if log.length == 0, core.isAuthorized(log.key) { result.silentWriters.append(log.key) }
       guard let stored = feedSet.logs[log.key]?.core else { continue }
-      // A feed may be signed to be far longer than what is here of it.
+      // A feed may be signed to be far longer than the part that is here.
       var next: UInt64 = 1
       while let block = stored.nextStored(from: next, below: stored.length) {
         next = block + 1
@@ -112,7 +112,7 @@ extension HyperDB {
             result.badEntries.append(.init(feed: log.key, seq: seq, message: reason))
           }
         } catch is MissingBlock {
-          // Not here, or read by a list that isn't: nothing can be said of it.
+          // The entry or the list that it is read by isn't here: its soundness is unknown.
           continue
         }
       }

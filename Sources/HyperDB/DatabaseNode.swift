@@ -1,36 +1,36 @@
 public import HypercoreCrypto
 
-/// One entry of a database: what one writer wrote under one key at one time.
+/// One entry of a database: one write of one writer under one key.
 public struct DatabaseNode: Sendable, Hashable {
   /// The key as bytes. Keys need not be text, and are compared byte by byte.
   ///
-  /// Handed to any call it names the same key: as one leading slash is dropped there, a key that is
-  /// stored with one has one more here.
+  /// It names the same key in any call. Since calls drop one leading slash, a key that is stored with
+  /// one has one more here.
   public let keyBytes: [UInt8]
-  /// What was stored; nil for deletes, authorizations, and a `null` in JSON.
+  /// The stored value; nil for deletes, authorizations, and a `null` in JSON.
   public let value: [UInt8]?
-  /// Whether the entry deletes the key.
+  /// True if the entry deletes the key.
   public let isDeleted: Bool
-  /// Who wrote it.
+  /// The feed of its writer.
   public let feed: PublicKey
-  /// The block of that feed it is in.
+  /// The block of that feed.
   public let seq: UInt64
 
-  /// Whether its writer was one of the database's when this was read. What any other writer writes,
-  /// such as a clone that was not authorized yet, stays where it was written.
+  /// True if its writer was authorized when this was read. What any other writer writes, such as a clone
+  /// that is not authorized yet, stays in the replica where it was written.
   public let isFromAuthorizedWriter: Bool
 
   /// The number of ``feed`` in ``feeds``.
   package let feedNumber: Int
-  /// By the number of a feed, how many of its blocks the writer knew.
+  /// By the number of a feed, the count of its blocks that the writer knew.
   package let rawClock: [UInt64]
-  /// The feeds by number, as they were when this was read.
+  /// The feeds by number, at the time of the read.
   package let feeds: [PublicKey]
 
-  /// The key as text, which names it only where ``keyBytes`` are UTF-8.
+  /// The key as text. It names the key only if ``keyBytes`` are UTF-8.
   public var key: String { String(decoding: keyBytes, as: UTF8.self) }
 
-  /// What the writer knew when it wrote this: by feed, how many of its blocks, header included.
+  /// The writer's knowledge when it wrote this: by feed, the count of its blocks, header included.
   public var clock: [PublicKey: UInt64] {
     var clock: [PublicKey: UInt64] = [:]
     for (number, value) in rawClock.enumerated() where value > 0 && number < feeds.count {
@@ -39,7 +39,7 @@ public struct DatabaseNode: Sendable, Hashable {
     return clock
   }
 
-  /// Whether the writer of this entry knew `other`.
+  /// Returns whether the writer of this entry knew `other`.
   public func covers(_ other: DatabaseNode) -> Bool {
     guard let number = feeds.firstIndex(of: other.feed), number < rawClock.count else {
       return false
@@ -71,7 +71,7 @@ public struct DatabaseNode: Sendable, Hashable {
     feeds = node.feeds
   }
 
-  /// The same node with another value, for a ``NodeTransform``.
+  /// Returns the same node with another value, for a ``NodeTransform``.
   public func with(value: [UInt8]?) -> DatabaseNode { DatabaseNode(self, value: value) }
 
   public static func == (one: Self, other: Self) -> Bool {

@@ -1,11 +1,11 @@
 internal import Hypercore
 
-/// A walk through a database, from which elements are taken as they are wanted.
+/// A lazy walk through a database.
 ///
-/// The state that is walked is the one at the first element; what is written later doesn't matter.
-/// In a sparse database blocks are fetched as the walk needs them.
+/// The walk sees the state at its first element, and nothing that is written later. In a sparse
+/// database blocks are fetched as it needs them.
 public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
-  /// Makes the walk, on the database's executor.
+  /// Starts the walk, on the database's executor.
   typealias Start = @Sendable (isolated HyperDB) throws -> () throws -> Element?
 
   let db: HyperDB
@@ -22,14 +22,14 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(sequence: self) }
 
-  /// All elements at once.
+  /// Returns all elements at once.
   public func collect() async throws -> [Element] {
     var elements: [Element] = []
     for try await element in self { elements.append(element) }
     return elements
   }
 
-  /// Goes through the sequence once.
+  /// An iterator that goes through the sequence once.
   public struct Iterator: AsyncIteratorProtocol {
     let sequence: DatabaseSequence
     private var walk: OnReplica<DatabaseWalk<Element>>?
@@ -39,9 +39,9 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
 
     init(sequence: DatabaseSequence) { self.sequence = sequence }
 
-    /// The next element, nil at the end.
+    /// Returns the next element, nil at the end.
     ///
-    /// - Throws: what the reading calls of ``HyperDB`` throw. If that is about one element, such as a value
+    /// - Throws: the errors of ``HyperDB``'s reading calls. If one is about a single element, such as a value
     ///   that a transform can't read, the next call goes on after it.
     public mutating func next() async throws -> Element? {
       if place < ahead.count {
@@ -55,7 +55,7 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
         guard let walk else { return nil }
         (ahead, isDone) = try await sequence.db.advance(walk, timeout: sequence.timeout)
       } catch {
-        // What was never begun, was cancelled or has no database any more has no next element.
+        // A walk that never began, was cancelled or has lost its database has no next element.
         isDone =
           walk == nil || error is CancellationError || (error as? HyperDBError)?.code == .closed
         ahead = []
@@ -68,20 +68,20 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
   }
 }
 
-/// A walk has gone far without an element, and goes on after others had their turn.
+/// Thrown when a walk has gone far without an element: it goes on after others had their turn.
 struct WalkPause: Error {}
 
-/// A walk under way.
+/// A walk in progress.
 final class DatabaseWalk<Element> {
   let next: () throws -> Element?
-  /// What went wrong after elements that are still to be given.
+  /// An error that comes after elements that are still to be returned.
   var failure: (any Error)?
 
   init(_ next: @escaping () throws -> Element?) { self.next = next }
 }
 
 extension HyperDB {
-  /// How many elements are taken in one turn of the executor, fewer where their values are large.
+  /// The most elements that one turn of the executor takes; fewer if their values are large.
   private static var elementsAtOnce: Int { 128 }
 
   func begin<Element>(
@@ -105,7 +105,7 @@ extension HyperDB {
     var elements: [Element] = []
     elements.reserveCapacity(Self.elementsAtOnce)
     let shownBefore = shownBytes
-    // One at least: others count as shown as well while a block is waited for.
+    // At least one: while a block is awaited, other readers add to `shownBytes` as well.
     var count = 0
     while count == 0
       || count < Self.elementsAtOnce && shownBytes &- shownBefore < Self.bytesAtOnce

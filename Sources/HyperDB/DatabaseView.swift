@@ -1,16 +1,16 @@
 internal import Hypercore
 public import HypercoreCrypto
 
-/// What a key holds, in the type of a ``DatabaseView``.
+/// The state of a key, in the type of a ``DatabaseView``.
 public enum Versioned<Value: Sendable>: Sendable {
-  /// No value: never written, or deleted.
+  /// No value: it was never written, or it is deleted.
   case missing
-  /// One value, which everybody who wrote the key later knew.
+  /// One value, known to all later writers of the key.
   case value(Value)
-  /// What writers wrote without knowing each other: two revisions or more, in no order.
+  /// Values of writers that didn't know each other's: two revisions or more, in no order.
   case conflict([Revision<Value>])
 
-  /// The value, where there is exactly one.
+  /// The value, if there is exactly one.
   public var value: Value? {
     if case .value(let value) = self { return value }
     return nil
@@ -21,11 +21,11 @@ extension Versioned: Equatable where Value: Equatable {}
 
 /// One side of a conflict.
 public struct Revision<Value: Sendable>: Sendable {
-  /// What was written; nil for a delete.
+  /// The written value; nil for a delete.
   public let value: Value?
-  /// Who wrote it.
+  /// The feed of its writer.
   public let feed: PublicKey
-  /// The block of that feed it is in.
+  /// The block of that feed.
   public let seq: UInt64
 }
 
@@ -43,20 +43,20 @@ extension Revision: Equatable where Value: Equatable {}
 /// }
 /// ```
 ///
-/// Values are JSON as hyperdb's `json` encoding writes it, unless another encoding is handed in.
+/// Values are JSON as hyperdb's `json` encoding writes it, unless another encoding is passed in.
 public struct DatabaseView<Value: Sendable>: Sendable {
   /// The database.
   public let db: HyperDB
   /// The folder, without a slash at its end; empty for the whole database.
   public let folder: String
-  /// How values are stored.
+  /// The encoding of the values.
   public let encoding: DatabaseEncoding<Value>
 
-  /// The nodes of a key as a value or a conflict.
+  /// Returns the nodes of a key as a value or a conflict.
   ///
   /// - Parameter key: relative to ``folder``.
-  /// - Parameter timeout: how long to wait where nothing is here yet; nil: as the options say.
-  /// - Throws: ``HyperDBError``, `value` among them where what is stored is of another type.
+  /// - Parameter timeout: the longest wait if nothing is here yet; nil for the database's option.
+  /// - Throws: ``HyperDBError``, among them `value` if the stored value is of another type.
   public func get(_ key: String, timeout: Duration? = nil) async throws -> Versioned<Value> {
     let nodes = try await db.get(
       fullKey(key), options: .init(timeout: timeout, transform: .unchanged))
@@ -75,7 +75,7 @@ public struct DatabaseView<Value: Sendable>: Sendable {
     try await db.delete(fullKey(key))
   }
 
-  /// Every key under the folder with what it holds, in the order of ``HyperDB/list(_:options:)``.
+  /// Every key under the folder with its state, in the order of ``HyperDB/list(_:options:)``.
   public func all() -> DatabaseViewSequence<Value> {
     var options = ListingOptions()
     options.transform = .unchanged
@@ -85,11 +85,11 @@ public struct DatabaseView<Value: Sendable>: Sendable {
   /// Changes anywhere in the folder, from now on.
   public func watch() async -> DatabaseChanges { await db.watch(folder) }
 
-  /// Settles a conflict of a key, in one step with reading it.
+  /// Resolves a conflict of a key, in one step with reading it.
   ///
   /// - Parameter merge: makes one value of the revisions; nil to delete the key.
-  /// - Parameter key: the key, without regard to one leading `/`.
-  /// - Returns: the entry that was written; nil where there was no conflict.
+  /// - Parameter key: the key; one leading `/` is ignored.
+  /// - Returns: the entry that was written; nil if there was no conflict.
   @discardableResult
   public func resolve(
     _ key: String, merge: @Sendable ([Revision<Value>]) throws -> Value?
@@ -100,10 +100,10 @@ public struct DatabaseView<Value: Sendable>: Sendable {
     }
   }
 
-  /// The same folder with every conflict merged as it is read.
+  /// Returns the same folder with every conflict merged when it is read.
   ///
-  /// - Parameter merge: makes one value of the revisions of a key; nil where it then has none. It is
-  ///   called at every read, so it should give the same for the same revisions in any order.
+  /// - Parameter merge: makes one value of the revisions of a key; nil if the key has none then. It is
+  ///   called at every read, so it should return the same for the same revisions in any order.
   public func merging(
     _ merge: @escaping @Sendable ([Revision<Value>]) throws -> Value?
   ) -> MergedView<Value> {
@@ -138,19 +138,19 @@ public struct DatabaseViewSequence<Value: Sendable>: AsyncSequence, Sendable {
     Iterator(view: view, nodes: list.makeAsyncIterator())
   }
 
-  /// All keys and values at once.
+  /// Returns all keys and values at once.
   public func collect() async throws -> [Element] {
     var elements: [Element] = []
     for try await element in self { elements.append(element) }
     return elements
   }
 
-  /// Goes through the sequence once.
+  /// An iterator that goes through the sequence once.
   public struct Iterator: AsyncIteratorProtocol {
     let view: DatabaseView<Value>
     var nodes: DatabaseSequence<[DatabaseNode]>.Iterator
 
-    /// The next key, nil at the end.
+    /// Returns the next key, nil at the end.
     public mutating func next() async throws -> Element? {
       while let group = try await nodes.next() {
         // The folder's own key is not in the folder.
@@ -163,18 +163,18 @@ public struct DatabaseViewSequence<Value: Sendable>: AsyncSequence, Sendable {
   }
 }
 
-/// A ``DatabaseView`` that shows one value a key, whatever the writers did.
+/// A ``DatabaseView`` that shows one value for each key, whatever its writers did.
 public struct MergedView<Value: Sendable>: Sendable {
   /// The view with conflicts.
   public let view: DatabaseView<Value>
   let merge: @Sendable ([Revision<Value>]) throws -> Value?
 
-  /// The value of a key, merged where there are several.
+  /// Returns the value of a key, merged if there are several.
   public func get(_ key: String, timeout: Duration? = nil) async throws -> Value? {
     try merged(try await view.get(key, timeout: timeout))
   }
 
-  /// Every key that has a value.
+  /// Returns every key that has a value.
   public func collect() async throws -> [(key: String, value: Value)] {
     var values: [(key: String, value: Value)] = []
     for try await (key, versioned) in view.all() {
@@ -191,8 +191,8 @@ public struct MergedView<Value: Sendable>: Sendable {
 
   /// Changes a value, in one step with merging what is there.
   ///
-  /// - Parameter change: from the merged value, nil where there is none, to the new one; nil deletes.
-  /// - Parameter key: the key, without regard to one leading `/`.
+  /// - Parameter change: makes the new value from the merged one, which is nil if there is none; nil deletes.
+  /// - Parameter key: the key; one leading `/` is ignored.
   @discardableResult
   public func update(
     _ key: String, _ change: @Sendable (Value?) throws -> Value?
@@ -208,7 +208,7 @@ public struct MergedView<Value: Sendable>: Sendable {
   @discardableResult
   public func delete(_ key: String) async throws -> DatabaseNode { try await view.delete(key) }
 
-  /// Writes the merged value over the conflict; nil where there was none.
+  /// Writes the merged value over a conflict; returns nil if there was none.
   @discardableResult
   public func settle(_ key: String) async throws -> DatabaseNode? {
     try await view.resolve(key, merge: merge)
@@ -224,17 +224,17 @@ public struct MergedView<Value: Sendable>: Sendable {
 }
 
 extension HyperDB {
-  /// A folder in which every value is JSON of one type.
+  /// Returns a view of a folder in which every value is JSON of one type.
   ///
-  /// - Parameter folder: a key such as `people`, of which the view's keys are below.
-  /// - Parameter type: what the values are.
+  /// - Parameter folder: a key such as `people`, the parent of the view's keys.
+  /// - Parameter type: the type of the values.
   public nonisolated func view<Value: Codable & Sendable & SendableMetatype>(
     of type: Value.Type, under folder: String = ""
   ) -> DatabaseView<Value> {
     view(as: .json(type), under: folder)
   }
 
-  /// A folder in which every value has one encoding.
+  /// Returns a view of a folder in which every value has one encoding.
   public nonisolated func view<Value: Sendable>(
     as encoding: DatabaseEncoding<Value>, under folder: String = ""
   ) -> DatabaseView<Value> {

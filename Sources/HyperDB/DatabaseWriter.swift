@@ -1,7 +1,7 @@
 internal import Hypercore
 
-/// Takes in changes one after the other and writes them in batches: everything that has come while one
-/// batch is written becomes the next.
+/// A queue of changes that are written in batches: everything that arrives while one batch is being
+/// written becomes the next.
 ///
 /// ```swift
 /// let writer = db.writer()
@@ -9,14 +9,14 @@ internal import Hypercore
 /// try await writer.finish()
 /// ```
 ///
-/// A batch is all or nothing; the changes of a writer are not. Their order is kept.
+/// A batch is all or nothing; the changes of a writer as a whole are not. Their order is kept.
 ///
 /// Stands for hyperdb `createWriteStream()`.
 public actor DatabaseWriter {
   public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
   nonisolated let replica: Replica
 
-  /// How many changes one batch takes, and how many bytes of them.
+  /// The most changes in one batch, and the most bytes of them.
   private static let batchCount = 1024
   private static let batchBytes = 4 << 20
 
@@ -32,12 +32,12 @@ public actor DatabaseWriter {
     replica = db.replica
   }
 
-  /// Queues a change. Suspends while more is queued than a batch takes.
+  /// Queues a change. Suspends while more than a batch is queued.
   ///
-  /// - Throws: why an earlier batch failed; nothing is written from then on.
+  /// - Throws: the error of an earlier batch; nothing is written after it.
   public func write(_ change: HyperDB.BatchChange) async throws { try await write([change]) }
 
-  /// Queues several changes, not as a batch of their own.
+  /// Queues several changes, which need not end up in one batch.
   public func write(_ changes: [HyperDB.BatchChange]) async throws {
     if let failure { throw failure }
     queue += changes
@@ -51,7 +51,7 @@ public actor DatabaseWriter {
 
   /// Returns when everything that was queued is written.
   ///
-  /// - Throws: why a batch failed.
+  /// - Throws: the error of a batch that failed.
   public func finish() async throws {
     while isWriting { await withCheckedContinuation { waiters.append($0) } }
     if let failure { throw failure }
@@ -68,7 +68,7 @@ public actor DatabaseWriter {
       let batch = takeBatch()
       wake()
       do { _ = try await db.batch(batch) } catch { failure = error }
-      // Whoever has changes gets a turn to queue them for the next batch.
+      // Gives producers a turn to queue changes for the next batch.
       await Task.yield()
     }
     isWriting = false
@@ -99,7 +99,7 @@ public actor DatabaseWriter {
 }
 
 extension HyperDB {
-  /// Something that takes in changes and writes them in batches.
+  /// Returns a writer that takes in changes and writes them in batches.
   public nonisolated func writer() -> DatabaseWriter { DatabaseWriter(db: self) }
 }
 

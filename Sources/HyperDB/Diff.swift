@@ -1,8 +1,8 @@
-/// One key in which two snapshots differ.
+/// One key that differs between two snapshots.
 package struct Difference {
-  /// The entries of the first; nil where it doesn't have the key.
+  /// Its entries in the first; nil if that doesn't have the key.
   package let left: [EntryNode]?
-  /// The entries of the second.
+  /// Its entries in the second.
   package let right: [EntryNode]?
 }
 
@@ -21,8 +21,8 @@ extension DatabaseCore {
   }
 }
 
-/// Two lists, side by side. Where ``next()`` throws `MissingBlock` it may be called again once the
-/// block is there.
+/// Two lists walked side by side. After ``next()`` threw `MissingBlock` it may be called again once the
+/// block is here.
 package final class Diff {
   private let leftList: Listing
   private let rightList: Listing
@@ -72,7 +72,7 @@ package final class Diff {
     return options.raw ? leftPlaces == rightPlaces : Set(leftPlaces) == Set(rightPlaces)
   }
 
-  /// The order that both lists come in.
+  /// Returns whether one entry precedes another in the order of both lists.
   private func precedes(_ left: EntryNode, _ right: EntryNode) -> Bool {
     let leftPath = left.path(hash)
     let rightPath = right.path(hash)
@@ -81,7 +81,7 @@ package final class Diff {
     return (byPath ?? EntryKey.precedes(left.key, right.key)) != options.reverse
   }
 
-  /// The reference's order, which is not that of its lists: the terminator comes last.
+  /// Returns the same by the reference's order, which is not that of its lists: the terminator comes last.
   private func rawPrecedes(_ left: EntryNode, _ right: EntryNode) -> Bool {
     let leftPath = left.path(hash)
     let rightPath = right.path(hash)

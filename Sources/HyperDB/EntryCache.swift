@@ -1,8 +1,8 @@
-/// Decoded entries, kept up to a number of bytes: pages of neighbours, the least recently used of
-/// which are given up first (second chance). Once it is full, walks bring in pages only that they have
-/// missed before.
+/// Decoded entries, up to a number of bytes. The unit is a page of neighbouring entries; pages are evicted
+/// by second chance, about the least recently used first. Once the cache is full, a walk inserts only pages
+/// that were missed before.
 final class EntryCache {
-  /// What is known of a place.
+  /// The cached knowledge of one place.
   enum Slot {
     case empty
     case node(EntryNode)
@@ -10,7 +10,7 @@ final class EntryCache {
     case bad
   }
 
-  /// What is known of a page.
+  /// The identity and state of a page.
   private struct Header {
     let feed: Int
     let index: Int
@@ -18,7 +18,7 @@ final class EntryCache {
     var isTouched = true
   }
 
-  /// Neighbours, held in the page itself.
+  /// A page of neighbouring entries, stored inline.
   private final class Page: ManagedBuffer<Header, EntryNode?> {
     static func make(feed: Int, index: Int) -> Page {
       let page = create(minimumCapacity: EntryCache.pageEntries) { _ in
@@ -27,7 +27,7 @@ final class EntryCache {
       page.withUnsafeMutablePointerToElements {
         $0.initialize(repeating: nil, count: EntryCache.pageEntries)
       }
-      // `create` makes an object of the class it is called on.
+      // `create` makes an instance of the class that it is called on.
       return unsafeDowncast(page, to: Page.self)
     }
 
@@ -38,37 +38,37 @@ final class EntryCache {
     }
   }
 
-  /// Few, so that those that are read here and there don't keep much room for others.
+  /// The entries of a page. Few, so that a page used for one entry doesn't hold much room for others.
   private static let pageEntries = 8
   private static let pageShift = 3
-  /// A page, and its places in two arrays.
+  /// The bytes of a page, and of its slots in two arrays.
   private static let pageBytes = 144
-  /// What is no larger is kept however little room there is; what takes a quarter of a larger room is
-  /// not.
+  /// The bytes of an entry that is always cached, however small the cache. A larger entry is cached only if
+  /// it takes at most a quarter of the limit.
   private static let smallEntry = 65_536
-  /// How many bytes to keep.
+  /// The most bytes to keep.
   @exclusivity(unchecked) var limit: Int
   @exclusivity(unchecked) private var bytes = 0
   @exclusivity(unchecked) private var pages: [[Page?]] = []
-  /// How many places for pages there are in all.
+  /// The number of page slots of all feeds.
   @exclusivity(unchecked) private var placeCount = 0
-  /// A writer can sign a feed to be as long as it likes, and write to its end: places for 33 million
-  /// entries, 33 MB, are as many as there may be.
+  /// The most page slots. A writer can sign a feed to be as long as it likes, and write at its end. These
+  /// are slots for 33 million entries, in 33 MB.
   private static let places = 1 << 22
-  /// By feed, how many of the bytes are its entries'. Each feed has an equal share; what it takes beyond
-  /// that is evicted first, so that nobody's entries push out those of others.
+  /// The bytes of each feed's entries. Every feed has an equal share, and what exceeds it is evicted first,
+  /// so that no writer's entries push out those of others.
   @exclusivity(unchecked) private var bytesOfFeed: [Int] = []
-  /// How many feeds have pages.
+  /// The number of feeds with pages.
   @exclusivity(unchecked) private var feedsWithPages = 0
-  /// All pages, in the order in which they are looked at for giving up.
+  /// All pages, in the order in which they are considered for eviction.
   @exclusivity(unchecked) private var ring: [Page] = []
   @exclusivity(unchecked) private var hand = 0
-  /// A bit for each page that was missed lately, in the place that its number hashes to; empty until
-  /// something was given up.
+  /// A bit for each page that was missed lately, at the hash of its number. Empty until the first
+  /// eviction.
   @exclusivity(unchecked) private var missed: [UInt64] = []
   @exclusivity(unchecked) private var missedCount = 0
   private static let missedBits: UInt64 = 1 << 16
-  /// Stands for entries that can't be read.
+  /// The stand-in for entries that can't be read.
   private let bad = EntryNode(
     place: FeedSequence(feed: 0, seq: 0), key: [], value: nil, isDeleted: true, clock: [],
     trie: .empty, inflate: 0)
@@ -95,7 +95,7 @@ final class EntryCache {
     }
   }
 
-  /// Keeps an entry of a block that exists.
+  /// Caches an entry of a block that exists.
   func insert(_ slot: Slot, at place: FeedSequence) {
     if case .node(let node) = slot, node.byteCount > max(limit / 4, Self.smallEntry) { return }
     let feed = place.feed
@@ -132,7 +132,7 @@ final class EntryCache {
     if bytes > limit { shrink() }
   }
 
-  /// Whether an entry that a walk came through is worth keeping.
+  /// Returns whether an entry that a walk passed through is worth caching.
   func admits(_ place: FeedSequence) -> Bool {
     let index = place.seq >> Self.pageShift
     if missed.isEmpty

@@ -1,18 +1,18 @@
 package import HypercoreCrypto
 
-/// A feed as the database needs it: blocks that are here, and appending. Synchronous.
+/// A feed as the database needs it: the blocks that are here, and appending. Synchronous.
 package protocol EntryLog: AnyObject {
   /// The feed's public key.
   var key: PublicKey { get }
-  /// Whether the secret key is here: the feed is this replica's own.
+  /// True if the secret key is here: the feed is this replica's own.
   var isOwned: Bool { get }
-  /// Whether appending is possible now.
+  /// True if appending is possible now.
   var isWritable: Bool { get }
-  /// The verified length: what a signature vouches for, never what a peer only claims.
+  /// The verified length, which a signature vouches for; never one that a peer merely claims.
   var length: Int { get }
-  /// The first block from `start` on that is not stored here; at most `length`.
+  /// Returns the first block from `start` on that is not stored here; at most `length`.
   func firstMissing(from start: Int) -> Int
-  /// A block, nil where it is not stored here.
+  /// Returns a block; nil if it is not stored here.
   func block(at index: Int) throws -> [UInt8]?
   /// Appends blocks under one signature, all or nothing, and returns the index of the first.
   @discardableResult
@@ -23,7 +23,7 @@ package protocol EntryLog: AnyObject {
 package final class MemoryLog: EntryLog {
   package let key: PublicKey
   package let isWritable: Bool
-  /// The blocks, nil where one is not here.
+  /// The blocks, nil if one is not here.
   package var blocks: [[UInt8]?]
 
   package init(key: PublicKey, isWritable: Bool, blocks: [[UInt8]?] = []) {

@@ -3,10 +3,9 @@ internal import CProtobufC
 internal import DatCoding
 internal import HypercoreProtocol
 
-// The only place of this module that knows protobuf-c. What comes out of here is of a sound size
-// and range.
+// The only file of this module that knows protobuf-c. Its results have sound sizes and ranges.
 
-/// Turns blocks into entries and back.
+/// The codec that turns blocks into entries and back.
 package final class EntryMessageCodec {
   private let arena = MessageArena(keeping: 65_536)
 
@@ -25,7 +24,7 @@ package final class EntryMessageCodec {
     }
   }()
 
-  /// The protocol that a feed's first block names; nil where it is no header.
+  /// Returns the protocol that a feed's first block names; nil if it is no header.
   package func headerProtocol(_ block: [UInt8]) -> [UInt8]? {
     block.withUnsafeBytes { bytes in
       guard let scan = EntryScan(bytes), scan.fieldCount <= Self.fieldLimit else { return nil }
@@ -39,7 +38,7 @@ package final class EntryMessageCodec {
     }
   }
 
-  /// Fields in an entry: a clock and a list, six others, and room for fields that may come to be.
+  /// The most fields in an entry: a clock and a list, six others, and room for future fields.
   private static let fieldLimit = 2 * HyperDBLimits.listedKeys + 512
 
   /// The most that protobuf-c allocates for a field besides its bytes.
@@ -49,16 +48,16 @@ package final class EntryMessageCodec {
     byteCount + 16 * scan.fieldCount + bytesPerField * (scan.fieldCount + 4) + 4096
   }
 
-  /// The entry in a block; nil for bytes that are none.
+  /// Returns the entry in a block; nil if the bytes are none.
   ///
-  /// - Parameter inflated: whether to read the list of feeds as well, where there is one.
+  /// - Parameter inflated: true to read the list of feeds as well, if there is one.
   package func decode(_ block: [UInt8], inflated: Bool) -> EntryMessage? {
     guard inflated else { return withEntry(in: block) { EntryMessage($0) } }
     return block.withUnsafeBytes { bytes in
       guard let scan = Self.scan(bytes) else { return nil }
       guard scan.isInflated else { return withEntry(in: bytes, scan) { EntryMessage($0) } }
       if let large = scan.largeValue {
-        // protobuf-c would make a copy of its own.
+        // Without it: protobuf-c would make another copy of it.
         var entry = decode(Self.bytes(bytes, without: large.field), inflated: true)
         entry?.value = Array(bytes[large.content])
         return entry
@@ -84,8 +83,8 @@ package final class EntryMessageCodec {
     }
   }
 
-  /// Shows `body` the fields of the entry in a block, without its list of feeds; nil for bytes that are
-  /// none.
+  /// Passes the fields of the entry in a block to `body`, without its list of feeds; nil if the bytes are
+  /// no entry.
   func withEntry<Result>(
     in block: [UInt8], _ body: (EntryFields) throws -> Result?
   ) rethrows -> Result? {
@@ -99,7 +98,7 @@ package final class EntryMessageCodec {
     in bytes: UnsafeRawBufferPointer, _ scan: EntryScan, _ body: (EntryFields) throws -> Result?
   ) rethrows -> Result? {
     if let large = scan.largeValue {
-      // protobuf-c would make a copy of its own.
+      // Without it: protobuf-c would make another copy of it.
       return try withEntry(in: Self.bytes(bytes, without: large.field)) { fields in
         var fields = fields
         fields.value = UnsafeBufferPointer(
@@ -128,7 +127,7 @@ package final class EntryMessageCodec {
     Array(bytes[..<range.lowerBound]) + bytes[range.upperBound...]
   }
 
-  /// The fields counted; nil where they are no entry's.
+  /// Counts the fields; nil if they are not those of an entry.
   private static func scan(_ bytes: UnsafeRawBufferPointer) -> EntryScan? {
     guard let scan = EntryScan(bytes), scan.fieldCount <= fieldLimit,
       scan.clockCount <= HyperDBLimits.listedKeys, scan.feedCount <= HyperDBLimits.listedKeys
@@ -136,7 +135,7 @@ package final class EntryMessageCodec {
     return scan
   }
 
-  /// The block for an entry, in the form that the reference writes.
+  /// Returns the block of an entry, in the form that the reference writes.
   package func encode(_ entry: EntryMessage) -> [UInt8] {
     entry.trie.withData { trie in
       guard entry.feeds == nil, entry.contentFeed == nil else {
@@ -147,7 +146,7 @@ package final class EntryMessageCodec {
     }
   }
 
-  /// The block for an entry that has no list of its own.
+  /// Returns the block of an entry that has no list of its own.
   func encode(
     _ node: EntryNode, value: [UInt8]?, trie: UnsafeBufferPointer<UInt8>, clock: [UInt64],
     inflate: Int
@@ -220,7 +219,7 @@ package final class EntryMessageCodec {
     }
   }
 
-  /// Gives `body` the keys as the messages that protobuf-c packs.
+  /// Passes the keys to `body` as the messages that protobuf-c packs.
   private static func withFeeds(
     _ keys: [[UInt8]],
     _ body: (
@@ -253,7 +252,7 @@ extension ProtobufCBinaryData {
     UnsafeBufferPointer(start: data, count: data == nil ? 0 : len)
   }
 
-  /// Bytes to be packed, which protobuf-c only reads.
+  /// Wraps bytes to be packed, which protobuf-c only reads.
   fileprivate init(_ bytes: UnsafeBufferPointer<UInt8>) {
     self.init(len: bytes.count, data: UnsafeMutablePointer(mutating: bytes.baseAddress))
   }

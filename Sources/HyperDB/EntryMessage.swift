@@ -1,20 +1,20 @@
 internal import DatCoding
 
-/// What a block of a feed says, before feeds are numbered as in this open database.
+/// The content of a feed's block, before its feeds are numbered as in this open database.
 ///
 /// Source: hyperdb `lib/messages.js`. Fixture: `vectors/hyperdb-messages.json`.
 package struct EntryMessage: Hashable {
-  /// The key as stored: bytes, UTF-8 where the reference wrote them.
+  /// The key as stored: bytes, in UTF-8 if the reference wrote them.
   package var key: [UInt8]
-  /// Nil where there is none, which is not the same as an empty one.
+  /// The value; nil if there is none, which is not the same as an empty one.
   package var value: [UInt8]?
-  /// Written only where true.
+  /// True for a delete. It is written only if true.
   package var deleted = false
   /// The trie's bytes; see `TrieCoding`.
   package var trie: [UInt8] = []
   /// One value for each feed of the writer's list.
   package var clock: [UInt64] = []
-  /// The block that has the list to read this entry by; the reference always writes it.
+  /// The block whose list this entry is read by; the reference always writes it.
   package var inflate: UInt64?
   /// The writer's list, in an inflated entry. Keys should have 32 bytes each.
   package var feeds: [[UInt8]]?
@@ -27,7 +27,7 @@ package struct EntryMessage: Hashable {
   }
 }
 
-/// What a block says, as long as its codec shows it.
+/// The fields of a block, valid only while the codec shows them.
 struct EntryFields {
   let key: UnsafeBufferPointer<UInt8>
   var value: UnsafeBufferPointer<UInt8>?
@@ -36,7 +36,7 @@ struct EntryFields {
   let clock: UnsafeBufferPointer<UInt64>
   let inflate: UInt64?
 
-  /// Whether there is no integer that the reference could not hold.
+  /// True if the reference could hold every integer.
   var isInRange: Bool {
     for value in clock where value > Varint.maximum { return false }
     return inflate.map { $0 <= Varint.maximum } ?? true
@@ -55,23 +55,23 @@ extension EntryMessage {
 
 /// The top-level fields of an entry's bytes, counted before anything is allocated for them.
 struct EntryScan {
-  /// How many values the clock has.
+  /// The number of values in the clock.
   private(set) var clockCount = 0
-  /// How many feeds are listed.
+  /// The number of listed feeds.
   private(set) var feedCount = 0
-  /// How many fields there are in all.
+  /// The number of all fields.
   private(set) var fieldCount = 0
-  /// A value so large that it should not be copied more often than needed: the whole field, and what is
-  /// in it. Nil where there is more than one.
+  /// The range of a value too large to be copied needlessly: that of the whole field, and that of its
+  /// content. Nil if there are several values.
   var largeValue: (field: Range<Int>, content: Range<Int>)? { valueCount == 1 ? large : nil }
   private var valueCount = 0
   private var large: (field: Range<Int>, content: Range<Int>)?
   private static let largeBytes = 64 << 10
-  /// Whether there is a field that only an inflated entry has.
+  /// True if there is a field that only an inflated entry has.
   var isInflated: Bool { feedCount > 0 || hasContentFeed }
   private var hasContentFeed = false
 
-  /// Nil for bytes that are no protobuf message or have a known field of the wrong kind.
+  /// Nil if the bytes are no protobuf message or have a known field of the wrong kind.
   init?(_ bytes: UnsafeRawBufferPointer) {
     var position = 0
     while position < bytes.count {
@@ -103,7 +103,7 @@ struct EntryScan {
       case 1, 2, 4: guard tag & 7 == 2 else { return nil }
       case 3, 6: guard tag & 7 == 0 else { return nil }
       case 5:
-        // Packed clocks are nothing that the reference reads.
+        // The reference doesn't read packed clocks.
         guard tag & 7 == 0 else { return nil }
         clockCount += 1
       case 7:
@@ -117,7 +117,7 @@ struct EntryScan {
     }
   }
 
-  /// Whether a block is an entry as hyperdb wrote it before May 2018, without a header before it: key 1,
+  /// Returns whether a block is an entry of hyperdb before May 2018, without a header before it: key 1,
   /// value 2, trie 3, clock 4, inflate 5, feeds 6, content 7.
   static func isEntryOfEarlyHyperDB(_ block: [UInt8]) -> Bool {
     block.withUnsafeBytes { bytes in

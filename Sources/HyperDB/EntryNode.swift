@@ -1,27 +1,27 @@
 /// A decoded entry, with feeds numbered as in this open database.
 ///
-/// Immutable but for its path, which is computed when first needed.
+/// Immutable but for its path, which is computed on first use.
 package final class EntryNode {
-  /// Where it is.
+  /// Its feed and block.
   package let place: FeedSequence
-  /// The key, without a leading slash where this implementation or the reference wrote it.
+  /// The key. It has no leading slash if this implementation or the reference wrote it.
   package let key: [UInt8]
-  /// Nil where none was stored: deletes, authorisations, and nulls of a codec; and where it is apart.
+  /// The value. Nil if none was stored (deletes, authorisations, a codec's nulls), and if it is kept apart.
   package let value: [UInt8]?
-  /// How many bytes a value has that is too large to be kept with the entry; 0 for any other.
+  /// The byte count of a value that is too large to be kept with the entry; otherwise 0.
   private let apartCount: UInt32
-  /// Whether it deletes the key.
+  /// True if the entry deletes its key.
   package let isDeleted: Bool
-  /// By feed: how many of its blocks, header included, the writer knew. Feeds past the end: 0.
+  /// By feed: how many of its blocks, header included, the writer knew. 0 for feeds past the end.
   package let clock: [UInt64]
   package let trie: Trie
-  /// The block of the same feed that has the list which this entry is read by.
+  /// The block of the same feed whose list this entry is read by.
   package let inflate: Int
 
   @exclusivity(unchecked) private var knownPath: HashPath?
 
-  /// Values up to this many bytes are kept with their entries. Entries are held by the cache, by heads
-  /// and by walks: with values of any size a writer could have them take any memory.
+  /// The largest value, in bytes, that is kept with its entry. The cache, heads and walks hold entries:
+  /// if they held values of any size, a writer could make them take any amount of memory.
   package static let keptValue = 65_536
 
   init(
@@ -39,15 +39,15 @@ package final class EntryNode {
     knownPath = path
   }
 
-  /// Whether its value is not kept with it. `DatabaseCore.value(of:)` reads it.
+  /// True if its value is not kept with it. `DatabaseCore.value(of:)` reads it then.
   package var isValueApart: Bool { apartCount > 0 }
-  /// How many bytes its value has; 0 where there is none.
+  /// The byte count of its value; 0 if there is none.
   var valueCount: Int { value?.count ?? Int(apartCount) }
 
   package var feed: Int { place.feed }
   package var seq: Int { place.seq }
 
-  /// The entry to keep: this one, or one without its large value.
+  /// The entry to keep: this one, or a copy without its large value.
   var kept: EntryNode {
     guard let value, value.count > Self.keptValue else { return self }
     return EntryNode(
@@ -55,10 +55,10 @@ package final class EntryNode {
       clock: clock, trie: trie, inflate: inflate, path: knownPath)
   }
 
-  /// How many blocks of a feed the writer knew.
+  /// The number of blocks of a feed that the writer knew.
   package func clock(of feed: Int) -> UInt64 { feed < clock.count ? clock[feed] : 0 }
 
-  /// Whether the writer of this entry knew `other`.
+  /// Returns whether the writer of this entry knew `other`.
   package func covers(_ other: EntryNode) -> Bool { clock(of: other.feed) > UInt64(other.seq) }
 
   /// The path of the key, terminator included.
@@ -69,7 +69,7 @@ package final class EntryNode {
     return path
   }
 
-  /// About how much memory it takes.
+  /// The approximate memory of the entry, in bytes.
   var byteCount: Int {
     // The object, with a path of up to three words, the headers of four arrays, and the allocator's
     // share. The path of a long key has up to a word for each of its bytes.

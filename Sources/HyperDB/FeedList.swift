@@ -1,22 +1,22 @@
 internal import HypercoreCrypto
 
-/// The list of feeds that one writer published in one entry: what its own numbers mean.
+/// The list of feeds that one writer published in one entry. It gives the writer's own numbers a meaning.
 final class FeedList {
-  /// The block of the writer's feed that it is in.
+  /// The block of the writer's feed that holds the list.
   let seq: Int
-  /// How many keys it has.
+  /// The number of its keys.
   let keyCount: Int
-  /// The keys as published, which not all need be; empty in the lists of others, which are not written
-  /// again.
+  /// The entries of the list as published; not all of them need be keys. Empty in the lists of others, which
+  /// are not written again.
   let keys: [[UInt8]]
-  /// For each of them its number in the open database, or -1 where it has none; so have those past the
-  /// end.
+  /// For each of them its number in the open database, or -1 if it has none. Those past the end have none
+  /// either.
   let decodeMap: [Int]
-  /// The key of the writer's content feed, where it has one.
+  /// The key of the writer's content feed, if it has one.
   let contentKey: [UInt8]?
-  /// Whether a clock was read that counts entries of a feed without a number.
+  /// True if a clock was read that counts entries of a feed without a number.
   @exclusivity(unchecked) private(set) var hasLeftOut = false
-  /// Whether the decode map numbers the feeds as the database does, so that clocks need no mapping.
+  /// True if the decode map numbers the feeds as the database does, so that clocks need no mapping.
   private let isIdentity: Bool
 
   init(seq: Int, keyCount: Int, keys: [[UInt8]], decodeMap: [Int], contentKey: [UInt8]?) {
@@ -29,7 +29,7 @@ final class FeedList {
       decodeMap.count == keyCount && decodeMap.enumerated().allSatisfy { $0.offset == $0.element }
   }
 
-  /// The same list with the numbers that its keys have now.
+  /// Returns the same list with the current numbers of its keys.
   func renumbered(_ numbers: [PublicKey: Int]) -> FeedList {
     FeedList(
       seq: seq, keyCount: keyCount, keys: keys,
@@ -37,9 +37,9 @@ final class FeedList {
       contentKey: contentKey)
   }
 
-  /// The clock of an entry by the database's numbers; nil where it is longer than the list.
+  /// Returns the clock of an entry by the database's numbers; nil if it is longer than the list.
   ///
-  /// A writer knows its own feed, whatever it says: the later of its entries covers the earlier.
+  /// A writer knows its own feed whatever its clock says: its later entries cover its earlier ones.
   func decode(clock: UnsafeBufferPointer<UInt64>, of place: FeedSequence) -> [UInt64]? {
     guard clock.count <= keyCount else { return nil }
     for position in decodeMap.count..<max(decodeMap.count, clock.count) where clock[position] > 1 {
@@ -64,14 +64,14 @@ final class FeedList {
     }
   }
 
-  /// The clock by the list's numbers, 0 for a feed that this database doesn't open.
+  /// Returns the clock by the list's numbers, 0 for a feed that this database doesn't have open.
   func encode(clock: [UInt64]) -> [UInt64] {
     if isIdentity, clock.count == keyCount { return clock }
     let known = decodeMap.map { $0 >= 0 && $0 < clock.count ? clock[$0] : 0 }
     return known + repeatElement(0, count: keyCount - known.count)
   }
 
-  /// For each feed of the database its number in the list, or -1.
+  /// Returns, for each feed of the database, its number in the list, or -1.
   func encodeMap(feedCount: Int) -> [Int] {
     var map = Array(repeating: -1, count: feedCount)
     for (position, feed) in decodeMap.enumerated() where feed >= 0 && feed < feedCount {

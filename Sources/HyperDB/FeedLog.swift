@@ -2,18 +2,18 @@ package import HypercoreCrypto
 package import Hypercore
 internal import DatCoding
 
-/// A stored feed as the database's log of entries. Its errors come out as `HyperDBError`, code
+/// A stored feed as a log of entries. Its errors are thrown as `HyperDBError` with code
 /// `feed`.
 package final class FeedLog: EntryLog {
   package let core: FeedCore
-  /// Asked before blocks are appended; what it throws, nothing is appended.
+  /// Called before blocks are appended. If it throws, nothing is appended.
   var onAppend: ((UInt64, [UInt8]) throws -> Void)?
   package let key: PublicKey
-  /// Where the feed ends as far as the database is concerned, while nothing more is fetched of it; nil for where it
-  /// ends in truth.
+  /// The length that the database sees while nothing more of the feed is fetched; nil for its true
+  /// length.
   var end: UInt64?
 
-  /// Nil for a static feed that has no key yet, which can't be a database's.
+  /// Nil for a static feed that has no key yet: it can't be part of a database.
   package init?(_ core: FeedCore) {
     guard let key = core.key else { return nil }
     self.core = core

@@ -1,6 +1,6 @@
-/// The place of an entry: the number of its feed in this open database's list, and its block.
+/// The location of an entry: the number of its feed in this open database's list, and its block.
 package struct FeedSequence: Hashable, CustomStringConvertible {
-  /// The feed in the top 8 bits, the block in the rest: both were checked when this was made.
+  /// The feed in the top 8 bits, the block in the rest. Both are checked before this is made.
   let raw: UInt64
 
   private static let seqBits: UInt64 = 56

@@ -8,31 +8,31 @@ final class FeedSet {
   private let storage: any StorageProvider
   private let options: HyperDBOptions
   private(set) var logs: [PublicKey: ReplicatedFeed] = [:]
-  /// The keys of the local content feed, where content feeds are on and there is a local feed.
+  /// The keys of the local content feed, if content feeds are on and there is a local feed.
   private(set) var contentKeyPair: KeyPair?
-  /// Told what happens to any of them.
+  /// Notified of the events of every feed.
   var onChange: ((PublicKey, ReplicatorEvent) -> Void)?
   private let codec = EntryMessageCodec()
-  /// Whether nothing of the database was stored before it was opened.
+  /// True if nothing of the database was stored before it was opened.
   private var isNew = false
-  /// What each feed may take of the disk.
+  /// The limits on the disk space of each feed and of all.
   private let disk: DiskLimits
 
   init(_ storage: any StorageProvider, _ options: HyperDBOptions) {
     self.storage = storage
     self.options = options
     var disk = options.disk
-    // Counted always, so that it can be told.
+    // Always counted, so that the use can be reported.
     disk.budget = DiskBudget(limit: disk.inAll, name: "this database", within: disk.budget)
     self.disk = disk
   }
 
-  /// How many bytes of the disk the feeds take.
+  /// The bytes on disk of all feeds.
   var diskUse: UInt64 { disk.budget?.used ?? 0 }
 
   var isReadOnly: Bool { storage.access == .readOnly }
 
-  /// The first writer's feed, whose key is the database's. Its lock stands for the whole folder.
+  /// Opens the first writer's feed, whose key is the database's. Its lock protects the whole folder.
   func openSource(_ key: PublicKey?) throws -> ReplicatedFeed {
     var feed = FeedOptions(key: key, durability: options.durability)
     if key == nil || key == options.keyPair?.publicKey, let pair = options.keyPair {
@@ -56,7 +56,7 @@ final class FeedSet {
     return try deriveContent(of: source)
   }
 
-  /// A clone's own feed, made at the first time.
+  /// Opens a clone's own feed. It is created the first time.
   func openLocal() throws -> ReplicatedFeed? {
     if storage.access == .readOnly, !(try storage.exists("local/key")) { return nil }
     var feed = FeedOptions(durability: options.durability, holdsLock: true)
@@ -84,14 +84,14 @@ final class FeedSet {
     return try open(prefix, feed, in: try deferred(prefix))
   }
 
-  /// A feed that somebody named, if anything of it is stored.
+  /// Opens a feed that a writer named, if anything of it is stored.
   func openStored(_ key: PublicKey) throws -> ReplicatedFeed? {
     if let known = logs[key] { return known }
     let isStored = try storage.exists("peers/\(key.discoveryKey.hex)/key")
     return isStored || options.feedOrder.contains(key) ? try openPeer(key) : nil
   }
 
-  /// Gives back what a feed takes of which no block has come.
+  /// Releases a feed of which no block has come.
   func release(_ key: PublicKey) {
     guard let log = logs[key], log.core.length == 0 else { return }
     logs[key] = nil
@@ -100,7 +100,7 @@ final class FeedSet {
     try? log.core.close()
   }
 
-  /// A writer's content feed, in the folder that is named for the writer's own feed.
+  /// Opens a writer's content feed, in the folder that is named after the writer's own feed.
   func openContent(
     of writer: PublicKey, key: PublicKey, secret: KeyPair?
   ) throws -> Replicator {
@@ -108,7 +108,7 @@ final class FeedSet {
     var feed = FeedOptions(
       key: key, storeSecretKey: false, durability: options.durability, holdsLock: true)
     feed.secretKey = secret?.secretKey
-    // Its keys follow from the writer's: they are as new as those.
+    // Its keys are derived from the writer's: they are as new as those.
     feed.isNew = logs[writer]?.core.report.findings.contains(.blocksMissing) != true
     let core = try FeedCore.open(in: try deferred(prefix), prefix: prefix, options: feed)
     let replicator = Replicator(
@@ -157,17 +157,18 @@ final class FeedSet {
       isDeleted: entry?.deleted ?? false, isLocal: peer == nil, peer: peer?.remoteID)
   }
 
-  /// - Parameter discarding: whether to leave nothing behind of a database that is none, if it was not there before.
+  /// - Parameter discarding: true to remove the files if the key turned out to be no database's and nothing
+  ///   of it was stored before.
   func close(discarding: Bool = false) {
     onChange = nil
     for log in logs.values {
       log.replicator.close()
-      // A key pair that came without its blocks is not to be lost.
+      // A key pair that came without its blocks must not be lost.
       if discarding, isNew, !log.core.isRestoring {
         try? log.core.discard()
         continue
       }
-      // What could not be written was reported by the call that wrote it.
+      // A failed write was reported by the call that made it.
       try? log.core.close()
     }
   }

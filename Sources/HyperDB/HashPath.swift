@@ -1,14 +1,13 @@
-/// The place of a key, or of a prefix, in the trie: digits 0 to 3, and for a whole key a 4 after
-/// them.
+/// The position of a key or a prefix in the trie: digits 0 to 3, and for a whole key a final 4.
 package struct HashPath: Hashable, CustomStringConvertible {
   /// The digit that ends the path of a key.
   package static let terminator: UInt8 = 4
-  /// What ``digit(_:)`` gives past the end: no digit at all.
+  /// The result of ``digit(_:)`` past the end: no digit at all.
   static let none: UInt8 = 255
 
-  /// 32 digits each, the first in the lowest two bits. Bits past the last digit are zero.
+  /// The digits, 32 to a word, the first in the lowest two bits. Bits past the last digit are zero.
   private var words: PathWords
-  /// How many digits there are, without the terminator.
+  /// The number of digits, without the terminator.
   private(set) var digits: Int
   let isTerminated: Bool
 
@@ -18,13 +17,13 @@ package struct HashPath: Hashable, CustomStringConvertible {
     self.isTerminated = isTerminated
   }
 
-  /// The path with no digits, which is that of the prefix ``.
+  /// The path without digits, which is that of the empty prefix.
   package static let empty = HashPath(words: PathWords(), digits: 0, isTerminated: false)
 
-  /// How much memory it takes beside itself, in words.
+  /// The memory that it takes beside itself, in words.
   var wordCount: Int { words.count }
 
-  /// Digits and terminator together.
+  /// The number of digits, terminator included.
   package var count: Int { isTerminated ? digits + 1 : digits }
 
   /// The digit at `index`: 0 to 3, 4 for the terminator, ``none`` past the end.
@@ -35,8 +34,8 @@ package struct HashPath: Hashable, CustomStringConvertible {
     return isTerminated && index == digits ? Self.terminator : Self.none
   }
 
-  /// The first index at which the two paths differ or one of them ends, which is the smaller count
-  /// where one is the start of the other.
+  /// Returns the first index at which the two paths differ or one of them ends. That is the smaller count
+  /// if one is a prefix of the other.
   func firstDifference(from other: HashPath) -> Int {
     let common = min(digits, other.digits)
     var word = 0
@@ -54,7 +53,7 @@ package struct HashPath: Hashable, CustomStringConvertible {
     return isSame ? common + 1 : common
   }
 
-  /// The first `count` digits of this path, then `digit`.
+  /// Returns the first `count` digits of this path, followed by `digit`.
   func prefix(_ count: Int, then digit: UInt8) -> HashPath {
     var words = words.start(digits: count)
     if digit == Self.terminator {
@@ -64,11 +63,11 @@ package struct HashPath: Hashable, CustomStringConvertible {
     return HashPath(words: words, digits: count + 1, isTerminated: false)
   }
 
-  /// Whether this path comes before `other` in the order of a list: by digits, the terminator
-  /// before all others; nil where they are equal.
+  /// Returns whether this path comes before `other` in the order of a list: by digits, the terminator
+  /// before all others; nil if they are equal.
   func precedes(_ other: HashPath) -> Bool? {
     let index = firstDifference(from: other)
-    // The terminator turns to 0 and no digit at all to 0 as well: nothing comes before either.
+    // The terminator and the end of a path precede every digit.
     let left = digit(index)
     let right = other.digit(index)
     if left == right { return nil }
@@ -77,11 +76,11 @@ package struct HashPath: Hashable, CustomStringConvertible {
     return left < right
   }
 
-  /// The digits in a row.
+  /// The digits as text.
   package var description: String { (0..<count).map { String(digit($0)) }.joined() }
 }
 
-/// The words of a path: three of them, as many as most keys have components, without an array.
+/// The words of a path. The first three, enough for the components of most keys, are stored without an array.
 struct PathWords: Hashable {
   private var first: UInt64 = 0
   private var second: UInt64 = 0
@@ -116,7 +115,7 @@ struct PathWords: Hashable {
     if count > 3 { rest.append(word) } else { self[count - 1] = word }
   }
 
-  /// The first `digits` digits.
+  /// Returns the first `digits` digits.
   func start(digits: Int) -> PathWords {
     var start = PathWords()
     if digits > 96 { start.rest.reserveCapacity((digits + 32) >> 5 - 3) }
@@ -125,7 +124,7 @@ struct PathWords: Hashable {
     return start
   }
 
-  /// Sets a digit that is zero, or the one behind the last.
+  /// Sets a digit that is zero, or appends the next one.
   mutating func set(_ digit: UInt8, at index: Int) {
     if index >> 5 == count { append(0) }
     self[index >> 5] |= UInt64(digit) << UInt64((index & 31) << 1)

@@ -1,45 +1,44 @@
-/// Whether entries lead to what they claim to know.
+/// A check that entries lead to what they claim to know.
 ///
-/// An entry hides all that it covers: whoever looks something up starts at the newest entries, and
-/// leaves out what another entry on the way knew. A writer who means ill can claim to know everything
-/// and lead to nothing. So before an entry stands for another they are compared: wherever the older
-/// one points, the newer one has to point as well, to the same entry or to one that knew it, which is
-/// compared in turn. Every sound writer's entries pass, since a trie is built from those of all heads
-/// and nothing is ever taken out of it.
+/// An entry hides everything that it covers: a lookup starts at the newest entries and skips what another
+/// entry on the way knew. A malicious writer can claim to know everything and lead to nothing. So before an
+/// entry replaces another, the two are compared: wherever the older one points, the newer one has to point
+/// as well, to the same entry or to one that knew it, which is compared in turn. The entries of every sound
+/// writer pass, since a trie is built from those of all heads and nothing is ever removed from it.
 ///
-/// The comparison stops after ``HyperDBLimits/headComparisons``: to hide more takes a writer more
-/// entries than to overwrite it openly. Entries with so many pointers that they take more than
-/// ``HyperDBLimits/headSteps`` to compare are followed both, which is never wrong.
+/// The comparison stops after ``HyperDBLimits/headComparisons``: to hide more takes a writer more entries
+/// than to overwrite it openly. If two entries have so many pointers that the comparison takes more than
+/// ``HyperDBLimits/headSteps``, both are followed, which is never wrong.
 final class HeadCheck {
   private struct Pair: Hashable {
     let newer: FeedSequence
     let older: FeedSequence
   }
 
-  /// What was found of pairs that were compared.
+  /// The results of the pairs compared so far.
   @exclusivity(unchecked) private var known: [Pair: Bool] = [:]
   @exclusivity(unchecked) private var queue: [(newer: EntryNode, older: EntryNode)] = []
   /// Steps since ``begin()``.
   @exclusivity(unchecked) private(set) var steps = 0
-  /// By feed, the steps that the claims of its entries took since then.
+  /// By feed, the steps since then that the claims of its entries took.
   @exclusivity(unchecked) private var charges: [Int: Int] = [:]
-  /// How many steps were made before the pair that is looked at.
+  /// The steps taken before the current pair.
   @exclusivity(unchecked) private var stepsBefore = 0
-  /// Steps that all pairs of one read or write may take: then no entry stands for another. The claims of
-  /// one feed may take a third of them.
+  /// The most steps for all pairs of one read or write; beyond them no entry replaces another. The claims
+  /// of one feed may take a third of them.
   private static let stepsAtOnce = 3 * HyperDBLimits.headSteps
-  /// More than the pairs of all feeds that a database can have.
+  /// The most results to keep: more than the pairs of all feeds that a database can have.
   private static let keptPairs = 1 << 16
 
   private struct TooManySteps: Error {}
 
-  /// Starts counting steps anew, for one read or write.
+  /// Restarts the count of steps, for one read or write.
   func begin() {
     steps = 0
     charges.removeAll(keepingCapacity: true)
   }
 
-  /// Forgets what was found, where feeds have other numbers.
+  /// Forgets all results, since feeds have new numbers.
   func forget() { known.removeAll() }
 
   private func step(_ count: Int = 1) throws {
@@ -47,10 +46,10 @@ final class HeadCheck {
     if steps - stepsBefore > HyperDBLimits.headSteps { throw TooManySteps() }
   }
 
-  /// The entries to start a lookup from.
+  /// Returns the entries that a lookup starts from.
   ///
   /// - Parameter newest: the newest entry of each feed.
-  /// - Returns: `heads`, those that no other knew; and `beside`, what heads knew and don't lead to.
+  /// - Returns: `heads`, which no other entry covers; and `beside`, which heads cover without leading to them.
   func roots(
     of newest: [EntryNode], _ core: DatabaseCore
   ) throws -> (heads: [EntryNode], beside: [EntryNode]) {
@@ -70,8 +69,8 @@ final class HeadCheck {
     return (heads, beside)
   }
 
-  /// Whether an entry leads to all of `entries` that it claims to know. What one of these leads to
-  /// itself is reached through it, and not compared again.
+  /// Returns whether an entry leads to all of `entries` that it claims to know. What one of these leads to
+  /// is reached through it, and not compared again.
   private func leads(
     _ top: EntryNode, toAllOf entries: [EntryNode], _ core: DatabaseCore
   ) throws -> Bool {
@@ -85,12 +84,12 @@ final class HeadCheck {
     }
   }
 
-  /// Whether an entry leads to another one that it claims to know.
+  /// Returns whether an entry leads to another one that it claims to know.
   func leads(
     _ newer: EntryNode, to older: EntryNode, _ core: DatabaseCore
   ) throws -> Bool {
-    // What is written here is built on everything that was here; and nobody hides more than their own
-    // entries from themselves.
+    // Local entries are built on everything that was here, and a writer can hide only its own entries from
+    // itself.
     if newer.feed == core.local || newer.feed == older.feed || !core.options.checksHeads {
       return true
     }
@@ -117,7 +116,7 @@ final class HeadCheck {
         }
       }
     } catch is MissingBlock {
-      // It can't be told, and nothing is fetched for it.
+      // Unknown for want of a block, which is not worth fetching.
       return true
     } catch is TooManySteps {
       known[pair] = false
@@ -129,7 +128,7 @@ final class HeadCheck {
     return true
   }
 
-  /// Whether `newer` points wherever `older` does. What stands in for an entry is queued.
+  /// Returns whether `newer` points wherever `older` does. Entries that replace another are queued.
   private func compare(
     _ newer: EntryNode, _ older: EntryNode, _ core: DatabaseCore
   ) throws -> Bool {
@@ -144,7 +143,7 @@ final class HeadCheck {
       let pointed = older.trie.pointers(slot)
       slot = pointed.upperBound
       if place.digit == path.digit(place.index) {
-        // The newer one is there itself, and speaks for what is there.
+        // The newer entry has this place itself, and stands for what is there.
         guard place.index == split else { continue }
         for index in pointed {
           try step()
@@ -177,9 +176,8 @@ final class HeadCheck {
     return try stands(pointers, of: newer, for: older.place, at: split, core)
   }
 
-  /// Whether one of the entries at `pointers`, which are those of a place in the path of `newer`, is
-  /// the one at `place`, or knew it and is nearer to it: entries that point to each other stand for
-  /// nothing.
+  /// Returns whether one of the entries at `pointers`, those of one place in the path of `newer`, is the
+  /// one at `place`, or knew it and is nearer to it. Entries that point to each other replace nothing.
   private func stands(
     _ pointers: Range<Int>, of newer: EntryNode, for place: FeedSequence, at index: Int,
     _ core: DatabaseCore
@@ -188,7 +186,7 @@ final class HeadCheck {
       try step()
       if newer.trie.pointer(position) == place { return true }
     }
-    // What can't be read hides nothing by being left out.
+    // An unreadable entry hides nothing if it is left out.
     guard let older = try core.node(at: place) else { return true }
     let path = older.path(core.hash)
     for position in pointers {

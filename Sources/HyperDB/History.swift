@@ -1,9 +1,9 @@
 extension DatabaseCore {
   /// Every entry of every writer, deletes and authorisations included.
   ///
-  /// An entry comes after all that its writer knew, or before it in reverse; entries that don't
-  /// know each other come in the order of their feeds. With `raw` the order is the reference's,
-  /// which does not always keep to that.
+  /// An entry comes after all that its writer knew, or before them in reverse. Concurrent entries come in
+  /// the order of their feeds. With `raw` the order is the reference's, which does not always hold to
+  /// that.
   ///
   /// Source: hyperdb `lib/history.js`.
   package func history(
@@ -19,15 +19,15 @@ extension DatabaseCore {
   }
 }
 
-/// A walk over all entries. Where ``next()`` throws `MissingBlock` it may be called again once the
-/// block is there.
+/// A walk over all entries. After ``next()`` threw `MissingBlock` it may be called again once the
+/// block is here.
 package final class History {
   private struct Cursor {
-    /// The entry that comes next, where it is loaded.
+    /// The next entry, once it is loaded.
     var node: EntryNode?
-    /// Where that entry is.
+    /// The block of that entry.
     var seq: Int
-    /// The first place that is out of range again.
+    /// The first block past the range, in the direction of the walk.
     let stop: Int
   }
 
@@ -45,7 +45,7 @@ package final class History {
     }
   }
 
-  /// The next entry, nil at the end. What can't be read is left out.
+  /// Returns the next entry, nil at the end. Unreadable entries are skipped.
   package func next() throws -> EntryNode? {
     for feed in cursors.indices { try load(feed) }
     guard let feed = isRaw ? scan() : select() else { return nil }
@@ -62,8 +62,8 @@ package final class History {
     }
   }
 
-  /// The first cursor that may go before all others. Clocks that know each other, which no sound
-  /// writers have, give the first cursor of all.
+  /// The first cursor that may precede all others. If clocks cover each other, which those of sound writers
+  /// never do, it is the first cursor of all.
   private func select() -> Int? {
     var first: Int?
     for offset in cursors.indices {
@@ -83,7 +83,7 @@ package final class History {
     return first
   }
 
-  /// One scan for the least or the greatest, as the reference makes it over what has neither.
+  /// One scan for the least or the greatest, as the reference makes it even if there is neither.
   private func scan() -> Int? {
     var best: (feed: Int, node: EntryNode)?
     for (feed, cursor) in cursors.enumerated() {

@@ -1,10 +1,10 @@
 internal import Hypercore
 
-/// Keys that need not be text. A key that is given out is found by what it is given out as.
+/// Keys that need not be text. A key is found under the bytes it is given out as.
 extension HyperDB {
   /// Deletes a key if it has a value.
   ///
-  /// - Returns: the entry that says so; nil if there was nothing, and nothing was written.
+  /// - Returns: the delete; nil if there was no value, and nothing was written.
   /// - Throws: what ``put(_:_:timeout:)`` throws.
   @discardableResult
   public func delete(ifPresent key: [UInt8], timeout: Duration? = nil) async throws
@@ -42,7 +42,7 @@ extension HyperDB {
   ///
   /// It looks at every entry of the database: a prefix saves no reading.
   ///
-  /// - Parameter prefix: a key or folder: `a` takes in `a` and `a/b`, not `ab`. Empty for everything.
+  /// - Parameter prefix: a key or folder: `a` includes `a` and `a/b`, not `ab`. Empty for everything.
   public nonisolated func history(
     under prefix: [UInt8], reverse: Bool = false, timeout: Duration? = nil
   ) -> DatabaseSequence<DatabaseNode> {
@@ -69,7 +69,7 @@ extension HyperDB {
     history(under: Array(prefix.utf8), reverse: reverse, timeout: timeout)
   }
 
-  /// Whether it can be told who may write: whether anything of the database's owner is here. Until then
+  /// True if anything of the database's owner is here, so that it is known who may write. Until then
   /// ``isAuthorized(_:)`` and ``isLocalAuthorized`` are false for want of knowledge.
   public var isAuthorizationKnown: Bool { core.log(of: 0).length > 0 }
 }

@@ -3,27 +3,27 @@ public import HypercoreCrypto
 
 /// Feeds that writers have listed and of which no block is here.
 ///
-/// Whoever may write can list any keys, and most may be nobody's. Nothing is stored for them, they take no
-/// place in the database, and a connection has channels for some of them only: first for those that
-/// connected peers say are theirs, then for the newest that each writer let in, then for a sample of the
-/// others, another one on each connection. So a feed that exists is found sooner or later, and the first
-/// block of it gives it a place.
+/// A writer can list any keys, and most of them may belong to no feed. Nothing is stored for them, they take
+/// no place in the database, and a connection has channels only for some: first for those that connected
+/// peers claim as their own, then for the newest that each writer let in, then for a sample of the others,
+/// a different one on each connection. So a feed that exists is found sooner or later, and its first block
+/// gives it a place.
 extension HyperDB {
-  /// Channels of one connection that such feeds may take at a time: half of them. Those whose first block
-  /// comes make room for others.
+  /// The most channels that candidates take of one connection at a time: half of them. A candidate whose
+  /// first block comes makes room for another.
   private static let candidateChannels = 128
-  /// Channels that are left for feeds whose first block comes while the connection lasts, unless all that
-  /// were opened do exist.
+  /// Channels left for feeds whose first block comes during the connection, unless all that were opened
+  /// exist.
   private static let reservedChannels = 32
-  /// Channels that such feeds may take of those that one writer let in, whatever others list.
+  /// Channels for candidates that one writer let in, whatever others list.
   private static let newcomerChannels = 16
-  /// Such feeds that are open at once, on all connections: some 10 KB each.
+  /// The most candidates that are open at once, on all connections: some 10 KB each.
   private static let openCandidates = 512
-  /// Keys that peers say are theirs and that are remembered.
+  /// The most keys to remember that peers claim as their own.
   private static let rememberedClaims = 256
 
-  /// Says that a connected peer calls a feed its own: once a writer lists it, it is asked for before
-  /// others of which nothing is here. The claim has no other effect.
+  /// Notes that a connected peer calls a feed its own. Once a writer lists that feed, it is asked for before
+  /// other candidates. The claim has no other effect.
   public func expect(_ key: PublicKey) {
     claimedKeys.removeAll { $0 == key }
     claimedKeys.append(key)
@@ -32,7 +32,7 @@ extension HyperDB {
     settle()
   }
 
-  /// Opens some of them on a connection.
+  /// Opens some candidates on a connection.
   func openCandidates(_ entry: DatabaseSession) throws {
     let candidates = core.candidates.filter { !entry.opened.contains($0) }
     if candidates.isEmpty { return }
@@ -60,7 +60,7 @@ extension HyperDB {
     for key in rest.shuffled(using: &entry.random).prefix(room) { try openCandidate(key, entry) }
   }
 
-  /// How many more may be opened on a connection, where these are not.
+  /// Returns how many more candidates may be opened on a connection, if these others are not.
   private func room(on entry: DatabaseSession, _ others: [PublicKey]) -> Int {
     let unproven = core.candidates.count - others.count
     return min(
@@ -75,10 +75,10 @@ extension HyperDB {
 
   private var openCandidateCount: Int { feedSet.logs.count - core.feedCount }
 
-  /// Gives a feed a place whose first block has come.
+  /// Gives a place to a feed whose first block has come.
   func admit(_ key: PublicKey) {
     guard let log = feedSet.logs[key] else { return }
-    // A storage that fails: reads that need the block say so.
+    // A storage that fails: the reads that need the block report it.
     do { try core.admit(log.log) } catch { return }
   }
 
@@ -86,7 +86,7 @@ extension HyperDB {
     do { try core.settlePlaces() } catch { return }
   }
 
-  /// A connection has ended: what nobody else has open is given back.
+  /// Releases, at the end of a connection, the candidates that no other connection has open.
   func releaseCandidates(of entry: DatabaseSession) {
     for key in entry.opened where core.number(of: key) == nil {
       guard !sessions.contains(where: { $0.opened.contains(key) }) else { continue }
@@ -94,7 +94,7 @@ extension HyperDB {
     }
   }
 
-  /// A feed has lost its place to others.
+  /// Handles a feed's loss of its place to another.
   func vacated(_ number: Int) {
     feedSet.logs[core.feedKeys[number]]?.inspected = 0
     contents[number] = nil

@@ -9,22 +9,22 @@ struct ContentFeed {
 }
 
 extension HyperDB {
-  /// This replica's own content feed, to append to; nil where content feeds are off.
+  /// This replica's own content feed, to append to; nil if content feeds are off.
   ///
-  /// Its keys are derived from those of the feed that is written here, and stored nowhere.
+  /// Its keys are derived from those of the feed that is written here, and not stored.
   ///
   /// Stands for hyperdb `localContent`.
   public var localContent: Feed? { core.local.flatMap { contents[$0]?.feed } }
 
-  /// The content feed of a writer; nil where content feeds are off, and as long as no list of that
-  /// writer that names one is here.
+  /// The content feed of a writer; nil if content feeds are off, or if no list of that writer that names
+  /// one is here yet.
   ///
   /// Stands for hyperdb `contentFeeds`.
   public func contentFeed(of writer: PublicKey) -> Feed? {
     core.number(of: writer).flatMap { contents[$0]?.feed }
   }
 
-  /// Opens the content feeds that are known and not open yet.
+  /// Opens the content feeds that are known but not open yet.
   func attachContents() {
     guard options.contentFeed else { return }
     for number in core.feedKeys.indices
@@ -40,7 +40,7 @@ extension HyperDB {
           download: replicator.core.wantsBlocks)
         contentChanges += 1
       } catch {
-        // Such as a folder that holds another key: the database does without it.
+        // For example, a folder that holds another key: the database does without it.
         contentIssues.append(
           HyperDBError(
             .feed, "The content feed of \(core.feedKeys[number]) can't be opened: \(error)",

@@ -1,11 +1,11 @@
 package import HypercoreCrypto
 
 extension HyperDB {
-  /// The stored entries of one feed, in its order; those that can't be read are left out.
+  /// Passes the stored entries of one feed to `body`, in its order; unreadable ones are left out.
   ///
   /// - Parameters:
   ///   - feed: one of the database's feeds.
-  ///   - start: entries before this block are given without their values.
+  ///   - start: entries before this block come without their values.
   ///   - body: called with each entry.
   package func forEachEntry(
     of feed: PublicKey, valuesFrom start: UInt64, _ body: @Sendable (DatabaseNode) -> Void

@@ -2,17 +2,17 @@ internal import Hypercore
 package import HypercoreCrypto
 package import RandomAccessStorage
 
-/// The facts that a program kept of a feed that it has read: how far, and which blocks name other feeds. With it a
+/// A program's record of a feed that it has read: how far, and which blocks name other feeds. With it a
 /// database opens without a look at every entry.
 package struct KnownFeed: Sendable, Hashable {
   /// The number of blocks that were read, from the first on.
   package let length: UInt64
-  /// The hash over the roots of that length: it holds for no other history.
+  /// The hash over the roots of that length; no other history has it.
   package let treeHash: Digest
-  /// The blocks with lists of feeds that have to be read again.
+  /// The blocks with lists of feeds, which have to be read again.
   package let lists: [UInt64]
 
-  /// The facts about a feed that was read.
+  /// Notes the facts about a feed that was read.
   package init(length: UInt64, treeHash: Digest, lists: [UInt64]) {
     self.length = length
     self.treeHash = treeHash
@@ -21,8 +21,8 @@ package struct KnownFeed: Sendable, Hashable {
 }
 
 extension HyperDB {
-  /// The facts to keep of a feed of which `length` blocks were read; nil if its tree can't say, or it is
-  /// not stored without a gap.
+  /// Returns the facts to keep of a feed of which `length` blocks were read; nil if its tree doesn't have
+  /// them, or if the feed is not stored without a gap.
   package func knownFeed(_ key: PublicKey, length: UInt64) -> KnownFeed? {
     guard let number = core.number(of: key), let feed = feedSet.logs[key]?.core,
       let hash = Self.treeHash(of: feed, length: length)
@@ -31,7 +31,7 @@ extension HyperDB {
     return KnownFeed(length: length, treeHash: hash, lists: lists)
   }
 
-  /// Returns whether a feed is stored here as it was when that was kept, whatever came after.
+  /// Returns whether a feed still begins as it did when the facts were kept, whatever came after.
   package func holds(_ known: KnownFeed, of key: PublicKey) -> Bool {
     feedSet.logs[key].map { Self.holds(known, $0.core) } ?? false
   }
@@ -47,8 +47,8 @@ extension HyperDB {
     return TreeHash.tree(roots)
   }
 
-  /// The key and value of an entry that was told before, read from its block; nil if that is not here any
-  /// more.
+  /// Returns the key and value of an entry that was given out before, read from its block; nil if that is no
+  /// longer here.
   package func content(
     of feed: PublicKey, at seq: UInt64
   ) -> (key: [UInt8], value: [UInt8]?, isDeleted: Bool)? {
@@ -56,8 +56,8 @@ extension HyperDB {
     return try? core.content(at: FeedSequence(feed: number, seq: Int(clamping: seq)))
   }
 
-  /// Gives up what the feeds keep of their trees, so that a walk through all of them takes no more memory the
-  /// more feeds there are: up to 2.5 MB each. It is read again as it is needed.
+  /// Releases the feeds' cached trees, up to 2.5 MB each, so that the memory of a walk through all feeds
+  /// doesn't grow with their number. They are read again on demand.
   package func releaseFeedCaches() {
     for log in feedSet.logs.values { log.core.releaseCaches() }
   }

@@ -3,9 +3,9 @@ internal import HypercoreCrypto
 internal import DatCoding
 
 extension HyperDB {
-  /// The nodes of a key: none, one, or several where writers changed it without knowing each other.
+  /// The nodes of a key: none, one, or several if writers changed it concurrently.
   ///
-  /// A delete is given where it is in conflict with a value.
+  /// A delete is returned if it is in conflict with a value.
   ///
   /// - Throws: ``HyperDBError``: `timedOut`, `closed`, `tooManySteps`, `feed`; `CancellationError`;
   ///   what the transform throws.
@@ -26,7 +26,7 @@ extension HyperDB {
 
   /// The values of a key in an encoding: none, one, or several in conflict. Deletes have none.
   ///
-  /// - Throws: ``HyperDBError`` with `value` for what the encoding can't read.
+  /// - Throws: ``HyperDBError`` with `value` if the encoding can't read a value.
   public func get<Value>(
     _ key: String, as encoding: DatabaseEncoding<Value>, options: ReadOptions = ReadOptions()
   ) async throws -> [Value] {
@@ -44,9 +44,9 @@ extension HyperDB {
 
   /// The nodes under a prefix, key by key, in the order of their hashes.
   ///
-  /// - Parameter prefix: a folder; `a` takes in `a` and `a/b`, not `ab`. Empty for everything.
-  /// - Parameter options: what it does; the defaults are those of their type.
-  /// - Returns: groups of nodes of one key. Memory is bounded by the depth of the trie.
+  /// - Parameter prefix: a folder; `a` includes `a` and `a/b`, not `ab`. Empty for everything.
+  /// - Parameter options: the options of the list.
+  /// - Returns: groups of nodes, one a key. Memory is bounded by the depth of the trie.
   ///
   /// Stands for hyperdb `iterator(prefix)`, `list(prefix)` and `createReadStream(prefix)`.
   public nonisolated func list(
@@ -55,12 +55,12 @@ extension HyperDB {
     list(Array(prefix.utf8), options, in: nil)
   }
 
-  /// Every entry of every writer, deletes and authorizations included; each after all that its
-  /// writer knew, or in reverse.
+  /// Every entry of every writer, deletes and authorizations included. Each comes after all that its
+  /// writer knew, or before it in reverse.
   ///
-  /// - Parameter raw: gives the reference's own order.
-  /// - Parameter reverse: whether the newest come first.
-  /// - Parameter timeout: how long to wait where nothing is here yet; nil: as the options say.
+  /// - Parameter raw: true for the reference's own order.
+  /// - Parameter reverse: true if the newest come first.
+  /// - Parameter timeout: the longest wait if nothing is here yet; nil for the database's option.
   ///
   /// Stands for hyperdb `createHistoryStream()`.
   public nonisolated func history(
@@ -69,7 +69,7 @@ extension HyperDB {
     history(reverse: reverse, raw: raw, timeout, in: nil)
   }
 
-  /// The nodes that one key had, newest first: groups of those that did not know each other.
+  /// The nodes that one key had, newest first: groups of concurrent ones.
   ///
   /// Stands for hyperdb `createKeyHistoryStream(key)`.
   public nonisolated func history(
@@ -85,7 +85,7 @@ extension HyperDB {
     try await heads(timeout, in: nil)
   }
 
-  /// The bytes that name the state the database is in now. Equal states may have different bytes in
+  /// The bytes that name the current state of the database. The same state may have different bytes in
   /// different replicas.
   ///
   /// Stands for hyperdb `version()`.
@@ -93,7 +93,7 @@ extension HyperDB {
     try await reading(waiting(timeout: timeout)) { core.version(of: try snapshot(nil)) }
   }
 
-  /// The database as it is now; it stays so.
+  /// The database in its present state, fixed.
   ///
   /// Stands for hyperdb `snapshot()`.
   public func snapshot(timeout: Duration? = nil) async throws -> Checkout {
@@ -103,7 +103,7 @@ extension HyperDB {
 
   /// The database as it was at a version.
   ///
-  /// - Throws: ``HyperDBError`` with `invalidVersion` for bytes that are cut short, and for a feed or
+  /// - Throws: ``HyperDBError`` with `invalidVersion` for bytes that are cut short, or for a feed or
   ///   an entry that is not here.
   ///
   /// Stands for hyperdb `checkout(version)`.
@@ -137,11 +137,11 @@ extension HyperDB {
     return Checkout(db: self, snapshot: OnReplica(snapshot, on: replica))
   }
 
-  /// The keys under a prefix that this state and another have different nodes of.
+  /// The keys under a prefix whose nodes differ between this state and another.
   ///
   /// - Parameter other: the state on the right; nil for the empty database.
-  /// - Parameter options: what it does; the defaults are those of their type.
-  /// - Parameter prefix: only keys under it; all where it is empty.
+  /// - Parameter options: the options of both lists.
+  /// - Parameter prefix: the common prefix of the keys; empty for all.
   ///
   /// Stands for hyperdb `createDiffStream(checkout, prefix)`.
   public nonisolated func diff(
@@ -152,8 +152,8 @@ extension HyperDB {
 
   // MARK: Parts, with or without a fixed state
 
-  /// The state that reads see: in a sparse database everything verified, what is missing being
-  /// fetched; otherwise the cut that is here, so that nothing is waited for.
+  /// The state that reads see. In a sparse database that is everything verified, and missing blocks are
+  /// fetched; otherwise it is the cut that is here, so that no read waits.
   func snapshot(_ fixed: OnReplica<Snapshot>?) throws -> Snapshot {
     if let fixed { return fixed.take(on: replica) }
     return try core.snapshot(options.sparse ? .latest : .local)
@@ -245,9 +245,9 @@ extension HyperDB {
   }
 }
 
-/// One key in which two states differ.
+/// One key that differs between two states.
 public struct DatabaseDifference: Sendable, Hashable {
-  /// Its nodes in the first; nil where it has none there.
+  /// Its nodes in the first; nil if it has none there.
   public let left: [DatabaseNode]?
   /// Its nodes in the second.
   public let right: [DatabaseNode]?

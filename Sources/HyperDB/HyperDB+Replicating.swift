@@ -6,11 +6,11 @@ package import HypercoreProtocol
 final class DatabaseSession {
   let session: ReplicationSession
   let options: ReplicationOptions
-  /// Feeds opened so far.
+  /// The feeds opened so far.
   var opened: Set<PublicKey> = []
-  /// Writers whose content feeds were opened so far.
+  /// The writers whose content feeds were opened so far.
   var openedContents: Set<PublicKey> = []
-  /// Chooses among feeds of which nothing is here, if there are many.
+  /// Chooses among candidates, if there are many.
   var random: any RandomNumberGenerator
   private(set) var isClosed = false
 
@@ -26,8 +26,8 @@ final class DatabaseSession {
 }
 
 extension HyperDB {
-  /// Starts replicating with one peer: all authorized feeds, and those that are authorized while
-  /// the connection lasts.
+  /// Starts replicating with one peer: all authorized feeds, and any that are authorized during the
+  /// connection.
   ///
   /// - Returns: the connection, which a transport drives.
   ///
@@ -39,12 +39,12 @@ extension HyperDB {
       try session(options, options.connectionOptions(defaultID: ownID), now: .now))
   }
 
-  /// The keys of this side's own feed; nil where they are not here.
+  /// The keys of this side's own feed; nil if they are not here.
   package var localIdentity: KeyPair? {
     feedSet.logs[localKey]?.core.secretKey.map { KeyPair(publicKey: localKey, secretKey: $0) }
   }
 
-  /// One end of a connection without a transport, which starts at `now`.
+  /// One end of a connection without a transport, started at `now`.
   package func session(
     _ options: ReplicationOptions, _ connection: Connection.Options, now: ContinuousClock.Instant
   ) throws -> OnReplica<ReplicationSession> {
@@ -77,8 +77,7 @@ extension HyperDB {
   }
 
   /// Opens what is authorized and not open on this connection yet, the source first, each content feed
-  /// after its writer's own; then some of those of which nothing is here. The connection expects each of
-  /// them to end.
+  /// after its writer's own; then some candidates. The connection expects each of them to end.
   private func openFeeds(_ entry: DatabaseSession) throws {
     for number in core.authorized where !entry.isClosed {
       let key = core.feedKeys[number]
@@ -95,7 +94,7 @@ extension HyperDB {
     try openCandidates(entry)
   }
 
-  /// Opens a feed on a connection, once, as long as there are channels.
+  /// Opens a feed on a connection, once, if a channel is free.
   func open(_ log: ReplicatedFeed, _ entry: DatabaseSession) throws {
     guard !entry.isClosed, entry.session.freeChannels > 0, entry.opened.insert(log.key).inserted
     else { return }
@@ -105,17 +104,17 @@ extension HyperDB {
       upload: entry.options.upload)
   }
 
-  /// Whether a connection that has exchanged what it knew of may end: not if that brought new
-  /// feeds.
+  /// Returns whether a connection that has exchanged the feeds that it knew of may end: not if that
+  /// brought new feeds.
   private func mayFinish(_ id: ObjectIdentifier) -> Bool {
     guard let entry = place(of: id).map({ sessions[$0] }) else { return true }
     settle()
     return entry.session.expectedFeeds == 0
   }
 
-  /// Whether every feed is as long here as any connected peer says, with at least one connected.
+  /// True if every feed is as long here as any connected peer announces, with at least one connected.
   ///
-  /// Tells a program that it has caught up; peers may have more to say a moment later.
+  /// So a program sees that it has caught up; peers may announce more a moment later.
   public var isSynced: Bool {
     guard core.authorized.count > 0 else { return false }
     let areWritersSynced = core.authorized.allSatisfy { number in
@@ -130,7 +129,7 @@ extension HyperDB {
       }
   }
 
-  // MARK: What the feeds tell
+  // MARK: Events of the feeds
 
   func feedChanged(_ key: PublicKey, _ event: ReplicatorEvent) {
     guard !isClosed else { return }
@@ -165,7 +164,7 @@ extension HyperDB {
     }
   }
 
-  /// The key is that of something else.
+  /// Refuses the key, which is that of something else.
   private func refuse(_ error: FeedError) {
     guard refusal == nil else { return }
     let refusal = HyperDBError(.notADatabase, error.reason, cause: error)
@@ -175,7 +174,7 @@ extension HyperDB {
     options.onRefusal?(refusal)
   }
 
-  /// Reads what is stored of a feed without a gap and was not looked at yet: the lists in it name more
+  /// Reads what is stored of a feed without a gap and was not read yet: the lists in it name more
   /// feeds.
   func inspect(_ number: Int) {
     guard let log = feedSet.logs[core.feedKeys[number]] else { return }
@@ -208,17 +207,17 @@ extension HyperDB {
     do { try core.inspect(feed: number, seq: seq) } catch let missing as MissingBlock {
       if options.sparse { prefetch(missing) }
     } catch {
-      // A storage that fails: reads that need the block say so.
+      // A storage that fails: the reads that need the block report it.
       return
     }
   }
 
-  /// In a sparse database: asks for the newest block that a peer announces. It brings the length with a
-  /// signature, and nobody waits for it.
+  /// In a sparse database, asks for the newest block that a peer announces. It brings the signed length,
+  /// and no call waits for it.
   private func askForNewest(_ log: ReplicatedFeed, isNewPeer: Bool) {
     guard !log.core.isOwned else { return }
     var announced = log.replicator.peers.map(\.remoteLength).max() ?? 0
-    // A question makes a new peer tell what it has.
+    // A request makes a new peer announce what it has.
     if isNewPeer { announced = max(announced, log.core.length + 1) }
     guard announced > log.core.length else { return }
     if let last = newestAsked.removeValue(forKey: log.key) {
@@ -230,7 +229,7 @@ extension HyperDB {
     }
   }
 
-  /// Follows up on feeds that were opened or authorized, and wakes those who follow the database.
+  /// Follows up on feeds that were opened or authorized, and wakes the followers of the database.
   func settle() {
     attachContents()
     while knownFeedChanges != core.feedChanges + contentChanges {
@@ -256,7 +255,7 @@ extension HyperDB {
   }
 
   func flush(_ log: ReplicatedFeed) {
-    // What fails here belongs to peers and to storage that fails again at the next write.
+    // A failure here is a peer's, or that of a storage that fails again at the next write.
     try? log.replicator.flush()
   }
 }

@@ -1,32 +1,32 @@
 public import Hypercore
 package import HypercoreCrypto
 
-/// An event of a database, for a follower that takes in every entry once.
+/// An event of a database, for a follower that receives every entry once.
 @nonexhaustive
 public enum DatabaseUpdate: Sendable {
-  /// Entries that were not told before: those of one feed in order, feeds in no order.
+  /// New entries: those of one feed in order, the feeds in no order.
   case entries([DatabaseNode])
-  /// All that was stored when the sequence began was told.
+  /// Everything that was stored when the sequence began has been delivered.
   case caughtUp
-  /// This replica's own feed is one of the database's now.
+  /// This replica's own feed has been authorized.
   case authorized
-  /// Peers have fetched the local feed up to and with this block.
+  /// Peers have fetched the local feed up to and including this block.
   case uploaded(seq: UInt64)
-  /// The key of a feed has signed two histories: nothing more is taken of the second one, and nothing is written
-  /// if it is the feed that is written here. Told once a feed, also of one that was found before.
+  /// The key of a feed has signed two histories. Nothing more of the second is accepted, and if it is the feed
+  /// that is written here, writing has ended. Delivered once a feed, also for a fork found before.
   case forked(ForkEvidence)
-  /// What was missing of the feed that is written here can be fetched from a peer: writing is possible again.
+  /// A peer has what was missing of the feed that is written here: writing is possible again.
   case restored
   /// An entry can't be read, and is left out.
   case issue(HyperDBError)
 }
 
-/// Every entry of a database, once each: those that are here, then those that come.
+/// Every entry of a database, once each: first the entries that are here, then new ones.
 ///
-/// Costs what is new, whatever the order in which feeds arrive: a place in each feed is all that is
-/// kept for a reader, however slow, and it is given up with the sequence. Of a sparse database the
-/// entries are told that are here, in the order in which they came. To be read by one task: iterating
-/// again goes on after what was told.
+/// The cost is that of the new entries, whatever the order in which feeds arrive. However slow a reader is,
+/// only its position in each feed is kept, and released with the sequence. A sparse database delivers the
+/// entries that are here, in the order in which they came. One task should read it: iterating again
+/// continues after what was delivered.
 public struct DatabaseUpdates: AsyncSequence, Sendable {
   public typealias Element = DatabaseUpdate
 
@@ -35,17 +35,17 @@ public struct DatabaseUpdates: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(db: db, reader: reader) }
 
-  /// Waits for one update after the other.
+  /// An iterator that waits for one update after the other.
   public struct Iterator: AsyncIteratorProtocol {
     let db: HyperDB
     let reader: UpdateReader
 
-    /// The next update; nil once the database is closed, or when the task is cancelled.
+    /// Returns the next update; nil once the database is closed, or if the task is cancelled.
     public mutating func next() async -> DatabaseUpdate? { await db.nextUpdate(reader) }
   }
 }
 
-/// The signals that wait for a follower. What they stand for is read from the database.
+/// The signals that wait for a follower. The data that they stand for is read from the database.
 struct UpdateQueue: BroadcastQueue {
   enum Event: Sendable {
     case changed
@@ -57,7 +57,7 @@ struct UpdateQueue: BroadcastQueue {
   private var changed = false
   private(set) var authorizedIsDue = false
   private var restoredIsDue = false
-  /// Tells whether there may be a forked feed that was not told: at first of those that were found before.
+  /// True if there may be a forked feed that was not reported, at first one that was found earlier.
   private(set) var forksAreDue = true
 
   mutating func add(_ event: Event) {
@@ -92,25 +92,25 @@ struct UpdateQueue: BroadcastQueue {
 
 /// The progress of one follower.
 ///
-/// Unchecked with this proof: the subscription is Sendable, `valueLimit` and `start` never change, and all
-/// else is touched on the database's executor only.
+/// Unchecked, with this proof: the subscription is Sendable, `valueLimit` and `start` never change, and
+/// everything else is touched on the database's executor only.
 final class UpdateReader: @unchecked Sendable {
   let subscription: Broadcast<UpdateQueue>.Subscription
-  /// Values of more bytes than this are left out.
+  /// The largest value to deliver, in bytes; larger ones are left out.
   let valueLimit: Int
-  /// The last blocks that need not be told, by feed.
+  /// By feed, the last block that need not be delivered.
   let start: [PublicKey: UInt64]
-  /// By feed, the next block, and the key whose feed it is: a number may pass to another feed.
+  /// By feed number, the next block, and the feed's key, since a number may pass to another feed.
   private(set) var cursors: [Int] = []
   private var keys: [PublicKey] = []
-  /// The next blocks of feeds that have lost their number.
+  /// The next blocks of feeds that have lost their numbers.
   private var left: [PublicKey: Int] = [:]
-  /// In a sparse database: the next of ``Arrivals/places``, and those that can't be read before another
-  /// block is here.
+  /// In a sparse database: the index of the next of ``Arrivals/places``, and the entries that can't be read
+  /// before another block is here.
   var nextArrival = 0
   var deferred: [FeedSequence] = []
   var isCaughtUp = false
-  /// The feeds whose forks were told.
+  /// The feeds whose forks were reported.
   var toldForks: Set<PublicKey> = []
   var uploaded: UInt64 = 0
   var issueCount = 0
@@ -124,7 +124,7 @@ final class UpdateReader: @unchecked Sendable {
     self.start = start
   }
 
-  /// Sees to it that each number has the cursor of its feed.
+  /// Makes each number's cursor that of its feed.
   func follow(_ feeds: [PublicKey]) {
     for (number, key) in feeds.enumerated() {
       if number < keys.count, keys[number] == key { continue }
@@ -140,23 +140,23 @@ final class UpdateReader: @unchecked Sendable {
     }
   }
 
-  /// The block of a feed was looked at.
+  /// Counts the next block of a feed as looked at.
   func advance(_ feed: Int) { cursors[feed] += 1 }
 }
 
 extension HyperDB {
-  /// Every entry, once each, from the first on.
+  /// Returns every entry, once each, from the first on.
   ///
   /// Following has begun when this returns.
   ///
-  /// - Parameter limit: entries with a value of more bytes are told without it. Writers decide how large
-  ///   their values are, up to 8 MiB: say what you can use.
+  /// - Parameter limit: the largest value to deliver, in bytes; entries with a larger one come without it.
+  ///   Writers decide how large their values are, up to 8 MiB: pass what you can use.
   public nonisolated func updates(valuesUpTo limit: Int = .max) -> DatabaseUpdates {
     updates(after: [:], valuesUpTo: limit)
   }
 
-  /// The same without the entries up to these blocks, which the reader has from another time. In a sparse
-  /// database they are told all the same.
+  /// Returns the same without the entries up to these blocks, which the reader has from another time. A
+  /// sparse database delivers them all the same.
   package nonisolated func updates(
     after start: [PublicKey: UInt64], valuesUpTo limit: Int
   ) -> DatabaseUpdates {
@@ -167,7 +167,7 @@ extension HyperDB {
 
   func nextUpdate(_ reader: UpdateReader) async -> DatabaseUpdate? {
     while !isClosed, !Task.isCancelled {
-      // Before the look, so that what comes after it is not missed.
+      // Emptied before the look at the database, so that no later signal is missed.
       _ = reader.subscription.withQueue { $0.next() }
       if let update = take(from: reader) { return update }
       guard await reader.subscription.waits() else { return nil }
@@ -175,12 +175,12 @@ extension HyperDB {
     return nil
   }
 
-  /// The number of entries that are told at once, fewer if they are large.
+  /// The most entries that are delivered at once; fewer if they are large.
   private static let entriesAtOnce = 512
-  /// Keys and values of this many bytes are enough for one time, in a walk as well.
+  /// The bytes of keys and values after which a delivery, or one turn of a walk, ends.
   static let bytesAtOnce = 1 << 20
 
-  /// Returns whether there is room for another entry in what is told at once.
+  /// Returns whether another entry fits into what is delivered at once.
   func hasRoom(_ nodes: [DatabaseNode], shownBefore: Int) -> Bool {
     nodes.count < Self.entriesAtOnce && shownBytes &- shownBefore < Self.bytesAtOnce
   }
@@ -205,7 +205,7 @@ extension HyperDB {
         if let node { nodes.append(node) }
       }
     }
-    // Entries that were read only now may have named feeds.
+    // The entries that were read just now may have named feeds.
     if knownFeedChanges != core.feedChanges + contentChanges { settle() }
     if !nodes.isEmpty { return .entries(nodes) }
     if reader.issueCount < core.issues.count {

@@ -1,19 +1,19 @@
 internal import Hypercore
 
-/// What a call waits for, and how long.
+/// The conditions under which a call waits, and for how long.
 struct Waiting {
-  /// Whether a clone that has nothing yet waits for a first peer.
+  /// True if a clone that has nothing yet waits for a first peer.
   var update: Bool
   var timeout: Duration?
 }
 
-/// Someone who is suspended until one of several things happens.
+/// A call that is suspended until one of several things happens.
 ///
-/// Unchecked with this proof: it is made, changed and used on the database's executor alone; tasks
+/// Unchecked, with this proof: it is made, changed and used on the database's executor alone; tasks
 /// only carry it there.
 final class PendingWait: @unchecked Sendable {
   fileprivate var continuation: CheckedContinuation<Void, any Error>?
-  /// Takes back what was asked for, where the wait is given up.
+  /// Cancels the request if the wait is given up.
   fileprivate var onGivingUp: (() -> Void)?
 
   fileprivate init() {}
@@ -38,7 +38,7 @@ extension HyperDB {
       update: !isFixed && update ?? options.update, timeout: timeout ?? options.timeout)
   }
 
-  /// Runs a read, and again whenever a block that it needs has come.
+  /// Runs a read, and runs it again whenever a block that it needs has come.
   func reading<Result>(_ waiting: Waiting, _ read: () throws -> Result) async throws -> Result {
     try checkOpen()
     let deadline = waiting.timeout.map { ContinuousClock.now + $0 }
@@ -85,7 +85,7 @@ extension HyperDB {
       : HyperDBError(.feed, error.reason, cause: error)
   }
 
-  /// Asks for a block that nobody waits for.
+  /// Requests a block without waiting for it.
   func prefetch(_ missing: MissingBlock) {
     guard missing.feed < core.feedKeys.count,
       let log = feedSet.logs[core.feedKeys[missing.feed]],
@@ -124,7 +124,7 @@ extension HyperDB {
     defer { timer?.cancel() }
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        // Named, so that the closure belongs to this actor: one that doesn't would run elsewhere.
+        // Names `self`, so that the closure is isolated to this actor; otherwise it would run elsewhere.
         self.begin(wait, continuation, start)
       }
     } onCancel: {

@@ -1,9 +1,9 @@
 internal import Hypercore
 
-/// Tells that something below a key has changed.
+/// A sequence with an element for each change below a key.
 ///
-/// Several changes in a row are one; the last one is never missed, whenever it is asked for. Where the
-/// sequence is iterated twice, each change goes to one of the iterators.
+/// Several changes in a row are one element; the last is never missed, however late the reader asks. If
+/// the sequence is iterated twice, each change goes to one of the iterators.
 ///
 /// Stands for what hyperdb `watch(key)` returns.
 public struct DatabaseChanges: AsyncSequence, Sendable {
@@ -16,14 +16,14 @@ public struct DatabaseChanges: AsyncSequence, Sendable {
   /// Ends the sequence.
   public func cancel() async { watcher.subscription.cancel() }
 
-  /// Waits for one change after the other.
+  /// An iterator that waits for one change after the other.
   public struct Iterator: AsyncIteratorProtocol {
     let watcher: Watcher
 
     /// Waits for the next change.
     ///
-    /// - Returns: nil once the database is closed, or when the task is cancelled.
-    /// - Throws: ``HyperDBError`` where the state below the key can't be read.
+    /// - Returns: nil once the database is closed, or if the task is cancelled.
+    /// - Throws: ``HyperDBError`` if the state below the key can't be read.
     public mutating func next() async throws -> Void? {
       try await watcher.db.nextChange(watcher) ? () : nil
     }
@@ -32,13 +32,13 @@ public struct DatabaseChanges: AsyncSequence, Sendable {
 
 /// One follower of a key.
 ///
-/// Unchecked with this proof: the subscription is Sendable, `db` and `prefix` never change, and `known` is
+/// Unchecked, with this proof: the subscription is Sendable, `db` and `prefix` never change, and `known` is
 /// touched on the database's executor only.
 final class Watcher: @unchecked Sendable {
   let db: HyperDB
   let prefix: [UInt8]
   let subscription: Broadcast<ChangeQueue>.Subscription
-  /// The entries that were there when it was last looked at; nil if it could not be told yet.
+  /// The entries found at the last look; nil if they could not be found out yet.
   var known: [FeedSequence]?
 
   init(_ db: HyperDB, prefix: [UInt8], known: [FeedSequence]?) {
@@ -50,7 +50,7 @@ final class Watcher: @unchecked Sendable {
 }
 
 extension HyperDB {
-  /// Changes at or below a key, by whomever, from now on.
+  /// Returns the changes at or below a key, by any writer, from now on.
   ///
   /// ```swift
   /// for try await _ in await db.watch("people") { show(try await db.list("people").collect()) }
@@ -61,7 +61,7 @@ extension HyperDB {
   /// Stands for hyperdb `watch(key)`.
   public func watch(_ prefix: String = "") -> DatabaseChanges {
     let prefix = EntryKey.normalize(Array(prefix.utf8))
-    // What can't be told now is told by whatever changes it.
+    // If the state can't be read now, the change that makes it readable is reported.
     return DatabaseChanges(
       watcher: Watcher(self, prefix: prefix, known: try? state(under: prefix)))
   }
@@ -76,8 +76,8 @@ extension HyperDB {
     return false
   }
 
-  /// The nearest nodes under a prefix; nil where a block is missing that it takes to tell. It is asked
-  /// for then, and its arrival is a change to look at.
+  /// Returns the nearest nodes under a prefix; nil if a block that this takes is missing. That block is
+  /// requested then, and its arrival counts as a change.
   private func state(under prefix: [UInt8]) throws -> [FeedSequence]? {
     do {
       let nodes = try core.get(

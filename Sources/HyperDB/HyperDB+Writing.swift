@@ -18,7 +18,7 @@ extension HyperDB {
 
     /// Writes a value in an encoding.
     ///
-    /// - Throws: ``HyperDBError`` with `value` for what the encoding has no bytes for.
+    /// - Throws: ``HyperDBError`` with `value` if the encoding has no bytes for it.
     public static func put<Value>(
       _ key: String, _ value: Value, as encoding: DatabaseEncoding<Value>
     ) throws -> BatchChange {
@@ -35,19 +35,19 @@ extension HyperDB {
     public static func delete(_ key: [UInt8]) -> BatchChange { BatchChange(change: .delete(key)) }
   }
 
-  /// Writes a value under a key, over all that is there: conflicts of the key are settled by it.
+  /// Writes a value under a key, over everything that is there; this resolves conflicts of the key.
   ///
   /// It never waits for peers, except in a sparse database for blocks that the new entry has to point
-  /// to. Where ``DatabaseNode/isFromAuthorizedWriter`` of the result is false the entry stays here
+  /// to. If ``DatabaseNode/isFromAuthorizedWriter`` of the result is false, the entry stays here
   /// until this replica's feed is authorized.
   ///
   /// - Parameters:
   ///   - key: text with `/` between folders; one leading slash is dropped.
-  ///   - timeout: how long to wait in a sparse database.
+  ///   - timeout: the longest wait in a sparse database.
   ///   - value: the value; nil for none.
   /// - Returns: the entry.
   /// - Throws: ``HyperDBError``: `keyTooLong`, `entryTooLarge`, `notWritable`, `readOnly`, `refused`,
-  ///   `timedOut`, `closed`. Nothing was written then.
+  ///   `timedOut`, `closed`. In each case nothing was written.
   ///
   /// Stands for hyperdb `put(key, value)`.
   @discardableResult
@@ -73,9 +73,9 @@ extension HyperDB {
     try await put(key, try encoding.encoded(value, Array(key.utf8)), timeout: timeout)
   }
 
-  /// Writes a value where the key has none.
+  /// Writes a value if the key has none.
   ///
-  /// - Returns: nil where it had entries already, a delete among them; nothing is written then.
+  /// - Returns: the entry; nil if the key already had entries (a delete is one), and nothing was written.
   ///
   /// Stands for hyperdb `put(key, value, {ifNotExists: true})`.
   @discardableResult
@@ -93,7 +93,7 @@ extension HyperDB {
     try await writing(timeout) { try core.putIfAbsent(key, value).written }.map(publicNode)
   }
 
-  /// Writes a value in an encoding where the key has none.
+  /// Writes a value in an encoding if the key has none.
   @discardableResult
   public func put<Value>(
     ifAbsent key: String, _ value: Value, as encoding: DatabaseEncoding<Value>,
@@ -102,9 +102,9 @@ extension HyperDB {
     try await put(ifAbsent: key, try encoding.encoded(value, Array(key.utf8)), timeout: timeout)
   }
 
-  /// Deletes a key, whether or not it has a value; see ``delete(ifPresent:timeout:)-(String,_)``.
+  /// Deletes a key, even if it has no value; see ``delete(ifPresent:timeout:)-(String,_)``.
   ///
-  /// - Returns: the entry that says so.
+  /// - Returns: the delete.
   ///
   /// Stands for hyperdb `del(key)`.
   @discardableResult
@@ -118,9 +118,9 @@ extension HyperDB {
     try publicNode(try await writing(timeout) { try core.delete(key) })
   }
 
-  /// Makes several changes at once: all of them or none, also when the process or the power dies.
+  /// Makes several changes at once: all of them or none, even if the process or the power dies.
   ///
-  /// Unlike the reference's it doesn't wait for a first peer on an empty clone, as `put` doesn't.
+  /// Unlike the reference's, and like `put`, it doesn't wait for a first peer on an empty clone.
   ///
   /// Stands for hyperdb `batch(changes)`.
   @discardableResult
@@ -131,12 +131,12 @@ extension HyperDB {
     return try await writing(timeout) { try core.write(changes) }.map { try publicNode($0) }
   }
 
-  /// Settles a key that has several nodes, in one step with reading them.
+  /// Resolves a key that has several nodes, in one step with reading them.
   ///
   /// - Parameter choose: makes one value of the nodes, deletes among them; nil to delete the key.
-  /// - Parameter timeout: how long to wait where nothing is here yet; nil: as the options say.
-  /// - Parameter key: the key, without regard to one leading `/`.
-  /// - Returns: the entry that was written; nil where there was no conflict and `choose` wasn't called.
+  /// - Parameter timeout: the longest wait if nothing is here yet; nil for the database's option.
+  /// - Parameter key: the key; one leading `/` is ignored.
+  /// - Returns: the entry that was written; nil if there was no conflict and `choose` wasn't called.
   /// - Throws: what ``put(_:_:timeout:)`` throws, and what `choose` does.
   @discardableResult
   public func resolve(
@@ -153,11 +153,11 @@ extension HyperDB {
     return try written.map(publicNode)
   }
 
-  /// Changes a key, in one step with reading it: what others write meanwhile is never lost.
+  /// Changes a key, in one step with reading it: concurrent writes of others are never lost.
   ///
-  /// - Parameter change: makes the value of the nodes there are, none or several; nil to delete the key.
-  /// - Parameter key: the key, without regard to one leading `/`.
-  /// - Parameter timeout: how long to wait where nothing is here yet; nil: as the options say.
+  /// - Parameter change: makes the value of the existing nodes, none or several; nil to delete the key.
+  /// - Parameter key: the key; one leading `/` is ignored.
+  /// - Parameter timeout: the longest wait if nothing is here yet; nil for the database's option.
   /// - Returns: the entry that was written.
   @discardableResult
   public func update(
@@ -173,15 +173,15 @@ extension HyperDB {
     return try publicNode(written)
   }
 
-  /// Lets another feed write in this database, for good: there is no way to take it back.
+  /// Authorizes another feed to write in this database, for good: it can't be revoked.
   ///
-  /// On a clone that has nothing yet it waits for a first peer.
+  /// A clone that has nothing yet waits for a first peer.
   ///
   /// - Parameter key: the feed's key, such as the other replica's ``localKey``.
-  /// - Parameter timeout: how long to wait where nothing is here yet; nil: as the options say.
-  /// - Throws: ``HyperDBError`` with `tooManyFeeds` beyond 255.
+  /// - Parameter timeout: the longest wait if nothing is here yet; nil for the database's option.
+  /// - Throws: ``HyperDBError`` with `tooManyFeeds` beyond 255 feeds.
   ///
-  /// Stands for hyperdb `authorize(key)`, without the useless entry for a feed that is in already.
+  /// Stands for hyperdb `authorize(key)`, without the useless entry for a feed that is already authorized.
   public func authorize(_ key: PublicKey, timeout: Duration? = nil) async throws {
     try checkWritable()
     let waiting = waiting(timeout: timeout)
@@ -191,12 +191,12 @@ extension HyperDB {
     _ = try await writing(timeout) { try core.authorize(key.bytes) }
   }
 
-  /// Whether a feed may write in this database, as far as lists are here.
+  /// Returns whether a feed may write in this database, as far as lists are here.
   ///
   /// Stands for hyperdb `authorized(key)`.
   public func isAuthorized(_ key: PublicKey) -> Bool { core.isAuthorized(key) }
 
-  /// An entry as it is given out, without a value that is larger than wanted.
+  /// Returns an entry as it is given out, without a value that is larger than the limit.
   func publicNode(_ node: EntryNode, valueUpTo limit: Int) throws -> DatabaseNode {
     let value = node.valueCount > limit ? nil : try core.value(of: node)
     shownBytes &+= node.key.count + (value?.count ?? 0)
@@ -215,13 +215,14 @@ extension HyperDB {
     }
   }
 
-  /// Runs a write, and again whenever a block that it needs has come; it has changed nothing then.
+  /// Runs a write, and runs it again whenever a block that it needs has come. A run that lacks a block
+  /// changes nothing.
   func writing<Result>(
     _ timeout: Duration?, _ write: () throws -> Result
   ) async throws -> Result {
     let deadline = (timeout ?? options.timeout).map { ContinuousClock.now + $0 }
     if let own = core.local.flatMap({ feedSet.logs[core.feedKeys[$0]] }) {
-      // What failed may work again: there may be room on the disk.
+      // What failed may succeed now: the disk may have room again.
       if own.core.mayResume { try own.core.resume() }
       if let reason = own.core.stopReason { throw reason }
       if own.core.isRestoring { throw FeedError.restoring(own.core.key) }
@@ -239,7 +240,7 @@ extension HyperDB {
     }
   }
 
-  /// Announces what was appended, and tells who follows the database.
+  /// Announces what was appended, and notifies the followers of the database.
   private func afterWriting() {
     if let local = core.local, let log = feedSet.logs[core.feedKeys[local]] { flush(log) }
     settle()

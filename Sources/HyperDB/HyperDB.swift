@@ -10,17 +10,17 @@ public import RandomAccessStorage
 /// for node in try await db.get("ana/city") { print(node.value ?? []) }
 /// ```
 ///
-/// Each writer appends to a feed of its own; a key has several nodes where writers changed it
-/// without knowing each other. What is here is answered at once, from one consistent cut of all
-/// feeds: nothing that a peer only claims to have is waited for.
+/// Each writer appends to a feed of its own; a key has several nodes if writers changed it
+/// concurrently. Reads answer at once from one consistent cut of all feeds that is here: they never wait
+/// for what a peer merely claims to have.
 public actor HyperDB {
   /// The isolation domain of the database, its feeds and its connections.
   public nonisolated let replica: Replica
   public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
 
-  /// The database's key, which is its first writer's: whoever has it can read.
+  /// The database's key, which is its first writer's: whoever has it can read the database.
   public nonisolated let key: PublicKey
-  /// What the database is called in public.
+  /// The name under which the database is found in public; it doesn't reveal the key.
   public nonisolated var discoveryKey: DiscoveryKey { key.discoveryKey }
   /// The key of the feed that is written here; the database's own key for its owner.
   public nonisolated let localKey: PublicKey
@@ -29,30 +29,30 @@ public actor HyperDB {
   let feedSet: FeedSet
   nonisolated let files: any StorageProvider
   let options: HyperDBOptions
-  /// What this database calls itself towards peers.
+  /// The ID that this database announces to peers.
   let ownID: [UInt8]
-  /// The open connections, in the order of their coming.
+  /// The open connections, oldest first.
   var sessions: [DatabaseSession] = []
   let nonces = NonceMemory()
-  /// Those who take in every entry.
+  /// The followers, which receive every entry.
   nonisolated let followers = Broadcast<UpdateQueue>()
-  /// Those who watch a key.
+  /// The followers of single keys.
   nonisolated let watchers = Broadcast<ChangeQueue>()
-  /// Keys that connected peers say are theirs, the latest last.
+  /// Keys that connected peers claim as their own, the latest last.
   var claimedKeys: [PublicKey] = []
-  /// How many bytes of keys and values were given out: walks and followers are given few large ones
-  /// at once.
+  /// The bytes of keys and values given out so far: it limits how much one turn of a walk or follower
+  /// takes.
   var shownBytes = 0
   var firstContent: [PendingWait] = []
-  /// In a sparse database: what has come.
+  /// In a sparse database: the blocks that have come.
   var arrivals = Arrivals()
-  /// In a sparse database: blocks that were asked for without anybody waiting.
+  /// In a sparse database: blocks that were requested without a call that waits.
   var prefetched: Set<FeedSequence> = []
-  /// In a sparse database: by feed, the question for its newest block.
+  /// In a sparse database: by feed, the request for its newest block.
   var newestAsked: [PublicKey: UInt64] = [:]
-  /// Content feeds by the number of their writer.
+  /// The content feeds by the number of their writer.
   var contents: [Int: ContentFeed] = [:]
-  /// Goes up with every content feed that is opened.
+  /// Increases with every content feed that is opened.
   var contentChanges = 0
   var contentIssues: [HyperDBError] = []
   var refusedContents: Set<Int> = []
@@ -61,15 +61,15 @@ public actor HyperDB {
   var wasAuthorized = false
   var knownFeedChanges = -1
   var isClosed = false
-  /// Why it is no database.
+  /// The reason why the key is no database's.
   var refusal: HyperDBError?
 
   /// Opens the database in a folder: the one stored there, a new one, or the one of `key`.
   ///
-  /// - Parameter access: with `readOnly` nothing is written and no lock taken.
-  /// - Parameter key: the database to copy; nil for the one that is stored, or a new one.
-  /// - Parameter folder: where its files are; made where there is none.
-  /// - Parameter options: how it is kept and read.
+  /// - Parameter access: with `readOnly` nothing is written and no lock is taken.
+  /// - Parameter key: the database to copy; nil for the stored one, or a new one.
+  /// - Parameter folder: the folder of its files; it is created if there is none.
+  /// - Parameter options: the options of the database.
   /// - Throws: ``HyperDBError``, or `FeedError` such as `anotherFeedStored`.
   ///
   /// Stands for `hyperdb(folder, key)`.
@@ -98,7 +98,7 @@ public actor HyperDB {
     return db
   }
 
-  /// Whether a feed's first block is what a hyperdb starts with.
+  /// Returns whether a feed's first block is the header of a hyperdb.
   public static func isHeader(_ block: [UInt8]) -> Bool {
     EntryMessageCodec().headerProtocol(block) == Array("hyperdb".utf8)
   }
@@ -148,30 +148,30 @@ public actor HyperDB {
       self?.assumeIsolated { $0.vacated(number) }
     }
     wasAuthorized = isLocalAuthorized
-    // What is stored already is read now, so that every writer is known.
+    // What is stored is read now, so that every writer is known.
     for feed in core.feedKeys.indices { inspect(feed) }
     settle()
   }
 
   // MARK: State
 
-  /// Whether this replica's own feed is one of the database's: what is written here is read by
-  /// others.
+  /// True if this replica's own feed is one of the database's, so that others read what is written
+  /// here.
   ///
-  /// Until then writing is possible and stays here; others get all of it once it is authorized.
+  /// Until then writing is possible but stays here; others get all of it once the feed is authorized.
   public var isLocalAuthorized: Bool { core.isAuthorized(localKey) }
 
-  /// Whether anything of the database is here; a clone that met no peer has nothing.
+  /// True if anything of the database is here; a clone that has met no peer has nothing.
   public var hasContent: Bool {
     core.log(of: 0).length > 0 || core.local.map { core.log(of: $0).length > 1 } ?? false
   }
 
-  /// How many feeds the database has, this replica's own included.
+  /// The number of the database's feeds, this replica's own included.
   ///
-  /// A feed counts from the first block of it that is here: a key that somebody listed is nothing yet.
+  /// A feed counts once its first block is here: a key that a writer listed is no feed yet.
   public var feedCount: Int { core.feedCount }
 
-  /// The feeds of the database: who may write, and how much of it is here.
+  /// The feeds of the database: their authority to write, and how much of each is here.
   public var feeds: [DatabaseFeed] {
     core.feedKeys.indices.compactMap { number in
       let log = core.log(of: number)
@@ -184,21 +184,22 @@ public actor HyperDB {
     }
   }
 
-  /// Entries that can't be read, and are left out; the rest of the database goes on without them.
+  /// The faults of entries that can't be read and are left out; the rest of the database works without them.
   public var issues: [HyperDBError] { core.issues + contentIssues }
 
-  /// Whether the key pair of the feed that is written here came without its blocks, so that writing has to wait
+  /// True if the key pair of the feed that is written here came without its blocks, so that writing has to wait
   /// for a peer that has them.
   public var isRestoring: Bool {
     core.local.map { feedSet.logs[core.feedKeys[$0]]?.core.isRestoring == true } ?? false
   }
 
-  /// The key turned out to be no database's: every call throws this, and closing leaves nothing behind.
+  /// The error of a key that turned out to be no database's. Every call throws it, and closing leaves
+  /// nothing behind.
   ///
-  /// Told to ``HyperDBOptions/onRefusal`` when it is found. hyperdb has no such call.
+  /// ``HyperDBOptions/onRefusal`` is notified when it is found. hyperdb has no such call.
   public var refusedAs: HyperDBError? { refusal }
 
-  /// What opening found amiss in the files of its feeds; those in order are left out. hyperdb has no such call.
+  /// The reports of the feeds whose files opening found in disorder. hyperdb has no such call.
   public var repairReports: [(feed: PublicKey, report: RepairReport)] {
     core.feedKeys.compactMap { key in
       guard let report = feedSet.logs[key]?.core.report, !report.isHealthy else { return nil }
@@ -206,22 +207,22 @@ public actor HyperDB {
     }
   }
 
-  /// The writers' feeds of which nothing more is fetched for the time being, and why: a limit of the disk is reached,
-  /// or the storage failed. hyperdb has no such call.
+  /// The writers' feeds whose download is paused, and why: a limit of the disk is reached, or the storage
+  /// failed. hyperdb has no such call.
   public var pausedFeeds: [(feed: PublicKey, pause: DownloadPause)] {
     core.feedKeys.compactMap { key in feedSet.logs[key]?.replicator.pause.map { (key, $0) } }
   }
 
-  /// How many bytes of the disk the feeds take, as far as they were measured.
+  /// The bytes on disk of all feeds, as far as they were measured.
   public var diskUse: UInt64 { feedSet.diskUse }
 
-  /// The feeds whose key has signed two histories, with the proof of it. Nothing more is taken of them;
-  /// what was read of them before counts on.
+  /// The feeds whose key has signed two histories, with the proof of it. Nothing more of them is accepted;
+  /// what was read of them before stays valid.
   public var forks: [ForkEvidence] {
     core.feedKeys.compactMap { feedSet.logs[$0]?.replicator.forkEvidence }
   }
 
-  /// Ends replication and gives the folder back. Everything that waits fails.
+  /// Ends replication and releases the folder. Everything that waits fails.
   public func close() async {
     guard !isClosed else { return }
     isClosed = true
@@ -246,12 +247,12 @@ public actor HyperDB {
 public struct DatabaseFeed: Hashable, Sendable {
   /// The feed's key, which names its writer in every replica.
   public let key: PublicKey
-  /// How many blocks it is known to have, its header included.
+  /// Its known length in blocks, header included.
   public let length: UInt64
-  /// How many of them are here.
+  /// The number of its blocks that are here.
   public let storedLength: UInt64
-  /// Whether the database's first writer lists it, or any writer so listed does.
+  /// True if the database's first writer lists it, or any writer that is so authorized.
   public let isAuthorized: Bool
-  /// Whether it is written here.
+  /// True if it is written here.
   public let isLocal: Bool
 }

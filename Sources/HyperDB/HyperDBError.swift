@@ -1,6 +1,6 @@
-/// Why a database refused or failed. Programs read ``code``; people read ``reason``.
+/// The error of a database. Programs read ``code``; people read ``reason``.
 public struct HyperDBError: Error, Sendable, CustomStringConvertible {
-  /// What kind of refusal or failure it was.
+  /// A kind of refusal or failure.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     /// A key over ``HyperDBLimits/keyBytes`` or ``HyperDBLimits/keySegments``. Nothing was written.
@@ -25,11 +25,11 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
     case missingFeedMappings
     /// An entry names a list of feeds that is not there.
     case malformedFeedList
-    /// The feed is no hyperdb: its first block is not the header. Those of before May 2018 are named.
+    /// The feed is no hyperdb: its first block is not the header. The message names those of before May 2018.
     case notADatabase
     /// A walk through the entries took more steps than sound entries can need.
     case tooManySteps
-    /// The write hook, ``HyperDBOptions/onWrite``, said no; ``HyperDBError/cause`` is what it threw.
+    /// The write hook, ``HyperDBOptions/onWrite``, refused; ``HyperDBError/cause`` is what it threw.
     /// Nothing was written.
     case refused
     /// A block that was needed did not arrive in time.
@@ -42,15 +42,15 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
     case feed
   }
 
-  /// What kind it was.
+  /// Its kind.
   public let code: Code
-  /// A sentence for people: what, where, and what to do where something can be done.
+  /// A sentence for people: the fault, its location, and the next step if there is one.
   public let reason: String
-  /// The number of the feed it was about, in this open database's list.
+  /// The number of the feed in question, in this open database's list.
   public let feed: Int?
-  /// The block of that feed it was about.
+  /// The block in question of that feed.
   public let seq: Int?
-  /// The error of a lower layer, where one led here.
+  /// The underlying error of a lower layer, if there is one.
   public let cause: (any Error)?
 
   /// An error of a given kind.
@@ -68,9 +68,9 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
   public var description: String { reason }
 }
 
-/// The sizes that a database keeps to, each with its reason.
+/// The limits that a database keeps to, each with its reason.
 public enum HyperDBLimits {
-  /// Bytes in a key that is written here: keys of any length up to a block are read, but each
+  /// Bytes in a key that is written here. Keys of any length up to a block are read, but each
   /// segment costs 32 levels of every walk (`DEP-0004` warns of it).
   public static let keyBytes = 4096
   /// Segments between slashes in a key that is written here, for the same reason.
@@ -81,58 +81,58 @@ public enum HyperDBLimits {
   public static let entryBytes = 8 * 1024 * 1024 - 65_536
   /// Feeds in one database, and in one writer's list: the wire has room for 256 channels.
   public static let feeds = 255
-  /// Feeds besides the owner's that have a place in a database: one number is left for a local feed that
-  /// is not let in.
+  /// Feeds besides the owner's that have a place in a database: one number is reserved for a local feed that
+  /// is not authorized.
   public static let places = feeds - 2
-  /// Keys in one's own list that were let in and of whose feeds no block has come: some 2 KiB of each
-  /// list. An open room lets in whoever asks.
+  /// Keys in the local list that were let in and of whose feeds no block has come: some 2 KiB of each
+  /// list. An open room lets in anyone who asks.
   static let unprovenNewcomers = 64
-  /// Feeds without a place that are remembered, for the day that they have one.
+  /// Feeds without a place that are remembered until they may get one.
   static let waitingFeeds = 512
-  /// Keys in a list that is read, and values in a clock. A sound list has at most ``feeds`` that exist,
-  /// and those of the reference repeat all keys that their writer has met, which may be nobody's.
+  /// Keys in a list that is read, and values in a clock. A sound list has at most ``feeds`` that exist.
+  /// The reference's lists repeat all keys that their writer has met, and some of those have no feed.
   static let listedKeys = 4096
-  /// Bytes kept by one database: decoded entries, about 100,000 of them, and an index of their paths,
+  /// Bytes that one database caches: decoded entries, about 100,000 of them, and an index of their paths,
   /// which takes at most half.
   public static let cacheBytes = 64 * 1024 * 1024
   /// Pointers that one lookup or one put may follow. The deepest sound lookup, 64 segments of 32
-  /// levels for each of 255 heads, needs half of it even where every level leads on.
+  /// levels for each of 255 heads, needs half of it even if every level leads on.
   public static let lookupSteps = 1_000_000
-  /// Bytes of an entry that has to be read for one step, as a power of two: what is not at hand takes
-  /// its time.
+  /// Bytes of an entry that count as one step if they have to be read, as a power of two: reading takes
+  /// time.
   static let stepShift = 8
-  /// Steps that one put may take to merge what others wrote: a pointer looked at is a step, and so are
-  /// 32 bytes of an entry that has to be read. It takes some 5 ms, and a put that leaves out what is too
+  /// Steps that one put may take to merge what others wrote. A pointer looked at is a step, and so are
+  /// 32 bytes of an entry that has to be read. They take some 5 ms, and a put that leaves out what is too
   /// costly takes up to four times as many. A sound put in a database of 100 writers takes some 5,000.
   public static let mergeSteps = 100_000
   /// See ``mergeSteps``: a power of two.
   static let mergeStepShift = 5
-  /// Bytes of a trie that is made of several heads as it comes; of larger ones each head has its share.
+  /// Bytes of a trie that is merged of several heads at once; beyond it each head has its share.
   /// It is half of ``trieBytes``, so that the next entry has room for what the last one points to.
   static let mergedTrieBytes = 32_768
-  /// Segments of a key that is read: the path of one takes 8 bytes for each. Sound keys have a
+  /// Segments of a key that is read: its path takes 8 bytes for each. Sound keys have a
   /// few.
   public static let readSegments = 1 << 18
-  /// Bytes of a trie that is read: more have no room in the reference.
+  /// Bytes of a trie that is read: the reference has no room for more.
   public static let readTrieBytes = 512 * 1024
-  /// Steps that the comparison of a head with what it claims to know may take, and all claims of one
-  /// writer within one read or write. A step is a pointer or 32 bytes that are read; it takes some 5 ms.
+  /// Steps to compare a head with what it claims to know, and steps for all claims of one writer within one
+  /// read or write. A step is a pointer or 32 bytes that are read; all of them take some 5 ms.
   public static let headSteps = 100_000
-  /// Pairs of entries that are compared to see whether a head leads to what it claims to know.
+  /// Pairs of entries that are compared to find out whether a head leads to what it claims to know.
   public static let headComparisons = 256
-  /// Steps to the next result of a list: this many, and as many again as `listStepsPerEntry` for
-  /// each entry of the database, so that a long run of deleted keys is no error.
+  /// Steps to the next result of a list: this many, and `listStepsPerEntry` more for each entry of the
+  /// database, so that a long run of deleted keys is no error.
   public static let listSteps = 1_000_000
   /// See ``listSteps``.
   public static let listStepsPerEntry = 64
-  /// Entries of one feed that count for that, whatever length it is signed to have.
+  /// Entries of one feed that count toward that, whatever length it is signed to have.
   static let countedEntries = 1 << 24
   /// Quarantined entries that are remembered one by one; more are only counted.
   public static let rememberedIssues = 1024
 }
 
-/// An algorithm met a block that is not stored here. Whoever runs it waits for that block and runs
-/// it again: what was decoded until then is cached.
+/// Thrown when an algorithm needs a block that is not stored here. The caller waits for that block and
+/// runs it again: what was decoded until then is cached.
 package struct MissingBlock: Error, Hashable {
   package let feed: Int
   package let seq: Int

@@ -1,60 +1,60 @@
 public import Hypercore
 public import HypercoreCrypto
 
-/// How a database is opened. Each stands for the option of hyperdb of about that name.
+/// The options of a database. Each stands for the hyperdb option of a similar name.
 public struct HyperDBOptions: Sendable {
-  /// Whether only blocks that a read or a write needs are downloaded, and the newest of each feed.
+  /// True if only the blocks that a read or a write needs are downloaded, and the newest of each feed.
   public var sparse = false
-  /// Whether each writer has a second feed, for large content: see ``HyperDB/contentFeed(of:)``.
+  /// True if each writer has a second feed, for large content: see ``HyperDB/contentFeed(of:)``.
   public var contentFeed = false
-  /// Whether only blocks that are asked for are downloaded of content feeds; nil for as ``sparse``.
+  /// True if content feeds are downloaded only as far as they are asked for; nil for the value of ``sparse``.
   public var sparseContent: Bool?
-  /// What is done to nodes on their way out, unless a call says otherwise.
+  /// The transform of nodes on their way out, unless a call has its own.
   public var transform = NodeTransform.unchanged
-  /// Asked before any block but a header is stored, written here or downloaded. What it throws ends
-  /// the write, or the connection that brought the block, and the block is not stored.
+  /// Called before any block but a header is stored, whether written here or downloaded. If it throws, the
+  /// write fails, or the connection that brought the block ends, and the block is not stored.
   ///
-  /// It runs on the database's executor: it should be quick.
+  /// It runs on the database's executor, so it should be quick.
   ///
   /// Stands for the option `onwrite`.
   public var onWrite: (@Sendable (ProposedEntry) throws -> Void)?
-  /// Whether reads of a clone that has nothing yet wait for a first peer, unless a call says otherwise.
+  /// True if reads of a clone that has nothing yet wait for a first peer, unless a call has its own option.
   public var update = true
-  /// How long calls wait for peers, unless a call says otherwise; nil for ever.
+  /// The longest wait for peers, unless a call has its own; nil for no limit.
   public var timeout: Duration?
-  /// When a write counts as done.
+  /// The point at which a write counts as done.
   public var durability = Durability.buffered
-  /// How much of the disk may be taken by what peers bring: by each writer, and by all together.
+  /// The limits on the disk space of what peers bring: for each writer, and for all together.
   public var disk = DiskLimits()
-  /// Notified when nothing more is fetched of a writer's feed for the time being, and, with nil, when fetching goes
-  /// on. It runs on the database's executor: it should be quick.
+  /// Notified when the download of a writer's feed is paused, and, with nil, when it resumes. It runs on the
+  /// database's executor, so it should be quick.
   public var onPause: (@Sendable (PublicKey, DownloadPause?) -> Void)?
   /// Notified once if the key turns out to be that of something else: an archive, or a feed of its own.
   public var onRefusal: (@Sendable (HyperDBError) -> Void)?
-  /// How much memory decoded entries and the index of their paths may take, in bytes.
+  /// The memory for decoded entries and the index of their paths, in bytes.
   public var cacheBytes = HyperDBLimits.cacheBytes
   /// The key pair of a new database; nil for a fresh one.
   public var keyPair: KeyPair?
   /// The key pair of a clone's own feed; nil for the stored one or a fresh one.
   public var localKeyPair: KeyPair?
-  /// Whether a key pair of a feed that is written here, without any stored block, is known to be new: one that
-  /// is given, or one whose blocks are lost. Otherwise writing throws `FeedError` with `restoring` until a peer
-  /// has proven how long the feed is. A fresh key pair is always new.
+  /// True if the key pair of a feed that is written here, without any stored block, is known to be new: one
+  /// that was given, or one whose blocks are lost. Otherwise writing throws `FeedError` with `restoring` until
+  /// a peer has proven how long the feed is. A fresh key pair is always new.
   public var isNew = false
-  /// Feeds to be numbered in this order, to repeat what another replica recorded.
+  /// Feeds to be numbered in this order, to replay what another replica recorded.
   package var feedOrder: [PublicKey] = []
-  /// What was kept of feeds at an earlier time, by key; see `KnownFeed`. What doesn't hold is ignored.
+  /// Facts about feeds that were kept earlier, by key; see `KnownFeed`. Those that don't hold are ignored.
   package var knownFeeds: [PublicKey: KnownFeed] = [:]
-  /// Whether a follower reads every entry anyway: then opening looks only at the newest of each feed, and
-  /// feeds that earlier lists name are known when the follower has come to them.
+  /// True if a follower reads every entry anyway. Then opening looks only at the newest entry of each feed, and
+  /// feeds that earlier lists name become known when the follower reaches those lists.
   package var readsAllEntries = false
-  /// Whether the first block is looked at before anything else is fetched. A recorded peer answers in the order of
-  /// its recording and can't be asked so.
+  /// True if the first block is checked before anything else is fetched. A recorded peer answers in the
+  /// order of its recording, and can't be asked that way.
   package var looksFirst = true
-  /// Whether to write as hyperdb does: heads are believed what they claim to know, and every key that was
-  /// named is named again. For tests of what others make of it.
+  /// True to write as hyperdb does: heads are trusted in what they claim to know, and every key that was
+  /// named is named again. For tests of what other replicas make of it.
   package var writesAsReference = false
-  /// Makes the generator by which blocks are chosen to be asked for.
+  /// Makes the generator that chooses the next blocks to request.
   package var makeRandom: @Sendable () -> any RandomNumberGenerator = {
     SystemRandomNumberGenerator()
   }
@@ -67,19 +67,19 @@ public struct HyperDBOptions: Sendable {
 public struct ProposedEntry: Sendable {
   /// The feed that it belongs to.
   public let feed: PublicKey
-  /// Its place in that feed.
+  /// Its index in that feed.
   public let seq: UInt64
   /// The whole block.
   public let block: [UInt8]
-  /// The entry's key; nil where the block is no entry. Such a block is stored and then left out.
+  /// The entry's key; nil if the block is no entry. Such a block is stored, but later left out.
   public let keyBytes: [UInt8]?
   /// The entry's value.
   public let value: [UInt8]?
-  /// Whether the entry deletes the key.
+  /// True if the entry deletes the key.
   public let isDeleted: Bool
-  /// Whether it is written here; otherwise a peer brought it.
+  /// True if it is written here; otherwise a peer brought it.
   public let isLocal: Bool
-  /// What that peer calls itself, proven by nothing; nil where it said nothing.
+  /// The ID that this peer announced, which nothing proves; nil if it announced none.
   public let peer: [UInt8]?
 
   /// The key as text.

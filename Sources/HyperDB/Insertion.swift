@@ -1,24 +1,24 @@
-/// Building the trie of a new entry, with room that is used again for the next.
+/// Builds the trie of a new entry, reusing its memory for the next.
 ///
-/// Workers take turns in the order in which their loads were asked for. Source: hyperdb
+/// Workers take turns in the order in which their loads were requested. Source: hyperdb
 /// `lib/put.js`.
 final class Insertion {
   private struct Worker {
     var node: EntryNode
     var index: Int
-    /// Loads that it waits for before it goes on.
+    /// The loads that it awaits before it goes on.
     var waiting = 0
     var hasEnded = false
   }
 
   private enum Turn {
-    /// Keep a pointer unless it leads to the new key itself.
+    /// Keeps a pointer unless it leads to the new key itself.
     case check(worker: Int, digit: UInt8, pointer: FeedSequence)
-    /// Go on from the node of a pointer.
+    /// Goes on from the node of a pointer.
     case step(worker: Int, pointer: FeedSequence)
-    /// Start workers for more pointers of a node's trie.
+    /// Starts workers for more pointers of a node's trie.
     case fork(worker: Int, trie: Trie, pointers: Range<Int>)
-    /// The same for pointers that lead where they should.
+    /// The same for pointers that are known to lead where they should.
     case forkChosen(worker: Int, pointers: [FeedSequence])
   }
 
@@ -31,46 +31,46 @@ final class Insertion {
   @exclusivity(unchecked) private var turns: [Turn] = []
   @exclusivity(unchecked) private var started: Set<Start> = []
   @exclusivity(unchecked) private var builder = TrieBuilder()
-  /// The pointers looked at since the start of the run, and the bytes read for them as steps.
+  /// The pointers looked at since the start of the run, plus the bytes read for them, counted as steps.
   @exclusivity(unchecked) private(set) var steps = 0
   /// The steps of all runs so far.
   @exclusivity(unchecked) private(set) var allSteps = 0
-  /// By feed, the steps that its entries took.
+  /// By feed, the steps that its entries cost.
   @exclusivity(unchecked) private(set) var charges: [Int] = []
   @exclusivity(unchecked) private var bounds = Bounds(steps: 0)
-  /// Entries that were passed over, for what their writers knew of the local feed.
+  /// Entries that were passed over, kept for what their writers knew of the local feed.
   @exclusivity(unchecked) private var passed: [FeedSequence] = []
-  /// Whether the run left out nothing.
+  /// True if the run left nothing out.
   @exclusivity(unchecked) private(set) var isWhole = true
-  /// Of more pointers in one place only those are taken that a sound trie would have.
+  /// If a slot has more pointers than this, only those are taken that a sound trie would have.
   @exclusivity(unchecked) private var slotLimit = 0
-  /// Each feed has one pointer in a sound place, but for keys of the same path.
+  /// Each feed has one pointer in a sound slot, except for keys of the same path.
   private static let soundSlot = 2 * HyperDBLimits.feeds
 
-  /// A run may cost so much and no more.
+  /// The limits of a run's cost.
   struct Bounds {
-    /// How many steps it may take.
+    /// The most steps it may take.
     var steps: Int
-    /// Whether to look at each pointer before it is taken over from others' entries, which is not needed
-    /// as long as these are sound.
+    /// True to look at each pointer before it is copied from others' entries, which is not needed while those
+    /// are sound.
     var isCareful = false
-    /// Feeds whose entries are not gone through. In the place of each stands the newest local entry that
-    /// its writer knew.
+    /// Feeds whose entries are not walked. In place of each entry stands the newest local one that its
+    /// writer knew.
     var passesOver: Set<Int> = []
-    /// Whether a run out of steps ends with what it has found; otherwise it throws ``OutOfSteps``.
+    /// True if a run out of steps ends with what it has found; otherwise it throws ``OutOfSteps``.
     var endsEarly = false
   }
 
-  /// A run came to the end of its bounds.
+  /// Thrown when a run exceeds its bounds.
   struct OutOfSteps: Error {}
 
-  /// More entries than this are not looked at only to pass them over.
+  /// The most entries that are looked at only to pass them over.
   private static let passedEntries = 64
 
-  /// The trie of an entry of `key` that is written on top of `heads`.
+  /// Builds the trie of an entry of `key` that is written on top of `heads`.
   ///
-  /// - Parameter place: where the entry will be, for the index of what is written; nil to do without.
-  /// - Throws: ``OutOfSteps`` where it would cost more than `bounds` allow.
+  /// - Parameter place: the place of the entry, for the index of what is written; nil to do without the index.
+  /// - Throws: ``OutOfSteps`` if it would cost more than `bounds` allow.
   func run(
     _ core: DatabaseCore, key: [UInt8], path: HashPath, heads: [EntryNode], in snapshot: Snapshot,
     place: FeedSequence?, bounds: Bounds
@@ -131,8 +131,8 @@ final class Insertion {
     }
   }
 
-  /// Starts from the newest local entry that the writer of an entry knew which is passed over: what that
-  /// entry stands for of the local feed is behind it.
+  /// Starts from the newest local entry that the writer of a passed-over entry knew: what that entry
+  /// stands for of the local feed is behind it.
   private func startBehind(_ place: FeedSequence, _ context: Context) throws {
     let core = context.core
     guard let local = core.local, core.isInside(place, context.snapshot),
@@ -146,7 +146,7 @@ final class Insertion {
     try start(newest, 0, context)
   }
 
-  /// The same without a look at most entries; nil where a walk from the head has to do it.
+  /// Does the same without loading most entries; nil if a walk from the head has to do it.
   private func runByIndex(
     _ index: PathIndex, _ core: DatabaseCore, _ place: FeedSequence, _ key: [UInt8],
     _ path: HashPath, _ head: EntryNode, _ snapshot: Snapshot
@@ -163,13 +163,13 @@ final class Insertion {
       case .unsound: return nil
       }
     } catch is MissingBlock {
-      // A walk may do without that block.
+      // A walk may not need that block.
       return nil
     }
   }
 
-  /// The same for one worker that never forks, as in a database of one writer; nil where it does. It
-  /// adds to what was built from the places before `start`.
+  /// Does the same for one worker that never forks, as in a database of one writer; nil if it forks. It
+  /// adds to what was built of the places before `start`.
   private func runAlone(
     _ core: DatabaseCore, _ key: [UInt8], _ path: HashPath, _ first: EntryNode, _ start: Int,
     _ snapshot: Snapshot
@@ -256,7 +256,7 @@ final class Insertion {
     var slot = node.trie.firstSlot(from: index)
     try charge(1, node.feed)
     while true {
-      // Only places with pointers, and the one where the paths part, have anything to do.
+      // Only places with pointers, and the one at which the paths part, have anything to do.
       let nextSlot = slot < node.trie.count ? node.trie.slot(slot).index : Int.max
       index = max(index, min(nextSlot, split))
       guard index < path.count else { return }
@@ -296,14 +296,14 @@ final class Insertion {
     }
   }
 
-  /// Of the pointers of a place in the worker's node those that lead to entries with the path and
-  /// digit of that place, of each feed the newest: it leads to those before it.
+  /// Returns, of the pointers of a slot in the worker's node, those that lead to entries with the path and
+  /// digit of that slot; of each feed the newest, since it leads to those before it.
   private func chosen(
     _ trie: Trie, _ pointers: Range<Int>, _ worker: Int, _ context: Context
   ) throws -> [FeedSequence] {
     let (core, index) = (context.core, workers[worker].index)
     let digit = trie.slot(pointers.lowerBound).digit
-    // They are sorted.
+    // The cost of sorting.
     try charge(4 * pointers.count, workers[worker].node.feed)
     let newestFirst = pointers.map { trie.pointer($0) }
       .filter { core.isInside($0, context.snapshot) }
@@ -392,7 +392,7 @@ final class Insertion {
     }
   }
 
-  /// How far a node behind the worker's place has to agree with the path.
+  /// Returns how many digits a node behind the worker's place has to share with the path.
   private func depthBelow(_ worker: Int, _ context: Context) -> Int {
     min(workers[worker].index + 1, context.path.count)
   }
@@ -405,7 +405,7 @@ final class Insertion {
     if steps > bounds.steps { throw OutOfSteps() }
   }
 
-  /// An entry, for which its writer pays: for a step, and for the bytes that have to be read.
+  /// Loads an entry and charges its writer: for a step, and for the bytes that have to be read.
   private func load(
     _ place: FeedSequence, payer: Int, _ context: Context
   ) throws -> EntryNode? {

@@ -1,5 +1,5 @@
 extension DatabaseCore {
-  /// The entries of one key, the newest first: groups of those that didn't know each other.
+  /// The entries of one key, the newest first: groups of concurrent ones.
   ///
   /// Source: hyperdb `lib/key-history.js`.
   package func keyHistory(
@@ -9,18 +9,18 @@ extension DatabaseCore {
   }
 }
 
-/// A walk back in time over one key. Where ``next()`` throws `MissingBlock` it may be called again
-/// once the block is there.
+/// A walk back in time over one key. After ``next()`` threw `MissingBlock` it may be called again
+/// once the block is here.
 package final class KeyHistory {
   private let core: DatabaseCore
   private let key: [UInt8]
   private let path: HashPath
   private let isRaw: Bool
   private let snapshot: Snapshot
-  /// What the next round starts from.
+  /// The state that the next round starts from.
   private var view: Snapshot
   private var given: Set<FeedSequence> = []
-  /// Every round goes back by an entry at least; entries that lead in circles end here.
+  /// The rounds left. Each goes back by at least one entry, so entries that point in circles end here.
   private var rounds: Int
 
   init(_ core: DatabaseCore, _ key: [UInt8], _ raw: Bool, _ snapshot: Snapshot) {
@@ -33,7 +33,7 @@ package final class KeyHistory {
     rounds = snapshot.lengths.reduce(1, +)
   }
 
-  /// The next group, nil at the end.
+  /// Returns the next group, nil at the end.
   package func next() throws -> [EntryNode]? {
     while !view.heads.isEmpty {
       var nodes = try core.find(path, key: key, raw: isRaw, in: view)
@@ -53,7 +53,7 @@ package final class KeyHistory {
     return nil
   }
 
-  /// What the writers of `nodes` knew just before.
+  /// Returns what the writers of `nodes` knew just before.
   private func view(before nodes: [EntryNode]) throws -> Snapshot {
     var heads: [EntryNode] = []
     for node in nodes {
@@ -62,7 +62,7 @@ package final class KeyHistory {
         if feed == node.feed {
           length = node.seq
         } else {
-          // The reference never looks at another feed's first entry.
+          // The reference never looks at the first entry of another feed.
           guard value > (isRaw ? 2 : 1) else { continue }
           length = Int(value)
         }

@@ -1,17 +1,17 @@
-/// What a list takes in, and in which order.
+/// The extent of a list, and its order.
 package struct ListOptions: Sendable, Hashable {
-  /// Whether to go below the first level of folders; where not, a folder is shown by one of its
-  /// keys.
+  /// True to go below the first level of folders; otherwise one of its keys stands for each
+  /// folder.
   package var recursive = true
-  /// The other way round.
+  /// True for the reverse order.
   package var reverse = false
-  /// Leaves the prefix itself out.
+  /// True to leave out the prefix itself.
   package var after = false
-  /// Gives deletes, too.
+  /// True to include deletes.
   package var deletes = false
-  /// Gives the reference's own answer; see ``GetOptions/raw``.
+  /// True for the reference's own answer; see ``GetOptions/raw``.
   package var raw = false
-  /// Begins after this key.
+  /// The key after which the list begins.
   package var following: [UInt8]?
 
   package init(
@@ -30,7 +30,7 @@ package struct ListOptions: Sendable, Hashable {
 extension DatabaseCore {
   /// The entries under a prefix, key by key.
   ///
-  /// - Parameter prefix: a folder or key; all where it is empty. `a` takes in `a` and `a/b`, not
+  /// - Parameter prefix: a folder or key; empty for all. `a` includes `a` and `a/b`, not
   ///   `ab`.
   ///
   /// Source: hyperdb `lib/iterator.js`.
@@ -41,17 +41,17 @@ extension DatabaseCore {
   }
 }
 
-/// A walk over a snapshot in the order of paths: lazy, with memory for one way down.
+/// A lazy walk over a snapshot in the order of paths, with memory for one way down.
 ///
-/// Where ``next()`` throws `MissingBlock` it may be called again once the block is there. Where it
-/// throws `HyperDBError` with code `tooManySteps` the branch that the error names is left out, and
-/// ``next()`` goes on after it.
+/// After ``next()`` threw `MissingBlock` it may be called again once the block is here. After it threw
+/// `HyperDBError` with code `tooManySteps`, the branch that the error names is left out, and
+/// ``next()`` goes on behind it.
 package final class Listing {
   private enum Item {
-    /// Everything at a path, which has to be looked up.
+    /// Everything at a path, which still has to be looked up.
     case expand(HashPath)
-    /// The same at the path that a node's has up to a place, then a digit: made when it is its turn, for
-    /// paths may be long and many wait.
+    /// The same at the path that a node's has up to a place, followed by a digit. The path is made when its
+    /// turn comes: paths may be long, and many wait.
     case branch(EntryNode, Int, UInt8)
     /// Everything that a node knows from a place on.
     case walk(EntryNode, Int)
@@ -65,14 +65,14 @@ package final class Listing {
   private let options: ListOptions
   /// The length of the prefix's path.
   private let start: Int
-  /// Where a list that doesn't go below folders stops.
+  /// The depth at which a list that doesn't go below folders stops.
   let end: Int
   private var stack: [Item]
-  /// Groups of keys with one path that follow the one just given, last first.
+  /// Groups of keys that share the path of the group just returned, last first.
   private var collisions: [[EntryNode]] = []
   private var steps = 0
   private let stepLimit: Int
-  /// The key that it begins after, and its path.
+  /// The key after which the list begins, and its path.
   private let first: (key: [UInt8], path: HashPath)?
 
   init(_ core: DatabaseCore, prefix: [UInt8], _ options: ListOptions, _ snapshot: Snapshot) {
@@ -87,12 +87,12 @@ package final class Listing {
     first = options.following.map(EntryKey.normalize).map {
       (key: $0, path: core.hash.path(of: $0, terminated: true))
     }
-    // Feeds may be signed to be far longer than anything that is stored of them.
+    // A feed may be signed to be far longer than the part that is stored.
     let entries = snapshot.lengths.reduce(0) { $0 + min($1, HyperDBLimits.countedEntries) }
     stepLimit = HyperDBLimits.listSteps + HyperDBLimits.listStepsPerEntry * entries
   }
 
-  /// The next key's entries, nil at the end.
+  /// Returns the next key's entries, nil at the end.
   package func next() throws -> [EntryNode]? {
     steps = 0
     while true {
@@ -109,16 +109,16 @@ package final class Listing {
       } catch let error as HyperDBError where error.code == .tooManySteps {
         throw error
       } catch {
-        // Asked for again once the missing block is here.
+        // Retried once the missing block is here.
         stack.append(item)
         throw error
       }
     }
   }
 
-  // MARK: Where it begins
+  // MARK: The beginning
 
-  /// Whether all that is behind an item comes before what the list begins after.
+  /// Returns whether everything behind an item precedes the key after which the list begins.
   private func isBefore(_ item: Item) -> Bool {
     guard let first else { return false }
     switch item {
@@ -138,7 +138,7 @@ package final class Listing {
     return index < min(count, first.count) && isBefore(path.digit(index), first.digit(index))
   }
 
-  /// Whether a digit comes before another: the terminator before all others, or in reverse.
+  /// Returns whether a digit precedes another: the terminator all others, or in reverse.
   private func isBefore(_ one: UInt8, _ other: UInt8) -> Bool {
     if one == other { return false }
     let isLess =
@@ -146,12 +146,12 @@ package final class Listing {
     return isLess != options.reverse
   }
 
-  /// Whether a group comes after what the list begins after.
+  /// Returns whether a group follows the key after which the list begins.
   private func comesAfter(_ group: [EntryNode]) -> Bool {
     guard let first, let node = group.first else { return true }
     let path = node.path(core.hash)
     let index = path.firstDifference(from: first.path)
-    // Keys of one path are in the order of their bytes, and so are folders, for which one key stands.
+    // Keys of one path are sorted by their bytes, and so are folders, each by the key that stands for it.
     if index >= min(end, path.count, first.path.count) {
       let isFolder = index >= end
       let left = isFolder ? Array(folder(of: first.key)) : first.key
@@ -187,7 +187,7 @@ package final class Listing {
   private func walk(_ node: EntryNode, _ index: Int) throws -> [EntryNode]? {
     let slot = node.trie.firstSlot(from: index)
     let path = node.path(core.hash)
-    // Nothing sound is kept past the end of a node's own path.
+    // A sound node keeps nothing past the end of its own path.
     guard slot < node.trie.count, node.trie.slot(slot).index < min(end, path.count) else {
       return single(node)
     }
@@ -207,7 +207,7 @@ package final class Listing {
         } else if let pointer = pointers.first {
           let child = try core.follow(
             node.trie.pointer(pointer), to: path, depth: place, in: snapshot)
-          // A pointer to something that isn't there would lead round in circles.
+          // A pointer to an entry that isn't there would lead around in circles.
           if let child, child.path(core.hash).digit(place) == digit {
             stack.append(.walk(child, place + 1))
           }
@@ -227,12 +227,12 @@ package final class Listing {
 
   private func belongs(_ node: EntryNode) -> Bool {
     guard EntryKey.hasPrefix(node.key, prefix) else { return false }
-    // The reference forgets this where a node leads nowhere else.
+    // The reference forgets this check if a node leads nowhere else.
     return options.raw || !(options.after || start == 0)
       || node.path(core.hash).count != start + 1
   }
 
-  /// Whether a list that starts after its prefix, as that of everything does, leaves a branch out.
+  /// Returns whether a list that leaves out its prefix, as that of everything does, leaves out a branch.
   private func isLeftOut(_ digit: UInt8, _ place: Int) -> Bool {
     digit == HashPath.terminator && place == start && (options.after || start == 0)
   }
@@ -262,8 +262,8 @@ package final class Listing {
     return options.raw ? rawGroups(found) : groups(found, isFolder: depth == end)
   }
 
-  /// Where nodes that part later than at `depth` do so, if nothing else branches off on the way: a
-  /// lookup at every place between would find the same nodes again.
+  /// Returns the path at which the nodes part, if that is beyond `depth` and nothing else branches off before:
+  /// a lookup at every place between would find the same nodes again.
   private func commonPath(_ nodes: [EntryNode], from depth: Int) -> HashPath? {
     let path = nodes[0].path(core.hash)
     if isLeftOut(path.digit(depth), depth) { return nil }
@@ -277,7 +277,7 @@ package final class Listing {
     return path.prefix(place - 1, then: path.digit(place - 1))
   }
 
-  /// Sorted by key, and the nodes of one key by feed, the last first.
+  /// Groups nodes by key, in order; the nodes of one key are sorted by feed, the last first.
   private func byKey(_ nodes: [EntryNode]) -> [[EntryNode]] {
     let sorted = nodes.sorted {
       $0.key == $1.key ? $0.feed > $1.feed : EntryKey.precedes($0.key, $1.key)
@@ -293,7 +293,7 @@ package final class Listing {
     return groups
   }
 
-  /// The reference's way: the same order in reverse, and never a deleted key but the first.
+  /// Groups as the reference does: the same order in reverse, and no deleted key but the first.
   private func rawGroups(_ nodes: [EntryNode]) -> [EntryNode]? {
     let groups = byKey(nodes)
     collisions = groups.dropFirst().filter { !$0.isAllDeleted }.reversed()
@@ -304,7 +304,7 @@ package final class Listing {
     var groups = byKey(nodes).map { $0.withoutCoveredOfSameKey() }
     if !options.deletes { groups.removeAll { $0.isAllDeleted } }
     if isFolder {
-      // One key stands for a folder, however many writers it has.
+      // One key stands for a folder, whatever the number of its writers.
       var seen: Set<ArraySlice<UInt8>> = []
       groups = groups.filter { seen.insert(folder(of: $0[0].key)).inserted }
     }
@@ -312,7 +312,7 @@ package final class Listing {
     return collisions.popLast()
   }
 
-  /// The key's component that follows those of the prefix.
+  /// Returns the key's component after those of the prefix.
   private func folder(of key: [UInt8]) -> ArraySlice<UInt8> {
     let slash = UInt8(ascii: "/")
     var rest = key[...]

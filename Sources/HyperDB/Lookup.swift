@@ -1,10 +1,10 @@
-/// What a get does besides finding a key.
+/// The options of a get.
 package struct GetOptions: Sendable {
-  /// Takes the key as a prefix: gives the nearest entries under it, deletes included.
+  /// True to take the key as a prefix: returns the nearest entries under it, deletes included.
   package var isPrefix = false
-  /// Gives deletes, too.
+  /// True to include deletes.
   package var deletes = false
-  /// Gives the reference's own answer, with values that a later one of the same key replaced.
+  /// True for the reference's own answer, with values that a later one of the same key replaced.
   package var raw = false
 
   package init(isPrefix: Bool = false, deletes: Bool = false, raw: Bool = false) {
@@ -15,10 +15,10 @@ package struct GetOptions: Sendable {
 }
 
 extension DatabaseCore {
-  /// The entries of a key: none, one, or several that were written without knowing each other. A
-  /// delete is given with values that it is in conflict with, alone only where `deletes` says so.
+  /// Returns the entries of a key: none, one, or several concurrent ones. A delete is returned together with
+  /// values that it is in conflict with, and alone only with `deletes`.
   ///
-  /// - Parameter onLookup: told every entry that was visited, heads first.
+  /// - Parameter onLookup: called with every entry that was visited, heads first.
   ///
   /// Source: hyperdb `lib/get.js`.
   package func get(
@@ -34,11 +34,11 @@ extension DatabaseCore {
     return nodes
   }
 
-  /// The nearest entries to a path, as the trie leads to them.
+  /// Returns the entries nearest to a path, as the trie leads to them.
   ///
   /// - Parameters:
   ///   - key: only entries of this key; nil for all.
-  ///   - raw: whether to lose what the reference loses; see `Lookup`.
+  ///   - raw: true to lose what the reference loses; see `Lookup`.
   func find(
     _ path: HashPath, key: [UInt8]?, raw: Bool, in snapshot: Snapshot,
     onLookup: ((FeedSequence) -> Void)? = nil
@@ -47,8 +47,8 @@ extension DatabaseCore {
     return try lookup.run(self, path, key: key, raw: raw, in: snapshot, onLookup: onLookup)
   }
 
-  /// The same where one head leads to one node all the way, as in a database of one writer; nil
-  /// where ways part.
+  /// Does the same if one head leads to one node all the way, as in a database of one writer; nil
+  /// if ways part.
   private func findAlone(
     _ path: HashPath, key: [UInt8]?, in snapshot: Snapshot
   ) throws -> [EntryNode]? {
@@ -62,7 +62,7 @@ extension DatabaseCore {
       case .entry(let entry): node = entry
       }
     }
-    // Each step agrees with the path for a digit more.
+    // Each step agrees with the path in at least one more digit.
     while true {
       let index = node.path(hash).firstDifference(from: path)
       if index == path.count {
@@ -81,18 +81,18 @@ extension DatabaseCore {
     }
   }
 
-  /// Where the index leads to; nil where there is none for it.
+  /// Returns what the index leads to; nil if there is none for it.
   private func arrive(at path: HashPath, in snapshot: Snapshot) throws -> PathIndex.Arrival? {
     guard let index = index(for: snapshot) else { return nil }
     defer { shareCache() }
     do { return try index.arrive(at: path, self, in: snapshot) } catch is MissingBlock {
-      // A walk may do without that block.
+      // A walk may not need that block.
       return nil
     }
   }
 
-  /// An entry that a pointer leads to: nil where it can't be read, lies outside a bounded snapshot,
-  /// or does not agree with `path` before `depth`, so that the pointer is wrong.
+  /// Returns the entry that a pointer leads to; nil if it can't be read, lies outside a bounded snapshot,
+  /// or differs from `path` before `depth`, so that the pointer is wrong.
   func follow(
     _ pointer: FeedSequence, to path: HashPath, depth: Int, in snapshot: Snapshot
   ) throws -> EntryNode? {
@@ -102,7 +102,7 @@ extension DatabaseCore {
     return node
   }
 
-  /// Whether an entry is part of a snapshot, or of the batch that is being built on it.
+  /// Returns whether an entry is part of a snapshot, or of the batch that is being built on it.
   func isInside(_ place: FeedSequence, _ snapshot: Snapshot) -> Bool {
     if !snapshot.isBounded { return true }
     let (feed, seq) = (place.feed, place.seq)
@@ -111,28 +111,28 @@ extension DatabaseCore {
   }
 }
 
-/// One walk from the heads towards a path, with room that is used again for the next.
+/// One walk from the heads towards a path, reusing its memory for the next.
 ///
-/// Walkers take turns in the order in which their loads were asked for: the reference's order where
+/// Walkers take turns in the order in which their loads were requested. That is the reference's order if
 /// every load takes equally long.
 ///
-/// Keys of one path hang in a chain behind the one that was written last. Two walkers that both
-/// come to such a chain each leave its nodes to the other in the reference, where both were born
-/// with nodes that know them, and a current value is lost. So here each takes them, once.
+/// Keys of one path hang in a chain behind the one that was written last. In the reference, two walkers
+/// that reach such a chain leave its nodes to each other if both were born with nodes that know them, and
+/// a current value is lost. So here each takes them, once.
 final class Lookup {
   private struct Walker {
-    /// The node that the walker was born with: what its writer knew needs no other walker.
+    /// The node that the walker was born with: entries that its writer knew need no other walker.
     let lock: EntryNode
     var node: EntryNode
     var index: Int
     var isListed = true
   }
 
-  /// A load that a walker waits for: the pointers at a place of its node's trie.
+  /// A load that a walker awaits: the pointers at a place of its node's trie.
   private struct Turn {
     let walker: Int
     let pointers: Range<Int>
-    /// Whether the walker is at the end of the path, and the pointers lead to colliding keys.
+    /// True if the walker is at the end of the path, and the pointers lead to colliding keys.
     let isEnd: Bool
   }
 
@@ -140,10 +140,10 @@ final class Lookup {
   private var turns: [Turn] = []
   private var results: [EntryNode] = []
   private var isRaw = false
-  /// Where walkers were born, once there are more than sound entries lead to.
+  /// The birth places of walkers, once there are more than sound entries lead to.
   private var births: Set<FeedSequence> = []
   private static let manyWalkers = 64
-  /// How many pointers the last walk followed.
+  /// The number of pointers that the last walk followed.
   fileprivate(set) var steps = 0
 
   func run(
@@ -160,7 +160,7 @@ final class Lookup {
     core.headCheck.begin()
     let loadedBefore = core.loadedBytes
     defer {
-      // Nothing stays alive because it was once looked up.
+      // A lookup that has ended keeps no entries alive.
       walkers.removeAll(keepingCapacity: true)
       results = []
     }
@@ -189,7 +189,7 @@ final class Lookup {
     steps += walkers.count >> 4
     if try isCovered(node, except: -1, core) { return }
     if !isRaw, walkers.count >= Self.manyWalkers {
-      // A second walk from the same node finds nothing more.
+      // A second walk from the same node would find nothing more.
       if births.isEmpty { for walker in walkers { births.insert(walker.lock.place) } }
       if !births.insert(node.place).inserted { return }
     }
@@ -197,7 +197,7 @@ final class Lookup {
     advance(walkers.count - 1, core, path, key)
   }
 
-  /// Goes on until the walker's node differs from the path, and asks for what comes next.
+  /// Advances until the walker's node differs from the path, and requests what comes next.
   private func advance(_ walker: Int, _ core: DatabaseCore, _ path: HashPath, _ key: [UInt8]?) {
     let node = walkers[walker].node
     let index = node.path(core.hash).firstDifference(from: path)
@@ -264,7 +264,7 @@ final class Lookup {
     if walkers.count == 1, walker == 0 { return false }
     for (index, other) in walkers.enumerated()
     where index != walker && other.isListed && other.lock.covers(node) {
-      // What claims to know the node and doesn't lead to it speaks for nothing.
+      // A node that claims to know the other but doesn't lead to it hides nothing.
       if try isRaw || core.leads(other.lock, to: node) { return true }
     }
     return false

@@ -2,38 +2,38 @@
 ///
 /// Within ``HyperDBLimits/mergeSteps`` the new entry's trie is what the reference makes of all heads at
 /// once, and its clock the whole cut. Beyond them each head is walked alone, with its share of the steps
-/// and of the trie's bytes. A head that needs more is left out of the trie, and so is what it alone leads
-/// to; the clock then says so, and that head goes on as a head beside the new entry. So nothing is hidden,
-/// and nobody's entries take the share of anybody else's.
+/// and of the trie's bytes. A head that needs more is left out of the trie, together with what only it leads
+/// to. The clock then says so, and that head remains a head beside the new entry. So nothing is hidden,
+/// and no writer's entries take another's share.
 ///
-/// The newest local entry can't be left out: a writer knows its own feed. Where its walk is too costly,
+/// The newest local entry can't be left out: a writer knows its own feed. If its walk is too costly, the
 /// entries of the writers that make it so are passed over. In their place stand the local entries that
-/// their writers knew, and the clock claims of the other feeds only what their own heads bring.
+/// their writers knew, and of the other feeds the clock claims only what their own heads bring.
 package struct Merging {
-  /// What a new entry is made of.
+  /// The parts of a new entry.
   struct Result {
     let trie: Trie
-    /// What the entry knows of each feed; nil for all that is in the cut.
+    /// The entry's knowledge of each feed; nil for all that is in the cut.
     let clock: [UInt64]?
   }
 
-  /// How many steps the walks of one merge may take; see ``HyperDBLimits/mergeSteps``.
+  /// The steps that the walks of one merge may take; see ``HyperDBLimits/mergeSteps``.
   package struct Steps {
-    /// The walk from all heads together.
+    /// For the walk from all heads together.
     package var together = HyperDBLimits.mergeSteps
-    /// All walks from one head alone, in equal shares, of which none is less than ``least``.
+    /// For all walks from one head alone, in equal shares of at least ``least``.
     package var apart = HyperDBLimits.mergeSteps
-    /// What the walk from any head may take: a sound one of a room of 200 writers has enough.
+    /// For the walk from any one head: enough for a sound one of a room of 200 writers.
     package var least = 1_000
-    /// Each walk from the newest local entry.
+    /// For each walk from the newest local entry.
     package var local = HyperDBLimits.mergeSteps / 4
-    /// The last of them, through local entries alone, which leaves out what it does not come to.
+    /// For the last of them, through local entries alone, which leaves out what it does not reach.
     package var last = HyperDBLimits.mergeSteps / 4
 
     package init() {}
   }
 
-  /// A head, and what a walk from it brings.
+  /// A head, and the result of a walk from it.
   private struct Share {
     let head: EntryNode
     let trie: Trie
@@ -48,7 +48,7 @@ package struct Merging {
   private let snapshot: Snapshot
   private let encodeMap: [Int]
 
-  /// - Parameter place: where the new entry will be.
+  /// - Parameter place: the place of the new entry.
   init(
     _ core: DatabaseCore, _ key: [UInt8], _ path: HashPath, _ place: FeedSequence,
     _ snapshot: Snapshot, _ encodeMap: [Int]
@@ -61,7 +61,7 @@ package struct Merging {
     self.encodeMap = encodeMap
   }
 
-  /// Merges `heads`, which are those of the cut, or the one before in a batch.
+  /// Merges `heads`, which are those of the cut, or in a batch the entry before.
   func run(_ heads: [EntryNode]) throws -> Result {
     do {
       let trie = try core.insertion.run(
@@ -108,7 +108,7 @@ package struct Merging {
         ? nil : try clock(of: merged, own: isWhole ? own : nil, newest: newest))
   }
 
-  /// What each head brings that keeps to its share, the least first.
+  /// Returns the results of the heads that keep to their share, the smallest first.
   private func shares(of heads: [EntryNode]) throws -> [Share] {
     var shares: [Share] = []
     let share = max(steps.apart / max(heads.count, 1), steps.least)
@@ -125,10 +125,10 @@ package struct Merging {
     }
   }
 
-  /// A writer whose entries take this part of the walk from the local head is passed over.
+  /// The part of the walk from the local head, as a divisor, beyond which a writer is passed over.
   private static let greedyPart = 8
 
-  /// What the walk from the newest local entry brings, and whether that leaves nothing out.
+  /// Returns the result of the walk from the newest local entry, and whether it leaves nothing out.
   private func walkOwn(_ head: EntryNode) throws -> (Trie, isWhole: Bool) {
     var bounds = Insertion.Bounds(steps: steps.local)
     let limit = HyperDBLimits.mergedTrieBytes
@@ -160,10 +160,10 @@ package struct Merging {
     } catch is Insertion.OutOfSteps { return nil }
   }
 
-  // MARK: What is known
+  // MARK: Clocks
 
-  /// What an entry knows that is built of `merged` and the local entry alone: of each feed what these
-  /// knew, as long as they lead to the newest of it.
+  /// Returns the clock of an entry that is built of `merged` and the local entry alone: of each feed what
+  /// these knew, as long as they lead to its newest entry.
   private func clock(
     of merged: [EntryNode], own: EntryNode?, newest: [EntryNode]
   ) throws -> [UInt64] {

@@ -2,26 +2,25 @@ internal import HypercoreCrypto
 
 /// The keys that the writers of a database have named in their lists, and which of them have a place.
 ///
-/// Anybody who may write can name keys, and a list names all that its writer knew. So a key alone has no
-/// standing: it is noted, and its feed gets a place once a block of it is verified.
+/// Any writer can name any keys, and a list names all that its writer knew. So a key alone has no standing:
+/// it is noted, and its feed gets a place once a block of it is verified.
 ///
-/// While there are more such feeds than places, what they cost decides, and that follows from the blocks
-/// alone:
+/// If there are more such feeds than places, their prices decide, which follow from the blocks alone:
 ///
 /// - A writer *lets in* a key by an entry that authorises it: one with an empty key and no value, whose
-///   list names a key that no earlier list of that writer named. If it names several, the last.
-/// - Those that the owner let in come first, in that order. Then come those that somebody with a place
-///   let in; then those that somebody with a place merely listed.
-/// - Among these come those first that the owner let in, then those whom these let in, and so on.
-/// - Among these the least price comes first: eight times the price of the writer that let the feed in, and
-///   one for each feed with a verified block that this writer let in up to and with it. The owner costs
-///   nothing. Equal prices are in the order of their keys.
+///   list names a key that no earlier list of that writer named; if it names several, the last.
+/// - First come the feeds that the owner let in, then those that another writer with a place let in, then
+///   those that a writer with a place merely listed.
+/// - Within these, first come those that the owner let in, then those let in by these, and so on.
+/// - Within these the lowest price comes first: eight times the price of the writer that let the feed in,
+///   plus one for each feed with a verified block that this writer let in, up to and including it. The owner
+///   costs nothing. Equal prices are in the order of the keys.
 ///
-/// So a host that the owner let in has room for newcomers, whatever those let in in turn; writers that
-/// the owner let in share what they let in, the earlier ones get more; and the owner always has a place to
+/// So a host that the owner let in has room for newcomers, whatever those let in themselves. The writers that
+/// the owner let in share the rest, the earlier ones with more of it. And the owner always has a place to
 /// give.
 struct Namings {
-  /// Where a writer named a key first.
+  /// The first naming of a key by a writer.
   private struct Mention {
     var seq: Int
     var position: Int
@@ -30,31 +29,31 @@ struct Namings {
 
   private struct Named {
     var mentions: [PublicKey: Mention] = [:]
-    /// In the order of learning.
+    /// The keys, in the order in which they were learned.
     var order: [PublicKey] = []
   }
 
   private var byWriter: [PublicKey: Named] = [:]
-  /// How many writers name a key.
+  /// For each key, the number of writers that name it.
   private var counts: [PublicKey: Int] = [:]
-  /// Goes up with every key that is named.
+  /// Increases with every key that is named.
   private(set) var changes = 0
 
-  /// Keys that one writer may name of which nothing is known: some 150 bytes each. The oldest are
-  /// forgotten for others.
+  /// The most keys named by one writer of which nothing is known: some 150 bytes each. The oldest are evicted
+  /// for others.
   private static let unproven = 1024
 
-  /// Whether any writer names a key.
+  /// Returns whether any writer names a key.
   func isNoted(_ key: PublicKey) -> Bool { counts[key] != nil }
 
   func names(_ writer: PublicKey, _ key: PublicKey) -> Bool {
     byWriter[writer]?.mentions[key] != nil
   }
 
-  /// What a writer has named, in the order of learning.
+  /// Returns the keys that a writer has named, in the order in which they were learned.
   func keys(of writer: PublicKey) -> [PublicKey] { byWriter[writer]?.order ?? [] }
 
-  /// The blocks in which a writer named a key first.
+  /// Returns the blocks in which a writer named keys first.
   func lists(of writer: PublicKey) -> [Int] {
     byWriter[writer].map { $0.mentions.values.map(\.seq) } ?? []
   }
@@ -62,10 +61,10 @@ struct Namings {
   /// Takes in a list.
   ///
   /// - Parameters:
-  ///   - keys: nil in the place of what is no key.
-  ///   - isAuthorization: whether the entry that has the list is one that authorises.
-  ///   - isProven: whether a block of the feed with a key is verified.
-  /// - Returns: whether the list names a key that the writer had not named.
+  ///   - keys: the keys; nil in place of what is no key.
+  ///   - isAuthorization: true if the entry with the list is one that authorises.
+  ///   - isProven: returns whether a block of the feed with a key is verified.
+  /// - Returns: true if the list names a key that the writer had not named.
   mutating func note(
     _ keys: [PublicKey?], at seq: Int, isAuthorization: Bool, by writer: PublicKey,
     isProven: (PublicKey) -> Bool
@@ -76,7 +75,7 @@ struct Namings {
     for (position, key) in keys.enumerated() {
       guard let key, key != writer else { continue }
       if let known = named.mentions[key] {
-        // Lists may be read in any order; the first one counts.
+        // Lists may be read in any order; the first in the feed counts.
         guard seq < known.seq else { continue }
       } else {
         named.order.append(key)
@@ -115,7 +114,7 @@ struct Namings {
     counts[key] = count > 0 ? count : nil
   }
 
-  /// Forgets what a writer named.
+  /// Forgets the keys that a writer named.
   mutating func remove(_ writer: PublicKey) {
     guard let named = byWriter.removeValue(forKey: writer) else { return }
     for key in named.order { forget(key) }
@@ -124,7 +123,7 @@ struct Namings {
 
   // MARK: Places
 
-  /// What a writer let in and what it merely listed, each in order.
+  /// Returns what a writer let in and what it merely listed, each in order.
   func shares(of writer: PublicKey) -> (letIn: [PublicKey], listed: [PublicKey]) {
     guard let named = byWriter[writer] else { return ([], []) }
     let ordered = named.order.sorted {
@@ -156,16 +155,16 @@ struct Namings {
       return one.key.precedes(other.key)
     }
 
-    /// The price of the feed with that number among those that a writer of this price lets in.
+    /// Returns the price of the feed with that number among those that a writer of this price lets in.
     func ofOther(_ number: Int) -> Int {
       let (amount, isOver) = amount.multipliedReportingOverflow(by: 8)
       return isOver || amount > .max - number ? .max : amount + number
     }
   }
 
-  /// The feeds that have a place besides the owner's, the least price first, at most `limit`.
+  /// Returns the feeds that have a place besides the owner's, the lowest price first, at most `limit`.
   ///
-  /// - Parameter isProven: whether a block of the feed with a key is verified.
+  /// - Parameter isProven: returns whether a block of the feed with a key is verified.
   func places(
     owner: PublicKey, limit: Int, isProven: (PublicKey) -> Bool
   ) -> [PublicKey] {
@@ -187,7 +186,7 @@ struct Namings {
               key: key))
         }
       }
-      // Of several prices of one feed the least comes out first.
+      // If a feed has several prices, the lowest comes out first.
       while let least = open.first, done.contains(least.key) { open.removeFirst() }
       guard placed.count < limit, let least = open.first else { return placed }
       open.removeFirst()
@@ -199,7 +198,7 @@ struct Namings {
 }
 
 extension PublicKey {
-  /// Whether its bytes come before those of another.
+  /// Returns whether its bytes precede those of another.
   func precedes(_ other: PublicKey) -> Bool {
     withUnsafeBytes { one in
       other.withUnsafeBytes { other in
@@ -209,7 +208,7 @@ extension PublicKey {
   }
 }
 
-/// A queue of which the least element comes out first.
+/// A priority queue: the least element comes out first.
 private struct Heap<Element: Comparable> {
   private var elements: [Element] = []
 

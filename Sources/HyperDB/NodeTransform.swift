@@ -1,17 +1,17 @@
-/// What is done to nodes on their way out of a read: each is mapped, then those of a key are reduced
+/// A transform of nodes on their way out of a read: each is mapped, then those of a key are reduced
 /// to one.
 ///
-/// A default of the database, ``HyperDBOptions/transform``, and an option of each call. History knows
-/// neither, and the history of a key only the first.
+/// It is a default of the database, ``HyperDBOptions/transform``, and an option of each call. History uses
+/// neither function, and the history of a key only the first.
 ///
 /// Stands for hyperdb's options `map` and `reduce`.
 public struct NodeTransform: Sendable {
-  /// Replaces a node; what it throws, the read throws.
+  /// Replaces a node; if it throws, the read does.
   public var map: (@Sendable (DatabaseNode) throws -> DatabaseNode)?
   /// Makes one node of two of the same key, from the left.
   public var reduce: (@Sendable (DatabaseNode, DatabaseNode) throws -> DatabaseNode)?
 
-  /// A transform of two functions: `map` sees every node, `reduce` makes one of two.
+  /// Makes a transform of two functions: `map` sees every node, `reduce` makes one of two.
   public init(
     map: (@Sendable (DatabaseNode) throws -> DatabaseNode)? = nil,
     reduce: (@Sendable (DatabaseNode, DatabaseNode) throws -> DatabaseNode)? = nil
@@ -23,7 +23,7 @@ public struct NodeTransform: Sendable {
   /// Every node as it is.
   public static let unchanged = NodeTransform()
 
-  /// One node of those in conflict, any one: `reduce: (a, b) => a`.
+  /// Any one of the nodes in conflict: `reduce: (a, b) => a`.
   public static let firstNode = NodeTransform(reduce: { first, _ in first })
 
   func callAsFunction(_ nodes: [DatabaseNode]) throws -> [DatabaseNode] {
@@ -33,6 +33,6 @@ public struct NodeTransform: Sendable {
     return [try nodes.dropFirst().reduce(nodes[0], reduce)]
   }
 
-  /// Without reducing.
+  /// The transform without reducing.
   var mapping: NodeTransform { NodeTransform(map: map) }
 }

@@ -1,7 +1,7 @@
 internal import HypercoreCrypto
 
-/// How a component of a key becomes 32 digits of two bits. Tests hand in their own, to make keys
-/// collide.
+/// The hash that turns a component of a key into 32 digits of two bits. Tests pass in their own, to make
+/// keys collide.
 package struct PathHash: Sendable {
   private let custom: (@Sendable (UnsafeRawBufferPointer) -> UInt64)?
 
@@ -18,10 +18,10 @@ package struct PathHash: Sendable {
     return ShortHash.hash(bytes)
   }
 
-  /// The path of a key: 32 digits for each component between slashes, one empty first and one empty
-  /// last component left out.
+  /// Returns the path of a key: 32 digits for each component between slashes, without an empty first and an
+  /// empty last component.
   ///
-  /// - Parameter terminated: whether the path ends in the terminator, as that of a key does and
+  /// - Parameter terminated: true if the path ends in the terminator, as that of a key does and
   ///   that of a prefix does not.
   ///
   /// Source: hyperdb `lib/hash.js`. Fixture: `vectors/path-hash.json`.
@@ -44,21 +44,21 @@ package struct PathHash: Sendable {
   }
 }
 
-/// What the database does to the keys it is given.
+/// The rules for keys.
 package enum EntryKey {
-  /// Without one leading slash. Source: hyperdb `lib/normalize.js`.
+  /// Returns a key without one leading slash. Source: hyperdb `lib/normalize.js`.
   package static func normalize(_ key: [UInt8]) -> [UInt8] {
     key.first == UInt8(ascii: "/") ? Array(key.dropFirst()) : key
   }
 
-  /// Whether `key` starts with `prefix`, byte for byte.
+  /// Returns whether `key` starts with `prefix`, byte for byte.
   static func hasPrefix(_ key: [UInt8], _ prefix: [UInt8]) -> Bool {
     guard key.count >= prefix.count else { return false }
     for index in prefix.indices where key[index] != prefix[index] { return false }
     return true
   }
 
-  /// Whether a key is `prefix`, or in the folder of that name; with or without a slash at its end.
+  /// Returns whether a key is `prefix` or in the folder of that name, with or without a slash at its end.
   static func isUnder(_ prefix: [UInt8], _ key: [UInt8]) -> Bool {
     guard hasPrefix(key, prefix) else { return false }
     let slash = UInt8(ascii: "/")
@@ -66,17 +66,17 @@ package enum EntryKey {
       || key[prefix.count] == slash
   }
 
-  /// Whether a key has no components: it would stand where the entries that authorise do, and no list
-  /// would have it.
+  /// Returns whether a key has no components. Such a key would stand with the entries that authorise, and no
+  /// list would show it.
   static func isEmpty(_ key: [UInt8]) -> Bool { key.isEmpty || key == [UInt8(ascii: "/")] }
 
-  /// What a stored key is given out as: since one leading slash is dropped of what is handed in, a key
-  /// that has one has one more.
+  /// Returns a stored key as it is given out. Since calls drop one leading slash, a key that has one gets
+  /// one more.
   static func shown(_ key: [UInt8]) -> [UInt8] {
     key.first == UInt8(ascii: "/") ? [UInt8(ascii: "/")] + key : key
   }
 
-  /// Whether `left` comes before `right` in the order of JavaScript strings: by UTF-16 units, which
+  /// Returns whether `left` comes before `right` in the order of JavaScript strings: by UTF-16 units, which
   /// puts U+10000 and above before U+E000 to U+FFFF.
   package static func precedes(_ left: [UInt8], _ right: [UInt8]) -> Bool {
     for index in 0..<min(left.count, right.count) where left[index] != right[index] {
@@ -88,7 +88,7 @@ package enum EntryKey {
     return left.count < right.count
   }
 
-  /// The number of components that a key is hashed in.
+  /// Returns the number of components of a key that are hashed.
   static func segments(_ key: some Sequence<UInt8>) -> Int {
     var slashes = 0
     for byte in key where byte == UInt8(ascii: "/") { slashes += 1 }

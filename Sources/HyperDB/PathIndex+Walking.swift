@@ -5,7 +5,7 @@ extension PathIndex {
     let digit: UInt8
   }
 
-  /// The link at a position; nil stands for the root.
+  /// Returns the link at a position; nil stands for the root.
   @inline(__always)
   private func link(at position: Position?) -> Link {
     guard let position else { return root }
@@ -16,23 +16,23 @@ extension PathIndex {
     if let position { self[position.branch, position.digit] = link } else { root = link }
   }
 
-  /// In how many digits the entries behind a position agree.
+  /// Returns how many digits the entries behind a position share.
   @inline(__always)
   private func depth(_ position: Position?) -> Int { position.map { place($0.branch) + 1 } ?? 0 }
 
   // MARK: Reading
 
-  /// What a walk towards a path comes to.
+  /// The end of the index's way towards a path.
   enum Arrival {
-    /// An entry of that path, which no other has.
+    /// The one entry of that path.
     case found(EntryNode)
-    /// There is none.
+    /// There is no such entry.
     case nothing
-    /// The walk goes on from here.
+    /// The entry that a walk goes on from.
     case entry(EntryNode)
   }
 
-  /// Goes as far as the index reaches, and makes it reach further.
+  /// Goes as far as the index reaches, and extends it.
   ///
   /// - Parameter path: the path of a key, with its terminator.
   func arrive(at path: HashPath, _ core: DatabaseCore, in snapshot: Snapshot) throws -> Arrival {
@@ -49,7 +49,7 @@ extension PathIndex {
       let nodePath = node.path(core.hash)
       let split = nodePath.firstDifference(from: path)
       if link.kind == Kind.leaf { return split == path.count ? .found(node) : .nothing }
-      // A walk would not follow the pointer, or have left the way before.
+      // A walk would not follow the pointer, or would have left the way earlier.
       guard split >= depth(position) else { return .nothing }
       guard link.kind == Kind.unknown, split < path.count,
         try isSound(position, nodePath, core)
@@ -58,7 +58,7 @@ extension PathIndex {
     }
   }
 
-  /// Whether an entry of some path may be where a pointer led to it: compared with one that is there.
+  /// Returns whether a pointer may rightly lead to an entry of that path: compared with one that is there.
   private func isSound(
     _ position: Position?, _ path: HashPath, _ core: DatabaseCore
   ) throws -> Bool {
@@ -73,8 +73,8 @@ extension PathIndex {
     return beside.path(core.hash).firstDifference(from: path) == place
   }
 
-  /// Finds out what is behind a link that is unknown: a leaf, a branch where its newest entry's trie
-  /// has pointers next, or something that is left to walks.
+  /// Finds out what is behind an unknown link: a leaf, a branch at the next place at which the trie of its
+  /// newest entry has pointers, or something that is left to walks.
   private func extend(
     _ position: Position?, _ node: EntryNode, _ path: HashPath, _ core: DatabaseCore,
     _ snapshot: Snapshot
@@ -111,14 +111,14 @@ extension PathIndex {
 
   // MARK: Writing
 
-  /// How far an insertion came.
+  /// The progress of an insertion.
   enum Insertion {
     /// The trie is whole.
     case done
-    /// It has what is before `index`; a walk from the entry finds the rest.
+    /// The trie has everything before `index`; a walk from the entry finds the rest.
     case entry(EntryNode, index: Int)
-    /// Something is not as sound entries have it. A walk from the head has to do it, and the index has
-    /// to begin anew.
+    /// Something is not as in sound entries. A walk from the head has to do it, and the index has to be built
+    /// anew.
     case unsound
   }
 
@@ -131,7 +131,7 @@ extension PathIndex {
     else { return .unsound }
     let nearestPath = nearest.path(core.hash)
     let split = nearestPath.firstDifference(from: path)
-    // Keys that have one path hang in chains, which walks alone know.
+    // Keys that share one path hang in chains, which only walks know.
     if split == path.count, nearest.key != key { return .unsound }
     var position: Position?
     var link = root
@@ -178,8 +178,8 @@ extension PathIndex {
     return .done
   }
 
-  /// An entry that agrees with a path in as many digits as any, nil where something is not sound. The
-  /// branches on the way to it are in ``way`` then.
+  /// Returns an entry that shares as many digits with a path as any; nil if something is unsound. Afterwards
+  /// the branches on the way to it are in ``way``.
   private func nearest(
     to path: HashPath, _ core: DatabaseCore, _ snapshot: Snapshot
   ) throws -> EntryNode? {

@@ -1,22 +1,22 @@
-/// What the tries behind one head tell, as one tree in memory: for the start of a path, the newest
+/// An index of the tries behind one head, as one tree in memory: for the start of a path, the newest
 /// entry that has it. A walk from the head would meet the same entries one after the other.
 ///
-/// It is made from the entries as it is needed, and kept up by what is written. Any part of it may be
-/// missing: a walk goes on there from the entry itself. It always does where a trie has several
-/// pointers for one digit, as that of an entry has which was written over those of several writers.
+/// It is built from the entries on demand, and writes keep it up to date. Any part of it may be missing:
+/// there a walk goes on from the entry itself. It always does if a trie has several pointers for one digit,
+/// as that of an entry written on top of several writers' entries has.
 ///
-/// Nothing is believed that a walk would not: an entry that a pointer leads to is compared with one
-/// that stands beside it.
+/// It trusts nothing that a walk would not: an entry that a pointer leads to is compared with one beside
+/// it.
 final class PathIndex {
-  /// What is behind a digit.
+  /// The kind of thing behind a digit.
   enum Kind {
-    /// To be found in the newest entry's trie.
+    /// Not looked up yet: it is in the newest entry's trie.
     static let unknown: UInt32 = 0
     /// The newest entry alone.
     static let leaf: UInt32 = 1
     /// A walk that starts at the newest entry.
     static let walk: UInt32 = 2
-    /// The branch whose number is as much more.
+    /// The branch whose number is the difference to this.
     static let branches: UInt32 = 3
   }
 
@@ -26,11 +26,11 @@ final class PathIndex {
     var kind: UInt32
 
     var branch: Int? { kind < Kind.branches ? nil : Int(kind - Kind.branches) }
-    /// No entry at all: block 0 of a feed is its header.
+    /// True if there is no entry: block 0 of a feed is its header.
     var isEmpty: Bool { newest.seq == 0 }
   }
 
-  /// The head that it was made from, nil where there is none.
+  /// The head that it was built from; nil if there is none.
   @exclusivity(unchecked) private(set) var head: FeedSequence?
   @exclusivity(unchecked) private var rootKind = Kind.unknown
   @exclusivity(unchecked) private var chunks: [UnsafeMutablePointer<UInt32>] = []
@@ -50,22 +50,22 @@ final class PathIndex {
   private static let chunkShift = 6
   private static let chunkBranches = 1 << chunkShift
 
-  /// - Parameter bytes: how much memory it may take.
+  /// - Parameter bytes: the most memory that it may take.
   init(bytes: Int) { limit = min(bytes / (4 * Self.words), Int(UInt32.max - Kind.branches)) }
 
   deinit { for chunk in chunks { chunk.deallocate() } }
 
-  /// How much memory it takes.
+  /// The memory that it takes, in bytes.
   var byteCount: Int { chunks.count * Self.chunkBranches * 4 * Self.words }
 
-  /// Begins anew with a head; nil for none.
+  /// Starts anew with a head; nil for none.
   func reset(to head: FeedSequence?) {
     self.head = head
     rootKind = Kind.unknown
     count = 0
   }
 
-  /// What everything is behind: the head.
+  /// The link to everything: the head.
   var root: Link {
     get { Link(newest: head ?? FeedSequence(feed: 0, seq: 0), kind: rootKind) }
     set {
@@ -83,11 +83,11 @@ final class PathIndex {
   @inline(__always)
   func place(_ number: Int) -> Int { Int(branch(number)[0] & 0x1f_ffff) }
 
-  /// The digit of a branch whose newest entry is what the branch was made for, so that it is known to
-  /// be there.
+  /// Returns the digit that a branch was made for: its newest entry is known to be
+  /// there.
   func sureDigit(_ number: Int) -> UInt8 { UInt8(branch(number)[0] >> 21 & 7) }
 
-  /// A link of a branch, for a digit from 0 to 4.
+  /// The link of a branch for a digit from 0 to 4.
   @inline(__always)
   subscript(_ number: Int, _ digit: UInt8) -> Link {
     get {
@@ -113,7 +113,7 @@ final class PathIndex {
     }
   }
 
-  /// A branch without links; nil where there is no room for more.
+  /// Adds a branch without links; nil if there is no room for more.
   func addBranch(at place: Int, sure digit: UInt8) -> Int? {
     guard count < limit, place <= Self.maximumPlace else { return nil }
     if count >> Self.chunkShift == chunks.count {
@@ -127,6 +127,6 @@ final class PathIndex {
     return number
   }
 
-  /// Takes back the branch that was added last.
+  /// Removes the branch that was added last.
   func removeLastBranch() { count -= 1 }
 }

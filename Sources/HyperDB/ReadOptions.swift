@@ -1,18 +1,18 @@
 extension HyperDB {
-  /// How entries are looked up.
+  /// The options of a lookup.
   public struct ReadOptions: Sendable {
-    /// Whether deletes are given, too.
+    /// True to include deletes.
     public var deletes = false
-    /// Gives the reference's own answer, with values among it that a later one replaced.
+    /// True for the reference's own answer, with values that a later one replaced.
     public var raw = false
-    /// Whether a clone that has nothing yet waits for a first peer; nil for as the database does.
+    /// True if a clone that has nothing yet waits for a first peer; nil for the database's option.
     public var update: Bool?
-    /// How long to wait for peers; nil for as the database does.
+    /// The longest wait for peers; nil for the database's option.
     public var timeout: Duration?
-    /// What is done to the nodes; nil for what the database does.
+    /// The transform of the nodes; nil for the database's option.
     public var transform: NodeTransform?
 
-    /// Options; what is left out is as the properties say.
+    /// Makes options; each default is that of its property.
     public init(
       deletes: Bool = false, raw: Bool = false, update: Bool? = nil, timeout: Duration? = nil,
       transform: NodeTransform? = nil
@@ -26,29 +26,29 @@ extension HyperDB {
   }
 }
 
-/// What a list takes in, and in which order.
+/// The extent of a list, and its order.
 public struct ListingOptions: Sendable {
-  /// Whether to go below the first level of folders; where not, a folder is shown by one of its keys.
+  /// True to go below the first level of folders; otherwise one of its keys stands for each folder.
   public var recursive = true
-  /// The other way round.
+  /// True for the reverse order.
   public var reverse = false
-  /// Leaves the prefix itself out: `gt` in hyperdb.
+  /// True to leave out the prefix itself: `gt` in hyperdb.
   public var after = false
-  /// Begins after this key, where a list ended before: a key as a node of it was given out, whether or not
-  /// it is there still. Costs no walk through what comes before it.
+  /// The key after which the list begins, such as the last of an earlier list: a key as its node was given out,
+  /// whether or not it still exists. No walk through the keys before it is needed.
   public var following: [UInt8]?
-  /// Gives deletes, too.
+  /// True to include deletes.
   public var deletes = false
-  /// Gives the reference's own answer.
+  /// True for the reference's own answer.
   public var raw = false
-  /// Whether a clone that has nothing yet waits for a first peer; nil for as the database does.
+  /// True if a clone that has nothing yet waits for a first peer; nil for the database's option.
   public var update: Bool?
-  /// How long each wait for peers may be; nil for as the database does.
+  /// The longest single wait for peers; nil for the database's option.
   public var timeout: Duration?
-  /// What is done to the nodes; nil for what the database does.
+  /// The transform of the nodes; nil for the database's option.
   public var transform: NodeTransform?
 
-  /// Options; what is left out is as the properties say.
+  /// Makes options; each default is that of its property.
   public init(
     recursive: Bool = true, reverse: Bool = false, after: Bool = false, deletes: Bool = false,
     raw: Bool = false, update: Bool? = nil, timeout: Duration? = nil,

@@ -5,7 +5,7 @@ internal import HypercoreCrypto
 final class ReplicatedFeed {
   let log: FeedLog
   let replicator: Replicator
-  /// Blocks below this were looked at for lists of feeds.
+  /// Blocks below this were searched for lists of feeds.
   var inspected = 0
 
   init(_ replicator: Replicator) throws {
@@ -22,7 +22,7 @@ final class ReplicatedFeed {
 
   /// Notes a pause: what is not here will not come for now, so nothing may wait for it.
   ///
-  /// Blocks come in order, but the first one brings the length that is signed, far beyond.
+  /// Blocks come in order, but the first one brings the signed length, which may be far beyond it.
   func follow(_ event: ReplicatorEvent) {
     switch event {
     case .paused:

@@ -1,13 +1,13 @@
-/// The database as seen from some heads. Values of it stay what they are while the database goes
+/// The database as seen from some heads. A snapshot stays what it is while the database goes
 /// on.
 package struct Snapshot {
-  /// The newest entries: those that no other head knew.
+  /// The newest entries, which no other head knew.
   package let heads: [EntryNode]
-  /// Entries that some heads claim to know and don't lead to: reads start from them as well.
+  /// Entries that some heads claim to know but don't lead to. Reads start from them as well.
   package let beside: [EntryNode]
-  /// By feed, how many blocks belong to what is seen.
+  /// By feed, the number of its blocks that are part of the snapshot.
   package let lengths: [Int]
-  /// Whether pointers to blocks past those lengths are left out, instead of waited for.
+  /// True if pointers to blocks past those lengths are ignored, instead of waited for.
   let isBounded: Bool
 
   init(
@@ -19,23 +19,23 @@ package struct Snapshot {
     self.isBounded = isBounded
   }
 
-  /// What reads start from.
+  /// Returns the entries that reads start from.
   func roots(raw: Bool) -> [EntryNode] { raw || beside.isEmpty ? heads : heads + beside }
 
-  /// Sees nothing.
+  /// The snapshot of an empty database.
   package static var empty: Snapshot { Snapshot(heads: [], lengths: [], isBounded: true) }
 }
 
-/// Which of the blocks a read takes in.
+/// The blocks that a read takes into account.
 package enum ReadView: Sendable {
-  /// Every verified block. One that isn't stored here is waited for.
+  /// Every verified block. A read waits for one that isn't stored here.
   case latest
-  /// The local cut: nothing is ever waited for.
+  /// The local cut: no read ever waits.
   case local
 }
 
 extension DatabaseCore {
-  /// The heads of a view.
+  /// Returns the snapshot of a view.
   ///
   /// Source: hyperdb `index.js`, `heads`.
   package func snapshot(_ view: ReadView = .latest) throws -> Snapshot {
@@ -58,7 +58,7 @@ extension DatabaseCore {
       let count = writers.count
       let lengths = writers.map { $0.log.length }
       let (heads, beside) = try roots(of: newest(below: lengths))
-      // Reading entries may have opened feeds.
+      // Reading the entries may have opened feeds.
       if writers.count != count { continue }
       let snapshot = Snapshot(heads: heads, beside: beside, lengths: lengths, isBounded: false)
       latestSnapshot = snapshot
@@ -66,7 +66,7 @@ extension DatabaseCore {
     }
   }
 
-  /// The newest entry of each feed below some lengths.
+  /// Returns the newest entry of each feed below some lengths.
   func newest(below lengths: [Int]) throws -> [EntryNode] {
     var newest: [EntryNode] = []
     for (feed, length) in lengths.enumerated() where length > 1 {
@@ -75,15 +75,15 @@ extension DatabaseCore {
     return newest
   }
 
-  /// Those of them that no other knew.
+  /// Returns those of them that no other knew.
   package func heads(below lengths: [Int]) throws -> [EntryNode] {
     try newest(below: lengths).withoutCovered()
   }
 
-  /// What a put builds on: by writer the longest stored prefix whose entries' clocks lie inside the
+  /// The cut that a put builds on: by writer the longest stored prefix whose entries' clocks lie inside the
   /// cut.
   ///
-  /// A put's clock is exactly these lengths, its heads the newest entries below them, and its trie
+  /// A put's clock is exactly these lengths, its heads are the newest entries below them, and its trie
   /// points to nothing beyond them. So an entry claims to know what it was built from, no more, and
   /// nothing that a peer merely announced gets into it. Since the clocks of a sound writer only
   /// grow, its newest entry below a length speaks for those before; an entry that can't be read is
@@ -108,11 +108,11 @@ extension DatabaseCore {
     }
   }
 
-  /// What is stored of the feeds without a gap, cut back until every newest entry knows only what is
+  /// Returns what is stored of the feeds without a gap, cut back until every newest entry knows only what is
   /// inside.
   ///
-  /// Sound feeds are cut to what they build on in a few rounds. Others may claim to know each other's next
-  /// entries all the way down: those that still move after ``settlingRounds`` stay where they were.
+  /// Sound feeds are cut to what they build on in a few rounds. Hostile ones may claim to know each other's
+  /// next entries all the way down: feeds that still move after ``settlingRounds`` stay where they were.
   private func closedLengths() throws -> [Int] {
     var lengths = writers.map { $0.prefix }
     var rounds = 0
@@ -134,10 +134,10 @@ extension DatabaseCore {
 
   private static var settlingRounds: Int { 64 }
 
-  /// The longest prefix of a feed, at most `lengths[feed]`, whose newest entry's clock lies inside
+  /// Returns the longest prefix of a feed, at most `lengths[feed]`, whose newest entry's clock lies inside
   /// `lengths`.
   ///
-  /// Since a sound writer's clocks only grow, it is searched for by halves: a feed of a million entries
+  /// Since a sound writer's clocks only grow, the search is binary: a feed of a million entries
   /// that claim to know the future costs twenty looks.
   private func fit(_ feed: Int, _ lengths: [Int], floor: Int) throws -> Int {
     let length = lengths[feed]
@@ -156,7 +156,7 @@ extension DatabaseCore {
     return inside
   }
 
-  /// Whether what the newest entry below a length knows lies inside `lengths`.
+  /// Returns whether everything that the newest entry below a length knows lies inside `lengths`.
   private func isInside(
     _ feed: Int, _ length: Int, _ lengths: [Int], floor: Int
   ) throws -> Bool {

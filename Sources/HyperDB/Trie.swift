@@ -1,20 +1,20 @@
-/// An entry's index into the database: for a place in its path and a digit, where the entries are
+/// An entry's index into the database: for each place in its path and each digit, pointers to the entries
 /// that agree with it before that place and have that digit there.
 ///
-/// Flat: one array of pointers, sorted by place and digit, each in one word where it fits one. The
-/// pointers of one place and digit are a slot, and stand in the order in which they were added.
+/// Flat: one array of pointers, sorted by place and digit, each in one word if it fits. The pointers of
+/// one place and digit are a slot, and stand in the order in which they were added.
 package struct Trie: Hashable {
-  /// Place, digit and pointer together; in a wide trie two words for each.
+  /// Place, digit and pointer together; in a wide trie two words each.
   private var words: [UInt64]
-  /// Whether there is an index from 2^21 or a block from 2^32 on.
+  /// True if there is an index from 2^21 or a block from 2^32 on.
   private var isWide: Bool
 
-  /// The highest place that a pointer may be kept at: beyond the path of any key that fits a block.
+  /// The highest place of a pointer: beyond the path of any key that fits a block.
   static let maximumIndex = 1 << 28
 
   static let empty = Trie([])
 
-  /// One pointer and where it is kept: `index * 8 + digit`.
+  /// One pointer and its place: `index * 8 + digit`.
   typealias Entry = (place: UInt64, pointer: FeedSequence)
 
   /// - Parameter entries: sorted by place.
@@ -43,16 +43,16 @@ package struct Trie: Hashable {
 
   static func place(_ index: Int, _ digit: UInt8) -> UInt64 { UInt64(index) << 3 | UInt64(digit) }
 
-  /// Where a slot is.
+  /// The place of a slot.
   struct Slot: Hashable {
     let place: UInt64
     var index: Int { Int(place >> 3) }
     var digit: UInt8 { UInt8(place & 7) }
   }
 
-  /// How many pointers there are.
+  /// The number of pointers.
   var count: Int { isWide ? words.count >> 1 : words.count }
-  /// How much memory the trie takes.
+  /// The memory of the trie, in bytes.
   var byteCount: Int { words.count * 8 }
   var isEmpty: Bool { words.isEmpty }
 
@@ -61,11 +61,11 @@ package struct Trie: Hashable {
     isWide ? words[position << 1] : words[position] >> 40
   }
 
-  /// The slot that the pointer at a position from 0 to ``count`` - 1 is in.
+  /// Returns the slot of the pointer at a position from 0 to ``count`` - 1.
   func slot(_ position: Int) -> Slot { Slot(place: place(at: position)) }
 
-  /// The pointers of the slot that starts at `position`, for ``pointer(_:)``. The next slot starts
-  /// where they end.
+  /// Returns the pointers of the slot that starts at `position`, for ``pointer(_:)``. The next slot starts at
+  /// their end.
   func pointers(_ position: Int) -> Range<Int> {
     let place = place(at: position)
     var end = position + 1
@@ -74,7 +74,7 @@ package struct Trie: Hashable {
     return position..<end
   }
 
-  /// One pointer of a range.
+  /// Returns one pointer of a range.
   func pointer(_ position: Int) -> FeedSequence {
     if isWide { return FeedSequence(raw: words[position << 1 + 1]) }
     let word = words[position]
@@ -83,10 +83,10 @@ package struct Trie: Hashable {
       seq: Int(truncatingIfNeeded: word & 0xffff_ffff))
   }
 
-  /// The start of the first slot at `index` or after it.
+  /// Returns the start of the first slot at `index` or after it.
   func firstSlot(from index: Int) -> Int { lowerBound(UInt64(index) << 3) }
 
-  /// The pointers at a place for a digit, empty where there are none.
+  /// Returns the pointers at a place for a digit; empty if there are none.
   func pointers(at index: Int, _ digit: UInt8) -> Range<Int> {
     let place = Self.place(index, digit)
     let position = lowerBound(place)
@@ -94,7 +94,7 @@ package struct Trie: Hashable {
     return pointers(position)
   }
 
-  /// Whether there is a pointer at a place for a digit.
+  /// Returns whether there is a pointer at a place for a digit.
   func hasPointers(at index: Int, _ digit: UInt8) -> Bool {
     !pointers(at: index, digit).isEmpty
   }
@@ -110,10 +110,10 @@ package struct Trie: Hashable {
   }
 }
 
-/// A trie in the making: pointers by place, each once, in the order they were added.
+/// A trie in the making: pointers by place, each once, in the order in which they were added.
 ///
-/// The few of a usual trie are kept sorted. More of them, which others' entries may bring, are noted as
-/// they come and sorted once.
+/// The few of a usual trie are kept sorted. Larger numbers, which others' entries may bring, are collected
+/// and sorted once.
 struct TrieBuilder {
   private struct Addition: Hashable {
     let place: UInt64
@@ -121,12 +121,12 @@ struct TrieBuilder {
   }
 
   private var entries: [Trie.Entry] = []
-  /// What was added, once there is too much to search it.
+  /// The pointers that were added, once there are too many to search one by one.
   private var known: Set<Addition> = []
-  /// Up to so many are searched one by one.
+  /// The most pointers that are searched one by one.
   private static let searched = 512
 
-  /// How many pointers were added.
+  /// The number of pointers that were added.
   var count: Int { entries.count }
 
   mutating func removeAll() {
@@ -134,7 +134,7 @@ struct TrieBuilder {
     if !known.isEmpty { known = [] }
   }
 
-  /// Adds a pointer behind those at the same place, unless it is there.
+  /// Adds a pointer behind those at the same place, unless it is there already.
   mutating func add(_ pointer: FeedSequence, at index: Int, _ digit: UInt8) {
     let place = Trie.place(index, digit)
     if entries.count >= Self.searched {
@@ -142,7 +142,7 @@ struct TrieBuilder {
       return
     }
     var position = entries.count
-    // Additions come at rising places, but for one worker behind another: search from the end.
+    // Additions come at rising places, unless one worker lags behind another: search from the end.
     while position > 0, entries[position - 1].place > place { position -= 1 }
     var same = position
     while same > 0, entries[same - 1].place == place {
@@ -163,7 +163,7 @@ struct TrieBuilder {
     if known.insert(addition).inserted { entries.append((addition.place, addition.pointer)) }
   }
 
-  /// Adds a pointer that stands behind all others.
+  /// Adds a pointer that comes after all others.
   mutating func append(_ pointer: FeedSequence, at index: Int, _ digit: UInt8) {
     if entries.count >= Self.searched {
       add(pointer, at: index, digit)
@@ -172,7 +172,7 @@ struct TrieBuilder {
     }
   }
 
-  /// Adds the pointers of a whole trie that `isKept` says yes to.
+  /// Adds those pointers of a whole trie for which `isKept` returns true.
   mutating func add(_ trie: Trie, where isKept: (FeedSequence) -> Bool = { _ in true }) {
     for position in 0..<trie.count where isKept(trie.pointer(position)) {
       let slot = trie.slot(position)
@@ -180,10 +180,10 @@ struct TrieBuilder {
     }
   }
 
-  /// The trie of what was added.
+  /// Returns the trie of what was added.
   func finish() -> Trie {
     if known.isEmpty { return Trie(entries) }
-    // The pointers of one place stay in the order in which they were added.
+    // The pointers of one place keep the order in which they were added.
     let sorted = entries.enumerated().sorted {
       ($0.element.place, $0.offset) < ($1.element.place, $1.offset)
     }
@@ -192,7 +192,7 @@ struct TrieBuilder {
 }
 
 extension Trie {
-  /// Tells all places, digits and pointers, in order.
+  /// Calls `body` with all places, digits and pointers, in order.
   package func forEachSlot(_ body: (Int, UInt8, [FeedSequence]) -> Void) {
     var position = 0
     while position < count {

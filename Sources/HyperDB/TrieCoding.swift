@@ -5,7 +5,7 @@ internal import DatCoding
 ///
 /// Source: hyperdb `lib/trie-encoding.js`. Fixture: `vectors/trie-encoding.json`.
 package enum TrieCoding {
-  /// - Parameter encodeMap: for each feed of the open database its number in the writer's list.
+  /// - Parameter encodeMap: for each feed of the open database, its number in the writer's list.
   ///   Every feed that the trie points to has one.
   package static func encode(_ trie: Trie, encodeMap: [Int]) -> [UInt8] {
     if trie.isEmpty { return [] }
@@ -14,11 +14,11 @@ package enum TrieCoding {
     }
   }
 
-  /// How much room the bytes of a trie take at most: five for a place, one for its digits, two for a
+  /// Returns the most bytes that a trie is encoded in: five for a place, one for its digits, two for a
   /// feed and eight for a block.
   static func maximumBytes(_ trie: Trie) -> Int { trie.count * 16 }
 
-  /// Writes the bytes of a trie, at most ``maximumBytes(_:)``, and returns how many they are.
+  /// Writes the bytes of a trie, at most ``maximumBytes(_:)``, and returns their count.
   static func encode(
     _ trie: Trie, encodeMap: [Int], to start: UnsafeMutablePointer<UInt8>
   ) -> Int {
@@ -46,13 +46,13 @@ package enum TrieCoding {
     return end - start
   }
 
-  /// Room for the bytes of one trie after the other.
+  /// A buffer for the bytes of one trie after the other.
   final class Room {
     private var bytes = UnsafeMutableBufferPointer<UInt8>(start: nil, count: 0)
 
     deinit { bytes.deallocate() }
 
-    /// The bytes of a trie, until the next one's.
+    /// Returns the bytes of a trie, which are valid until the next call.
     func fill(_ trie: Trie, encodeMap: [Int]) -> UnsafeBufferPointer<UInt8> {
       let count = maximumBytes(trie)
       if bytes.count < count {
@@ -79,17 +79,17 @@ package enum TrieCoding {
     end += 1
   }
 
-  /// What makes the bytes of a trie unacceptable.
+  /// A fault in the bytes of a trie.
   package enum Fault: Error, Hashable {
     /// The bytes end inside a bucket, or an integer is over 2^53 - 1.
     case malformed
-    /// More bytes than any writer has room for.
+    /// There are more bytes than any writer has room for.
     case tooLarge
-    /// Places are not in ascending order, or a digit above 4 is there.
+    /// Places are not in ascending order, or a digit is above 4.
     case order
-    /// A pointer to a feed that the writer's list doesn't have.
+    /// A pointer leads to a feed that the writer's list doesn't have.
     case unknownFeed(UInt64)
-    /// A pointer to a header, or in the writer's own feed to the entry itself or a later one.
+    /// A pointer leads to a header, or in the writer's own feed to the entry itself or a later one.
     case badPointer(feed: Int, seq: UInt64)
 
     var reason: String {
@@ -103,13 +103,13 @@ package enum TrieCoding {
     }
   }
 
-  /// Pointers to feeds of the list that this database doesn't open (their keys are no keys) are
-  /// left out.
+  /// Decodes a trie. Pointers to feeds of the list that this database doesn't open, because their keys are no
+  /// keys, are left out.
   ///
   /// - Parameters:
   ///   - decodeMap: for each feed of the writer's list its number in the open database, or -1.
-  ///   - keyCount: how many feeds the list has, where those past the end of the map are -1.
-  ///   - owner: where the entry itself is.
+  ///   - keyCount: the number of feeds in the list; those past the end of the map are -1.
+  ///   - owner: the place of the entry itself.
   package static func decode(
     _ bytes: [UInt8], decodeMap: [Int], keyCount: Int? = nil, owner: FeedSequence,
     scratch: inout Scratch
@@ -121,7 +121,7 @@ package enum TrieCoding {
     }
   }
 
-  /// The same of an entry that is read by a list.
+  /// Decodes the trie of an entry that is read by a list.
   static func decode(
     _ bytes: UnsafeBufferPointer<UInt8>, by list: FeedList, owner: FeedSequence,
     scratch: inout Scratch
@@ -171,16 +171,16 @@ package enum TrieCoding {
     return Trie(scratch.entries)
   }
 
-  /// Room that decoding uses again and again.
+  /// Buffers that decoding reuses.
   package struct Scratch {
     var entries: [Trie.Entry] = []
-    /// Whether a trie was read that points to a feed without a number.
+    /// True if a trie was read that points to a feed without a number.
     var hasLeftOut = false
     private static let keptEntries = 1 << 15
 
     package init() {}
 
-    /// Gives back what only a very large trie took.
+    /// Releases memory that only a very large trie took.
     mutating func trim() {
       if entries.capacity > Self.keptEntries { entries = [] }
     }

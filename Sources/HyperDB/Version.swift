@@ -2,7 +2,7 @@ internal import DatCoding
 package import HypercoreCrypto
 
 extension DatabaseCore {
-  /// The bytes that name a state of the database: for each head the key of its feed and its block.
+  /// Returns the bytes that name a state of the database: for each head the key of its feed and its block.
   ///
   /// Source: hyperdb `index.js`, `version`.
   package func version(of snapshot: Snapshot) -> [UInt8] {
@@ -14,7 +14,7 @@ extension DatabaseCore {
     return bytes
   }
 
-  /// The database as it was at a version.
+  /// Returns the database as it was at a version.
   ///
   /// - Throws: `HyperDBError` with code `invalidVersion`; `MissingBlock`.
   ///
@@ -43,7 +43,7 @@ extension DatabaseCore {
     return checkout(heads)
   }
 
-  /// The database as the source knew it with its block `seq`.
+  /// Returns the database as the source knew it with its block `seq`.
   package func checkout(source seq: Int) throws -> Snapshot {
     guard seq > 0 else {
       throw HyperDBError(.invalidVersion, "Invalid version: block \(seq) is no entry")
@@ -51,7 +51,7 @@ extension DatabaseCore {
     return checkout([try head(FeedSequence(feed: 0, seq: seq))])
   }
 
-  /// The database as seen from some entries.
+  /// Returns the database as seen from some entries.
   package func checkout(_ heads: [EntryNode]) -> Snapshot {
     let lengths = writers.map { writer in
       min(
@@ -64,7 +64,7 @@ extension DatabaseCore {
     return Snapshot(heads: heads, beside: beside, lengths: lengths, isBounded: false)
   }
 
-  /// The database as seen from the entries at some places.
+  /// Returns the database as seen from the entries at some places.
   package func checkout(_ places: [(feed: PublicKey, seq: UInt64)]) throws -> Snapshot {
     checkout(
       try places.map { key, seq in

@@ -5,25 +5,25 @@ final class Writer {
   /// Its number in the open database's list.
   let id: Int
   let log: any EntryLog
-  /// Whether the source lists it, or any authorised writer does. Never taken back.
+  /// True if the source lists it, or any authorised writer does. Never revoked.
   var isAuthorized = false
-  /// Its list with the highest block so far.
+  /// The list at the highest block so far.
   @exclusivity(unchecked) private(set) var newestList: FeedList?
 
-  /// The same of lists that are not kept any more.
+  /// True if such a clock was read by a list that is no longer kept; see `FeedList.hasLeftOut`.
   private var leftOut = false
-  /// Whether the numbers of the newest list are not those that feeds have.
+  /// True if the newest list has other numbers than its feeds have now.
   @exclusivity(unchecked) private var isStale = false
-  /// Lists by block, the oldest use first; a sound writer has few.
+  /// Lists by block, the least recently used first; a sound writer has few.
   @exclusivity(unchecked) private var lists: [FeedList] = []
   private static let keptLists = 16
 
   private let fetchesBlocks: Bool
-  /// Blocks stored without a gap from the header on; all that are verified where missing ones can be
-  /// fetched.
+  /// The number of blocks stored without a gap from the header on; that of all verified ones if missing blocks
+  /// can be fetched.
   @exclusivity(unchecked) private(set) var prefix = 0
 
-  /// The newest good entry below a length, for the lengths last asked for.
+  /// The newest readable entry below a length, for the latest lengths asked for.
   @exclusivity(unchecked) private var heads: [(length: Int, node: EntryNode?)] = []
 
   init(id: Int, log: any EntryLog, fetchesBlocks: Bool) {
@@ -32,7 +32,7 @@ final class Writer {
     self.fetchesBlocks = fetchesBlocks
   }
 
-  /// Looks for blocks stored since the last time. True where there are more.
+  /// Counts the blocks stored since the last call. Returns true if there are any.
   func extendPrefix() -> Bool {
     if prefix == log.length { return false }
     let before = prefix
@@ -65,15 +65,15 @@ final class Writer {
 
   func forgetHeads() { heads = [] }
 
-  /// Forgets lists that were read before feeds had the numbers that they have now.
+  /// Forgets lists that were read before feeds got their present numbers.
   ///
-  /// - Returns: whether a clock was read by one of them that counts entries of a feed without a number.
+  /// - Returns: true if one of them read a clock that counts entries of a feed without a number.
   func invalidate(_ numbers: [PublicKey: Int]) -> Bool {
     let hasLeftOut =
       leftOut || lists.contains { $0.hasLeftOut } || !isStale && newestList?.hasLeftOut ?? false
     leftOut = false
     lists = []
-    // One's own list is known by its keys; those of others are read again.
+    // The local list is known by its keys; those of others are read again.
     if let newestList, !newestList.keys.isEmpty {
       self.newestList = newestList.renumbered(numbers)
     } else {
@@ -94,9 +94,9 @@ final class Writer {
     lists.append(list)
   }
 
-  /// The newest entry below `length` that can be read.
+  /// Returns the newest entry below `length` that can be read.
   ///
-  /// What can't be read is stepped over, once: the answer is kept.
+  /// Unreadable entries are skipped only once: the answer is cached.
   func head(below length: Int, _ load: (FeedSequence) throws -> EntryNode?) rethrows -> EntryNode? {
     if let known = heads.first(where: { $0.length == length }) { return known.node }
     // The best answer for a shorter length ends the search.

@@ -1,17 +1,17 @@
 internal import Foundation
 
-/// Appends on their way to a feed, in the order in which they were asked for.
+/// Appends that wait to be written to a feed, in the order of the calls.
 ///
-/// An append is put here by its caller before it waits for the feed's executor. So those that arrive
-/// while one is being written are found together afterwards, and are written and signed as one batch;
-/// an append that was awaited before the next was called has its own signature.
+/// A caller adds its append here before it waits for the feed's executor. So appends that arrive
+/// while another is being written are found together afterwards, and are written and signed as one
+/// batch; an append that was awaited before the next call has a signature of its own.
 ///
-/// Unchecked with this proof: `waiting` is touched under the lock only.
+/// Unchecked with this proof: `waiting` is accessed under the lock only.
 final class AppendQueue: @unchecked Sendable {
   /// One call's blocks.
   ///
-  /// Unchecked with this proof: `blocks` never changes, and `result` is set and read on the feed's
-  /// executor alone.
+  /// Unchecked with this proof: `blocks` never changes, and `result` is set and read only on the
+  /// feed's executor.
   final class Ticket: @unchecked Sendable {
     let blocks: [[UInt8]]
     /// The index of the first block, once written.

@@ -1,16 +1,17 @@
-// Bits that are in the file and don't count.
+// Bits that are set in the file and don't count.
 //
-// Where what a bit claims is not there, the file stays as it is: it may be the only record of what was stored,
-// and what is missing may come back, as a folder that was moved or a file that an archive's user puts back.
-// Only memory knows better. The file changes once something else takes the place, or when a repair is asked for.
+// If a bit claims something that is not there, the file stays as it is: it may be the only record of what was
+// stored, and what is missing may come back, such as a folder that was moved, or a file that the user of an
+// archive restores. Only the bits in memory change. The file changes once something else takes the place, or
+// when a repair is asked for.
 
 extension Bitfield {
-  /// Whether any bit is set aside.
+  /// True if any bit is set aside.
   var hasAside: Bool { !asidePages.isEmpty }
 
-  /// Has blocks of a range count as not stored, and leaves their bits in the file as they are.
+  /// Treats the blocks of a range as not stored, and leaves their bits in the file as they are.
   ///
-  /// - Returns: the blocks that counted before, in runs.
+  /// - Returns: the blocks that counted as stored before, in runs.
   @discardableResult
   func setAside(_ range: Range<UInt64>) -> [Range<UInt64>] {
     var runs: [Range<UInt64>] = []
@@ -29,14 +30,14 @@ extension Bitfield {
     return runs
   }
 
-  /// Has one node count as unknown, and leaves its bit in the file as it is.
+  /// Treats one node as unknown, and leaves its bit in the file as it is.
   func setAside(node index: UInt64) {
     guard index < treeLimit, let page = page(Int(index >> 14)) else { return }
     let word = Int((index & 16383) >> 6)
     setAsideNodes(BitfieldPage.mask(index), word, of: page)
   }
 
-  /// Has every node from an index on count as unknown, and leaves their bits in the file as they are.
+  /// Treats every node from an index on as unknown, and leaves their bits in the file as they are.
   ///
   /// - Returns: whether there were any.
   @discardableResult
@@ -54,11 +55,11 @@ extension Bitfield {
     return changed
   }
 
-  /// Has every block from `length` on, and every node with a leaf there, count as unknown.
+  /// Treats every block from `length` on, and every node above such a block, as unknown.
   func setAside(from length: UInt64) {
     setAside(min(length, dataLimit)..<dataLimit)
     setAsideNodes(from: 2 * length)
-    // Those before it reach past it only where they are parents of the leaf before it.
+    // Of the nodes before that index, only parents of the last leaf before it can reach past it.
     guard length > 0 else { return }
     var node = 2 * (length - 1)
     while node < treeLimit, FlatTree.depth(node) < 62 {
@@ -82,7 +83,7 @@ extension Bitfield {
     return runs
   }
 
-  /// Has blocks that were set aside count as stored again.
+  /// Treats blocks that were set aside as stored again.
   func countAgain(_ range: Range<UInt64>) {
     for number in asidePages {
       guard let range = blocks(of: number, in: range) else { continue }
@@ -96,7 +97,7 @@ extension Bitfield {
     }
   }
 
-  /// Has the file forget the blocks of a range that are set aside, with the next ``flush()``.
+  /// Clears the bits of the blocks in a range that are set aside in the file too, with the next ``flush()``.
   ///
   /// - Returns: whether there were any.
   @discardableResult
@@ -118,7 +119,7 @@ extension Bitfield {
     return changed
   }
 
-  /// Has the file forget the nodes that are set aside, with the next ``flush()``.
+  /// Clears the bits of the nodes that are set aside in the file too, with the next ``flush()``.
   ///
   /// - Returns: whether there were any.
   @discardableResult
@@ -137,7 +138,7 @@ extension Bitfield {
     return changed
   }
 
-  /// Forgets every block from `length` on, and every node with a leaf there.
+  /// Forgets every block from `length` on, and every node above such a block.
   func cut(to length: UInt64) {
     setAside(from: length)
     forgetAside(length..<max(length, dataLimit))
@@ -146,8 +147,8 @@ extension Bitfield {
 
   // MARK: Words
 
-  /// Shows `body` each data word that a range below ``dataLimit`` has a part of, with the mask of that part.
-  /// Pages that hold nothing are passed over.
+  /// Calls `body` with each data word that overlaps a range below ``dataLimit``, and the mask of the overlap.
+  /// Skips pages that hold nothing.
   private func eachWord(of range: Range<UInt64>, _ body: (BitfieldPage, Int, UInt64) -> Void) {
     var block = range.lowerBound
     while block < range.upperBound {

@@ -1,26 +1,26 @@
 internal import DatCoding
 
-// The data bits as Have messages carry them.
+// The data bits in the encoding of Have messages.
 
 extension Bitfield {
   /// The data bits of the blocks from `start` on, below `end`, run-length encoded; empty for none.
   ///
-  /// The same bytes as ``BitfieldRLE/encode(_:)`` gives for all bits at once, which may be 512 MB of zeros
-  /// before a single block: a page without blocks always lies in a run of its own, so the pages between
-  /// two of them are encoded on their own.
+  /// The bytes are the same as those of ``BitfieldRLE/encode(_:)`` for all bits at once, which may be 512 MB
+  /// of zeros before a single block. A page without blocks always lies in a run of its own, so the pages
+  /// between two of them can be encoded separately.
   ///
   /// - Parameters:
   ///   - start: a multiple of 8192.
-  ///   - limit: how many pages that hold a block are encoded at most.
-  /// - Returns: the encoded bits, and where they end: at `end`, or at the first page that holds a block and
-  ///   is left out.
+  ///   - limit: the most pages with a block that are encoded.
+  /// - Returns: the encoded bits, and the block at which they end: `end`, or the first block of a page that
+  ///   holds one and is left out.
   func encodedData(
     from start: UInt64, below end: UInt64, pages limit: Int
   ) -> (bytes: [UInt8], end: UInt64) {
     let dataEnd = min(end, dataLimit)
     let endPage = Int((dataEnd + BitfieldPage.dataBits - 1) >> 13)
     var encoded: [UInt8] = []
-    // Up to which byte of the whole bitfield `encoded` goes.
+    // The end of what `encoded` covers, in bytes of the whole bitfield.
     var encodedEnd = start >> 3
     var number = Int(start >> 13)
     var left = limit

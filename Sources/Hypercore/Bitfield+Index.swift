@@ -1,20 +1,20 @@
-// The index: a flat tree of bytes over the data bytes that lets the reference skip stored blocks.
-// It is written by the reference's rule, so that the files are the same, and never read for an answer:
-// older page sizes and pages that appeared out of order leave it stale.
+// The index: a flat tree of bytes over the data bytes that lets the reference skip stored blocks. It is
+// written by the reference's rule, so that the files are the same, and never read here: older page sizes and
+// pages that appeared out of order leave it stale.
 
 extension Bitfield {
-  /// What a data byte becomes in the index: 2 bits.
+  /// The 2 bits that summarise a data byte in the index.
   private static func summary(_ byte: UInt8) -> UInt8 {
     byte == 0xff ? 0b11 : byte == 0 ? 0 : 0b01
   }
 
-  /// What an index byte becomes in its parent: 4 bits.
+  /// The 4 bits that summarise an index byte in its parent.
   private static let halves: [UInt8] = (0...255).map { byte in
     func cell(_ nibble: Int) -> UInt8 { nibble == 15 ? 0b11 : nibble == 0 ? 0 : 0b01 }
     return (cell(byte >> 4) << 2) | cell(byte & 15)
   }
 
-  /// Records that a data byte has changed.
+  /// Updates the index after a data byte has changed.
   ///
   /// Source: hypercore v6.26.0 `lib/bitfield.js`, `_setIndex`.
   func updateIndex(dataByte: UInt64, to value: UInt8) {
@@ -31,7 +31,7 @@ extension Bitfield {
     }
   }
 
-  /// Records that a word of 64 data bits, as it is in the file, has changed.
+  /// Updates the index after a word of 64 data bits, as it is in the file, has changed.
   func updateIndex(word: UInt64, from old: UInt64, to new: UInt64) {
     for byte in 0..<8 as Range<UInt64> {
       let shift = 56 - 8 * byte
@@ -40,13 +40,14 @@ extension Bitfield {
     }
   }
 
-  /// Makes the whole index anew from the data bits, after a repair. The reference believes it.
+  /// Rebuilds the whole index from the data bits, after a repair: the reference relies on it.
   ///
-  /// Costs what the pages hold, however far apart they are: only the bytes are made that are over or in one.
+  /// The cost depends on what the pages hold, not on the distance between them: only bytes inside a page, or
+  /// above such bytes, are made.
   func rebuildIndex() {
     let limit = UInt64(pageCount) * UInt64(indexSize)
     let occupied = occupiedPages.filter { page($0) != nil }
-    // The bytes of one depth to make: those over bytes that were made, and those that lie in a page.
+    // The bytes of one depth to make: those above bytes that were made, and those that lie in a page.
     var offsets: [Range<UInt64>] = []
     var depth: UInt64 = 0
     while FlatTree.index(depth: depth, offset: 0) < limit {
@@ -63,7 +64,7 @@ extension Bitfield {
     }
   }
 
-  /// Which bytes of a depth are in a page, and, of the lowest, which are over its data.
+  /// The bytes of a depth that lie in a page; of the lowest depth, those above its data as well.
   private func bytes(ofPage number: UInt64, depth: UInt64) -> Range<UInt64> {
     let size = UInt64(indexSize)
     let (first, end) = (number * size, (number + 1) * size)

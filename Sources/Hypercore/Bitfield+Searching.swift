@@ -1,6 +1,6 @@
 internal import DatCoding
 
-// Questions about runs of blocks, answered by words.
+// Searches for runs of blocks, a word at a time.
 
 extension Bitfield {
   /// The first block from `start` on, below `end`, that is not stored.
@@ -59,7 +59,7 @@ extension Bitfield {
     return nil
   }
 
-  /// How many blocks of a range are stored.
+  /// The number of stored blocks in a range.
   func countStored(in range: Range<UInt64>) -> UInt64 {
     let end = min(range.upperBound, dataLimit)
     var block = range.lowerBound
@@ -87,7 +87,8 @@ extension Bitfield {
 
   /// The data bits of `length` blocks from `start` on as bytes, without zeros at the end.
   ///
-  /// - Parameter start: a multiple of 8192, as `length` is; `length` 0 stands for all there are.
+  /// - Parameter start: a multiple of 8192, as `length` is. A `length` of 0 stands for the whole
+  ///   feed.
   func dataBytes(from start: UInt64, length: UInt64) -> [UInt8] {
     let (sum, overflow) = start.addingReportingOverflow(length)
     let end = length == 0 || overflow ? dataLimit : min(sum, dataLimit)

@@ -1,8 +1,8 @@
-// What the tree bits say: how far the feed is known, and what a peer needs to send along.
+// Answers from the tree bits: how far the feed is known, and what a peer needs to be sent.
 
 extension Bitfield {
-  /// Up to which leaf boundary, twice a number of blocks, the tree around a node is known; 0 where
-  /// the node is not.
+  /// The leaf boundary, twice a number of blocks, up to which the tree around a node is known; 0 if
+  /// the node is not known.
   ///
   /// Source: hypercore v6.26.0 `lib/tree-index.js`, `verifiedBy`.
   func verifiedBy(_ index: UInt64) -> UInt64 {
@@ -23,7 +23,7 @@ extension Bitfield {
     return hasNode(top) ? top + 2 : top
   }
 
-  /// How many blocks the tree covers, whether they are stored or not.
+  /// The number of blocks that the tree covers, stored or not.
   ///
   /// Source: hypercore v6.26.0 `lib/tree-index.js`, `blocks`.
   func treeLength() -> UInt64 {
@@ -36,7 +36,8 @@ extension Bitfield {
     return verifiedBy(top) / 2
   }
 
-  /// The digest of what is known on the way up from a block, for a Request: see ``TreeDigest``.
+  /// The digest of the nodes that are known on the way up from a block, for a Request: see
+  /// ``TreeDigest``.
   func digest(block: UInt64) -> UInt64 {
     TreeDigest.digest(of: block, bound: treeLimit) { hasNode($0) }
   }

@@ -1,34 +1,34 @@
 internal import RandomAccessStorage
 
-/// What is stored of a feed: a data bit for each block, a tree bit for each verified node.
+/// The record of what is stored of a feed: a data bit for each block, a tree bit for each verified node.
 ///
-/// Pages are read when they are touched, and one that holds no bit is not kept, so a feed of any
-/// length opens at once. A page that can't be read counts as empty and leaves its error in
-/// ``failure``; nothing is written after that.
+/// Pages are read when they are first used, and one without any bit is not kept, so a feed of any length
+/// opens at once. A page that can't be read counts as empty and leaves its error in ``failure``; nothing is
+/// written after that.
 ///
 /// Source: hypercore v6.26.0 `lib/bitfield.js`. Fixture: `feeds/two-pages/bitfield`.
 package final class Bitfield {
   static let standardPageSize = 3584
-  /// What comes before the pages in the file.
+  /// The size of the file's header, which precedes the pages.
   private static let headerSize: UInt64 = 32
 
-  /// Bytes of a page in the file: 3584, or 3328 in feeds by older versions.
+  /// Bytes of a page in the file: 3584, or 3328 in feeds of older versions.
   let pageSize: Int
   let indexSize: Int
-  /// The first error of reading a page.
+  /// The first error in reading a page.
   @exclusivity(unchecked) private(set) var failure: FeedError?
 
   private let file: FeedFile?
   /// nil: empty; `unread`: still in the file.
   @exclusivity(unchecked) private var pages: [BitfieldPage?]
   private let unread = BitfieldPage(number: -1, indexSize: 0)
-  /// The page used last.
+  /// The page that was used last.
   @exclusivity(unchecked) private var current: BitfieldPage
   @exclusivity(unchecked) private var dirty: [Int] = []
-  /// The pages with bits that are set aside.
+  /// The numbers of the pages with bits that are set aside.
   @exclusivity(unchecked) var asidePages: Set<Int> = []
 
-  /// - Parameter pageCount: how many pages are in the file; the last may be cut.
+  /// - Parameter pageCount: the number of pages in the file; the last may be cut.
   init(file: FeedFile?, pageSize: Int = Bitfield.standardPageSize, pageCount: Int = 0) {
     self.file = file
     self.pageSize = pageSize
@@ -38,8 +38,8 @@ package final class Bitfield {
     markUnread()
   }
 
-  /// Notes which pages have to be read: those that the file may hold something of. A feed may have half a million
-  /// pages and hold a block in one.
+  /// Marks the pages that have to be read: those of which the file may hold something. A feed may have half a
+  /// million pages and hold a block in only one of them.
   private func markUnread() {
     guard let file else { return }
     var number = 0
@@ -49,7 +49,7 @@ package final class Bitfield {
         guard let stored = try file.nextStored(from: offset) else { return }
         number = max(number, Int((stored - Self.headerSize) / UInt64(pageSize)))
       } catch {
-        // Reading them will say so.
+        // Reading them will report it.
         for number in number..<pages.count { pages[number] = unread }
         return
       }
@@ -58,18 +58,18 @@ package final class Bitfield {
     }
   }
 
-  /// One more than the highest page in the file or in memory.
+  /// The number of the highest page in the file or in memory, plus one.
   var pageCount: Int { pages.count }
 
-  /// One more than the highest block that a page has a bit for.
+  /// The index of the highest block that a page has a bit for, plus one.
   var dataLimit: UInt64 { UInt64(pages.count) * BitfieldPage.dataBits }
 
-  /// One more than the highest node that a page has a bit for.
+  /// The index of the highest node that a page has a bit for, plus one.
   var treeLimit: UInt64 { UInt64(pages.count) * BitfieldPage.treeBits }
 
   // MARK: Pages
 
-  /// The page, or nil where it holds nothing.
+  /// The page, or nil if it holds nothing.
   @inline(__always)
   func page(_ number: Int) -> BitfieldPage? {
     if current.number == number { return current }
@@ -106,7 +106,7 @@ package final class Bitfield {
     }
   }
 
-  /// The pages that hold something, or have to be read to tell.
+  /// The numbers of the pages that hold something, or may: some have to be read to find out.
   var occupiedPages: [Int] { pages.indices.filter { pages[$0] != nil } }
 
   /// The first page from `number` on, below `end`, that holds a block.
@@ -121,7 +121,7 @@ package final class Bitfield {
     return nil
   }
 
-  /// The page, made where it holds nothing yet. The number is checked against ``FeedLimits``.
+  /// The page, created if it holds nothing yet. The number is checked against ``FeedLimits``.
   @inline(__always)
   func writablePage(_ number: Int) -> BitfieldPage {
     if current.number == number { return current }
@@ -145,7 +145,7 @@ package final class Bitfield {
     dirty.append(page.number)
   }
 
-  /// Whether pages wait for ``flush()``.
+  /// True if pages wait for ``flush()``.
   var isDirty: Bool { !dirty.isEmpty }
 
   /// Writes the pages that changed, in one call.
@@ -180,26 +180,26 @@ package final class Bitfield {
     return pieces
   }
 
-  /// Gives up the memory of pages that are in the file as they are here.
+  /// Releases the memory of pages that are the same in the file.
   func releasePages() {
     guard file != nil, failure == nil else { return }
     current = unread
     for number in pages.indices where pages[number]?.isDirty == false {
-      // What is set aside is written nowhere.
+      // Bits that are set aside are recorded nowhere else.
       if pages[number]?.aside == nil { pages[number] = unread }
     }
   }
 
   // MARK: Data bits
 
-  /// Whether the block is stored.
+  /// Returns whether the block is stored.
   @inline(__always)
   func hasBlock(_ block: UInt64) -> Bool {
     guard block < dataLimit, let page = page(Int(block >> 13)) else { return false }
     return page.data[Int((block & 8191) >> 6)] & BitfieldPage.mask(block) != 0
   }
 
-  /// Sets the bit of one block, which lies below ``FeedLimits/maximumLength``.
+  /// Sets the bit of one block, which is below ``FeedLimits/maximumLength``.
   func setBlock(_ block: UInt64) {
     let page = writablePage(Int(block >> 13))
     let word = Int((block & 8191) >> 6)
@@ -214,10 +214,9 @@ package final class Bitfield {
       to: UInt8(truncatingIfNeeded: page.storedWord(word) >> (56 - (block & 56))))
   }
 
-  /// Sets or clears the bits of the blocks in a range, which lies below
-  /// ``FeedLimits/maximumLength``.
+  /// Sets or clears the bits of the blocks in a range, which is below ``FeedLimits/maximumLength``.
   ///
-  /// - Returns: how many bits changed.
+  /// - Returns: the number of bits that changed.
   @discardableResult
   func setBlocks(_ range: Range<UInt64>, to value: Bool) -> UInt64 {
     var changed: UInt64 = 0
@@ -235,7 +234,7 @@ package final class Bitfield {
     return changed
   }
 
-  /// The same within one page.
+  /// Sets or clears the bits of a range within one page.
   private func setBlocks(_ range: Range<UInt64>, in page: BitfieldPage, to value: Bool) -> UInt64 {
     var changed = 0
     var isWritten = false
@@ -267,14 +266,14 @@ package final class Bitfield {
 
   // MARK: Tree bits
 
-  /// Whether the node is stored and verified.
+  /// Returns whether the node is stored and verified.
   @inline(__always)
   package func hasNode(_ index: UInt64) -> Bool {
     guard index < treeLimit, let page = page(Int(index >> 14)) else { return false }
     return page.tree[Int((index & 16383) >> 6)] & BitfieldPage.mask(index) != 0
   }
 
-  /// Sets or clears a node's bit. The node is under a length below ``FeedLimits/maximumLength``.
+  /// Sets or clears a node's bit. The node belongs to a length below ``FeedLimits/maximumLength``.
   @inline(__always)
   func setNode(_ index: UInt64, to value: Bool = true) {
     let page = writablePage(Int(index >> 14))

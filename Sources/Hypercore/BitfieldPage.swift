@@ -7,21 +7,21 @@ final class BitfieldPage {
   static let treeBits: UInt64 = 16384
   static let dataWords = 128
   static let treeWords = 256
-  /// Where the index bytes start in the file's page.
+  /// The offset of the index bytes in a page of the file.
   static let indexOffset = 8 * (dataWords + treeWords)
 
   let number: Int
-  /// How many data bits are set.
+  /// The number of data bits that are set.
   @exclusivity(unchecked) var dataCount = 0
   @exclusivity(unchecked) var isDirty = false
 
-  /// ``dataWords`` data words, then ``treeWords`` tree words. In bounds because every caller masks
-  /// the word's number.
+  /// ``dataWords`` data words, then ``treeWords`` tree words. Accesses stay in bounds because every caller
+  /// masks the word's number.
   let data: UnsafeMutablePointer<UInt64>
   let tree: UnsafeMutablePointer<UInt64>
   let index: UnsafeMutableBufferPointer<UInt8>
-  /// Bits that the file has and that don't count, words as in ``data``: see ``Bitfield/setAside(_:)``. Nil
-  /// for none, which is how it nearly always is.
+  /// Bits that are set in the file and don't count, in words as in ``data``: see ``Bitfield/setAside(_:)``.
+  /// Nil if there are none, as is nearly always the case.
   @exclusivity(unchecked) var aside: [UInt64]?
 
   init(number: Int, indexSize: Int) {
@@ -38,7 +38,7 @@ final class BitfieldPage {
     index.deallocate()
   }
 
-  /// Takes over a page as it is in the file.
+  /// Loads a page from its bytes in the file.
   func load(_ bytes: UnsafeRawBufferPointer) {
     for word in 0..<(Self.dataWords + Self.treeWords) {
       data[word] = UInt64(
@@ -49,7 +49,7 @@ final class BitfieldPage {
     for word in 0..<Self.dataWords { dataCount += data[word].nonzeroBitCount }
   }
 
-  /// Writes the page as it is in the file.
+  /// Stores the page in the form that it has in the file.
   func store(to bytes: UnsafeMutableRawBufferPointer) {
     for word in 0..<(Self.dataWords + Self.treeWords) {
       let stored = data[word] | (aside?[word] ?? 0)

@@ -1,24 +1,24 @@
-/// Where blocks are in `data`, for runs of 64 blocks: a twentieth of the size of the nodes that say so, and so
-/// kept for twenty times as many blocks.
+/// The places of blocks in `data`, for runs of 64 blocks. A run takes a twentieth of the memory of the tree
+/// nodes that say the same, so twenty times as many blocks can be kept.
 ///
-/// Holds what verified nodes say, which never changes, except where a size is corrected.
+/// The places come from verified nodes and never change, except when a size is corrected.
 struct BlockPlaces {
-  /// How many blocks a run has: those of one page of the tree.
+  /// The number of blocks in a run, as a power of two: those of one page of the tree.
   static let runBits: UInt64 = 6
   static let runLength = 1 << Int(runBits)
 
-  /// Runs that share a slot take it from each other.
+  /// One run. Runs that share a slot evict each other.
   private struct Run {
     var number = UInt64.max
-    /// Where its first block starts.
+    /// The offset of its first block.
     var offset: UInt64 = 0
-    /// Where each of its blocks ends, from `offset` on.
+    /// The end of each of its blocks, counted from `offset`.
     var ends: [UInt32] = []
   }
 
   private var runs: [Run] = []
 
-  /// Where a block starts and how long it is, if its run is here.
+  /// The offset and the size of a block, if its run is kept.
   func place(of block: UInt64) -> (offset: UInt64, size: UInt64)? {
     let number = block >> Self.runBits
     let slot = Self.slot(of: number)
@@ -28,9 +28,9 @@ struct BlockPlaces {
     return (runs[slot].offset + UInt64(start), UInt64(runs[slot].ends[place] - start))
   }
 
-  /// Keeps a run: where its first block starts, and how long all its blocks are.
+  /// Keeps a run: the offset of its first block, and the sizes of all its blocks.
   ///
-  /// One of more than 4 GiB is not kept.
+  /// A run of more than 4 GiB is not kept.
   mutating func keep(_ number: UInt64, offset: UInt64, sizes: some Sequence<UInt64>) {
     var ends: [UInt32] = []
     ends.reserveCapacity(Self.runLength)
@@ -49,7 +49,7 @@ struct BlockPlaces {
     runs[slot] = Run(number: number, offset: offset, ends: ends)
   }
 
-  /// Forgets everything.
+  /// Evicts every run.
   mutating func removeAll() { runs = [] }
 
   private static func slot(of number: UInt64) -> Int {

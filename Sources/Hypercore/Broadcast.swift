@@ -1,32 +1,32 @@
 internal import Foundation
 
-/// Events that wait for one reader of a ``Broadcast``, and the rule by which they are merged.
+/// The events that wait for one reader of a ``Broadcast``, and the rule by which they are merged.
 ///
-/// A queue must stay bounded while nobody takes from it: an event replaces what it makes stale, or names
-/// what is kept elsewhere.
+/// A queue must stay bounded while nobody takes from it: an event either replaces those that it makes stale,
+/// or refers to data that is kept elsewhere.
 package protocol BroadcastQueue: SendableMetatype {
   associatedtype Event: Sendable
 
-  /// Takes in an event.
+  /// Adds an event, merging it with those that wait.
   mutating func add(_ event: Event)
 
   /// Removes the next event; nil if none waits.
   mutating func next() -> Event?
 
-  /// About how many events wait.
+  /// The approximate number of events that wait.
   var pendingCount: Int { get }
 }
 
-/// One source of events and any number of readers.
+/// A source of events with any number of readers.
 ///
-/// There is one rule for slow readers: none of them delays the source or another reader, and none loses
-/// an event that still matters. What waits for a reader is merged by its queue.
+/// One rule holds for slow readers: none delays the source or another reader, and none misses an event that
+/// still matters. The events that wait for a reader are merged by its queue.
 ///
-/// A reader is subscribed when ``subscribe(_:)`` returns, and unsubscribed with the last reference to its
+/// A reader is subscribed when ``subscribe(_:)`` returns. It is unsubscribed with the last reference to its
 /// subscription, however it stops reading.
 ///
 /// Unchecked with this proof: `readers` with their queues, `lastNumber`, `isFinished` and `lastEvent` are
-/// touched under the lock only.
+/// accessed under the lock only.
 package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
   private struct Reader {
     var queue: Queue
@@ -41,9 +41,9 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
 
   package init() {}
 
-  /// Adds a reader, for which `queue` holds events already or is empty.
+  /// Adds a reader. Its `queue` is empty, or holds events already.
   ///
-  /// After ``finish(_:)`` it gets what the queue holds and the last event.
+  /// After ``finish(_:)`` the reader gets what the queue holds and the last event.
   package func subscribe(_ queue: Queue) -> Subscription {
     lock.withLock {
       lastNumber += 1
@@ -54,18 +54,18 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
     }
   }
 
-  /// Tells whether nobody is subscribed.
+  /// True if nobody is subscribed.
   package var isEmpty: Bool { lock.withLock { readers.isEmpty } }
 
-  /// The number of events that wait, by reader.
+  /// The number of events that wait, for each reader.
   package var pendingCounts: [Int] { lock.withLock { readers.values.map(\.queue.pendingCount) } }
 
-  /// Gives an event to every reader.
+  /// Notifies every reader of an event.
   package func send(_ event: Queue.Event) {
     wake(lock.withLock { isFinished ? [] : add(event) })
   }
 
-  /// Ends every reader's sequence after what waits for it.
+  /// Ends every reader's sequence after the events that wait for it.
   ///
   /// - Parameter event: the last event; later readers get it as well.
   package func finish(_ event: Queue.Event? = nil) {
@@ -100,7 +100,7 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
 
   // MARK: One reader
 
-  /// One reader's place among those that are subscribed.
+  /// One reader's subscription.
   package final class Subscription: Sendable {
     private let broadcast: Broadcast
     private let number: UInt64
@@ -112,14 +112,14 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
 
     deinit { cancel() }
 
-    /// Unsubscribes at once: whoever waits is at the end.
+    /// Unsubscribes at once, which ends every wait for an event.
     package func cancel() {
       broadcast.wake(broadcast.lock.withLock { broadcast.remove(number) })
     }
 
-    /// The next event; waits for one.
+    /// Returns the next event, and waits for one if there is none.
     ///
-    /// - Returns: nil at the end, or when the task is cancelled.
+    /// - Returns: nil at the end, or if the task is cancelled.
     package func next() async -> Queue.Event? {
       while !Task.isCancelled {
         if let event = withQueue({ $0.next() }) ?? nil { return event }
@@ -128,20 +128,20 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
       return nil
     }
 
-    /// Shows `body` the queue, to take from it in its own way; nil after ``cancel()``.
+    /// Calls `body` with the queue, to take from it in a way of its own; returns nil after ``cancel()``.
     package func withQueue<Result>(_ body: (inout Queue) -> Result) -> Result? {
       broadcast.lock.withLock {
         guard var reader = broadcast.readers[number] else { return nil }
-        // Taken out meanwhile, so that the queue is not copied.
+        // Removed meanwhile, so that the queue is not copied.
         broadcast.readers[number] = nil
         defer { broadcast.readers[number] = reader }
         return body(&reader.queue)
       }
     }
 
-    /// Waits until an event has come since the queue was found empty.
+    /// Waits until an event has arrived since the queue was found empty.
     ///
-    /// - Returns: false at the end, or when the task is cancelled.
+    /// - Returns: false at the end, or if the task is cancelled.
     package func waits() async -> Bool {
       if isOver { return false }
       await withTaskCancellationHandler {
@@ -160,7 +160,7 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
     }
   }
 
-  /// Keeps the continuation until there is something; resumes it at once if there is already.
+  /// Keeps the continuation until there is an event; resumes it at once if there is one already.
   private func wait(_ number: UInt64, _ continuation: CheckedContinuation<Void, Never>) {
     let mustGoOn = lock.withLock {
       guard !Task.isCancelled, !isFinished, let reader = readers[number],
@@ -177,7 +177,8 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
   }
 }
 
-/// The queue of a reader that only wants to know that something has changed: however much, once.
+/// The queue of a reader that only needs to know that something has changed. Any number of changes counts as
+/// one.
 package struct ChangeQueue: BroadcastQueue {
   private var isDue: Bool
 

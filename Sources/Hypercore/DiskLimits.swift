@@ -1,36 +1,36 @@
 internal import Foundation
 internal import RandomAccessStorage
 
-/// How much of the disk may be taken by what peers bring. What is written here is not bound by it.
+/// Limits on the disk space that data from peers may take. Data that is written here is not limited.
 ///
-/// At a limit nothing more is fetched of the feeds that it concerns, which is told, and fetching goes on by itself
-/// once there is room again.
+/// When a limit is reached, downloading pauses for the feeds that it concerns, and the application is
+/// notified. It resumes by itself once there is room again.
 public struct DiskLimits: Sendable {
-  /// How many bytes on the disk the feed of one writer may take; nil for any number.
+  /// The most bytes on the disk that the feed of one writer may take; nil for no limit.
   public var perWriter: UInt64?
-  /// How many bytes all feeds together may take: of a database, or of a feed that is opened alone; nil for any
-  /// number.
+  /// The most bytes that all feeds together may take: those of a database, or a feed that is opened alone;
+  /// nil for no limit.
   public var inAll: UInt64?
-  /// What these feeds share with others, such as all rooms of a host.
+  /// A budget that these feeds share with others, such as all rooms of a host.
   public var budget: DiskBudget?
-  /// How many bytes of the disk are left to others, and to what is written here. Nil for 256 MiB, or a twentieth of
-  /// the disk where that is less.
+  /// The bytes of the disk that are left free for others, and for what is written here. Nil for 256 MiB, or
+  /// for a twentieth of the disk if that is less.
   public var reserve: UInt64?
 
-  /// No limits but the reserve.
+  /// Creates limits with nothing but the reserve.
   public init() {}
 
-  /// Limits by writer and in all, in bytes on the disk.
+  /// Creates limits for each writer and for all together, in bytes on the disk.
   public init(perWriter: UInt64?, inAll: UInt64?, reserve: UInt64? = nil) {
     self.perWriter = perWriter
     self.inAll = inAll
     self.reserve = reserve
   }
 
-  /// The reserve where none is named.
+  /// The reserve if none is given.
   static let standardReserve: UInt64 = 256 << 20
 
-  /// How many bytes have to be left on a disk.
+  /// The number of bytes that must stay free on a disk.
   func reserve(of space: StorageSpace) -> UInt64 {
     reserve ?? min(Self.standardReserve, space.total / 20)
   }
@@ -38,21 +38,21 @@ public struct DiskLimits: Sendable {
 
 /// A number of bytes on the disk that several feeds share.
 ///
-/// Unchecked with this proof: `taken` is touched under the lock only, and the rest never changes.
+/// Unchecked with this proof: `taken` is accessed under the lock only, and the rest never changes.
 public final class DiskBudget: @unchecked Sendable {
-  /// How many bytes it has; nil for any number.
+  /// The size of the budget in bytes; nil for no limit.
   public let limit: UInt64?
-  /// What it is for, in a sentence about it: `this room`, `this host`.
+  /// Names it in sentences for people: `this room`, `this host`.
   public let name: String
   private let parent: DiskBudget?
   private let lock = NSLock()
   private var taken: UInt64 = 0
 
-  /// A budget.
+  /// Creates a budget.
   ///
   /// - Parameters:
   ///   - limit: in bytes; nil to count only.
-  ///   - name: whose it is, such as `this room`.
+  ///   - name: names it in sentences for people, such as `this room`.
   ///   - parent: a budget that it is part of.
   public init(limit: UInt64?, name: String, within parent: DiskBudget? = nil) {
     self.limit = limit
@@ -60,7 +60,7 @@ public final class DiskBudget: @unchecked Sendable {
     self.parent = parent
   }
 
-  /// How many bytes are taken.
+  /// The number of bytes that are taken.
   public var used: UInt64 { lock.withLock { taken } }
 
   func change(from old: UInt64, to new: UInt64) {
@@ -72,28 +72,28 @@ public final class DiskBudget: @unchecked Sendable {
     parent?.change(from: old, to: new)
   }
 
-  /// The first budget, this one or one that it is part of, that is used up.
+  /// The pause for the first budget that is used up: this one, or one that it is part of; nil if none is.
   var exhausted: DownloadPause? {
     if let limit, used >= limit { return .quota(of: name, bytes: limit) }
     return parent?.exhausted
   }
 }
 
-/// Why nothing more is fetched of a feed, for the time being.
+/// The reason why downloading a feed is paused.
 @nonexhaustive
 public enum DownloadPause: Hashable, Sendable, CustomStringConvertible {
-  /// A limit is reached: whose, and how many bytes it is.
+  /// A limit is reached: its owner, and its size in bytes.
   case quota(of: String, bytes: UInt64)
-  /// The disk has less room than is left to others.
+  /// The disk has less room than has to stay free.
   case reserve(available: UInt64, bytes: UInt64)
   /// The storage failed.
   case storage(reason: String)
 
-  /// A sentence for people: what is the matter, and what to do.
+  /// A sentence for people: the problem, and the next step.
   public var description: String {
     switch self {
     case .quota(let name, let bytes):
-      "What peers bring has taken the \(bytes) bytes of disk that \(name) may take: nothing more is fetched. "
+      "Data from peers has taken the \(bytes) bytes of disk that \(name) may take: nothing more is fetched. "
         + "Raise the limit, or clear what is not needed."
     case .reserve(let available, let bytes):
       "The disk has \(available) bytes left, and \(bytes) are kept free: nothing more is fetched until there is "
@@ -103,16 +103,18 @@ public enum DownloadPause: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// What one feed takes of the disk, and whether it may take more. Measured now and then, and counted between.
+/// A meter of the disk space that one feed takes, which decides whether it may take more. The space is
+/// measured from time to time, and estimated from what is counted in between.
 final class DiskMeter {
-  /// After so many bytes, 1 MiB or a sixteenth of the limit, or so many blocks (a block may take a page of the disk
-  /// in each of four files) it is measured again. By so much a limit may be passed.
+  /// The count after which the space is measured again: a sixteenth of the limit, at most 1 MiB, or this many
+  /// blocks, as a block may take a page of the disk in each of four files. A limit can be exceeded by that
+  /// much.
   private let countedBytes: Int
   private static let countedBlocks = 64
 
   private let core: FeedCore
   private let limits: DiskLimits
-  /// What the feed took when it was measured last.
+  /// The space that the feed took when it was last measured.
   private(set) var used: UInt64 = 0
   private var bytes = 0
   private var blocks = 0
@@ -137,17 +139,17 @@ final class DiskMeter {
 
   /// Counts a block that was stored.
   ///
-  /// - Returns: whether to look at the limits again.
+  /// - Returns: whether the limits have to be checked again.
   func count(_ size: Int) -> Bool {
     bytes += size
     blocks += 1
     return bytes >= countedBytes || blocks >= Self.countedBlocks
   }
 
-  /// Why nothing more may be fetched; nil where more may.
+  /// The reason why downloading has to pause; nil if it may go on.
   ///
-  /// - Parameter margin: how much of the reserve there has to be beyond it, as a sixteenth: so that a pause does not
-  ///   come and go.
+  /// - Parameter margin: the space that has to be free beyond the reserve, in sixteenths of it, so that a
+  ///   pause does not come and go.
   func pause(margin: UInt64 = 0) -> DownloadPause? {
     measure()
     if let limit = limits.perWriter, used >= limit {

@@ -1,12 +1,12 @@
 extension Feed {
-  /// What happens to the feed from now on, `ready` first.
+  /// The feed's events from now on, `ready` first.
   ///
   /// Stands for hypercore `on(event)`.
   public nonisolated func events() -> FeedEvents {
     FeedEvents(subscription: hub.subscribe(EventQueue()))
   }
 
-  /// Starts turning what the replicator tells into events.
+  /// Starts passing on the replicator's events.
   func follow() {
     replicator.onEvent = { [weak self, hub, replica] event in
       if hub.isEmpty { return }

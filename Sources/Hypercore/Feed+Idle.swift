@@ -1,8 +1,9 @@
 extension Feed {
-  /// After how long without use a feed gives its caches back: what it needs again it reads again.
+  /// The time without use after which a feed releases its caches. It reads again what it needs
+  /// later.
   private static var idleTime: Duration { .seconds(10) }
 
-  /// Called at every use: sees to it that somebody looks whether it was the last for a while.
+  /// Called at every use: makes sure that a task watches for the feed to become idle.
   func noteUse() {
     if idleWatch == nil, !isClosed { watchForIdleness() }
   }
@@ -20,7 +21,8 @@ extension Feed {
 
   private var uses: UInt64 { core.uses }
 
-  /// Gives back what memory can be read again, and looks on only while peers may use the feed.
+  /// Releases memory whose content can be read again. Keeps watching only while peers may use the
+  /// feed.
   func rest() {
     core.releaseCaches()
     idleWatch = nil

@@ -1,24 +1,24 @@
 public import HypercoreCrypto
 
 extension Feed {
-  /// How a block that isn't here is treated. Stands for the options of hypercore `get(index, options)`.
+  /// Options for reading a block that isn't here, as those of hypercore `get(index, options)`.
   public struct GetOptions: Sendable {
-    /// Whether to wait for peers to bring it.
+    /// True to wait until a peer brings the block.
     public var wait = true
-    /// How long to wait at most; nil for as long as it takes.
+    /// The longest time to wait; nil for no limit.
     public var timeout: Duration?
 
-    /// Options; what is left out is as the properties say.
+    /// Creates options. Those that are left out have their default values.
     public init(wait: Bool = true, timeout: Duration? = nil) {
       self.wait = wait
       self.timeout = timeout
     }
   }
 
-  /// A block.
+  /// Returns a block.
   ///
-  /// - Throws: ``FeedError`` with `blockNotStored` where it is not here and not waited for, `timeout`,
-  ///   `cancelled` when the task or the request is, `closed`.
+  /// - Throws: ``FeedError`` with `blockNotStored` if the block is not here and not waited for; `timeout`;
+  ///   `cancelled` if the task or the request is cancelled; `closed`.
   ///
   /// Stands for hypercore `get(index)`. An index beyond the length waits for the feed to grow.
   public func get(_ index: UInt64, options: GetOptions = GetOptions()) async throws -> [UInt8] {
@@ -30,7 +30,7 @@ extension Feed {
     }
   }
 
-  /// A block in an encoding.
+  /// Returns a block in an encoding.
   ///
   /// - Throws: what the encoding throws; else as ``get(_:options:)-(UInt64,_)``.
   ///
@@ -41,7 +41,7 @@ extension Feed {
     try encoding.decode(try await get(index, options: options))
   }
 
-  /// The blocks of a range, read at once where they are here.
+  /// Returns the blocks of a range, at once if they are here.
   ///
   /// Stands for hypercore `getBatch(start, end)`.
   public func get(_ range: Range<UInt64>, options: GetOptions = GetOptions()) async throws
@@ -57,7 +57,7 @@ extension Feed {
     return blocks
   }
 
-  /// The blocks of a range in an encoding.
+  /// Returns the blocks of a range in an encoding.
   ///
   /// Stands for hypercore `getBatch(start, end, { valueEncoding })`.
   public nonisolated func get<Value>(
@@ -66,7 +66,7 @@ extension Feed {
     try await get(range, options: options).map { try encoding.decode($0) }
   }
 
-  /// The last block.
+  /// Returns the last block.
   ///
   /// - Throws: ``FeedError`` with `outOfBounds` for an empty feed.
   ///
@@ -79,19 +79,19 @@ extension Feed {
     return try await get(core.length - 1, options: options)
   }
 
-  /// Whether a block is here. Stands for hypercore `has(index)`.
+  /// Returns whether a block is here. Stands for hypercore `has(index)`.
   public func has(_ index: UInt64) async -> Bool {
     noteUse()
     return core.has(index)
   }
 
-  /// Whether all blocks of a range are here. Stands for hypercore `has(start, end)`.
+  /// Returns whether all blocks of a range are here. Stands for hypercore `has(start, end)`.
   public func has(_ range: Range<UInt64>) async -> Bool {
     noteUse()
     return core.has(range)
   }
 
-  /// How many blocks of a range, or of the whole feed, are here.
+  /// Returns the number of blocks of a range, or of the whole feed, that are here.
   ///
   /// Stands for hypercore `downloaded(start, end)`.
   public func downloaded(in range: Range<UInt64>? = nil) async -> UInt64 {
@@ -99,13 +99,13 @@ extension Feed {
     return core.downloaded(range)
   }
 
-  /// Which block byte `offset` of the feed is in, and where in it.
+  /// Finds the block that holds byte `offset` of the feed, and the position of the byte in it.
   ///
-  /// - Parameter range: where to look first when peers have to be asked.
+  /// - Parameter range: the blocks to try first if peers have to be asked.
   /// - Parameter offset: in bytes from the start of the feed.
   /// - Parameter options: whether and how long to wait for peers.
-  /// - Throws: ``FeedError`` with `outOfBounds` past the end of a feed written here, or where nothing is
-  ///   waited for; `blockNotStored` where it can't be told without peers and isn't waited for.
+  /// - Throws: ``FeedError`` with `outOfBounds` past the end of a feed that is written here, or if nothing is
+  ///   waited for; `blockNotStored` if peers have to be asked and are not waited for.
   ///
   /// Stands for hypercore `seek(bytes)`.
   public func seek(
@@ -119,17 +119,17 @@ extension Feed {
       guard options.wait else { throw FeedError.seekFailed(offset) }
     } catch let error as FeedError where error.code == .outOfBounds && options.wait && !core.isOwned
     {
-      // Peers may have more than is known here.
+      // Peers may know more than this side does.
     }
     return try await waiting(timeout: options.timeout, for: "byte \(offset)") { done in
       self.replicator.seek(offset, in: range, completion: done)
     }
   }
 
-  /// Waits until the feed has at least `length` blocks, verified; without one, until it grows. Of a sparse feed no
-  /// block is fetched for it, only what proves the length.
+  /// Waits until the feed is verified to have at least `length` blocks; without a length, until it grows. For
+  /// a sparse feed no block is fetched for this, only the proof of the length.
   ///
-  /// - Returns: the length it has then.
+  /// - Returns: the length at that time.
   ///
   /// Stands for hypercore `update(length)`.
   @discardableResult
@@ -145,7 +145,7 @@ extension Feed {
 
   // MARK: Proofs
 
-  /// What proves a block to a peer that has the nodes of `digest`; 0 for one that has none.
+  /// Returns the proof of a block for a peer that has the nodes of `digest`; 0 if it has none.
   ///
   /// Stands for hypercore `proof(index)`.
   public func proof(of index: UInt64, digest: UInt64 = 0) async throws -> Proof {
@@ -153,7 +153,7 @@ extension Feed {
     return try core.proof(index, digest: digest, hash: false, remoteTree: RemoteTree())
   }
 
-  /// What this side tells peers about the nodes it has on the way from a block to its root.
+  /// Returns the digest with which this side tells peers which nodes it has between a block and its root.
   ///
   /// Stands for hypercore `digest(index)`.
   public func digest(of index: UInt64) async -> UInt64 {
@@ -163,7 +163,7 @@ extension Feed {
 
   /// Verifies a block against its proof and stores it.
   ///
-  /// - Throws: ``FeedError`` with `proofRejected`, or `forked`; nothing is stored then.
+  /// - Throws: ``FeedError`` with `proofRejected`, or `forked`; nothing is stored in either case.
   ///
   /// Stands for hypercore `put(index, data, proof)`.
   public func put(_ index: UInt64, _ block: [UInt8], proof: Proof) async throws {
@@ -172,14 +172,14 @@ extension Feed {
     try replicator.flush()
   }
 
-  /// The roots of the tree over the blocks up to and with `index`; for nil, over all.
+  /// Returns the roots of the tree over the blocks up to and including `index`; for nil, over all.
   ///
   /// Stands for hypercore `rootHashes(index)`.
   public func rootHashes(upTo index: UInt64? = nil) async throws -> [Node] {
     index == nil && core.length == 0 ? [] : try core.rootHashes(at: index ?? core.length - 1)
   }
 
-  /// The first stored signature that covers block `index`; for nil, the last.
+  /// Returns the first stored signature that covers block `index`; for nil, the last one.
   ///
   /// - Returns: the index of the last block that it signs, and the signature.
   ///
@@ -190,7 +190,7 @@ extension Feed {
     try core.signature(covering: index ?? (core.length == 0 ? 0 : core.length - 1))
   }
 
-  /// Whether `signature` signs the tree over the blocks up to and with `index`.
+  /// Returns whether `signature` signs the tree over the blocks up to and including `index`.
   ///
   /// Stands for hypercore `verify(index, signature)`.
   public func verify(_ signature: Signature, upTo index: UInt64) async throws -> Bool {
@@ -199,7 +199,7 @@ extension Feed {
 
   // MARK: Waiting
 
-  /// Waits for what `start` registers: until it completes, the time is up or the task is cancelled.
+  /// Waits until the request that `start` registers completes, the time is up or the task is cancelled.
   func waiting<Value: Sendable>(
     timeout: Duration?, for what: String,
     _ start: (@escaping (Result<Value, FeedError>) -> Void) -> UInt64?
@@ -233,7 +233,7 @@ extension Feed {
 
 /// The number of a waiter, known once it is registered.
 ///
-/// Unchecked with this proof: it is set and read on the feed's executor alone.
+/// Unchecked with this proof: it is set and read only on the feed's executor.
 final class WaitBox: @unchecked Sendable {
   var id: UInt64?
 }

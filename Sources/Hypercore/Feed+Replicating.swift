@@ -1,39 +1,39 @@
 package import HypercoreCrypto
 package import HypercoreProtocol
 
-/// How a feed or a database is replicated over one connection. Each stands for the option of hypercore
+/// Options for replicating a feed or a database over one connection. Each stands for the option of hypercore
 /// `replicate(options)` of about that name.
 public struct ReplicationOptions: Sendable {
-  /// Whether to go on when everything is exchanged, for what comes later.
+  /// True to stay connected after everything is exchanged, for what is appended later.
   public var live = false
-  /// Whether to fetch blocks; nil for what is usual: a reader does, a writer does not.
+  /// True to fetch blocks; nil for the default: readers fetch, writers don't.
   public var download: Bool?
-  /// Whether to answer requests; without, the other side is told that nothing is to be had here.
+  /// True to answer requests; if false, the other side learns that nothing can be had here.
   public var upload = true
-  /// Whether the connection is encrypted with the feed's key. Both sides must agree.
+  /// True to encrypt the connection with the feed's key. Both sides must agree.
   public var encrypt = true
-  /// What this side calls itself; nil for a random name that the feed keeps.
+  /// The name of this side in the handshake; nil for a random one that the feed keeps.
   public var id: [UInt8]?
   /// Bytes for the application on the other side, at most 64 KiB.
   public var userData: [UInt8]?
-  /// Names of the extensions spoken here, at most 63 with ``proves``, else 64.
+  /// The names of the extensions that are spoken here: at most 63 with ``proves``, else 64.
   public var extensions: [String] = []
-  /// Announces that acknowledgements are wanted, and no more: as in the reference.
+  /// Announces that acknowledgements are wanted, and does nothing else, as in the reference.
   public var ack = false
-  /// After how long of silence a keep-alive is sent; at one and a half times that of the other side's
-  /// the connection is given up. Nil turns both off.
+  /// The time without output after which a keep-alive is sent. If the other side is silent for one and a half
+  /// times as long, the connection is closed. Nil turns both off.
   public var timeout: Duration? = .seconds(5)
 
-  /// Whether to speak the extension by which peers of this project show which connections are their own,
-  /// and which keys they hold. Its name in the handshake is all that a peer of the reference sees of it.
+  /// True to speak the extension by which peers of this project prove which connections are their own, and
+  /// which keys they hold. A peer of the reference sees no more of it than its name in the handshake.
   public var proves = false
-  /// The key pair that this side shows to hold; nil for none.
+  /// The key pair that this side proves to hold; nil for none.
   package var identity: KeyPair?
 
-  /// The defaults: a session that ends when both sides have everything.
+  /// Creates the default options: a session that ends when both sides have everything.
   public init() {}
 
-  /// Options for a connection that stays.
+  /// Options for a connection that stays open.
   public static var live: ReplicationOptions {
     var options = ReplicationOptions()
     options.live = true
@@ -47,7 +47,7 @@ public struct ReplicationOptions: Sendable {
     connection.live = live
     connection.userData = userData
     connection.extensions = extensions + (proves ? [PeerProof.extensionName] : [])
-    // If the program uses all places itself, peers are not notified of forks.
+    // If the application uses all slots itself, peers are not notified of forks.
     if connection.extensions.count < 64 { connection.extensions.append(ForkEvidence.extensionName) }
     connection.ack = ack
     connection.timeout = timeout
@@ -55,7 +55,7 @@ public struct ReplicationOptions: Sendable {
   }
 }
 
-/// `count` bytes from the system's generator.
+/// Returns `count` bytes from the system's generator.
 package func randomBytes(_ count: Int) -> [UInt8] {
   var generator = SystemRandomNumberGenerator()
   return (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
@@ -66,7 +66,7 @@ extension Feed {
   ///
   /// - Returns: the connection, which a transport drives. Both sides must have opened the same feed.
   ///
-  /// Stands for hypercore `replicate(options)`. Not live, it ends by itself when both sides have
+  /// Stands for hypercore `replicate(options)`. If it is not live, it ends by itself when both sides have
   /// everything that the other has.
   public func replicate(_ options: ReplicationOptions = ReplicationOptions()) async throws
     -> ReplicationStream
@@ -85,8 +85,8 @@ extension Feed {
     return await ReplicationStream(OnReplica(session, on: replica))
   }
 
-  /// Downloads a range and returns when all of it is here. A range without an end is downloaded as
-  /// long as the task is not cancelled.
+  /// Downloads a range and returns when all of it is here. A range without an end is downloaded until the
+  /// task is cancelled.
   ///
   /// Stands for hypercore `download(range, callback)`.
   public func download(_ range: DownloadRange = DownloadRange(), timeout: Duration? = nil)
@@ -124,10 +124,10 @@ extension Feed {
     try? replicator.flush()
   }
 
-  /// Adds a range to what is downloaded and returns at once. Stands for hypercore `download(range)` without a
+  /// Starts downloading a range and returns at once. Stands for hypercore `download(range)` without a
   /// callback.
   ///
-  /// - Returns: what takes it back, ``undownload(_:)``.
+  /// - Returns: a handle to cancel the download with, by ``undownload(_:)``.
   public func startDownload(_ range: DownloadRange = DownloadRange()) async throws -> DownloadHandle
   {
     try checkOpen()
@@ -136,13 +136,13 @@ extension Feed {
     return DownloadHandle(id: id)
   }
 
-  /// Takes a range back. Stands for hypercore `undownload(selection)`.
+  /// Cancels the download of a range. Stands for hypercore `undownload(selection)`.
   public func undownload(_ handle: DownloadHandle) async throws {
     replicator.undownload(handle.id)
     try replicator.flush()
   }
 
-  /// Fails everything that waits for a block of `range`, and takes back downloads inside it.
+  /// Fails everything that waits for a block of `range`, and cancels downloads inside it.
   ///
   /// Stands for hypercore `cancel(start, end)`.
   public func cancel(_ range: Range<UInt64>) async throws {
@@ -150,7 +150,7 @@ extension Feed {
     try replicator.flush()
   }
 
-  /// How much was exchanged, in all and with each peer that is connected now.
+  /// The amounts exchanged, in total and with each peer that is connected now.
   ///
   /// Stands for hypercore `stats`.
   public var statistics: FeedStatistics {
@@ -159,20 +159,19 @@ extension Feed {
       peers: replicator.peers.map { (peerID(of: $0), $0.statistics) })
   }
 
-  /// Whether every block is here that a connected peer is known to have, with at least one connected
-  /// that has said what it has. A moment later peers may have more. Stands for what hypercore's event
-  /// `sync` tells.
+  /// True if this side has every block that a connected peer is known to have, and at least one connected
+  /// peer has said what it has. Peers may have more a moment later. Stands for hypercore's event `sync`.
   public var isSynced: Bool { replicator.isSynced }
 
-  /// Whether everything is here that the connected peers have, with at least one that has said what that is. Blocks
-  /// that none of them has may be missing. hypercore has no such call.
+  /// True if this side has everything that the connected peers have, and at least one has said what that is.
+  /// Blocks that none of them has may be missing. hypercore has no such call.
   public var hasAllOfPeers: Bool { replicator.hasAllOfPeers }
 
-  /// The highest length that a connected peer claims to have: a hint to show, not verified. Stands for the
-  /// largest `remoteLength` of hypercore's `peers`.
+  /// The greatest length that a connected peer claims to have: a hint to display, not verified. Stands for
+  /// the largest `remoteLength` of hypercore's `peers`.
   public var remoteLength: UInt64 { replicator.peers.map(\.remoteLength).max() ?? 0 }
 
-  /// The peers that speak about this feed now. Stands for hypercore `peers`.
+  /// The peers that replicate this feed now. Stands for hypercore `peers`.
   public var peers: [FeedPeerID] { replicator.peers.map(peerID(of:)) }
 
   func peerID(of peer: FeedPeer) -> FeedPeerID {
@@ -185,10 +184,10 @@ public struct DownloadHandle: Hashable, Sendable {
   let id: UInt64
 }
 
-/// How much of a feed was exchanged.
+/// The amounts of a feed that were exchanged.
 public struct FeedStatistics: Sendable {
-  /// Since the feed was opened.
+  /// Totals since the feed was opened.
   public let totals: PeerStatistics
-  /// With the peers that are connected now.
+  /// Amounts with each peer that is connected now.
   public let peers: [(peer: FeedPeerID, statistics: PeerStatistics)]
 }

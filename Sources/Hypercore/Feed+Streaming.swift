@@ -1,25 +1,25 @@
 internal import HypercoreCrypto
 
 extension Feed {
-  /// Which blocks a stream reads, and when it ends. Stands for the options of hypercore
+  /// Options that say which blocks a stream reads, and when it ends. They stand for the options of hypercore
   /// `createReadStream(options)`.
   public struct StreamOptions: Sendable {
     /// The first block.
     public var start: UInt64 = 0
-    /// The block after the last; nil for the feed's end, which ``live`` and ``snapshot`` say more about.
-    /// Beyond the length it is waited for.
+    /// The block after the last; nil for the end of the feed, subject to ``live`` and ``snapshot``. Blocks
+    /// beyond the length are waited for.
     public var end: UInt64?
-    /// Whether to go on with what is appended later, without an end.
+    /// True to continue with blocks that are appended later, without an end.
     public var live = false
-    /// Whether to start at the length that the feed has at the first read, instead of at ``start``.
+    /// True to start at the length of the feed at the first read, instead of at ``start``.
     public var tail = false
-    /// Whether the feed's end is where it was at the first read; otherwise it is where it is when the
-    /// stream gets there.
+    /// True to end at the length of the feed at the first read; false to end at its length when the stream
+    /// gets there.
     public var snapshot = true
-    /// What to do about blocks that aren't here; the timeout is for each of them.
+    /// Options for blocks that aren't here; the timeout applies to each of them.
     public var get = GetOptions()
 
-    /// Options; what is left out is as the properties say.
+    /// Creates options. Those that are left out have their default values.
     public init(
       start: UInt64 = 0, end: UInt64? = nil, live: Bool = false, tail: Bool = false,
       snapshot: Bool = true, get: GetOptions = GetOptions()
@@ -35,8 +35,8 @@ extension Feed {
 
   /// The blocks of the feed in their order, read in pieces as they are asked for.
   ///
-  /// What isn't here is downloaded meanwhile, lower blocks first, until the stream ends or is let go
-  /// of.
+  /// Blocks that aren't here are downloaded meanwhile, lower ones first, until the stream ends or is
+  /// released.
   ///
   /// Stands for hypercore `createReadStream(options)`.
   public nonisolated func blocks(_ options: StreamOptions = StreamOptions()) -> FeedBlocks {
@@ -62,7 +62,7 @@ public struct FeedBlocks: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(feed: feed, options: options) }
 
-  /// Goes through the blocks once.
+  /// An iterator over the blocks.
   public struct Iterator: AsyncIteratorProtocol {
     let feed: Feed
     let options: Feed.StreamOptions
@@ -76,10 +76,10 @@ public struct FeedBlocks: AsyncSequence, Sendable {
       self.options = options
     }
 
-    /// The next block, nil after the last.
+    /// Returns the next block, or nil after the last.
     ///
-    /// - Throws: ``FeedError`` as `get` of ``Feed``, and with `cancelled` once the task is. Nothing
-    ///   follows then.
+    /// - Throws: ``FeedError`` as `get` of ``Feed``, and with `cancelled` once the task is. The iteration
+    ///   ends then.
     public mutating func next() async throws -> [UInt8]? {
       if place == piece.count, try await !refill() { return nil }
       defer { place += 1 }
@@ -109,16 +109,16 @@ public struct FeedBlocks: AsyncSequence, Sendable {
   }
 }
 
-/// Where a stream is.
+/// The position of a stream, and its end.
 struct StreamPlan: Sendable {
   var next: UInt64
-  /// Nil for none, or for wherever the feed ends.
+  /// Nil for no end, or for the end of the feed when the stream gets there.
   var end: UInt64?
   var isLive: Bool
   var selection: StreamSelection?
 }
 
-/// What a stream has downloaded for it; taken back with the last reference.
+/// The download that a stream causes; cancelled with the last reference to it.
 final class StreamSelection: Sendable {
   let feed: Feed
   let handle: DownloadHandle
@@ -134,7 +134,7 @@ final class StreamSelection: Sendable {
 }
 
 extension Feed {
-  /// A piece of a stream has as many blocks, and about as many bytes, at most.
+  /// The most blocks in a piece of a stream, and approximately the most bytes.
   private static let pieceBlocks: UInt64 = 1024
   private static let pieceBytes: UInt64 = 256 << 10
 
@@ -155,7 +155,7 @@ extension Feed {
     return plan
   }
 
-  /// The next blocks of a stream: as many as are here, or the next one once it is. Empty at the end.
+  /// Returns the next blocks of a stream: those that are here, or the next one once it is. Empty at the end.
   func piece(of plan: StreamPlan, _ options: GetOptions) async throws -> [[UInt8]] {
     try checkOpen()
     let end = plan.end ?? (plan.isLive ? .max : core.length)

@@ -4,13 +4,13 @@ internal import RandomAccessStorage
 extension Feed {
   /// Appends one block.
   ///
-  /// Blocks come in the order of the calls, whatever tasks make them. Calls that are made while
-  /// another is being written are joined and signed once, as in the reference; one that is awaited
-  /// before the next is made has its own signature.
+  /// Blocks are stored in the order of the calls, whichever tasks make them. Calls that are made while
+  /// another is being written are joined and signed once, as in the reference. A call that is awaited before
+  /// the next is made has a signature of its own.
   ///
-  /// - Returns: its index.
-  /// - Throws: ``FeedError`` with `blockTooLarge` above ``maximumBlockSize``, `notWritable` without the secret
-  ///   key, `storage` where a write failed; nothing is acknowledged then.
+  /// - Returns: the index of the block.
+  /// - Throws: ``FeedError`` with `blockTooLarge` above ``maximumBlockSize``; `notWritable` without the
+  ///   secret key; `storage` if a write failed. Nothing is acknowledged in these cases.
   ///
   /// Stands for hypercore `append(data)`. When it returns, the block is stored as the feed's
   /// ``Durability`` says.
@@ -19,12 +19,12 @@ extension Feed {
     try await settle(adding([block]))
   }
 
-  /// How many bytes a block may have: 8,384,512, so that it fits a frame of the protocol with its proof.
-  /// hypercore has no such limit: no peer can receive a longer block.
+  /// The most bytes of a block: 8,384,512, so that it fits into a frame of the protocol with its proof.
+  /// hypercore has no such limit, but no peer can receive a longer block.
   public static var maximumBlockSize: Int { FeedLimits.maximumBlockSize }
 
-  /// Puts blocks where they wait to be written, those that no peer could receive refused: one caller's must not
-  /// fail those that it would be joined with.
+  /// Queues blocks to be written, and refuses those that no peer could receive. They are checked here so that
+  /// one caller's block does not fail the calls that it would be joined with.
   private nonisolated func adding(_ blocks: [[UInt8]]) throws(FeedError) -> AppendQueue.Ticket {
     try FeedCore.checkSizes(of: blocks)
     return appends.add(blocks)
@@ -32,7 +32,7 @@ extension Feed {
 
   /// Appends blocks as one batch, with one signature.
   ///
-  /// - Returns: the index of the first. For no blocks, the length.
+  /// - Returns: the index of the first block; the length if there are no blocks.
   ///
   /// Stands for hypercore `append([data])`.
   @discardableResult
@@ -42,7 +42,7 @@ extension Feed {
 
   /// Appends one value in an encoding.
   ///
-  /// - Throws: what the encoding throws, before anything is written; else as ``append(_:)-([UInt8])``.
+  /// - Throws: what the encoding throws, before anything is written; otherwise as ``append(_:)-([UInt8])``.
   ///
   /// Stands for hypercore `append(data)` of a feed with a `valueEncoding`.
   @discardableResult
@@ -62,11 +62,11 @@ extension Feed {
     try await settle(adding(values.map(encoding.encode)))
   }
 
-  /// Writes a sequence of blocks: those that come while others are being written are appended
-  /// together. The sequence is asked for more only while at most 1,024 blocks, or 1 MiB, wait.
+  /// Writes a sequence of blocks. Those that arrive while others are being written are appended together. The
+  /// next block is requested only while at most 1,024 blocks, or 1 MiB, wait.
   ///
-  /// - Returns: how many were written.
-  /// - Throws: what the sequence throws, once what it gave before is written; else as
+  /// - Returns: the number of blocks that were written.
+  /// - Throws: what the sequence throws, once the blocks before are written; otherwise as
   ///   ``append(_:)-([UInt8])``.
   ///
   /// Stands for hypercore `createWriteStream()`.
@@ -89,7 +89,7 @@ extension Feed {
           waitingCount = 0
           waitingBytes = 0
         } else if waitingCount == 1 {
-          // Gets the writing going while the next blocks are gathered.
+          // Starts writing while the next blocks are gathered.
           Task { try await self.settle(ticket) }
         }
       }
@@ -111,7 +111,7 @@ extension Feed {
     try await write(values.map { try encoding.encode($0) })
   }
 
-  /// Has a call's blocks written, with all that were asked for since, unless they are already.
+  /// Writes the blocks of a call together with those of all later calls, unless they are written already.
   @discardableResult
   private func settle(_ ticket: AppendQueue.Ticket) async throws -> UInt64 {
     if core.isCopy { await replicator.waitUntilCaughtUp() }
@@ -131,7 +131,7 @@ extension Feed {
         ticket.result = .success(next)
         next += UInt64(ticket.blocks.count)
       }
-      // The blocks are stored: what fails from here on is another call's, which is told of it.
+      // The blocks are stored. A failure from here on belongs to another call, which gets the error.
       try? replicator.flush()
     } catch {
       for ticket in tickets { ticket.result = .failure(FeedError.wrapping(error)) }
@@ -151,7 +151,7 @@ extension Feed {
     try replicator.flush()
   }
 
-  /// Ends a static feed: its key becomes the hash of its tree. A live feed stays as it is.
+  /// Finalizes a static feed: its key becomes the hash of its tree. A live feed is left as it is.
   ///
   /// - Returns: the key.
   /// - Throws: ``FeedError`` with `outOfBounds` for a static feed without blocks.
@@ -169,11 +169,11 @@ extension Feed {
     return key
   }
 
-  /// Appends blocks whose bytes are in the feed's ``Options/blockStorage`` already, as one batch. Nothing is
-  /// written there.
+  /// Appends blocks whose bytes are already in the feed's ``Options/blockStorage``, as one batch. No bytes
+  /// are written there.
   ///
-  /// - Returns: the index of the first. For no blocks, the length.
-  /// - Throws: ``FeedError`` with `notWritable` also for a feed that keeps its blocks itself; else as
+  /// - Returns: the index of the first block; the length if there are no blocks.
+  /// - Throws: ``FeedError`` with `notWritable` if the feed keeps its blocks itself; otherwise as
   ///   ``append(_:)-([UInt8])``.
   ///
   /// Stands for hypercore `append([data])` of a feed with the option `indexing`.
@@ -186,12 +186,11 @@ extension Feed {
     return first
   }
 
-  /// Gives up the blocks of a range: they can be downloaded again. The feed's length stays, and so do
-  /// its hashes.
+  /// Gives up the blocks of a range. They can be downloaded again; the feed's length and its hashes stay.
   ///
   /// - Parameters:
   ///   - range: the blocks.
-  ///   - keepingBytes: whether their bytes stay where they are, such as in files that are their user's.
+  ///   - keepingBytes: whether their bytes stay where they are, as in files that belong to the user.
   ///
   /// Stands for hypercore `clear(start, end)`.
   public func clear(_ range: Range<UInt64>, keepingBytes: Bool = false) async throws {
@@ -200,19 +199,20 @@ extension Feed {
     try replicator.flush()
   }
 
-  /// Has blocks that were found missing or changed count as stored again, such as those of a file that was put
-  /// back. Only of a feed with a ``Options/blockStorage``, where each block is compared with its hash when it is
-  /// read. hypercore has no such call.
+  /// Treats blocks that were found missing or changed as stored again, such as those of a file that was
+  /// restored. Only for a feed with a ``Options/blockStorage``, which compares each block with its hash when
+  /// it is read. hypercore has no such call.
   public func countAgain(_ range: Range<UInt64>) async throws {
     try checkOpen()
     core.countAgain(range)
     try replicator.flush()
   }
 
-  /// Hashes every block that is recorded as stored again. Those that are missing, or don't match, count as not
-  /// stored as long as the feed is open, so that peers can bring them; the record of them stays as it is.
+  /// Hashes every block that is recorded as stored. Blocks that are missing, or don't match, count as not
+  /// stored while the feed is open, so that peers can bring them; the record of them stays as it is.
   ///
-  /// Stands for hypercore `audit()`, which changes the record: here `Feed.examine` does, where it is to repair.
+  /// Stands for hypercore `audit()`, which changes the record. Here only `Feed.examine` does, if it is to
+  /// repair.
   public func audit() async throws -> AuditReport {
     try checkOpen()
     let (valid, invalid) = try core.auditRanges()

@@ -9,80 +9,80 @@ public import RandomAccessStorage
 /// print(try await feed.get(0, as: .utf8))
 /// ```
 ///
-/// Calls are safe from any task and run one at a time. What is here is answered without waiting;
-/// a block that isn't is waited for until a peer brings it, the timeout passes, the task is cancelled
-/// or the feed closes.
+/// Calls are safe from any task and run one at a time. Blocks that are here are returned without waiting. A
+/// call for any other block waits until a peer brings it, the timeout passes, the task is cancelled or the
+/// feed closes.
 public actor Feed {
   /// The isolation domain that the feed belongs to.
   public nonisolated let replica: Replica
   public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
 
-  /// The feed's public key: whoever has it can read the feed. Nil for a static feed that was not
+  /// The feed's public key: anybody who has it can read the feed. Nil for a static feed that was not
   /// finalized when it was opened; ``currentKey`` has it afterwards. Stands for hypercore `key`.
   public nonisolated let key: PublicKey?
-  /// What the feed is called in public; nil where ``key`` is. Stands for hypercore `discoveryKey`.
+  /// The feed's public name; nil if ``key`` is nil. Stands for hypercore `discoveryKey`.
   public nonisolated let discoveryKey: DiscoveryKey?
 
   let core: FeedCore
   let replicator: Replicator
-  /// What this feed calls itself towards peers.
+  /// The name of this feed in handshakes with peers.
   let ownID: [UInt8]
   nonisolated let hub = Broadcast<EventQueue>()
   nonisolated let appends = AppendQueue()
   var sessions: [ObjectIdentifier: ReplicationSession] = [:]
   let nonces = NonceMemory()
   var isClosed = false
-  /// Waits for the feed to be idle.
+  /// The task that waits for the feed to become idle.
   var idleWatch: Task<Void, Never>?
 
-  /// How a feed is opened. Each stands for the option of hypercore of about that name.
+  /// Options for opening a feed. Each stands for the option of hypercore of about that name.
   public struct Options: Sendable {
-    /// The feed's key; nil for the stored one, or a new one.
+    /// The feed's key; nil for the stored key, or a new one.
     public var key: PublicKey?
     /// The feed's secret key, to write a feed whose folder doesn't hold it.
     public var secretKey: SecretKey?
-    /// Whether to make a feed where none is stored and no key is given.
+    /// True to create a feed if none is stored and no key is given.
     public var createIfMissing = true
-    /// Whether to forget a feed that is stored there.
+    /// True to discard a feed that is stored there.
     public var overwrite = false
-    /// Whether the secret key is stored beside the feed.
+    /// True to store the secret key beside the feed.
     public var storeSecretKey = true
-    /// Whether only blocks that are asked for are downloaded; otherwise all of them.
+    /// True to download only blocks that are requested; false to download all.
     public var sparse = false
     /// False for a static feed: not signed, and named by the hash of its content once finalized.
     public var live = true
-    /// When an append counts as done.
+    /// The moment at which an append is acknowledged.
     public var durability = Durability.buffered
-    /// What the names of the feed's files start with, such as `metadata.` in an old `.dat` folder.
+    /// The prefix of the names of the feed's files, such as `metadata.` in an old `.dat` folder.
     public var prefix = ""
-    /// How much of the disk may be taken by what peers bring.
+    /// Limits on the disk space that data from peers may take.
     public var disk = DiskLimits()
-    /// Where the blocks' bytes are kept, if not beside the feed's other files: the file of the feed's prefix and
-    /// `data` in this storage. The content of an archive is kept so, in its user's files.
+    /// The storage of the blocks' bytes, if not beside the feed's other files: they are in the file that is
+    /// named for the feed's prefix and `data`. The content of an archive is kept so, in the user's files.
     ///
-    /// Nothing is inferred from such a storage: opening neither measures, cuts nor mends it, and a block is
-    /// compared with its hash each time it is read or sent. One that is missing, or was changed, counts as not
-    /// stored for as long as the feed is open, and the record of it stays as it is.
+    /// The feed infers nothing from the state of such a storage: opening neither measures, cuts nor mends it,
+    /// and each block is compared with its hash whenever it is read or sent. A block that is missing, or was
+    /// changed, counts as not stored while the feed is open, and the record of it stays as it is.
     public var blockStorage: (any StorageProvider)?
 
-    /// The defaults: the stored feed, or a new one of a new key pair.
+    /// Creates the default options: the stored feed, or a new one with a new key pair.
     public init() {}
 
-    /// Opens the feed of a key.
+    /// Creates options that open the feed of a key.
     public init(key: PublicKey, sparse: Bool = false) {
       self.key = key
       self.sparse = sparse
     }
 
-    /// Whether a key pair without any stored block is known to be new. Otherwise it may have been written
-    /// elsewhere: appending throws ``FeedError/Code/restoring`` until a peer has proven how long the feed is.
-    /// hypercore has no such option: it starts a second history.
+    /// True if a key pair without any stored block is known to be new. Otherwise the feed may have been
+    /// written elsewhere: appending throws ``FeedError/Code/restoring`` until a peer has proven how long the
+    /// feed is. hypercore has no such option: it starts a second history.
     public var isNew = false
 
-    /// Opens the feed of a key pair, to write it.
+    /// Creates options that open the feed of a key pair, to write it.
     ///
     /// - Parameter keyPair: the feed's keys.
-    /// - Parameter isNew: whether nothing was ever written with them, see ``isNew``.
+    /// - Parameter isNew: whether nothing was ever written with them; see ``isNew``.
     public init(keyPair: KeyPair, isNew: Bool = false) {
       key = keyPair.publicKey
       secretKey = keyPair.secretKey
@@ -101,13 +101,13 @@ public actor Feed {
     }
   }
 
-  /// Opens the feed in a folder, or makes one.
+  /// Opens the feed in a folder, or creates one.
   ///
-  /// - Parameter access: with `readOnly` no byte changes and no lock is taken, as it has to be on
-  ///   read-only media.
+  /// - Parameter access: `readOnly` changes no byte and takes no lock, as is necessary on read-only media.
   /// - Parameter options: which feed, and how it is kept.
-  /// - Parameter folder: where its files are; made where there is none.
-  /// - Throws: ``FeedError``, such as `anotherFeedStored`, or `storage` with a locked folder's owner.
+  /// - Parameter folder: the folder of its files, created if there is none.
+  /// - Throws: ``FeedError``, such as `anotherFeedStored`, or `storage` if another process has locked the
+  ///   folder.
   ///
   /// Stands for `hypercore(folder, key, options)`.
   public static func open(
@@ -123,10 +123,10 @@ public actor Feed {
     try await open(storage: MemoryStorage(), options: options)
   }
 
-  /// Opens the feed in a storage, or makes one.
+  /// Opens the feed in a storage, or creates one.
   ///
-  /// - Parameter replica: the isolation domain to open it in; feeds of one run one at a time.
-  /// - Parameter storage: where its files are kept.
+  /// - Parameter replica: the isolation domain to open it in; calls of feeds in one domain run one at a time.
+  /// - Parameter storage: the storage of its files.
   /// - Parameter options: which feed, and how it is kept.
   /// - Throws: ``FeedError``.
   ///
@@ -149,7 +149,7 @@ public actor Feed {
     return wrapping(OnReplica(replicator, on: replica))
   }
 
-  /// A feed that is open already, as an actor. Called on the executor of its replica.
+  /// Returns an actor for a feed that is open already. Called on the executor of its replica.
   package static func wrapping(_ replicator: OnReplica<Replicator>) -> Feed {
     let feed = Feed(replicator, key: replicator.take(on: replicator.replica).core.key)
     feed.assumeIsolated {
@@ -171,49 +171,47 @@ public actor Feed {
 
   // MARK: State
 
-  /// The feed's key, also of a static feed that was finalized since. Stands for hypercore `key`.
+  /// The feed's key, including that of a static feed that was finalized since. Stands for hypercore `key`.
   public var currentKey: PublicKey? { core.key }
 
-  /// How many blocks the feed is known to have, stored here or not. Stands for hypercore `length`.
+  /// The number of blocks that the feed is known to have, stored here or not. Stands for hypercore `length`.
   public var length: UInt64 { core.length }
 
-  /// How many bytes these blocks have together. Stands for hypercore `byteLength`.
+  /// The total size of these blocks in bytes. Stands for hypercore `byteLength`.
   public var byteLength: UInt64 { core.byteLength }
 
-  /// Whether ``append(_:)-([UInt8])`` is possible here. Stands for hypercore `writable`.
+  /// True if ``append(_:)-([UInt8])`` is possible here. Stands for hypercore `writable`.
   public var isWritable: Bool { core.isWritable }
 
-  /// Whether the key pair is here without any block, and nothing is written before a peer has proven how long
-  /// the feed is. hypercore has no such state.
+  /// True if the key pair is here without any block: nothing is written before a peer has proven how long the
+  /// feed is. hypercore has no such state.
   public var isRestoring: Bool { core.isRestoring }
 
-  /// Whether the secret key is here, so that the feed can be written where it is opened for that. Stands
-  /// for hypercore's `secretKey` being there.
+  /// True if the secret key is here, so that the feed can be written when it is opened for writing. Stands
+  /// for the presence of hypercore's `secretKey`.
   public var isOwned: Bool { core.isOwned }
 
-  /// Whether the feed is signed; a static one is named by its content. Stands for
-  /// hypercore `live`.
+  /// True if the feed is signed; a static feed is named by its content instead. Stands for hypercore `live`.
   public var isLive: Bool { core.isLive }
 
-  /// What opening the feed found amiss, and mended. hypercore has no such call: it does not look.
+  /// The faults that opening the feed found, and the repairs. hypercore has no such call: it does not look.
   public var repairReport: RepairReport { core.report }
 
-  /// Why nothing more is fetched of the feed for the time being; nil while it is. hypercore has no such call.
+  /// The reason why downloading is paused; nil if it isn't. hypercore has no such call.
   public var downloadPause: DownloadPause? { replicator.pause }
 
-  /// Both histories, where the feed's key has signed two: found while it was open, or before. Nothing is
-  /// written to such a feed any more. The evidence stays beside the feed as `fork.json`. hypercore has no
-  /// such call.
+  /// Both histories, if the feed's key has signed two: found while it was open, or before. Such a feed is
+  /// never written again. The evidence stays beside the feed as `fork.json`. hypercore has no such call.
   public var forkEvidence: ForkEvidence? { replicator.forkEvidence }
 
-  /// Whether nothing more is written or downloaded before the feed is opened anew, or ever: a write failed, or
-  /// the history here contradicts another one. hypercore has no such state.
+  /// True if nothing is written or downloaded until the feed is opened anew, or ever again: a write failed,
+  /// or the history here contradicts another one. hypercore has no such state.
   public var isStopped: Bool { core.stopReason != nil }
 
-  /// The hash over all roots: what the writer signs, and hypercore's `crypto.tree` of its `rootHashes`.
+  /// The hash over all roots, which the writer signs: hypercore's `crypto.tree` of its `rootHashes`.
   public var treeHash: Digest { core.treeHash }
 
-  /// Ends replication, fails whatever waits, writes what is to be written and gives the folder back.
+  /// Ends replication, fails every waiting call, writes what is pending and unlocks the folder.
   ///
   /// Stands for hypercore `close()`.
   public func close() async throws {

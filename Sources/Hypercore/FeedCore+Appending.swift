@@ -2,19 +2,19 @@ internal import HypercoreCrypto
 internal import RandomAccessStorage
 
 extension FeedCore {
-  /// Blocks below this size are written as one piece with their neighbours.
+  /// Blocks below this size are joined with their neighbours in one write.
   private static let smallBlock = 16 * 1024
 
   /// Appends blocks and signs the last of them.
   ///
-  /// Written in this order: data and tree, the signature, which is what commits them, the bitfield.
-  /// Appending nothing writes and syncs what waits.
+  /// The order of the writes: data and tree; the signature, which commits them; the bitfield. Appending no
+  /// blocks writes and syncs what is pending.
   ///
   /// - Returns: the index of the first block.
-  /// - Throws: ``FeedError/Code/blockTooLarge``, ``FeedError/Code/notWritable``;
-  ///   ``FeedError/Code/outOfBounds`` where the feed would get
-  ///   longer than a feed can be; ``FeedError/Code/storage``.
-  /// - Complexity: at most four calls of the storage, without syncs.
+  /// - Throws: ``FeedError/Code/blockTooLarge``; ``FeedError/Code/notWritable``;
+  ///   ``FeedError/Code/outOfBounds`` if the feed would exceed the greatest length;
+  ///   ``FeedError/Code/storage``.
+  /// - Complexity: at most four calls to the storage, syncs not counted.
   ///
   /// Source: hypercore v6.26.0 `index.js`, `_append`.
   @discardableResult
@@ -35,11 +35,11 @@ extension FeedCore {
     return first
   }
 
-  /// Appends blocks whose bytes are where the feed's data is kept already, and signs the last of them. Nothing is
-  /// written there.
+  /// Appends blocks whose bytes are already in the storage of the feed's data, and signs the last of them. No
+  /// bytes are written there.
   ///
   /// - Returns: the index of the first block.
-  /// - Throws: ``FeedError/Code/notWritable`` also for a feed that keeps its blocks itself; else as
+  /// - Throws: ``FeedError/Code/notWritable`` if the feed keeps its blocks itself; otherwise as
   ///   ``append(_:)``.
   @discardableResult
   package func append(leaves: [BlockLeaf]) throws(FeedError) -> UInt64 {
@@ -58,7 +58,7 @@ extension FeedCore {
     return first
   }
 
-  /// Writes blocks that were checked to fit.
+  /// Writes blocks whose sizes were checked.
   private func append(
     count: Int, total: UInt64, data: [StorageWrite], leaf: (Int) -> (hash: Digest, size: UInt64)
   ) throws(FeedError) {
@@ -74,7 +74,7 @@ extension FeedCore {
           StorageWrite(offset: SignatureFile.offset(of: end - 1), bytes: signature.bytes))
       }
       try commit(data: data, signatures: signatures, blocks: count)
-      // What was claimed to be here, and was not, has given its place away.
+      // The new blocks take the place of what was set aside.
       if bits.hasAside {
         bits.forgetAside(first..<max(end, bits.dataLimit))
         bits.forgetAsideNodes()
@@ -89,14 +89,14 @@ extension FeedCore {
     onChange?(.appended(first..<length))
   }
 
-  /// Writes what an append, or what peers brought, has changed, but for the bitfield: data and tree, and then the
-  /// signatures, which commit it. With a ``Durability`` that asks for it, or in its turn, each step is on the
-  /// disk before the next.
+  /// Writes the changes of an append, or of what peers brought, except for the bitfield: data and tree first,
+  /// then the signatures, which commit them. If ``Durability`` asks for it now, each step is on the disk
+  /// before the next.
   ///
   /// - Parameters:
-  ///   - data: pieces of `data`, by their offsets.
-  ///   - signatures: pieces of `signatures`, by their offsets.
-  ///   - blocks: how many blocks that is.
+  ///   - data: pieces of `data`, with their offsets.
+  ///   - signatures: pieces of `signatures`, with their offsets.
+  ///   - blocks: the number of blocks in these pieces.
   func commit(
     data: [StorageWrite], signatures: [StorageWrite], blocks: Int
   ) throws(FeedError) {
@@ -115,7 +115,7 @@ extension FeedCore {
     if isSynced { unsyncedBlocks = 0 }
   }
 
-  /// That a peer could receive every one of these blocks.
+  /// Checks that a peer could receive each of these blocks.
   static func checkSizes(of blocks: [[UInt8]]) throws(FeedError) {
     for block in blocks { try checkSize(UInt64(block.count)) }
   }
@@ -130,7 +130,7 @@ extension FeedCore {
   }
 
   private func checkWritable() throws(FeedError) {
-    // What failed may work again: there may be room on the disk.
+    // The reason of an earlier failure may be gone: there may be room on the disk again.
     if failure != nil { try resume() }
     try checkStorable()
     if isRestoring { throw .restoring(key) }
@@ -170,9 +170,9 @@ extension FeedCore {
     }
   }
 
-  /// Puts the blocks' leaves and every parent they complete into the tree.
+  /// Puts the blocks' leaves, and every parent that they complete, into the tree.
   ///
-  /// - Returns: the roots with them.
+  /// - Returns: the roots of the tree with them.
   private func addToTree(
     _ count: Int, _ leaf: (Int) -> (hash: Digest, size: UInt64)
   ) throws(FeedError) -> [Node] {
@@ -183,7 +183,7 @@ extension FeedCore {
       let (hash, size) = leaf(place)
       var node = Node(index: 2 * index, hash: hash, size: size)
       try tree.put(node)
-      // The reference writes all slots between the batch's leaves, blank where incomplete.
+      // The reference writes all slots between the batch's leaves, and leaves incomplete ones blank.
       if index + 1 < end { try tree.blank(2 * index + 1) }
       var completed = (~index).trailingZeroBitCount
       while completed > 0, let left = roots.popLast() {
@@ -199,7 +199,7 @@ extension FeedCore {
     return roots
   }
 
-  /// Sets the bits of the leaves of blocks that follow on those there are, and of the parents they
+  /// Sets the bits of the leaves of blocks that follow the stored ones, and of the parents that they
   /// complete.
   func setTreeBits(_ range: Range<UInt64>) {
     for block in range {
@@ -214,7 +214,7 @@ extension FeedCore {
     }
   }
 
-  /// The blocks as pieces to write: small ones joined, large ones as they are.
+  /// The blocks as pieces to write: small ones joined, large ones separate.
   private func dataPieces(_ blocks: [[UInt8]], at offset: UInt64, total: UInt64) -> [StorageWrite] {
     if blocks.count == 1 {
       return blocks[0].isEmpty ? [] : [StorageWrite(offset: offset, bytes: blocks[0])]
@@ -253,7 +253,7 @@ extension FeedCore {
     return pieces
   }
 
-  /// Ends a static feed: its key becomes its tree hash.
+  /// Finalizes a static feed: its key becomes its tree hash.
   ///
   /// On a live feed this writes the key again and does nothing else, as in the reference.
   /// Source: hypercore v6.26.0 `index.js`, `finalize`.

@@ -2,9 +2,9 @@ internal import HypercoreCrypto
 internal import RandomAccessStorage
 
 extension FeedCore {
-  /// Gives up blocks: they are not stored any more, though their hashes still are.
+  /// Gives up blocks: they are no longer stored, but their hashes still are.
   ///
-  /// - Parameter keepingBytes: whether the bytes stay where they are, as in a file that is its user's.
+  /// - Parameter keepingBytes: whether the bytes stay where they are, as in a file that belongs to the user.
   /// - Returns: whether any of them was stored.
   ///
   /// Source: hypercore v6.26.0 `index.js`, `clear`. Fixture: `feeds/cleared`.
@@ -15,7 +15,7 @@ extension FeedCore {
     try checkStorable()
     try commitBatch()
     let range = range.clamped(to: 0..<bits.dataLimit)
-    // What was given up is not missing.
+    // Blocks that are given up are not missing.
     if bits.hasAside, bits.forgetAside(range) {
       try writing { () throws(FeedError) in try bits.flush() }
     }
@@ -26,7 +26,7 @@ extension FeedCore {
     let end = try byteOffset(of: last) + node(at: 2 * last).size
     try writing { () throws(FeedError) in
       bits.setBlocks(first..<(last + 1), to: false)
-      // First: what is marked as stored has to be there.
+      // The bitfield comes first: a block that is marked as stored has to be there.
       try bits.flush()
       if durability == .synced { try bringToDisk(files.bitfield) }
       if end > start, !keepingBytes { try files.data.delete(at: start, count: end - start) }
@@ -35,8 +35,8 @@ extension FeedCore {
     return true
   }
 
-  /// Compares every block that is stored with its hash. Those that are not what was verified count as not
-  /// stored from then on, so that peers can bring them; the record of them stays as it is.
+  /// Compares every stored block with its hash. Blocks that don't match count as not stored from then on, so
+  /// that peers can bring them; the record of them stays as it is.
   ///
   /// - Complexity: reads all of `data`.
   ///
@@ -46,8 +46,8 @@ extension FeedCore {
     return (valid, Words.count(bad))
   }
 
-  /// The same, with all blocks that are recorded as stored and are not there as they should be, those included
-  /// that were set aside before.
+  /// Like ``audit()``, but returns all blocks that are recorded as stored and are missing or don't match,
+  /// including those that were set aside before.
   func auditRanges() throws(FeedError) -> (valid: UInt64, invalid: [Range<UInt64>]) {
     let valid = try auditStored().valid
     return (valid, blocksAside)
@@ -67,7 +67,7 @@ extension FeedCore {
     return (valid, bad)
   }
 
-  /// Whether the bytes in a block's place hash to its leaf.
+  /// Returns whether the bytes in a block's place match the hash of its leaf.
   func isIntact(_ index: UInt64) throws(FeedError) -> Bool {
     guard let leaf = try knownNode(2 * index), let bytes = try bytesInPlace(of: index) else {
       return false

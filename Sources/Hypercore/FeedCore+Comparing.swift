@@ -1,17 +1,17 @@
 package import HypercoreCrypto
 
-// Two histories under one key. A proof counts as another history only if the feed's own key signed the roots
-// that it leads to; no peer can make an honest feed look forked.
+// Comparison of two histories under one key. A proof counts as another history only if the feed's own key
+// signed the roots that it leads to, so no peer can make an honest feed look forked.
 
-/// A peer's signed roots beside what is stored here.
+/// The result of comparing a peer's signed roots with what is stored here.
 package enum RootComparison: Equatable {
-  /// Everything that both sides have hashes for is the same. The peer's history is this long.
+  /// Everything that both sides have hashes for is the same. The peer's history has this length.
   case same(length: UInt64)
-  /// The answer proves nothing, which may be because nodes were left out that this side claimed to know.
+  /// The answer proves nothing. The peer may have left out nodes that this side claimed to know.
   case unproven
 }
 
-/// A peer's proof that the feed's key has signed.
+/// A peer's proof that leads to roots signed by the feed's key.
 private struct SignedProof {
   /// The way up, with every node that was hashed into it.
   var climb: Climb
@@ -21,16 +21,16 @@ private struct SignedProof {
 }
 
 extension FeedCore {
-  /// Compares the way up from a block, as a peer proves it, with what is stored here. Stores nothing.
+  /// Compares the path up from a block, as a peer proves it, with what is stored here. Stores nothing.
   ///
   /// - Parameters:
   ///   - block: the block whose hash the peer sent, with the whole way up to its signed roots.
   ///   - nodes: the proof; the block's own node comes first.
-  ///   - signature: the signature over the peer's roots; nil where it sent none.
-  /// - Throws: ``FeedError/Code/forked`` if the key signed something else than what is here: the evidence
-  ///   is kept then. ``FeedError/Code/damaged`` if what is stored here was not signed.
+  ///   - signature: the signature over the peer's roots; nil if it sent none.
+  /// - Throws: ``FeedError/Code/forked`` if the key signed something else than what is stored here, after
+  ///   keeping the evidence. ``FeedError/Code/damaged`` if what is stored here was not signed.
   ///   ``FeedError/Code/proofRejected`` for an answer that no working peer gives.
-  /// - Complexity: a hash for each level of the tree, and one check of a signature.
+  /// - Complexity: a hash for each level of the tree, and one signature check.
   package func compare(
     _ block: UInt64, nodes: [Node], signature: Signature?
   ) throws(FeedError) -> RootComparison {
@@ -40,9 +40,9 @@ extension FeedCore {
     return .same(length: proof.roots.length)
   }
 
-  /// Replaces the evidence of a fork by one that shows more of what both histories share.
+  /// Replaces the evidence of a fork by evidence that shows more of the history that both sides share.
   ///
-  /// - Returns: whether it does.
+  /// - Returns: whether it was replaced.
   func narrowFork(_ block: UInt64, nodes: [Node], signature: Signature?) throws(FeedError) -> Bool {
     guard let known = forkEvidence, let signature else { return false }
     let start = try Climb(block: block, value: nil, nodes: nodes)
@@ -55,13 +55,13 @@ extension FeedCore {
     return true
   }
 
-  /// The fork that a refused proof shows; nil if the key did not sign it.
+  /// Returns the fork that a refused proof shows; nil if the key did not sign it.
   func findFork(_ start: Climb, signature: Signature) throws(FeedError) -> FeedError? {
     guard let proof = try signedProof(start, signature) else { return nil }
     return try fork(proof)
   }
 
-  /// Climbs with a peer's nodes as far as they lead, then with what is known where they leave gaps.
+  /// Climbs with the peer's nodes as far as they lead, then with known nodes where they leave gaps.
   ///
   /// - Returns: nil if that leads to no roots that the key signed.
   private func signedProof(
@@ -112,7 +112,7 @@ extension FeedCore {
 
   private func evidence(of proof: SignedProof) throws(FeedError) -> ForkEvidence? {
     guard let key, let node = proof.conflict else { return nil }
-    // What waits to be written may be the signature that is looked for.
+    // Pending writes may include the signature that is looked for.
     if !batch.isWritten { try writeBatch() }
     var ours: SignedRoots?
     if length > 0, let signature = try signatures.signature(at: length - 1) {

@@ -1,23 +1,23 @@
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-// What the reference does not have: the memory of which folder the feed was written in, and of a key pair that
-// came without its blocks. The file `marker` holds it: what tells the file `key` from a copy of it, or the word
-// `restoring`.
+// State that the reference does not have: the memory of the folder that the feed was written in, and of a key
+// pair that was stored without its blocks. It is in the file `marker`: what distinguishes the file `key` from
+// a copy of it, or the word `restoring`.
 
 extension FeedCore {
   // MARK: Copies
 
-  /// Notices that the folder was copied or restored since the feed was written there.
+  /// Detects that the folder was copied or restored since the feed was written there.
   ///
-  /// The marker holds what tells the file `key` from a copy of it. It is made by the first append, so that
-  /// opening a folder that Node wrote, and closing it, changes nothing. Its loss, or a failure to read or
-  /// write it, is no reason to keep anybody from writing.
+  /// The marker holds what distinguishes the file `key` from a copy of it. It is made by the first append, so
+  /// that opening and closing a folder that Node wrote changes nothing. If it is lost, or can't be read or
+  /// written, the feed can be written all the same.
   func checkMarker(isNew: Bool) {
     guard !isRestoring else { return }
     let stored = (try? files.marker.read(at: 0, count: Self.markerSize)) ?? []
     if stored == Self.restoringMark, length > 0 {
-      // Peers have brought some of it; whether that is all was not asked yet.
+      // Peers have brought some of the feed; they were not asked yet whether that is all.
       isCopy = true
       isMarkedRestoring = true
       return
@@ -31,7 +31,7 @@ extension FeedCore {
     report.findings.append(.folderCopied)
   }
 
-  /// Notes that this is the folder that the feed is written in, unless that is known.
+  /// Records that this is the folder in which the feed is written, unless that is known.
   func mark() {
     guard needsMarker else { return }
     needsMarker = false
@@ -44,15 +44,14 @@ extension FeedCore {
     isMarkedRestoring = false
   }
 
-  /// Notes that a peer has proven that there is more of the feed: the folder was restored without leaving a
+  /// Records that a peer has proven that there is more of the feed: the folder was restored without leaving a
   /// trace.
   func noteBehind() {
     isCopy = true
     needsMarker = true
   }
 
-  /// Settles that there is no more of the feed elsewhere: this folder is where it is written from now
-  /// on.
+  /// Records that there is no more of the feed elsewhere: from now on it is written in this folder.
   package func confirmFolder() {
     guard isCopy else { return }
     isCopy = false
@@ -60,7 +59,7 @@ extension FeedCore {
     mark()
   }
 
-  /// Whether the marker is another folder's; nil where there is none, or nothing to compare it with.
+  /// True if the marker is another folder's; nil if there is none, or nothing to compare it with.
   var isMarkedElsewhere: Bool? {
     guard let identity = folderIdentity,
       let stored = try? files.marker.read(at: 0, count: Self.markerSize), !stored.isEmpty
@@ -70,7 +69,8 @@ extension FeedCore {
 
   // MARK: Keys without blocks
 
-  /// Whether there is a key pair and nothing else: a new disk to which the keys were restored, for example.
+  /// Returns whether there is a key pair and nothing else, such as on a new disk to which the keys were
+  /// restored.
   func lacksItsBlocks(_ stored: StoredFeed, _ options: FeedOptions) throws(FeedError) -> Bool {
     guard isOwned, isLive, length == 0, !options.isNew, !options.overwrite, !stored.isNew else {
       return false
@@ -90,7 +90,7 @@ extension FeedCore {
     if durability != .buffered { try files.marker.sync() }
   }
 
-  /// The caller said that the key pair is new.
+  /// Removes the mark of a feed without its blocks, as the caller says that the key pair is new.
   func forgetRestoring() throws(FeedError) {
     guard isOwned, length == 0,
       try files.marker.read(at: 0, count: Self.markerSize) == Self.restoringMark
@@ -98,8 +98,8 @@ extension FeedCore {
     try files.marker.truncate(to: 0)
   }
 
-  /// A peer has proven how long the feed is. What connected peers have of it is fetched before the next append,
-  /// as for a copy.
+  /// Ends restoring once a peer has proven how long the feed is. What connected peers have of it is fetched
+  /// before the next append, as for a copy.
   ///
   /// - Returns: whether the feed was restoring.
   func settleRestoring() -> Bool {
@@ -109,7 +109,7 @@ extension FeedCore {
     return true
   }
 
-  /// What the file `marker` holds as long as the feed may not be written for want of its blocks.
+  /// The content of the file `marker` while the feed may not be written because its blocks are missing.
   package static let restoringMark = Array("restoring\n".utf8)
   private static let markerSize = 128
 

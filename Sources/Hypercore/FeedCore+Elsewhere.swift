@@ -1,18 +1,19 @@
 public import HypercoreCrypto
 internal import RandomAccessStorage
 
-// A feed whose blocks are kept in a storage of the caller's, such as an archive's content in its user's files.
-// Those may be edited or removed at any time, so the bits say what was stored once, and each block proves
-// itself when it is read.
+// A feed whose blocks are kept in a storage of the caller, such as an archive's content in the user's files.
+// Those may be edited or removed at any time, so the bits say what was stored once, and each block is
+// verified when it is read.
 
-/// What the tree has of a block: enough to append it where its bytes are kept elsewhere.
+/// The tree's record of a block: enough to append a block whose bytes are kept elsewhere.
 public struct BlockLeaf: Hashable, Sendable {
   /// The hash of the block.
   public let hash: Digest
-  /// How many bytes it has.
+  /// The size of the block in bytes.
   public let size: UInt64
 
-  /// The leaf of a block with these bytes. Cheap to pass on, so blocks can be hashed on any thread.
+  /// Creates the leaf of a block with these bytes. Leaves are cheap to pass on, so any thread can hash the
+  /// blocks.
   public init(_ block: [UInt8]) {
     hash = TreeHash.leaf(block)
     size = UInt64(block.count)
@@ -23,39 +24,37 @@ public struct BlockLeaf: Hashable, Sendable {
     self.size = size
   }
 
-  /// The leaves of several blocks, hashed on all processors where there is enough to hash.
+  /// Returns the leaves of several blocks, hashed on all processors if there is enough to hash.
   public static func leaves(of blocks: [[UInt8]]) -> [BlockLeaf] {
     zip(blocks, TreeHash.leaves(blocks)).map { BlockLeaf(hash: $1, size: UInt64($0.count)) }
   }
 }
 
 extension FeedCore {
-  /// Has stored blocks of a range count as not stored for as long as the feed is open. The record of them stays
-  /// as it is.
+  /// Treats stored blocks of a range as not stored while the feed is open. The record of them stays as it is.
   package func setAside(_ range: Range<UInt64>) {
     for run in bits.setAside(range) { onChange?(.setAside(run)) }
   }
 
-  /// Has blocks of a range that were set aside count as stored again, such as those of a file that was put back.
+  /// Treats blocks of a range that were set aside as stored again, such as those of a file that was restored.
   /// For a feed whose blocks are kept elsewhere, where each is compared with its hash when it is read.
   package func countAgain(_ range: Range<UInt64>) {
     guard files.dataIsElsewhere else { return }
     bits.countAgain(range)
   }
 
-  /// The blocks that are recorded as stored and are not there, or not what was verified, as far as that was
-  /// noticed; in runs.
+  /// The blocks that are recorded as stored but were found missing or changed, in runs.
   package var blocksAside: [Range<UInt64>] {
     bits.hasAside ? bits.asideBlocks(in: 0..<bits.dataLimit) : []
   }
 
-  /// Reads blocks in a row and keeps those up to the first that is not what was verified. That one, if it is the
-  /// first of all, is set aside.
+  /// Reads consecutive blocks and keeps those before the first that doesn't match its hash. If the very first
+  /// doesn't match, it is set aside.
   func runElsewhere(
     from index: UInt64, at offset: UInt64, ends: [Int]
   ) throws(FeedError) -> BlockRun? {
     guard let total = ends.last else { return nil }
-    // A leaf may claim any size: what is not there is not made room for.
+    // A leaf may claim any size, so no memory is allocated for bytes that are not there.
     if UInt64(total) > FeedLimits.trustedBlockSize {
       let length = try files.data.length()
       guard length >= offset, length - offset >= UInt64(total) else {
@@ -85,7 +84,7 @@ extension FeedCore {
     return BlockRun(first: index, bytes: Array(bytes[..<start]), ends: Array(ends[..<good]))
   }
 
-  /// The blocks of a range that counts as stored; nil where one turns out not to be there.
+  /// Returns the blocks of a range that counts as stored; nil if one turns out to be missing or changed.
   func blocksElsewhere(in range: Range<UInt64>) throws(FeedError) -> [[UInt8]]? {
     var blocks: [[UInt8]] = []
     while blocks.count < range.count {

@@ -1,10 +1,10 @@
 internal import HypercoreCrypto
 
-// What `Feed.examine` looks at, and mends. A node counts as right where it hashes, with its sibling, into
-// one that does, up to the signed roots.
+// Checks and repairs of `Feed.examine`. A node counts as right if it hashes, with its sibling, into another
+// right node, and so on up to the signed roots.
 
 extension FeedCore {
-  /// Looks at everything, changing nothing.
+  /// Examines everything and changes nothing.
   func examine(
     _ examination: inout FeedExamination, _ progress: ((UInt64) -> Void)?
   ) throws(FeedError) {
@@ -60,11 +60,11 @@ extension FeedCore {
     }
   }
 
-  /// Mends what can be mended with certainty: nodes that follow from the leaves below are written again;
-  /// nodes and blocks that are not what was verified are no longer recorded as stored, so that peers bring them;
+  /// Repairs what can be repaired with certainty: nodes that follow from the leaves below are written again;
+  /// nodes and blocks that don't match are no longer recorded as stored, so that peers can bring them;
   /// signatures of a feed that was overwritten here are removed.
   ///
-  /// - Returns: what was done, a sentence each.
+  /// - Returns: the repairs that were made, a sentence each.
   func mend() throws(FeedError) -> [String] {
     var repairs: [String] = []
     let wrong = try wrongNodes()
@@ -106,8 +106,8 @@ extension FeedCore {
     return repairs
   }
 
-  /// Tells of files that are far longer than what is stored in them, as a feed's writer makes them that signs a
-  /// length without blocks before it.
+  /// Reports files that are far longer than what is stored in them. A writer makes such files if it signs a
+  /// length without the blocks before it.
   private func examineSizes(_ examination: inout FeedExamination) throws(FeedError) {
     for file in files.growing {
       examination.fileBytes += try file.length()
@@ -121,13 +121,13 @@ extension FeedCore {
         code: .largeHoles,
         message:
           "Its files look like \(examination.fileBytes) bytes, of which \(examination.occupiedBytes) "
-          + "are on the disk: the rest are holes. Copy them with what keeps holes, such as cp or rsync -S.",
+          + "are on the disk: the rest are holes. Copy them with a tool that keeps holes, such as cp or rsync -S.",
         isRepairable: false))
   }
 
   // MARK: Signatures
 
-  /// - Parameter wrong: nodes that those below don't hash into: what is below says nothing about a
+  /// - Parameter wrong: nodes that their children don't hash into. What is below them says nothing about a
   ///   signature.
   private func examineSignatures(
     _ examination: inout FeedExamination, above wrong: [Node]
@@ -137,7 +137,7 @@ extension FeedCore {
     var slot: UInt64 = 0
     while let found = try signatures.next(from: slot, before: length) {
       slot = found.slot + 1
-      // A replica may lack the roots of a length that it once had.
+      // A replica may lack the roots of an earlier length.
       guard let roots = try? roots(of: slot) else { continue }
       let isInDoubt = roots.contains { root in
         wrong.contains { $0.index != root.index && FlatTree.span($0.index).contains(root.index) }
@@ -159,7 +159,7 @@ extension FeedCore {
 
   // MARK: The tree
 
-  /// The nodes that are verified, but are not the hash of their children, from the roots down.
+  /// The nodes that are marked as verified but are not the hash of their children, from the roots down.
   private func wrongNodes() throws(FeedError) -> [Node] {
     var wrong: [Node] = []
     var stack = roots
@@ -177,7 +177,7 @@ extension FeedCore {
     return wrong
   }
 
-  /// Makes all nodes below one again from the leaves, or from the blocks, where that leads to it.
+  /// Makes all nodes below one again from the leaves, or from the blocks, if that leads to this node.
   private func rebuild(_ top: Node) throws(FeedError) -> Bool {
     places.removeAll()
     for fromBlocks in [false, true] {
@@ -212,11 +212,11 @@ extension FeedCore {
     return node
   }
 
-  /// Takes back the bits of everything below a node.
+  /// Clears the bits of everything below a node.
   private func forgetBelow(_ index: UInt64) -> Range<UInt64> {
     let span = FlatTree.span(index)
     let blocks = span.lowerBound / 2..<span.upperBound / 2 + 1
-    // What is marked ends with the pages that there are, however far the node's leaves would go.
+    // Marks end with the last page, however far the node's leaves would extend.
     for node in Range(span).clamped(to: 0..<bits.treeLimit) where node != index {
       bits.setNode(node, to: false)
     }

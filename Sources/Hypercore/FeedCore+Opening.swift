@@ -4,12 +4,12 @@ package import RandomAccessStorage
 extension FeedCore {
   /// Opens the feed in a storage, or creates one.
   ///
-  /// A healthy feed of any length opens with a few reads. What a crash left is repaired where that is
-  /// certain, and told in ``report``. With read-only storage no byte changes and no lock is taken.
+  /// A healthy feed of any length opens with a few reads. Damage from a crash is repaired if the repair is
+  /// certain, and listed in ``report``. With read-only storage no byte changes and no lock is taken.
   ///
-  /// - Parameter prefix: goes before the names of its files, such as `source/`.
-  /// - Throws: ``FeedError`` with a code of those under "Opening", or `storage`, where the lock is held
-  ///   elsewhere for example. Nothing was changed then.
+  /// - Parameter prefix: precedes the names of its files, such as `source/`.
+  /// - Throws: ``FeedError`` with a code of those under "Opening", or `storage`, for example if the lock is
+  ///   held elsewhere. Nothing has been changed in these cases.
   ///
   /// Source: hypercore v6.26.0 `index.js`, `_open`.
   package static func open(
@@ -48,7 +48,7 @@ extension FeedCore {
     }
   }
 
-  /// The rest of opening: nothing was changed before.
+  /// Finishes opening; nothing was changed before.
   private func settle(_ stored: StoredFeed, _ options: FeedOptions) throws(FeedError) {
     if options.overwrite {
       if access == .readWrite { try forget() }
@@ -58,11 +58,11 @@ extension FeedCore {
     if !options.overwrite { try readForkEvidence() }
     isRestoring = try lacksItsBlocks(stored, options)
     guard access == .readWrite else { return }
-    // First, so that a crash does not make it look like a new feed.
+    // The mark comes first, so that a crash does not make this look like a new feed.
     if isRestoring { try markAsRestoring() } else { try forgetRestoring() }
     try writeHeaders(stored, overwriting: options.overwrite)
-    // The secret key first: with it the other can be found again.
-    // Blocks that are on the disk are worth nothing without them.
+    // The secret key comes first, as the public key can be derived from it. Blocks on the disk are worth
+    // nothing without the keys.
     let isSynced = options.durability != .buffered
     if options.storeSecretKey, let secretKey, secretKey != stored.secretKey || options.overwrite {
       try files.secretKey.write(secretKey.bytes, at: 0)
@@ -99,26 +99,26 @@ extension FeedCore {
   }
 }
 
-/// What is found in the files before anything is decided.
+/// The state of the files before anything is decided.
 struct StoredFeed {
   var key: PublicKey?
   var secretKey: SecretKey?
-  /// There is a secret key, but less than all of it.
+  /// True if the secret key in the file is incomplete.
   var secretKeyIsCut = false
   var pageSize = Bitfield.standardPageSize
   var pageCount = 0
-  /// The last page ends before it should.
+  /// True if the last page is incomplete.
   var hasCutPage = false
-  /// The bitfield's header says that a page has no bytes, which is how the reference leaves a feed that it has
-  /// overwritten.
+  /// True if the bitfield's header says that a page has no bytes, which is how the reference leaves a feed
+  /// that it has overwritten.
   var hasBlankPageSize = false
   var hasTreeHeader = false
   var hasSignaturesHeader = false
   var hasBitfieldHeader = false
-  /// Whether the key pair was made just now.
+  /// True if the key pair was generated just now.
   var isNew = false
 
-  /// How many signatures, blank ones counted.
+  /// The number of signatures, including blank ones.
   var signatureCount: UInt64 = 0
 
   init(_ files: FeedFiles, overwriting: Bool) throws(FeedError) {
@@ -135,7 +135,7 @@ struct StoredFeed {
     hasSignaturesHeader = try Self.header(of: files.signatures, .signatures) != nil
     let bitfield = try Self.header(of: files.bitfield, .bitfield)
     if let bitfield { pageSize = bitfield.entrySize }
-    // A page size of 0 is read as the standard one, and set right.
+    // A page size of 0 is read as the standard one, and corrected.
     let start = try Self.start(of: files.bitfield)
     hasBitfieldHeader = bitfield != nil && bitfield?.bytes == start
     hasBlankPageSize = bitfield != nil && !hasBitfieldHeader
@@ -170,11 +170,11 @@ struct StoredFeed {
     var key: PublicKey?
     var secretKey: SecretKey?
     var findings: [RepairReport.Finding] = []
-    /// Whether the key pair was made just now.
+    /// True if the key pair was generated just now.
     var isGenerated = false
   }
 
-  /// Settles which feed this is, changing nothing.
+  /// Decides which feed this is, changing nothing.
   func identity(_ options: FeedOptions, access: StorageAccess) throws(FeedError) -> Identity {
     guard !options.overwrite || access == .readWrite else {
       throw FeedError(code: .notWritable, reason: "Read-only storage can't be overwritten.")

@@ -1,21 +1,22 @@
 internal import HypercoreCrypto
 
 extension FeedCore {
-  /// What is known on the way up from a block, for the `nodes` of a Request.
+  /// The digest of what is known on the way up from a block, for the `nodes` of a Request.
   package func digest(_ block: UInt64) -> UInt64 {
     guard block < FeedLimits.maximumLength else { return 0 }
     return bits.digest(block: block)
   }
 
-  /// The proof of a block for a peer.
+  /// Returns the proof of a block for a peer.
   ///
   /// - Parameters:
   ///   - block: the block's index, whether its bytes are stored here or not.
   ///   - digest: what the peer says it knows; see ``digest(_:)``.
   ///   - hash: whether the block's own node comes first, for an answer without the block.
-  ///   - remoteTree: what the peer told before; added to. Nil for a proof that stands alone.
-  /// - Throws: ``FeedError/Code/nodeMissing`` where the block was never verified here;
-  ///   ``FeedError/Code/signatureMissing`` where the proof would need a signature that is not stored.
+  ///   - remoteTree: the nodes that the peer is known to have, which this call adds to. Nil for a proof on
+  ///     its own.
+  /// - Throws: ``FeedError/Code/nodeMissing`` if the block was never verified here;
+  ///   ``FeedError/Code/signatureMissing`` if the proof needs a signature that is not stored.
   ///
   /// Source: hypercore v6.26.0 `lib/tree-index.js`, `proof`. Fixture: `feeds/manifest.json`, `proofs`.
   package func proof(
@@ -50,7 +51,7 @@ extension FeedCore {
     return proof
   }
 
-  /// Adds to `remote` what a digest says about the way up from a block, as far as it is known here.
+  /// Adds to `remote` what a digest says about the path up from a block, as far as it is known here.
   private func learn(_ block: UInt64, digest: UInt64, into remote: RemoteTree) {
     func learn(_ index: UInt64) {
       if !remote.contains(index), bits.hasNode(index) { remote.insert(index) }
@@ -62,7 +63,7 @@ extension FeedCore {
       if rest == 1, hasAncestor {
         learn(next)
         if FlatTree.isRight(next) { next = FlatTree.sibling(next) }
-        // Whoever has a root has those before it.
+        // A peer that has a root has those before it.
         let length = FlatTree.rightSpan(next) / 2 + 1
         for root in FlatTree.fullRoots(length: length) { learn(root) }
         return

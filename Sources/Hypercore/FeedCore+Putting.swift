@@ -1,43 +1,43 @@
 package import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// What became of a block or hash that a peer sent.
+/// The outcome of storing a block or hash that a peer sent.
 package struct PutResult: Equatable {
   package enum Outcome: Equatable {
     /// The block is verified and stored.
     case stored
     /// The hash, sent without the block, is verified and stored.
     case hashStored
-    /// It is right, and was here already.
+    /// It is right, and was stored here before.
     case known
   }
 
   package var outcome: Outcome
-  /// The feed's length, where the proof made it longer.
+  /// The feed's new length, if the proof extended it.
   package var newLength: UInt64?
 }
 
-/// Verified writes that wait to be written together.
+/// Verified blocks and nodes that are waiting to be written together.
 struct PutBatch {
-  /// How much may wait before it is written, whatever the owner says: 4 MiB.
+  /// The most bytes that may wait before they are written, with or without the owner's commit: 4 MiB.
   static let limit = 4 << 20
-  /// Small blocks that follow each other are gathered up to so many bytes.
+  /// The size up to which consecutive small blocks are gathered.
   static let pieceBytes = 64 << 10
   private static let smallBlock = 4096
 
   var isOpen = false
   var data: [StorageWrite] = []
   var dataSize = 0
-  /// How many blocks that is.
+  /// The number of blocks in `data`.
   var blockCount = 0
   var signatures: [(slot: UInt64, signature: Signature)] = []
-  /// Nodes or bits have changed.
+  /// True if nodes or bits have changed.
   var hasNodes = false
-  /// What observers are told at the end.
+  /// The blocks of which observers are notified at the end.
   var stored: [Range<UInt64>] = []
   var newLength: UInt64?
 
-  /// What the feed was before the first write that waits.
+  /// The state of the feed before the first pending write.
   var before: (length: UInt64, byteLength: UInt64, roots: [Node], isLive: Bool)?
 
   /// Adds a block's bytes.
@@ -53,7 +53,7 @@ struct PutBatch {
     }
   }
 
-  /// Whether all blocks and signatures can be read from the files.
+  /// True if all blocks and signatures can be read from the files.
   var isWritten: Bool { data.isEmpty && signatures.isEmpty }
 }
 
@@ -62,12 +62,12 @@ extension FeedCore {
 
   /// Collects what ``put(_:value:nodes:signature:)`` stores until ``commitBatch()``.
   ///
-  /// What was put is seen by everything that follows, and counts as stored, at once.
+  /// Later calls see what was put, and count it as stored, at once.
   package func beginBatch() { batch.isOpen = true }
 
-  /// Writes what was put since ``beginBatch()``, each file in one call, then tells ``onChange``.
+  /// Writes what was put since ``beginBatch()``, each file in one call, then notifies ``onChange``.
   ///
-  /// Without a batch it does nothing.
+  /// Does nothing if no batch is open.
   package func commitBatch() throws(FeedError) {
     batch.isOpen = false
     try writeBatch()
@@ -80,7 +80,7 @@ extension FeedCore {
     if !stored.isEmpty { onChange?(.stored(stored)) }
   }
 
-  /// Writes what waits and leaves the batch open.
+  /// Writes what is pending and leaves the batch open.
   func writeBatch() throws(FeedError) {
     guard batch.hasNodes || !batch.isWritten else { return }
     if let failure { throw failure }
@@ -94,7 +94,7 @@ extension FeedCore {
         signatures: batch.signatures.map {
           StorageWrite(offset: SignatureFile.offset(of: $0.slot), bytes: $0.signature.bytes)
         }, blocks: batch.blockCount)
-      // Nodes that were claimed and are not there have been replaced, or lead nowhere.
+      // Nodes that were claimed and missing have been replaced, or lead nowhere.
       if bits.hasAside { bits.forgetAsideNodes() }
       try bits.flush()
     }
@@ -106,7 +106,7 @@ extension FeedCore {
     batch.before = nil
   }
 
-  /// Gives up what could not be written, so that what was stored before can still be read and served.
+  /// Discards what could not be written, so that what was stored before can still be read and served.
   func dropBatch() {
     for range in batch.stored { bits.setBlocks(range, to: false) }
     if let before = batch.before {
@@ -117,25 +117,24 @@ extension FeedCore {
 
   // MARK: Putting
 
-  /// Verifies what a peer sent and stores it: a block, or with no `value` its hash.
+  /// Verifies what a peer sent and stores it: a block or, if `value` is nil, its hash.
   ///
-  /// Nothing is stored unless it is verified: each node that is stored was hashed into one that was
-  /// trusted before, or into roots that the key has signed. Outside of a batch it is written before
-  /// this returns.
+  /// Nothing is stored before it is verified: each stored node was hashed into one that was trusted before,
+  /// or into roots that the key has signed. Outside a batch it is written before this returns.
   ///
   /// - Parameters:
   ///   - block: the block's index.
   ///   - value: its bytes; nil for a hash-only answer, which starts with the block's own node.
-  ///   - nodes: the proof, in climbing order. More than is needed is ignored.
-  ///   - signature: the signature over the roots, where the proof leads to them.
-  ///   - accept: asked about a block that is verified and not here yet; what it throws is thrown, and
-  ///     nothing is stored.
-  /// - Throws: ``FeedError/Code/proofRejected`` for what is wrong: the peer is out.
-  ///   ``FeedError/Code/proofIncomplete`` for what leads to nothing that is trusted here.
-  ///   ``FeedError/Code/forked`` where the key has signed something else than what is here.
-  ///   Storage failures otherwise.
-  /// - Complexity: one leaf hash and as many parent hashes as there are new nodes above it; one check
-  ///   of a signature where the proof reaches no trusted node.
+  ///   - nodes: the proof, in climbing order. Unneeded nodes are ignored.
+  ///   - signature: the signature over the roots, if the proof leads to them.
+  ///   - accept: called with a block that is verified and not stored here yet. If it throws, the error is
+  ///     rethrown and nothing is stored.
+  /// - Throws: ``FeedError/Code/proofRejected`` if the proof is wrong: the peer is disconnected.
+  ///   ``FeedError/Code/proofIncomplete`` if it leads to nothing that is trusted here.
+  ///   ``FeedError/Code/forked`` if the key has signed something else than what is stored here. Storage
+  ///   failures otherwise.
+  /// - Complexity: one leaf hash, a parent hash for each new node above it, and one signature check if the
+  ///   proof reaches no trusted node.
   ///
   /// Source: hypercore v6.26.0 `index.js`, `_verifyAndWrite`, with its two holes closed.
   @discardableResult
@@ -181,7 +180,7 @@ extension FeedCore {
 
   /// Puts several answers as one batch, in order.
   ///
-  /// What was verified before one that is refused is stored all the same.
+  /// Answers that were verified before one that is refused are stored all the same.
   package func putAll(
     _ answers: [(block: UInt64, value: [UInt8]?, nodes: [Node], signature: Signature?)]
   ) throws(FeedError) -> [PutResult] {
@@ -202,7 +201,7 @@ extension FeedCore {
     return results
   }
 
-  /// Keeps what is verified.
+  /// Stores what is verified.
   private func store(
     _ block: UInt64, value: [UInt8]?, climb: Climb, roots: VerifiedRoots?
   ) throws(FeedError) -> PutResult {
@@ -251,13 +250,13 @@ extension FeedCore {
     return result
   }
 
-  /// Before `data` grows over the places of blocks that are recorded as stored and are not there: from then on
-  /// they would look as if they were, so the record of them goes first.
+  /// Clears the bits of blocks that were set aside before `data` grows over their places. From then on these
+  /// would look as if they were stored, so the record of them goes first.
   private func forgetAside(before block: UInt64, end: UInt64) throws(FeedError) {
     guard !files.dataIsElsewhere, !bits.asideBlocks(in: 0..<block).isEmpty,
       try end > files.data.length()
     else { return }
-    // What waits has bits set already, which come last.
+    // Pending blocks have their bits set in memory already; in the files, bits come last.
     try writeBatch()
     bits.forgetAside(0..<block)
     try bits.flush()
@@ -270,7 +269,7 @@ extension FeedCore {
     batch.hasNodes = true
   }
 
-  /// Sets right the sizes of a leaf and its sibling, which a hash-only proof shows only as a sum.
+  /// Corrects the sizes of a leaf and its sibling, of which a hash-only proof proves only the sum.
   private func correctSizes(of block: UInt64, size: UInt64) throws(FeedError) {
     places.removeAll()
     var leaf = try node(at: 2 * block)
@@ -287,7 +286,7 @@ extension FeedCore {
     batch.hasNodes = true
   }
 
-  /// Lifts the ban on writing once peers have restored what was lost.
+  /// Lets the feed be written again once peers have restored what was lost.
   func settleDamage() {
     guard let damage else { return }
     guard length >= damage.length, damage.lost.allSatisfy({ has($0) }) else { return }

@@ -1,13 +1,13 @@
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-// What the reference does not have: the memory of a fork.
+// The memory of a fork, which the reference does not have.
 
 extension FeedCore {
-  /// Takes the feed out of use for good: nothing is written to it any more, here or after the next
-  /// opening. What is stored can still be read.
+  /// Takes the feed out of use for good: nothing is written to it any more, now or after it is opened again.
+  /// What is stored can still be read.
   ///
-  /// - Throws: ``FeedError/Code/damaged`` where the evidence does not prove two histories: then what is
+  /// - Throws: ``FeedError/Code/damaged`` if the evidence does not prove two histories: in that case what is
   ///   stored here is not what was signed.
   func quarantine(_ evidence: ForkEvidence) throws(FeedError) {
     guard forkEvidence == nil else { return }
@@ -22,7 +22,7 @@ extension FeedCore {
     onChange?(.stopped)
   }
 
-  /// Writes the evidence of the fork down.
+  /// Writes the evidence of the fork to its file.
   func keepForkEvidence() {
     guard let evidence = forkEvidence else { return }
     do {
@@ -31,7 +31,7 @@ extension FeedCore {
       try files.fork.write(bytes, at: 0)
       try files.fork.sync()
     } catch {
-      // It holds as long as the feed is open, and is found again.
+      // The evidence holds while the feed is open; after that the fork has to be found again.
       failure = FeedError.wrapping(error)
     }
   }

@@ -3,15 +3,15 @@ package import HypercoreCrypto
 extension FeedCore {
   // MARK: Possession
 
-  /// Whether the block is stored here.
+  /// Returns whether the block is stored here.
   package func has(_ block: UInt64) -> Bool { bits.hasBlock(block) }
 
-  /// Whether all blocks of a range are stored here.
+  /// Returns whether all blocks of a range are stored here.
   package func has(_ range: Range<UInt64>) -> Bool {
     bits.nextMissing(from: range.lowerBound, below: range.upperBound) == nil
   }
 
-  /// How many blocks of a range, or of the feed, are stored here.
+  /// Returns the number of blocks of a range, or of the feed, that are stored here.
   package func downloaded(_ range: Range<UInt64>? = nil) -> UInt64 {
     bits.countStored(in: range ?? 0..<length)
   }
@@ -29,7 +29,7 @@ extension FeedCore {
   /// The last block below `end` that is stored here.
   package func lastStored(below end: UInt64) -> UInt64? { bits.lastStored(below: end) }
 
-  /// The data bits of a region as Have messages carry them: run-length encoded, empty for none.
+  /// The data bits of a region in the encoding of Have messages: run-length encoded, empty for none.
   ///
   /// - Parameters:
   ///   - start: a multiple of 8192, as `length` is.
@@ -42,9 +42,9 @@ extension FeedCore {
 
   // MARK: Blocks
 
-  /// The bytes of a block, nil where it is not stored here.
+  /// Returns the bytes of a block; nil if it is not stored here.
   ///
-  /// - Complexity: one read of `data`, besides nodes that are not in memory yet.
+  /// - Complexity: one read of `data`, and reads of nodes that are not in memory yet.
   package func block(at index: UInt64) throws(FeedError) -> [UInt8]? {
     try checkOpen()
     guard bits.hasBlock(index) else {
@@ -53,7 +53,7 @@ extension FeedCore {
     }
     if !batch.isWritten { try writeBatch() }
     guard let place = try place(of: index) else {
-      // Without its hash it can't be told from garbage.
+      // Without its hash it can't be distinguished from garbage.
       setAside(index..<(index + 1))
       return nil
     }
@@ -61,8 +61,8 @@ extension FeedCore {
     return try readData(at: place.offset, size: place.size, blocks: index..<(index + 1))
   }
 
-  /// The bytes that are in a block's place, whether it counts as stored or not; nil where that place is not
-  /// known, or is not all there.
+  /// Returns the bytes in a block's place, whether it counts as stored or not; nil if that place is not known
+  /// or incomplete.
   func bytesInPlace(of index: UInt64) throws(FeedError) -> [UInt8]? {
     if !batch.isWritten { try writeBatch() }
     do {
@@ -74,8 +74,8 @@ extension FeedCore {
     }
   }
 
-  /// Where a block is in `data`, nil where its node is missing. What is found is kept, with what the
-  /// same page of the tree says of the blocks beside it.
+  /// Returns the place of a block in `data`; nil if its node is missing. Keeps the place, and those of the
+  /// neighbours that are on the same page of the tree.
   private func place(of block: UInt64) throws(FeedError) -> (offset: UInt64, size: UInt64)? {
     if let place = places.place(of: block) { return place }
     guard let size = try knownNode(2 * block)?.size else { return nil }
@@ -95,7 +95,7 @@ extension FeedCore {
     return (offset, size)
   }
 
-  /// The bytes of some blocks in a row, read at once; nil where one is not stored here.
+  /// Returns the bytes of consecutive blocks, read at once; nil if one is not stored here.
   package func blocks(in range: Range<UInt64>) throws(FeedError) -> [[UInt8]]? {
     try checkOpen()
     guard range.upperBound <= length, has(range) else {
@@ -122,8 +122,8 @@ extension FeedCore {
     }
   }
 
-  /// Blocks in a row, read at once: as many of `count` from `index` on as are stored here and together
-  /// have no more than `bytes`, but at least one; nil where that one is not stored here.
+  /// Reads consecutive blocks at once: as many of `count` from `index` on as are stored here and total no
+  /// more than `bytes`, but at least one. Returns nil if that one is not stored here.
   func run(from index: UInt64, count: Int, bytes limit: Int) throws(FeedError) -> BlockRun? {
     try checkOpen()
     if !batch.isWritten { try writeBatch() }
@@ -168,20 +168,20 @@ extension FeedCore {
 
   // MARK: Nodes
 
-  /// A node that is stored and verified.
+  /// Returns a node that is stored and verified.
   ///
-  /// - Throws: ``FeedError/Code/nodeMissing`` where it is not.
+  /// - Throws: ``FeedError/Code/nodeMissing`` if it isn't.
   package func node(at index: UInt64) throws(FeedError) -> Node {
     guard let node = try knownNode(index) else { throw .nodeMissing(index) }
     return node
   }
 
-  /// A node that is stored and verified, or nil.
+  /// Returns a node that is stored and verified, or nil.
   @inline(__always)
   func knownNode(_ index: UInt64) throws(FeedError) -> Node? {
     guard bits.hasNode(index) else { return nil }
     guard let node = try tree.node(at: index), node.size <= FeedLimits.maximumByteLength else {
-      // A bit over a blank slot, as a crash may leave: taken back, so that peers are asked for it.
+      // The bit of a blank slot, as a crash may leave: it is set aside, so that peers are asked for the node.
       bits.setAside(node: index)
       lostNodes += 1
       return nil
@@ -189,7 +189,7 @@ extension FeedCore {
     return node
   }
 
-  /// Where a block starts in `data`, which is known for every verified block.
+  /// The offset of a block in `data`, which is known for every verified block.
   package func byteOffset(of block: UInt64) throws(FeedError) -> UInt64 {
     if let nextOffset, nextOffset.block == block { return nextOffset.offset }
     let mark = block >> 6
@@ -201,7 +201,7 @@ extension FeedCore {
     return offset
   }
 
-  /// Where block 64 * `mark` starts.
+  /// The offset of block 64 * `mark`.
   private func markOffset(_ mark: UInt64) throws(FeedError) -> UInt64 {
     guard mark > 0 else { return 0 }
     let place = Int(mark)
@@ -229,7 +229,7 @@ extension FeedCore {
     return total
   }
 
-  /// The full roots of a length up to this feed's.
+  /// The full roots of a length up to that of this feed.
   func roots(of length: UInt64) throws(FeedError) -> [Node] {
     if length == self.length { return roots }
     var roots: [Node] = []
@@ -249,9 +249,9 @@ extension FeedCore {
     return try roots(of: block + 1)
   }
 
-  /// The first signature stored that covers `block`, and the block that it ends with.
+  /// The first stored signature that covers `block`, and the last block that it signs.
   ///
-  /// Not verified here: a feed that was overwritten may have left it. Nil where none is stored.
+  /// The signature is not verified here: a feed that was overwritten may have left it. Nil if none is stored.
   package func signature(covering block: UInt64) throws(FeedError) -> (
     index: UInt64, signature: Signature
   )? {
@@ -263,25 +263,25 @@ extension FeedCore {
     return (found.slot, found.signature)
   }
 
-  /// Whether `signature` is the key's over the feed as it was when `block` was its last block.
+  /// Returns whether `signature` is the key's over the feed as it was when `block` was its last block.
   package func verify(_ signature: Signature, at block: UInt64) throws(FeedError) -> Bool {
     guard let key else { return false }
     return key.verifies(signature, of: TreeHash.tree(try rootHashes(at: block)))
   }
 }
 
-/// Blocks in a row, read together.
+/// Consecutive blocks, read together.
 struct BlockRun {
   let first: UInt64
   let bytes: [UInt8]
-  /// Where each block ends.
+  /// The end of each block, counted in bytes from the start of the first.
   let ends: [Int]
 
   func contains(_ index: UInt64) -> Bool {
     index >= first && index - first < UInt64(ends.count)
   }
 
-  /// Shows `body` the bytes of a block that it contains.
+  /// Calls `body` with the bytes of a block of this run.
   func withBlock<Result>(_ index: UInt64, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     let place = Int(index - first)
     let start = place == 0 ? 0 : ends[place - 1]

@@ -1,11 +1,11 @@
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// What has to be restored by peers before the feed may be written again.
+/// The losses that peers have to restore before the feed may be written again.
 struct Damage {
-  /// The feed has to be this long again.
+  /// The length that the feed has to reach again.
   var length: UInt64
-  /// These blocks have to be stored again.
+  /// The blocks that have to be stored again.
   var lost: [Range<UInt64>]
 
   var reason: String {
@@ -21,16 +21,16 @@ struct Damage {
   }
 }
 
-// What the files hold after a crash, a copy or a loss. The signature of a batch's last block is what
-// commits the batch, so the feed is as long as the newest signature that verifies says. All is decided
-// from cheap evidence: the tree bits, one signature, the lengths of the files.
+// Recovery of the files after a crash, a copy or a loss. The signature of a batch's last block commits the
+// batch, so the newest signature that verifies decides the length of the feed. All decisions rest on cheap
+// evidence: the tree bits, one signature, the lengths of the files.
 //
-// Opening writes only what ends an append that was cut off here: of one's own feed, the bits of what is signed
-// and whole, and the end of what was never signed. All else that is claimed and not there is set aside in memory
-// and reported. The files may be the only record of it.
+// Opening writes only what completes or undoes an append that was cut off here. In a feed that is owned here,
+// these are the bits of what is signed and complete, and the removal of what was never signed. Any other bit
+// whose data is missing is set aside in memory and reported, since the files may be the only record of it.
 
 extension FeedCore {
-  /// Finds the feed's length, and ends an append that was cut off.
+  /// Finds the feed's length, and completes or undoes an append that was cut off.
   func recover(_ stored: StoredFeed) throws(FeedError) {
     let claimed = min(bits.treeLength(), FeedLimits.maximumLength)
     let isRepaired = stored.hasCutPage
@@ -64,8 +64,8 @@ extension FeedCore {
     places.removeAll()
     report.isDamaged = damage != nil
     guard access == .readWrite, isOwned, damage == nil else { return }
-    // Where nothing is signed at all, the files may as well have lost their signatures; and where something is
-    // signed beyond, what it signed may be there: nothing is cut then.
+    // Nothing is cut if there is no signature at all, as the files may have lost their signatures, or if
+    // there are signatures beyond this length, as what they sign may be there.
     let slotCount = max(stored.signatureCount, length)
     if isLive, length > 0, try signatures.lastUsed(before: slotCount, from: length) == nil {
       try removeUnsigned()
@@ -81,7 +81,7 @@ extension FeedCore {
     if length > 0 { isLive = known.isSigned }
   }
 
-  /// Blocks of a static feed that was closed before it got its key: nothing can verify them.
+  /// Sets aside the blocks of a static feed that was closed before it got its key: nothing can verify them.
   private func forgetUnfinalized(_ stored: StoredFeed, length: UInt64) throws(FeedError) -> Bool {
     guard stored.signatureCount == 0 else { return false }
     report.findings.append(.unfinalizedForgotten(length: length))
@@ -98,7 +98,7 @@ extension FeedCore {
     static let empty = KnownLength(length: 0, roots: [], isSigned: true)
   }
 
-  /// The length with its roots, if they are there and signed, or hash to the key of a static feed.
+  /// The length with its roots, if they are stored, and signed or equal in hash to the key of a static feed.
   private func verifiedRoots(of length: UInt64) throws(FeedError) -> KnownLength? {
     guard let key, let roots = try storedRoots(of: length) else { return nil }
     let hash = TreeHash.tree(roots)
@@ -123,8 +123,8 @@ extension FeedCore {
 
   /// The newest length before `end` that verifies.
   ///
-  /// Looks back signature by signature, after some in growing steps, and then forward again by halves:
-  /// lengths before a good one are good.
+  /// Goes back signature by signature, after a while in growing steps, and then searches forward by halves:
+  /// all lengths before a good one are good.
   private func newestVerified(below end: UInt64) throws(FeedError) -> KnownLength {
     var best = KnownLength.empty
     var bad = end
@@ -156,17 +156,17 @@ extension FeedCore {
     return best
   }
 
-  /// Makes the last signature anew where it was lost or torn but the bitfield, written after it, and
-  /// all that it signed are here. It comes out as it was, so this can't fork the feed.
+  /// Makes the last signature again if it was lost or torn, but all that it signed is here, and so is the
+  /// bitfield, which was written after it. The signature is the same as before, so this can't fork the feed.
   private func signAgain(_ length: UInt64, _ slotCount: UInt64) throws(FeedError) -> Bool {
     guard let secretKey, access == .readWrite, length > 0,
       try signatures.lastUsed(before: max(slotCount, length), from: length) == nil,
       let roots = try storedRoots(of: length)
     else { return false }
     let signature = secretKey.sign(TreeHash.tree(roots))
-    // Blank, or torn.
+    // The stored signature is blank, or torn.
     guard try signatures.agrees(signature, at: length - 1) else { return false }
-    // What was signed last vouches for the blocks before it.
+    // The newest signature that verifies vouches for the blocks before it.
     let vouched = try newestVerified(below: length)
     adopt(vouched)
     defer { adopt(.empty) }
@@ -184,7 +184,7 @@ extension FeedCore {
     return true
   }
 
-  /// Adds the leaf that follows to the full roots of a length, and calls `body` with each parent.
+  /// Adds the next leaf to the full roots of a length, and calls `body` with each parent.
   static func grow(
     _ roots: inout [Node], with leaf: Node, _ body: (Node) throws(FeedError) -> Void
   ) throws(FeedError) {
@@ -222,7 +222,7 @@ extension FeedCore {
         lost += bits.setAside(start..<last + 1).reversed()
         break
       }
-      // An empty block after one that was cleared needs nothing of `data`.
+      // An empty block after one that was cleared needs no bytes of `data`.
       if (try? node(at: 2 * last).size) != 0 {
         bits.setAside(last..<(last + 1))
         if let first = lost.last, first.lowerBound == last + 1 {
@@ -237,7 +237,8 @@ extension FeedCore {
     addLost(lost.reversed())
   }
 
-  /// The first stored block below `end` that `data`, so long, has not all of: those before it lie before it.
+  /// The first stored block below `end` that extends past the end of `data`. Blocks are in order, so the
+  /// search goes by halves.
   private func firstPast(_ dataLength: UInt64, below end: UInt64) throws(FeedError) -> UInt64 {
     var (low, high) = (0 as UInt64, end)
     while low < high {
@@ -251,8 +252,8 @@ extension FeedCore {
     return low
   }
 
-  /// Reports blocks that are to be here and are not, and keeps a feed of one's own from being written before it
-  /// has them back.
+  /// Reports blocks that should be here and are not. A feed that is owned here can't be written before it has
+  /// them again.
   func addLost(_ lost: [Range<UInt64>]) {
     guard !lost.isEmpty else { return }
     var all = lost
@@ -273,7 +274,7 @@ extension FeedCore {
     }
   }
 
-  /// Cuts what an append wrote that never got its signature. Nobody else has seen it.
+  /// Cuts off what an append wrote that was never signed. No peer has seen it.
   private func removeUnsigned() throws(FeedError) {
     bits.cut(to: length)
     let slots = 2 * length - 1
@@ -300,7 +301,7 @@ extension FeedCore {
 }
 
 extension [Range<UInt64>] {
-  /// Adds a block after those that are in it.
+  /// Adds a block, which comes after those that are in the array.
   mutating func appendBlock(_ block: UInt64) {
     if let last, last.upperBound == block {
       self[count - 1] = last.lowerBound..<(block + 1)

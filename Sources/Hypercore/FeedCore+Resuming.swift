@@ -1,22 +1,23 @@
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-// After a write that failed memory and files may differ. What the files hold is taken up again, as at opening.
+// After a failed write, memory and files may differ. Resuming reads the state from the files, as opening
+// does.
 
 extension FeedCore {
-  /// Whether going on after a write that failed is worth a try: not after a sync that failed, since what the system
-  /// could not write it may have dropped; opening anew looks at that.
+  /// True if it is worth trying to resume after a failed write. It isn't after a failed sync, since the
+  /// system may have dropped what it could not write; opening anew detects that.
   package var mayResume: Bool {
-    // Without its key a static feed can't be taken up again.
+    // A static feed without its key can't be resumed.
     guard failure != nil, key != nil, forkEvidence == nil, !isClosed, access == .readWrite else {
       return false
     }
     return !syncHasFailed
   }
 
-  /// Goes on after a write that failed: forgets what memory has, and takes up what the files hold, as opening does.
+  /// Resumes after a failed write: drops the state in memory and reads that of the files, as opening does.
   ///
-  /// - Throws: ``FeedError/Code/storage`` where it still fails; the feed stays as it was.
+  /// - Throws: ``FeedError/Code/storage`` if it still fails; the feed is left as it was.
   package func resume() throws(FeedError) {
     guard mayResume else { return }
     let before = length

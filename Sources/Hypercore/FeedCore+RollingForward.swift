@@ -4,7 +4,7 @@ internal import RandomAccessStorage
 extension FeedCore {
   // MARK: Signed, but not in the bitfield
 
-  /// Takes over appends whose signature was written but whose bits were not.
+  /// Adopts appends whose signatures were written but whose bits were not.
   func rollForward(_ slotCount: UInt64, wasOverwritten: Bool) throws(FeedError) {
     let slotCount = min(slotCount, FeedLimits.maximumLength)
     guard let last = try signatures.lastUsed(before: slotCount, from: length) else { return }
@@ -18,7 +18,7 @@ extension FeedCore {
     guard length <= last else { return }
     // A last slot that the file cuts off was no candidate.
     if found.candidates.last?.length == last + 1, length == start, start > 0 || wasOverwritten {
-      // Whole nodes that no signature fits: left behind by a feed that the reference overwrote.
+      // Complete nodes without a fitting signature: a feed that the reference overwrote left them behind.
       report.findings.append(.staleSignatures(last + 1 - length))
       return
     }
@@ -32,10 +32,10 @@ extension FeedCore {
     var signature: Signature
   }
 
-  /// The lengths after this one that a signature stands for, hashed up from the leaves.
+  /// The lengths beyond the current one for which there is a signature, with hashes computed from the leaves.
   ///
-  /// - Returns: also whether there was a whole leaf for every block, and the hash of the last length
-  ///   then.
+  /// - Returns: also whether there was a complete leaf for every block and, if so, the hash of the last
+  ///   length.
   private func signedLengths(upTo end: UInt64) throws(FeedError) -> (
     candidates: [SignedLength], isComplete: Bool, hash: Digest
   ) {
@@ -74,10 +74,10 @@ extension FeedCore {
     return good >= 0 ? candidates[good].length : nil
   }
 
-  /// Makes the newest signature whole again where a power loss tore it at the border of a sector.
+  /// Completes the newest signature if a power loss tore it at the border of a sector.
   ///
-  /// Only where the tree below is whole, and what is left of the signature is what signing the same roots
-  /// again gives: those very roots were signed, so nothing is forked.
+  /// Only if the tree below is complete, and what is left of the signature matches a new signature of the
+  /// same roots: those very roots were signed, so nothing is forked.
   private func signTornAgain(
     _ length: UInt64, _ hash: Digest, from start: UInt64
   ) throws(FeedError) {
@@ -91,7 +91,7 @@ extension FeedCore {
     report.findings += [.rolledForward(from: start, to: length), .signedAgain(length: length)]
   }
 
-  /// Makes the feed as long as a signature that was verified says.
+  /// Extends the feed to the length of a signature that was verified.
   private func takeOver(upTo end: UInt64) throws(FeedError) {
     let range = length..<end
     var running = roots
@@ -106,7 +106,7 @@ extension FeedCore {
     byteLength = running.reduce(0) { $0 + $1.size }
     setTreeBits(range)
     if files.dataIsElsewhere {
-      // What is stored is for the data bits to say.
+      // The data bits decide what is stored.
       bits.countAgain(range)
     } else {
       var lost: [Range<UInt64>] = []
@@ -118,9 +118,8 @@ extension FeedCore {
     if access == .readWrite { try tree.flush() }
   }
 
-  /// Takes back into the data bits what was appended last, where only the tree bits of the page
-  /// reached the disk. Goes back from the end as long as blocks are found whole; those that were
-  /// cleared there were cut off `data`.
+  /// Restores the data bits of the last appended blocks if only the tree bits of the page reached the disk.
+  /// Goes back from the end while blocks are intact; blocks that were cleared there were cut off `data`.
   func restoreLastBits() throws(FeedError) {
     var end = length
     while end > 0, !bits.hasBlock(end - 1) {
@@ -133,7 +132,7 @@ extension FeedCore {
 }
 
 extension Node {
-  /// Whether the slot may have been cut by the end of a disk page: a hash ends in four zero bytes once
+  /// True if the slot may have been cut at the end of a disk page. A hash ends in four zero bytes only once
   /// in 2^32.
   fileprivate var looksTorn: Bool { hash.bytes.suffix(4).allSatisfy { $0 == 0 } }
 }

@@ -1,19 +1,20 @@
 internal import HypercoreCrypto
 
-/// Where a byte of a feed is.
+/// The result of looking for a byte of a feed.
 package enum SeekResult: Equatable {
-  /// In this block, so many bytes into it.
+  /// In this block, at this offset.
   case found(block: UInt64, offset: UInt64)
-  /// Not known here: in one of these blocks. A peer can be asked about any of them.
+  /// Not known here: in one of these blocks. Peers can be asked about any of them.
   case unknown(blocks: Range<UInt64>)
 }
 
 extension FeedCore {
-  /// Finds the block that holds a byte, by the sizes in the tree.
+  /// Finds the block that holds a byte, from the sizes in the tree.
   ///
-  /// Never guesses: a step to a node that is not known here ends the search with the blocks under the
-  /// deepest one that is. The sizes of a leaf and its sibling that came without their blocks are
-  /// proven only together, so a hash-only answer may mislead between those two until a block is here.
+  /// Never guesses: if the search reaches a node that is not known here, it ends with the blocks
+  /// under the deepest known node. The sizes of a leaf and its sibling that came without their
+  /// blocks are proven only as a sum, so a hash-only answer may mislead between those two until one
+  /// of the blocks is here.
   ///
   /// - Throws: ``FeedError/Code/outOfBounds`` at or past the end; the feed may grow later.
   ///

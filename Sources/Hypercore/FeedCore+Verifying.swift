@@ -1,16 +1,16 @@
 internal import HypercoreCrypto
 
-/// The way up from a block, hashed from what a peer sent and what is known.
+/// The path up from a block, hashed from what a peer sent and what is known here.
 struct Climb {
-  /// The node reached: known to be right once a trusted node or a signature confirms it.
+  /// The node that was reached. It is right if a trusted node or a signature confirms it.
   var top: Node
   /// Nodes below `top` that have been hashed into it.
   var nodes: [Node] = []
-  /// The peer's nodes not used yet.
+  /// The peer's nodes that are not used yet.
   var rest: ArraySlice<Node>
   let block: UInt64
   let isHashOnly: Bool
-  /// The block's leaf is known under another size, which a hash-only proof may have brought.
+  /// True if the block's leaf is stored with another size, which may be from a hash-only proof.
   var leafSizeDiffers = false
 
   init(block: UInt64, value: [UInt8]?, nodes: [Node]) throws(FeedError) {
@@ -67,10 +67,10 @@ struct VerifiedRoots {
 }
 
 extension FeedCore {
-  /// Climbs until a node is reached that is trusted.
+  /// Climbs until a trusted node is reached.
   ///
-  /// - Returns: whether one was; if not, `top` has to be a root.
-  /// - Throws: where a trusted node has another hash.
+  /// - Returns: whether one was reached; if not, `top` has to be a root.
+  /// - Throws: ``FeedError`` if a trusted node has another hash.
   func climbToTrusted(_ climb: inout Climb) throws(FeedError) -> Bool {
     while FlatTree.depth(climb.top.index) < 40 {
       if let known = try knownNode(climb.top.index) {
@@ -83,18 +83,18 @@ extension FeedCore {
     throw .rejected("The proof of block \(climb.block) leads nowhere.")
   }
 
-  /// Whether the peer sent nodes beyond what was needed that are not known here.
+  /// Returns whether the peer sent nodes beyond those needed that are not known here.
   func hasNews(_ climb: Climb) -> Bool { climb.rest.contains { !bits.hasNode($0.index) } }
 
-  /// Climbs on from a trusted node with what the peer sent beyond it, as far as that leads to the next
-  /// trusted node or to signed roots.
+  /// Climbs on from a trusted node with the rest of the peer's nodes, as far as they lead to the next trusted
+  /// node or to signed roots.
   ///
-  /// Another peer may have brought the node that ended the climb, and later digests to this peer count
-  /// on the rest of its proof. What leads nowhere is left aside: the block is proven without it.
+  /// Another peer may have brought the node that ended the climb, and later digests to this peer assume that
+  /// the rest of its proof was kept. Nodes that lead nowhere are ignored: the block is proven without them.
   ///
-  /// - Returns: the nodes that are proven with it, and the roots where it led to them.
-  /// - Throws: ``FeedError/Code/forked`` where the key has signed another way up; storage failures.
-  /// - Complexity: nothing where the peer sent no node that is new.
+  /// - Returns: the nodes that are proven as well, and the roots if the climb reached them.
+  /// - Throws: ``FeedError/Code/forked`` if the key has signed another path; storage failures.
+  /// - Complexity: nothing if the peer sent no new node.
   func climbOn(
     _ climb: Climb, _ signature: Signature?
   ) throws(FeedError) -> (nodes: [Node], roots: VerifiedRoots?) {
@@ -102,7 +102,7 @@ extension FeedCore {
     var proven: [Node] = []
     var higher = climb
     while hasNews(higher) {
-      // The trusted node itself: the peer's may claim another size.
+      // The trusted node itself is used: the peer's may claim another size.
       guard let trusted = try knownNode(higher.top.index) else { break }
       higher.top = trusted
       higher.nodes = []
@@ -129,9 +129,9 @@ extension FeedCore {
     return (proven, nil)
   }
 
-  /// Hashes `top` with its sibling, the peer's or the one known here.
+  /// Hashes `top` with its sibling, which the peer sent or which is known here.
   ///
-  /// - Returns: false where there is none.
+  /// - Returns: false if there is none.
   private func rise(_ climb: inout Climb) throws(FeedError) -> Bool {
     let index = FlatTree.sibling(climb.top.index)
     let known = try knownNode(index)
@@ -139,7 +139,7 @@ extension FeedCore {
       if let known {
         guard known.hash == sibling.hash else { throw mismatch(at: index) }
         if climb.isHashOnly, climb.nodes.isEmpty {
-          // Only the sum is proven, and what is stored was proven on its own.
+          // Only the sum of the sizes is proven, and the stored size was proven on its own.
           guard known.size == sibling.size else { throw mismatch(at: index) }
         }
       }
@@ -153,7 +153,7 @@ extension FeedCore {
     return true
   }
 
-  /// Checks that `top` is one of the roots that the signature covers.
+  /// Verifies that `top` is one of the roots that the signature covers.
   func verifyRoots(_ climb: inout Climb, _ signature: Signature?) throws(FeedError) -> VerifiedRoots
   {
     let roots = try collectRoots(&climb, trustingKnown: true)
@@ -183,9 +183,9 @@ extension FeedCore {
     }
   }
 
-  /// The roots that `top` is one of, from the peer's remaining nodes and those known.
+  /// The roots of which `top` is one, from the peer's remaining nodes and those that are known here.
   ///
-  /// - Parameter trustingKnown: whether a peer's root has to be the one known here.
+  /// - Parameter trustingKnown: whether a peer's root has to equal the one that is known here.
   func collectRoots(_ climb: inout Climb, trustingKnown: Bool) throws(FeedError) -> VerifiedRoots {
     let top = climb.top
     let last = climb.rest.last?.index ?? top.index

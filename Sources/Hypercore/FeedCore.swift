@@ -1,59 +1,59 @@
 package import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// What has changed in a feed, told once it is written.
+/// A change in a feed. Observers are notified once it is written.
 package enum FeedChange: Equatable {
   /// Blocks were appended here.
   case appended(Range<UInt64>)
-  /// A verified proof has made the feed longer.
+  /// A verified proof has extended the feed.
   case grew(to: UInt64)
-  /// Blocks that came from elsewhere were stored, in runs.
+  /// Blocks from elsewhere were stored, in runs.
   case stored([Range<UInt64>])
   /// Blocks were given up.
   case cleared(Range<UInt64>)
-  /// Blocks that counted as stored were found to be missing, or changed; the record of them stays as it is.
+  /// Blocks that counted as stored were found missing or changed; the record of them stays as it is.
   case setAside(Range<UInt64>)
-  /// A write failed, or the feed was found to be forked: nothing more is written before it is opened
-  /// anew, or ever.
+  /// A write failed, or the feed was found to be forked: nothing is written until it is opened anew, or ever
+  /// again.
   case stopped
 }
 
 /// The engine of one feed: its files, tree and bitfield, without peers.
 ///
-/// Synchronous and not Sendable: the owner keeps it in one isolation domain. It uses no clock and no
-/// task, and nothing but its storage. After a write that failed it refuses to write on, since memory
-/// and storage may differ; taking up again what the storage holds resolves that.
+/// Synchronous and not Sendable: the owner keeps it in one isolation domain. It uses no clock and no task,
+/// and no resource but its storage. After a failed write it refuses to write, since memory and storage may
+/// differ. Reading the state of the storage again resolves that.
 ///
 /// Source: hypercore v6.26.0 `index.js`.
 package final class FeedCore {
   /// The feed's key; nil for a static feed that is not finalized.
   package internal(set) var key: PublicKey?
   package internal(set) var discoveryKey: DiscoveryKey?
-  /// Nil where the feed can't be signed here.
+  /// Nil if the feed can't be signed here.
   package internal(set) var secretKey: SecretKey?
-  /// Whether the feed is signed; a static one has its tree hash for a key.
+  /// True if the feed is signed; the key of a static feed is its tree hash.
   @exclusivity(unchecked) package internal(set) var isLive: Bool
-  /// How many blocks the feed is known to have, stored here or not.
+  /// The number of blocks that the feed is known to have, stored here or not.
   @exclusivity(unchecked) package internal(set) var length: UInt64 = 0
-  /// How many bytes these blocks have together.
+  /// The total size of these blocks in bytes.
   @exclusivity(unchecked) package internal(set) var byteLength: UInt64 = 0
   /// The full roots of ``length``, ascending.
   @exclusivity(unchecked) package internal(set) var roots: [Node] = []
-  /// What opening found.
+  /// The findings of opening the feed.
   package internal(set) var report = RepairReport()
   /// Two histories signed by the feed's key, found now or before; see ``FeedCore/quarantine(_:)``.
   package internal(set) var forkEvidence: ForkEvidence?
-  /// Whether the folder was copied or restored since the feed was written there, and no peer has
-  /// been asked since whether there is more of it.
+  /// True if the folder was copied or restored since the feed was written there, and no peer has been asked
+  /// since whether there is more of the feed.
   package internal(set) var isCopy = false
-  /// Whether the key pair is here without any block, so that there may be more of the feed elsewhere: it is
-  /// not written before a peer has proven how long it is.
+  /// True if the key pair is here without any block, so there may be more of the feed elsewhere: it is not
+  /// written before a peer has proven how long it is.
   package internal(set) var isRestoring = false
-  /// Whether the file `marker` says that blocks are missing.
+  /// True if the file `marker` says that blocks are missing.
   var isMarkedRestoring = false
-  /// Whether the folder is to be marked as the one that the feed is written in.
+  /// True if the folder has yet to be marked as the one in which the feed is written.
   var needsMarker = false
-  /// Told of changes after they are written.
+  /// Called with changes after they are written.
   @exclusivity(unchecked) package var onChange: ((FeedChange) -> Void)?
   package var durability: Durability
 
@@ -68,19 +68,19 @@ package final class FeedCore {
   /// The first write that failed.
   @exclusivity(unchecked) var failure: FeedError?
   var syncHasFailed = false
-  /// What must be restored before the feed may be written; see ``RepairReport``.
+  /// The losses that have to be restored before the feed may be written; see ``RepairReport``.
   var damage: Damage?
-  /// Byte offset of every 64th block; `UInt64.max` where it was not asked for yet.
+  /// The byte offset of every 64th block; `UInt64.max` if it was not needed yet.
   @exclusivity(unchecked) var offsetMarks: [UInt64] = []
-  /// Where blocks that were read one at a time are in `data`.
+  /// The places in `data` of blocks that were read one at a time.
   @exclusivity(unchecked) var places = BlockPlaces()
-  /// Where the block after the one stored last begins: blocks nearly always come in order.
+  /// The offset of the block after the one stored last: blocks nearly always come in order.
   @exclusivity(unchecked) var nextOffset: (block: UInt64, offset: UInt64)?
   var unsyncedBlocks = 0
-  /// How many nodes were found to be lost since opening.
+  /// The number of nodes that were found to be lost since the feed was opened.
   @exclusivity(unchecked) var lostNodes = 0
   @exclusivity(unchecked) var batch = PutBatch()
-  /// Counts on with every use, so that an owner can tell whether there was one.
+  /// A count of uses, by which an owner detects whether there was one.
   @exclusivity(unchecked) package private(set) var uses: UInt64 = 0
 
   init(
@@ -98,20 +98,20 @@ package final class FeedCore {
     signatures = SignatureFile(file: files.signatures)
   }
 
-  /// Whether ``append(_:)`` is possible.
+  /// True if ``append(_:)`` is possible.
   package var isWritable: Bool {
     access == .readWrite && (secretKey != nil || key == nil) && damage == nil && !isClosed
       && failure == nil && forkEvidence == nil && !isRestoring
   }
 
-  /// Whether blocks of peers are wanted: of a feed that isn't written here, or that has to get something
-  /// back first, where they can be stored.
+  /// True if peers' blocks are wanted and can be stored: the feed isn't written here, or has to recover
+  /// something first.
   package var wantsBlocks: Bool { access == .readWrite && (!isWritable || isCopy) }
 
-  /// Why nothing is written before ``resume()`` succeeds, or ever; nil while all is well.
+  /// The reason why nothing is written before ``resume()`` succeeds, or ever; nil if there is none.
   package var stopReason: FeedError? { forkEvidence.map(FeedError.forked) ?? failure }
 
-  /// Whether the secret key is here, even where writing has to wait.
+  /// True if the secret key is here, even if the feed can't be written yet.
   package var isOwned: Bool { secretKey != nil }
 
   /// The hash over all roots, which is what is signed.
@@ -124,7 +124,7 @@ package final class FeedCore {
     if isClosed { throw FeedError(code: .closed, reason: "The feed is closed.") }
   }
 
-  /// That blocks or bits may be written.
+  /// Checks that blocks or bits may be written.
   func checkStorable() throws(FeedError) {
     try checkOpen()
     if let failure {
@@ -140,7 +140,7 @@ package final class FeedCore {
     }
   }
 
-  /// Runs writes; a failure leaves the feed unwritable.
+  /// Runs writes; after a failure the feed can't be written.
   func writing<Result>(_ body: () throws(FeedError) -> Result) throws(FeedError) -> Result {
     do {
       return try body()
@@ -159,7 +159,7 @@ package final class FeedCore {
 
   // MARK: Ending
 
-  /// Writes what waits to be written and brings it to the disk.
+  /// Writes what is pending and brings it to the disk.
   package func sync() throws(FeedError) {
     try checkStorable()
     try commitBatch()
@@ -172,8 +172,8 @@ package final class FeedCore {
     unsyncedBlocks = 0
   }
 
-  /// Syncs one file. After a failure nothing is written any more before the feed is opened anew: what the system
-  /// could not write it may have dropped, and call the file clean.
+  /// Syncs one file. After a failure nothing is written before the feed is opened anew: the system may have
+  /// dropped what it could not write, and report the file as clean.
   func bringToDisk(_ file: FeedFile) throws(FeedError) {
     do {
       try file.sync()
@@ -183,7 +183,7 @@ package final class FeedCore {
     }
   }
 
-  /// Writes what waits and gives up files and lock. Calling it again does nothing.
+  /// Writes what is pending and releases the files and the lock. A second call does nothing.
   package func close() throws(FeedError) {
     guard !isClosed else { return }
     defer {
@@ -196,7 +196,7 @@ package final class FeedCore {
     if access == .readWrite, failure == nil { try commitBatch() }
   }
 
-  /// Closes, and removes the files of the feed, where its storage can.
+  /// Closes the feed and removes its files, if its storage can.
   package func discard() throws(FeedError) {
     try close()
     for file in files.all {
@@ -205,7 +205,7 @@ package final class FeedCore {
     }
   }
 
-  /// Gives up memory that can be read again. An open file stays open until the pool wants it.
+  /// Releases memory whose content can be read again. An open file stays open until the pool needs it.
   package func releaseCaches() {
     tree.releaseCaches()
     bits.releasePages()
@@ -214,21 +214,21 @@ package final class FeedCore {
   }
 }
 
-/// The files of a feed: the reference's six, and two of this project's.
+/// The files of a feed: six as in the reference, and two of this project.
 struct FeedFiles {
   let key: FeedFile
   let secretKey: FeedFile
   let tree: FeedFile
   let data: FeedFile
-  /// Whether `data` is a storage of the caller's, such as an archive's files. Then nothing of it is inferred:
-  /// it is not measured, cut or mended, its bytes may change at any time, and a block is compared with its
-  /// leaf each time it is read.
+  /// True if `data` is a storage of the caller, such as an archive's files. Nothing is inferred from its
+  /// state: it is not measured, cut or mended. Its bytes may change at any time, so each block is compared
+  /// with its leaf whenever it is read.
   let dataIsElsewhere: Bool
   let bitfield: FeedFile
   let signatures: FeedFile
-  /// Not among the reference's: which folder this is, for a feed that is written in it.
+  /// Not in the reference: identifies the folder in which the feed is written.
   let marker: FeedFile
-  /// Not among the reference's: the evidence of a fork.
+  /// Not in the reference: the evidence of a fork.
   let fork: FeedFile
 
   init(
@@ -251,7 +251,7 @@ struct FeedFiles {
 
   var all: [FeedFile] { [key, secretKey, tree, data, bitfield, signatures, marker, fork] }
 
-  /// Those that grow with the feed, and how much: `data` apart, if it is kept elsewhere.
+  /// The files whose size depends on the feed's length; without `data` if it is kept elsewhere.
   var growing: [FeedFile] {
     dataIsElsewhere ? [tree, bitfield, signatures] : [tree, data, bitfield, signatures]
   }

@@ -9,7 +9,7 @@ extension FeedError {
   static func seekFailed(_ offset: UInt64) -> FeedError {
     FeedError(
       code: .blockNotStored,
-      reason: "Which block byte \(offset) is in can't be told from what is stored here.")
+      reason: "The block that holds byte \(offset) is not known here; a peer may know it.")
   }
 
   static func timedOut(_ what: String, _ timeout: Duration) -> FeedError {
@@ -29,23 +29,23 @@ extension FeedError {
     FeedError(code: .peerMisbehaved, reason: "The peer \(what).")
   }
 
-  /// Only a new connection helps: this one's remote believes that its answer was had.
+  /// Only a new connection helps: the peer on this one believes that its answer arrived.
   static var unansweredRequest: FeedError {
     FeedError(
-      code: .timeout, reason: "The peer did not answer a request that later answers count on.")
+      code: .timeout, reason: "The peer did not answer a request that later answers rely on.")
   }
 
-  /// Another history, or a wrong answer: only an answer to a peer that was told nothing can tell.
+  /// Another history or a wrong answer: only an answer that relies on no digest can decide.
   static func contradicted(_ block: UInt64) -> FeedError {
     FeedError(
       code: .contradicted,
       reason:
-        "The peer's proof of block \(block) does not fit what is here; it is asked again for all of "
-        + "the proof.")
+        "The peer's proof of block \(block) does not match what is here; the whole proof is "
+        + "requested again.")
   }
 
-  /// Whether a peer did what no working peer does. Who does so again and again is not worth the next
-  /// connection. A fork is not the relaying peer's fault.
+  /// True if a peer did what no working peer does. A peer that does so repeatedly is not worth
+  /// another connection. A fork is not the fault of the peer that relays it.
   public var isOffence: Bool {
     switch code {
     case .proofRejected, .proofIncomplete, .peerMisbehaved: true
@@ -53,7 +53,7 @@ extension FeedError {
     }
   }
 
-  /// Any error as one of this module.
+  /// Converts any error to one of this module.
   static func wrapping(_ error: any Error) -> FeedError {
     if let error = error as? FeedError { return error }
     return FeedError(code: .storage, reason: "\(error)", cause: error)

@@ -1,35 +1,35 @@
 package import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// Why a feed refused or failed. Programs read ``code``; people read ``reason``.
+/// The reason for which a feed refused or failed. Programs read ``code``; people read ``reason``.
 public struct FeedError: Error, Sendable, CustomStringConvertible {
-  /// What kind of failure it is, for programs.
+  /// The kind of failure, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     // Opening
 
-    /// Nothing is stored there, and creating a feed was not asked for.
+    /// No feed is stored there, and none was to be created.
     case noFeedStored
-    /// What is stored there belongs to another key.
+    /// The stored feed has another key.
     case anotherFeedStored
     /// The public and the secret key do not belong together.
     case keyMismatch
-    /// A file starts with something that is no header of a feed's file. Nothing was changed.
+    /// A file does not start with the header of a feed's file. Nothing was changed.
     case foreignFile
     /// Blocks are stored but their key is not, so nothing can be verified: open with the key.
     case keyMissing
 
     // Using
 
-    /// Writing without the secret key, to read-only storage, or to a feed that waits for blocks it
-    /// has lost. Nothing was written.
+    /// Writing without the secret key, to read-only storage, or to a feed that waits for blocks that it has
+    /// lost. Nothing was written.
     case notWritable
-    /// The key pair is here without any of the feed's blocks: nothing is written before a peer has proven how
+    /// The key pair is here without any of the feed's blocks, so it can't write before a peer has proven how
     /// long the feed is, or the caller says that it is new. Nothing was written.
     case restoring
     /// The feed was closed.
     case closed
-    /// The index, length or size is outside of what a feed can have.
+    /// The index, length or size is beyond what a feed can have.
     case outOfBounds
     /// The block is longer than ``Feed/maximumBlockSize``: no peer could receive it. Nothing was written.
     case blockTooLarge
@@ -37,37 +37,37 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     case blockNotStored
     /// The node was never stored here. A peer may have it.
     case nodeMissing
-    /// No peer brought it in time.
+    /// No peer brought the data in time.
     case timeout
-    /// Nothing is fetched for the time being: a limit of the disk is reached. See ``Feed/downloadPause``.
+    /// Downloading is paused: a limit of the disk is reached. See ``Feed/downloadPause``.
     case paused
-    /// Waiting for it was given up, by the caller or the task.
+    /// The wait was cancelled, by the caller or with its task.
     case cancelled
     /// No signature is stored for that length.
     case signatureMissing
-    /// What is stored contradicts itself: a block shorter than its node says, for example.
+    /// The stored data contradicts itself: for example, a block is shorter than its node says.
     case damaged
 
     // Peers
 
-    /// A peer's proof does not lead to what is trusted. Nothing was written; drop that peer.
+    /// A peer's proof does not lead to anything that is trusted. Nothing was written; disconnect that peer.
     case proofRejected
-    /// A peer's proof leads to nothing that is trusted here, and brings no signed roots: it counts
-    /// on nodes that are not here. Nothing was written.
+    /// A peer's proof leads to nothing that is trusted here, and has no signed roots: it relies on nodes that
+    /// are not here. Nothing was written.
     case proofIncomplete
-    /// A peer's proof contradicts what is here, and may have left out what this side said it knows. The next
-    /// connection asks for all of it; nobody is to blame yet.
+    /// A peer's proof contradicts what is here, but may have left out nodes that this side claimed to know.
+    /// The next connection asks for the whole proof; no peer is to blame yet.
     case contradicted
     /// A peer broke a rule of replication; it is disconnected.
     case peerMisbehaved
-    /// The feed's own key has signed two histories; ``FeedError/fork`` has both. Nothing was
-    /// written. The peer that brought it is not to blame.
+    /// The feed's own key has signed two histories; ``FeedError/fork`` has both. Nothing was written. The
+    /// peer that sent the proof is not to blame.
     case forked
 
-    /// The feed is not of the kind that is meant: its first block says so. Nothing was written.
+    /// The feed is of another kind than expected, according to its first block. Nothing was written.
     case wrongKind
-    /// A hook of the application refused the block; ``FeedError/cause`` is what it threw. Nothing was
-    /// written.
+    /// A hook of the application refused the block; ``FeedError/cause`` is the error that it threw. Nothing
+    /// was written.
     case refused
 
     // Storage
@@ -76,16 +76,16 @@ public struct FeedError: Error, Sendable, CustomStringConvertible {
     case storage
   }
 
-  /// What kind of failure it is, for programs.
+  /// The kind of failure, for programs.
   public let code: Code
-  /// A sentence naming the file, index or length involved.
+  /// A sentence that names the file, index or length involved.
   public let reason: String
-  /// The error underneath, such as the storage's.
+  /// The underlying error, such as the storage's.
   public let cause: (any Error)?
   /// With ``Code/forked``: both histories.
   public let fork: ForkEvidence?
 
-  /// A failure with its reason, and what lies behind it.
+  /// Creates a failure with its reason, and the error behind it.
   public init(
     code: Code, reason: String, cause: (any Error)? = nil, fork: ForkEvidence? = nil
   ) {

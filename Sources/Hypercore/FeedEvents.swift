@@ -1,11 +1,12 @@
-/// What happens to a feed.
+/// An event of a feed.
 @nonexhaustive
 public enum FeedEvent: Hashable, Sendable {
   /// The feed can be used; always the first event.
   case ready
-  /// The feed has this many blocks now: appended here, or learned from a peer with a valid signature.
+  /// The feed has this many blocks now: they were appended here, or a peer proved them with a valid
+  /// signature.
   case append(length: UInt64)
-  /// Blocks arrived from peers, were verified and stored.
+  /// Blocks arrived from peers, and were verified and stored.
   case download(Range<UInt64>)
   /// Blocks were sent to peers.
   case upload(Range<UInt64>)
@@ -13,25 +14,26 @@ public enum FeedEvent: Hashable, Sendable {
   case sync
   /// A peer said that it has blocks; nothing about it is verified.
   case remoteUpdate
-  /// A peer speaks about this feed now.
+  /// A peer has begun to replicate this feed.
   case peerAdd(FeedPeerID)
-  /// A peer no longer does.
+  /// A peer has stopped replicating this feed.
   case peerRemove(FeedPeerID)
   /// Blocks were given up here.
   case clear(Range<UInt64>)
-  /// Blocks that counted as stored were found to be missing, or changed, and count as not stored from now on:
-  /// of a feed whose blocks are kept in files that others change, or in an audit.
+  /// Blocks that counted as stored were found missing or changed, and count as not stored from now on. This
+  /// happens to a feed whose blocks are kept in files that others change, and in an audit.
   case missing(Range<UInt64>)
-  /// Two valid signatures for one length were seen: somebody forked the feed. It takes no more blocks.
+  /// Two valid signatures for one length were seen: the feed is forked. It takes no more blocks.
   case fork
-  /// The key pair was here without any block; now a peer has proven how long the feed is, and it can be written.
+  /// The key pair was here without any block. Now a peer has proven how long the feed is, and it can be
+  /// written.
   case restored
-  /// A write failed, on a full disk for example: nothing more is downloaded until the storage works again. What
-  /// is here can still be read, and is served.
+  /// A write failed, for example on a full disk: nothing is downloaded until the storage works again. What is
+  /// here can still be read, and is served.
   case failure(reason: String)
-  /// Nothing more is fetched for the time being: a limit of the disk is reached, or the storage failed.
+  /// Downloading has paused: a limit of the disk is reached, or the storage failed.
   case pause(DownloadPause)
-  /// Fetching goes on.
+  /// Downloading has resumed.
   case resume
   /// The feed was closed; always the last event.
   case close
@@ -39,18 +41,18 @@ public enum FeedEvent: Hashable, Sendable {
 
 /// A peer of a feed: one connection.
 public struct FeedPeerID: Hashable, Sendable {
-  /// Tells connections apart, also those to one and the same peer.
+  /// Distinguishes connections, including several to the same peer.
   public let number: UInt64
-  /// What the peer calls itself: 32 random bytes, proven by nothing; nil where it said nothing.
+  /// The name that the peer gives itself: 32 random bytes, unproven; nil if it gave none.
   public let id: [UInt8]?
 }
 
 /// The events of a feed from the call of ``Feed/events()`` on.
 ///
-/// A slow reader loses nothing and costs little: what has the same meaning is told once (two appends as
-/// the latest length, blocks as ranges), so the sequence holds at most a bit for each block and an entry
-/// for each peer. It ends after ``FeedEvent/close``, and when its task is cancelled. To be read by one
-/// task; who else wants to know asks for events of their own.
+/// A slow reader misses nothing and costs little. Events with the same meaning are merged: two appends into
+/// the latest length, blocks into ranges. So the sequence holds at most a bit for each block and an entry for
+/// each peer. It ends after ``FeedEvent/close``, and when its task is cancelled. One task reads it; other
+/// readers call ``Feed/events()`` for sequences of their own.
 ///
 /// Stands for hypercore's events `ready`, `append`, `download`, `upload`, `sync`, `remote-update`,
 /// `peer-add`, `peer-remove`, `clear` and `close`.
@@ -61,18 +63,18 @@ public struct FeedEvents: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(subscription: subscription) }
 
-  /// Waits for one event after the other.
+  /// An iterator that waits for each event.
   public struct Iterator: AsyncIteratorProtocol {
     let subscription: Broadcast<EventQueue>.Subscription
 
-    /// The next event; nil after ``FeedEvent/close`` or when the task is cancelled.
+    /// Returns the next event; nil after ``FeedEvent/close`` or if the task is cancelled.
     public mutating func next() async -> FeedEvent? {
       await subscription.next()
     }
   }
 }
 
-/// The events that wait for one reader, merged where a later one says the same anew.
+/// The events that wait for one reader. A later event replaces those that it makes stale.
 struct EventQueue: BroadcastQueue {
   private var ready = true
   private var length: UInt64?
@@ -86,7 +88,7 @@ struct EventQueue: BroadcastQueue {
   private var forked = false
   private var restored = false
   private var failure: String?
-  /// The last pause, or that it is over.
+  /// The last pause, or its end.
   private var pause: FeedEvent?
   private var isClosed = false
   private var closeWasTold = false
@@ -96,7 +98,7 @@ struct EventQueue: BroadcastQueue {
     case .ready: ready = true
     case .append(let length):
       self.length = length
-      // It would be told after, and is no longer so.
+      // The reader would get it after this event, when it no longer holds.
       synced = false
     case .download(let range): downloaded.insert(range)
     case .upload(let range): uploaded.insert(range)
@@ -104,7 +106,7 @@ struct EventQueue: BroadcastQueue {
     case .remoteUpdate: remoteUpdate = true
     case .peerAdd(let peer): peers.append((peer, true))
     case .peerRemove(let peer):
-      // One that came and went unseen needs no mention.
+      // A peer that came and went before the reader saw it is not reported.
       if let place = peers.firstIndex(where: { $0.0 == peer && $0.added }) {
         peers.remove(at: place)
       } else {
@@ -126,7 +128,7 @@ struct EventQueue: BroadcastQueue {
     }
   }
 
-  /// About how many events wait: a set of blocks counts as one.
+  /// The approximate number of events that wait: a set of blocks counts as one.
   var pendingCount: Int {
     (ready ? 1 : 0) + (length == nil ? 0 : 1) + peers.count + (remoteUpdate ? 1 : 0)
       + (downloaded.isEmpty ? 0 : 1) + (uploaded.isEmpty ? 0 : 1) + (cleared.isEmpty ? 0 : 1)

@@ -1,96 +1,97 @@
 public import HypercoreCrypto
 public import RandomAccessStorage
 
-/// What a look at all files of a feed found.
+/// The result of examining all files of a feed.
 public struct FeedExamination: Sendable {
-  /// One thing that is not as it should be, or worth knowing.
+  /// A fault, or something worth knowing.
   public struct Problem: Hashable, Sendable {
-    /// What kind of problem it is; its raw value is what `dat doctor --json` prints.
+    /// The kind of a problem; `dat doctor --json` prints its raw value.
     @nonexhaustive
     public enum Code: String, Hashable, Sendable {
-      /// It can't be opened at all: another kind of file, keys that don't match, an unreadable disk.
+      /// The feed can't be opened at all: another kind of file, keys that don't match, an unreadable disk.
       case unopenable
-      /// Another process is using it, so what is found may be in the middle of a change.
+      /// Another process is using the feed, so the findings may be from the middle of a change.
       case inUse
-      /// A crash left something behind, which opening the feed for writing mends.
+      /// A crash left something unfinished, which opening the feed for writing repairs.
       case unfinished
-      /// A signature is stored, but not what it signed: peers have to bring it.
+      /// A signature is stored, but not the blocks that it signed: peers have to bring them.
       case signedLengthLost
-      /// Blocks are marked as stored and are not what was verified.
+      /// Blocks are recorded as stored but don't match their hashes.
       case damagedBlocks
       /// Nodes of the tree don't hash into those above them.
       case damagedNodes
       /// Signatures don't verify over what is stored.
       case badSignatures
-      /// The key of the feed that is written here signed two histories.
+      /// The key of a feed that is written here signed two histories.
       case forked
-      /// The key of somebody else's feed did: its owner has to see to it.
+      /// The key of somebody else's feed signed two histories: the feed's owner has to act.
       case foreignFork
       /// The folder was copied or restored from a backup since the feed was written there.
       case folderCopied
       /// The key pair is here without any of its blocks: they have to come from a peer.
       case restoring
-      /// The files are far longer than what they take on the disk: a copy may take it all.
+      /// The files are far longer than what they take on the disk: a copy may take the full length.
       case largeHoles
-      /// Blocks of a feed that is written here are not stored here any more.
+      /// Blocks of a feed that is written here are no longer stored here.
       case ownBlocksMissing
     }
 
-    /// What kind it is.
+    /// The kind of problem.
     public let code: Code
-    /// One sentence, or two, for people.
+    /// One or two sentences for people.
     public let message: String
-    /// Whether repairing can mend it; otherwise peers or people have to.
+    /// True if a repair can mend it; otherwise peers or people have to.
     public let isRepairable: Bool
 
-    /// Whether something is wrong; otherwise it is only worth knowing.
+    /// True if something is wrong; false if it is only worth knowing.
     public var isFault: Bool {
       ![.inUse, .ownBlocksMissing, .foreignFork, .largeHoles].contains(code)
     }
   }
 
-  /// The feed's key; nil where it can't be told.
+  /// The feed's key; nil if it is not known.
   public internal(set) var key: PublicKey?
-  /// How many blocks the feed is known to have.
+  /// The number of blocks that the feed is known to have.
   public internal(set) var length: UInt64 = 0
-  /// How many bytes these blocks have together.
+  /// The total size of these blocks in bytes.
   public internal(set) var byteLength: UInt64 = 0
-  /// How many of them are stored.
+  /// The number of blocks that are stored.
   public internal(set) var storedBlocks: UInt64 = 0
-  /// How long its files are together, in bytes.
+  /// The total length of its files in bytes.
   public internal(set) var fileBytes: UInt64 = 0
-  /// How many bytes they take on the disk: less where they have holes.
+  /// The bytes that the files take on the disk: less than their length if they have holes.
   public internal(set) var occupiedBytes: UInt64 = 0
-  /// Whether the secret key is here.
+  /// True if the secret key is here.
   public internal(set) var isOwned = false
-  /// How many signatures verify.
+  /// The number of signatures that verify.
   public internal(set) var validSignatures: UInt64 = 0
-  /// What is amiss, now: after repairs, where there were any.
+  /// The problems that remain, after any repairs.
   public internal(set) var problems: [Problem] = []
-  /// What was mended, a sentence each.
+  /// The repairs, a sentence each.
   public internal(set) var repairs: [String] = []
   /// Both histories of a forked feed.
   public internal(set) var forkEvidence: ForkEvidence?
 
-  /// Whether nothing is wrong.
+  /// True if nothing is wrong.
   public var isHealthy: Bool { !problems.contains(where: \.isFault) }
 
   init() {}
 }
 
 extension Feed {
-  /// Looks at everything that is stored of a feed: lock, headers, keys, lengths, every hash and signature,
+  /// Examines everything that is stored of a feed: lock, headers, keys, lengths, every hash and signature,
   /// the bitfield against the data, the evidence of a fork, the marker of the folder. hypercore has no such
   /// call.
   ///
   /// - Parameters:
-  ///   - storage: where the feed is; nothing in it is changed without `repairing`.
-  ///   - prefix: what the names of its files start with.
-  ///   - repairing: whether to mend what can be mended without a risk of forking the feed. It needs a
-  ///     storage to write to, and takes the lock.
+  ///   - storage: the storage of the feed; nothing in it is changed without `repairing`.
+  ///   - prefix: the prefix of its files' names.
+  ///   - repairing: whether to repair what can be repaired without a risk of forking the feed. It needs a
+  ///     writable storage, and takes the lock.
   ///   - holdsLock: whether the caller holds the lock of the folder that the feed is in.
-  ///   - progress: told now and then how many blocks were read.
-  /// - Throws: ``FeedError`` where nothing is stored there, or, repairing, where another process has it.
+  ///   - progress: called from time to time with the number of blocks that were read.
+  /// - Throws: ``FeedError`` if no feed is stored there or, when repairing, if another process holds the
+  ///   lock.
   /// - Complexity: reads all files once.
   public static func examine(
     _ storage: any StorageProvider, prefix: String = "", repairing: Bool = false,
@@ -120,7 +121,7 @@ extension Feed {
       var options = FeedOptions(createIfMissing: false)
       options.isNew = false
       let core = try FeedCore.open(in: ReadingStorage(storage), prefix: prefix, options: options)
-      // What is still to be found was not mended, whatever was tried.
+      // Problems that are still found were not mended, whatever was tried.
       mended.removeAll { core.report.findings.contains($0) }
       try core.examine(&examination, progress)
       try core.close()
@@ -133,7 +134,7 @@ extension Feed {
     return examination
   }
 
-  /// What opening the feed finds, changing nothing.
+  /// The findings of opening the feed, without changing anything.
   private static func findings(
     _ storage: any StorageProvider, _ prefix: String
   ) throws(FeedError) -> [RepairReport.Finding] {
@@ -143,11 +144,11 @@ extension Feed {
     return core.report.findings
   }
 
-  /// Who holds the lock, where somebody does.
+  /// A problem that names the holder of the lock, if there is one.
   private static func lockHolder(_ storage: any StorageProvider, _ prefix: String)
     -> FeedExamination.Problem?
   {
-    // Asking makes the file where there is none.
+    // Asking for the lock would create the file if there is none.
     guard (try? storage.exists(prefix + "bitfield")) == true else { return nil }
     do {
       try storage.lock(prefix + "bitfield")?.release()

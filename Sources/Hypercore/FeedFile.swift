@@ -1,11 +1,11 @@
 internal import RandomAccessStorage
 
-/// One of a feed's files: the storage under it, its name, and errors turned into the feed's.
+/// One of a feed's files: its name and its storage, whose errors it converts to the feed's.
 struct FeedFile {
   let name: String
   let storage: any RandomAccessStorage
 
-  /// A file that is kept in a storage of its own.
+  /// Creates a file that is kept in a storage of its own.
   init(_ name: String, _ storage: any RandomAccessStorage) {
     self.name = name
     self.storage = storage
@@ -20,7 +20,7 @@ struct FeedFile {
     }
   }
 
-  /// As many of `count` bytes as are stored at `offset`.
+  /// Reads as many of `count` bytes as are stored at `offset`.
   func read(at offset: UInt64, count: Int) throws(FeedError) -> [UInt8] {
     var failure: StorageError?
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
@@ -34,9 +34,9 @@ struct FeedFile {
     return bytes
   }
 
-  /// Fills the start of `buffer` and zeroes what the file does not have.
+  /// Fills the start of `buffer`, and zeroes the part beyond the end of the file.
   ///
-  /// - Returns: how many bytes were there.
+  /// - Returns: the number of bytes that were read.
   @discardableResult
   func fill(_ buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(FeedError) -> Int {
     let count: Int
@@ -73,7 +73,7 @@ struct FeedFile {
     }
   }
 
-  /// The first offset from `offset` on at which something may be stored; nil where nothing is.
+  /// The first offset from `offset` on at which something may be stored; nil if there is nothing.
   func nextStored(from offset: UInt64) throws(FeedError) -> UInt64? {
     do {
       return try storage.nextStored(from: offset)
@@ -82,7 +82,7 @@ struct FeedFile {
     }
   }
 
-  /// How many bytes the file takes where it is kept.
+  /// The number of bytes that the file takes on its disk.
   func occupied() throws(FeedError) -> UInt64 {
     do {
       return try storage.occupied()

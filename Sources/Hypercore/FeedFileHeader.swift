@@ -36,19 +36,19 @@ struct FeedFileHeader: Equatable {
     return bytes
   }
 
-  /// What the start of a file says.
+  /// The result of reading the start of a file.
   enum Reading: Equatable {
-    /// No file yet, or one that a crash left with less than a header or with zeros for one.
+    /// No file yet, or one that a crash left with an incomplete header or one of zeros.
     case blank
     case header(FeedFileHeader)
-    /// Something else's file.
+    /// A file of something else.
     case foreign
   }
 
-  /// Reads what was found in the first 32 bytes of a file.
+  /// Reads the first 32 bytes of a file.
   ///
-  /// A bitfield's page size of 0 is what the reference leaves after overwriting a feed: its pages are
-  /// of the newer size then.
+  /// The reference leaves a page size of 0 in the bitfield after it has overwritten a feed; the
+  /// pages then have the newer size.
   static func read(_ bytes: [UInt8], kind: Kind) -> Reading {
     if bytes.allSatisfy({ $0 == 0 }) { return .blank }
     let candidates: [FeedFileHeader] =
@@ -58,7 +58,7 @@ struct FeedFileHeader: Equatable {
       case .signatures: [.signatures]
       case .tree: [.tree]
       }
-    // What the padding holds means nothing.
+    // The content of the padding has no meaning.
     let significant = kind == .bitfield ? 7 : 15
     for candidate in candidates {
       let expected = candidate.bytes

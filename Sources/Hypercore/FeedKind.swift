@@ -1,20 +1,20 @@
-/// What a feed belongs to, as its first block says.
+/// The kind of data structure that a feed belongs to, according to its first block.
 @nonexhaustive
 public enum FeedKind: Hashable, Sendable {
-  /// The feed of a database's first writer: a hyperdb, which a room is as well.
+  /// The feed of the first writer of a database (a hyperdb); a room is one as well.
   case database
   /// The metadata of an archive: a hyperdrive up to version 9.
   case archive
   /// A hypertrie, such as the metadata of an archive by hyperdrive 10.
   case trie
-  /// A feed of its own: its blocks mean what its writer says.
+  /// A feed on its own, whose blocks mean what its writer decides.
   case feed
 
-  /// Reads what a first block says.
+  /// Reads the kind from a first block.
   ///
-  /// The first field of a header (field 1 of a protobuf message) is the name of what it heads; nothing more of the
-  /// block is looked at. Source: hyperdb `lib/messages.js` `Header`, hyperdrive and hypertrie `schema.proto`
-  /// `Header`.
+  /// The first field of a header (field 1 of a protobuf message) is the name of the data structure; nothing
+  /// else of the block is read. Source: hyperdb `lib/messages.js` `Header`, hyperdrive and hypertrie
+  /// `schema.proto` `Header`.
   public init(firstBlock block: [UInt8]) {
     guard block.count >= 2, block[0] == 0x0a, block[1] < 0x80, block.count - 2 >= Int(block[1])
     else {
@@ -33,7 +33,7 @@ public enum FeedKind: Hashable, Sendable {
     }
   }
 
-  /// What it is, in words, such as `a database`.
+  /// A phrase for people, such as `a database`.
   public var name: String {
     switch self {
     case .database: "a database (hyperdb) or a room"

@@ -1,40 +1,40 @@
 package import HypercoreCrypto
 package import RandomAccessStorage
 
-/// When an append counts as done.
+/// The moment at which an append is acknowledged.
 public enum Durability: Hashable, Sendable {
-  /// Handed to the system: survives this process, not a loss of power. What the reference does.
+  /// Handed to the system: survives the end of this process, but not a power loss. As in the reference.
   case buffered
   /// On the disk: data and tree are synced before the signature, the signature before the append
   /// returns.
   case synced
-  /// As `synced` for every so many blocks, and for what was asked to be flushed; between, a loss of
-  /// power may take the blocks appended last, never part of one.
+  /// As `synced` after this many blocks, and on a flush. In between, a power loss may take the blocks that
+  /// were appended last, but never part of one.
   case grouped(blocks: Int)
 }
 
-/// How a ``FeedCore`` is opened.
+/// Options for opening a ``FeedCore``.
 package struct FeedOptions {
-  /// The feed's key; nil takes the stored one, or a new one.
+  /// The feed's key; nil for the stored one, or a new one.
   package var key: PublicKey?
-  /// The feed's secret key. A stored one goes before it. Without ``key`` it names the feed as well.
+  /// The feed's secret key. A stored one takes precedence. Without ``key`` it identifies the feed as well.
   package var secretKey: SecretKey?
-  /// Whether to create a feed where none is stored and no key is given.
+  /// True to create a feed if none is stored and no key is given.
   package var createIfMissing = true
-  /// Whether to forget a feed that is stored there.
+  /// True to discard a feed that is stored there.
   package var overwrite = false
-  /// Whether the secret key is written beside the feed.
+  /// True to write the secret key beside the feed.
   package var storeSecretKey = true
-  /// False for a static feed, which has no key pair: its key is the tree hash, once finalized.
+  /// False for a static feed, which has no key pair: once finalized, its key is its tree hash.
   package var isLive = true
   package var durability = Durability.buffered
-  /// Whether the caller holds the lock of the folder that the feed is in.
+  /// True if the caller holds the lock of the folder that the feed is in.
   package var holdsLock = false
-  /// Whether a key pair whose blocks are not here may be written at once, since it is known to be new.
+  /// True if a key pair is known to be new, so that it may be written at once without any block.
   package var isNew = true
-  /// Where the blocks' bytes are, if not in the feed's own file `data`: see ``Feed/Options/blockStorage``.
+  /// The storage of the blocks' bytes, if not the feed's own file `data`: see ``Feed/Options/blockStorage``.
   package var data: (any RandomAccessStorage)?
-  /// Makes the key pair of a new feed.
+  /// A function that makes the key pair of a new feed.
   package var makeKeyPair: () -> KeyPair = KeyPair.generate
 
   package init(
@@ -52,7 +52,7 @@ package struct FeedOptions {
     self.holdsLock = holdsLock
   }
 
-  /// Opens the feed of a key pair, to write.
+  /// Creates options that open the feed of a key pair, to write it.
   package init(keyPair: KeyPair) {
     self.init(key: keyPair.publicKey, secretKey: keyPair.secretKey)
   }

@@ -1,10 +1,10 @@
-// What was found at opening, in words.
+// The findings of opening a feed, in words.
 
 extension RepairReport.Finding: CustomStringConvertible {
-  /// One sentence or two for people: what was found, and what it means while the feed is open.
+  /// One or two sentences for people: the finding, and its effect while the feed is open.
   public var description: String {
     switch self {
-    case .keyRecovered: "The file of the key is lost; the secret key has it."
+    case .keyRecovered: "The file of the public key is lost; the secret key contains it."
     case .secretKeyCut: "The secret key is cut: the feed can be read only."
     case .unfinalizedForgotten(let length):
       "\(Words.blocks(length)) \(length == 1 ? "is" : "are") there without a key, of a static feed that was "
@@ -13,7 +13,7 @@ extension RepairReport.Finding: CustomStringConvertible {
       "The bitfield is behind: \(Words.blocks(start..<end)), signed and whole, "
         + "\(Words.verb(end - start)) as stored."
     case .steppedDown(let from, let to):
-      "The bitfield tells of \(Words.blocks(from)), but the feed is signed up to \(to): it ends there."
+      "The bitfield has \(Words.blocks(from)), but the feed is signed up to \(to): it ends there."
     case .unsignedBytesRemoved(let count):
       "\(count) bytes are of an append that was never signed; they are no part of the feed."
     case .staleSignatures(let count):
@@ -25,8 +25,8 @@ extension RepairReport.Finding: CustomStringConvertible {
     case .signedAgain(let length):
       "The signature of length \(length) is lost or torn, and all that it signed is here."
     case .signedLengthLost(let length):
-      "Length \(length) was signed, but what was signed is not all here. The feed is read-only until a peer "
-        + "has brought it: writing would fork it."
+      "Length \(length) was signed, but not all of its blocks are here. The feed is read-only until a peer "
+        + "has brought them: writing would fork it."
     case .folderCopied:
       "The folder was copied or restored from a backup since the feed was written there: connect to peers "
         + "before anything is appended. Never write in two copies."
@@ -39,10 +39,11 @@ extension RepairReport.Finding: CustomStringConvertible {
     }
   }
 
-  /// What mending it did; nil where it can't be mended here.
+  /// A sentence about the repair; nil if the finding can't be repaired here.
   var repair: String? {
     switch self {
-    case .keyRecovered: "The file of the key was lost; it was written again from the secret key."
+    case .keyRecovered:
+      "The file of the public key was lost; it was written again from the secret key."
     case .unfinalizedForgotten(let length):
       "\(Words.blocks(length)) of a static feed that never got its key \(length == 1 ? "was" : "were") "
         + "forgotten."
@@ -50,7 +51,7 @@ extension RepairReport.Finding: CustomStringConvertible {
       "The bitfield was behind: \(Words.blocks(start..<end)), signed and whole, "
         + "\(end - start == 1 ? "is" : "are") marked as stored again."
     case .steppedDown(let from, let to):
-      "The bitfield told of \(Words.blocks(from)); it ends at \(to) now, as the feed is signed."
+      "The bitfield had \(Words.blocks(from)); it ends at \(to) now, as the feed is signed."
     case .unsignedBytesRemoved(let count):
       "\(count) bytes of an append that was never signed were cut off."
     case .staleSignatures(let count):
@@ -60,12 +61,12 @@ extension RepairReport.Finding: CustomStringConvertible {
       "The signature of length \(length) was lost or torn; it was made again, the same."
     case .blocksLost, .secretKeyCut, .signedLengthLost, .folderCopied, .forked,
       .forkEvidenceUnreadable, .blocksMissing:
-      // That of lost blocks is said with those that an examination finds damaged.
+      // Lost blocks are reported with those that an examination finds damaged.
       nil
     }
   }
 
-  /// What is wrong with a feed of which this was found and nothing written.
+  /// The problem to report if this was found and nothing was written.
   var problem: FeedExamination.Problem? {
     switch self {
     case .secretKeyCut, .forkEvidenceUnreadable:
@@ -74,7 +75,7 @@ extension RepairReport.Finding: CustomStringConvertible {
       .init(code: .signedLengthLost, message: description, isRepairable: false)
     case .blocksLost: .init(code: .damagedBlocks, message: description, isRepairable: true)
     case .blocksMissing: .init(code: .restoring, message: description, isRepairable: false)
-    // Told from what they are, not from the finding.
+    // These are reported from the state of the feed, not from the finding.
     case .folderCopied, .forked: nil
     case .keyRecovered, .unfinalizedForgotten, .rolledForward, .steppedDown,
       .unsignedBytesRemoved, .staleSignatures, .signedAgain:
@@ -85,19 +86,19 @@ extension RepairReport.Finding: CustomStringConvertible {
 
 /// Blocks in words.
 package enum Words {
-  /// Such as `1 block`.
+  /// A phrase such as `1 block`.
   package static func blocks(_ count: UInt64) -> String {
     "\(count) block\(count == 1 ? "" : "s")"
   }
 
-  /// Such as `block 44`, or `blocks 44 to 48`.
+  /// A phrase such as `block 44`, or `blocks 44 to 48`.
   package static func blocks(_ range: Range<UInt64>) -> String {
     range.count == 1
       ? "block \(range.lowerBound)"
       : "blocks \(range.lowerBound) to \(range.upperBound - 1)"
   }
 
-  /// Such as `3 blocks (1, 4 to 5) are`: the first 20 runs at most.
+  /// A phrase such as `3 blocks (1, 4 to 5) are`, with the first 20 runs at most.
   package static func list(_ ranges: [Range<UInt64>]) -> String {
     let count = count(ranges)
     var names = ranges.prefix(20).map {
@@ -107,7 +108,7 @@ package enum Words {
     return "\(blocks(count)) (\(names.joined(separator: ", "))) \(count == 1 ? "is" : "are")"
   }
 
-  /// How many blocks that is.
+  /// The total number of blocks.
   package static func count(_ ranges: [Range<UInt64>]) -> UInt64 {
     ranges.reduce(0) { $0 + UInt64($1.count) }
   }

@@ -1,23 +1,24 @@
 /// Index arithmetic of a binary tree whose nodes are numbered in order: block *b* is leaf `2b`,
 /// odd numbers are parents.
 ///
-/// Every function is total: it never traps, whatever the index. Indexes up to `maximumIndex` give
-/// exact results; those of files and peers are checked against ``FeedLimits`` before they get here.
+/// Every function is total: it never traps, whatever the index. Results are exact for indexes up to
+/// `maximumIndex`; indexes from files and peers are checked against ``FeedLimits`` before they get
+/// here.
 /// Source: the `flat-tree` package of the reference. Fixture: `vectors/flat-tree.json`.
 package enum FlatTree {
-  /// The largest index for which every result fits 64 bits.
+  /// The largest index for which every result fits into 64 bits.
   package static let maximumIndex: UInt64 = (1 << 62) - 1
 
-  /// How many levels a node stands above the leaves: the number of trailing one bits.
+  /// The number of levels between the node and the leaves: the number of its trailing one bits.
   @inlinable
   package static func depth(_ index: UInt64) -> UInt64 {
     UInt64((~index).trailingZeroBitCount)
   }
 
-  /// The node's place among those of its depth, counted from 0.
+  /// The position of the node among those of its depth, counted from 0.
   @inlinable
   package static func offset(_ index: UInt64) -> UInt64 {
-    // A smart shift: 64 and more give 0.
+    // A smart shift: shifts by 64 or more give 0.
     index >> (depth(index) &+ 1)
   }
 
@@ -39,19 +40,19 @@ package enum FlatTree {
     return (index | bit) & ~(bit << 1)
   }
 
-  /// Whether the node is the right child of its parent.
+  /// Returns whether the node is the right child of its parent.
   @inlinable
   package static func isRight(_ index: UInt64) -> Bool {
     index & (2 << depth(index)) != 0
   }
 
-  /// The left child; a leaf is its own.
+  /// The left child; for a leaf, the leaf itself.
   @inlinable
   package static func leftChild(_ index: UInt64) -> UInt64 {
     index & 1 == 0 ? index : index &- (1 << (depth(index) &- 1))
   }
 
-  /// The right child; a leaf is its own.
+  /// The right child; for a leaf, the leaf itself.
   @inlinable
   package static func rightChild(_ index: UInt64) -> UInt64 {
     index & 1 == 0 ? index : index &+ (1 << (depth(index) &- 1))
@@ -71,7 +72,7 @@ package enum FlatTree {
     return index &+ (bit &- 1)
   }
 
-  /// The node and all under it.
+  /// The leaves and nodes of the tree under the node, itself included.
   @inlinable
   package static func span(_ index: UInt64) -> ClosedRange<UInt64> {
     leftSpan(index)...rightSpan(index)
@@ -89,7 +90,7 @@ package enum FlatTree {
     @inlinable
     init(length: UInt64) { rest = length }
 
-    /// How many roots are left.
+    /// The number of roots that are left.
     @inlinable
     package var count: Int { rest.nonzeroBitCount }
 

@@ -4,25 +4,25 @@ public import HypercoreCrypto
 
 /// Two histories signed by one key: proof that its owner, or a copy of its secret key, wrote twice.
 ///
-/// Kept beside the feed as `fork.json`, in the form that its `Codable` conformance gives it: hashes, keys
-/// and signatures as hex. Anybody who has it can check it with ``isProven``, without the feed.
+/// Kept beside the feed as `fork.json`, encoded by its `Codable` conformance: hashes, keys and signatures as
+/// hex. Anybody who has it can check it with ``isProven``, without the feed.
 public struct ForkEvidence: Hashable, Sendable {
-  /// The feed.
+  /// The feed's key.
   public var key: PublicKey
-  /// The node at which the two differ: a root of both, or one on the way from ``block``.
+  /// The node at which the two differ: a root of both, or a node on the way from ``block``.
   public var node: UInt64
-  /// The block whose proof brought it up.
+  /// The block whose proof revealed the fork.
   public var block: UInt64
-  /// What is stored here; nil where no signature for it is stored.
+  /// The roots that are stored here; nil if no signature for them is stored.
   public var ours: SignedRoots?
-  /// The nodes that lead from our ``block`` to our roots, its own first; empty where it is not here.
+  /// The nodes that lead from our ``block`` to our roots, its own first; empty if it is not here.
   public var ourProof: [Node]
-  /// What the peer brought.
+  /// The roots that the peer sent.
   public var theirs: SignedRoots
   /// The nodes that lead from their ``block`` to their roots, its own first.
   public var theirProof: [Node]
 
-  /// Evidence of these parts, unchecked.
+  /// Creates evidence from its parts, unchecked.
   public init(
     key: PublicKey, node: UInt64, block: UInt64, ours: SignedRoots?, ourProof: [Node],
     theirs: SignedRoots, theirProof: [Node]
@@ -38,7 +38,7 @@ public struct ForkEvidence: Hashable, Sendable {
 }
 
 extension ForkEvidence {
-  /// Whether it proves what it says: both signatures are the key's, and the nodes under them differ.
+  /// True if it is a valid proof: both signatures are the key's, and the nodes under them differ.
   public var isProven: Bool {
     guard let ours, ours.isValid(under: key), theirs.isValid(under: key) else { return false }
     let other = nodes(of: theirProof, under: theirs.roots)
@@ -47,7 +47,7 @@ extension ForkEvidence {
     }
   }
 
-  /// How many blocks the two histories have in common, as far as the evidence shows: at least so many.
+  /// The least number of blocks that the two histories have in common, as far as the evidence shows.
   public var commonLength: UInt64 {
     guard let ours else { return 0 }
     let one = nodes(of: ourProof, under: ours.roots)
@@ -62,10 +62,10 @@ extension ForkEvidence {
     return length
   }
 
-  /// Whether it shows the first block that differs.
+  /// True if it shows the first block that differs.
   var isExact: Bool { block == commonLength }
 
-  /// The roots and the nodes that a proof of ``block`` leads through to one of them.
+  /// The roots, and the nodes that a proof of ``block`` proves by leading to one of them.
   private func nodes(of proof: [Node], under roots: [Node]) -> [UInt64: Digest] {
     var proven: [UInt64: Digest] = [:]
     for root in roots { proven[root.index] = root.hash }
@@ -94,8 +94,8 @@ extension ForkEvidence {
 // MARK: As text
 
 extension ForkEvidence: Codable {
-  /// The extension by which peers tell each other of a fork: its message is the file, without a line feed
-  /// being needed. Sent only to peers that announce it, and checked like the file.
+  /// The extension by which peers notify each other of a fork. Its message is the content of the file; a line
+  /// feed is not needed. Sent only to peers that announce it, and checked like the file.
   static let extensionName = "dat-swift/fork"
 
   /// The largest file of evidence that is read: two proofs and two sets of roots take a tenth of it.
@@ -164,14 +164,14 @@ extension ForkEvidence: Codable {
     ).encode(to: encoder)
   }
 
-  /// What the file holds.
+  /// The content of the file.
   func fileBytes() throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
   }
 
-  /// Nil where it is no such file, or a cut one.
+  /// Nil if it is no such file, or an incomplete one.
   init?(fileBytes: [UInt8]) {
     guard let evidence = try? JSONText.decode(Self.self, from: fileBytes) else { return nil }
     self = evidence

@@ -1,6 +1,6 @@
 package import RandomAccessStorage
 
-/// A storage of which nothing is written, whatever it could do.
+/// A read-only view of a storage, whatever access that has.
 package struct ReadingStorage: StorageProvider {
   private let wrapped: any StorageProvider
   package var access: StorageAccess { .readOnly }

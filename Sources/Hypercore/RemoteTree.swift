@@ -1,8 +1,9 @@
-/// The nodes that one peer has told us, through the digests of its requests, that it has.
+/// The nodes that one peer has, according to the digests of its requests.
 ///
-/// Kept by whoever keeps the peer; handed to ``FeedCore/proof(index:digest:hash:remoteTree:)``, which
-/// adds to it and leaves out of its proofs what is in it. Bounded by ``FeedLimits/remoteTreePages``;
-/// what a peer knows without gaps takes next to nothing.
+/// The owner of the peer keeps it and passes it to
+/// ``FeedCore/proof(index:digest:hash:remoteTree:)``, which adds to it and leaves its nodes out of
+/// proofs. Bounded by ``FeedLimits/remoteTreePages``; a peer's nodes take next to nothing if there
+/// are no gaps.
 package final class RemoteTree {
   @exclusivity(unchecked) private var nodes: BlockSet
 
@@ -12,19 +13,19 @@ package final class RemoteTree {
     nodes = BlockSet(mixedPageLimit: FeedLimits.remoteTreePages, memory: memory)
   }
 
-  /// Forgets everything.
+  /// Removes every node.
   func removeAll() { nodes.removeAll() }
 
-  /// Whether the peer has the node.
+  /// Returns whether the peer has the node.
   package func contains(_ index: UInt64) -> Bool { nodes.contains(index) }
 
-  /// Adds a node, and every parent both of whose children are known.
+  /// Adds a node, and every parent whose children are both known.
   package func insert(_ index: UInt64) {
     var index = index
     while set(index), contains(FlatTree.sibling(index)) { index = FlatTree.parent(index) }
   }
 
-  /// - Returns: whether it is new.
+  /// - Returns: whether the node is new.
   private func set(_ index: UInt64) -> Bool {
     if nodes.insert(index) { return true }
     if nodes.contains(index) { return false }

@@ -1,19 +1,19 @@
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// The `signatures` file: the signature of length *n* in slot *n* - 1, zeros where a length was not
-/// signed or not received.
+/// The `signatures` file: the signature of length *n* in slot *n* - 1, zeros if a length was not signed or
+/// not received.
 struct SignatureFile {
   static let slotSize = 64
   private static let readAhead = 64
-  /// What a disk writes whole, or not at all.
+  /// The unit that a disk writes as a whole or not at all.
   private static let sectorSize: UInt64 = 512
 
   let file: FeedFile
 
   static func offset(of slot: UInt64) -> UInt64 { 32 + 64 * slot }
 
-  /// The signature in a slot; nil where it is blank or the file ends before its end.
+  /// The signature in a slot; nil if it is blank or incomplete.
   func signature(at slot: UInt64) throws(FeedError) -> Signature? {
     let bytes = try file.read(at: Self.offset(of: slot), count: Self.slotSize)
     guard let signature = Signature(bytes: bytes), !signature.isZero else { return nil }
@@ -38,17 +38,17 @@ struct SignatureFile {
       }
       if bytes.count < count * Self.slotSize { return nil }
       slot += UInt64(count)
-      // A feed may be signed far beyond what is here of it.
+      // A feed may be signed far beyond the part that is here.
       guard let stored = try file.nextStored(from: Self.offset(of: slot)) else { return nil }
       slot = max(slot, Self.slot(at: stored))
     }
     return nil
   }
 
-  /// The slot that an offset is in.
+  /// The slot that contains an offset.
   private static func slot(at offset: UInt64) -> UInt64 { offset < 32 ? 0 : (offset - 32) / 64 }
 
-  /// The last slot before `end` that is not blank, whole or not.
+  /// The last slot before `end` that is not blank, complete or not.
   func lastUsed(before end: UInt64, from start: UInt64) throws(FeedError) -> UInt64? {
     var end = end
     while end > start {
@@ -63,13 +63,13 @@ struct SignatureFile {
     return nil
   }
 
-  /// One more than the last slot from `start` on, before `end`, that the file may hold something in; `start`
-  /// where there is none.
+  /// The last slot from `start` on, before `end`, in which the file may hold something, plus one; `start` if
+  /// there is none.
   ///
-  /// The file can only be asked what comes next, so the place where nothing comes before `end` any more is found
-  /// by halves: 33 questions at most.
+  /// The file can only be asked for the next stored offset, so the point after which nothing follows before
+  /// `end` is found by halves, with at most 33 calls.
   private func lastStored(below end: UInt64, from start: UInt64) throws(FeedError) -> UInt64 {
-    // Nearly always it is there.
+    // Nearly always it is near the end.
     var (low, high) = (start, end)
     let near = end - min(UInt64(Self.readAhead), end - start)
     if try isStored(from: near, below: end) { return end }
@@ -86,8 +86,8 @@ struct SignatureFile {
     return stored < Self.offset(of: end)
   }
 
-  /// Whether a slot holds a signature as far as it arrived: of each part of it that is in another sector
-  /// of the disk, all, nothing, or the beginning, where a write on a full disk was cut short.
+  /// Returns whether a slot holds a signature as far as it was written: for each sector of the disk, the
+  /// slot's part in it is complete, missing, or cut short, as a write to a full disk leaves it.
   func agrees(_ signature: Signature, at slot: UInt64) throws(FeedError) -> Bool {
     let offset = Self.offset(of: slot)
     var stored = try file.read(at: offset, count: Self.slotSize)
@@ -99,7 +99,7 @@ struct SignatureFile {
     }
   }
 
-  /// How many slots the file has, a cut one counted.
+  /// The number of slots in the file, including an incomplete one.
   func slotCount() throws(FeedError) -> UInt64 {
     let length = try file.length()
     return length <= 32 ? 0 : (length - 32 + 63) / 64

@@ -1,13 +1,14 @@
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// The `tree` file: one node of 40 bytes each, behind a cache of pages.
+/// The `tree` file: a node in each slot of 40 bytes, behind a cache of pages.
 ///
-/// What is put here is seen at once and written by ``flush()``, in one call; until then its pages
-/// stay in memory. Whether a node counts is for the tree bits to say: slots may be stale.
+/// Nodes that are put here can be read at once. ``flush()`` writes them in one call; until then
+/// their pages stay in memory. The tree bits decide whether a node counts: slots may be stale.
 final class TreeFile {
   static let slotSize = 40
-  /// A page holds the nodes of 64 blocks: depths 0 to 6 stand together, those above alone.
+  /// A page holds the nodes of 64 blocks: those of depths 0 to 6 are together, those above are
+  /// alone.
   static let slotBits: UInt64 = 7
   static let slots = 128
   static let pageSize = slotSize * slots
@@ -15,7 +16,7 @@ final class TreeFile {
   private final class Page {
     @exclusivity(unchecked) var number: UInt64
     let bytes: UnsafeMutableRawBufferPointer
-    /// The first and the last slot to write; none where `dirtyFrom` is past `dirtyTo`.
+    /// The first and the last slot to write; none if `dirtyFrom` is past `dirtyTo`.
     @exclusivity(unchecked) var dirtyFrom = TreeFile.slots
     @exclusivity(unchecked) var dirtyTo = -1
     @exclusivity(unchecked) var wasUsed = true
@@ -31,10 +32,10 @@ final class TreeFile {
   }
 
   let file: FeedFile
-  /// From here on the file is known to hold nothing.
+  /// The offset from which on the file is known to hold nothing.
   @exclusivity(unchecked) private var fileEnd: UInt64
   @exclusivity(unchecked) private var pages: [UInt64: Page] = [:]
-  /// Pages in the order of their coming, for eviction by second chance.
+  /// The pages in the order of loading, for eviction by second chance.
   @exclusivity(unchecked) private var ring: [Page] = []
   @exclusivity(unchecked) private var hand = 0
   @exclusivity(unchecked) private var current: Page?
@@ -50,7 +51,7 @@ final class TreeFile {
 
   // MARK: Reading
 
-  /// The node in a slot, nil where it is blank or the file ends before it.
+  /// The node in a slot; nil if the slot is blank or beyond the end of the file.
   func node(at index: UInt64) throws(FeedError) -> Node? {
     let number = index >> Self.slotBits
     if let current, current.number == number { return Self.node(index, in: current) }
@@ -61,7 +62,7 @@ final class TreeFile {
     guard FlatTree.depth(index) >= Self.slotBits else {
       return Self.node(index, in: try load(number))
     }
-    // Alone in its page, so not worth one.
+    // Alone in its page, so not worth a page.
     if let node = upper[index] { return node }
     let node = try withUnsafeTemporaryAllocation(byteCount: Self.slotSize, alignment: 8) {
       (bytes) throws(FeedError) -> Node? in
@@ -88,7 +89,7 @@ final class TreeFile {
     hash.withUnsafeMutableBytes {
       $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[place..<(place + 32)]))
     }
-    // A node of an empty block has size 0 but a hash.
+    // The node of an empty block has size 0 but a hash.
     if size == 0, hash.isZero { return nil }
     return Node(index: index, hash: hash, size: size)
   }
@@ -126,7 +127,7 @@ final class TreeFile {
     if slot > page.dirtyTo { page.dirtyTo = slot }
   }
 
-  /// Writes what was put since the last time.
+  /// Writes the nodes that were put since the last flush.
   func flush() throws(FeedError) {
     guard !dirty.isEmpty else { return }
     if dirty.count > 1 { dirty.sort { $0.number < $1.number } }
@@ -134,7 +135,7 @@ final class TreeFile {
     pieces.reserveCapacity(dirty.count)
     var first = 0
     while first < dirty.count {
-      // Pages that touch each other become one piece.
+      // Adjacent pages become one piece.
       var last = first
       while last + 1 < dirty.count, dirty[last].dirtyTo == Self.slots - 1,
         dirty[last + 1].dirtyFrom == 0, dirty[last + 1].number == dirty[last].number + 1
@@ -172,7 +173,7 @@ final class TreeFile {
     return StorageWrite(offset: Self.offset(of: index), bytes: bytes)
   }
 
-  /// Cuts the file behind a node and forgets what was cached.
+  /// Cuts the file after a node and drops the cache.
   func truncate(toSlots count: UInt64) throws(FeedError) {
     try file.truncate(to: Self.offset(of: count))
     fileEnd = Self.offset(of: count)
@@ -184,14 +185,14 @@ final class TreeFile {
     upper = [:]
   }
 
-  /// Forgets everything, also what waits to be written.
+  /// Drops everything, including nodes that are not written yet.
   func restart() throws(FeedError) {
     dirty = []
     releaseCaches()
     fileEnd = try file.length()
   }
 
-  /// Gives up the memory of everything that is written.
+  /// Releases the memory of everything that is written.
   func releaseCaches() {
     guard dirty.isEmpty else { return }
     pages = [:]
@@ -219,7 +220,7 @@ final class TreeFile {
   }
 
   private func load(_ number: UInt64) throws(FeedError) -> Page {
-    // The memory of a page that is given up is taken over: pages come and go with every random read.
+    // The memory of an evicted page is reused: every random read loads and evicts pages.
     let page: Page
     current = nil
     if ring.count >= FeedLimits.treePages, let place = evict() {
@@ -242,8 +243,8 @@ final class TreeFile {
     return page
   }
 
-  /// Frees the place of a page that is written and was not used lately; nil where all wait to be
-  /// written.
+  /// Evicts a page that is written and was not used lately, and returns its position in the ring;
+  /// nil if all pages are still to be written.
   private func evict() -> Int? {
     for _ in 0..<min(2 * ring.count, 4 * FeedLimits.treePages) {
       hand = hand + 1 < ring.count ? hand + 1 : 0
@@ -259,7 +260,7 @@ final class TreeFile {
     return nil
   }
 
-  /// Gives up the pages that a large batch took beyond the cap.
+  /// Evicts the pages that a large batch took beyond the limit.
   private func shrink() {
     guard ring.count > FeedLimits.treePages else { return }
     pages = [:]

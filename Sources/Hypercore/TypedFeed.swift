@@ -8,9 +8,9 @@
 ///
 /// Stands for a hypercore opened with a `valueEncoding`.
 public struct TypedFeed<Value: Sendable>: Sendable {
-  /// The feed itself, for all that has nothing to do with values.
+  /// The feed itself, for everything that doesn't concern values.
   public let feed: Feed
-  /// How values become blocks.
+  /// The conversion between values and blocks.
   public let encoding: ValueEncoding<Value>
 
   /// Appends a value; see ``Feed/append(_:)-([UInt8])``.
@@ -32,24 +32,24 @@ public struct TypedFeed<Value: Sendable>: Sendable {
     try await feed.write(values, as: encoding)
   }
 
-  /// The value of a block; see ``Feed/get(_:options:)-(UInt64,_)``.
+  /// Returns the value of a block; see ``Feed/get(_:options:)-(UInt64,_)``.
   public func get(_ index: UInt64, options: Feed.GetOptions = .init()) async throws -> Value {
     try await feed.get(index, as: encoding, options: options)
   }
 
-  /// The values of a range of blocks; see ``Feed/get(_:options:)-(Range<UInt64>,_)``.
+  /// Returns the values of a range of blocks; see ``Feed/get(_:options:)-(Range<UInt64>,_)``.
   public func get(_ range: Range<UInt64>, options: Feed.GetOptions = .init()) async throws
     -> [Value]
   {
     try await feed.get(range, as: encoding, options: options)
   }
 
-  /// The last value; see ``Feed/head(options:)``.
+  /// Returns the last value; see ``Feed/head(options:)``.
   public func head(options: Feed.GetOptions = .init()) async throws -> Value {
     try encoding.decode(try await feed.head(options: options))
   }
 
-  /// The values in their order; see ``Feed/blocks(_:)``.
+  /// The values in order; see ``Feed/blocks(_:)``.
   public func values(_ options: Feed.StreamOptions = .init())
     -> AsyncThrowingMapSequence<FeedBlocks, Value>
   {
@@ -58,7 +58,7 @@ public struct TypedFeed<Value: Sendable>: Sendable {
 }
 
 extension Feed {
-  /// This feed, with all its blocks in one encoding.
+  /// Returns this feed with all its blocks in one encoding.
   ///
   /// Stands for hypercore's option `valueEncoding`.
   public nonisolated func of<Value: Sendable>(_ encoding: ValueEncoding<Value>) -> TypedFeed<Value>

@@ -1,16 +1,18 @@
 internal import DatCoding
 internal import Foundation
 
-/// How values are turned into the bytes of blocks and back.
+/// A conversion between values and the bytes of blocks.
 ///
-/// Stands for the `valueEncoding` of hypercore and hyperdb. Make one of your own from two functions.
+/// Stands for the `valueEncoding` of hypercore and hyperdb. Two functions make an encoding of your
+/// own.
 public struct ValueEncoding<Value>: Sendable {
-  /// The bytes of a value; what it throws, the writing call throws.
+  /// Returns the bytes of a value. If it throws, so does the call that writes.
   public let encode: @Sendable (Value) throws -> [UInt8]
-  /// The value of some bytes; what it throws, the reading call throws.
+  /// Returns the value of some bytes. If it throws, so does the call that reads.
   public let decode: @Sendable ([UInt8]) throws -> Value
 
-  /// An encoding of two functions; what they throw reaches the caller of the read or write.
+  /// Creates an encoding from two functions. The errors that they throw reach the caller of the
+  /// read or write.
   public init(
     encode: @escaping @Sendable (Value) throws -> [UInt8],
     decode: @escaping @Sendable ([UInt8]) throws -> Value
@@ -26,18 +28,17 @@ extension ValueEncoding where Value == [UInt8] {
 }
 
 extension ValueEncoding where Value == String {
-  /// UTF-8 text: `utf-8`. Bytes that are no UTF-8 are read with replacement characters, as the
-  /// reference does.
+  /// UTF-8 text: `utf-8`. Invalid UTF-8 is read with replacement characters, as in the reference.
   public static var utf8: ValueEncoding {
     ValueEncoding(encode: { Array($0.utf8) }, decode: { String(decoding: $0, as: UTF8.self) })
   }
 }
 
 extension ValueEncoding where Value: Codable {
-  /// Compact JSON with a line feed after it, as hypercore's `json` writes it: the data file of such a
+  /// Compact JSON followed by a line feed, as hypercore's `json` writes it: the data file of such a
   /// feed is a file of JSON lines. Slashes are not escaped.
   ///
-  /// - Parameter type: what each block holds.
+  /// - Parameter type: the type of the value in each block.
   public static func json(_ type: Value.Type = Value.self) -> ValueEncoding
   where Value: SendableMetatype {
     ValueEncoding(

@@ -2,27 +2,27 @@ internal import DatCoding
 
 /// A value of a fixed number of bytes, held inline: a key, a hash or a signature.
 ///
-/// Being of the right length is settled once, when foreign bytes are turned into such a value.
+/// The length is checked once, when foreign bytes are converted to such a value.
 public protocol FixedBytes: Hashable, Sendable, CustomStringConvertible {
-  /// How many bytes every value of this type has.
+  /// The number of bytes of every value of this type.
   static var byteCount: Int { get }
 
-  /// All zero bytes.
+  /// Creates a value of zeros.
   init()
 
-  /// Reads the bytes in place.
+  /// Calls `body` with the bytes in place.
   func withUnsafeBytes<Result, Failure: Error>(
     _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
   ) throws(Failure) -> Result
 
-  /// Changes the bytes in place.
+  /// Calls `body` to change the bytes in place.
   mutating func withUnsafeMutableBytes<Result, Failure: Error>(
     _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Result
   ) throws(Failure) -> Result
 }
 
 extension FixedBytes {
-  /// Takes exactly ``byteCount`` bytes; nil for any other number.
+  /// Creates a value from exactly ``byteCount`` bytes; nil for any other number.
   @inlinable
   public init?(bytes: some Collection<UInt8>) {
     guard bytes.count == Self.byteCount else { return nil }
@@ -30,7 +30,7 @@ extension FixedBytes {
     withUnsafeMutableBytes { $0.copyBytes(from: bytes) }
   }
 
-  /// Takes exactly ``byteCount`` bytes; nil for any other number.
+  /// Creates a value from exactly ``byteCount`` bytes; nil for any other number.
   @inlinable
   public init?(bytes: UnsafeRawBufferPointer) {
     guard bytes.count == Self.byteCount else { return nil }
@@ -38,7 +38,8 @@ extension FixedBytes {
     withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
   }
 
-  /// Takes twice ``byteCount`` hex digits, of either case; nil for anything else.
+  /// Creates a value from exactly twice ``byteCount`` hex digits, of either case; nil for anything
+  /// else.
   public init?(hex: some StringProtocol) {
     guard let bytes = Hex.decode(hex) else { return nil }
     self.init(bytes: bytes)
@@ -54,7 +55,7 @@ extension FixedBytes {
   /// The bytes as lowercase hex digits.
   public var description: String { hex }
 
-  /// Whether every byte is zero: how the files mark a slot that was never written.
+  /// True if every byte is zero, which marks a slot that was never written.
   @inlinable
   public var isZero: Bool { withUnsafeBytes { $0.allSatisfy { $0 == 0 } } }
 }

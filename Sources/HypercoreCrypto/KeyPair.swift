@@ -4,16 +4,16 @@ internal import CSodium
 public struct KeyPair: Hashable, Sendable {
   /// The key that names a feed and verifies its signatures.
   public let publicKey: PublicKey
-  /// The key that signs; whoever has it can write.
+  /// The key that signs; anybody who has it can write.
   public let secretKey: SecretKey
 
-  /// Both halves as stored; whether they belong together is ``isValid``.
+  /// Creates a pair from both halves as stored; ``isValid`` checks that they belong together.
   public init(publicKey: PublicKey, secretKey: SecretKey) {
     self.publicKey = publicKey
     self.secretKey = secretKey
   }
 
-  /// A new pair from the system's randomness.
+  /// Generates a new pair from the system's randomness.
   ///
   /// Calls `crypto_sign_keypair`; hypercore-crypto `keyPair()`.
   public static func generate() -> KeyPair {
@@ -28,7 +28,7 @@ public struct KeyPair: Hashable, Sendable {
     return KeyPair(publicKey: publicKey, secretKey: secretKey)
   }
 
-  /// The pair that 32 bytes of seed determine; nil for any other number of bytes.
+  /// Derives the pair of a seed of 32 bytes; nil for any other number of bytes.
   ///
   /// Calls `crypto_sign_seed_keypair`; hypercore-crypto `keyPair(seed)`.
   public init?(seed: some Collection<UInt8>) {
@@ -45,18 +45,18 @@ public struct KeyPair: Hashable, Sendable {
     self.init(publicKey: publicKey, secretKey: secretKey)
   }
 
-  /// Whether what the secret key signs verifies under the public key.
+  /// True if the public key verifies signatures of the secret key.
   ///
   /// Source: hypercore `index.js`, the check behind `Key and secret do not match`.
   public var isValid: Bool {
     publicKey.verifies(secretKey.sign([]), of: [])
   }
 
-  /// The key pair of a writer's content feed, derived from the secret key of its first feed.
+  /// Derives the key pair of a writer's content feed from the secret key of its first feed.
   ///
   /// - Parameters:
-  ///   - secretKey: that of the feed of entries, or of metadata.
-  ///   - context: what the content belongs to.
+  ///   - secretKey: the secret key of the feed of entries, or of metadata.
+  ///   - context: the purpose of the derived keys.
   ///
   /// Source: hyperdb and hyperdrive `index.js`, `crypto_kdf_derive_from_key` with subkey 1 and the context.
   public static func contentFeed(
@@ -86,7 +86,7 @@ public struct KeyPair: Hashable, Sendable {
   }
 }
 
-/// What derived keys are for: 8 bytes that keep those of different uses apart.
+/// The purpose of derived keys: 8 bytes that keep keys of different purposes distinct.
 public struct DerivationContext: Hashable, Sendable {
   /// Always 8 bytes.
   let name: String
@@ -113,14 +113,14 @@ extension PublicKey {
     return name
   }
 
-  /// Whether `signature` over `message` was made with this key's secret.
+  /// Returns whether `signature` over `message` was made with this key's secret key.
   ///
   /// Calls `crypto_sign_verify_detached`.
   public func verifies(_ signature: Signature, of message: [UInt8]) -> Bool {
     message.withUnsafeBytes { verifies(signature, of: $0) }
   }
 
-  /// Whether `signature` over `digest` was made with this key's secret.
+  /// Returns whether `signature` over `digest` was made with this key's secret key.
   public func verifies(_ signature: Signature, of digest: Digest) -> Bool {
     digest.withUnsafeBytes { verifies(signature, of: $0) }
   }

@@ -1,10 +1,10 @@
-// The fixed-size values of the formats. Each is a type of its own, so that a discovery key can't be
-// passed where a key is wanted.
+// The fixed-size values of the formats. Each has a type of its own, so that a discovery key can't
+// be passed where a key is needed.
 
-/// The Ed25519 public key of a feed: its name, and what makes its blocks readable.
+/// The Ed25519 public key of a feed: it names the feed and makes its blocks readable.
 ///
-/// A feed's key is shared out of band. Whoever has it can find, fetch and verify the feed, and
-/// decrypt a connection that starts with it. For a static feed it is the tree hash.
+/// A feed's key is shared out of band. Anybody who has it can find, fetch and verify the feed, and
+/// decrypt a connection that starts with it. The key of a static feed is its tree hash.
 @frozen
 public struct PublicKey: FixedBytes {
   public static let byteCount = 32
@@ -29,9 +29,9 @@ public struct PublicKey: FixedBytes {
   }
 }
 
-/// What a feed is called in public: BLAKE2b-256 of `hypercore`, keyed with the feed's key.
+/// The public name of a feed: BLAKE2b-256 of `hypercore`, keyed with the feed's key.
 ///
-/// It travels in clear and names folders; it does not reveal the key.
+/// It is sent in clear and names folders; it does not reveal the key.
 /// Source: hypercore-crypto `discoveryKey`.
 @frozen
 public struct DiscoveryKey: FixedBytes {

@@ -1,6 +1,6 @@
 internal import CSodium
 
-/// SHA-256, which dns-discovery makes its tokens with. Nothing in the feeds' formats uses it.
+/// SHA-256, with which dns-discovery makes its tokens. The feeds' formats don't use it.
 ///
 /// Calls `crypto_hash_sha256`.
 public enum SHA256 {

@@ -1,6 +1,6 @@
 internal import CSodium
 
-/// SipHash-2-4 with a key of zeros, which spreads hyperdb's path components over the trie.
+/// SipHash-2-4 with a key of zeros, which distributes hyperdb's path components over the trie.
 ///
 /// Calls `crypto_shorthash`. Fixture: `vectors/path-hash.json`.
 public enum ShortHash {

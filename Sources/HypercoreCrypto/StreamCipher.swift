@@ -1,22 +1,23 @@
 internal import CSodium
 
-/// The 24 bytes that a side puts in its first Feed message.
+/// The 24 bytes that a side sends in its first Feed message.
 public struct Nonce: Hashable, Sendable {
-  /// 24.
+  /// The number of bytes of a nonce: 24.
   public static let byteCount = 24
   /// The bytes themselves.
   public let bytes: [UInt8]
 
-  /// Takes exactly 24 bytes; nil for any other number.
+  /// Creates a nonce from exactly 24 bytes; nil for any other number.
   public init?(bytes: some Collection<UInt8>) {
     guard bytes.count == Self.byteCount else { return nil }
     self.bytes = Array(bytes)
   }
 }
 
-/// One direction of an encrypted connection: XSalsa20, one keystream from its start to its end.
+/// One direction of an encrypted connection: XSalsa20, with one keystream from its start to its
+/// end.
 ///
-/// Keeps its place between calls, so the stream may be cut anywhere.
+/// Keeps its position between calls, so the stream may be cut anywhere.
 /// Calls `crypto_core_hsalsa20` once and `crypto_stream_salsa20_xor_ic` after that, which together
 /// are XSalsa20. Fixture: the `sessions` and `vectors/crypto.json`.
 public struct StreamCipher: Sendable {
@@ -26,9 +27,9 @@ public struct StreamCipher: Sendable {
   private let key: [UInt8]
   /// The last 8 bytes of the nonce.
   private let nonce: [UInt8]
-  /// How many bytes of keystream were used.
+  /// The number of keystream bytes that were used.
   private var position: UInt64 = 0
-  /// The keystream block that ``position`` lies in, where it lies inside one.
+  /// The keystream block that contains ``position``, unless that is at its start.
   private var partial = [UInt8](repeating: 0, count: 64)
 
   /// - Parameters:
@@ -45,13 +46,13 @@ public struct StreamCipher: Sendable {
     self.nonce = Array(nonce.bytes[16...])
   }
 
-  /// Encrypts or decrypts `bytes` in place and moves on by their number.
+  /// Encrypts or decrypts `bytes` in place and advances by their number.
   public mutating func apply(to bytes: UnsafeMutableRawBufferPointer) {
     apply(from: UnsafeRawBufferPointer(bytes), to: bytes)
   }
 
-  /// Encrypts or decrypts `source` into `target`, which is as long and either the same or apart from
-  /// it, and moves on by their number.
+  /// Encrypts or decrypts `source` into `target` and advances by the number of bytes. Both have the
+  /// same length; they are the same memory or don't overlap.
   public mutating func apply(
     from source: UnsafeRawBufferPointer, to target: UnsafeMutableRawBufferPointer
   ) {
@@ -60,7 +61,7 @@ public struct StreamCipher: Sendable {
     let input = source.octets
     let output = target.octets
     var done = 0
-    // The rest of a keystream block that an earlier call began.
+    // The rest of a keystream block of an earlier call.
     let inBlock = Int(position % Self.blockSize)
     if inBlock > 0 {
       done = min(64 - inBlock, count)
@@ -74,7 +75,7 @@ public struct StreamCipher: Sendable {
         (position + UInt64(done)) / Self.blockSize, key)
       done += whole
     }
-    // The start of a block, the rest of which is kept for the next call.
+    // The start of a block; its rest is kept for the next call.
     if done < count {
       for index in 0..<64 { partial[index] = 0 }
       partial.withUnsafeMutableBufferPointer { block in
@@ -91,7 +92,7 @@ public struct StreamCipher: Sendable {
 }
 
 extension Nonce {
-  /// 24 bytes from the system's generator: never the same twice.
+  /// Returns 24 bytes from the system's generator: never the same twice.
   public static func random() -> Nonce {
     var generator = SystemRandomNumberGenerator()
     return Nonce((0..<byteCount).map { _ in UInt8.random(in: .min ... .max, using: &generator) })

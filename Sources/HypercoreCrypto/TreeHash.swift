@@ -8,10 +8,10 @@ public struct Node: Hashable, Sendable {
   public var index: UInt64
   /// The hash of the block, or of the two children.
   public var hash: Digest
-  /// How many bytes the blocks under this node hold together.
+  /// The total size in bytes of the blocks under this node.
   public var size: UInt64
 
-  /// A node of these parts, unchecked.
+  /// Creates a node from its parts, unchecked.
   @inlinable
   public init(index: UInt64, hash: Digest, size: UInt64) {
     self.index = index
@@ -28,10 +28,10 @@ public enum TreeHash {
   private static let parentType: UInt8 = 1
   private static let rootType: UInt8 = 2
 
-  /// Blocks up to this size are copied beside their header and hashed in one call.
+  /// The greatest size of blocks that are copied after their header and hashed in one call.
   private static let oneCallLimit = 2048
 
-  /// Hash of a block: type 0, its length as 8 bytes big-endian, its bytes.
+  /// The hash of a block: type 0, its length as 8 bytes big-endian, its bytes.
   public static func leaf(_ block: UnsafeRawBufferPointer) -> Digest {
     _ = Sodium.ready
     if block.count <= oneCallLimit {
@@ -64,15 +64,15 @@ public enum TreeHash {
     }
   }
 
-  /// Hash of a block: type 0, its length as 8 bytes big-endian, its bytes.
+  /// The hash of a block: type 0, its length as 8 bytes big-endian, its bytes.
   public static func leaf(_ block: [UInt8]) -> Digest {
     block.withUnsafeBytes { leaf($0) }
   }
 
-  /// So many bytes are worth the waking of another thread.
+  /// The number of bytes for which it is worth waking another thread.
   private static let sharedBytes = 256 * 1024
 
-  /// Hashes of several blocks, in their order; on all processors where there is enough to hash.
+  /// The hashes of several blocks, in order; on all processors if there is enough to hash.
   public static func leaves(_ blocks: [[UInt8]]) -> [Digest] {
     let bytes = blocks.reduce(0) { $0 + $1.count }
     guard blocks.count > 1, bytes >= sharedBytes else { return blocks.map { leaf($0) } }
@@ -89,7 +89,7 @@ public enum TreeHash {
     }
   }
 
-  /// Hash of a parent: type 1, the sum of both sizes, the left hash, the right hash.
+  /// The hash of a parent: type 1, the sum of both sizes, the left hash, the right hash.
   ///
   /// The caller has checked that the two sizes add up without overflow.
   public static func parent(_ left: Node, _ right: Node) -> Digest {
@@ -108,7 +108,7 @@ public enum TreeHash {
     }
   }
 
-  /// Hash of a length: type 2, then for each root its hash, index and size.
+  /// The hash of a length: type 2, then for each root its hash, index and size.
   ///
   /// - Parameter roots: the full roots of the length, in ascending order of index.
   public static func tree(_ roots: [Node]) -> Digest {

@@ -1,12 +1,12 @@
 internal import DatCoding
 
-/// Which fields a message has, as far as scanning needs to know it.
+/// The fields of a message, as far as scanning has to know them.
 struct BodyShape {
-  /// Fields 1 to this number are known.
+  /// The number of the last known field; all from 1 on are known.
   let knownFields: UInt64
-  /// The bytes field that may be long: it is taken from the received bytes directly.
+  /// The number of the bytes field that may be long: it is taken directly from the received bytes.
   var bulkField: UInt64 = 0
-  /// The field that holds messages of ``nodeFields`` fields.
+  /// The number of the field that holds messages of ``nodeFields`` fields.
   var nodeField: UInt64 = 0
 
   static let nodeFields: UInt64 = 3
@@ -22,18 +22,18 @@ struct BodyShape {
   static let node = BodyShape(knownFields: nodeFields)
 }
 
-/// One field of a protobuf message, by its place.
+/// One field of a protobuf message, by its position.
 private struct Field {
   var number: UInt64
   var wireType: UInt64
-  /// Where the content is, without key and length.
+  /// The range of the content, without key and length.
   var content: Range<Int>
-  /// Whether key and length are no longer than protobuf-c takes them.
+  /// True if key and length are in a form that protobuf-c takes.
   var isPlain: Bool
 
   static let lengthDelimited: UInt64 = 2
 
-  /// The field that starts at `position`; nil where the bytes are no field.
+  /// Reads the field at `position`; nil if the bytes are no field.
   @inline(__always)
   init?(in body: UnsafeRawBufferPointer, at position: Int) {
     guard case .value(let key, let keyLength) = Self.varint(in: body, at: position) else {
@@ -48,7 +48,7 @@ private struct Field {
     let count: UInt64
     switch wireType {
     case 0:
-      // Also refuses what protobuf-c would cut to 64 bits.
+      // This also refuses integers that protobuf-c would truncate to 64 bits.
       guard case .value(_, let length) = Self.varint(in: body, at: start) else { return nil }
       content = start..<start + length
       return
@@ -79,24 +79,24 @@ private struct Field {
   }
 }
 
-/// A look over a message's body before protobuf-c sees it.
+/// A scan of a message's body before protobuf-c sees it.
 ///
-/// protobuf-c checks wire types, required fields and bounds, but it copies unknown fields, allocates
-/// for every repeated one, cuts integers to 64 bits and doesn't take all padded lengths. So the body
-/// is walked once, without allocating, to bound all of that.
+/// protobuf-c checks wire types, required fields and bounds. But it copies unknown fields,
+/// allocates for every repeated one, truncates integers to 64 bits and doesn't take all padded
+/// lengths. So the body is scanned once, without allocating, to bound all of that.
 struct BodyScan {
-  /// How many fields there are, those inside nodes included.
+  /// The number of fields, including those inside nodes.
   private(set) var fieldCount = 0
-  /// Where the last bulk field's bytes are.
+  /// The range of the last bulk field's bytes.
   private(set) var bulk: Range<Int>?
-  /// Whether protobuf-c should get a rewritten body: without unknown fields, without a long bulk
-  /// field, with keys and lengths in their shortest form.
+  /// True if protobuf-c needs a rewritten body: without unknown fields, without a long bulk field,
+  /// with keys and lengths in their shortest form.
   private(set) var needsRewriting = false
 
-  /// A bulk field up to this size is left where it is: rewriting would cost more.
+  /// The greatest size of a bulk field that is left in place: rewriting would cost more.
   private static let bulkLeftInPlace = 512
 
-  /// Nil where the body is malformed or has too many fields.
+  /// Scans a body; nil if it is malformed or has too many fields.
   init?(_ body: UnsafeRawBufferPointer, as shape: BodyShape) {
     guard walk(body, as: shape) else { return nil }
     if let bulk, bulk.count > Self.bulkLeftInPlace { needsRewriting = true }
@@ -124,7 +124,7 @@ struct BodyScan {
     return true
   }
 
-  /// The known fields of a scanned body but its bulk field, in their shortest form.
+  /// The known fields of a scanned body except its bulk field, in their shortest form.
   static func rewrite(_ body: UnsafeRawBufferPointer, as shape: BodyShape) -> [UInt8] {
     var output: [UInt8] = []
     var position = 0

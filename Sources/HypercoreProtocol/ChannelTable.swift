@@ -1,22 +1,22 @@
 internal import HypercoreCrypto
 
-/// The feeds of one connection: each joins this side's number with the remote's.
+/// The feeds of one connection: each maps this side's channel number to the remote's.
 struct ChannelTable {
-  /// One feed. It is here once either side has opened it, and stays.
+  /// One feed. It is added when either side opens it, and stays.
   struct Channel {
     let discoveryKey: DiscoveryKey
-    /// This side's number, once opened here.
+    /// This side's number, once it is open here.
     var localID: ChannelID?
-    /// The remote's number, once opened there.
+    /// The remote's number, once it is open there.
     var remoteNumber: Int?
-    /// Opened here and closed again; what still arrives is dropped.
+    /// True if it was opened here and closed again; messages that still arrive are dropped.
     var isClosedLocally = false
-    /// What arrived before it was opened here.
+    /// The messages that arrived before it was opened here.
     var queue: [Message] = []
     var queuedBytes = 0
   }
 
-  /// What to do with a message that arrived on a channel.
+  /// The handling of a message that arrived on a channel.
   enum Delivery {
     case deliver(ChannelID)
     case queued
@@ -26,46 +26,46 @@ struct ChannelTable {
 
   private var channels: [Channel] = []
   private var byDiscoveryKey: [DiscoveryKey: Int] = [:]
-  /// Places in ``channels`` by this side's number.
+  /// Positions in ``channels`` by this side's number.
   private var local: [Int] = []
-  /// Places in ``channels`` by the remote's number, which may leave gaps.
+  /// Positions in ``channels`` by the remote's number, which may leave gaps.
   private var remote: [Int?] = []
   private var queuedBytesInAll = 0
 
   var localCount: Int { local.count }
 
-  /// The channel that is open here under this name.
+  /// The channel of the feed with this discovery key, if it was opened here.
   func localID(of discoveryKey: DiscoveryKey) -> ChannelID? {
     byDiscoveryKey[discoveryKey].flatMap { channels[$0].localID }
   }
 
-  /// Whether the channel was opened here and not closed again.
+  /// Returns whether the channel was opened here and not closed again.
   func isOpen(_ id: ChannelID) -> Bool {
     id.number >= 0 && id.number < local.count && !channels[local[id.number]].isClosedLocally
   }
 
-  /// Whether the remote has opened the feed.
+  /// Returns whether the remote has opened the feed.
   func isOpenRemotely(_ id: ChannelID) -> Bool {
     id.number >= 0 && id.number < local.count && channels[local[id.number]].remoteNumber != nil
   }
 
-  /// What is known of the remote's channel; nil where the remote has not opened it.
+  /// The remote's channel; nil if the remote has not opened it.
   func remoteChannel(_ number: Int) -> Channel? {
     guard number < remote.count, let place = remote[number] else { return nil }
     return channels[place]
   }
 
-  /// This side's number of the remote's channel, where both have opened it and this side has not
-  /// closed it.
+  /// This side's number of the remote's channel; nil unless both sides have opened it and this side
+  /// has not closed it.
   func openChannel(_ number: Int) -> ChannelID? {
     guard number < remote.count, let place = remote[number], !channels[place].isClosedLocally
     else { return nil }
     return channels[place].localID
   }
 
-  /// Opens the feed on this side, where it is not yet.
+  /// Opens the feed on this side, if it isn't open yet.
   ///
-  /// - Returns: the channel's number, and what had arrived for it.
+  /// - Returns: the channel's number, and the messages that arrived before.
   mutating func openLocally(_ discoveryKey: DiscoveryKey) -> (id: ChannelID, queue: [Message]) {
     let place = place(of: discoveryKey)
     let id = ChannelID(local.count)
@@ -83,9 +83,9 @@ struct ChannelTable {
     if isOpen(id) { channels[local[id.number]].isClosedLocally = true }
   }
 
-  /// Notes that the remote opened a feed.
+  /// Records that the remote opened a feed.
   ///
-  /// - Returns: false where the number or the feed is in use by another.
+  /// - Returns: false if the number or the feed is in use by another.
   mutating func openRemotely(_ discoveryKey: DiscoveryKey, number: Int) -> Bool {
     if number < remote.count, remote[number] != nil { return false }
     let place = place(of: discoveryKey)
@@ -96,8 +96,8 @@ struct ChannelTable {
     return true
   }
 
-  /// Where a message on one of the remote's open channels goes; it is queued where the channel is
-  /// not open here.
+  /// Decides what happens to a message on one of the remote's open channels; queues it if the
+  /// channel is not open here.
   ///
   /// - Parameter byteCount: the size of its frame.
   mutating func deliver(_ message: Message, on number: Int, byteCount: Int) -> Delivery {

@@ -2,10 +2,10 @@ internal import DatCoding
 public import HypercoreCrypto
 
 extension Connection {
-  /// Takes bytes from the remote, cut anywhere. They are copied, decrypted and kept until
-  /// ``nextEvent()`` gets to them.
+  /// Receives bytes from the remote, cut anywhere. They are copied, decrypted and kept until
+  /// ``nextEvent()`` parses them.
   ///
-  /// - Throws: ``ProtocolError`` when more is waiting than ``WireLimits`` allow.
+  /// - Throws: ``ProtocolError`` if more is waiting than ``WireLimits`` allow.
   public func receive(_ bytes: UnsafeRawBufferPointer, now: Instant) throws(ProtocolError) {
     if isClosed { return }
     timers.received(now)
@@ -16,9 +16,9 @@ extension Connection {
     input.append(bytes, decrypting: &incomingCipher)
   }
 
-  /// Takes bytes from the remote, cut anywhere.
+  /// Receives bytes from the remote, cut anywhere.
   ///
-  /// - Throws: ``ProtocolError`` when more is waiting than ``WireLimits`` allow.
+  /// - Throws: ``ProtocolError`` if more is waiting than ``WireLimits`` allow.
   public func receive(_ bytes: [UInt8], now: Instant) throws(ProtocolError) {
     let failure = bytes.withUnsafeBytes { buffer -> ProtocolError? in
       do throws(ProtocolError) {
@@ -31,10 +31,10 @@ extension Connection {
     if let failure { throw failure }
   }
 
-  /// Parses as far as the next event.
+  /// Parses up to the next event.
   ///
-  /// - Returns: nil when that takes more bytes, or a key that is not known here.
-  /// - Throws: ``ProtocolError`` when the remote broke a rule; the connection is closed then.
+  /// - Returns: nil if that needs more bytes, or a key that is not known here.
+  /// - Throws: ``ProtocolError`` if the remote broke a rule; the connection is closed then.
   public func nextEvent() throws(ProtocolError) -> Event? {
     if !replay.isEmpty, let event = nextReplayed() { return event }
     while true {
@@ -55,7 +55,7 @@ extension Connection {
           timers.frameBegan()
           try refuseUnfinished()
         } else {
-          // A padded keep-alive may have been cut in its middle.
+          // A padded keep-alive may have been cut in the middle.
           timers.frameCompleted()
           input.trim()
         }
@@ -73,12 +73,12 @@ extension Connection {
     }
   }
 
-  /// The name of the feed that a stream starts with, from its first bytes, which are in clear: how a
-  /// listener finds out who should get the connection.
+  /// The discovery key of the feed with which a stream starts, from its first bytes, which are in
+  /// clear: with it a listener chooses the owner of the connection.
   ///
   /// - Parameter bytes: everything received so far.
-  /// - Returns: nil when that takes more bytes; 62 are enough from the reference.
-  /// - Throws: ``ProtocolError`` when the bytes are no start of a stream.
+  /// - Returns: nil if that needs more bytes; 62 are enough from the reference.
+  /// - Throws: ``ProtocolError`` if the bytes are no start of a stream.
   public static func peek(_ bytes: [UInt8]) throws(ProtocolError) -> DiscoveryKey? {
     var buffer = ReceiveBuffer()
     var cipher: StreamCipher?
@@ -97,7 +97,7 @@ extension Connection {
     }
   }
 
-  /// The next message that had waited for its channel and whose channel is still open.
+  /// The next message that was queued for its channel and whose channel is still open.
   private func nextReplayed() -> Event? {
     while replayPlace < replay.count {
       let event = replay[replayPlace]
@@ -111,8 +111,8 @@ extension Connection {
     return nil
   }
 
-  /// The length is over the limit before the Handshake: the reference's text where it is over the
-  /// protocol's limit as well.
+  /// The error for a length beyond the limit before the Handshake. It has the reference's text if
+  /// the protocol's limit is exceeded as well.
   private func sizeError() -> ProtocolError {
     var copy = input
     if case .tooLarge = copy.nextFrame(limit: WireLimits.frameBytes) {
@@ -121,7 +121,8 @@ extension Connection {
     return .earlyFrameTooLarge
   }
 
-  /// Refuses a large frame by its first bytes where nobody will take it, rather than keep all of it.
+  /// Refuses a large frame by its first bytes if nothing would use it, rather than buffering all of
+  /// it.
   private func refuseUnfinished() throws(ProtocolError) {
     guard case .open = state, let frame = input.unfinishedFrame(),
       frame.length > WireLimits.queuedBytes,
@@ -136,7 +137,7 @@ extension Connection {
     if isQueued(MessageType(rawValue: header.type), on: channel) { throw fail(.tooManyMessages) }
   }
 
-  /// Whether a message would have to wait for its channel to be opened here.
+  /// Returns whether a message would have to wait until its channel is opened here.
   private func isQueued(_ type: MessageType?, on channel: ChannelTable.Channel) -> Bool {
     switch type {
     case nil, .feed, .handshake, .extension: false
@@ -147,7 +148,7 @@ extension Connection {
   // MARK: One frame
 
   private func handle(_ payload: ReceiveBuffer.Payload) throws(ProtocolError) -> Event? {
-    // As in the reference: a message without fields on a low channel vanishes.
+    // As in the reference: a message without fields on a low channel is ignored.
     guard payload.count >= 2 else { return nil }
     guard let header = Header(in: input, payload) else { throw fail(.invalidHeader) }
     guard header.channel < UInt64(maximumChannels) else {
@@ -212,7 +213,7 @@ extension Connection {
     startDecrypting(with: firstKey, nonce: nonce)
   }
 
-  /// From here on everything that comes is encrypted, what is already here included.
+  /// Decrypts everything from here on, including bytes that have arrived already.
   func startDecrypting(with key: PublicKey, nonce: Nonce) {
     incomingCipher = StreamCipher(key: key, nonce: nonce)
     input.decryptRest(with: &incomingCipher)
@@ -244,7 +245,7 @@ extension Connection {
     case .outOfRange: throw fail(.invalidExtension)
     case .notShared: return nil
     case .name(let name):
-      // An extension message doesn't wait: where the channel is not open it is lost.
+      // An extension message doesn't wait: if the channel is not open it is dropped.
       guard let id = channel.localID, !channel.isClosedLocally else { return nil }
       let payload = input.withBytes(body.dropFirst(length)) { Array($0) }
       return .extension(id, name: name, payload: payload)
@@ -252,15 +253,15 @@ extension Connection {
   }
 }
 
-/// The start of a payload: `channel << 4 | type`, and where the body is.
+/// The start of a payload: `channel << 4 | type`, and the range of the body.
 private struct Header {
   let channel: UInt64
   let type: UInt8
   let body: Range<Int>
 
-  /// Nil where it is no varint, or runs past the frame.
+  /// Nil if the start is no varint, or runs past the frame.
   init?(in buffer: ReceiveBuffer, _ payload: ReceiveBuffer.Payload) {
-    // Of an unfinished frame the end is not there.
+    // The end of an incomplete frame is not there.
     let here = payload.clamped(to: buffer.places)
     guard case .value(let value, let length) = buffer.withBytes(here, { Varint.read($0) })
     else { return nil }

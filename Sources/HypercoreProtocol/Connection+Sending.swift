@@ -2,13 +2,13 @@ internal import DatCoding
 public import HypercoreCrypto
 
 extension Connection {
-  /// Opens a feed on this side: sends Feed, and for the first one Handshake, and has the messages that
-  /// waited for it handed out as the next events.
+  /// Opens a feed on this side: sends Feed and, for the first feed, Handshake. The messages that waited for
+  /// it are the next events.
   ///
-  /// - Returns: its channel; the same again for a feed that is open already.
-  /// - Throws: ``ProtocolError``. With an encrypted connection's first feed other than the remote's,
-  ///   the connection is closed; otherwise it goes on: the feed was closed here before, there are too
-  ///   many, or the options are more than a peer would take.
+  /// - Returns: its channel; the same one again for a feed that is open already.
+  /// - Throws: ``ProtocolError``. If the first feed of an encrypted connection is not the remote's, the
+  ///   connection is closed. Otherwise it goes on: the feed was closed here before, there are too many feeds,
+  ///   or the options exceed what a peer would take.
   public func open(_ key: PublicKey) throws(ProtocolError) -> ChannelID {
     if isClosed { throw .connectionClosed }
     let name = key.discoveryKey
@@ -33,21 +33,21 @@ extension Connection {
     return channel
   }
 
-  /// Closes a feed on this side. The remote isn't told, there is no message for it; what it still
+  /// Closes a feed on this side. The remote isn't notified, as there is no message for it; what it still
   /// sends is dropped. The feed can't be opened again on this connection.
   public func close(_ channel: ChannelID) { channels.closeLocally(channel) }
 
   /// Queues a message.
   ///
-  /// - Throws: ``ProtocolError`` where the channel or the connection is closed, or the message is
-  ///   over 8 MiB; nothing is sent then.
+  /// - Throws: ``ProtocolError`` if the channel or the connection is closed, or the message is larger than 8
+  ///   MiB; nothing is sent then.
   public func send(_ message: Message, on channel: ChannelID) throws(ProtocolError) {
     let encoder = try encoder(for: channel)
     switch message {
     case .info(let uploading, let downloading):
       try sent(encoder.info(uploading: uploading, downloading: downloading, to: &output))
     case .have(let start, let length, let bitfield, let ack):
-      // The reference leaves out the length of one block, and `ack` where it is false.
+      // The reference leaves out the length of one block, and `ack` if it is false.
       let isOneBlock = length == 1 && bitfield == nil
       try sent(
         encoder.have(
@@ -76,7 +76,7 @@ extension Connection {
     }
   }
 
-  /// Queues a Data message whose block is copied from where it is straight to the output.
+  /// Queues a Data message, copying its block from its place directly to the output.
   ///
   /// - Throws: as ``send(_:on:)``.
   public func sendData(
@@ -88,10 +88,9 @@ extension Connection {
       encoder.data(index: index, value: value, nodes: nodes, signature: signature, to: &output))
   }
 
-  /// Queues a message of an extension, whether or not the remote speaks it: see
-  /// ``remoteSupports(_:)``.
+  /// Queues a message of an extension, whether or not the remote speaks it: see ``remoteSupports(_:)``.
   ///
-  /// - Throws: as ``send(_:on:)``, and where the extension is not one of the options.
+  /// - Throws: as ``send(_:on:)``, and if the extension is not one of the options.
   public func sendExtension(
     _ name: String, payload: [UInt8], on channel: ChannelID
   ) throws(ProtocolError) {
@@ -110,10 +109,10 @@ extension Connection {
     try sent(fits)
   }
 
-  /// How many bytes wait to be taken.
+  /// The number of bytes that wait to be taken.
   public var outputCount: Int { output.count }
 
-  /// Hands over everything there is to send, encrypted. Empty when there is nothing.
+  /// Returns everything there is to send, encrypted; empty if there is nothing.
   public func takeOutput() -> [UInt8] {
     if output.count == 0 { return [] }
     let clear = clearOutputCount
@@ -126,7 +125,7 @@ extension Connection {
 
   // MARK: Parts
 
-  /// What follows the very first Feed.
+  /// Sends what follows the very first Feed.
   private func begin(
     with key: PublicKey, name: DiscoveryKey, _ encoder: MessageEncoder
   ) throws(ProtocolError) {
@@ -176,7 +175,7 @@ extension Connection {
 }
 
 extension [UInt8]? {
-  /// The bytes in place, or nil.
+  /// Calls `body` with the bytes in place, or with nil.
   fileprivate func withBytes<Result>(_ body: (UnsafeRawBufferPointer?) -> Result) -> Result {
     guard let self else { return body(nil) }
     return self.withUnsafeBytes { body($0) }

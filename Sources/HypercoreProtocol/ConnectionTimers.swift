@@ -1,4 +1,5 @@
-/// When to say that we are still here, and when to give up. It has no clock: instants are handed in.
+/// The times at which to send a keep-alive, and to give up. It has no clock: instants are passed
+/// in.
 ///
 /// Source: hypercore-protocol `index.js`, the `timeout-refresh` ticks. There a silent remote is
 /// given up 1.25 to 1.5 timeouts after its last byte; here after 1.5.
@@ -14,16 +15,16 @@ struct ConnectionTimers {
   /// Nil turns every timer off.
   private let timeout: Duration?
   private let handshakeTimeout: Duration
-  /// The newest instant that was handed in. What is sent is taken to be sent then, so a keep-alive
-  /// comes early rather than late.
+  /// The newest instant that was passed in. Output is assumed to be sent at that time, so a
+  /// keep-alive is early rather than late.
   private var latest: Moment
-  /// When something came last, at first when the connection began.
+  /// The time of the last input, initially that of the connection's start.
   private var lastReceived: Moment
-  /// When something was sent last; nil before the first Feed.
+  /// The time of the last output; nil before the first Feed.
   private var lastSent: Moment?
-  /// When the Handshake must be here; nil when it is, or when the delay is ours.
+  /// The time at which the Handshake must be here; nil once it is, or if the delay is this side's.
   private var handshakeDeadline: Moment?
-  /// When the frame that has begun must be complete.
+  /// The time at which the frame that has begun must be complete.
   private var frameDeadline: Moment?
   private var isStopped = false
 
@@ -35,7 +36,7 @@ struct ConnectionTimers {
     handshakeDeadline = latest + handshakeTimeout
   }
 
-  /// When to call ``tick(_:)`` next.
+  /// The time at which to call ``tick(_:)`` next.
   var deadline: Instant? {
     guard let timeout, !isStopped else { return nil }
     var earliest = silence(timeout)
@@ -64,7 +65,7 @@ struct ConnectionTimers {
 
   mutating func sent() { lastSent = latest }
 
-  /// The Feed came and the key is missing here: the remote is not to blame for what follows.
+  /// The Feed has arrived and the key is missing here: the remote is not to blame for what follows.
   mutating func waitsForKey() {
     handshakeDeadline = nil
     frameDeadline = nil
@@ -80,7 +81,7 @@ struct ConnectionTimers {
     if frameDeadline == nil { frameDeadline = latest + WireLimits.frameDuration }
   }
 
-  /// Nothing more is expected.
+  /// Stops the timers: nothing more is expected.
   mutating func stop() { isStopped = true }
 
   private func silence(_ timeout: Duration) -> Moment {

@@ -1,41 +1,41 @@
 public import HypercoreCrypto
 
-/// What two peers say about one feed.
+/// A message about one feed between two peers.
 ///
-/// Integers are block indexes or numbers of blocks, at most 2^53 - 1 when received. What was absent
-/// on the wire arrives as the value that the reference gives it.
+/// Integers are block indexes or numbers of blocks, at most 2^53 - 1 when received. Fields that
+/// were absent on the wire have the value that the reference gives them.
 public enum Message: Hashable, Sendable {
-  /// Whether the sender will upload and will download. A peer that does neither has ended.
+  /// The sender says whether it will upload and download. A peer that does neither has ended.
   case info(uploading: Bool, downloading: Bool)
   /// The sender has the blocks from `start` on: `length` of them, or those set in `bitfield`, which
   /// is run-length encoded (`BitfieldRLE`; empty is not the same as none).
   case have(start: UInt64, length: UInt64 = 1, bitfield: [UInt8]? = nil, ack: Bool = false)
   /// The sender no longer has these blocks.
   case unhave(start: UInt64, length: UInt64 = 1)
-  /// The sender wants Have messages about these blocks; length 0 stands for all from `start` on.
+  /// The sender asks for Have messages about these blocks; length 0 stands for all from `start` on.
   case want(start: UInt64, length: UInt64 = 0)
-  /// The sender takes a Want back.
+  /// The sender cancels a Want.
   case unwant(start: UInt64, length: UInt64 = 0)
   /// The sender asks for a block or its hash.
   case request(Request)
-  /// The sender takes a Request back.
+  /// The sender cancels a Request.
   case cancel(index: UInt64, bytes: UInt64 = 0, hash: Bool = false)
   /// A block, or its hash, with the proof that it belongs to the feed.
   case data(DataMessage)
 }
 
-/// Asks for one block and what is missing of its proof.
+/// A request for one block and the missing part of its proof.
 public struct Request: Hashable, Sendable {
   /// The block's index.
   public var index: UInt64
-  /// A byte offset to seek, or 0 for the block itself.
+  /// The byte offset to find, or 0 for the block itself.
   public var bytes: UInt64
-  /// Whether only the block's hash is wanted.
+  /// True if only the block's hash is requested.
   public var hash: Bool
-  /// A digest of which proof nodes the sender has; all 64 bits are in use.
+  /// A digest of the proof nodes that the sender has; all 64 bits are in use.
   public var nodes: UInt64
 
-  /// A request; what is left out is 0 or false, as in the reference.
+  /// Creates a request. Values that are left out are 0 or false, as in the reference.
   @inlinable
   public init(index: UInt64, bytes: UInt64 = 0, hash: Bool = false, nodes: UInt64 = 0) {
     self.index = index
@@ -45,18 +45,18 @@ public struct Request: Hashable, Sendable {
   }
 }
 
-/// Answers a ``Request``. Nothing in it is verified yet but the lengths of hashes and signature.
+/// The answer to a ``Request``. Only the lengths of its hashes and its signature are verified.
 public struct DataMessage: Hashable, Sendable {
   /// The block's index.
   public var index: UInt64
-  /// The block; nil where only its hash was asked for. An empty block is not nil.
+  /// The block; nil if only its hash was requested. An empty block is not nil.
   public var value: [UInt8]?
   /// The proof; without a value its first node is the block's own.
   public var nodes: [Node]
-  /// The signature of the length that the proof leads to, where the proof needs one.
+  /// The signature of the length that the proof leads to, if the proof needs one.
   public var signature: Signature?
 
-  /// A Data message of these parts.
+  /// Creates a Data message from its parts.
   @inlinable
   public init(
     index: UInt64, value: [UInt8]? = nil, nodes: [Node] = [], signature: Signature? = nil
@@ -68,21 +68,21 @@ public struct DataMessage: Hashable, Sendable {
   }
 }
 
-/// What the remote says about itself, once.
+/// The remote's description of itself, sent once.
 public struct Handshake: Hashable, Sendable {
-  /// The remote's name for itself, 32 random bytes in the reference. Nothing proves it. Where it is
-  /// nil the reference makes one up.
+  /// The remote's own name, 32 random bytes in the reference, unproven. If it is nil, the reference
+  /// makes one up.
   public var id: [UInt8]?
-  /// Whether the remote wants to go on after everything is exchanged.
+  /// True if the remote stays connected after everything is exchanged.
   public var live: Bool
   /// Bytes for the application, at most 64 KiB.
   public var userData: [UInt8]?
   /// The names of the extensions that the remote speaks, at most 64.
   public var extensions: [String]
-  /// Whether the remote wants to know what arrived.
+  /// True if the remote asks for acknowledgements.
   public var ack: Bool
 
-  /// A handshake; what is left out is as in the reference.
+  /// Creates a handshake. Values that are left out are as in the reference.
   public init(
     id: [UInt8]?, live: Bool = false, userData: [UInt8]? = nil, extensions: [String] = [],
     ack: Bool = false
@@ -102,28 +102,28 @@ public struct Handshake: Hashable, Sendable {
 public enum MessageType: UInt8, Hashable, Sendable, CaseIterable, CustomStringConvertible {
   /// Opens a channel for a feed.
   case feed
-  /// Who speaks and how; the first message after the first Feed.
+  /// Describes the sender; the first message after the first Feed.
   case handshake
-  /// Whether the sender still uploads and downloads.
+  /// Says whether the sender still uploads and downloads.
   case info
-  /// Which blocks the sender has.
+  /// Says which blocks the sender has.
   case have
-  /// Which blocks the sender has no longer.
+  /// Says which blocks the sender no longer has.
   case unhave
-  /// Which blocks the sender wants to hear of.
+  /// Asks for notifications about blocks.
   case want
-  /// Which blocks the sender wants to hear of no longer.
+  /// Ends notifications about blocks.
   case unwant
-  /// Asks for a block and its proof, or for one of them.
+  /// Requests a block and its proof, or one of them.
   case request
-  /// Takes a request back.
+  /// Cancels a request.
   case cancel
   /// A block and its proof, or one of them.
   case data
   /// A message of an extension.
   case `extension` = 15
 
-  /// Whether it is one of those that ``Message`` has.
+  /// True if the message is one of those in ``Message``.
   var isAboutFeed: Bool { (Self.info.rawValue...Self.data.rawValue).contains(rawValue) }
 
   /// The message's name in the schema, such as `Have`.

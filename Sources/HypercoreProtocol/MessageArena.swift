@@ -1,8 +1,8 @@
 package import CProtobufC
 
-/// The memory that protobuf-c unpacks one message into: allocations only move a mark, which goes back
-/// to the start for the next message. It holds what was reserved and no more: an allocation beyond
-/// that is refused, which makes protobuf-c give the message up.
+/// The memory into which protobuf-c unpacks one message. Allocations only move a mark, which is
+/// reset for the next message. The arena has exactly the memory that was reserved: a larger
+/// allocation is refused, which makes protobuf-c give up the message.
 package final class MessageArena {
   private struct Memory {
     var base: UnsafeMutableRawPointer?
@@ -10,7 +10,7 @@ package final class MessageArena {
     var used = 0
   }
 
-  /// What is kept between messages; more than that is given back after use.
+  /// The memory that is kept between messages; more than that is released after use.
   private let keptBytes: Int
 
   /// The most that was ever reserved.
@@ -45,7 +45,8 @@ package final class MessageArena {
     allocator.deallocate()
   }
 
-  /// An allocator that hands out at most `bytes` until ``release()``, which takes all of it back.
+  /// Returns an allocator of at most `bytes`, valid until ``release()``, which takes all of it
+  /// back.
   package func reserve(_ bytes: Int) -> UnsafeMutablePointer<ProtobufCAllocator> {
     largestReservation = max(largestReservation, bytes)
     if memory.pointee.capacity < bytes {
@@ -58,7 +59,7 @@ package final class MessageArena {
     return allocator
   }
 
-  /// Takes back what was handed out since ``reserve(_:)``.
+  /// Takes back all memory that was allocated since ``reserve(_:)``.
   package func release() {
     guard memory.pointee.capacity > keptBytes else { return }
     memory.pointee.base?.deallocate()

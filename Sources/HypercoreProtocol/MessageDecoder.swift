@@ -3,18 +3,18 @@ internal import CProtobufC
 internal import DatCoding
 package import HypercoreCrypto
 
-/// Turns bodies into values. With `MessageEncoder` the only place that knows protobuf-c.
+/// A decoder of message bodies. With `MessageEncoder` the only place that knows protobuf-c.
 ///
-/// Presence, lengths and ranges are checked here, so what comes out needs no more of that. Every
+/// Presence, lengths and ranges are checked here, so the results need no further checks. Every
 /// method returns nil for a body that the protocol doesn't allow.
 package final class MessageDecoder {
-  /// What a Feed message says.
+  /// The content of a Feed message.
   package struct Feed: Equatable {
     package var discoveryKey: DiscoveryKey
     package var nonce: Nonce?
   }
 
-  /// A Handshake, with the extensions' names as sent: they need not be UTF-8.
+  /// A Handshake, with the extensions' names as they were sent: they need not be UTF-8.
   package struct RawHandshake: Equatable {
     package var handshake: Handshake
     package var extensionNames: [[UInt8]]
@@ -24,11 +24,11 @@ package final class MessageDecoder {
 
   package init() {}
 
-  /// The most memory that one message took so far, beside the values made of it.
+  /// The most memory that one message took so far, not counting the values made from it.
   package var largestReservation: Int { arena.largestReservation }
 
-  /// The most that protobuf-c allocates for one field: its place in the scan, twice for doubling
-  /// tables, and a node with its hash.
+  /// The most memory that protobuf-c allocates for one field: its entry in the scan, twice as
+  /// tables double, and a node with its hash.
   private static let bytesPerField = 256
 
   package func feed(_ body: UnsafeRawBufferPointer) -> Feed? {
@@ -63,7 +63,7 @@ package final class MessageDecoder {
     }
   }
 
-  /// A message of one of the types 2 to 9; nil for any other type as well.
+  /// Decodes a message of one of the types 2 to 9; returns nil for any other type as well.
   package func message(_ type: MessageType, _ body: UnsafeRawBufferPointer) -> Message? {
     switch type {
     case .info:
@@ -139,15 +139,16 @@ package final class MessageDecoder {
         result.nodes.append(Node(index: node.index, hash: hash, size: node.size))
       }
     }
-    // Last, so that a refused message costs no copy. The only one of the block in this module.
+    // Last, so that a refused message costs no copy. This is the only copy of the block in this
+    // module.
     result.value = value.map { Array($0) }
     return result
   }
 
   private func inRange(_ value: UInt64) -> Bool { value <= Varint.maximum }
 
-  /// Unpacks `body` and hands the C message, and the bytes of its bulk field, to `convert`; both are
-  /// gone after that.
+  /// Unpacks `body` and calls `convert` with the C message and the bytes of its bulk field; both
+  /// are valid only during the call.
   @inline(__always)
   private func unpack<CMessage, Value>(
     _ body: UnsafeRawBufferPointer, as shape: BodyShape,
@@ -171,7 +172,7 @@ package final class MessageDecoder {
 }
 
 extension ProtobufCBinaryData {
-  /// The bytes, as long as the message is there.
+  /// The bytes, valid as long as the message.
   fileprivate var bytes: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(start: data, count: data == nil ? 0 : len)
   }

@@ -2,11 +2,11 @@ internal import CDatMessages
 internal import CProtobufC
 package import HypercoreCrypto
 
-/// Packs messages straight into an output buffer. With `MessageDecoder` the only place that knows
-/// protobuf-c.
+/// An encoder that packs messages directly into an output buffer. With `MessageDecoder` the only
+/// place that knows protobuf-c.
 ///
-/// A field that is nil is left out, any other is written even where it equals its default, as the
-/// reference does. Every method returns false where the frame would be over the limit.
+/// Fields that are nil are left out; all others are written even if they equal their default, as in
+/// the reference. Every method returns false if the frame would exceed the limit.
 package struct MessageEncoder {
   /// The sender's number of the feed.
   let channel: Int
@@ -28,7 +28,7 @@ package struct MessageEncoder {
     }
   }
 
-  /// - Parameter extensions: the names' bytes.
+  /// - Parameter extensions: the names in UTF-8.
   package func handshake(
     id: [UInt8]?, live: Bool?, userData: [UInt8]?, extensions: [[UInt8]], ack: Bool?,
     to output: inout OutputBuffer
@@ -185,7 +185,7 @@ package struct MessageEncoder {
     }
   }
 
-  /// The nodes as protobuf-c takes them, on the stack where they are few.
+  /// Calls `body` with the nodes in protobuf-c's form, on the stack if they are few.
   private func withNodes(
     _ nodes: [Node],
     _ body: (UnsafeMutableBufferPointer<UnsafeMutablePointer<DatWire__Data__Node>?>) -> Bool
@@ -227,7 +227,7 @@ package struct MessageEncoder {
 }
 
 extension ProtobufCBinaryData {
-  /// Bytes to be packed: protobuf-c only reads them, though its type doesn't say so.
+  /// Bytes to pack: protobuf-c only reads them, although its type doesn't say so.
   fileprivate init(_ bytes: UnsafeRawBufferPointer) {
     let octets = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
     self.init(len: bytes.count, data: UnsafeMutablePointer(mutating: octets))

@@ -1,7 +1,7 @@
 /// An instant as nanoseconds since a moment early in this process.
 ///
-/// The standard library's instant has a size that is not known before the program runs, which makes
-/// everything that holds one slow to reach; this is an integer.
+/// The size of the standard library's instant is unknown before the program runs, which makes every
+/// value that holds one slow to access; this is an integer.
 package struct Moment: Comparable, Sendable {
   private static let origin = ContinuousClock.now
   private let nanoseconds: Int64
@@ -30,7 +30,7 @@ package struct Moment: Comparable, Sendable {
     return Moment(nanoseconds: overflow ? .min : rest)
   }
 
-  /// Durations of more than a century are as good as endless.
+  /// Durations of more than a century count as endless.
   private static func nanoseconds(_ duration: Duration) -> Int64 {
     let (seconds, attoseconds) = duration.components
     let bounded = min(max(seconds, -4_000_000_000), 4_000_000_000)

@@ -1,24 +1,24 @@
 internal import DatCoding
 
-/// What a connection has to send: frames one after the other in one array.
+/// The output of a connection: frames one after another in one array.
 ///
-/// The array is longer than what it holds, so that a frame is packed in place.
+/// The array is longer than its content, so that a frame is packed in place.
 package struct OutputBuffer {
   private var storage: [UInt8] = []
-  /// How many bytes are ready.
+  /// The number of bytes that are ready.
   package private(set) var count = 0
 
   package init() {}
 
-  /// What a new array starts with: what the last one held, within bounds.
+  /// The capacity of a new array: the size of the last content, within bounds.
   private var firstCapacity = Self.firstCapacities.lowerBound
 
-  /// From a turn's requests or announcements to a turn's blocks.
+  /// The bounds: from the requests or announcements of one turn to the blocks of one turn.
   private static let firstCapacities = 512...393_216
 
   /// Adds one frame, whose body of `bodyCount` bytes `pack` writes.
   ///
-  /// - Returns: false, with nothing added, where the frame would be over the limit.
+  /// - Returns: false, with nothing added, if the frame would exceed the limit.
   mutating func addFrame(
     channel: Int, type: MessageType, bodyCount: Int, _ pack: (UnsafeMutablePointer<UInt8>) -> Void
   ) -> Bool {
@@ -38,14 +38,14 @@ package struct OutputBuffer {
     return true
   }
 
-  /// Adds the one byte that only says: still here.
+  /// Adds a keep-alive, which is one byte.
   mutating func addKeepAlive() {
     reserve(1)
     storage[count] = 0
     count += 1
   }
 
-  /// Hands everything over, after `encrypt` changed it in place, and starts anew.
+  /// Returns everything, after `encrypt` changed it in place, and starts anew.
   package mutating func take(_ encrypt: (UnsafeMutableRawBufferPointer) -> Void) -> [UInt8] {
     var taken: [UInt8] = []
     swap(&taken, &storage)
@@ -57,7 +57,7 @@ package struct OutputBuffer {
     return taken
   }
 
-  /// Forgets everything.
+  /// Drops everything.
   mutating func removeAll() {
     storage = []
     count = 0
@@ -67,7 +67,7 @@ package struct OutputBuffer {
     let needed = count + more
     if needed <= storage.count { return }
     let size = max(needed, storage.count * 2, firstCapacity)
-    // What is not written yet is nobody's to read: zeroing it would only cost time.
+    // Bytes that are not written yet are never read, so zeroing them would only cost time.
     storage = [UInt8](unsafeUninitializedCapacity: size) { target, initialized in
       storage.withUnsafeBytes {
         UnsafeMutableRawBufferPointer(target).copyMemory(from: .init(rebasing: $0[..<count]))

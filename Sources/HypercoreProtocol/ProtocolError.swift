@@ -1,50 +1,50 @@
-/// Why a connection was closed, or why it refused a call. Programs read ``code``; people read
+/// The reason for which a connection was closed or refused a call. Programs read ``code``; people read
 /// ``reason``.
 public struct ProtocolError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What kind of failure it is, for programs.
+  /// The kind of failure, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
-    // What a peer did; the connection is closed.
+    // Faults of a peer; the connection is closed.
 
-    /// Nothing came from the remote for one and a half times the timeout.
+    /// Nothing arrived from the remote for one and a half times the timeout.
     case remoteTimedOut
     /// The remote sent no Handshake in time.
     case handshakeTimedOut
     /// A frame began and was not finished in time.
     case frameTimedOut
-    /// A frame, or what its length promises, is over the limit.
+    /// A frame, or the length that it announces, exceeds the limit.
     case remoteFrameTooLarge
     /// A frame doesn't start with a readable channel and type.
     case invalidHeader
-    /// A Feed message can't be read or opens what is open; or a message came on a channel that the
+    /// A Feed message can't be read or opens what is open already; or a message arrived on a channel that the
     /// remote has not opened.
     case invalidFeed
-    /// A message's body can't be read or holds values out of range.
+    /// A message's body can't be read or has values out of range.
     case invalidMessage
     /// An extension message can't be read, or names an extension that was not announced.
     case invalidExtension
-    /// A channel number is over the limit, or this side opened too many feeds.
+    /// A channel number exceeds the limit, or this side opened too many feeds.
     case tooManyFeeds
     /// The remote's first Feed has no nonce, so the remote doesn't encrypt.
     case nonceMissing
     /// The two sides started with different feeds.
     case firstFeedMismatch
-    /// Too much came on a channel that is not open here.
+    /// Too much arrived on a channel that is not open here.
     case tooManyMessages
-    /// Too much came before the key was known here.
+    /// Too much arrived before the key was known here.
     case tooManyParkedBytes
-    /// More bytes were handed in than were asked for as events.
+    /// More bytes were passed in than were read as events.
     case tooManyUnparsedBytes
-    /// The remote plays back what somebody once sent.
+    /// The remote replays what somebody once sent.
     case replayed
     /// The remote is this side itself.
     case connectedToItself
 
-    // What this side did; nothing was sent and the connection goes on.
+    // Faults of this side; nothing was sent and the connection goes on.
 
-    /// The message is over 8 MiB and no peer would take it.
+    /// The message is larger than 8 MiB, and no peer would take it.
     case frameTooLarge
-    /// The options hold more than a peer would take.
+    /// The options have more than a peer would take.
     case invalidOptions
     /// The extension is not among those in the options.
     case extensionNotAnnounced
@@ -54,13 +54,13 @@ public struct ProtocolError: Error, Hashable, Sendable, CustomStringConvertible 
     case connectionClosed
   }
 
-  /// What kind of failure it is, for programs.
+  /// The kind of failure, for programs.
   public let code: Code
-  /// A sentence saying what happened. Where the reference destroys a stream for the same cause, its
-  /// own text.
+  /// A sentence about what happened. If the reference destroys a stream for the same cause, it is the
+  /// reference's text.
   public let reason: String
 
-  /// A failure with its reason.
+  /// Creates a failure with its reason.
   public init(_ code: Code, _ reason: String) {
     self.code = code
     self.reason = reason
@@ -68,8 +68,8 @@ public struct ProtocolError: Error, Hashable, Sendable, CustomStringConvertible 
 
   public var description: String { reason }
 
-  /// Whether the remote did what no working peer does, rather than fall silent, be slow or mean another
-  /// feed. Who does so again and again is not worth the next connection.
+  /// True if the remote did what no working peer does, rather than falling silent, being slow or expecting
+  /// another feed. A remote that does so repeatedly is not worth another connection.
   public var isOffence: Bool {
     switch code {
     case .remoteFrameTooLarge, .invalidHeader, .invalidFeed, .invalidMessage, .invalidExtension,

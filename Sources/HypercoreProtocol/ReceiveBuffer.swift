@@ -1,38 +1,38 @@
 internal import DatCoding
 internal import HypercoreCrypto
 
-/// Received bytes that are not parsed yet, one after the other in one array.
+/// Received bytes that are not parsed yet, in one array.
 struct ReceiveBuffer {
-  /// The part of a frame behind its length prefix, as places in the buffer.
+  /// The part of a frame after its length prefix, as a range of the buffer.
   typealias Payload = Range<Int>
 
-  /// What was found at the front.
+  /// The result of looking for a frame at the front.
   enum Frame {
     case payload(Payload)
     /// The buffer ends inside a frame, or is empty.
     case incomplete
-    /// The length is over the limit, or its prefix too long.
+    /// The length exceeds the limit, or its prefix is too long.
     case tooLarge
   }
 
-  /// Longer than what it holds, so that bytes are decrypted on their way into it.
+  /// The array, longer than its content, so that bytes are decrypted on their way into it.
   private var storage: [UInt8] = []
-  /// Where the bytes not yet parsed start, and where they end.
+  /// The start and the end of the bytes that are not parsed yet.
   private var start = 0
   private var end = 0
 
-  /// The array is given back when empty and larger than this.
+  /// The size above which the array is released when it is empty.
   private static let keptBytes = 16_384
-  /// A frame of more bytes than this is worth moving what follows it.
+  /// The size of a frame above which it is worth moving what follows it.
   private static let largeFrame = 1 << 20
 
-  /// How many bytes are not yet parsed.
+  /// The number of bytes that are not parsed yet.
   var count: Int { end - start }
 
-  /// The places of everything that is here.
+  /// The range of everything that is here.
   var places: Range<Int> { 0..<end }
 
-  /// Adds bytes, decrypted where there is a cipher.
+  /// Adds bytes, decrypted if there is a cipher.
   mutating func append(_ bytes: UnsafeRawBufferPointer, decrypting cipher: inout StreamCipher?) {
     if bytes.isEmpty { return }
     makeRoom(for: bytes.count)
@@ -44,14 +44,14 @@ struct ReceiveBuffer {
     end += bytes.count
   }
 
-  /// Decrypts everything that is not parsed: it came before the key.
+  /// Decrypts all bytes that are not parsed: they arrived before the key.
   mutating func decryptRest(with cipher: inout StreamCipher?) {
     storage.withUnsafeMutableBytes { bytes in
       cipher?.apply(to: UnsafeMutableRawBufferPointer(rebasing: bytes[start..<end]))
     }
   }
 
-  /// Takes one frame off the front. Keep-alives, which are empty frames, are skipped.
+  /// Removes one frame from the front. Keep-alives, which are empty frames, are skipped.
   mutating func nextFrame(limit: Int) -> Frame {
     while true {
       let found = storage.withUnsafeBytes { bytes -> Frame in
@@ -72,7 +72,7 @@ struct ReceiveBuffer {
     }
   }
 
-  /// The start of a frame whose end is missing: how long its payload will be, and where it starts. Nil
+  /// The start of an incomplete frame: the length of its payload, and the offset of its first byte. Nil
   /// before the length is known.
   func unfinishedFrame() -> (length: Int, start: Int)? {
     storage.withUnsafeBytes { bytes in
@@ -91,20 +91,20 @@ struct ReceiveBuffer {
     storage.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[range])) }
   }
 
-  /// Forgets everything.
+  /// Drops everything.
   mutating func removeAll() {
     storage = []
     start = 0
     end = 0
   }
 
-  /// Gives a large array back once all of it is parsed.
+  /// Releases a large array once all of it is parsed.
   mutating func trim() {
     if count == 0, storage.count > Self.keptBytes { removeAll() }
   }
 
-  /// Gives back what a large frame took: its bytes were copied, and need not stay while the message is
-  /// looked at.
+  /// Releases the memory of a large frame: its bytes were copied, and need not stay while the message is
+  /// handled.
   mutating func giveBack(_ payload: Payload) {
     guard payload.count > Self.largeFrame, payload.upperBound == start else { return }
     storage = Array(storage[start..<end])
@@ -112,8 +112,7 @@ struct ReceiveBuffer {
     start = 0
   }
 
-  /// Sees to it that so many bytes can follow. What was parsed is dropped where that moves no more
-  /// bytes than it frees.
+  /// Makes room for as many bytes. Parsed bytes are dropped if that moves no more bytes than it frees.
   private mutating func makeRoom(for more: Int) {
     let unparsed = count
     if start > unparsed || unparsed == 0 {
@@ -126,7 +125,7 @@ struct ReceiveBuffer {
     }
     guard end + more > storage.count else { return }
     let size = max(unparsed + more, 2 * unparsed)
-    // What is not written yet is nobody's to read: zeroing it would only cost time.
+    // Bytes that are not written yet are never read, so zeroing them would only cost time.
     storage = [UInt8](unsafeUninitializedCapacity: size) { target, initialized in
       storage.withUnsafeBytes {
         UnsafeMutableRawBufferPointer(target).copyMemory(from: .init(rebasing: $0[start..<end]))

@@ -1,12 +1,12 @@
 internal import Hypercore
 
 extension Archive {
-  /// The bytes of a file, in pieces as they come.
+  /// Returns the bytes of a file, in pieces as they come.
   ///
-  /// - Parameter path: a file.
-  /// - Parameter range: of the file's bytes; past its end there is nothing. Nil for all.
+  /// - Parameter path: the file.
+  /// - Parameter range: the range of the file's bytes; past its end there are none. Nil for all.
   /// - Parameter options: whether and how long to wait for each piece that is not here.
-  /// - Throws: ``ArchiveError``: `notFound`; `isDirectory`; `damagedEntry` for a stat that can't be true.
+  /// - Throws: ``ArchiveError``: `notFound`; `isDirectory`; `damagedEntry` for an impossible stat.
   ///
   /// Stands for hyperdrive `createReadStream(path, options)` and `readFile(path)`.
   public func read(
@@ -23,14 +23,14 @@ extension Archive {
     let found = try await reading(options) {
       let head = try tree.head(version ?? tree.version)
       if let entry = try tree.put(path, from: head) { return entry }
-      // Throws for what isn't there; a folder is no file either.
+      // Throws if it isn't there; a folder is no file either.
       _ = try tree.stat(path, from: head)
       return ArchiveEntry(seq: 0, path: path, stat: .folder)
     }
     return try content(of: found, range, options)
   }
 
-  /// The bytes of an entry's file.
+  /// Returns the bytes of an entry's file.
   func content(
     of entry: ArchiveEntry, _ range: Range<UInt64>?, _ options: ArchiveReadOptions
   ) throws -> ArchiveContent {
@@ -46,7 +46,7 @@ extension Archive {
       archive: self, entry: entry, blocks: blocks, bytes: bytes, part: part, options: options)
   }
 
-  /// In a folder that is only looked at: finds one file's bytes, without a map of all of them.
+  /// In a folder that is only read: locates one file's bytes, without a map of all files.
   private func mapForReading(_ entry: ArchiveEntry) throws {
     guard let files, settling.version == nil,
       try tree.put(entry.path, from: tree.head(tree.version))?.seq == entry.seq
@@ -54,7 +54,7 @@ extension Archive {
     files.map.insert(entry)
   }
 
-  /// Has bytes that are not here be read from another copy of the archive, such as one in memory with peers.
+  /// Sets another copy of the archive, such as one in memory with peers, that provides bytes that are not here.
   public func readMissing(from other: Archive) { fallback = other }
 
   static func damage(_ entry: ArchiveEntry, _ what: String) -> ArchiveError {
@@ -65,7 +65,7 @@ extension Archive {
 
   // MARK: For the iterator
 
-  /// The block to begin with, and how many of its bytes to pass over.
+  /// Returns the first block, and the number of its bytes to skip.
   func start(of content: ArchiveContent) async throws -> (block: UInt64, skip: UInt64) {
     guard content.part.lowerBound > 0 else { return (content.blocks.lowerBound, 0) }
     guard let fallback else { return try await ownStart(of: content) }
@@ -111,7 +111,7 @@ extension Archive {
     return try await translated { try await feed.get(index, options: options) }
   }
 
-  /// Asks for the rest of a file, so that its blocks come in a row.
+  /// Requests the rest of a file, so that its blocks come in a row.
   func prefetch(_ range: Range<UInt64>) async throws -> DownloadToken? {
     guard let content, files == nil, !range.isEmpty, !(await content.has(range)) else { return nil }
     let handle = try await translated {
@@ -121,7 +121,7 @@ extension Archive {
   }
 }
 
-/// Takes a download back with the last reference to it.
+/// A download that is cancelled with the last reference to this token.
 final class DownloadToken: Sendable {
   private let feed: Feed
   private let handle: DownloadHandle
@@ -132,7 +132,7 @@ final class DownloadToken: Sendable {
   }
 
   deinit {
-    // A feed that is closed by then has nothing to take back.
+    // A feed that is closed by then has nothing to cancel.
     Task { [feed, handle] in try? await feed.undownload(handle) }
   }
 }
@@ -149,22 +149,22 @@ public struct ArchiveContent: AsyncSequence, Sendable {
   let part: Range<UInt64>
   let options: ArchiveReadOptions
 
-  /// The same, with waiting for peers.
+  /// The same content, with waiting for peers.
   var waiting: ArchiveContent {
     ArchiveContent(
       archive: archive, entry: entry, blocks: blocks, bytes: bytes, part: part,
       options: ArchiveReadOptions(timeout: options.timeout))
   }
 
-  /// How many bytes come.
+  /// The number of bytes.
   public var count: UInt64 { part.upperBound - part.lowerBound }
 
   public func makeAsyncIterator() -> Iterator { Iterator(content: self) }
 
-  /// All of it.
+  /// Returns all bytes.
   ///
-  /// - Parameter limit: the most to take into memory.
-  /// - Throws: ``ArchiveError``, `damagedEntry` for a file that is larger than the limit.
+  /// - Parameter limit: the most bytes to take into memory.
+  /// - Throws: ``ArchiveError``, `damagedEntry` if the file is larger than the limit.
   public func collect(upTo limit: Int = 64 << 20) async throws -> [UInt8] {
     guard count <= UInt64(limit) else {
       throw ArchiveError(
@@ -176,7 +176,7 @@ public struct ArchiveContent: AsyncSequence, Sendable {
     return all
   }
 
-  /// Gives one piece after the other.
+  /// An iterator over the pieces.
   public struct Iterator: AsyncIteratorProtocol {
     let content: ArchiveContent
     private var next: UInt64?
@@ -189,9 +189,9 @@ public struct ArchiveContent: AsyncSequence, Sendable {
       rest = content.count
     }
 
-    /// The next piece, never empty; nil at the end.
+    /// Returns the next piece, never empty; nil at the end.
     ///
-    /// - Throws: ``ArchiveError``: `damagedEntry` where the blocks are not as long as the stat says,
+    /// - Throws: ``ArchiveError``: `damagedEntry` if the blocks are not as long as the stat says,
     ///   `notStored`, `timedOut`, `closed`.
     public mutating func next() async throws -> [UInt8]? {
       let archive = content.archive

@@ -1,26 +1,26 @@
 internal import Hypercore
 public import HypercoreCrypto
 
-/// What an export did.
+/// The result of an export.
 public struct ExportReport: Sendable {
-  /// How many files were written.
+  /// The number of files that were written.
   public var files: UInt64 = 0
-  /// How many bytes they have together.
+  /// The number of their bytes.
   public var bytes: UInt64 = 0
-  /// What was not written, with the reason.
+  /// The files that were not written, with the reasons.
   public var leftOut: [(path: ArchivePath, reason: String)] = []
 }
 
 extension Archive {
-  /// Writes a version's files into a folder: each appears as a whole, with its permissions and time, and
-  /// nothing is written outside or over what is there.
+  /// Writes a version's files into a folder. Each appears as a whole, with its permissions and time; nothing
+  /// is written outside the folder or over existing files.
   ///
-  /// - Parameter folder: made where there is none, but not the one it is in.
-  /// - Parameter version: nil for the newest.
-  /// - Parameter path: only this file or what is in this folder.
+  /// - Parameter folder: the folder; it is created if it is missing, but not its parent.
+  /// - Parameter version: the version; nil for the newest.
+  /// - Parameter path: the only file, or the only folder whose content is written.
   /// - Parameter options: whether and how long to wait for what is not here; what does not come is left out.
   /// - Parameter progress: called after each file.
-  /// - Throws: ``ArchiveError``, `folder` for one that can't be written.
+  /// - Throws: ``ArchiveError``, `folder` if the folder can't be written.
   public func export(
     to folder: String, version: UInt64? = nil, path: ArchivePath = .root,
     options: ArchiveReadOptions = ArchiveReadOptions(),
@@ -32,7 +32,7 @@ extension Archive {
       }
     let writer = try FolderWriter(folder)
     var report = ExportReport()
-    // One entry behind: what is in a folder comes right after a file of the folder's name.
+    // One entry behind: the content of a folder comes right after a file of the folder's name.
     var last: ArchiveEntry?
     for try await item in checkout.entries(in: path, recursive: true, options: options) {
       guard let seq = item.seq else { continue }
@@ -50,7 +50,7 @@ extension Archive {
     return report
   }
 
-  /// Writes one entry's file, or notes why it is left out. A folder wins over a file of its name.
+  /// Writes one entry's file, or notes why it is left out. A folder takes precedence over a file of its name.
   private func save(
     _ entry: ArchiveEntry, before next: ArchiveEntry? = nil, with writer: FolderWriter,
     _ report: inout ExportReport, _ options: ArchiveReadOptions
@@ -68,9 +68,9 @@ extension Archive {
     }
   }
 
-  /// Writes one entry's file, or notes why its name is none for the folder.
+  /// Writes one entry's file, or notes why its name is not allowed in the folder.
   ///
-  /// - Throws: ``ArchiveError``; `folder` where nothing more can be written, as on a full disk.
+  /// - Throws: ``ArchiveError``; `folder` if nothing more can be written, as on a full disk.
   package func write(
     _ entry: ArchiveEntry, with writer: FolderWriter, as path: ArchivePath? = nil,
     _ report: inout ExportReport, _ options: ArchiveReadOptions
@@ -106,8 +106,8 @@ extension Archive {
     }
   }
 
-  /// Entries of files that no version's index reaches any more although nobody removed them: lost by the
-  /// reference's rule for deletions.
+  /// Returns entries of files that no version's index reaches any more although they were not removed: the
+  /// reference's rule for deletions lost them.
   public func lostEntries(options: ArchiveReadOptions = ArchiveReadOptions()) async throws
     -> [ArchiveEntry]
   {
@@ -130,9 +130,9 @@ extension Archive {
 
 extension Archive {
   /// Writes lost files beside those of the newest version, and older versions into the folder `versions`, as
-  /// far as their bytes are to be had.
+  /// far as their bytes can be had.
   ///
-  /// - Returns: how many of each were written.
+  /// - Returns: the numbers of both.
   public func recover(
     _ lost: [ArchiveEntry], olderVersions: Bool, to folder: String, _ report: inout ExportReport,
     options: ArchiveReadOptions = ArchiveReadOptions()
@@ -153,7 +153,7 @@ extension Archive {
       let path = ArchivePath(
         components: [ArraySlice("versions".utf8), ArraySlice(String(entry.seq).utf8)]
           + entry.path.components)
-      // Most old bytes are gone: that is no news.
+      // Most old bytes are gone: that is not worth a report.
       do {
         try await write(entry, with: writer, as: path, &report, ArchiveReadOptions(wait: false))
       } catch let error as ArchiveError where error.code != .closed && error.code != .folder {
@@ -167,15 +167,15 @@ extension Archive {
   public var secretKey: SecretKey? { feeds.metadata.core.secretKey }
 }
 
-/// Writes files into a folder of the user's: each under another name until it is whole.
+/// A writer of files into a user's folder: each has another name until it is complete.
 ///
-/// Unchecked with this proof: it is used by one task, on the archive's executor.
+/// Unchecked, with this proof: one task uses it, on the archive's executor.
 package final class FolderWriter: @unchecked Sendable {
   private let folder: WorkFolder
   private var draft: (name: [UInt8], descriptor: Int32)?
   private var size: UInt64 = 0
 
-  /// - Parameter path: made where there is none.
+  /// - Parameter path: the folder; it is created if it is missing.
   package init(_ path: String) throws {
     do { try FileSystem.makeFolder(path) } catch {
       guard error.exists else {
@@ -193,9 +193,9 @@ package final class FolderWriter: @unchecked Sendable {
 
   func makeFolder(_ path: ArchivePath) throws(SystemError) { try folder.makeFolder(path) }
 
-  /// Begins a file under a name that nothing has.
+  /// Begins a file under an unused name.
   ///
-  /// - Returns: false where something has the file's own name already.
+  /// - Returns: false if something already has the file's own name.
   func begin(_ path: ArchivePath) throws(SystemError) -> Bool {
     drop()
     if try folder.status(of: path) != nil { return false }
@@ -204,7 +204,7 @@ package final class FolderWriter: @unchecked Sendable {
     while draft == nil {
       let name = Array(".dat-part\(number == 1 ? "" : "-\(number)")".utf8)
       number += 1
-      // Nor one that is needed for the file itself.
+      // Nor may it be the first component of the file's own path.
       if path.component(0)?.elementsEqual(name) == true { continue }
       do {
         let descriptor = try folder.inFolder(.root) { root throws(SystemError) in
@@ -242,12 +242,12 @@ package final class FolderWriter: @unchecked Sendable {
     self.draft = nil
   }
 
-  /// Gives up a file that was begun.
+  /// Discards a file that was begun.
   func drop() {
     guard let draft else { return }
     FileSystem.closeFile(draft.descriptor)
     self.draft = nil
-    // It is this writer's own, of a name that nothing had.
+    // It is this writer's own, under a name that was unused.
     try? folder.inFolder(.root) { root throws(SystemError) in
       try FileSystem.removeFile(draft.name, in: root)
     }

@@ -7,13 +7,13 @@ extension Archive {
   /// the bytes of its content are the files beside that.
   ///
   /// In a reader's folder each new version is laid out as it comes: a file appears as a whole, under its name,
-  /// with its permissions and time. In an owner's, ``import(ignoring:progress:)`` takes in what has changed.
+  /// with its permissions and time. In an owner's, ``import(ignoring:progress:)`` adds what has changed.
   ///
-  /// - Parameter folder: the folder with the files; for a clone or a new archive it is made where there is
-  ///   none, but not the one it is in.
+  /// - Parameter folder: the folder with the files. For a clone or a new archive it is created if it is
+  ///   missing, but not its parent.
   /// - Parameter secretKeys: the folder of secret keys; nil for `.dat/secret_keys` in the user's home.
-  /// - Parameter access: with `readOnly` nothing is written and no lock taken.
-  /// - Parameter options: which archive. Its content is kept for the newest version alone.
+  /// - Parameter access: with `readOnly` nothing is written and no lock is taken.
+  /// - Parameter options: the options of the archive. Its content is kept only for the newest version.
   /// - Throws: ``ArchiveError`` with `folder`; `FeedError`; `StorageError` with `locked`.
   ///
   /// Stands for `hyperdrive(datStorage(folder), key, { latest: true })`.
@@ -32,10 +32,10 @@ extension Archive {
     return archive
   }
 
-  /// Where the command of 2018 keeps secret keys.
+  /// The folder in which the command of 2018 keeps secret keys.
   public static var defaultSecretKeys: String { FileSystem.home + "/.dat/secret_keys" }
 
-  /// What kind of archive a folder holds; nil for none. Nothing is changed.
+  /// Returns the kind of archive that a folder holds; nil for none. Nothing is changed.
   ///
   /// - Throws: ``ArchiveError`` with `notAnArchive` for a `.dat` from before May 2017.
   public static func kind(of folder: String) throws -> FolderKind? {
@@ -55,7 +55,7 @@ extension Archive {
     return nil
   }
 
-  /// What kind of archive a folder holds.
+  /// The kind of archive in a folder.
   public enum FolderKind: Hashable, Sendable {
     /// A folder with files and a `.dat`: open it with ``Archive/open(workFolder:secretKeys:access:options:replica:)``.
     case workFolder(path: String)
@@ -82,7 +82,7 @@ extension Archive {
     let files = try ContentFiles(WorkFolder(path), access: access)
     var lock: (any StorageLock)?
     if let key = stored {
-      // A second clone of one's own archive has no such file, and stays a reader.
+      // A second clone of the owner's archive has no such file, and stays a reader.
       if try !own.storage(named: "metadata.ogd").bytes(1).isEmpty {
         options.secretKey = try options.secretKey ?? secrets.secretKey(of: key)
         if options.secretKey != nil { lock = try secrets.lock(key) }

@@ -2,24 +2,24 @@ internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// How far an import is.
+/// The progress of an import.
 public struct ImportProgress: Hashable, Sendable {
   /// Files that were put.
   public var added: UInt64 = 0
   /// Files that were removed.
   public var removed: UInt64 = 0
-  /// Files that are as they were.
+  /// Files that are unchanged.
   public var unchanged: UInt64 = 0
   /// Bytes that were read, of ``totalBytes``.
   public var bytes: UInt64 = 0
-  /// How many bytes the folder's files have together.
+  /// The number of bytes of all files in the folder.
   public var totalBytes: UInt64 = 0
-  /// How many files there are.
+  /// The number of files in the folder.
   public var totalFiles: UInt64 = 0
-  /// What was done last.
+  /// The last step.
   public var last: Step?
 
-  /// One file.
+  /// A change of one file.
   public enum Step: Hashable, Sendable {
     /// It was put.
     case put(ArchivePath, size: UInt64)
@@ -28,21 +28,21 @@ public struct ImportProgress: Hashable, Sendable {
   }
 }
 
-/// What an import did.
+/// The result of an import.
 public struct ImportReport: Sendable {
-  /// How much.
+  /// The final progress.
   public var progress = ImportProgress()
-  /// What was left out of the archive, with the reason.
+  /// The files that were left out of the archive, with the reasons.
   public var leftOut: [(path: ArchivePath, reason: String)] = []
 }
 
 extension Archive {
-  /// Takes in what has changed in the archive's folder: files that are new or have other bytes are put, those
-  /// that are gone are removed. A file that is as it was when it was last taken in is not read.
+  /// Adds what has changed in the archive's folder: new or changed files are put, missing ones are removed. A
+  /// file that is as it was at the last import is not read.
   ///
-  /// Killed at any time, it goes on where it was: each batch of files is whole.
+  /// If it is killed, the next import goes on from there: each batch of files is complete.
   ///
-  /// - Parameter ignoresHidden: whether names that start with a dot are left out.
+  /// - Parameter ignoresHidden: true to leave out names that start with a dot.
   /// - Parameter progress: called after each file.
   /// - Throws: ``ArchiveError``: `notWritable`, `folder`, `feed`, `closed`; `CancellationError`.
   ///
@@ -104,7 +104,7 @@ extension Archive {
     try commit(&blocks)
   }
 
-  /// The files of the newest version.
+  /// Returns the files of the newest version.
   private func currentFiles() throws -> [ArchiveEntry] {
     let walk = ArchiveWalk(tree, version: tree.version)
     var files: [ArchiveEntry] = []
@@ -127,7 +127,7 @@ extension Archive {
       do {
         try await read(found, into: &batch, content, files, &work)
       } catch let error as SystemError {
-        // It went or was closed meanwhile: the next import sees what it is then.
+        // It vanished or was locked meanwhile: the next import sees its state then.
         work.report.leftOut.append((found.path, "it can't be read: \(error.message)"))
         continue
       }
@@ -141,8 +141,8 @@ extension Archive {
     try commit(&batch, content, files, &work)
   }
 
-  /// Whether a file is what the archive's newest version has: by the record of the last import, or by its
-  /// bytes where that does not say.
+  /// Returns whether a file equals that of the archive's newest version: by the record of the last import, or
+  /// by its bytes if the record doesn't tell.
   private func isUnchanged(
     _ found: FolderScan.Found, _ work: inout ImportWork, _ content: FeedCore, _ files: ContentFiles
   ) -> Bool {
@@ -158,13 +158,13 @@ extension Archive {
     guard matches(entry, at: found.path, content, files),
       stat.permissions == found.status.mode & 0o777
     else { return false }
-    // Blocks that did not match once do now.
+    // Blocks that did not match earlier now do.
     if let range = stat.blockRange { content.countAgain(range) }
     work.record.files[found.path] = now
     return true
   }
 
-  /// Reads a file in pieces and hashes them. A large one is appended as it is read.
+  /// Reads a file in pieces and hashes them. A large one is appended while it is read.
   private func read(
     _ found: FolderScan.Found, into batch: inout ImportBatch, _ content: FeedCore,
     _ files: ContentFiles, _ work: inout ImportWork
@@ -236,7 +236,7 @@ extension Archive {
   }
 
   private func writeImportRecord(_ record: ImportRecord) throws {
-    // A torn one is no record, and costs the next import time.
+    // A torn record is no record; the next import merely takes longer.
     let file = try feeds.ownFile(ImportRecord.name)
     let bytes = record.bytes
     try file.truncate(to: 0)
@@ -245,18 +245,18 @@ extension Archive {
   }
 }
 
-/// What an import works on.
+/// The state of an import.
 struct ImportWork {
   let scan: FolderScan
   var record: ImportRecord
   var report: ImportReport
   let tell: (@Sendable (ImportProgress) -> Void)?
 
-  /// Files of one batch: one signature for all of them.
+  /// The most files of one batch, which share one signature.
   static let batchFiles = 128
-  /// Bytes of one batch.
+  /// The most bytes of one batch.
   static let batchBytes = 8 << 20
-  /// Pieces that are hashed before they are appended: 4 MiB.
+  /// The most pieces that are hashed before they are appended: 4 MiB.
   static let batchLeaves = 64
 
   mutating func did(_ step: ImportProgress.Step) {
@@ -278,7 +278,7 @@ struct ImportBatch {
   var leaves: [BlockLeaf] = []
   var byteCount = 0
 
-  /// The next pieces of a file, up to 4 MiB; none at its end.
+  /// Returns the next pieces of a file, up to 4 MiB; none at its end.
   static func pieces(of descriptor: Int32, from offset: UInt64) throws(SystemError) -> [[UInt8]] {
     var pieces: [[UInt8]] = []
     var position = offset

@@ -2,22 +2,22 @@ internal import Hypercore
 internal import HypercoreCrypto
 
 extension Archive {
-  /// Files of the newest version that are not laid out in the folder, with the reason: names that lead out of
-  /// it, names that differ by case alone where the system folds it, damaged entries.
+  /// Files of the newest version that are not laid out in the folder, with the reasons: names that lead out of
+  /// it, names that differ only by case if the system folds it, damaged entries.
   public var refusedFiles: [ArchivePath: String] { settling.refused }
 
-  /// Files of the user's that stood in the way of an archive's, under the names that they were given.
+  /// The user's files that were in the way of an archive's, under their new names.
   public var keptFiles: [ArchivePath] { settling.kept }
 
   /// Files of the newest version that are not complete yet, sorted.
   public var pendingFiles: [ArchivePath] { settling.pending.values.map(\.path).sorted() }
 
-  /// How many blocks the files that are not complete yet have together.
+  /// The number of blocks of the files that are not complete yet.
   public var pendingBlocks: UInt64 {
     settling.pending.values.reduce(0) { $0 &+ ($1.stat?.blockRange.map { UInt64($0.count) } ?? 0) }
   }
 
-  /// What went wrong when files were laid out, such as a full disk; nil while all is well. Opening the archive
+  /// The error that stopped laying out files, such as a full disk; nil if there was none. Opening the archive
   /// anew tries again.
   public var folderFailure: ArchiveError? { settling.failure }
 
@@ -26,7 +26,7 @@ extension Archive {
     return ArchiveError(.folder, "\(path) can't be written: \(reason).", path: path, cause: error)
   }
 
-  /// Puts every file in its place whose last blocks came.
+  /// Puts every file whose last blocks came into its place.
   func placeArrived(_ content: FeedCore) throws {
     guard isFollowing else { return }
     let arrived = settling.arrived
@@ -60,7 +60,7 @@ extension Archive {
     try lay(entry, content, files)
   }
 
-  /// Puts a file in its place. What the user has there by its name is kept under another.
+  /// Puts a file into its place. A file of the user's with its name is kept under another.
   func lay(_ entry: ArchiveEntry, _ content: FeedCore, _ files: ContentFiles) throws {
     do {
       if let found = try files.folder.status(of: entry.path) {
@@ -88,7 +88,7 @@ extension Archive {
     }
   }
 
-  /// Removes what is not in the archive any more, unless it is the user's by now.
+  /// Removes a file that is no longer in the archive, unless it is the user's by now.
   func removeLaidOut(
     _ entry: ArchiveEntry, wasHere: Bool, _ content: FeedCore, _ files: ContentFiles
   ) throws {
@@ -107,7 +107,7 @@ extension Archive {
     } catch { throw Self.folderError(error, entry.path) }
   }
 
-  /// Whether what is in a place is what an entry put there.
+  /// Returns whether a file is the one that an entry put there.
   private func isLaidOut(
     _ entry: ArchiveEntry?, as found: FileStatus, at path: ArchivePath, _ content: FeedCore,
     _ files: ContentFiles
@@ -115,12 +115,12 @@ extension Archive {
     guard let entry, let stat = entry.stat, found.isFile, found.size == stat.size else {
       return false
     }
-    // This side sets the entry's time; the reference leaves that of the download.
+    // This side sets the entry's time; the reference leaves the time of the download.
     if found.mtime / 1_000_000 == stat.mtime { return true }
     return matches(entry, at: path, content, files)
   }
 
-  /// Whether a file has the bytes that the content feed's hashes say.
+  /// Returns whether a file has the bytes that the content feed's hashes require.
   func matches(
     _ entry: ArchiveEntry, at path: ArchivePath, _ content: FeedCore, _ files: ContentFiles
   ) -> Bool {
@@ -145,8 +145,8 @@ extension Archive {
     return position == found.size
   }
 
-  /// Whether a file is in its place: all of it is recorded as stored, and the file is as long. What is not
-  /// there counts as not stored, so that peers bring it again; the record of it stays.
+  /// Returns whether a file is in its place: all of it is recorded as stored, and it has the full length. If it
+  /// is missing, it counts as not stored, so that peers bring it again; its record stays.
   func isLaidOut(
     _ entry: ArchiveEntry, _ content: FeedCore, _ files: ContentFiles
   ) throws -> Bool {
@@ -160,7 +160,7 @@ extension Archive {
     return false
   }
 
-  /// Whether the blocks that a stat names have the bytes that it names.
+  /// Returns whether the blocks that a stat names contain the bytes that it names.
   private func isTrue(_ stat: FileStat, _ content: FeedCore) -> Bool {
     guard let blocks = stat.blockRange, let bytes = stat.byteRange else { return false }
     if blocks.isEmpty { return bytes.isEmpty }
@@ -174,7 +174,7 @@ extension Archive {
 }
 
 extension [UInt64] {
-  /// In an ascending array: the place of the last element that is at most `value`; else the first.
+  /// Returns, in an ascending array, the index of the last element that is at most `value`, or else the first.
   fileprivate func partition(at value: UInt64) -> Int {
     var low = 0
     var high = count

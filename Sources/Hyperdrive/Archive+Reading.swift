@@ -1,8 +1,8 @@
 extension Archive {
-  /// The archive as it was at a version; it stays so.
+  /// Returns the archive as it was at a version, fixed.
   ///
-  /// - Parameter version: 0 is the empty archive.
-  /// - Throws: ``ArchiveError`` with `invalidVersion` for one beyond what is known here.
+  /// - Parameter version: the version; 0 is the empty archive.
+  /// - Throws: ``ArchiveError`` with `invalidVersion` if it is beyond the newest that is known here.
   ///
   /// Stands for hyperdrive `checkout(version)`, which waits for ever for a version that is not known.
   public func checkout(_ version: UInt64) throws -> ArchiveCheckout {
@@ -15,7 +15,7 @@ extension Archive {
     return ArchiveCheckout(archive: self, version: version)
   }
 
-  /// The archive as it is now; it stays so.
+  /// Returns the archive in its present state, fixed.
   ///
   /// - Parameter options: whether and how long to wait for a first peer, if nothing is here yet.
   public func checkout(options: ArchiveReadOptions = ArchiveReadOptions()) async throws
@@ -25,7 +25,7 @@ extension Archive {
     return ArchiveCheckout(archive: self, version: version)
   }
 
-  /// The stat of a file or folder. A folder needs no entry of its own.
+  /// Returns the stat of a file or folder. A folder needs no entry of its own.
   ///
   /// - Throws: ``ArchiveError``: `notFound`, `timedOut`, `closed`, `feed`; `CancellationError`.
   ///
@@ -36,10 +36,10 @@ extension Archive {
     try await reading(options) { try tree.stat(path, from: tree.head(tree.version)) }
   }
 
-  /// What is in a folder, sorted by name; with `recursive` all below it, sorted by path.
+  /// Returns the content of a folder, sorted by name; with `recursive` everything below it, sorted by path.
   ///
-  /// - Parameter folder: a file gives itself.
-  /// - Parameter recursive: whether to go into folders.
+  /// - Parameter folder: the folder; for a file the result is the file itself.
+  /// - Parameter recursive: true to go into folders.
   /// - Parameter options: whether and how long to wait for entries that are not here.
   /// - Returns: the entries of the version that is the newest at the first step. Memory is bounded by the
   ///   largest folder.
@@ -53,9 +53,9 @@ extension Archive {
       archive: self, version: nil, folder: folder, recursive: recursive, options: options)
   }
 
-  /// Every change in order: puts and deletions, from version 1 on.
+  /// Returns every change in order: puts and deletions, from version 1 on.
   ///
-  /// - Parameter range: of versions; nil for all that are known.
+  /// - Parameter range: the range of versions; nil for all that are known.
   /// - Parameter options: whether and how long to wait for entries that are not here.
   ///
   /// Stands for hyperdrive `history()`.
@@ -65,10 +65,10 @@ extension Archive {
     ArchiveHistory(archive: self, range: range, options: options)
   }
 
-  /// What leads from one version to another, sorted by path: deletions with the first version's entries,
-  /// puts with the second's. An overwritten file has both.
+  /// Returns the changes from one version to another, sorted by path: deletions with the first version's
+  /// entries, puts with the second's. An overwritten file has both.
   ///
-  /// - Throws: ``ArchiveError`` with `invalidVersion` for one beyond what is known here.
+  /// - Throws: ``ArchiveError`` with `invalidVersion` if one is beyond the newest that is known here.
   ///
   /// Stands for hyperdrive `createDiffStream(version)`.
   public func diff(
@@ -82,14 +82,14 @@ extension Archive {
     }
   }
 
-  // MARK: For listings
+  // MARK: Listings
 
   func walk(
     _ version: UInt64?, _ folder: ArchivePath, recursive: Bool, options: ArchiveReadOptions
   ) async throws -> ArchiveWalkState {
     let version = try await reading(options) {
       let version = version ?? tree.version
-      // A folder that isn't there is an error, not an empty list.
+      // A missing folder is an error, not an empty list.
       _ = try tree.stat(folder, from: tree.head(version))
       return version
     }
@@ -97,7 +97,7 @@ extension Archive {
       ArchiveWalk(tree, version: version, folder: folder, isRecursive: recursive))
   }
 
-  /// The next items of a walk, several at once.
+  /// Returns the next items of a walk, several at once.
   func step(
     _ state: ArchiveWalkState, options: ArchiveReadOptions
   ) async throws -> [ArchiveListing.Item] {
@@ -132,19 +132,19 @@ extension Archive {
 
 /// An archive as it was at a version. Stands for what hyperdrive `checkout(version)` returns.
 public struct ArchiveCheckout: Sendable {
-  /// The archive that it is of.
+  /// Its archive.
   public let archive: Archive
   /// The version; 0 is the empty archive.
   public let version: UInt64
 
-  /// As ``Archive/stat(_:options:)``.
+  /// The same as ``Archive/stat(_:options:)`` at this version.
   public func stat(_ path: ArchivePath, options: ArchiveReadOptions = ArchiveReadOptions())
     async throws -> FileStat
   {
     try await archive.stat(path, at: version, options)
   }
 
-  /// As ``Archive/entries(in:recursive:options:)``.
+  /// The same as ``Archive/entries(in:recursive:options:)`` at this version.
   public func entries(
     in folder: ArchivePath = .root, recursive: Bool = false,
     options: ArchiveReadOptions = ArchiveReadOptions()
@@ -153,7 +153,7 @@ public struct ArchiveCheckout: Sendable {
       archive: archive, version: version, folder: folder, recursive: recursive, options: options)
   }
 
-  /// As ``Archive/read(_:range:options:)``.
+  /// The same as ``Archive/read(_:range:options:)`` at this version.
   public func read(
     _ path: ArchivePath, range: Range<UInt64>? = nil,
     options: ArchiveReadOptions = ArchiveReadOptions()
@@ -170,16 +170,16 @@ extension Archive {
   }
 }
 
-/// A walk on its way between an archive and a listing of it.
+/// A walk that is passed between an archive and a listing of it.
 ///
-/// Unchecked with this proof: it is made and stepped on the archive's executor alone; the listing's iterator
+/// Unchecked, with this proof: it is made and stepped on the archive's executor alone; the listing's iterator
 /// only carries it there.
 final class ArchiveWalkState: @unchecked Sendable {
   fileprivate let walk: ArchiveWalk
   fileprivate init(_ walk: ArchiveWalk) { self.walk = walk }
 }
 
-/// What is in a folder of an archive, one after the other.
+/// The content of a folder of an archive, one item after the other.
 public struct ArchiveListing: AsyncSequence, Sendable {
   /// A file or folder.
   public struct Item: Hashable, Sendable {
@@ -201,7 +201,7 @@ public struct ArchiveListing: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(listing: self) }
 
-  /// Gives one item after the other.
+  /// An iterator over the items.
   public struct Iterator: AsyncIteratorProtocol {
     let listing: ArchiveListing
     private var state: ArchiveWalkState?
@@ -209,9 +209,9 @@ public struct ArchiveListing: AsyncSequence, Sendable {
 
     init(listing: ArchiveListing) { self.listing = listing }
 
-    /// The next file or folder; nil at the end.
+    /// Returns the next file or folder; nil at the end.
     ///
-    /// - Throws: ``ArchiveError`` with `notFound`, before the first item, for a folder that isn't there.
+    /// - Throws: ``ArchiveError`` with `notFound`, before the first item, if the folder is missing.
     public mutating func next() async throws -> Item? {
       if let item = items.popFirst() { return item }
       let archive = listing.archive
@@ -225,7 +225,7 @@ public struct ArchiveListing: AsyncSequence, Sendable {
     }
   }
 
-  /// All of it.
+  /// Returns all items.
   public func collect() async throws -> [Item] {
     var items: [Item] = []
     for try await item in self { items.append(item) }
@@ -251,12 +251,12 @@ public struct ArchiveHistory: AsyncSequence, Sendable {
     Iterator(history: self, seq: Swift.max(range?.lowerBound ?? 1, 1))
   }
 
-  /// Gives one change after the other; those that can't be read are left out.
+  /// An iterator over the changes; unreadable ones are left out.
   public struct Iterator: AsyncIteratorProtocol {
     let history: ArchiveHistory
     var seq: UInt64
 
-    /// The next change; nil after the newest that is known.
+    /// Returns the next change; nil after the newest that is known.
     public mutating func next() async throws -> ArchiveEntry? {
       while true {
         let step = try await history.archive.entry(

@@ -26,7 +26,7 @@ extension Archive {
       try session(options, options.connectionOptions(defaultID: ownID), now: .now))
   }
 
-  /// One end of a connection without a transport, which starts at `now`.
+  /// Returns one end of a connection without a transport, started at `now`.
   package func session(
     _ options: ReplicationOptions, _ connection: Connection.Options, now: ContinuousClock.Instant
   ) throws -> OnReplica<ReplicationSession> {
@@ -56,8 +56,8 @@ extension Archive {
 
   /// Opens the content feed on a connection, once its key is known.
   ///
-  /// A session that ends by itself opens it when all entries are here: until then nothing says what is to be
-  /// fetched, and a feed of which nothing is wanted would end.
+  /// On a connection that ends by itself it is opened only once all entries are here: before that it is unknown
+  /// what to fetch, and a feed of which nothing is wanted would end.
   private func openContent(on entry: ArchiveSession) throws {
     guard let content = feeds.content, !entry.hasContent, !entry.session.hasEnded else { return }
     if !entry.options.live, !feeds.metadata.core.isOwned, !options.sparseMetadata,
@@ -79,8 +79,8 @@ extension Archive {
     }
   }
 
-  /// Whether a connection that has exchanged what it knew of may end: not if that brought the content
-  /// feed's key.
+  /// Returns whether a connection that has exchanged the feeds that it knew of may end: not if that brought the
+  /// content feed's key.
   private func mayFinish(_ id: ObjectIdentifier) throws -> Bool {
     guard let entry = sessions.first(where: { ObjectIdentifier($0.session) == id }) else {
       return true
@@ -89,7 +89,7 @@ extension Archive {
     return entry.session.expectedFeeds == 0
   }
 
-  // MARK: What the feeds tell
+  // MARK: Events of the feeds
 
   func metadataChanged(_ event: ReplicatorEvent) {
     guard !isClosed else { return }
@@ -131,13 +131,13 @@ extension Archive {
     hub.send(.update(version: toldVersion))
   }
 
-  /// In an archive with sparse metadata: asks for the newest entry that a peer announces. It brings the
-  /// length with a signature, and nobody waits for it.
+  /// In an archive with sparse metadata, asks for the newest entry that a peer announces. It brings the
+  /// signed length, and no call waits for it.
   private func askForNewest(isNewPeer: Bool) {
     let metadata = feeds.metadata
     guard options.sparseMetadata, !metadata.core.isOwned else { return }
     var announced = metadata.peers.map(\.remoteLength).max() ?? 0
-    // A question makes a new peer tell what it has.
+    // A request makes a new peer announce what it has.
     if isNewPeer { announced = max(announced, metadata.core.length + 1) }
     guard announced > metadata.core.length else { return }
     if let newestAsked {

@@ -1,48 +1,48 @@
 internal import Hypercore
 internal import RandomAccessStorage
 
-/// How far the folder of an archive, or the content that is kept of it, follows its versions.
+/// The progress with which the folder of an archive, or the content that is kept of it, follows its versions.
 struct Settling {
-  /// The version that the map is of; nil before the first.
+  /// The version of the map; nil before the first.
   var version: UInt64?
-  /// Whether a look at what came is due already: several in a row are one.
+  /// True if a look at new blocks is already due: several in a row are one.
   var isDue = false
-  /// Blocks of content that came since.
+  /// Blocks of content that came since the last look.
   var arrived: [Range<UInt64>] = []
   /// Files of the newest version that are not complete yet, by their first block.
   var pending: [UInt64: ArchiveEntry] = [:]
   /// The first blocks of those, and of some that are done, ascending.
   var pendingStarts: [UInt64] = []
-  /// What is being downloaded.
+  /// The running downloads.
   var downloads: [UInt64] = []
   /// The entries that pending ones replace.
   var replaced: [ArchivePath: ArchiveEntry] = [:]
   /// Files that are not laid out, with the reason.
   var refused: [ArchivePath: String] = [:]
-  /// Files of the user's that stood in the way, under the names that they were given.
+  /// The user's files that were in the way, under their new names.
   var kept: [ArchivePath] = []
-  /// Names that are laid out as a file system that folds them sees them.
+  /// Laid-out names in the form of a file system that folds case.
   var folded: [[UInt8]: ArchivePath] = [:]
-  /// The last thing that went wrong in the folder.
+  /// The last error in the folder.
   var failure: ArchiveError?
-  /// The version that was told to be complete.
+  /// The last version that was reported as complete.
   var synced: UInt64?
   var waiters: [CheckedContinuation<Void, Never>] = []
 }
 
 extension Archive {
-  /// Whether this archive follows versions by itself: a reader's in latest mode.
+  /// True if this archive follows versions by itself: a reader's in latest mode.
   var isFollowing: Bool {
     options.latest && !feeds.metadata.core.isOwned && feeds.access == .readWrite
   }
 
   func startSettling() throws {
-    // One that is only looked at finds files one by one.
+    // A folder that is only read locates files one by one.
     guard files != nil || isFollowing, feeds.access == .readWrite else { return }
     try settle()
   }
 
-  /// Has what came be looked at, once what is under way is done.
+  /// Schedules a look at new blocks, after the present one.
   func settleSoon() {
     guard files != nil || isFollowing, !settling.isDue, !isClosed else { return }
     settling.isDue = true
@@ -58,8 +58,8 @@ extension Archive {
     }
   }
 
-  /// Goes from the version that is laid out to the newest whose entries are here: gives up the content of
-  /// what is gone, asks for what is new, and puts files in their places whose blocks are all here.
+  /// Goes from the version that is laid out to the newest whose entries are here: clears the content of
+  /// removed files, requests that of new ones, and puts complete files into their places.
   ///
   /// Source: hyperdrive `index.js`, `_fetchVersion` and `_clear`.
   func settle() throws {
@@ -75,7 +75,7 @@ extension Archive {
   private func follow(from last: UInt64?, to version: UInt64, _ content: Replicator) throws {
     let changes = try tree.diff(from: last ?? 0, to: version)
     if isFollowing {
-      // The first look after opening is at everything; what is gone since the last one is less.
+      // The first look after opening covers everything; what was removed since the last one is less.
       let gone =
         last == nil ? try tree.diff(from: min(feeds.readLatest(), version), to: version) : changes
       try giveUp(gone, content)
@@ -93,7 +93,7 @@ extension Archive {
     if !options.sparse { download(content) }
   }
 
-  /// Gives up what is not in the newest version any more.
+  /// Clears what is not in the newest version any more.
   private func giveUp(_ changes: [ArchiveChange], _ content: Replicator) throws {
     let kept = Set(changes.lazy.filter { $0.kind == .put }.map(\.entry.path))
     for change in changes where change.kind == .deletion {
@@ -101,7 +101,7 @@ extension Archive {
       guard let stat = entry.stat else { continue }
       settling.pending[stat.offset] = nil
       settling.refused[entry.path] = nil
-      // Compared with what is in its place before its hashes' blocks are given up.
+      // Compared with the file in its place before its hashes' blocks are cleared.
       if let files {
         files.map.remove(entry.path)
         files.discard(entry.seq)
@@ -121,7 +121,7 @@ extension Archive {
     }
   }
 
-  /// Takes a file or folder of the newest version into the map.
+  /// Adds a file or folder of the newest version to the map.
   private func take(_ entry: ArchiveEntry, _ content: FeedCore) throws {
     guard let stat = entry.stat else { return }
     guard let files else {
@@ -161,7 +161,7 @@ extension Archive {
     }
   }
 
-  /// A folder wins over a file of its name.
+  /// Refuses files with the name of a folder, which takes precedence.
   private func refuseFilesUnderFolders(_ puts: [ArchiveEntry], _ files: ContentFiles) {
     for entry in puts {
       var folder = entry.path.parent
@@ -181,7 +181,7 @@ extension Archive {
     }
   }
 
-  /// Asks for the blocks of what is pending, neighbours together, in the place of what was asked for before.
+  /// Requests the blocks of pending files, neighbours together, in place of the previous requests.
   private func download(_ content: Replicator) {
     for id in settling.downloads { content.undownload(id) }
     settling.downloads = []
@@ -195,13 +195,13 @@ extension Archive {
       }
     }
     for range in joined { settling.downloads.append(content.download(DownloadRange(range))) }
-    // What can't be written now fails again at the next block, where it is told.
+    // What can't be written now fails again at the next block, which reports it.
     try? content.flush()
   }
 
   // MARK: Completeness
 
-  /// Whether everything of the newest version that is wanted here is here.
+  /// True if everything wanted of the newest version is here.
   public var isComplete: Bool {
     let metadata = feeds.metadata.core
     guard content != nil, metadata.length > 0, metadata.has(0..<metadata.length) else {
@@ -211,7 +211,8 @@ extension Archive {
     return (try? missingBlocks())?.isEmpty ?? false
   }
 
-  /// The blocks of the newest version's files that are not here, by file. Entries that are not here have none.
+  /// Returns the missing blocks of the newest version's files, by file. Files whose entries are missing have
+  /// none.
   package func missingBlocks() throws -> [Range<UInt64>] {
     guard let content = feeds.content?.core else { return [] }
     let walk = ArchiveWalk(tree, version: tree.version)
@@ -225,7 +226,7 @@ extension Archive {
     return missing
   }
 
-  /// Returns once everything of the newest version that is wanted here is here.
+  /// Returns once everything wanted of the newest version is here.
   ///
   /// - Throws: ``ArchiveError``: `folder`, such as for a full disk; `closed`; `CancellationError`.
   public func untilComplete() async throws {
@@ -235,7 +236,7 @@ extension Archive {
       try Task.checkCancellation()
       await withTaskCancellationHandler {
         await withCheckedContinuation { continuation in
-          // Named, so that the closure belongs to this actor.
+          // Names `self`, so that the closure is isolated to this actor.
           self.waitSettled(continuation)
         }
       } onCancel: {

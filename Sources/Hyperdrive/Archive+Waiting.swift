@@ -1,13 +1,13 @@
 internal import Hypercore
 
-/// How a read treats what is not here.
+/// The options of a read of data that may not be here.
 public struct ArchiveReadOptions: Sendable {
-  /// Whether to wait for peers to bring it.
+  /// True to wait for peers to bring it.
   public var wait: Bool
-  /// How long to wait at most; nil: as the archive's options say.
+  /// The longest wait; nil for the archive's option.
   public var timeout: Duration?
 
-  /// Options; what is left out is as the properties say.
+  /// Makes options; each default is that of its property.
   public init(wait: Bool = true, timeout: Duration? = nil) {
     self.wait = wait
     self.timeout = timeout
@@ -15,10 +15,10 @@ public struct ArchiveReadOptions: Sendable {
 }
 
 extension Archive {
-  /// How many blocks are waited for at once.
+  /// The most blocks that are awaited at once.
   private static let waitingAtOnce = 256
 
-  /// Runs a read, and again whenever the entries that it needs have come.
+  /// Runs a read, and runs it again whenever the entries that it needs have come.
   func reading<Result>(
     _ options: ArchiveReadOptions, _ read: () throws -> Result
   ) async throws -> Result {
@@ -41,7 +41,7 @@ extension Archive {
     }
   }
 
-  /// Waits for entries that a read needs: many at once, since a folder's are needed together.
+  /// Waits for the entries that a read needs: many at once, since a folder's are needed together.
   private func fetch(
     _ missing: MissingEntries, until deadline: ContinuousClock.Instant?
   ) async throws {
@@ -64,7 +64,7 @@ extension Archive {
     try checkOpen()
   }
 
-  /// The content feed, waited for where the archive's first block is not here.
+  /// Returns the content feed, after waiting for the archive's first block if that is not here.
   func contentFeed(_ options: ArchiveReadOptions) async throws -> Feed {
     try checkOpen()
     if let content { return content }
@@ -79,7 +79,7 @@ extension Archive {
     return content
   }
 
-  /// Runs a call of a feed, with its errors as the archive's.
+  /// Runs a call of a feed, and rethrows its errors as the archive's.
   func translated<Result>(_ body: () async throws -> Result) async throws -> Result {
     do { return try await body() } catch let error as FeedError {
       throw Self.error(error)

@@ -1,27 +1,27 @@
 internal import Hypercore
 internal import HypercoreCrypto
 
-/// How a file or folder is written.
+/// The attributes with which a file or folder is written.
 public struct FileAttributes: Hashable, Sendable {
-  /// Permissions; the kind's bits are added.
+  /// The permissions; the bits of the kind are added.
   public var mode: UInt32?
-  /// The owner's number.
+  /// The number of the owner.
   public var uid: UInt32 = 0
-  /// The group's number.
+  /// The number of the group.
   public var gid: UInt32 = 0
-  /// When it was changed, in milliseconds since 1970; nil for now.
+  /// The time of the last change, in milliseconds since 1970; nil for now.
   public var mtime: UInt64?
-  /// When it was made or changed, in milliseconds since 1970; nil for now.
+  /// The time of creation or change, in milliseconds since 1970; nil for now.
   public var ctime: UInt64?
 
-  /// The defaults: permissions 644, for a folder 755, and the time of writing.
+  /// Makes the defaults: permissions 644, for a folder 755, and the time of writing.
   public init() {}
 }
 
 extension Archive {
   /// Writes a file: a new one, or another version of one.
   ///
-  /// - Parameter path: where. Folders on the way need not be made.
+  /// - Parameter path: the path. Missing folders on the way need not be made.
   /// - Returns: its entry.
   /// - Throws: ``ArchiveError``: `notWritable`, `invalidPath`, `feed`, `closed`.
   ///
@@ -47,7 +47,7 @@ extension Archive {
 
   /// Writes a file from pieces, each of which becomes a block or several.
   ///
-  /// - Throws: what the sequence throws: the pieces before that stay in the content feed, and no entry
+  /// - Throws: the error of the sequence. The pieces before it stay in the content feed, and no entry
   ///   names them.
   ///
   /// Stands for hyperdrive `createWriteStream(path, options)`.
@@ -73,7 +73,7 @@ extension Archive {
     }
   }
 
-  /// Writes a file into the archive's folder, and takes it in from there.
+  /// Writes a file into the archive's folder, and imports it from there.
   private func writeIntoFolder(
     _ path: ArchivePath, _ pieces: some AsyncSequence<[UInt8], any Error>,
     _ attributes: FileAttributes, _ content: FeedCore
@@ -99,7 +99,7 @@ extension Archive {
     return try put(path, from: start, in: content, attributes)
   }
 
-  /// Makes a folder with an entry of its own, as an empty one needs.
+  /// Makes a folder with an entry of its own, which an empty folder needs.
   ///
   /// Stands for hyperdrive `mkdir(path, options)`.
   @discardableResult
@@ -117,11 +117,11 @@ extension Archive {
     }
   }
 
-  /// Removes a file, or a folder's own entry. What else is in the archive stays found, also where the
+  /// Removes a file, or a folder's own entry. Everything else in the archive remains reachable, even if the
   /// reference's rule would lose it.
   ///
   /// - Throws: ``ArchiveError``: `notFound`; `directoryNotEmpty` for a folder with something in it;
-  ///   `notWritable`, `closed`. Nothing is written then.
+  ///   `notWritable`, `closed`. In each case nothing is written.
   ///
   /// Stands for hyperdrive `unlink(path)` and `rmdir(path)`.
   @discardableResult
@@ -157,20 +157,20 @@ extension Archive {
 
   // MARK: Parts
 
-  /// Runs a write; one runs at a time.
+  /// Runs a write; writes run one at a time.
   func writing<Result>(_ body: () async throws -> Result) async throws -> Result {
     try checkOpen()
     await writing.take()
     defer { writing.release() }
     try checkOpen()
-    // A folder that was copied or restored asks the peers that are connected whether there is more.
+    // A folder that was copied or restored first asks the connected peers whether there is more.
     if feeds.metadata.core.isCopy { await feeds.metadata.waitUntilCaughtUp() }
     if let content = feeds.content, content.core.isCopy { await content.waitUntilCaughtUp() }
     try checkOpen()
     return try await body()
   }
 
-  /// The content feed to append to.
+  /// Returns the content feed to append to.
   func writableContent(for path: ArchivePath) throws -> FeedCore {
     guard let content = feeds.content?.core, isWritable else {
       throw ArchiveError(.notWritable, Self.notWritable)
@@ -184,13 +184,13 @@ extension Archive {
   }
 
   private static let notWritable =
-    "This archive is not writable here: its secret key is not. Write it where it was made."
+    "This archive is not writable here: its secret key is not here. Write it where it was made."
 
   func append(_ pieces: [[UInt8]], to content: FeedCore) throws {
     do { try content.append(pieces) } catch { throw Self.error(error) }
   }
 
-  /// In latest mode: gives up the content of what is written again or removed.
+  /// In latest mode, clears the content of a file that is overwritten or removed.
   func clearOld(_ path: ArchivePath) throws {
     guard options.latest, let stat = try tree.put(path, from: tree.head(tree.version))?.stat,
       stat.size > 0, let range = stat.blockRange, let content = feeds.content?.core
@@ -216,7 +216,7 @@ extension Archive {
     return try commit(&blocks)
   }
 
-  /// Makes the block of an entry that is appended with the next ``commit(_:)``.
+  /// Makes the block of an entry, to be appended by the next ``commit(_:)``.
   func stage(putting path: ArchivePath, _ stat: StatMessage) throws -> [UInt8] {
     try stage { try tree.block(putting: path, stat) }
   }
@@ -243,7 +243,7 @@ extension Archive {
     }
   }
 
-  /// Appends the entries that were staged, under one signature.
+  /// Appends the staged entries, under one signature.
   ///
   /// - Returns: the last of them.
   @discardableResult
@@ -266,9 +266,9 @@ extension Archive {
   }
 }
 
-/// Lets one writer in at a time, in the order of their coming.
+/// A lock that admits one writer at a time, in the order in which they came.
 ///
-/// Unchecked with this proof: it is used on the archive's executor alone.
+/// Unchecked, with this proof: it is used on the archive's executor alone.
 final class WriteLock: @unchecked Sendable {
   private var isTaken = false
   private var waiters: [CheckedContinuation<Void, Never>] = []

@@ -2,8 +2,8 @@ public import Hypercore
 public import HypercoreCrypto
 public import RandomAccessStorage
 
-/// An archive of hyperdrive 9: files and folders with all their versions, written by one owner, read by
-/// whoever has the key.
+/// An archive of hyperdrive 9: files and folders with all their versions, written by one owner and read by
+/// anybody with the key.
 ///
 /// ```swift
 /// let archive = try await Archive.open(folder: "site")
@@ -11,50 +11,50 @@ public import RandomAccessStorage
 /// for try await entry in archive.entries(in: "/") { print(entry.path) }
 /// ```
 ///
-/// Two feeds: the metadata feed has an entry for each change and gives the archive its key, the content
-/// feed has the bytes of all files that were ever written. What is here is answered at once; what isn't is
-/// waited for until a peer brings it, the timeout passes, the task is cancelled or the archive closes.
+/// It consists of two feeds: the metadata feed has an entry for each change and gives the archive its key, the
+/// content feed has the bytes of all files ever written. What is here is returned at once. For the rest a call
+/// waits until a peer brings it, the timeout passes, the task is cancelled or the archive closes.
 public actor Archive {
   /// The isolation domain of the archive, its feeds and its connections.
   public nonisolated let replica: Replica
   public nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
 
-  /// The archive's key, which is that of its metadata feed: whoever has it can read.
+  /// The archive's key, which is that of its metadata feed: whoever has it can read the archive.
   public nonisolated let key: PublicKey
-  /// What the archive is called in public.
+  /// The name under which the archive is found in public; it doesn't reveal the key.
   public nonisolated var discoveryKey: DiscoveryKey { key.discoveryKey }
   /// The metadata feed.
   public nonisolated let metadata: Feed
 
-  /// How an archive is opened and kept. Each stands for the option of hyperdrive of about that name.
+  /// The options of an archive. Each stands for the hyperdrive option of a similar name.
   public struct Options: Sendable {
     /// The archive's key; nil for the stored one, or a new one.
     public var key: PublicKey?
     /// The metadata feed's key pair, to write an archive whose storage doesn't hold it.
     public var keyPair: KeyPair?
-    /// The metadata feed's secret key, where the key is known otherwise.
+    /// The metadata feed's secret key, if the public key is known otherwise.
     public var secretKey: SecretKey?
-    /// Whether to make an archive where none is stored and no key is given.
+    /// True to make an archive if none is stored and no key is given.
     public var createIfMissing = true
-    /// Whether the secret key is stored beside the metadata feed.
+    /// True if the secret key is stored beside the metadata feed.
     public var storeSecretKey = true
-    /// Whether only the content that is asked for is downloaded.
+    /// True if only requested content is downloaded.
     public var sparse = false
-    /// Whether only the entries that are asked for are downloaded.
+    /// True if only requested entries are downloaded.
     public var sparseMetadata = false
-    /// Whether only the content of the newest version is kept.
+    /// True if only the content of the newest version is kept.
     public var latest = false
-    /// When a write counts as done.
+    /// The point at which a write counts as done.
     public var durability = Durability.buffered
-    /// How long a read waits for peers; nil for as long as it takes.
+    /// The longest wait of a read for peers; nil for no limit.
     public var timeout: Duration?
-    /// Bytes of decoded entries that are kept.
+    /// Bytes of decoded entries to cache.
     public var cacheBytes = ArchiveLimits.cacheBytes
 
-    /// The defaults: the stored archive, or a new one of a new key pair.
+    /// Makes the defaults: the stored archive, or a new one of a new key pair.
     public init() {}
 
-    /// Opens the archive of a key.
+    /// Makes the options to open the archive of a key.
     public init(key: PublicKey, sparse: Bool = false, sparseMetadata: Bool = false) {
       self.key = key
       self.sparse = sparse
@@ -65,34 +65,34 @@ public actor Archive {
   let feeds: ArchiveFeeds
   let tree: ArchiveTree
   let options: Options
-  /// The content feed; nil as long as the metadata's first block is not here.
+  /// The content feed; nil until the metadata's first block is here.
   public internal(set) var content: Feed?
-  /// What this archive calls itself towards peers.
+  /// The ID that this archive announces to peers.
   let ownID: [UInt8]
   var sessions: [ArchiveSession] = []
   let nonces = NonceMemory()
   nonisolated let hub = ArchiveHub()
   let writing = WriteLock()
-  /// Why the archive's content can't be read, such as a first block of another kind.
+  /// The reason why the archive's content can't be read, such as a first block of another kind.
   var fault: ArchiveError?
   var firstContent: [CheckedContinuation<Void, Never>] = []
-  /// In a sparse archive: the question for the newest entry.
+  /// In a sparse archive: the request for the newest entry.
   var newestAsked: UInt64?
   var toldVersion: UInt64 = 0
   /// The folder whose files are the archive's; nil for an archive that keeps its content itself.
   let files: ContentFiles?
-  /// What of the newest version is in the folder.
+  /// The progress of the folder towards the newest version.
   var settling = Settling()
-  /// Another copy of the archive, for bytes that are not here.
+  /// Another copy of the archive, which provides bytes that are not here.
   var fallback: Archive?
   var isClosed = false
 
-  /// Opens the archive in a folder of its own: the one stored there, a new one, or the one of
+  /// Opens the archive in a folder of its own: the stored one, a new one, or the one of
   /// `options.key`.
   ///
-  /// - Parameter access: with `readOnly` nothing is written and no lock taken.
-  /// - Parameter folder: where its feeds are; made where there is none.
-  /// - Parameter options: which archive, and how it is kept.
+  /// - Parameter access: with `readOnly` nothing is written and no lock is taken.
+  /// - Parameter folder: the folder of its feeds; it is created if it is missing.
+  /// - Parameter options: the options of the archive.
   /// - Throws: ``ArchiveError``, or `FeedError` such as `anotherFeedStored`.
   ///
   /// Stands for `hyperdrive(folder, key, options)`.
@@ -111,10 +111,10 @@ public actor Archive {
 
   /// Opens the archive in a storage.
   ///
-  /// - Parameter layout: how its files are named; nil for what is stored there.
+  /// - Parameter layout: the names of its files; nil for those that are stored.
   /// - Parameter replica: the isolation domain to open it in.
-  /// - Parameter storage: where its feeds are kept.
-  /// - Parameter options: which archive, and how it is kept.
+  /// - Parameter storage: the storage of its feeds.
+  /// - Parameter options: the options of the archive.
   /// - Throws: ``ArchiveError``, or `FeedError`.
   public static func open(
     storage: any StorageProvider, layout: ArchiveLayout? = nil, options: Options = Options(),
@@ -126,7 +126,7 @@ public actor Archive {
     return archive
   }
 
-  /// Whether a feed's first block is what an archive starts with.
+  /// Returns whether a feed's first block is that of an archive.
   public static func isHeader(_ block: [UInt8]) -> Bool {
     ArchiveMessageCodec().decodeHeader(block)?.type == Array("hyperdrive".utf8)
   }
@@ -170,7 +170,7 @@ public actor Archive {
     }
   }
 
-  /// Opens the content feed where its key is known.
+  /// Opens the content feed if its key is known.
   func openContent() throws {
     guard try feeds.openContent(), let replicator = feeds.content else { return }
     content = Feed.wrapping(OnReplica(replicator, on: replica))
@@ -187,22 +187,22 @@ public actor Archive {
 
   // MARK: State
 
-  /// The newest version: how many changes the archive is known to have. 0 for an empty archive, and as
-  /// long as nothing of it is known here.
+  /// The newest version, which is the known number of changes. 0 for an empty archive, and while nothing of
+  /// it is known here.
   ///
   /// Stands for hyperdrive `version`.
   public var version: UInt64 { tree.version }
 
-  /// Whether files can be written here. Stands for hyperdrive `writable`.
+  /// True if files can be written here. Stands for hyperdrive `writable`.
   public var isWritable: Bool { feeds.isWritable && !isClosed }
 
-  /// Whether the archive's first block is here, and with it the content feed's key.
+  /// True if the archive's first block is here, and with it the content feed's key.
   public var hasContent: Bool { content != nil }
 
-  /// Entries that can't be read, by their seq, as far as they were met.
+  /// The entries that were found unreadable, by their seq.
   public var issues: [UInt64: ArchiveError] { tree.issues }
 
-  /// Ends replication, fails whatever waits and gives the storage back.
+  /// Ends replication, fails all waiting calls and releases the storage.
   ///
   /// Stands for hyperdrive `close()`.
   public func close() async throws {
@@ -213,7 +213,7 @@ public actor Archive {
     firstContent = []
     wakeSettled()
     defer { hub.close() }
-    // The feeds first, so that those who follow them hear of the end.
+    // The feeds first, so that their followers are notified of the end.
     try await content?.close()
     try await metadata.close()
   }
@@ -224,7 +224,7 @@ public actor Archive {
   }
 }
 
-/// What an archive is made of. Made on the executor of its replica.
+/// The parts of an archive. Made on the executor of its replica.
 struct ArchiveParts {
   let feeds: ArchiveFeeds
   let metadata: Feed

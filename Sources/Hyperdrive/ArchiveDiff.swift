@@ -1,27 +1,27 @@
 /// One difference between two versions of an archive.
 public struct ArchiveChange: Hashable, Sendable {
-  /// What has to be done to get from the one to the other.
+  /// The step from the first version to the second.
   public enum Kind: Hashable, Sendable {
-    /// A file or folder of the second version that the first has not, or has another of.
+    /// A file or folder of the second version that is missing or different in the first.
     case put
-    /// A file or folder of the first version that the second has not, or has another of.
+    /// A file or folder of the first version that is missing or different in the second.
     case deletion
   }
 
-  /// Put or deletion. A file that was written again has both.
+  /// Put or deletion. An overwritten file has both.
   public let kind: Kind
   /// The entry that is put or removed, with its own seq and stat.
   public let entry: ArchiveEntry
 }
 
 extension ArchiveTree {
-  /// What leads from one version to another: deletions with the first version's entries, puts with the
+  /// Returns the changes from one version to another: deletions with the first version's entries, puts with the
   /// second's, sorted by path, deletions first.
   ///
-  /// Branches with one newest entry in both versions are one branch, and are not gone into.
+  /// A branch whose newest entry is the same in both versions is skipped.
   ///
-  /// Stands for hyperdrive `createDiffStream(version)`, which misreports where a file has files below its
-  /// own name.
+  /// Stands for hyperdrive `createDiffStream(version)`, which is wrong if a file has files below its own
+  /// name.
   package func diff(
     from first: UInt64, to second: UInt64, in folder: ArchivePath = .root
   ) throws -> [ArchiveChange] {

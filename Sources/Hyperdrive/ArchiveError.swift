@@ -1,50 +1,50 @@
-/// Why an archive refused or failed. Programs read ``code``; people read ``reason``.
+/// The error of an archive. Programs read ``code``; people read ``reason``.
 public struct ArchiveError: Error, Sendable, CustomStringConvertible {
-  /// What kind of refusal or failure it was.
+  /// A kind of refusal or failure.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     /// There is no such file or folder in this version.
     case notFound
-    /// A folder where a file is needed.
+    /// It is a folder, but a file is needed.
     case isDirectory
-    /// A folder that has something in it can't be removed.
+    /// The folder is not empty, so it can't be removed.
     case directoryNotEmpty
-    /// A name that can't be written.
+    /// The name can't be written.
     case invalidPath
     /// The archive's secret key is not here. Nothing was written.
     case notWritable
     /// Writing to a checkout. Nothing was written.
     case readOnly
-    /// A version that the archive does not have, as far as it is known here.
+    /// The archive does not have this version, as far as is known here.
     case invalidVersion
-    /// The feed is no archive of this kind: its first block says something else.
+    /// The feed is no archive of this kind, according to its first block.
     case notAnArchive
-    /// An entry that contradicts the content feed or can't be read.
+    /// The entry contradicts the content feed or can't be read.
     case damagedEntry
     /// The bytes of a file are not here.
     case notStored
-    /// What was needed did not arrive in time.
+    /// Needed data did not arrive in time.
     case timedOut
     /// The archive is closed.
     case closed
-    /// A step limit that no sound archive meets.
+    /// The walk exceeded a step limit that no sound archive reaches.
     case tooManySteps
-    /// A folder that can't be used, or a file in it.
+    /// The folder, or a file in it, can't be used.
     case folder
     /// A feed or its storage failed; ``ArchiveError/cause`` is its error.
     case feed
   }
 
-  /// What kind it was.
+  /// Its kind.
   public let code: Code
-  /// A sentence for people: what, where, and what to do where something can be done. Names in it are
+  /// A sentence for people: the fault, its location, and the next step if there is one. Names in it are
   /// foreign: escape it before a terminal shows it.
   public let reason: String
-  /// The file or folder it was about.
+  /// The file or folder in question.
   public let path: ArchivePath?
-  /// The entry it was about.
+  /// The entry in question.
   public let seq: UInt64?
-  /// The error of a lower layer, where one led here.
+  /// The underlying error of a lower layer, if there is one.
   public let cause: (any Error)?
 
   /// An error of a given kind.
@@ -62,7 +62,7 @@ public struct ArchiveError: Error, Sendable, CustomStringConvertible {
   /// The reason.
   public var description: String { reason }
 
-  /// Nothing of that name in the version. The sentence is the reference's.
+  /// Returns the error for a name that is not in the version. The sentence is the reference's.
   static func notFound(_ path: ArchivePath) -> ArchiveError {
     ArchiveError(.notFound, "\(path) could not be found", path: path)
   }

@@ -1,11 +1,11 @@
 internal import Foundation
 
-/// What happens to an archive.
+/// An event of an archive.
 @nonexhaustive
 public enum ArchiveEvent: Hashable, Sendable {
   /// The content feed's key is known now.
   case content
-  /// There is a newer version, written here or learned from a peer. Several in a row are one.
+  /// There is a newer version, written here or announced by a peer. Several in a row are one event.
   case update(version: UInt64)
   /// Everything of this version is here.
   case sync(version: UInt64)
@@ -13,10 +13,10 @@ public enum ArchiveEvent: Hashable, Sendable {
   case close
 }
 
-/// The events of an archive from the call of ``Archive/events()`` on.
+/// The events of an archive since the call of ``Archive/events()``.
 ///
-/// A slow reader gets the newest 16, each of which says all that older ones of its kind said. It ends after
-/// ``ArchiveEvent/close``, and when its task is cancelled. To be read by one task.
+/// A slow reader gets the newest 16 events, each of which includes what older ones of its kind said. The
+/// sequence ends after ``ArchiveEvent/close`` or when its task is cancelled. One task should read it.
 public struct ArchiveEvents: AsyncSequence, Sendable {
   public typealias Element = ArchiveEvent
 
@@ -27,17 +27,17 @@ public struct ArchiveEvents: AsyncSequence, Sendable {
   }
 }
 
-/// Those who follow an archive.
+/// The followers of an archive.
 ///
-/// Unchecked with this proof: its state is touched under the lock only.
+/// Unchecked, with this proof: its state is touched under the lock only.
 final class ArchiveHub: @unchecked Sendable {
   private let lock = NSLock()
   private var followers: [UInt64: AsyncStream<ArchiveEvent>.Continuation] = [:]
   private var last: UInt64 = 0
   private var isClosed = false
 
-  /// How many of the newest events wait for a slow reader: each of them says all that the older ones of its
-  /// kind said.
+  /// The most events that wait for a slow reader. Each of them includes what older ones of its kind
+  /// said.
   private static let pending = 16
 
   func subscribe() -> ArchiveEvents {
@@ -78,7 +78,7 @@ final class ArchiveHub: @unchecked Sendable {
 }
 
 extension Archive {
-  /// What happens to the archive from now on. Listening has begun when this returns.
+  /// Returns the archive's events from now on. Listening has begun when this returns.
   ///
   /// Stands for hyperdrive's events `content`, `update`, `sync` and `close`.
   public nonisolated func events() -> ArchiveEvents { hub.subscribe() }

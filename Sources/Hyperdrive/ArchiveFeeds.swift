@@ -2,7 +2,7 @@ internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// The metadata feed as the tree's source. Its errors come out as ``ArchiveError``, code `feed`.
+/// The metadata feed as the tree's source. Its errors are thrown as ``ArchiveError``, code `feed`.
 final class FeedMetadata: MetadataSource {
   let core: FeedCore
 
@@ -18,7 +18,7 @@ final class FeedMetadata: MetadataSource {
   }
 }
 
-/// The two feeds of one archive, in the places that its layout gives them.
+/// The two feeds of one archive, in the locations of its layout.
 ///
 /// Source: hyperdrive `index.js`, `open`; dat-storage `index.js`.
 final class ArchiveFeeds {
@@ -28,9 +28,9 @@ final class ArchiveFeeds {
   private let options: Archive.Options
   private let codec = ArchiveMessageCodec()
   private let storage: any StorageProvider
-  /// Where the content's bytes are, if not beside the rest of it.
+  /// The storage of the content's bytes, if that is not beside the rest of it.
   private let files: (any RandomAccessStorage)?
-  /// Held where the secret key is kept: one process at a time writes an archive, wherever its folder is.
+  /// The lock where the secret key is kept: one process at a time writes an archive, whatever its folder.
   private let secretLock: (any StorageLock)?
 
   init(
@@ -59,7 +59,7 @@ final class ArchiveFeeds {
 
   /// Opens the content feed as soon as its key is known, and writes block 0 of a new archive.
   ///
-  /// - Returns: whether it was opened now.
+  /// - Returns: true if it was opened now.
   /// - Throws: ``ArchiveError`` with `notAnArchive` for another first block.
   func openContent() throws -> Bool {
     guard content == nil else { return false }
@@ -72,7 +72,7 @@ final class ArchiveFeeds {
     var feed = FeedOptions(
       key: key, storeSecretKey: false, durability: options.durability, holdsLock: true)
     feed.data = files
-    // An archive that names another content feed than its own can be read alone.
+    // An archive that names a content feed other than its own can only be read.
     if let derived, derived.publicKey == key { feed.secretKey = derived.secretKey }
     try open(feed)
     return true
@@ -86,7 +86,7 @@ final class ArchiveFeeds {
     content = replicator
   }
 
-  /// The key of the content feed that an archive's first block names.
+  /// Returns the key of the content feed that an archive's first block names.
   static func contentKey(
     in block: [UInt8], _ codec: ArchiveMessageCodec, of archive: PublicKey?
   ) throws -> PublicKey {
@@ -114,14 +114,14 @@ final class ArchiveFeeds {
     return key
   }
 
-  /// Whether both feeds can be written here.
+  /// True if both feeds can be written here.
   var isWritable: Bool {
     metadata.core.isOwned && metadata.core.isWritable && content?.core.isWritable ?? false
   }
 
   var access: StorageAccess { storage.access }
 
-  /// A file of this side's own, beside the feeds'.
+  /// Returns a file of this implementation's own, beside those of the feeds.
   func ownFile(_ name: String) throws -> any RandomAccessStorage {
     try storage.storage(named: "dat-swift." + name)
   }
@@ -132,7 +132,7 @@ final class ArchiveFeeds {
     try storage.storage(named: layout.prefix + "metadata" + layout.separator + "latest")
   }
 
-  /// The version whose content was last cleaned up; 0 for none.
+  /// Returns the version whose content was last cleared; 0 for none.
   func readLatest() throws -> UInt64 {
     let bytes = try latest().bytes(8)
     return bytes.count == 8 ? bytes.reduce(0) { $0 << 8 | UInt64($1) } : 0
@@ -154,7 +154,7 @@ final class ArchiveFeeds {
   }
 }
 
-/// Where an archive's files are in its storage.
+/// The names of an archive's files in its storage.
 public struct ArchiveLayout: Hashable, Sendable {
   let prefix: String
   let separator: String
@@ -165,7 +165,7 @@ public struct ArchiveLayout: Hashable, Sendable {
   /// dumps.
   public static let dotted = ArchiveLayout(prefix: "", separator: ".")
 
-  /// The layout of what is stored; ``folders`` where there is nothing.
+  /// Returns the layout of what is stored; ``folders`` if nothing is.
   static func find(in storage: any StorageProvider) throws -> ArchiveLayout {
     try storage.exists("metadata.key") ? .dotted : .folders
   }

@@ -1,10 +1,10 @@
 internal import DatCoding
 
-/// The sizes that an archive keeps to, each with its reason.
+/// The limits that an archive keeps to, each with its reason.
 public enum ArchiveLimits {
-  /// The largest number that the reference holds exactly, 2^53 - 1. Larger ones in a stat are damage.
+  /// The largest number that the reference holds exactly, 2^53 - 1. A larger one in a stat is damage.
   public static let integer: UInt64 = Varint.maximum
-  /// Bytes of a name that is read. File systems end at 4 KiB; each byte of a name is compared once for
+  /// Bytes of a name that is read. File systems allow up to 4 KiB; each byte of a name is compared once for
   /// each step of a look-up.
   public static let readNameBytes = 65_536
   /// Components of a name that is read: as many as a name of 4 KiB can have. A listing visits each folder
@@ -14,15 +14,15 @@ public enum ArchiveLimits {
   public static let nameBytes = 4096
   /// Bytes of one component that is laid out in a folder: `NAME_MAX`.
   public static let componentBytes = 255
-  /// Bytes of one piece of a file, as the reference cuts them.
+  /// Bytes of one piece of a file, cut as the reference does.
   public static let chunkBytes = 65_536
   /// Bytes of an entry that is written here: with its proof it has to fit a frame of 8 MiB.
   public static let entryBytes = 8 * 1024 * 1024 - 65_536
-  /// Fields of an entry that are looked at. Sound ones have three, their stats nine.
+  /// Fields of an entry that are read. Sound ones have three, their stats nine.
   static let fields = 64
-  /// Bytes of decoded entries that an archive keeps: about 100,000 of them.
+  /// Bytes of decoded entries that an archive caches: about 100,000 of them.
   public static let cacheBytes = 32 * 1024 * 1024
-  /// Entries that a sparse archive asks for at once: a folder's.
+  /// Entries that a sparse archive requests at once: those of a folder.
   static let missingAtOnce = 4096
   /// Steps from entry to entry that one look-up, or one folder of a listing, may take besides one for each
   /// entry of the archive.

@@ -1,25 +1,25 @@
 public import HypercoreCrypto
 
-/// What a link names: an archive, or something in it.
+/// The target of a link: an archive, or something in it.
 ///
 /// Links of 2018 were written in several ways: the key alone, `dat://KEY`, `dat://KEY/path`,
 /// `dat://KEY+VERSION/path`, `https://host/KEY`.
 public struct ArchiveLink: Hashable, Sendable {
   /// The archive's key.
   public let key: PublicKey
-  /// The version that the link asks for.
+  /// The version in the link.
   public let version: UInt64?
-  /// The file or folder that it asks for; the root for none.
+  /// The file or folder in the link; the root if there is none.
   public let path: ArchivePath
 
-  /// A link to an archive, or to something in it.
+  /// Makes a link to an archive, or to something in it.
   public init(key: PublicKey, version: UInt64? = nil, path: ArchivePath = .root) {
     self.key = key
     self.version = version
     self.path = path
   }
 
-  /// Reads a link; nil for a text without the 64 hex digits of a key in a row.
+  /// Reads a link; nil if the text has no run of exactly 64 hex digits.
   ///
   /// Stands for `dat-encoding` and `dat-link-resolve`, which drop version and path.
   public init?(_ text: String) {
@@ -40,7 +40,7 @@ public struct ArchiveLink: Hashable, Sendable {
     self.path = path.first == UInt8(ascii: "/") ? ArchivePath(text: Self.decoded(path)) : .root
   }
 
-  /// The first run of hex digits that has at least 64, if it has exactly so many.
+  /// Returns the first run of at least 64 hex digits, if it has exactly 64.
   private static func keyRange(in bytes: [UInt8]) -> Range<Int>? {
     var start = 0
     for index in 0...bytes.count {

@@ -2,15 +2,15 @@ internal import CDatMessages
 internal import CProtobufC
 internal import HypercoreProtocol
 
-// The only place of this module that knows protobuf-c. What comes out of here is of a sound size.
+// The only file of this module that knows protobuf-c. Its results have sound sizes.
 
-/// Turns blocks into entries and back.
+/// The codec that turns blocks into entries and back.
 package final class ArchiveMessageCodec {
   private let arena = MessageArena(keeping: 65_536)
 
   package init() {}
 
-  /// Block 0; nil for bytes that are none.
+  /// Returns block 0; nil if the bytes are none.
   package func decodeHeader(_ block: [UInt8]) -> ArchiveHeader? {
     unpack(block, known: 2, kind: 2, dat_hyperdrive__index__unpack) { message in
       ArchiveHeader(
@@ -19,7 +19,7 @@ package final class ArchiveMessageCodec {
     }
   }
 
-  /// An entry; nil for bytes that are none.
+  /// Returns an entry; nil if the bytes are none.
   package func decode(_ block: [UInt8]) -> ArchiveMessage? {
     unpack(block, known: 3, kind: 2, dat_hyperdrive__entry__unpack) { message in
       ArchiveMessage(
@@ -29,7 +29,7 @@ package final class ArchiveMessageCodec {
     }
   }
 
-  /// The value of a put; nil for bytes that are none, one without a mode among them.
+  /// Returns the value of a put; nil if the bytes are none, or lack a mode.
   package func decodeStat(_ value: [UInt8]) -> StatMessage? {
     unpack(value, known: 9, kind: 0, dat_hyperdrive__stat__unpack) { message in
       var stat = StatMessage(mode: message.mode)
@@ -53,7 +53,7 @@ package final class ArchiveMessageCodec {
   ) -> Result? {
     block.withUnsafeBytes { bytes in
       guard let fields = FieldCount(bytes, known: known, kind: kind) else { return nil }
-      // The fields' bytes, and what protobuf-c allocates for each besides them.
+      // The bytes of the fields, and what protobuf-c allocates for each besides.
       let allocator = arena.reserve(bytes.count + 272 * (fields.count + 4) + 4096)
       defer { arena.release() }
       let base = bytes.bindMemory(to: UInt8.self).baseAddress
@@ -61,7 +61,7 @@ package final class ArchiveMessageCodec {
     }
   }
 
-  /// Block 0 of an archive.
+  /// Returns block 0 of an archive.
   package func encode(_ header: ArchiveHeader) -> [UInt8] {
     header.type.withData { type in
       (header.content ?? []).withData { content in
@@ -77,7 +77,7 @@ package final class ArchiveMessageCodec {
     }
   }
 
-  /// The block for an entry, in the form that the reference writes.
+  /// Returns the block of an entry, in the form that the reference writes.
   package func encode(_ entry: ArchiveMessage) -> [UInt8] {
     entry.name.withData { name in
       (entry.value ?? []).withData { value in
@@ -97,7 +97,7 @@ package final class ArchiveMessageCodec {
     }
   }
 
-  /// The value of a put.
+  /// Returns the value of a put.
   package func encode(_ stat: StatMessage) -> [UInt8] {
     var message = DatHyperdrive__Stat()
     dat_hyperdrive__stat__init(&message)
@@ -131,7 +131,7 @@ extension ProtobufCBinaryData {
 }
 
 extension [UInt8] {
-  /// Gives `body` the bytes to be packed, which protobuf-c only reads.
+  /// Passes the bytes to `body` to be packed; protobuf-c only reads them.
   fileprivate func withData<Result>(_ body: (ProtobufCBinaryData) -> Result) -> Result {
     withUnsafeBufferPointer {
       body(

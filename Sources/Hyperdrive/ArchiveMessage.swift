@@ -1,6 +1,6 @@
 internal import DatCoding
 
-/// What a block of the metadata feed says.
+/// The content of a block of the metadata feed.
 ///
 /// Source: hyperdrive `lib/messages.js`, append-tree `messages.js`. Fixture: `archives/manifest.json`.
 package struct ArchiveMessage: Hashable {
@@ -18,7 +18,7 @@ package struct ArchiveMessage: Hashable {
   }
 }
 
-/// The value of a put as stored: what is left out is not the same as 0.
+/// The value of a put as stored: a missing field is not the same as 0.
 package struct StatMessage: Hashable {
   package var mode: UInt32
   package var uid: UInt32?
@@ -32,7 +32,7 @@ package struct StatMessage: Hashable {
 
   package init(mode: UInt32) { self.mode = mode }
 
-  /// The stat of a file, with all nine fields, as the reference writes it.
+  /// Makes the stat of a file, with all nine fields, as the reference writes it.
   package init(file stat: FileStat) {
     mode = stat.mode
     uid = stat.uid
@@ -45,7 +45,7 @@ package struct StatMessage: Hashable {
     ctime = stat.ctime
   }
 
-  /// The stat of a folder: sizes are left out, owners where nobody gave them.
+  /// Makes the stat of a folder: sizes are left out, and owners if none were given.
   package init(directory stat: FileStat) {
     self.init(file: stat)
     size = nil
@@ -54,7 +54,7 @@ package struct StatMessage: Hashable {
     gid = stat.gid == 0 ? nil : stat.gid
   }
 
-  /// The stat with 0 for what is left out.
+  /// The stat with 0 for missing fields.
   package var stat: FileStat {
     FileStat(
       mode: mode, uid: uid ?? 0, gid: gid ?? 0, size: size ?? 0, blocks: blocks ?? 0,
@@ -66,7 +66,7 @@ package struct StatMessage: Hashable {
 package struct ArchiveHeader: Hashable {
   /// `hyperdrive` in an archive of this kind.
   package var type: [UInt8]
-  /// The content feed's key; 32 bytes in a sound one.
+  /// The content feed's key; 32 bytes if it is sound.
   package var content: [UInt8]?
 
   package init(type: [UInt8] = Array("hyperdrive".utf8), content: [UInt8]?) {
@@ -79,7 +79,7 @@ package struct ArchiveHeader: Hashable {
 struct FieldCount {
   private(set) var count = 0
 
-  /// Nil for bytes that are no protobuf message, that have more fields than anybody writes, or a known field
+  /// Nil for bytes that are no protobuf message, that have more fields than any writer makes, or a known field
   /// (up to `known`) of another kind than `kind`.
   init?(_ bytes: UnsafeRawBufferPointer, known: UInt64, kind: UInt64) {
     var position = 0

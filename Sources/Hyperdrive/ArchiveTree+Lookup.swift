@@ -1,15 +1,15 @@
-// Looking up: from a head through one branch of one list of each entry on the way. Every step leads to an
-// entry before its own that shares a longer part of the path, or the walk ends: no index can make it turn
-// in a circle.
+// Lookups go from a head through one branch of one list of each entry on the way. Every step leads to an
+// earlier entry that shares a longer part of the path, or else the walk ends. So no index can make it go in
+// circles.
 
 extension ArchiveTree {
-  /// The entry that a version starts from: its own. Nil for version 0, and where it can't be read.
+  /// Returns the entry that a version starts from: its own. Nil for version 0, and if it can't be read.
   package func head(_ version: UInt64) throws -> ArchiveNode? {
     version == 0 ? nil : try node(version)
   }
 
-  /// The newest entries of the branches of a folder, that of the folder itself among them, ascending by
-  /// seq. Deletions that stand for what is left of a branch are among them.
+  /// Returns the newest entries of the branches of a folder, that of the folder itself included, ascending by
+  /// seq. They include deletions that stand for the rest of a branch.
   ///
   /// Stands for append-tree `list`. Fixture: `archives/manifest.json`, `directories`.
   package func branches(of folder: ArchivePath, from head: ArchiveNode?) throws -> [ArchiveNode] {
@@ -26,7 +26,7 @@ extension ArchiveTree {
     }
   }
 
-  /// The newest entry of a path: a put, or a deletion where the walk ends on one.
+  /// Returns the newest entry of a path: a put, or a deletion if the walk ends at one.
   ///
   /// - Parameter visited: called with every entry on the way.
   ///
@@ -46,12 +46,12 @@ extension ArchiveTree {
     }
   }
 
-  /// The entry of a list that leads on to `path`, which shares `shared` components with its owner.
+  /// Returns the entry of a list that leads on to `path`, which shares `shared` components with its owner.
   private func branch(
     of list: [UInt64], to path: ArchivePath, at shared: Int, from head: ArchiveNode
   ) throws -> ArchiveNode? {
     var missing: [UInt64] = []
-    // The newest first: where an index is false, the newest entry of a branch is the one that counts.
+    // The newest first: if an index is wrong, the newest entry of a branch is the one that counts.
     for seq in list.reversed() where seq < head.seq {
       do {
         guard let node = try node(seq) else { continue }
@@ -65,13 +65,13 @@ extension ArchiveTree {
     throw MissingEntries(seqs: missing.reversed())
   }
 
-  /// The put of a path in the state of a head; nil where there is none.
+  /// Returns the put of a path in the state of a head; nil if there is none.
   package func put(_ path: ArchivePath, from head: ArchiveNode?) throws -> ArchiveEntry? {
     guard let node = try get(path, from: head), node.isPut else { return nil }
     return node.entry
   }
 
-  /// The stat of a path; that of a folder without an entry of its own is ``FileStat/folder``.
+  /// Returns the stat of a path; that of a folder without an entry of its own is ``FileStat/folder``.
   ///
   /// - Throws: ``ArchiveError`` with `notFound`.
   ///
@@ -83,7 +83,7 @@ extension ArchiveTree {
     return .folder
   }
 
-  /// The names in a folder, in the order of their newest change, as the reference gives them.
+  /// Returns the names in a folder, in the order of their newest change, as the reference does.
   ///
   /// - Throws: ``ArchiveError`` with `notFound`. A file has none.
   ///
@@ -99,7 +99,7 @@ extension ArchiveTree {
     }
   }
 
-  /// The branches of a folder by name, the newest where an index names one twice, and the folder's own
+  /// Returns the branches of a folder by name, the newest if an index names one twice, and the folder's own
   /// entry.
   func children(
     of folder: ArchivePath, from head: ArchiveNode?

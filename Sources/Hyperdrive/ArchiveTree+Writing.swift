@@ -1,8 +1,8 @@
 extension ArchiveTree {
-  /// For each depth of a path, the newest entries of the branches that the path is not in.
+  /// Returns, for each depth of a path, the newest entries of the branches that the path is not in.
   ///
-  /// An entry that shares the path's first components stands for its branch in each of their folders, so
-  /// entries are looked at only where the paths part.
+  /// An entry that shares the path's first components stands for its branch in each of their folders, so only
+  /// the entries at which the paths part are loaded.
   func others(of path: ArchivePath, from head: ArchiveNode?) throws -> [[UInt64]] {
     var lists: [[UInt64]] = []
     var next = head
@@ -25,17 +25,17 @@ extension ArchiveTree {
     return lists
   }
 
-  /// The index for a put of `path`.
+  /// Returns the index for a put of `path`.
   ///
   /// Source: append-tree `index.js`, `_put`. Fixture: `archives/manifest.json`, `entries[].raw`.
   package func indexForPut(_ path: ArchivePath, from head: ArchiveNode?) throws -> [UInt8] {
     EntryIndex.encode(try others(of: path, from: head), omittingOwner: true)
   }
 
-  /// The index for a deletion of `path` as entry `seq`, by a rule that keeps every other branch.
+  /// Returns the index for a deletion of `path` as entry `seq`, by a rule that keeps every other branch.
   ///
-  /// The reference's own rule can drop branches that nobody deleted (append-tree issue 6); what this one
-  /// writes, the reference reads.
+  /// The reference's own rule can drop branches that were not deleted (append-tree issue 6). The reference
+  /// reads indexes by this rule.
   package func indexForDeletion(
     _ path: ArchivePath, at seq: UInt64, from head: ArchiveNode?
   ) throws -> [UInt8] {
@@ -47,7 +47,7 @@ extension ArchiveTree {
     return EntryIndex.encode(lists, omittingOwner: false)
   }
 
-  /// The block that puts a file or folder after the entries that are there.
+  /// Returns the block that puts a file or folder after the existing entries.
   package func block(putting path: ArchivePath, _ stat: StatMessage) throws -> [UInt8] {
     codec.encode(
       ArchiveMessage(
@@ -55,7 +55,7 @@ extension ArchiveTree {
         paths: try indexForPut(path, from: writableHead())))
   }
 
-  /// The block that removes a file or folder.
+  /// Returns the block that removes a file or folder.
   package func block(removing path: ArchivePath) throws -> [UInt8] {
     codec.encode(
       ArchiveMessage(
@@ -63,10 +63,10 @@ extension ArchiveTree {
         paths: try indexForDeletion(path, at: version + 1, from: writableHead())))
   }
 
-  /// The entry that the next one follows on.
+  /// Returns the entry that the next one follows.
   ///
-  /// - Throws: ``ArchiveError`` with `damagedEntry` where it can't be read: an index made without it would hide
-  ///   every file there is.
+  /// - Throws: ``ArchiveError`` with `damagedEntry` if it can't be read: an index made without it would hide
+  ///   every existing file.
   private func writableHead() throws -> ArchiveNode? {
     let head = try head(version)
     if head == nil, version > 0 {

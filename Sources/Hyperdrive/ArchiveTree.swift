@@ -1,6 +1,6 @@
-/// The entries of one archive, decoded as they are needed and kept within a budget.
+/// The entries of one archive, decoded on demand and cached within a budget.
 ///
-/// Plain synchronous code over a ``MetadataSource``. What is not stored here comes out as
+/// Plain synchronous code over a ``MetadataSource``. If an entry is not stored here, it throws
 /// ``MissingEntries``.
 package final class ArchiveTree {
   package let source: any MetadataSource
@@ -14,7 +14,7 @@ package final class ArchiveTree {
     cache = NodeCache(limit: cacheBytes)
   }
 
-  /// Entries that are made and not appended yet: they follow on those of the source.
+  /// Entries that are made and not appended yet: they follow those of the source.
   private var staged: [ArchiveNode] = []
 
   /// The newest version: the last entry's seq; 0 for an archive without entries.
@@ -22,9 +22,9 @@ package final class ArchiveTree {
     (source.length > 0 ? source.length - 1 : 0) + UInt64(staged.count)
   }
 
-  /// An entry; nil where what is stored there can't be read as one.
+  /// Returns an entry; nil if what is stored there can't be read as one.
   ///
-  /// - Throws: ``MissingEntries`` where it isn't stored here.
+  /// - Throws: ``MissingEntries`` if it isn't stored here.
   package func node(_ seq: UInt64) throws -> ArchiveNode? {
     if let known = cache[seq] { return known }
     guard seq > 0 else { return nil }
@@ -43,7 +43,7 @@ package final class ArchiveTree {
     }
   }
 
-  /// The entries of a list that can be read.
+  /// Returns the readable entries of a list.
   ///
   /// - Throws: ``MissingEntries`` with all that aren't stored here, up to a limit.
   func nodes(_ seqs: [UInt64]) throws -> [ArchiveNode] {
@@ -62,10 +62,10 @@ package final class ArchiveTree {
     return nodes
   }
 
-  /// Takes in an entry that is to be appended with others.
+  /// Stages an entry, to be appended with others.
   func stage(_ node: ArchiveNode) { staged.append(node) }
 
-  /// Ends a batch: its entries were appended, or they were not.
+  /// Ends a batch, whether or not its entries were appended.
   func endStaging(appended: Bool) {
     if appended { for node in staged { cache.insert(node) } }
     staged = []
@@ -96,7 +96,7 @@ package final class ArchiveTree {
   }
 }
 
-/// Decoded entries within a budget of bytes: two generations, of which the older goes as a whole.
+/// A cache of decoded entries within a budget of bytes: two generations, of which the older is evicted whole.
 struct NodeCache {
   private let limit: Int
   private var young: [UInt64: ArchiveNode] = [:]

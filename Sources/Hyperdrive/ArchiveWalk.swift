@@ -1,19 +1,19 @@
 /// A walk over everything below a folder in one version, in the order of paths.
 ///
-/// It stops at entries that are not here, and goes on once they are: what was given is not given again.
+/// It stops at entries that are not here, and goes on once they are; nothing is returned twice.
 package final class ArchiveWalk {
-  /// A folder to open, or an entry to give.
+  /// A folder to open, or an entry to return.
   private enum Step {
     case folder(ArchivePath, ArchiveNode)
     case entry(ArchiveEntry)
     case name(ArchivePath)
   }
 
-  /// What a walk meets.
+  /// The kinds of items that a walk returns.
   package enum Item: Equatable {
     /// A file or folder with an entry of its own.
     case entry(ArchiveEntry)
-    /// A folder that has none, named for what is in it.
+    /// A folder without one, known by its content.
     case folder(ArchivePath)
 
     /// Its path.
@@ -33,7 +33,7 @@ package final class ArchiveWalk {
   private var budget: UInt64
   private let version: UInt64
 
-  /// - Parameter isRecursive: whether to go into folders; otherwise only what is right in `folder` is given.
+  /// - Parameter isRecursive: true to go into folders; otherwise only the items directly in `folder`.
   package init(
     _ tree: ArchiveTree, version: UInt64, folder: ArchivePath = .root, isRecursive: Bool = true
   ) {
@@ -45,9 +45,9 @@ package final class ArchiveWalk {
     budget = 64 * version + UInt64(ArchiveLimits.steps)
   }
 
-  /// The next entry or folder; nil at the end.
+  /// Returns the next entry or folder; nil at the end.
   ///
-  /// - Throws: ``MissingEntries``; after they came, the call can be made again.
+  /// - Throws: ``MissingEntries``; once they came, the call can be repeated.
   package func next() throws -> Item? {
     if !isStarted {
       if let head = try tree.head(version) { try open(start, from: head, isFirst: true) }

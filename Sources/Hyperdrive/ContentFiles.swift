@@ -1,10 +1,10 @@
 internal import Hypercore
 internal import RandomAccessStorage
 
-/// The bytes of the content feed where they are: in the user's files.
+/// The storage of the content feed's bytes in the user's files.
 ///
-/// A reader's file is written under another name, in `.dat`, and put in its place when all of it is here. What
-/// no file of the newest version has is not here, whatever the record says.
+/// A reader's file is written under another name, in `.dat`, and moved to its place once it is complete. Bytes
+/// that no file of the newest version has are not here, whatever the record says.
 ///
 /// Source: dat-storage `index.js`.
 final class ContentFiles: RandomAccessStorage {
@@ -13,10 +13,10 @@ final class ContentFiles: RandomAccessStorage {
   /// Files that are being received, by their entry.
   private(set) var incoming: Set<UInt64> = []
   private let isReadOnly: Bool
-  /// Files that are open, the last used at the end.
+  /// Open files, the most recently used at the end.
   private var open: [(seq: UInt64, descriptor: Int32)] = []
 
-  /// How many files are kept open: blocks come a few files at a time.
+  /// The most files that are kept open: blocks come for a few files at a time.
   private static let openFiles = 16
   private static let incomingFolder = ArchivePath(
     components: [".dat", "incoming"].map { Array($0.utf8) })
@@ -88,7 +88,7 @@ final class ContentFiles: RandomAccessStorage {
     return descriptor
   }
 
-  /// Forgets that a file is open, so that what is there now is read.
+  /// Closes a file, so that its present content is read.
   func reopen(_ seq: UInt64) {
     guard let place = open.firstIndex(where: { $0.seq == seq }) else { return }
     FileSystem.closeFile(open.remove(at: place).descriptor)
@@ -104,7 +104,7 @@ final class ContentFiles: RandomAccessStorage {
       while done < piece.bytes.count {
         let offset = piece.offset + UInt64(done)
         guard let file = map.file(at: offset) else {
-          // No file of the newest version: nowhere to keep it.
+          // It belongs to no file of the newest version, so there is no place for it.
           guard let next = map.file(from: offset) else { break }
           done = Int(clamping: next.bytes.lowerBound - piece.offset)
           continue
@@ -160,7 +160,7 @@ final class ContentFiles: RandomAccessStorage {
 
   // MARK: Whole files
 
-  /// Puts a file that was received in its place, with its permissions and time; an empty one is made.
+  /// Moves a received file to its place, with its permissions and time; an empty one is created.
   func place(_ entry: ArchiveEntry) throws(SystemError) {
     guard let stat = entry.stat else { return }
     let source = Self.incomingPath(entry.seq)
@@ -177,7 +177,7 @@ final class ContentFiles: RandomAccessStorage {
   }
 
   func move(_ source: ArchivePath, to target: ArchivePath) throws(SystemError) {
-    // The folder of the source is opened apart: one folder at a time is kept open.
+    // The source's folder is opened apart: only one folder at a time is kept open.
     let from = try folder.inFolder(.root) { root throws(SystemError) -> Int32 in
       let own = try FileSystem.openFolder(Array(".dat".utf8), in: root)
       defer { FileSystem.closeFile(own) }
@@ -189,12 +189,12 @@ final class ContentFiles: RandomAccessStorage {
     }
   }
 
-  /// Gives up a file that was being received.
+  /// Discards a file that was being received.
   func discard(_ seq: UInt64) {
     reopen(seq)
     guard incoming.remove(seq) != nil else { return }
     let path = Self.incomingPath(seq)
-    // It is not looked at any more, and goes with the next one of its number.
+    // It is no longer looked at, and is replaced by the next one of its number.
     try? folder.inFolder(path.parent) { folder throws(SystemError) in
       try FileSystem.removeFile(path.name, in: folder)
     }
@@ -213,7 +213,7 @@ struct FileDraft {
     self.descriptor = descriptor
   }
 
-  /// Adds bytes, in pieces as the reference cuts them.
+  /// Adds bytes, in pieces cut as the reference does.
   mutating func add(_ bytes: [UInt8]) throws(SystemError) {
     for start in stride(from: 0, to: bytes.count, by: ArchiveLimits.chunkBytes) {
       let piece = Array(bytes[start..<min(start + ArchiveLimits.chunkBytes, bytes.count)])
@@ -227,7 +227,7 @@ struct FileDraft {
 }
 
 extension ContentFiles {
-  /// Begins a file that gets its name when it is whole.
+  /// Begins a file that gets its name once it is complete.
   func beginDraft() throws -> FileDraft {
     let path = Self.incomingPath(0).parent.appending("draft".utf8)
     do {
@@ -239,7 +239,7 @@ extension ContentFiles {
     } catch { throw Archive.folderError(error, path) }
   }
 
-  /// Gives a whole file its name.
+  /// Gives a complete file its name.
   func place(
     _ draft: FileDraft, at path: ArchivePath, mode: UInt32, time: UInt64
   ) throws(SystemError) {
@@ -250,6 +250,6 @@ extension ContentFiles {
     FileSystem.closeFile(draft.descriptor)
   }
 
-  /// Gives up a file that was begun.
+  /// Discards a file that was begun.
   func drop(_ draft: FileDraft) { FileSystem.closeFile(draft.descriptor) }
 }

@@ -2,22 +2,22 @@ internal import DatCoding
 
 /// The index of an entry: for every depth of its path, the newest entry of each branch there.
 ///
-/// Kept as the bytes that were stored. A look-up reads one list of each entry that it visits.
+/// It is kept as the stored bytes. A look-up reads one list of each entry that it visits.
 ///
 /// Source: append-tree `index.js`. Fixture: `archives/manifest.json`, `entries[].index`.
 package struct EntryIndex: Hashable {
-  /// A varint of flags, then for each list a count and the seqs, each but the first as the difference to
-  /// the one before.
+  /// A varint of flags, then for each list a count and the seqs, each except the first as the difference to
+  /// the previous one.
   package let bytes: [UInt8]
-  /// How many lists there are.
+  /// The number of lists.
   package let count: Int
   private let owner: UInt64
-  /// Whether every list ends with the entry's own seq, which is then left out of each.
+  /// True if every list ends with the entry's own seq, which is then left out of each.
   private let omitsOwner: Bool
   private let start: Int
 
-  /// Reads the index of entry `owner`. Nil where it is damaged: cut short, not ascending, or naming an
-  /// entry that is not before its own.
+  /// Reads the index of entry `owner`. Nil if it is damaged: cut short, not ascending, or naming an
+  /// entry that is not before its owner.
   package init?(_ bytes: [UInt8], of owner: UInt64) {
     self.bytes = bytes
     self.owner = owner
@@ -34,7 +34,7 @@ package struct EntryIndex: Hashable {
       guard let length = reader.next(), length <= UInt64(reader.rest) else { return nil }
       var seq: UInt64 = 0
       for _ in 0..<length {
-        // Seq 0 is the header: the first difference is at least 1, as all are.
+        // Seq 0 is the header: the first difference is at least 1, as all others are.
         guard let step = reader.next(), step > 0, step <= owner - seq else { return nil }
         seq += step
       }
@@ -44,7 +44,7 @@ package struct EntryIndex: Hashable {
     self.count = count
   }
 
-  /// The list for a depth, ascending; nil past the last.
+  /// Returns the list for a depth, ascending; nil past the last.
   package func list(_ depth: Int) -> [UInt64]? {
     guard depth >= 0, depth < count else { return nil }
     var reader = Reader(bytes)
@@ -67,9 +67,9 @@ package struct EntryIndex: Hashable {
   /// All lists.
   package var lists: [[UInt64]] { (0..<count).compactMap(list) }
 
-  /// The bytes of an index.
+  /// Returns the bytes of an index.
   ///
-  /// - Parameter omitsOwner: whether every list ends with the entry's own seq, which is not in `lists` then.
+  /// - Parameter omitsOwner: true if every list ends with the entry's own seq, which is then not in `lists`.
   package static func encode(
     _ lists: [[UInt64]], omittingOwner omitsOwner: Bool
   ) -> [UInt8] {

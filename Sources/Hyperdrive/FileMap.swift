@@ -1,4 +1,4 @@
-/// Which file of the newest version has which bytes of the content feed.
+/// A map from the bytes of the content feed to the files of the newest version.
 ///
 /// Offsets rise with each entry, so new files nearly always go to the end.
 struct FileMap {
@@ -10,19 +10,19 @@ struct FileMap {
     var path: ArchivePath { entry.path }
   }
 
-  /// By their first byte. Those that are gone are nil until there are too many of them.
+  /// The files by their first byte. Removed ones are nil until there are too many of them.
   private var files: [File?] = []
   private var starts: [UInt64] = []
   private var gone = 0
   /// The current entry of every file, empty ones among them.
   private(set) var current: [ArchivePath: ArchiveEntry] = [:]
 
-  /// How many files there are.
+  /// The number of files.
   var count: Int { current.count }
 
-  /// Takes in the entry of a file, in the place of an earlier one of its name.
+  /// Adds the entry of a file, in place of an earlier one of its name.
   ///
-  /// - Returns: false for one that claims more than an archive can hold, or bytes of another file.
+  /// - Returns: false if it claims more than an archive can hold, or bytes of another file.
   @discardableResult
   mutating func insert(_ entry: ArchiveEntry) -> Bool {
     remove(entry.path)
@@ -44,7 +44,7 @@ struct FileMap {
     return true
   }
 
-  /// Takes out the file of a name.
+  /// Removes the file of a name.
   @discardableResult
   mutating func remove(_ path: ArchivePath) -> ArchiveEntry? {
     guard let entry = current.removeValue(forKey: path) else { return nil }
@@ -68,7 +68,7 @@ struct FileMap {
     gone = 0
   }
 
-  /// The file that has a byte of the content, and where in it.
+  /// Returns the file that has a byte of the content.
   func file(at byte: UInt64) -> File? {
     guard let file = previous(before: firstPlace(from: byte + 1)), file.bytes.contains(byte) else {
       return nil
@@ -76,13 +76,13 @@ struct FileMap {
     return file
   }
 
-  /// The first file that begins at `byte` or later.
+  /// Returns the first file that begins at `byte` or later.
   func file(from byte: UInt64) -> File? { next(from: firstPlace(from: byte)) }
 
-  /// The files that have bytes, by their first.
+  /// The files that have bytes, sorted by the first one.
   var withBytes: [File] { files.compactMap { $0 } }
 
-  /// Where the last file ends.
+  /// The end of the last file.
   var end: UInt64 { previous(before: files.count)?.bytes.upperBound ?? 0 }
 
   private func firstPlace(from byte: UInt64) -> Int {

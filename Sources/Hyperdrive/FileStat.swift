@@ -1,35 +1,35 @@
-/// What an archive says of a file or folder besides its name.
+/// The metadata of a file or folder in an archive.
 ///
-/// Stands for the reference's `Stat`. Every number was written by the archive's owner and may be false;
-/// what is read by it is checked against the content feed.
+/// Stands for the reference's `Stat`. The archive's owner wrote every number, so any may be false; reads by
+/// them are checked against the content feed.
 public struct FileStat: Hashable, Sendable {
-  /// What an entry is.
+  /// The kind of an entry.
   public enum Kind: Hashable, Sendable {
     /// A file.
     case file
     /// A folder that has an entry of its own.
     case directory
-    /// Something that archives have no use for, such as a link or a device.
+    /// Something that has no use in archives, such as a link or a device.
     case other
   }
 
   /// Kind and permissions, as in POSIX `st_mode`.
   public var mode: UInt32
-  /// The owner's number where the file came from; most often 0.
+  /// The number of the owner at the file's origin; most often 0.
   public var uid: UInt32
-  /// The group's number where the file came from; most often 0.
+  /// The number of the group at the file's origin; most often 0.
   public var gid: UInt32
-  /// In bytes.
+  /// The size in bytes.
   public var size: UInt64
-  /// How many blocks of the content feed it has.
+  /// The number of its blocks in the content feed.
   public var blocks: UInt64
   /// Its first block in the content feed.
   public var offset: UInt64
   /// Its first byte in the content feed.
   public var byteOffset: UInt64
-  /// When it was changed, in milliseconds since 1970.
+  /// The time of the last change, in milliseconds since 1970.
   public var mtime: UInt64
-  /// When it was made or changed, in milliseconds since 1970.
+  /// The time of creation or change, in milliseconds since 1970.
   public var ctime: UInt64
 
   /// The kind's bits in ``mode``.
@@ -37,7 +37,7 @@ public struct FileStat: Hashable, Sendable {
   package static let fileBits: UInt32 = 0o100000
   package static let directoryBits: UInt32 = 0o040000
 
-  /// A stat of these numbers.
+  /// Makes a stat of these numbers.
   public init(
     mode: UInt32, uid: UInt32 = 0, gid: UInt32 = 0, size: UInt64 = 0, blocks: UInt64 = 0,
     offset: UInt64 = 0, byteOffset: UInt64 = 0, mtime: UInt64 = 0, ctime: UInt64 = 0
@@ -53,7 +53,7 @@ public struct FileStat: Hashable, Sendable {
     self.ctime = ctime
   }
 
-  /// What a folder without an entry of its own is given.
+  /// The stat of a folder without an entry of its own.
   public static let folder = FileStat(mode: directoryBits | 0o755)
 
   /// File, folder, or neither.
@@ -65,16 +65,16 @@ public struct FileStat: Hashable, Sendable {
     }
   }
 
-  /// Who may read, write and run it; no bit that would give somebody else's rights.
+  /// The rights to read, write and run it, without bits that would give another user's rights.
   public var permissions: UInt32 { mode & 0o777 }
 
-  /// The blocks of the content feed that it claims; nil where there can't be so many.
+  /// The blocks of the content feed that it claims; nil if there can't be so many.
   public var blockRange: Range<UInt64>? {
     let (end, isTooLarge) = offset.addingReportingOverflow(blocks)
     return isTooLarge || end > ArchiveLimits.integer ? nil : offset..<end
   }
 
-  /// The bytes of the content feed that it claims; nil where there can't be so many.
+  /// The bytes of the content feed that it claims; nil if there can't be so many.
   public var byteRange: Range<UInt64>? {
     let (end, isTooLarge) = byteOffset.addingReportingOverflow(size)
     return isTooLarge || end > ArchiveLimits.integer ? nil : byteOffset..<end

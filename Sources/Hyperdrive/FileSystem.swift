@@ -1,5 +1,5 @@
-// The system calls of this module, in one place for all platforms. Names are bytes: nothing here needs them
-// to be text.
+// The system calls of this module, in one place for all platforms. Names are bytes, and need not be
+// text.
 
 #if canImport(Glibc)
   internal import Glibc
@@ -9,15 +9,15 @@
   internal import Darwin
 #endif
 
-/// What the system says of a file or folder.
+/// The system's metadata of a file or folder.
 struct FileStatus: Hashable {
   /// Kind and permissions.
   var mode: UInt32
-  /// In bytes.
+  /// The size in bytes.
   var size: UInt64
-  /// When its bytes were changed, in nanoseconds since 1970; 0 for earlier.
+  /// The time of the last change of its bytes, in nanoseconds since 1970; 0 for earlier.
   var mtime: UInt64
-  /// Which file it is on its disk.
+  /// Its identity on its disk.
   var inode: UInt64
 
   var isFile: Bool { mode & FileStat.kindMask == FileStat.fileBits }
@@ -45,7 +45,7 @@ struct SystemError: Error {
   var isLink: Bool { number == ELOOP }
   var exists: Bool { number == EEXIST }
   var isFull: Bool { number == ENOSPC || number == EDQUOT }
-  /// Whether a name, or what is in its way, is the cause: other files of the folder may go well.
+  /// True if a name, or something in its way, is the cause: other files of the folder may succeed.
   var isOfName: Bool {
     [
       ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY, ELOOP, ENAMETOOLONG, EINVAL, EILSEQ, EACCES,
@@ -56,7 +56,7 @@ struct SystemError: Error {
   static let notPlain = SystemError(number: EISDIR)
 }
 
-/// Calls of the system. Descriptors are plain numbers; who opens one closes it.
+/// System calls. Descriptors are plain numbers; the code that opens one closes it.
 enum FileSystem {
   /// The time of day.
   static var now: (seconds: Int, nanoseconds: Int) {
@@ -70,7 +70,7 @@ enum FileSystem {
     getenv("HOME").map { String(cString: $0) } ?? "."
   }
 
-  /// Makes a folder by its path; the one it is in has to be there.
+  /// Makes a folder by its path; its parent has to exist.
   static func makeFolder(_ path: String) throws(SystemError) {
     _ = try check { Int(mkdir(path, 0o755)) }
   }
@@ -83,7 +83,7 @@ enum FileSystem {
     }
   }
 
-  /// The bytes as a C string; a name with a zero byte in it is refused.
+  /// Passes the bytes as a C string; a name with a zero byte in it is refused.
   private static func named<Result>(
     _ name: some Sequence<UInt8>, _ body: (UnsafePointer<CChar>) throws(SystemError) -> Result
   ) throws(SystemError) -> Result {
@@ -96,12 +96,12 @@ enum FileSystem {
     }
   }
 
-  /// Opens a folder by its path, through links: the one that a user named.
+  /// Opens a folder by its path, following links: it is the one that a user named.
   static func openRoot(_ path: String) throws(SystemError) -> Int32 {
     Int32(try check { Int(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) })
   }
 
-  /// Opens a folder in a folder, not through a link.
+  /// Opens a folder in a folder, without following a link.
   static func openFolder(
     _ name: some Sequence<UInt8>, in folder: Int32
   ) throws(SystemError) -> Int32 {
@@ -115,7 +115,7 @@ enum FileSystem {
 
   /// Opens a plain file for reading, without waiting on a pipe.
   ///
-  /// - Parameter followingLinks: whether a link to a file stands for that file, as at an import.
+  /// - Parameter followingLinks: true if a link to a file stands for that file, as at an import.
   static func openFile(
     _ name: some Sequence<UInt8>, in folder: Int32, followingLinks: Bool = false
   ) throws(SystemError) -> Int32 {
@@ -134,7 +134,7 @@ enum FileSystem {
 
   /// Opens a plain file for writing.
   ///
-  /// - Parameter new: whether it must not be there before.
+  /// - Parameter new: true if it must not exist before.
   static func openFileForWriting(
     _ name: some Sequence<UInt8>, in folder: Int32, new: Bool
   ) throws(SystemError) -> Int32 {
@@ -152,7 +152,7 @@ enum FileSystem {
     return FileStatus(status)
   }
 
-  /// What is at a name; nil for nothing.
+  /// Returns the status of a name; nil if there is nothing.
   static func status(
     of name: some Sequence<UInt8>, in folder: Int32, followingLinks: Bool = false
   ) throws(SystemError) -> FileStatus? {
@@ -178,7 +178,7 @@ enum FileSystem {
     }
   }
 
-  /// Puts a file in the place of another, or of nothing, as a whole.
+  /// Puts a file in place of another, or of nothing, in one step.
   static func rename(
     _ name: some Sequence<UInt8>, in folder: Int32, to newName: some Sequence<UInt8>,
     in newFolder: Int32
@@ -206,7 +206,7 @@ enum FileSystem {
     _ = try check { Int(fchmod(descriptor, mode_t(mode & 0o777))) }
   }
 
-  /// Sets when a file was changed, in milliseconds since 1970; times past the year 9999 are that.
+  /// Sets the time of the last change, in milliseconds since 1970; times past the year 9999 become its end.
   static func setTime(_ milliseconds: UInt64, of descriptor: Int32) throws(SystemError) {
     let milliseconds = min(milliseconds, 253_402_300_799_000)
     let time = timespec(
@@ -250,7 +250,7 @@ enum FileSystem {
     _ = try check { Int(fsync(descriptor)) }
   }
 
-  /// The names in a folder, `.` and `..` left out, sorted by bytes.
+  /// Returns the names in a folder, without `.` and `..`, sorted by bytes.
   static func names(in folder: Int32) throws(SystemError) -> [[UInt8]] {
     let copy = Int32(try check { Int(openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) })
     guard let stream = fdopendir(copy) else {

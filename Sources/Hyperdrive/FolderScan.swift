@@ -1,18 +1,18 @@
-/// The files of a folder that belong into its archive.
+/// The files of a folder that belong in its archive.
 struct FolderScan {
   struct Found {
     let path: ArchivePath
     let status: FileStatus
   }
 
-  /// What belongs in, sorted by path.
+  /// The files that belong in it, sorted by path.
   private(set) var files: [Found] = []
-  /// What does not, with the reason: ignored, a link to a folder, a pipe, a name that is no text.
+  /// The files that don't, with the reasons: ignored, a link to a folder, a pipe, a name that is no text.
   private(set) var leftOut: [(path: ArchivePath, reason: String)] = []
-  /// How many reasons are kept; more are only counted.
+  /// The most reasons that are kept; more are only counted.
   private static let mostReasons = 10_000
 
-  /// Looks through a folder. Links to files stand for the files; those to folders are left out.
+  /// Scans a folder. Links to files stand for the files; those to folders are left out.
   init(_ folder: WorkFolder, _ rules: IgnoreRules, in start: ArchivePath = .root) throws {
     var folders = [start]
     while let path = folders.popLast() {

@@ -7,12 +7,12 @@ internal import Foundation
 #endif
 
 extension Archive {
-  /// Tells when something in the archive's folder may have changed; several changes in a row are one. What has
-  /// changed an import finds.
+  /// Returns a signal whenever something in the archive's folder may have changed; several changes in a row are
+  /// one. An import finds out what has changed.
   ///
-  /// On Linux by inotify; elsewhere, and where the system has no more watches, by looking every second.
+  /// Uses inotify on Linux; elsewhere, and if the system has no more watches, it looks every second.
   ///
-  /// - Throws: ``ArchiveError`` with `folder` for an archive without one.
+  /// - Throws: ``ArchiveError`` with `folder` if the archive has none.
   public nonisolated func folderChanges() async throws -> AsyncStream<Void> {
     guard let path = await workFolderPath else {
       throw ArchiveError(
@@ -28,10 +28,10 @@ extension Archive {
   private var workFolderPath: String? { files?.folder.path }
 }
 
-/// Watches a folder and all below it, on a thread of its own.
+/// A watch over a folder and everything below it, on a thread of its own.
 ///
-/// Unchecked with this proof: all but `isStopped` is used by the thread alone once it runs, and `isStopped` under
-/// the lock only.
+/// Unchecked, with this proof: all but `isStopped` is used by the thread alone once it runs, and
+/// `isStopped` under the lock only.
 private final class FolderWatch: @unchecked Sendable {
   private let folder: WorkFolder
   private let onChange: @Sendable () -> Void
@@ -41,9 +41,9 @@ private final class FolderWatch: @unchecked Sendable {
     private var descriptor: Int32 = -1
   #endif
 
-  /// How long nothing has to change before it is told: an editor or a copy makes many changes.
+  /// The quiet time, in milliseconds, before a change is reported: an editor or a copy makes many changes.
   private static let quiet: Int32 = 100
-  /// After how many waits it is told although there is no end of changes.
+  /// The number of waits after which a change is reported although more keep coming.
   private static let mostWaits = 20
 
   init(_ path: String, onChange: @escaping @Sendable () -> Void) throws {
@@ -109,7 +109,7 @@ private final class FolderWatch: @unchecked Sendable {
           | IN_ONLYDIR)
       | UInt32(IN_DONT_FOLLOW)
 
-    /// Watches every folder there is. Those that are watched already stay so.
+    /// Watches every existing folder. Those that are already watched stay so.
     private func watchAll() -> Bool {
       if descriptor < 0 {
         descriptor = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
@@ -146,15 +146,15 @@ private final class FolderWatch: @unchecked Sendable {
       return poll(&entry, 1, milliseconds) > 0
     }
 
-    /// Reads what is told.
+    /// Reads the pending events.
     ///
-    /// - Returns: whether folders came or events were lost, so that all has to be watched anew.
+    /// - Returns: true if folders came or events were lost, so that everything has to be watched anew.
     private func readEvents() -> Bool {
       var buffer = [UInt8](repeating: 0, count: 65_536)
       let count = read(descriptor, &buffer, buffer.count)
       var place = 0
       var hasFolders = false
-      // An event: number, mask, cookie and length of the name, 4 bytes each, and the name.
+      // An event: number, mask, cookie and length of the name, 4 bytes each, then the name.
       while place + 16 <= count {
         let (mask, length) = buffer.withUnsafeBytes {
           (

@@ -1,8 +1,8 @@
-/// Which files of a folder are left out of its archive.
+/// The rules for files of a folder that are left out of its archive.
 ///
-/// The rules of the command of 2018: hidden names, `.DS_Store`, the globs of `.datignore`. Two kinds of lines
-/// that it takes for mistakes have the sense that they have for git: `#` begins a comment, and a leading `/` is
-/// the folder itself.
+/// They are those of the command of 2018: hidden names, `.DS_Store`, the globs of `.datignore`. Two kinds of
+/// lines that it takes for mistakes have the same meaning as for git: `#` begins a comment, and a leading `/`
+/// is the folder itself.
 ///
 /// Source: dat-ignore `index.js`.
 public struct IgnoreRules: Sendable {
@@ -10,10 +10,10 @@ public struct IgnoreRules: Sendable {
   private var exemptions: [Glob] = []
   private let ignoresHidden: Bool
 
-  /// - Parameter text: what `.datignore` says; nil if there is none.
-  /// - Parameter ignoresHidden: whether names that start with a dot are left out.
-  /// - Parameter isFolder: whether a line is the name of a folder that is there, whose name is left out at any
-  ///   depth then.
+  /// - Parameter text: the content of `.datignore`; nil if there is none.
+  /// - Parameter ignoresHidden: true to leave out names that start with a dot.
+  /// - Parameter isFolder: returns whether a line is the name of an existing folder, which is then left out at
+  ///   any depth.
   public init(
     datignore text: [UInt8]? = nil, ignoresHidden: Bool = true,
     isFolder: ([UInt8]) -> Bool = { _ in false }
@@ -48,7 +48,7 @@ public struct IgnoreRules: Sendable {
     return line
   }
 
-  /// Why a file or folder is left out; nil if it is not.
+  /// Returns the reason why a file or folder is left out; nil if it is not.
   public func reason(for path: ArchivePath) -> String? {
     if let first = path.components.first, LayoutRules.isOwnFolder(first) {
       return "it is the archive's own folder"
@@ -65,18 +65,18 @@ public struct IgnoreRules: Sendable {
     return globs.contains { $0.matches(name) } ? "it is named in .datignore" : nil
   }
 
-  /// Whether nothing below a folder can be taken in, so that it need not be looked at.
+  /// Returns whether nothing below a folder can be imported, so that it need not be scanned.
   func prunes(_ folder: ArchivePath) -> Bool {
     guard exemptions.isEmpty, let reason = reason(for: folder) else { return false }
-    // `.well-known/dat` is taken in although its folder is hidden.
+    // `.well-known/dat` is imported although its folder is hidden.
     return reason != "it is hidden" || !folder.name.elementsEqual(".well-known".utf8)
   }
 }
 
-/// A pattern as micromatch has them: `*` and `?` within a name, `**` over several, `[…]`, `{a,b}`.
+/// A pattern in the syntax of micromatch: `*` and `?` within a name, `**` over several, `[…]`, `{a,b}`.
 ///
-/// Compared with bytes. Braces are written out at the start, `*` goes back to its last place alone, so that the
-/// cost is the product of the lengths.
+/// It is compared with bytes. Braces are expanded at the start, and each alternative is matched row by row,
+/// so no pattern takes exponential time.
 struct Glob: Sendable {
   private let patterns: [[UInt8]]
   private static let mostAlternatives = 64
@@ -90,7 +90,7 @@ struct Glob: Sendable {
     patterns = done
   }
 
-  /// The alternatives of the first brace, or of the first `@(`; nil for a pattern without.
+  /// Returns the alternatives of the first brace, or of the first `@(`; nil if the pattern has none.
   private static func expanded(_ pattern: [UInt8]) -> [[UInt8]]? {
     for (open, close, bar) in [("{", "}", ","), ("(", ")", "|")] {
       guard let start = pattern.firstIndex(of: open.utf8.first ?? 0) else { continue }
@@ -108,7 +108,7 @@ struct Glob: Sendable {
   func matches(_ name: [UInt8]) -> Bool { patterns.contains { Self.matches($0, name) } }
 
   private static func matches(_ pattern: [UInt8], _ name: [UInt8]) -> Bool {
-    // Whether the pattern up to a place matches the name up to one, row by row.
+    // True if the pattern up to a place matches the name up to an index, row by row.
     let slash = UInt8(ascii: "/")
     let star = UInt8(ascii: "*")
     var row = [Bool](repeating: false, count: name.count + 1)
@@ -118,7 +118,7 @@ struct Glob: Sendable {
       var next = [Bool](repeating: false, count: name.count + 1)
       let byte = pattern[place]
       if byte == star, place + 1 < pattern.count, pattern[place + 1] == star {
-        // `**/` also stands for nothing.
+        // `**/` also matches the empty string.
         let takesSlash = place + 2 < pattern.count && pattern[place + 2] == slash
         var isOpen = false
         for index in 0...name.count {
@@ -198,10 +198,10 @@ struct Glob: Sendable {
 public struct PathPattern: Sendable {
   private let pattern: [UInt8]
 
-  /// A pattern of `*`, `?` and bytes that stand for themselves.
+  /// Makes a pattern of `*`, `?` and bytes that stand for themselves.
   public init(_ pattern: String) { self.pattern = Array(pattern.utf8.prefix(1024)) }
 
-  /// Whether a path is of this pattern. The cost is the product of the lengths at most.
+  /// Returns whether a path matches this pattern. The cost is at most the product of the lengths.
   public func matches(_ path: ArchivePath) -> Bool {
     let name = path.stored
     var (place, index) = (0, 0)

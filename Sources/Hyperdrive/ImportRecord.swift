@@ -1,8 +1,8 @@
 internal import DatCoding
 internal import RandomAccessStorage
 
-/// What was on the disk when files were taken in: what is so still needs no look at its bytes. A file of our
-/// own in `.dat`, derived, and left out of account where it can't be read.
+/// The state of the disk when files were imported: a file with the same state need not be read again. It is a
+/// file of this implementation's own in `.dat`, derived, and ignored if it can't be read.
 struct ImportRecord {
   struct File: Hashable {
     var size: UInt64
@@ -17,7 +17,7 @@ struct ImportRecord {
 
   init() {}
 
-  /// Reads the record; an empty one for bytes that are none.
+  /// Reads the record; empty if the bytes are none.
   init(_ bytes: [UInt8]) {
     guard bytes.starts(with: Self.head) else { return }
     var rest = bytes.dropFirst(Self.head.count)

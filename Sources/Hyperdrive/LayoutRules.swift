@@ -1,9 +1,9 @@
 internal import DatCoding
 internal import Foundation
 
-/// Which names of an archive become files in a folder. Its owner may be anybody.
+/// The rules for names of an archive that become files in a folder. Its owner may be anybody.
 enum LayoutRules {
-  /// Why a path is not laid out; nil if it may be.
+  /// Returns the reason why a path is not laid out; nil if it may be.
   static func refusal(of path: ArchivePath) -> String? {
     guard path.count > 0 else { return "its name is that of the folder itself" }
     guard path.bytes.count <= ArchiveLimits.nameBytes else {
@@ -30,8 +30,8 @@ enum LayoutRules {
     return nil
   }
 
-  /// Whether a name in the archive's folder is `.dat`, or may be to a file system that folds case, leaves
-  /// characters out or drops what Windows drops.
+  /// Returns whether a name in the archive's folder is `.dat`, or may be to a file system that folds case,
+  /// ignores some characters or drops what Windows drops.
   static func isOwnFolder(_ name: some Collection<UInt8>) -> Bool {
     guard name.count <= ArchiveLimits.componentBytes else { return false }
     let text = String(decoding: name, as: UTF8.self).decomposedStringWithCompatibilityMapping
@@ -40,7 +40,7 @@ enum LayoutRules {
       folded.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
     }
     var bytes = Array(String(folded).utf8)
-    // What follows a colon names a stream of the file to Windows.
+    // To Windows the part after a colon names a stream of the file.
     if let colon = bytes.firstIndex(of: UInt8(ascii: ":")) { bytes.removeSubrange(colon...) }
     while let last = bytes.last, last == UInt8(ascii: ".") || last == UInt8(ascii: " ") {
       bytes.removeLast()
@@ -53,7 +53,7 @@ enum LayoutRules {
       || scalar.properties.generalCategory == .control
   }
 
-  /// What a name becomes on a file system that folds case and normalises: two names that are one there.
+  /// Returns a name as a file system has it that folds case and normalises: equal for names that collide there.
   static func folded(_ path: ArchivePath) -> [UInt8] {
     Array(
       ForeignText(bytes: path.bytes.prefix(ArchiveLimits.nameBytes)).withFewMarks.string

@@ -1,9 +1,9 @@
-/// A folder whose files are an archive's. Every step from it down is taken without following links, so that
-/// nothing outside is read or written whatever is put in its place meanwhile.
+/// A folder whose files are an archive's. Every step down from it is taken without following links, so that
+/// nothing outside is read or written, whatever a file is replaced with meanwhile.
 ///
 /// Used in one isolation domain, by synchronous code.
 final class WorkFolder {
-  /// As the user named it.
+  /// The path as the user named it.
   let path: String
   private let root: Int32
   /// The folder that was used last: files come folder by folder.
@@ -22,7 +22,7 @@ final class WorkFolder {
     FileSystem.closeFile(root)
   }
 
-  /// Gives up what is kept open besides the folder itself.
+  /// Closes everything but the folder itself.
   func forget() {
     if let last { FileSystem.closeFile(last.descriptor) }
     last = nil
@@ -61,7 +61,7 @@ final class WorkFolder {
     }
   }
 
-  /// What is at a path; nil for nothing, and where a folder on the way is something else.
+  /// Returns the status of a path; nil if there is nothing, or if a parent is not a folder.
   func status(of path: ArchivePath) throws(SystemError) -> FileStatus? {
     if path.count == 0 { return try FileSystem.status(of: root) }
     do {
@@ -74,7 +74,7 @@ final class WorkFolder {
     }
   }
 
-  /// Removes a file, and the folders that are empty then.
+  /// Removes a file, and the folders that are then empty.
   func remove(_ path: ArchivePath) throws(SystemError) {
     do {
       try inFolder(path.parent) { folder throws(SystemError) in
@@ -87,7 +87,7 @@ final class WorkFolder {
     try prune(path.parent)
   }
 
-  /// Removes a folder where it is empty, and those above it that are empty then.
+  /// Removes a folder if it is empty, and those above it that are then empty.
   func prune(_ path: ArchivePath) throws(SystemError) {
     var path = path
     while path.count > 0 {
@@ -101,14 +101,14 @@ final class WorkFolder {
     }
   }
 
-  /// Makes a folder with all above it.
+  /// Makes a folder and its parents.
   func makeFolder(_ path: ArchivePath) throws(SystemError) {
     try inFolder(path, creating: true) { _ in }
   }
 
-  /// Gives a file another name, so that its own is free.
+  /// Renames a file, so that its name is free.
   ///
-  /// - Returns: the new name: its own with `.kept` after it, and a number where that is taken.
+  /// - Returns: the new name: the old one with `.kept` after it, and a number if that is taken.
   func keepAside(_ path: ArchivePath) throws(SystemError) -> ArchivePath {
     var number = 1
     while true {
@@ -124,7 +124,7 @@ final class WorkFolder {
     }
   }
 
-  /// Whether the file system takes names for one that differ by case alone; looked at once, by the archive's
+  /// True if the file system treats names as one that differ only by case. Checked once, by the archive's
   /// own folder.
   private(set) lazy var foldsNames: Bool =
     (try? status(of: ArchivePath(components: [Array(".DAT".utf8)]))) != nil

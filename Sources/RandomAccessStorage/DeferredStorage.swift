@@ -1,18 +1,18 @@
 /// A storage that stays in memory until there is something worth keeping.
 ///
-/// For files that a stranger can ask for by naming a feed: they reach the place below only once one of
-/// them is written beyond its first 32 bytes, the header, other than the key. From then on it is that
-/// place.
+/// For files that a stranger can cause by naming a feed. They are written to the base storage only once one
+/// of them, other than the key, is written beyond its header of 32 bytes. From then on all calls go to the
+/// base.
 ///
-/// Unchecked with this proof: a provider is made and used by one feed, in whose isolation domain all of
-/// its calls come; nothing else holds a reference to it.
+/// Unchecked with this proof: a provider is made and used by one feed, and all calls to it come from that
+/// feed's isolation domain; nothing else holds a reference to it.
 public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   private let base: any StorageProvider
   private let memory = MemoryStorage()
   private var files: [DeferredFile] = []
   private var isSettled = false
 
-  /// Storage that asks `base` for files only when something is written.
+  /// Creates a storage that creates files in `base` only when something is written.
   public init(_ base: any StorageProvider) { self.base = base }
 
   public var access: StorageAccess { base.access }
@@ -44,7 +44,7 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
     isSettled ? try base.identity(of: name) : nil
   }
 
-  /// Writes what is in memory to its place.
+  /// Writes the content of memory to the base storage.
   fileprivate func settle() throws(StorageError) {
     guard !isSettled else { return }
     isSettled = true
@@ -56,7 +56,7 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
 private final class DeferredFile: RandomAccessStorage {
   private static let headerSize: UInt64 = 32
 
-  /// Lives as long as its files may have to be written; let go of when they are, or closed.
+  /// The owner lives as long as its files may have to be written; released when they are, or closed.
   private var owner: DeferredStorage?
   private var file: any RandomAccessStorage
   private let final: any RandomAccessStorage

@@ -1,19 +1,19 @@
 internal import Foundation
 
-/// The open files of this process's folder storages, at most so many at once.
+/// The open files of this process's folder storages, up to a fixed number.
 ///
-/// A file that is used is pinned for the length of one call; the one that was not used for longest is
-/// closed when room is needed, and the shared pool closes those that were not used for a while. A use
-/// of an open file costs two turns of an uncontended lock.
+/// A file in use is pinned for the duration of one call. The least recently used file is closed when room is
+/// needed, and the shared pool closes files that were not used for a while. A use of an open file costs two
+/// turns of an uncontended lock.
 ///
-/// `@unchecked Sendable`: `slots`, `clock`, `free`, `swept` and `isSwept` are touched only between `lock()` and
-/// `unlock()`; the rest is constant.
+/// `@unchecked Sendable`: `slots`, `clock`, `free`, `swept` and `isSwept` are accessed only between `lock()`
+/// and `unlock()`; the rest is constant.
 final class DescriptorPool: @unchecked Sendable {
-  /// The pool of every ``FolderStorage`` that names no other.
+  /// The pool of every ``FolderStorage`` that is given no other.
   static let shared = DescriptorPool(
     capacity: max(4, min(128, Platform.descriptorLimit / 2)), idleTime: .seconds(5))
 
-  /// Where a file is in the pool. The ticket tells whether the slot is still the same file's.
+  /// The slot of a file in the pool. The ticket tells whether the slot is still that file's.
   struct Place {
     var slot: Int
     var ticket: UInt64
@@ -33,14 +33,14 @@ final class DescriptorPool: @unchecked Sendable {
   private var clock: UInt64 = 0
   /// The clock at the last sweep.
   private var swept: UInt64 = 0
-  /// Whether somebody sweeps: while files are open.
+  /// True while a task sweeps: as long as files are open.
   private var isSwept = false
   private let idleTime: Duration?
   let capacity: Int
-  /// What brings a descriptor's file to the disk; tests make it fail.
+  /// The function that brings a descriptor's file to the disk; tests make it fail.
   let sync: @Sendable (Int32) -> Int32
 
-  /// - Parameter idleTime: files are closed when they were not used for about so long; nil for never.
+  /// - Parameter idleTime: the approximate time without use after which files are closed; nil for never.
   init(
     capacity: Int, idleTime: Duration? = nil,
     sync: @escaping @Sendable (Int32) -> Int32 = { Platform.sync($0) }
@@ -50,7 +50,7 @@ final class DescriptorPool: @unchecked Sendable {
     self.sync = sync
   }
 
-  /// The descriptor at a place, kept open until ``unpin(_:_:)``; nil if it was closed since.
+  /// The descriptor in a slot, kept open until ``unpin(_:_:)``; nil if it was closed since.
   func pin(_ place: Place) -> Int32? {
     guard place.slot >= 0 else { return nil }
     lock.lock()
@@ -62,7 +62,7 @@ final class DescriptorPool: @unchecked Sendable {
     return slots[place.slot].descriptor
   }
 
-  /// Ends a use; a descriptor that found no place is closed.
+  /// Ends a use. A descriptor without a slot is closed.
   func unpin(_ place: Place, _ descriptor: Int32) {
     guard place.slot >= 0 else {
       Platform.closeFile(descriptor)
@@ -73,9 +73,9 @@ final class DescriptorPool: @unchecked Sendable {
     lock.unlock()
   }
 
-  /// Takes over a freshly opened descriptor, pinned, and closes another if there are too many.
+  /// Takes over a newly opened descriptor, pinned, and closes another if there are too many.
   ///
-  /// - Returns: ``Place/none`` when all places are pinned: the descriptor then serves this one use.
+  /// - Returns: ``Place/none`` if all slots are pinned: the descriptor then serves this one use.
   func adopt(_ descriptor: Int32) -> Place {
     lock.lock()
     clock += 1
@@ -103,7 +103,7 @@ final class DescriptorPool: @unchecked Sendable {
     return place
   }
 
-  /// Closes what a file holds open, if it still does.
+  /// Closes the descriptor of a file, if it is still open.
   func giveUp(_ place: Place) {
     guard place.slot >= 0 else { return }
     lock.lock()
@@ -116,7 +116,7 @@ final class DescriptorPool: @unchecked Sendable {
     Platform.closeFile(descriptor)
   }
 
-  /// Closes everything that is not in use, for when the process has run out of descriptors.
+  /// Closes every descriptor that is not in use, when the process has run out of them.
   func closeIdle() {
     lock.lock()
     var closing: [Int32] = []
@@ -136,7 +136,7 @@ final class DescriptorPool: @unchecked Sendable {
     }
   }
 
-  /// Closes what was not used since the last sweep.
+  /// Closes descriptors that were not used since the last sweep.
   ///
   /// - Returns: whether any file is still open.
   func sweep() -> Bool {
@@ -154,14 +154,14 @@ final class DescriptorPool: @unchecked Sendable {
     return goesOn
   }
 
-  /// How many descriptors the pool holds open.
+  /// The number of descriptors that the pool holds open.
   var openCount: Int {
     lock.lock()
     defer { lock.unlock() }
     return slots.count - free.count
   }
 
-  /// Takes a slot out of use. The lock is held.
+  /// Empties a slot. The lock is held.
   private func empty(_ slot: Int) -> Int32 {
     let descriptor = slots[slot].descriptor
     slots[slot] = Slot(descriptor: -1, ticket: 0, pins: 0, lastUse: 0)

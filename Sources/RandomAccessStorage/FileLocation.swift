@@ -1,5 +1,5 @@
-/// A file under a storage's folder: how to get there without following links, and how to name it in
-/// an error.
+/// A file under a storage's folder: the path to it, which is opened without following links, and
+/// its name in an error.
 struct FileLocation {
   let root: String
   /// The folders between the root and the file.
@@ -15,7 +15,8 @@ struct FileLocation {
     path = root + "/" + parts.joined(separator: "/")
   }
 
-  /// Opens the file; nil where it or a folder on the way is missing and `mode` does not create.
+  /// Opens the file; returns nil if it or a folder on the way is missing and `mode` does not
+  /// create.
   func open(_ mode: Platform.OpenMode, _ operation: String, _ pool: DescriptorPool)
     throws(StorageError) -> Int32?
   {
@@ -36,7 +37,7 @@ struct FileLocation {
     }
   }
 
-  /// Opens the folder that holds the file; nil where it is missing and is not to be created.
+  /// Opens the folder that holds the file; returns nil if it is missing and is not to be created.
   func openFolder(creating: Bool, _ operation: String, _ pool: DescriptorPool)
     throws(StorageError) -> Int32?
   {
@@ -78,7 +79,7 @@ struct FileLocation {
     for part in root.split(separator: "/") {
       path += "/" + part
       let failure = Platform.makeFolder(path)
-      // A folder above may refuse us and be there all the same: opening the root decides.
+      // A folder above may deny access and exist all the same: opening the root decides.
       if failure == Platform.noSuchFile { return .failure(failure) }
       if Platform.diskFull.contains(failure) { return .failure(failure) }
       if failure != 0, failure != Platform.exists, path == root { return .failure(failure) }
@@ -86,8 +87,8 @@ struct FileLocation {
     return Platform.openFolder(root)
   }
 
-  /// The folders whose entries lead to the file, innermost first, with the one that holds the root:
-  /// what has to reach the disk for a new file to be found there.
+  /// The folders whose entries lead to the file, innermost first, up to the one that holds the
+  /// root. They have to reach the disk for a new file to be found there.
   var foldersOnTheWay: [String] {
     var paths: [String] = []
     var path = root

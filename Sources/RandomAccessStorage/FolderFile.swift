@@ -1,21 +1,21 @@
 /// One file of a ``FolderStorage``.
 final class FolderFile: RandomAccessStorage {
-  /// Pieces smaller than this are copied together before they are written: cheaper than describing
-  /// each to the system. Larger ones are written from where they are.
+  /// The size below which pieces are copied together before they are written, which is cheaper than
+  /// describing each to the system. Larger pieces are written from their place.
   static let smallPiece = 16 * 1024
-  /// How much is copied together at most.
+  /// The most bytes that are copied together.
   static let gatherSize = 64 * 1024
 
   private let location: FileLocation
   private let access: StorageAccess
   private let pool: DescriptorPool
   private var place = DescriptorPool.Place.none
-  /// Whether the descriptor at `place` can write.
+  /// True if the descriptor at `place` can write.
   private var isWritable = false
-  /// Whether the folders on the way were brought to the disk since this file was opened first.
+  /// True if the folders on the way were brought to the disk since this file was first opened.
   private var foldersAreSynced = false
-  /// Set by a sync that failed, for good: the system may have dropped what it could not write and
-  /// call the file clean from then on, so nothing that follows could be trusted.
+  /// The error of a failed sync, kept for good: the system may have dropped what it could not write
+  /// and report the file as clean from then on, so no later sync could be trusted.
   private var failure: StorageError?
 
   init(_ location: FileLocation, access: StorageAccess, pool: DescriptorPool) {
@@ -99,7 +99,7 @@ final class FolderFile: RandomAccessStorage {
     guard let use = try begin(.readWrite, "delete") else { return }
     defer { pool.unpin(use.place, use.descriptor) }
     let length = try length(use.descriptor)
-    // Bytes further in stay, as in the reference.
+    // Bytes in the middle stay, as in the reference.
     guard offset < length, end >= length else { return }
     try cut(use.descriptor, to: offset)
   }
@@ -117,7 +117,7 @@ final class FolderFile: RandomAccessStorage {
     try sync(use.descriptor)
     guard !foldersAreSynced else { return }
     for path in location.foldersOnTheWay {
-      // A folder above ours that can't be opened was not created by us.
+      // A folder above this one that can't be opened was not created here.
       guard case .success(let folder) = Platform.openFolder(path) else { continue }
       defer { Platform.closeFile(folder) }
       try sync(folder)
@@ -131,7 +131,7 @@ final class FolderFile: RandomAccessStorage {
     let cause = location.error("sync", number)
     failure = StorageError(
       code: .failed, path: location.path, operation: "sync", errno: number,
-      reason: cause.reason + " What was written last may be lost: close this storage and check it.")
+      reason: cause.reason + " The last writes may be lost: close this storage and check it.")
     throw failure ?? cause
   }
 
@@ -153,8 +153,8 @@ final class FolderFile: RandomAccessStorage {
 
   // MARK: Gathering
 
-  /// The end of the run of small pieces from `start` on, each at the end of the one before it, and
-  /// their bytes together. A large piece is a run of its own.
+  /// The end of the run of small pieces from `start` on, each adjacent to the one before it, and
+  /// their total size. A large piece is a run of its own.
   private func gatherable(_ pieces: [StorageWrite], from start: Int) -> (end: Int, bytes: Int) {
     var bytes = pieces[start].bytes.count
     var end = start + 1
@@ -193,8 +193,8 @@ final class FolderFile: RandomAccessStorage {
     var place: DescriptorPool.Place
   }
 
-  /// A descriptor for one call, to be unpinned after it; nil where the file is missing and the call
-  /// does not create it.
+  /// Returns a descriptor for one call, to be unpinned after it; nil if the file is missing and the
+  /// call does not create it.
   private func begin(_ mode: Platform.OpenMode, _ operation: String) throws(StorageError) -> Use? {
     if let failure { throw failure }
     if mode != .read {
@@ -209,7 +209,7 @@ final class FolderFile: RandomAccessStorage {
     var opened: Int32?
     isWritable = access == .readWrite
     if mode == .read, access == .readWrite {
-      // Writes usually follow, so try for both; a file that may only be read still can be.
+      // Writes usually follow, so open for both; a file that may only be read still can be.
       do throws(StorageError) {
         opened = try location.open(.readWrite, operation, pool)
       } catch  where error.code == .permission {

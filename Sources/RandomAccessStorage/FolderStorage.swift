@@ -1,15 +1,15 @@
-/// A storage in a folder, one file per name: what the reference writes.
+/// A storage in a folder, with a file for each name, as the reference writes it.
 ///
-/// Folders are created at the first write, for their owner alone (0700), and so are files (0600).
-/// Symbolic links inside the folder are not followed. Files open when they are used; all folder
-/// storages of a process share a bounded number of open files.
+/// Folders are created at the first write, for their owner alone (0700), and so are files (0600). Symbolic
+/// links inside the folder are not followed. Files are opened when they are used; all folder storages of a
+/// process share a bounded number of open files.
 public struct FolderStorage: StorageProvider {
   /// The folder, as an absolute path.
   public let path: String
   public let access: StorageAccess
   let pool: DescriptorPool
 
-  /// The files in the folder at `path`, which need not exist yet.
+  /// Creates a storage in the folder at `path`, which need not exist yet.
   public init(path: String, access: StorageAccess = .readWrite) {
     self.init(path: path, access: access, pool: .shared)
   }
@@ -29,7 +29,7 @@ public struct FolderStorage: StorageProvider {
   /// Takes an advisory lock (`flock`) on the file, without changing a byte of it.
   ///
   /// - Returns: nil with ``StorageAccess/readOnly``, which takes no lock.
-  /// - Throws: code `locked` when another process, or another lock of this one, holds it.
+  /// - Throws: code `locked` if another process, or another lock of this one, holds it.
   public func lock(_ name: String) throws(StorageError) -> (any StorageLock)? {
     let location = try location(name)
     guard access == .readWrite else { return nil }
@@ -65,8 +65,8 @@ public struct FolderStorage: StorageProvider {
     }
   }
 
-  /// The file's inode and the time of its last change of any kind: a copy has others, and so has a file
-  /// whose content was put back in place.
+  /// The file's inode and the time of its last change of any kind. A copy differs in both, and a file whose
+  /// content was restored in place differs in the time.
   public func identity(of name: String) throws(StorageError) -> String? {
     let location = try location(name)
     guard let folder = try location.openFolder(creating: false, "look for a file", pool) else {
@@ -76,7 +76,7 @@ public struct FolderStorage: StorageProvider {
     return Platform.identity(of: location.file, in: folder)
   }
 
-  /// Removes a file, and the folders on the way to it that are empty then; the storage's own folder stays.
+  /// Removes a file, and the folders on the way to it that are empty then; the storage's own folder is kept.
   public func remove(_ name: String) throws(StorageError) {
     guard access == .readWrite else { throw .readOnly(path, "remove \(name)") }
     let location = try location(name)
@@ -95,12 +95,12 @@ public struct FolderStorage: StorageProvider {
         return
       }
       defer { Platform.closeFile(holder) }
-      // One that holds something stays.
+      // A folder that holds something is kept.
       if Platform.removeFolder(last, in: holder) != 0 { return }
     }
   }
 
-  /// The room on the disk that the folder is on, or will be once it is made.
+  /// The room on the disk of the folder, which need not exist yet.
   public func space() throws(StorageError) -> StorageSpace? {
     var path = path
     while true {
@@ -110,7 +110,7 @@ public struct FolderStorage: StorageProvider {
         path =
           path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "/"
       case .failure(let number):
-        throw FileLocation(root: path, parts: ["."]).error("ask for the room on the disk", number)
+        throw FileLocation(root: path, parts: ["."]).error("ask for the free space", number)
       }
     }
   }

@@ -1,20 +1,20 @@
 internal import Foundation
 
-/// A storage in memory: gone with the last reference to it.
+/// A storage in memory, which is gone with the last reference to it.
 ///
-/// Files stay with the provider, so that a feed that is closed and opened again on the same
-/// provider finds what it wrote. Several threads may use the provider and its files at once.
+/// Files stay with the provider, so a feed that is closed and opened again on the same provider
+/// finds what it wrote. Several threads may use the provider and its files at once.
 public final class MemoryStorage: StorageProvider {
   public let access: StorageAccess
   private let files: MemoryFiles
 
-  /// An empty storage.
+  /// Creates an empty storage.
   public init() {
     access = .readWrite
     files = MemoryFiles()
   }
 
-  /// The files of `other`, seen with an access of its own: a second user of the same bytes.
+  /// Creates a second user of the files of `other`, with an access of its own.
   public init(sharing other: MemoryStorage, access: StorageAccess) {
     self.access = access
     files = other.files
@@ -25,7 +25,7 @@ public final class MemoryStorage: StorageProvider {
     return MemoryFile(name: name, content: files.content(named: name), access: access)
   }
 
-  /// Nil: memory is shared with no other process.
+  /// Returns nil, since memory is shared with no other process.
   public func lock(_ name: String) throws(StorageError) -> (any StorageLock)? {
     _ = try StorageName.parts(of: name)
     return nil
@@ -122,18 +122,18 @@ private final class MemoryFile: RandomAccessStorage {
 
 /// The bytes of one file, in pages, so that growing never copies what is there.
 ///
-/// `@unchecked Sendable`: every method takes the lock before it touches the mutable state, which
-/// nothing hands out.
+/// `@unchecked Sendable`: every method takes the lock before it accesses the mutable state, which
+/// is never exposed.
 private final class MemoryContent: @unchecked Sendable {
   static let pageSize = 64 * 1024
-  /// Pages up to here (1 GiB) are found by index; those beyond by key, so that one write far out
-  /// does not allocate a table for all that lies before it.
+  /// The number of pages (1 GiB) that are found by index. Those beyond are found by key, so that
+  /// one write at a great offset does not allocate a table for all that lies before it.
   static let nearPages = 16 * 1024
 
   private let lock = NSLock()
   private var created = false
   private var length: UInt64 = 0
-  /// A page holds as many bytes as were touched in it; what it lacks reads as zero.
+  /// The near pages, each as long as it was written; beyond its end a page reads as zero.
   private var near: [[UInt8]] = []
   private var far: [Int: [UInt8]] = [:]
 
@@ -220,7 +220,7 @@ private final class MemoryContent: @unchecked Sendable {
       cut(to: start)
       return
     }
-    // Whole pages inside the range are given back; the rest stays as it was.
+    // Full pages inside the range are released; the rest stays as it was.
     let size = UInt64(Self.pageSize)
     let first = Int((start + size - 1) / size)
     let last = Int(end / size)

@@ -6,10 +6,9 @@
   internal import Musl
 #endif
 
-/// The system calls of this module, all that differs between systems.
+/// The system calls of this module, with all that differs between systems.
 ///
-/// Calls return the system's error number rather than setting a variable; interrupted ones are
-/// repeated.
+/// Calls return the system's error number rather than setting a variable; interrupted calls are repeated.
 enum Platform {
   /// The result of a call: a value, or an error number.
   enum Outcome<Value> {
@@ -38,14 +37,14 @@ enum Platform {
 
   static var processID: Int32 { getpid() }
 
-  /// The folder that relative paths start from.
+  /// The folder from which relative paths start.
   static var currentFolder: String {
     guard let path = getcwd(nil, 0) else { return "/" }
     defer { free(path) }
     return String(cString: path)
   }
 
-  /// How many descriptors this process may hold open.
+  /// The most descriptors that this process may hold open.
   static var descriptorLimit: Int {
     var limit = rlimit()
     #if canImport(Glibc)
@@ -113,7 +112,7 @@ enum Platform {
       && status.st_mode & S_IFMT == S_IFLNK
   }
 
-  /// What is at `name`: nil for nothing, true for a plain file, false for anything else.
+  /// The kind of file at `name`: nil if there is none, true for a plain file, false for anything else.
   static func isFile(_ name: String, in folder: Int32) -> Outcome<Bool?> {
     var status = stat()
     if fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 {
@@ -122,7 +121,7 @@ enum Platform {
     return errno == ENOENT ? .success(nil) : .failure(errno)
   }
 
-  /// Inode and change time of a plain file, each in 16 hex digits; nil where there is none.
+  /// Inode and change time of a plain file, each in 16 hex digits; nil if there is none.
   static func identity(of name: String, in folder: Int32) -> String? {
     var status = stat()
     guard fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0,
@@ -143,7 +142,7 @@ enum Platform {
     }.joined(separator: "-")
   }
 
-  /// Whether a folder has an entry; takes the descriptor over.
+  /// Returns whether a folder has an entry; takes over the descriptor.
   static func hasEntries(_ folder: Int32) -> Bool {
     guard let stream = fdopendir(folder) else {
       close(folder)
@@ -206,7 +205,7 @@ enum Platform {
     return .success(UInt64(clamping: status.st_size))
   }
 
-  /// The room on the disk that a folder is on.
+  /// The room on the disk of a folder.
   static func space(at path: String) -> Outcome<StorageSpace> {
     var status = statvfs()
     guard statvfs(path, &status) == 0 else { return .failure(errno) }
@@ -221,16 +220,16 @@ enum Platform {
         total: bytes(UInt64(clamping: status.f_blocks))))
   }
 
-  /// How many bytes a file takes on its disk.
+  /// The number of bytes that a file takes on its disk.
   static func occupied(_ descriptor: Int32) -> Outcome<UInt64> {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { return .failure(errno) }
-    // In units of 512 bytes, whatever the file system's blocks are.
+    // In units of 512 bytes, whatever the block size of the file system.
     return .success(UInt64(clamping: status.st_blocks) << 9)
   }
 
-  /// Where the first bytes from `offset` on are that the file system has room for, nil where there are none.
-  /// A file system that can't tell has all of the file.
+  /// The first offset from `offset` on for which the file system has allocated space; nil if there is none.
+  /// For a file system that can't tell, it is as if all of the file were allocated.
   static func nextData(_ descriptor: Int32, from offset: UInt64) -> Outcome<UInt64?> {
     #if canImport(Darwin)
       let seekData: Int32 = 4
@@ -254,13 +253,13 @@ enum Platform {
     }
   }
 
-  /// Brings a file's or folder's content to the disk, through the disk's own cache. Returns 0 or the
-  /// error number. Not repeated after a failure: what failed may be gone from the cache as if clean.
+  /// Brings the content of a file or folder to the disk, through the disk's own cache. Returns 0 or the error
+  /// number. Not repeated after a failure: what failed may be gone from the cache as if it were clean.
   static func sync(_ descriptor: Int32) -> Int32 {
     #if canImport(Darwin)
-      // fsync leaves the data in the drive's cache here.
+      // Here fsync leaves the data in the drive's cache.
       if fcntl(descriptor, F_FULLFSYNC) == 0 { return 0 }
-      // Not every file system knows the full kind.
+      // Not every file system supports the full sync.
       guard errno == ENOTSUP || errno == EINVAL else { return errno }
     #endif
     while fsync(descriptor) != 0 {
@@ -277,7 +276,7 @@ enum Platform {
     }
   }
 
-  /// The process that holds the lock of an open file, where the system tells.
+  /// The process that holds the lock of an open file, if the system tells.
   static func lockOwner(_ descriptor: Int32) -> Int32? {
     #if os(Linux) || os(Android)
       var status = stat()
@@ -298,7 +297,7 @@ enum Platform {
   /// Finds a lock's owner in a table such as `/proc/locks`, whose lines read
   /// `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`: process, device in hex, and inode.
   ///
-  /// Some file systems give another device there than to `stat`: then the inode alone decides, if
+  /// Some file systems report another device there than to `stat`. In that case the inode alone decides, if
   /// there is only one such line.
   static func lockOwner(table: String, inode: UInt64, major: UInt64, minor: UInt64) -> Int32? {
     var others: [Int32] = []

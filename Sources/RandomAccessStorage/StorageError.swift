@@ -1,6 +1,6 @@
-/// Why a storage refused or failed.
+/// The reason for which a storage refused or failed.
 public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What kind of failure it is, for programs.
+  /// The kind of failure, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     /// Another process, or another feed of this process, holds the lock.
@@ -17,18 +17,18 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
     case failed
   }
 
-  /// What kind of failure it is, for programs.
+  /// The kind of failure, for programs.
   public let code: Code
-  /// The file it was about, as a path for files on disk.
+  /// The file concerned, as a path for files on disk.
   public let path: String
-  /// What was tried, in words: `read 40 bytes at 1032`.
+  /// The attempted operation, in words: `read 40 bytes at 1032`.
   public let operation: String
-  /// The system's error number, where there was one.
+  /// The system's error number, if there was one.
   public let errno: Int32?
-  /// A sentence for people: what happened, where, and what to do where something can be done.
+  /// A sentence for people: what happened, where and, if anything helps, what to do.
   public let reason: String
 
-  /// A failure with its place and its reason.
+  /// Creates a failure with its place and its reason.
   public init(
     code: Code, path: String, operation: String, errno: Int32? = nil, reason: String
   ) {

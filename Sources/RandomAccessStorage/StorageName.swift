@@ -19,7 +19,7 @@ enum StorageName {
     return parts
   }
 
-  /// As ``parts(of:)``, for a name that may also end in `/` to mean a folder.
+  /// Like ``parts(of:)``, for a name that may also end in `/` to stand for a folder.
   static func parts(ofFileOrFolder name: String) throws(StorageError) -> [String] {
     try parts(of: name.count > 1 && name.hasSuffix("/") ? String(name.dropLast()) : name)
   }
@@ -27,12 +27,12 @@ enum StorageName {
 
 /// Offsets and lengths that every storage can hold.
 enum StorageRange {
-  /// The largest length of a file: what the system's signed 64-bit offsets reach.
+  /// The largest length of a file: the limit of the system's signed 64-bit offsets.
   static let maximum = UInt64(Int64.max)
 
   /// The end of a range.
   ///
-  /// - Throws: code `failed` where it lies past ``maximum``.
+  /// - Throws: code `failed` if it is past ``maximum``.
   static func end(of offset: UInt64, count: UInt64, path: String) throws(StorageError) -> UInt64 {
     let (end, overflow) = offset.addingReportingOverflow(count)
     guard !overflow, end <= maximum else {

@@ -1,14 +1,14 @@
 internal import HypercoreCrypto
 
-/// The key of an entry in sixteen bytes: the number of its beginning, which it shares with others, and its
-/// end.
+/// The key of an entry in sixteen bytes: the number of its beginning, which it shares with other keys, and
+/// its end.
 ///
 /// Ids are counted: `messages/4GpwE4fbSi2EcUiuKr2LRw/0`, `…/1` and so on, so a writer's keys have few
 /// beginnings.
 struct CompactKey: Hashable {
-  /// The first eight bytes of the end, the first one highest, zeros behind them …
+  /// The first eight bytes of the end, the first one highest, padded with zeros …
   var high: UInt64
-  /// … and three more with the number of bytes lowest. So ends are in order as these numbers are.
+  /// … and three more, with the number of bytes lowest. So ends compare as these numbers do.
   var low: UInt32
   /// The number of the beginning in the ``KeyTable``.
   var beginning: UInt32
@@ -27,22 +27,22 @@ struct CompactKey: Hashable {
 
 /// The keys of a room's messages, compactly.
 ///
-/// A beginning of more than 64 bytes, which no sound writer makes, is kept as its first 64 and a hash: such
-/// keys are in order by these, and are read from their entries where they are shown.
+/// A beginning of more than 64 bytes, which no sound writer makes, is kept as its first 64 and a hash. Such
+/// keys are ordered by these, and read from their entries when they are shown.
 struct KeyTable {
   /// The most bytes of a beginning that is kept whole.
   private static let wholeBytes = 64
   private static let hashBytes = 16
 
   private var bytes: [UInt8] = []
-  /// The end of each beginning in ``bytes``.
+  /// For each beginning, its end in ``bytes``.
   private var ends: [UInt32] = []
   private var table = NumberTable()
 
   /// The number of beginnings.
   var count: Int { ends.count }
 
-  /// The key in its compact form, nil if its beginning is not known.
+  /// Returns the compact form of a key; nil if its beginning is not known.
   func find(_ key: [UInt8]) -> CompactKey? {
     let (beginning, end) = Self.parts(of: key)
     return beginning.withUnsafeBytes { bytes in
@@ -50,7 +50,7 @@ struct KeyTable {
     }
   }
 
-  /// The key in its compact form; nil if there are more keys than can be told apart.
+  /// Returns the compact form of a key, which is added if it is new; nil if the table is full.
   mutating func insert(_ key: [UInt8]) -> CompactKey? {
     let (beginning, end) = Self.parts(of: key)
     let hash = beginning.withUnsafeBytes { Self.hash($0) }
@@ -71,7 +71,7 @@ struct KeyTable {
     return number
   }
 
-  /// The whole key; nil if it is too long to be kept whole.
+  /// Returns the whole key; nil if it is too long to be kept whole.
   func key(_ compact: CompactKey) -> [UInt8]? {
     let range = range(compact.beginning)
     guard range.count <= Self.wholeBytes else { return nil }
@@ -90,7 +90,7 @@ struct KeyTable {
     return left.lexicographicallyPrecedes(right)
   }
 
-  /// Below 0 if a key comes before another one, 0 if it is the same, above 0 if it comes after.
+  /// Returns a number below 0 if a key comes before another, 0 if it is the same, above 0 if it comes after.
   func compare(_ one: CompactKey, _ key: [UInt8]) -> Int {
     let (beginning, end) = Self.parts(of: key)
     let left = bytes[range(one.beginning)] + one.end
@@ -98,10 +98,10 @@ struct KeyTable {
     return left.elementsEqual(right) ? 0 : left.lexicographicallyPrecedes(right) ? -1 : 1
   }
 
-  /// A beginning as it is kept, for the index file.
+  /// Returns a beginning as it is kept, for the index file.
   func beginning(_ number: Int) -> ArraySlice<UInt8> { bytes[range(UInt32(number))] }
 
-  /// Adds a beginning from the index file; false for one that can't be.
+  /// Adds a beginning from the index file; returns false if it can't be one.
   mutating func restore(_ beginning: [UInt8]) -> Bool {
     let hash = beginning.withUnsafeBytes { Self.hash($0) }
     guard beginning.count <= Self.wholeBytes + Self.hashBytes,
@@ -122,7 +122,7 @@ struct KeyTable {
     }
   }
 
-  /// Swift's own hash has a key of this process: nobody outside can choose what falls together.
+  /// Swift's own hash is keyed at random for each process, so nobody outside can make keys collide.
   private static func hash(_ bytes: UnsafeRawBufferPointer) -> Int {
     var hasher = Hasher()
     hasher.combine(bytes: bytes)
@@ -137,7 +137,7 @@ struct KeyTable {
     }
   }
 
-  /// A key is cut behind its last slash, or before its last eleven bytes if that is later.
+  /// Cuts a key behind its last slash, or before its last eleven bytes if that is later.
   private static func parts(of key: [UInt8]) -> (beginning: [UInt8], end: ArraySlice<UInt8>) {
     var cut = max(0, key.count - CompactKey.endBytes)
     if let slash = key[cut...].lastIndex(of: UInt8(ascii: "/")) { cut = slash + 1 }

@@ -1,7 +1,7 @@
 internal import DatCoding
 public import HypercoreCrypto
 
-/// A message of a room, as shown.
+/// A message of a room, as it is shown.
 ///
 /// A message belongs to the feed that holds it: only later entries of that feed edit or delete it, and an
 /// entry of another feed under the same key is another message.
@@ -16,12 +16,12 @@ public struct Message: Hashable, Sendable, Identifiable {
     /// The feed that holds the entry.
     public let feed: PublicKey
 
-    /// The message of a feed under a key.
+    /// Names the message of a feed under a key.
     public init(key: String, feed: PublicKey) {
       self.init(keyBytes: Array(key.utf8), feed: feed)
     }
 
-    /// The message of a feed under a key that need not be text.
+    /// Names the message of a feed under a key that need not be text.
     public init(keyBytes: [UInt8], feed: PublicKey) {
       self.keyBytes = keyBytes
       self.feed = feed
@@ -40,7 +40,7 @@ public struct Message: Hashable, Sendable, Identifiable {
     /// The name of the message.
     public let id: ID
 
-    /// The place of a message of this time and name.
+    /// Makes the place of a message of this time and name.
     public init(timestamp: Int64, id: ID) {
       self.timestamp = timestamp
       self.id = id
@@ -61,12 +61,12 @@ public struct Message: Hashable, Sendable, Identifiable {
 
   /// The name of the message: its key and its feed.
   public var id: ID
-  /// The text. Anything may be in it: escape it where it is shown.
+  /// The text. It may contain anything: escape it when it is shown.
   public var text: String {
     get { foreignText.string }
     set { foreignText = ForeignText(newValue) }
   }
-  /// The name that the author went by; a label, not an identity.
+  /// The name that the author used; a label, not an identity.
   public var username: String {
     get { foreignName.string }
     set { foreignName = ForeignText(newValue) }
@@ -74,12 +74,12 @@ public struct Message: Hashable, Sendable, Identifiable {
   /// The time of writing, in milliseconds since 1970 by the author's clock; 0 for a time that no calendar
   /// holds.
   public var timestamp: Int64
-  /// The entry's place in its feed.
+  /// The index of the entry in its feed.
   public var seq: UInt64
-  /// Tells whether the author has replaced an earlier text.
+  /// True if the author has replaced an earlier text.
   public var isEdited = false
-  /// Tells whether another feed has a message under the same key. Nothing is wrong with either: each is its
-  /// author's.
+  /// True if another feed has a message under the same key. Neither is at fault: each belongs to its
+  /// author.
   public var sharesKey = false
 
   /// The key of the entry in the database, as text.
@@ -89,7 +89,7 @@ public struct Message: Hashable, Sendable, Identifiable {
   /// The place among the others.
   public var place: Place { Place(timestamp: timestamp, id: id) }
 
-  /// A message of these parts.
+  /// Makes a message of its parts.
   public init(
     id: ID, text: String, username: String, timestamp: Int64, seq: UInt64, isEdited: Bool = false,
     sharesKey: Bool = false
@@ -103,7 +103,7 @@ public struct Message: Hashable, Sendable, Identifiable {
     self.sharesKey = sharesKey
   }
 
-  /// By the place in its feed: no other message of one replica has the same.
+  /// Hashes the name and the index in the feed: no other message of one replica has the same.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(id)
     hasher.combine(seq)
@@ -123,7 +123,7 @@ extension Message.ID: Codable {
 
   /// Reads what ``encode(to:)`` writes.
   ///
-  /// - Throws: `DecodingError` for a feed that is no key.
+  /// - Throws: `DecodingError` if the feed is no key.
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: Field.self)
     guard let feed = PublicKey(hex: try fields.decode(String.self, forKey: .feed)) else {

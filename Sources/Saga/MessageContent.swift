@@ -11,9 +11,9 @@ package struct MessageContent: Hashable, Sendable {
 
   /// The times that a Date of JavaScript can hold, in milliseconds. Any other counts as 0: it is no time.
   static let times: ClosedRange<Int64> = -8_640_000_000_000_000...8_640_000_000_000_000
-  /// Longer texts are shown cut, and as such are harmless.
+  /// The longest text in bytes that is shown whole; longer ones are shown cut.
   package static let textLimit = 64 << 10
-  /// Values beyond this aren't read.
+  /// The largest value in bytes that is read.
   static let valueLimit = 1 << 20
 
   package init(text: String, username: String, timestamp: Int64) {
@@ -22,7 +22,7 @@ package struct MessageContent: Hashable, Sendable {
     self.timestamp = timestamp
   }
 
-  /// What is read of an entry's value.
+  /// The bounds within which an entry's value is read.
   static let bounds = JSONReader.Bounds(bytes: valueLimit, depth: 32)
 
   /// Reads an entry's value; nil if it is no message.
@@ -42,7 +42,7 @@ package struct MessageContent: Hashable, Sendable {
     }
   }
 
-  /// Reads what is under `field` by `body`, and what the value claims about itself besides.
+  /// Reads what is under `field` with `body`, and the value's other claims about itself.
   private init?(
     value: [UInt8], field: StaticString,
     body: (inout JSONReader) throws(JSONError) -> String?
@@ -70,18 +70,18 @@ package struct MessageContent: Hashable, Sendable {
       timestamp: time)
   }
 
-  /// The time that a number stands for.
+  /// Returns the time that a number stands for.
   private static func time(_ number: Double) -> Int64 {
     guard let time = Int64(exactly: number.rounded()), times.contains(time) else { return 0 }
     return time
   }
 
-  /// The value that the workshop's class stores for this message.
+  /// Returns the value that the workshop's class stores for this message.
   package func value(key: String) -> [UInt8] {
     value(key: key, field: "message") { JSONWriter.append(text, to: &$0) }
   }
 
-  /// The value that `@geut/saga` stores for an operation whose JSON is this text.
+  /// Returns the value that `@geut/saga` stores for an operation with this text as its JSON.
   func operationValue(key: String) -> [UInt8] {
     value(key: key, field: "operation") { $0.append(contentsOf: text.utf8) }
   }

@@ -1,7 +1,7 @@
 internal import Foundation
 
-/// Makes the unique part of message keys: 16 random bytes of a UUID in base64 without padding, a slash,
-/// and a counter.
+/// A generator of the unique part of message keys: 16 random bytes of a UUID in base64 without padding, a
+/// slash, and a counter.
 ///
 /// Source: the `hyperid` package with its default options, as the workshop's class uses it.
 struct MessageIDGenerator {

@@ -1,83 +1,83 @@
 internal import DatCoding
 public import HypercoreCrypto
 
-/// The people who are here and who were, with a moment's patience: connections break and come back, so a leave
-/// counts only once somebody has been away for a while, 30 s in Olaf.
+/// The people who are in a room or have been, with some patience: connections break and come back, so a leave
+/// counts only once a person has been away for a while, 30 s in Olaf.
 ///
-/// A front end feeds it the ``SagaEvent/join(_:)`` and ``SagaEvent/leave(_:)`` of a room, which tell of
-/// connections, and shows what it makes of them. Instants are milliseconds since 1970 and are handed
-/// in; people are told apart by feed, never by name.
+/// A front end passes in the ``SagaEvent/join(_:)`` and ``SagaEvent/leave(_:)`` of a room, which are about
+/// connections, and shows the result. Instants are milliseconds since 1970 and are passed in. People are
+/// identified by feed, never by name.
 public struct Presence: Sendable {
-  /// Somebody who was seen.
+  /// A person who was seen.
   public struct Person: Hashable, Sendable {
-    /// The data that they last gave about themselves.
+    /// The person's latest data.
     public var person: UserData
-    /// Tells whether they are here, or have been away for less than the patience.
+    /// True if the person is here, or has been away for less than the patience.
     public var isHere: Bool
-    /// Here: since when. Gone: since when not any more.
+    /// The time of the arrival if the person is here, otherwise that of the leave.
     public var since: Int64
   }
 
-  /// A line of the conversation that is nobody's message.
+  /// A line in the conversation that is not a message.
   public struct Notice: Hashable, Sendable {
     /// The kind of event.
     @nonexhaustive
     public enum Kind: String, Sendable {
-      /// Somebody came.
+      /// A person came.
       case join
-      /// Somebody has been away for longer than the patience.
+      /// A person has been away for longer than the patience.
       case leave
       /// A feed holds something that is no message.
       case unreadable
-      /// Somebody can't be let in yet.
+      /// A person can't be let in yet.
       case waiting
-      /// More people came and went than are told one by one; `detail` is how many times. The line is
-      /// replaced as the number grows.
+      /// More people came and went than get a line each; `detail` is the number of comings and goings. The
+      /// line is replaced as the number grows.
       case crowd
     }
 
-    /// Counted from 1.
+    /// A number, counted from 1.
     public var id: Int
     /// The kind of event.
     public var kind: Kind
-    /// The time of it; of a leave, the time at which the last connection ended.
+    /// The time of the event; for a leave, the time at which the last connection ended.
     public var time: Int64
-    /// The feed that it is about.
+    /// The feed in question.
     public var key: PublicKey
-    /// The name that went with it; a label, not an identity.
+    /// The name used with it; a label, not an identity.
     public var username: String { foreignName.string }
     var foreignName: ForeignText
-    /// Of `waiting`: why. Of `crowd`: a number.
+    /// For `waiting` the reason, for `crowd` the number.
     public var detail: String?
   }
 
   /// The time that Olaf waits before it shows a leave.
   public static let olafsPatience = Duration.seconds(30)
-  /// The number of lines that are kept.
+  /// The most lines that are kept.
   static let keptNotices = 200
-  /// The number of people that are kept after they have gone.
+  /// The most people that are kept after they have gone.
   static let keptPeople = 500
-  /// How many comings and goings in a minute are told one by one; more are told in one line.
+  /// The most comings and goings in a minute that get a line each; more share one line.
   static let passingLines = 20
-  /// After how many quiet milliseconds a crowd is told in a line of its own again.
+  /// The quiet time, in milliseconds, after which the next crowd gets a new line.
   static let crowdPause: Int64 = 600_000
 
-  /// Everybody that was seen, by feed. Those who left longest ago are forgotten beyond 500.
+  /// Every person that was seen, by feed. Beyond 500, those who left longest ago are forgotten.
   public private(set) var people: [PublicKey: Person] = [:]
   /// The lines so far, the newest last; at most 200.
   public private(set) var notices: [Notice] = []
-  /// The time that somebody is away before it shows, in milliseconds.
+  /// The time in milliseconds that a person is away before it shows.
   private let patience: Int64
   private var absentSince: [PublicKey: Int64] = [:]
   private var nextID = 1
-  /// When people last came or went, the newest last; at most ``passingLines``.
+  /// The times of the latest comings and goings, the newest last; at most ``passingLines``.
   private var passing: [Int64] = []
   private var crowd: (count: Int, last: Int64)?
 
   /// - Parameters:
-  ///   - patience: how long somebody is away before it shows.
-  ///   - here: who is here at the start, without a line about it.
-  ///   - now: the time.
+  ///   - patience: how long a person is away before it shows.
+  ///   - here: the people who are here at the start, who get no line.
+  ///   - now: the time, in milliseconds since 1970.
   public init(
     patience: Duration = olafsPatience, here: [UserData] = [], now: Int64
   ) {
@@ -97,7 +97,7 @@ public struct Presence: Sendable {
     }
   }
 
-  /// Somebody's first connection is up. A return within the patience leaves no trace.
+  /// Notes a person's first connection. A return within the patience leaves no trace.
   public mutating func join(_ person: UserData, now: Int64) {
     absentSince[person.key] = nil
     if var known = people[person.key], known.isHere {
@@ -110,10 +110,10 @@ public struct Presence: Sendable {
     forgetSome()
   }
 
-  /// What somebody who is here says has changed, or was shown to be theirs.
+  /// Notes that the data of a person who is here has changed, or was proven to be the person's own.
   public mutating func change(_ person: UserData) { people[person.key]?.person = person }
 
-  /// Somebody's last connection is gone; shown once the patience is over.
+  /// Notes the end of a person's last connection; it shows once the patience is over.
   public mutating func leave(_ key: PublicKey, now: Int64) {
     guard people[key]?.isHere == true, absentSince[key] == nil else { return }
     absentSince[key] = now
@@ -121,7 +121,7 @@ public struct Presence: Sendable {
 
   /// Shows the leaves whose patience is over.
   ///
-  /// - Returns: whether there were any.
+  /// - Returns: true if there were any.
   @discardableResult
   public mutating func tick(_ now: Int64) -> Bool {
     let gone = absentSince.filter { $0.value + patience <= now }
@@ -140,21 +140,21 @@ public struct Presence: Sendable {
   ///
   /// - Parameters:
   ///   - feed: the feed that holds it.
-  ///   - username: the name of whoever writes the feed, for one who was never seen here.
+  ///   - username: the name of the feed's writer, if that was never seen here.
   ///   - now: the time, in milliseconds since 1970.
   public mutating func noteUnreadable(_ feed: PublicKey, username: String? = nil, now: Int64) {
-    // One line a feed, or a writer of nonsense would push everything else out.
+    // One line a feed, or a writer of nonsense would push out all others.
     if notices.contains(where: { $0.kind == .unreadable && $0.key == feed }) { return }
     add(.unreadable, feed, people[feed]?.person.username ?? username ?? "", at: now)
   }
 
-  /// Notes that somebody can't be let in yet.
+  /// Notes that a person can't be let in yet.
   public mutating func noteWaiting(_ person: UserData, reason: String, now: Int64) {
     add(.waiting, person.key, person.username, at: now, detail: reason)
   }
 
-  /// Tells that somebody came or went: in a line of its own, or in the one of the crowd, since strangers
-  /// can come and go by the thousand.
+  /// Adds a line for a coming or going, or counts it in the line of the crowd, since strangers can come and
+  /// go by the thousand.
   private mutating func pass(
     _ kind: Notice.Kind, _ person: UserData, at time: Int64, _ now: Int64
   ) {
@@ -184,7 +184,7 @@ public struct Presence: Sendable {
     if notices.count > Self.keptNotices { notices.removeFirst(notices.count - Self.keptNotices) }
   }
 
-  /// Forgets who left longest ago, so that strangers with ever new keys can't fill memory.
+  /// Forgets those who left longest ago, so that strangers with ever new keys can't fill the memory.
   private mutating func forgetSome() {
     guard people.count > Self.keptPeople else { return }
     let gone = people.filter { !$0.value.isHere }.sorted { $0.value.since < $1.value.since }

@@ -1,9 +1,9 @@
 /// The contents of messages that were read or written lately, within a budget of bytes.
 ///
-/// Each writer has its own queue, and the writer that holds the most gives up its oldest first: a flood
+/// Each writer has its own queue. The oldest of the writer that holds the most are evicted first, so a flood
 /// evicts nothing but itself.
 struct RecentTexts {
-  /// Bytes of texts and names that are kept: some thousand messages of usual length, a page of the longest.
+  /// The most bytes of texts and names: some thousand messages of usual length, a page of the longest.
   static let byteLimit = 2 << 20
   /// The bytes that a content takes besides its text and name.
   private static let overhead = 128
@@ -12,7 +12,7 @@ struct RecentTexts {
     let seq: UInt64
     let content: MessageContent
     let feed: UInt32
-    /// Tells it from a content of the same record that was replaced.
+    /// A number that distinguishes it from a replaced content of the same record.
     let turn: UInt64
   }
 
@@ -30,7 +30,7 @@ struct RecentTexts {
 
   init(limit: Int = byteLimit) { self.limit = limit }
 
-  /// The content of a record, if it is kept and of this block.
+  /// Returns the content of a record, if it is kept and from this block.
   func content(_ record: UInt32, at seq: UInt64) -> MessageContent? {
     guard let found = kept[record], found.seq == seq else { return nil }
     return found.content
@@ -49,7 +49,7 @@ struct RecentTexts {
     while byteCount > limit { evict() }
   }
 
-  /// Gives up the content of a record.
+  /// Evicts the content of a record.
   mutating func remove(_ record: UInt32) {
     guard let old = kept.removeValue(forKey: record) else { return }
     let bytes = Self.bytes(old.content)
@@ -69,7 +69,7 @@ struct RecentTexts {
     queues[feed] = nil
   }
 
-  /// Drops what a queue has given up, so that one whose messages are edited again and again stays small.
+  /// Drops evicted entries from a queue, so that one whose messages are edited again and again stays small.
   private mutating func tidy(_ feed: UInt32) {
     guard let queue = queues[feed], queue.entries.count > 64,
       queue.first * 2 > queue.entries.count

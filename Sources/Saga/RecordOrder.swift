@@ -1,7 +1,7 @@
-/// Numbers of records in the order in which they are shown: pieces of some hundred, so that one is put in
-/// or taken out anywhere at the same small cost.
+/// Numbers of records in the order in which they are shown, in pieces of some hundred, so that an insertion
+/// or removal has the same small cost anywhere.
 ///
-/// A copy shares the pieces: whoever walks through one sees what was there when it was made.
+/// A copy shares the pieces: a walk through it sees the state at the time of the copy.
 struct RecordOrder {
   /// The place of a number.
   struct Place: Hashable {
@@ -17,7 +17,7 @@ struct RecordOrder {
 
   init() {}
 
-  /// Numbers that are in order already.
+  /// Makes an order of numbers that are already sorted.
   init(sorted numbers: [UInt32]) {
     count = numbers.count
     for start in stride(from: 0, to: numbers.count, by: Self.pieceCount) {
@@ -32,7 +32,7 @@ struct RecordOrder {
   var start: Place { Place(piece: 0, offset: 0) }
   var end: Place { Place(piece: pieces.count, offset: 0) }
 
-  /// The number at a place, and the place moved on behind it; nil at the end.
+  /// Returns the number at a place and moves the place behind it; nil at the end.
   func next(_ place: inout Place) -> UInt32? {
     guard place.piece < pieces.count else { return nil }
     let number = pieces[place.piece][place.offset]
@@ -43,7 +43,7 @@ struct RecordOrder {
     return number
   }
 
-  /// The number before a place, and the place moved there; nil at the start.
+  /// Returns the number before a place and moves the place there; nil at the start.
   func previous(_ place: inout Place) -> UInt32? {
     if place.offset == 0 {
       guard place.piece > 0 else { return nil }
@@ -53,7 +53,7 @@ struct RecordOrder {
     return pieces[place.piece][place.offset]
   }
 
-  /// The place of the first number that is not before what is looked for.
+  /// Returns the place of the first number for which `isBefore` is false.
   func firstPlace(notBefore isBefore: (UInt32) -> Bool) -> Place {
     var low = 0
     var high = pieces.count
@@ -80,7 +80,7 @@ struct RecordOrder {
     pieces[..<place.piece].reduce(place.offset) { $0 + $1.count }
   }
 
-  /// The place with so many numbers before it.
+  /// Returns the place with this many numbers before it.
   func place(at position: Int) -> Place {
     var rest = position
     for (piece, numbers) in pieces.enumerated() {
@@ -92,7 +92,7 @@ struct RecordOrder {
 
   // MARK: Changing
 
-  /// Puts a number in before the first that is not before it.
+  /// Inserts a number before the first one for which `isBefore` is false.
   mutating func insert(_ number: UInt32, isBefore: (UInt32) -> Bool) {
     count += 1
     // New messages nearly always go to the end.
@@ -117,7 +117,7 @@ struct RecordOrder {
     pieces.insert(half, at: place.piece + 1)
   }
 
-  /// Takes a number out.
+  /// Removes a number.
   mutating func remove(_ number: UInt32, isBefore: (UInt32) -> Bool) {
     let place = firstPlace(notBefore: isBefore)
     guard place.piece < pieces.count, pieces[place.piece][place.offset] == number else { return }

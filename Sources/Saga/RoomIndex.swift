@@ -1,13 +1,13 @@
 internal import HypercoreCrypto
 
-/// The messages of a room without their texts: which there are, in which order, and where each one's text
-/// is. 44 bytes a message and little more.
+/// The messages of a room without their texts: which there are, their order, and the location of each text.
+/// It takes little more than 44 bytes a message.
 ///
-/// One record for each key of each feed. The newest entry of that feed under that key decides: a text is
-/// shown, a deletion is not. Nothing that another feed wrote plays a part, nor any clock, nor the order in
+/// There is one record for each key of each feed, and the newest entry of that feed under that key decides: a
+/// text is shown, a deletion is not. Entries of other feeds play no part, nor does any clock, nor the order in
 /// which entries come. An entry that is neither text nor deletion changes nothing.
 struct RoomIndex {
-  /// An entry under the room's prefix, as far as it matters here.
+  /// The relevant facts about an entry under the room's prefix.
   struct Entry {
     var key: [UInt8]
     var feed: PublicKey
@@ -17,12 +17,12 @@ struct RoomIndex {
     var isDeletion: Bool
   }
 
-  /// An effect of an entry on what is shown.
+  /// The effect of an entry on what is shown.
   enum Change: Hashable {
     case none
     case added(UInt32)
     case edited(UInt32)
-    /// The message that was shown, and the block that had its text.
+    /// The message that was shown, and the block with its text.
     case removed(UInt32, seq: UInt64)
     case unreadable
   }
@@ -35,12 +35,12 @@ struct RoomIndex {
     let key: CompactKey
   }
 
-  /// A feed that has records.
+  /// A feed with records.
   struct Feed {
     let key: PublicKey
     /// The number of its messages that are shown.
     var count = 0
-    /// The one that comes last; nil if it has to be looked for.
+    /// The last of these; nil if it has to be searched for.
     var newest: UInt32?
   }
 
@@ -57,9 +57,9 @@ struct RoomIndex {
 
   init() {}
 
-  /// The index of records that are in order, those that are shown first; nil if they can't be.
+  /// Makes an index of sorted records, those that are shown first; nil if they are not valid.
   ///
-  /// - Parameter shownCount: how many of them are shown.
+  /// - Parameter shownCount: the number of them that are shown.
   init?(feeds feedKeys: [PublicKey], keys: KeyTable, records: [Record], shownCount: Int) {
     feeds = feedKeys.map { Feed(key: $0) }
     for (number, key) in feedKeys.enumerated() { numbers[key] = UInt32(number) }
@@ -83,9 +83,9 @@ struct RoomIndex {
     }
   }
 
-  // MARK: Taking in
+  // MARK: Adding
 
-  /// Takes in an entry.
+  /// Adds an entry.
   mutating func add(_ entry: Entry) -> Change {
     let isReadable = entry.timestamp != nil
     guard isReadable || entry.isDeletion else { return .unreadable }
@@ -97,7 +97,7 @@ struct RoomIndex {
         Record(timestamp: entry.timestamp ?? 0, feed: feed, seq: entry.seq, key: key), isReadable)
     }
     if entry.seq > records[Int(number)].seq { return supersede(number, by: entry) }
-    // Only in a sparse database does an earlier entry come later.
+    // Only in a sparse database does an earlier entry arrive later.
     guard isReadable, entry.seq < records[Int(number)].seq else { return .none }
     let wasEdited = records[Int(number)].isEdited
     records[Int(number)].isEdited = records[Int(number)].hasText
@@ -176,12 +176,12 @@ struct RoomIndex {
     }
   }
 
-  // MARK: Looking
+  // MARK: Lookup
 
-  /// A record by its number, which must be one that was given out.
+  /// Returns a record by its number, which must be one that the index handed out.
   func record(_ number: UInt32) -> Record { records[Int(number)] }
 
-  /// The record of a message, shown or not.
+  /// Returns the record of a message, shown or not.
   func find(_ id: Message.ID) -> UInt32? {
     guard let feed = numbers[id.feed], let key = keys.find(id.keyBytes) else { return nil }
     return find(key, feed)
@@ -194,7 +194,7 @@ struct RoomIndex {
     }
   }
 
-  /// The messages of other feeds under the key of this one.
+  /// Returns the messages of other feeds under the key of this one.
   func sharing(_ number: UInt32) -> [UInt32] {
     var others: [UInt32] = []
     let one = record(number)
@@ -215,10 +215,10 @@ struct RoomIndex {
     } ?? false
   }
 
-  /// The feed that a record belongs to.
+  /// Returns the feed of a record.
   func feed(of record: Record) -> PublicKey { feeds[Int(record.feed)].key }
 
-  /// The message of a feed that comes last.
+  /// Returns the last message of a feed.
   mutating func newest(of feed: PublicKey) -> UInt32? {
     guard let number = numbers[feed], feeds[Int(number)].count > 0 else { return nil }
     if let newest = feeds[Int(number)].newest { return newest }
@@ -249,10 +249,10 @@ struct RoomIndex {
     }
   }
 
-  /// The order as it is now. It shares the index's memory, so it is not to be kept over a change.
+  /// The current order. It shares the index's memory, so it must not be kept across a change.
   var comparison: Comparison { Comparison(records: records, keys: keys, feeds: feeds) }
 
-  /// The place of a message in ``order``, be it there or not.
+  /// Returns the place of a message in ``order``, whether or not it is there.
   func place(of wanted: Message.Place) -> RecordOrder.Place {
     order.firstPlace { number in
       let record = record(number)
@@ -263,12 +263,12 @@ struct RoomIndex {
     }
   }
 
-  /// Returns whether a record is the message of a place.
+  /// Returns whether a record is the message at a place.
   func isRecord(_ number: UInt32, at place: Message.Place) -> Bool {
     record(number).timestamp == place.timestamp && find(place.id) == number
   }
 
-  /// Swift's own hash has a key of this process: nobody outside can choose what falls together.
+  /// Swift's own hash is keyed at random for each process, so nobody outside can make keys collide.
   private static func hash(_ key: CompactKey) -> Int {
     var hasher = Hasher()
     hasher.combine(key.beginning)
@@ -279,7 +279,7 @@ struct RoomIndex {
 }
 
 extension RoomIndex.Record {
-  // From the lowest bit: 49 of the block, 3 flags, 12 of the feed's number.
+  // From the lowest bit: 49 bits for the block, 3 flags, 12 bits for the feed's number.
   static let seqLimit: UInt64 = 1 << 49 - 1
   static let feedLimit = 1 << 12
   private static let deleted: UInt64 = 1 << 49
@@ -299,21 +299,21 @@ extension RoomIndex.Record {
     get { packed & Self.seqLimit }
     set { packed = packed & ~Self.seqLimit | newValue }
   }
-  /// Tells whether the newest entry is a deletion.
+  /// True if the newest entry is a deletion.
   var isDeleted: Bool {
     get { packed & Self.deleted != 0 }
     set { packed = newValue ? packed | Self.deleted : packed & ~Self.deleted }
   }
-  /// Tells whether any entry has a text.
+  /// True if any entry has a text.
   var hasText: Bool {
     get { packed & Self.text != 0 }
     set { packed = newValue ? packed | Self.text : packed & ~Self.text }
   }
-  /// Tells whether several have.
+  /// True if several entries have a text.
   var isEdited: Bool {
     get { packed & Self.edited != 0 }
     set { packed = newValue ? packed | Self.edited : packed & ~Self.edited }
   }
-  /// Tells whether there is a message to show.
+  /// True if there is a message to show.
   var isShown: Bool { hasText && !isDeleted }
 }

@@ -2,7 +2,7 @@ internal import HyperDB
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// A room's index as it was stored, and what each feed has to be for it to hold.
+/// A room's index as it was stored, and the states of the feeds for which it is valid.
 struct StoredIndex {
   var index: RoomIndex
   var feeds: [PublicKey: KnownFeed]
@@ -10,11 +10,11 @@ struct StoredIndex {
 
 /// The file beside a room's database from which its index is read at once: `room-index`.
 ///
-/// Everything in it follows from the feeds, so it can be deleted at any time, and one that is damaged, of
-/// another version or another history is made anew. Numbers are little-endian.
+/// Everything in it is derived from the feeds, so it can be deleted at any time. One that is damaged, of
+/// another version or of another history is rebuilt. Numbers are little-endian.
 ///
 ///     header   16 bytes  "dat room index " and the version, a byte
-///              8         how many bytes follow
+///              8         the number of bytes that follow
 ///              32        hash of the hashes of the pieces that follow
 ///     pieces   up to 1 MiB each, one after the other:
 ///              u8        kind: 0 messages, 1 operations
@@ -23,7 +23,7 @@ struct StoredIndex {
 ///              u32       beginnings of keys; for each u8 count and the bytes
 ///              u32, u32  records that are shown, in order, and others; 32 bytes each
 ///
-/// The header is blanked before anything else is written and written last: a write that was cut off leaves
+/// The header is cleared before anything else is written, and written last: an interrupted write leaves
 /// no index.
 struct RoomIndexFile {
   static let name = "room-index"
@@ -42,7 +42,7 @@ struct RoomIndexFile {
 
   // MARK: Reading
 
-  /// The index that is stored; nil if there is none that can be used.
+  /// Returns the stored index; nil if there is no usable one.
   func read() -> StoredIndex? {
     guard (try? storage.exists(Self.name)) == true,
       let file = try? storage.storage(named: Self.name), var reader = IndexReader(file, Self.magic)
@@ -108,23 +108,23 @@ struct RoomIndexFile {
 
   // MARK: Writing
 
-  /// Gives up the index and the room that it takes.
+  /// Discards the index and releases its disk space.
   func empty() {
     guard let file = try? storage.storage(named: Self.name) else { return }
     try? file.truncate(to: 0)
     file.close()
   }
 
-  /// Writes the index in place of the one before.
+  /// Writes the index in place of the previous one.
   ///
-  /// - Parameter feeds: what is known of every feed of which entries were taken in.
+  /// - Parameter feeds: the known state of every feed with entries in the index.
   /// - Throws: `StorageError`; there is no index then.
   func write(_ index: RoomIndex, _ feeds: [PublicKey: KnownFeed]) throws {
     let file = try storage.storage(named: Self.name)
     var writer = IndexWriter(file, headerBytes: Self.headerBytes)
     try writer.begin()
     writer.add(UInt8(kind == .messages ? 0 : 1))
-    // The feeds with records first, by their numbers.
+    // The feeds with records come first, by their numbers.
     let numbered = index.feeds.map(\.key)
     let keys = numbered + Set(feeds.keys).subtracting(numbered)
     writer.add(UInt16(clamping: keys.count))
@@ -160,7 +160,7 @@ struct RoomIndexFile {
   }
 }
 
-/// Writes the pieces of an index file and the hash over them.
+/// A writer of the pieces of an index file and of the hash over them.
 private struct IndexWriter {
   private let file: any RandomAccessStorage
   private var offset: UInt64
@@ -223,7 +223,7 @@ private struct IndexWriter {
   }
 }
 
-/// Reads the pieces of an index file in order. What it gives counts only if the file ``isWhole`` at the end.
+/// A reader of the pieces of an index file, in order. Its results count only if it ``isWhole`` at the end.
 private struct IndexReader {
   private let file: any RandomAccessStorage
   private let digest: Digest
@@ -248,10 +248,10 @@ private struct IndexReader {
     end = length
   }
 
-  /// Tells whether everything was read, and is what was written.
+  /// True if everything was read and is what was written.
   var isWhole: Bool { offset == end && position == buffer.count && TreeHash.leaf(hashes) == digest }
 
-  /// Returns whether so many bytes are still to come.
+  /// Returns whether at least this many bytes are still to come.
   func holds(_ count: Int) -> Bool {
     UInt64(buffer.count - position) + (end - offset) >= UInt64(count)
   }
@@ -267,7 +267,7 @@ private struct IndexReader {
     return bytes.count == count ? bytes : nil
   }
 
-  /// Has the buffer hold so many bytes from the position on.
+  /// Fills the buffer with this many bytes from the position on.
   private mutating func fill(_ count: Int) -> Bool {
     while buffer.count - position < count {
       let size = Int(min(UInt64(RoomIndexFile.pieceBytes), end - offset))
@@ -299,7 +299,7 @@ private struct IndexReader {
     }
   }
 
-  /// Gives the records that are in the buffer, one at least; false if there is none.
+  /// Passes the records in the buffer to `body`, at least one; returns false if there is none.
   mutating func records(upTo limit: Int, _ body: (RoomIndex.Record) -> Void) -> Bool {
     let size = RoomIndexFile.recordBytes
     guard fill(size) else { return false }

@@ -2,21 +2,21 @@ internal import HyperDB
 internal import Hypercore
 public import RandomAccessStorage
 
-/// The state of the index beside a room's database. None of them is a fault of the room: without a usable
-/// one it opens more slowly.
+/// The state of the index beside a room's database. No state is a fault of the room: without a usable index
+/// it merely opens more slowly.
 public enum RoomIndexState: Hashable, Sendable {
   /// There is none.
   case missing
-  /// It fits the feeds, and has so many messages.
+  /// It fits the feeds, and has this many messages.
   case usable(messages: Int)
-  /// It is damaged, of another version, or of another history: it is made anew at the next opening.
+  /// It is damaged, of another version, or of another history: the next opening rebuilds it.
   case unusable
 }
 
 extension Saga {
-  /// Looks at the index of the room in a storage, without opening the room.
+  /// Examines the index of the room in a storage, without opening the room.
   ///
-  /// - Parameter removing: whether one that is not usable is emptied.
+  /// - Parameter removing: true to empty an index that is not usable.
   /// - Throws: `HyperDBError` or `FeedError` if the database can't be opened; `StorageError`.
   public static func examineIndex(
     _ storage: any StorageProvider, removing: Bool = false

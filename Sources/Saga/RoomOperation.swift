@@ -11,7 +11,7 @@ public enum RoomKind: Hashable, Sendable {
   /// Any JSON value under `operations/`: `@geut/saga` 1.0.
   case operations
 
-  /// The beginning of the database keys of its entries.
+  /// The prefix of the database keys of its entries.
   var prefix: String { self == .messages ? "messages/" : "operations/" }
 
   /// Reads an entry's value; nil if it is not of this kind.
@@ -22,7 +22,7 @@ public enum RoomKind: Hashable, Sendable {
 
 /// An operation of a room: a JSON value that one of its users wrote.
 ///
-/// The rules of messages hold: a later value of the same feed under the same key replaces the first
+/// As with messages, a later value of the same feed under the same key replaces the first
 /// (``isEdited``), and a value of another feed is another operation (``sharesKey``).
 public struct RoomOperation: Hashable, Sendable, Identifiable {
   // Kept as foreign text, so that comparing and hashing go by bytes.
@@ -30,20 +30,20 @@ public struct RoomOperation: Hashable, Sendable, Identifiable {
 
   /// The name of the operation: its key, `operations/<id>`, and its feed.
   public var id: Message.ID
-  /// The value that was written, as JSON text.
+  /// The value, as JSON text.
   public var json: [UInt8]
-  /// The name that the author went by; a label, not an identity.
+  /// The name that the author used; a label, not an identity.
   public var username: String {
     get { foreignName.string }
     set { foreignName = ForeignText(newValue) }
   }
   /// The time of writing, in milliseconds since 1970 by the author's clock.
   public var timestamp: Int64
-  /// The entry's place in its feed.
+  /// The index of the entry in its feed.
   public var seq: UInt64
-  /// Tells whether the author has replaced an earlier value.
+  /// True if the author has replaced an earlier value.
   public var isEdited: Bool
-  /// Tells whether another feed has an operation under the same key.
+  /// True if another feed has an operation under the same key.
   public var sharesKey: Bool
 
   /// The key of the entry in the database, as text.
@@ -51,9 +51,9 @@ public struct RoomOperation: Hashable, Sendable, Identifiable {
   /// The key of the feed that holds the operation, proven by its signature: its author.
   public var feed: PublicKey { id.feed }
 
-  /// The value that was written, decoded.
+  /// Returns the value, decoded.
   ///
-  /// - Throws: `DecodingError` where it is of another form: a stranger may write anything.
+  /// - Throws: `DecodingError` if it has another form: a stranger may write anything.
   public func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws -> Value {
     try JSONText.decode(type, from: json)
   }
@@ -78,10 +78,10 @@ extension Saga {
 
   /// Writes an operation. When it returns, the operation is in ``operations`` and its event was sent.
   ///
-  /// - Parameter value: is written as JSON.
-  /// - Returns: its name: the key `operations/<id>`, and one's own feed.
+  /// - Parameter value: the value, which is written as JSON.
+  /// - Returns: its name: the key `operations/<id>`, and the local feed.
   /// - Throws: ``SagaError`` with `wrongKind` in a room of messages, `tooLarge` beyond 1 MiB less
-  ///   what surrounds it; `EncodingError`; what the database throws.
+  ///   the JSON around it; `EncodingError`; the errors of the database.
   ///
   /// Stands for `writeOperation(obj)` of `@geut/saga`.
   @discardableResult
@@ -91,13 +91,13 @@ extension Saga {
     return try await writeOperation(json: Array(encoder.encode(value)))
   }
 
-  /// Writes an operation that is JSON text already.
+  /// Writes an operation that is already JSON text.
   ///
   /// - Throws: as ``writeOperation(_:)``, and ``SagaError`` with `notJSON`.
   @discardableResult
   public func writeOperation(json: [UInt8]) async throws -> Message.ID {
     try check(.operations)
-    // One level is the entry's own.
+    // The entry itself takes one level.
     let bounds = JSONReader.Bounds(
       bytes: MessageContent.bounds.bytes, depth: MessageContent.bounds.depth - 1)
     do throws(JSONError) { try JSONReader.check(json, within: bounds) } catch {

@@ -1,6 +1,6 @@
 internal import Hypercore
 
-/// The part of the stored messages that a reader of ``Saga/events(stored:)`` is told first.
+/// The stored messages that a reader of ``Saga/events(stored:)`` receives first.
 public enum StoredMessages: Hashable, Sendable {
   /// Everything, from the oldest on.
   case all
@@ -10,22 +10,22 @@ public enum StoredMessages: Hashable, Sendable {
   case none
 }
 
-/// The events that wait for one reader. Messages are named by their records: their texts are read when they
-/// are told, so that a slow reader takes no memory for them.
+/// The events that wait for one reader. Messages are named by their records, and their texts are read upon
+/// delivery, so that a slow reader takes no memory for them.
 ///
-/// Of a message waits at most one event, the one that leads from what the reader was told to what is shown
-/// now. Someone who came and went unseen is not mentioned. Of all other events the newest 4,096 wait.
+/// Of a message at most one event waits: the one that leads from what the reader knows to what is shown now.
+/// A person who came and went unseen is not mentioned. Of all other events the newest 4,096 wait.
 struct RoomQueue: BroadcastQueue {
   enum Event: Sendable {
     case change(RoomIndex.Change)
     case other(SagaEvent)
-    /// Something is to be looked at that is not in the queue.
+    /// A signal to look at something that is not in the queue.
     case wake
   }
 
   private enum Item {
     case change(UInt32)
-    // Apart, so that an item of which there may be many is small.
+    // Indirect, so that an item, of which there may be many, is small.
     indirect case other(SagaEvent)
   }
 
@@ -33,7 +33,7 @@ struct RoomQueue: BroadcastQueue {
 
   private var items: [Item] = []
   private var position = 0
-  /// The change that waits, by record.
+  /// The pending change of each record.
   private var changes: [UInt32: RoomIndex.Change] = [:]
   private var otherCount = 0
   private var isWoken = false
@@ -101,15 +101,15 @@ struct RoomQueue: BroadcastQueue {
     otherCount -= 1
   }
 
-  /// Forgets what the reader is about to be told anyway, by a look at the room.
+  /// Drops the pending changes: the reader is about to learn of them by a look at the room.
   mutating func dropChanges() {
     changes = [:]
     items = items[position...].filter { if case .other = $0 { true } else { false } }
     position = 0
   }
 
-  /// Forgets who came and went and asked, and which feeds forked: the reader is about to be told who is there,
-  /// and of all forks.
+  /// Drops pending joins, leaves, requests and forks: the reader is about to receive the present users and
+  /// all forks.
   mutating func dropPresence() {
     items = items[position...].filter {
       switch $0 {
@@ -144,7 +144,7 @@ struct RoomQueue: BroadcastQueue {
 }
 
 extension RoomIndex.Change {
-  /// The record that it is about.
+  /// The record in question.
   var record: UInt32? {
     switch self {
     case .added(let record), .edited(let record), .removed(let record, _): record
@@ -155,18 +155,18 @@ extension RoomIndex.Change {
 
 /// The progress of one reader of a room's events.
 ///
-/// Unchecked with this proof: the subscription is Sendable, `stored` never changes, and all else is touched
+/// Unchecked, with this proof: the subscription is Sendable, `stored` never changes, and all else is touched
 /// on the room's executor only.
 final class RoomReader: @unchecked Sendable {
   let subscription: Broadcast<RoomQueue>.Subscription
   let stored: StoredMessages
-  /// Tells whether it was told who is there.
+  /// True if it has received the present users.
   var knowsPresence = false
-  /// Tells whether it was told that all stored messages were.
+  /// True if it was notified that all stored messages were delivered.
   var isReady = false
-  /// The stored messages, as they were when the reader came to it, and how far it was told.
+  /// The stored messages, as they were when the reader started on them, and its position in them.
   var walk: (order: RecordOrder, place: RecordOrder.Place)?
-  /// Events for ``SagaEvents/next()``, and how many of them were given.
+  /// Events taken for ``SagaEvents/next()``, and the number of them that were returned.
   var ahead: [SagaEvent] = []
   var given = 0
 

@@ -2,19 +2,19 @@ internal import HypercoreCrypto
 
 /// The users in the room, by the key they claim, with their connections.
 ///
-/// One user may be connected twice, and two users may go by one name; so a join is told with a key's
-/// first connection and a leave with its last. What a connection says that has shown to hold the key comes
-/// before what others claim of it; among claims the first stays.
+/// One user may be connected twice, and two users may use one name; so a key's first connection is a join,
+/// and the end of its last is a leave. The data of a connection that has proven to hold the key takes
+/// precedence over claims; among claims the first does.
 struct Roster {
   private struct Claim {
     var connection: UInt64
     var user: UserData
   }
 
-  /// In the order in which they came.
+  /// The claims of each key, in the order in which they came.
   private var claims: [PublicKey: [Claim]] = [:]
 
-  /// The users now connected, sorted by name, then key.
+  /// The users who are connected now, sorted by name, then key.
   var users: [UserData] {
     claims.values.compactMap(Self.shown).sorted {
       $0.foreignName == $1.foreignName
@@ -22,25 +22,25 @@ struct Roster {
     }
   }
 
-  /// What is shown of a key's user while connected: what the newest proven connection said, else what the
-  /// first claimed.
+  /// The data shown of a connected key's user: that of the newest proven connection, or else the first
+  /// claim.
   subscript(key: PublicKey) -> UserData? { claims[key].flatMap(Self.shown) }
 
   private static func shown(_ claims: [Claim]) -> UserData? {
     (claims.last { $0.user.isProven } ?? claims.first)?.user
   }
 
-  /// A connection whose handshake names this user.
+  /// Adds a connection whose handshake names this user.
   ///
-  /// - Returns: whether the user has just joined.
+  /// - Returns: true if the user has just joined.
   mutating func connect(_ user: UserData, on connection: UInt64) -> Bool {
     claims[user.key, default: []].append(Claim(connection: connection, user: user))
     return claims[user.key]?.count == 1
   }
 
-  /// The connection has shown that it holds the key.
+  /// Notes that the connection has proven to hold the key.
   ///
-  /// - Returns: what is shown of the user now.
+  /// - Returns: the data to show of the user now.
   mutating func prove(_ key: PublicKey, on connection: UInt64) -> UserData? {
     guard let index = claims[key]?.firstIndex(where: { $0.connection == connection }) else {
       return nil
@@ -49,10 +49,10 @@ struct Roster {
     return self[key]
   }
 
-  /// That connection has ended.
+  /// Removes a connection.
   ///
-  /// - Returns: the user, where it was the last connection; and otherwise what is shown of the user from
-  ///   now on, where that is something else.
+  /// - Returns: the user, if it was the last connection; otherwise the data to show of the user from now on,
+  ///   if that has changed.
   mutating func disconnect(_ key: PublicKey, on connection: UInt64) -> (
     gone: UserData?, changed: UserData?
   ) {
@@ -69,49 +69,49 @@ struct Roster {
   }
 }
 
-/// Who may write in a room.
+/// The rule by which newcomers may write in a room.
 ///
-/// In a room of the workshop everybody who has its key may: every peer authorizes whoever connects.
+/// In a room of the workshop everybody with its key may: every peer authorizes any user that connects.
 /// Refusing is local: other writers may admit the newcomer anyway.
 public enum AuthorizationPolicy: Sendable {
   /// Everybody, as in the workshop, within ``AuthorizationLimits``.
   case open
-  /// Nobody until ``Saga/accept(_:)`` is called for the request that an event tells of.
+  /// Nobody until ``Saga/accept(_:)`` is called for the request of an event.
   case ask
-  /// Each user that the closure says yes to. It is asked each time that one connects that may not write;
-  /// ``UserData/isProven`` says whether it has shown to hold its key.
+  /// Each user for which the closure returns true. It is called each time that a user without authorization
+  /// connects; ``UserData/isProven`` is true if the user has proven to hold its key.
   case decide(@Sendable (UserData) async -> Bool)
 
   var isAsking: Bool { if case .ask = self { true } else { false } }
 }
 
-/// What bounds the authorizing of newcomers.
+/// The limits on authorizing newcomers.
 public struct AuthorizationLimits: Hashable, Sendable {
-  /// How many are authorized in any minute; others wait.
+  /// The most that are authorized in any minute; others wait.
   public var perMinute = 30
-  /// How many feeds a room may have. The wire protocol has 256 channels a connection, and a newcomer
+  /// The most feeds that a room may have. The wire protocol has 256 channels a connection, and a newcomer
   /// to a room of more would get nothing.
   public var feeds = 240
-  /// How many may wait for an answer at a time of those that have shown to hold their key.
+  /// The most pending requests of users that have proven to hold their key.
   public var requests = 1_000
-  /// How many of them may come from one address.
+  /// The most of these from one address.
   public var requestsPerAddress = 16
-  /// How many others may: claims, which anybody can make of anybody's key.
+  /// The most pending requests of others: claims, which anybody can make of anybody's key.
   public var unproven = 32
-  /// How many of those may come from one address.
+  /// The most of those from one address.
   public var unprovenPerAddress = 3
 
   /// The defaults.
   public init() {}
 }
 
-/// Keeps to ``AuthorizationLimits/perMinute``.
+/// The limiter behind ``AuthorizationLimits/perMinute``.
 struct BurstLimit {
   private var recent: [ContinuousClock.Instant] = []
 
-  /// Takes one of the minute's places.
+  /// Takes one of the places of this minute.
   ///
-  /// - Returns: nil where there was one, else when the next is free.
+  /// - Returns: nil if there was one; otherwise the time at which the next is free.
   mutating func take(now: ContinuousClock.Instant, limit: Int) -> ContinuousClock.Instant? {
     recent.removeAll { $0 + .seconds(60) <= now }
     guard recent.count >= limit, let first = recent.first else {

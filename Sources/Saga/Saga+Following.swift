@@ -4,13 +4,13 @@ internal import HypercoreCrypto
 
 // From the database's entries to the events of the room.
 extension Saga {
-  /// - Returns: whether to go on.
+  /// - Returns: true to go on.
   func handle(_ update: DatabaseUpdate) async -> Bool {
     if isClosed { return false }
     switch update {
     case .entries(let entries):
       let changes = entries.compactMap(take)
-      // What was there before is told to each reader sorted, once all of it is read.
+      // Each reader receives what was there before sorted, once all of it is read.
       if isReady {
         tell(changes)
       } else {
@@ -39,8 +39,8 @@ extension Saga {
     return true
   }
 
-  /// The index is written when so many entries have come since, or half as many as it has messages: seldom
-  /// enough to cost little, and so often that little has to be read again after a kill.
+  /// The index is written when this many entries have come since, or half as many as it has messages. That is
+  /// seldom enough to cost little, and often enough that little has to be read again after a kill.
   private static let entriesBetweenWrites = 1_000
 
   private func take(_ entry: DatabaseNode) -> RoomQueue.Event? {
@@ -53,8 +53,8 @@ extension Saga {
         for waiter in done { waiter.1.resume() }
       }
     }
-    // Keys are kept for as long as the room is open, so a writer of huge ones would fill memory. No
-    // sound writer makes them.
+    // Keys are kept while the room is open, so a writer of huge ones would fill the memory. No sound writer
+    // makes them.
     guard options.keepsMessages, entry.keyBytes.count <= HyperDBLimits.keyBytes,
       entry.keyBytes.starts(with: prefix)
     else { return nil }
@@ -93,27 +93,27 @@ extension Saga {
 
   // MARK: Events
 
-  /// The events from now on, after the messages that are here already.
+  /// Returns the events from now on, after the messages that are already here.
   ///
-  /// Nothing is missed from this call on, however late the reading begins.
+  /// No event after this call is missed, however late the reading begins.
   ///
-  /// - Parameter stored: how many of those messages are told.
+  /// - Parameter stored: how many of those messages are delivered.
   public nonisolated func events(stored: StoredMessages = .all) -> SagaEvents {
     SagaEvents(saga: self, reader: RoomReader(broadcast.subscribe(RoomQueue()), stored: stored))
   }
 
-  /// Gives an event to every reader.
+  /// Sends an event to every reader.
   func tell(_ event: SagaEvent) { broadcast.send(.other(event)) }
 
   private func tell(_ changes: [RoomQueue.Event]) {
     for change in changes { broadcast.send(change) }
   }
 
-  /// The number of events that are handed over at once, and about how many bytes of texts.
+  /// The most events that are handed over at once, and about the most bytes of their texts.
   private static let eventsAtOnce = 512
   private static let bytesAtOnce = 1 << 20
 
-  /// The events that wait for a reader; waits for some. Nil at the end.
+  /// Returns the events that wait for a reader, or suspends until there are some; nil at the end.
   func nextEvents(_ reader: RoomReader) async -> [SagaEvent]? {
     while !Task.isCancelled {
       let events = takeEvents(reader)
@@ -165,14 +165,14 @@ extension Saga {
     return events
   }
 
-  /// Has a reader begin with what is stored. The changes that wait are part of that.
+  /// Starts a reader on what is stored. Pending changes are part of that.
   private func start(_ reader: RoomReader) {
     let first: Int
     switch reader.stored {
     case .all: first = 0
     case .newest(let count): first = max(0, index.count - max(0, count))
     case .none:
-      // The changes that wait came after the reader did.
+      // The pending changes came after the reader did.
       reader.walk = (index.order, index.order.end)
       return
     }
@@ -197,7 +197,7 @@ extension Saga {
     reader.walk = (order, place)
   }
 
-  /// The event of a change, with the text as it is now; nil if the message is gone meanwhile.
+  /// Returns the event of a change, with the current text; nil if the message is gone meanwhile.
   private func event(of change: RoomIndex.Change) -> SagaEvent? {
     switch change {
     case .added(let record), .edited(let record):
@@ -213,7 +213,7 @@ extension Saga {
 }
 
 extension SagaEvent {
-  /// About how many bytes of a stranger's text it carries.
+  /// The approximate size of the text that it carries, in bytes.
   fileprivate var textCount: Int {
     switch self {
     case .message(let message), .edit(let message), .removal(let message):

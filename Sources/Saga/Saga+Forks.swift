@@ -2,12 +2,12 @@ public import Hypercore
 public import HypercoreCrypto
 
 extension Saga {
-  /// Whether the feed of a fork is the one of this key.
+  /// Returns whether the feed of a fork is the one of this key.
   package static func isFork(_ evidence: ForkEvidence, of own: PublicKey) -> Bool {
     evidence.key == own
   }
 
-  /// What a fork means for the people of the room, in one sentence that says what to do.
+  /// Explains a fork to the people of the room, in one sentence with the next step.
   ///
   /// - Parameters:
   ///   - evidence: the two histories.

@@ -5,7 +5,7 @@ internal import RandomAccessStorage
 
 // The index of a room beside its database.
 extension Saga {
-  /// Takes over an index that was stored, if the feeds are those that it was made of.
+  /// Adopts a stored index, if the feeds are in the states that it was made from.
   func use(_ stored: StoredIndex) async {
     var last: [PublicKey: UInt64] = [:]
     for (key, known) in stored.feeds {
@@ -16,7 +16,7 @@ extension Saga {
     taken = last
   }
 
-  /// Writes the index. One that can't be written is missed at the next opening, and by nobody else.
+  /// Writes the index. If that fails, the next opening takes longer, and nothing else suffers.
   func writeIndex() {
     unwritten = 0
     guard let indexFile, db.storage.access == .readWrite else { return }
@@ -30,7 +30,7 @@ extension Saga {
     do {
       try indexFile.write(index, feeds)
     } catch {
-      // A full disk, for example: half an index only takes room from others.
+      // A full disk, for example: half an index would only waste space.
       indexFile.empty()
     }
   }

@@ -4,25 +4,25 @@ public import Hypercore
 public import HypercoreCrypto
 internal import HypercoreProtocol
 
-/// A user that connected, may not write yet, and is to be let in.
+/// A connected user that may not write yet and is to be let in.
 struct Newcomer {
   var data: UserData
-  /// Whether the room's policy has said yes.
+  /// True if the room's policy has accepted it.
   var isAccepted: Bool
-  /// Not before this: peers that meet a newcomer at once would all authorize it.
+  /// The earliest time to authorize it: peers that meet a newcomer at the same moment would all do so.
   var notBefore: ContinuousClock.Instant
   var waitWasTold = false
-  /// Whether the room is full; nothing more is tried then.
+  /// True if the room is full; no further attempt is made then.
   var isShutOut = false
 
   var isDue: Bool { isAccepted && !isShutOut }
 }
 
 extension Saga {
-  /// Starts replicating with one peer. The connection stays, carries this user's data, and shows the peer
-  /// that this side holds its key.
+  /// Starts replicating with one peer. The connection stays open, carries this user's data, and proves to the
+  /// peer that this side holds its key.
   ///
-  /// - Returns: the connection, which a transport drives; give it to ``connect(_:from:)`` as well.
+  /// - Returns: the connection, which a transport drives; pass it to ``connect(_:from:)`` as well.
   public func replicate() async throws -> ReplicationStream {
     var options = ReplicationOptions.live
     options.userData = userData.bytes
@@ -30,17 +30,17 @@ extension Saga {
     return try await db.replicate(options)
   }
 
-  /// Meets the user at the other end: a join once the peer has said who it is, a leave when the
-  /// connection ends, however it ends; and authorization, as the room's policy says.
+  /// Follows the user at the other end: a join once the peer has announced its user, a leave when the
+  /// connection ends, however it ends; and authorization according to the room's policy.
   ///
   /// Returns when the connection has ended.
   ///
   /// - Parameters:
-  ///   - stream: what ``replicate()`` made.
-  ///   - address: the numeric address of the other end, without port: shown beside requests that prove
-  ///     nothing, of which each address has few.
-  /// - Throws: ``SagaError`` with `noUserData` where the peer says nothing about its user, or
-  ///   nothing that can be read; replication goes on until the connection's end all the same.
+  ///   - stream: the result of ``replicate()``.
+  ///   - address: the numeric address of the other end, without port. It is shown beside unproven requests,
+  ///     and limits their number.
+  /// - Throws: ``SagaError`` with `noUserData` if the peer sends no data about its user, or none that can be
+  ///   read; replication goes on until the connection's end all the same.
   public func connect(_ stream: ReplicationStream, from address: String? = nil) async throws {
     guard let handshake = await stream.handshake() else {
       try await stream.finished()
@@ -73,15 +73,15 @@ extension Saga {
     try result.get()
   }
 
-  // MARK: Standing
+  // MARK: Proof of keys
 
-  /// How long a peer that can show that it holds its key may take for it, before it counts as one that
-  /// can't. The proof follows the handshake at once.
+  /// The time that a peer able to prove that it holds its key may take, before it counts as unable. The proof
+  /// follows the handshake at once.
   private static let proofPatience = Duration.seconds(3)
 
-  /// Meets the user of a connection: as one that claims a key, and as its owner where that is shown.
+  /// Handles the user of a connection: first as a claim of a key, then as the key's owner once that is proven.
   private func meet(_ claim: UserData, _ stream: ReplicationStream, on connection: UInt64) async {
-    // An open room lets in on the claim, within its limits: peers of the reference can't show anything.
+    // An open room lets in on the claim, within its limits: peers of the reference can't prove anything.
     if case .open = options.authorization { welcome(claim) }
     var data = claim
     if await isShown(claim.key, by: stream, within: Self.proofPatience) {
@@ -89,14 +89,14 @@ extension Saga {
     }
     if Task.isCancelled { return }
     await ask(data, on: connection)
-    // Late is better than never.
+    // A late proof is better than none.
     guard !data.isProven, await stream.canProve,
       await isShown(claim.key, by: stream, within: .seconds(3600)), !Task.isCancelled
     else { return }
     await ask(proven(claim, on: connection), on: connection)
   }
 
-  /// Whether the peer has shown that it holds a key, or a block is here that the key signed.
+  /// Returns whether the peer has proven to hold a key, or a block that the key signed is here.
   private func isShown(
     _ key: PublicKey, by stream: ReplicationStream, within patience: Duration
   ) async -> Bool {
@@ -113,12 +113,12 @@ extension Saga {
 
   // MARK: Authorization
 
-  /// Those that want to write and wait for an answer: those that have shown to hold their key first, then
-  /// those that only claim one, see ``UserData/isProven``.
+  /// The users that want to write and wait for an answer: first those that have proven to hold their key, then
+  /// those that merely claim one, see ``UserData/isProven``.
   public var requests: [UserData] { asking.listed }
 
-  /// Lets the holder of a key write, also one that was refused before: what is authorized is the key that
-  /// is named, whoever named it.
+  /// Authorizes a key, even one that was refused before. The key itself is authorized, whichever connection
+  /// named it.
   public func accept(_ key: PublicKey) {
     if newcomers[key] == nil {
       let data = roster[key] ?? UserData(key: key, username: "", timestamp: 0)
@@ -130,9 +130,9 @@ extension Saga {
     tryNewcomers()
   }
 
-  /// Does not let a newcomer write on the connections that ask now, as far as it is up to this peer:
-  /// another writer may let it in all the same, and it may ask again on a new connection. Nothing that it
-  /// writes is hidden for it; see ``setMuted(_:_:)``.
+  /// Drops a newcomer's current requests, as far as it is up to this peer: another writer may authorize it all
+  /// the same, and it may ask again on a new connection. Its messages are not hidden for that; see
+  /// ``setMuted(_:_:)``.
   public func refuse(_ key: PublicKey) {
     newcomers[key] = nil
     answered(key)
@@ -156,8 +156,8 @@ extension Saga {
     for user in asking.fill() { tell(.request(user)) }
   }
 
-  /// Notes that what a feed holds is not to be shown here, or is again. Messages and events go on: it
-  /// is for those who show them to heed ``muted``. Nobody is asked about a muted key.
+  /// Notes that what a feed holds is not to be shown here, or is again. Messages and events go on: a front end
+  /// has to respect ``muted``. The user is not asked about a muted key.
   public func setMuted(_ isMuted: Bool, _ key: PublicKey) {
     guard key != db.localKey, muted.contains(key) != isMuted else { return }
     if isMuted { muted.insert(key) } else { muted.remove(key) }
@@ -170,11 +170,11 @@ extension Saga {
     try await db.authorize(key)
   }
 
-  /// Has a newcomer authorized when its turn comes.
+  /// Queues a newcomer, to be authorized when its turn comes.
   private func welcome(_ data: UserData) {
     guard data.key != db.localKey, newcomers[data.key] == nil else { return }
-    // Strangers with ever new keys must not fill memory: the one that is gone and has waited longest
-    // makes room.
+    // Strangers with ever new keys must not fill the memory: the one that is gone and has waited longest
+    // is evicted.
     if newcomers.count >= options.limits.requests {
       let present = Set(roster.users.map(\.key))
       let idle = newcomers.values.filter { !present.contains($0.data.key) }
@@ -196,7 +196,7 @@ extension Saga {
     }
   }
 
-  /// Asks about a newcomer, where the policy is to ask.
+  /// Asks about a newcomer, if the policy says so.
   private func ask(_ data: UserData, on connection: UInt64) async {
     guard data.key != db.localKey else { return }
     switch options.authorization {
@@ -209,13 +209,13 @@ extension Saga {
       tellNewRequests()
     case .decide(let decision):
       guard await !db.isAuthorized(data.key), newcomers[data.key] == nil else { return }
-      // A no is not kept, so that strangers with ever new keys leave nothing: the next time they are
-      // asked about again.
+      // A refusal is not kept, so that strangers with ever new keys leave nothing behind. The next time the
+      // closure is called again.
       if await decision(data) { accept(data.key) }
     }
   }
 
-  /// Authorizes all that are due; runs again when another becomes so.
+  /// Authorizes all newcomers that are due; runs again when another becomes so.
   func tryNewcomers() {
     guard isAuthorized, authorizer == nil, newcomers.values.contains(where: \.isDue) else {
       return
@@ -235,7 +235,7 @@ extension Saga {
         try? await Task.sleep(until: next.notBefore, clock: .continuous)
         if Task.isCancelled { return }
       }
-      // Another peer may have been faster, and a room that is still empty here has no feed to write it in.
+      // Another peer may have been faster, and a room that is still empty here can't be written yet.
       if await db.isAuthorized(key) {
         newcomers[key] = nil
         continue
@@ -262,13 +262,13 @@ extension Saga {
     }
   }
 
-  /// Of how many newcomers that have to wait it is told in a minute.
+  /// The most newcomers a minute whose waiting is reported.
   private static let waitsPerMinute = 5
 
   private func wait(_ key: PublicKey, _ reason: String) {
     guard let newcomer = newcomers[key], !newcomer.waitWasTold else { return }
     newcomers[key]?.waitWasTold = true
-    // Strangers can come by the hundred; the first few say what is to be known.
+    // Strangers can come by the hundred; the first few tell enough.
     guard waits.take(now: .now, limit: Self.waitsPerMinute) == nil else { return }
     tell(.waiting(newcomer.data, reason: reason))
   }

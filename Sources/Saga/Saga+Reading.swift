@@ -6,12 +6,12 @@ public import HypercoreCrypto
 public struct MessagePage: Hashable, Sendable {
   /// The messages, in order.
   public var messages: [Message]
-  /// Tells whether no message is older than the first one here.
+  /// True if no message is older than the first one here.
   public var isStart: Bool
-  /// Tells whether no message is newer than the last one here.
+  /// True if no message is newer than the last one here.
   public var isEnd: Bool
 
-  /// A page of these parts.
+  /// Makes a page of its parts.
   public init(messages: [Message], isStart: Bool, isEnd: Bool) {
     self.messages = messages
     self.isStart = isStart
@@ -19,17 +19,17 @@ public struct MessagePage: Hashable, Sendable {
   }
 }
 
-/// The part of a room that a ``MessagePage`` is to show.
+/// The part of a room that a ``MessagePage`` shows.
 public enum PagePosition: Hashable, Sendable {
   /// The newest messages.
   case newest
   /// The oldest messages.
   case oldest
-  /// Those just before a place.
+  /// The messages just before a place.
   case before(Message.Place)
-  /// Those just after a place.
+  /// The messages just after a place.
   case after(Message.Place)
-  /// A message in the middle of others.
+  /// A message, with others on both sides.
   case around(Message.ID)
 }
 
@@ -44,7 +44,7 @@ public struct Author: Hashable, Sendable {
   /// The time of its latest message, in milliseconds since 1970 by its own clock.
   public var last: Int64
 
-  /// An author of these parts.
+  /// Makes an author of these parts.
   public init(feed: PublicKey, username: String, messages: Int, last: Int64) {
     self.feed = feed
     self.username = username
@@ -53,9 +53,9 @@ public struct Author: Hashable, Sendable {
   }
 }
 
-// What is in the room. Texts are read from the feeds as they are asked for.
+// The content of the room. Texts are read from the feeds on demand.
 extension Saga {
-  /// Tells whether all stored messages are in the room; false while it is read through.
+  /// True if all stored messages are in the room; false while it is being read.
   public var isLoaded: Bool { isReady }
 
   /// The number of messages.
@@ -63,7 +63,7 @@ extension Saga {
 
   /// All messages, sorted by time, key and feed; none in a room of operations.
   ///
-  /// Every text is read and given at once: for a room of unknown size see
+  /// Every text is read and returned at once: for a room of unknown size see
   /// ``messages(before:limit:)``.
   public var messages: [Message] { options.kind == .messages ? allShown : [] }
 
@@ -78,13 +78,13 @@ extension Saga {
     return messages
   }
 
-  /// The message of this name; nil if it is not there, or deleted.
+  /// Returns the message of this name; nil if it is not there or is deleted.
   public func message(_ id: Message.ID) -> Message? {
     guard options.kind == .messages, let record = index.find(id) else { return nil }
     return message(of: record)
   }
 
-  /// The messages just before a place, in order; the newest of all for nil.
+  /// Returns the messages just before a place, in order; nil for the newest of all.
   ///
   /// ```swift
   /// var page = await room.messages(limit: 50)
@@ -97,14 +97,14 @@ extension Saga {
     page(place.map(PagePosition.before) ?? .newest, limit: limit)?.messages ?? []
   }
 
-  /// The messages just after a place, in order; the oldest of all for nil.
+  /// Returns the messages just after a place, in order; nil for the oldest of all.
   public func messages(after place: Message.Place?, limit: Int) -> [Message] {
     page(place.map(PagePosition.after) ?? .oldest, limit: limit)?.messages ?? []
   }
 
-  /// A page of the room; nil if it is to be around a message that is not there.
+  /// Returns a page of the room; nil if its middle is a message that is not there.
   ///
-  /// - Parameter limit: how many messages it has at most.
+  /// - Parameter limit: the most messages on the page.
   public func page(_ position: PagePosition, limit: Int) -> MessagePage? {
     guard options.kind == .messages else {
       return MessagePage(messages: [], isStart: true, isEnd: true)
@@ -128,7 +128,7 @@ extension Saga {
     }
   }
 
-  /// The number of messages up to a place, with the one that is there.
+  /// Returns the number of messages up to and including a place.
   private func firstPosition(after place: Message.Place) -> Int {
     var start = index.place(of: place)
     let position = index.order.position(of: start)
@@ -150,7 +150,7 @@ extension Saga {
     return page
   }
 
-  /// The messages of other feeds under the key of a message.
+  /// Returns the messages of other feeds under the key of a message.
   package func messages(sharingKeyOf id: Message.ID) -> [Message.ID] {
     guard let record = index.find(id) else { return [] }
     return index.sharing(record).map {
@@ -170,13 +170,13 @@ extension Saga {
     }
   }
 
-  /// The latest message of a feed.
+  /// Returns the latest message of a feed.
   public func latestMessage(of feed: PublicKey) -> Message? {
     guard options.kind == .messages else { return nil }
     return index.newest(of: feed).flatMap { message(of: $0) }
   }
 
-  /// The latest message before a place, or of all for nil, by none of these feeds.
+  /// Returns the latest message before a place, or of all for nil, by none of these feeds.
   public func latestMessage(
     before place: Message.Place? = nil, without feeds: Set<PublicKey>
   ) -> Message? {
@@ -191,7 +191,7 @@ extension Saga {
     return nil
   }
 
-  /// The number of messages after a place by none of these feeds.
+  /// Returns the number of messages after a place by none of these feeds.
   public func messageCount(after place: Message.Place?, without feeds: Set<PublicKey>) -> Int {
     guard options.kind == .messages else { return 0 }
     let order = index.order
@@ -206,13 +206,13 @@ extension Saga {
 
   // MARK: Texts
 
-  /// The message of a record as it is shown; nil if it is not, or its block is not here any more.
+  /// Returns the message of a record as it is shown; nil if it is not, or if its block is no longer here.
   func message(of record: UInt32) -> Message? {
     let found = index.record(record)
     return found.isShown ? message(of: record, at: found.seq) : nil
   }
 
-  /// The message of a record as a block has it.
+  /// Returns the message of a record as it is in a block.
   func message(of record: UInt32, at seq: UInt64) -> Message? {
     let found = index.record(record)
     let feed = index.feed(of: found)
@@ -231,8 +231,8 @@ extension Saga {
       sharesKey: index.sharesKey(record))
   }
 
-  /// Counts the blocks that are read, and has the feeds give up now and then what they keep of their trees: a
-  /// walk through a large room goes through all of its feeds.
+  /// Counts the blocks that are read, and from time to time has the feeds release their cached trees: a walk
+  /// through a large room goes through all of its feeds.
   func countRead(_ count: Int = 1) {
     blocksRead += count
     guard blocksRead >= Self.readsBetweenReleases else { return }

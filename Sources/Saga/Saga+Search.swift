@@ -2,10 +2,10 @@ internal import HyperDB
 internal import Hypercore
 public import HypercoreCrypto
 
-/// The messages that have some words in them, newest first, as they are found.
+/// The messages that contain some words, newest first, as they are found.
 ///
-/// The room is searched as it was at the first element. Texts are read from the feeds a few at a
-/// time, and the room goes on in between; a search that is left, or whose task is cancelled, ends.
+/// The search sees the room as it was at the first element. Texts are read from the feeds a few at a time,
+/// and the room goes on in between. A search that is abandoned, or whose task is cancelled, ends.
 public struct MessageSearch: AsyncSequence, Sendable {
   public typealias Element = Message
 
@@ -16,7 +16,7 @@ public struct MessageSearch: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(search: self) }
 
-  /// Goes through the room once.
+  /// An iterator that goes through the room once.
   public struct Iterator: AsyncIteratorProtocol {
     private let saga: Saga
     private let pattern: SearchPattern?
@@ -33,7 +33,7 @@ public struct MessageSearch: AsyncSequence, Sendable {
       first = search.place
     }
 
-    /// The next message with the words; nil at the end, or when the task is cancelled.
+    /// Returns the next message with the words; nil at the end, or if the task is cancelled.
     public mutating func next() async -> Message? {
       guard let pattern, !Task.isCancelled else { return nil }
       while given == found.count {
@@ -52,22 +52,23 @@ public struct MessageSearch: AsyncSequence, Sendable {
   }
 }
 
-/// A search under way: the order of the messages, and the place that it has come to.
+/// A search in progress: the order of the messages, and its position in it.
 struct SearchWalk: Sendable {
   let order: RecordOrder
   var place: RecordOrder.Place
 }
 
 extension Saga {
-  /// The messages with these words in their text or name, newest first, whatever the case and simple accents.
+  /// Returns the messages with these words in their text or name, newest first. Case and simple accents are
+  /// ignored.
   ///
   /// ```swift
   /// for await message in room.search("ferry").prefix(20) { print(message.text) }
   /// ```
   ///
   /// - Parameters:
-  ///   - place: only messages before this place are looked at; nil for all.
-  ///   - feeds: messages of these are left out.
+  ///   - place: the place before which messages are searched; nil for all.
+  ///   - feeds: the feeds whose messages are left out.
   public nonisolated func search(
     _ words: String, before place: Message.Place? = nil, without feeds: Set<PublicKey> = []
   ) -> MessageSearch {
@@ -79,12 +80,12 @@ extension Saga {
       order: index.order, place: place.map { index.place(of: $0) } ?? index.order.end)
   }
 
-  /// The number of messages that are looked at in one turn of the executor, and about how many bytes of texts: some
+  /// The most messages that are searched in one turn of the executor, and about the most bytes of texts: some
   /// milliseconds.
   private static let messagesAtOnce = 512
   private static let searchedAtOnce = 1 << 20
 
-  /// Looks at the next messages; nil at the end.
+  /// Searches the next messages; nil at the end.
   func search(
     _ pattern: SearchPattern, _ walk: SearchWalk, _ without: Set<PublicKey>
   ) -> (found: [Message], next: SearchWalk)? {

@@ -15,7 +15,7 @@ public import RandomAccessStorage
 /// }
 /// ```
 ///
-/// The same on disk and on the wire as the Saga class of the "building web apps using Dat" workshop, so
+/// It is the same on disk and on the wire as the Saga class of the "building web apps using Dat" workshop, so
 /// its peers and these share rooms.
 public actor Saga {
   /// The executor of the room and its database: one serial queue for both.
@@ -24,17 +24,17 @@ public actor Saga {
 
   /// The room's database.
   public nonisolated let db: HyperDB
-  /// The name shown to others.
+  /// The name that is shown to others.
   public nonisolated let username: String
-  /// Since when this user is here, in milliseconds since 1970.
+  /// The time since which this user is here, in milliseconds since 1970.
   public nonisolated let timestamp: Int64
 
   let options: SagaOptions
-  /// The beginning of the keys of the room's entries.
+  /// The prefix of the keys of the room's entries.
   let prefix: [UInt8]
   var index = RoomIndex()
   var recent = RecentTexts()
-  /// The index beside the database; nil where none is kept.
+  /// The index beside the database; nil if none is kept.
   let indexFile: RoomIndexFile?
   var roster = Roster()
   var ids: MessageIDGenerator
@@ -43,25 +43,25 @@ public actor Saga {
   var reader: Task<Void, Never>?
   var isReady = false
   var readyWaiters: [CheckedContinuation<Void, Never>] = []
-  /// By feed, the last block that was taken into the index.
+  /// By feed, the last block that is in the index.
   var taken: [PublicKey: UInt64] = [:]
-  /// The number of blocks that were read since the feeds gave up what they keep.
+  /// The number of blocks read since the feeds last released their caches.
   var blocksRead = 0
-  /// The number of entries that were taken in since the index was written.
+  /// The number of entries added since the index was last written.
   var unwritten = 0
   /// The number of entries read while the room opened, and the number that readers were notified of.
   var loaded: UInt64 = 0
   var toldLoaded: UInt64 = 0
   var ownWaiters: [(seq: UInt64, CheckedContinuation<Void, Never>)] = []
-  /// Newcomers of whom it is still to be decided, by the key they claim.
+  /// Newcomers that are not decided on yet, by the key they claim.
   var newcomers: [PublicKey: Newcomer] = [:]
-  /// Newcomers that wait for an answer of the user's.
+  /// Newcomers that wait for the user's answer.
   var asking: WriteRequests
   var lastConnection: UInt64 = 0
-  /// The feeds that are not to be shown here; only noted, nothing is left out.
+  /// The feeds that are not to be shown here. They are only noted; nothing is left out.
   public internal(set) var muted: Set<PublicKey>
   var burst = BurstLimit()
-  /// Bounds how often it is told that somebody has to wait.
+  /// Limits how often it is reported that a newcomer has to wait.
   var waits = BurstLimit()
   var authorizer: Task<Void, Never>?
   var isAuthorized: Bool
@@ -72,7 +72,7 @@ public actor Saga {
   /// The room's key: whoever has it can read the room and ask to write.
   public nonisolated var key: PublicKey { db.key }
 
-  /// Opens the room in a folder: the one that is stored there, or a new one, or the one of `key`.
+  /// Opens the room in a folder: the stored one, a new one, or the one of `key`.
   public static func open(
     folder: String, key: PublicKey? = nil, username: String, options: SagaOptions = SagaOptions()
   ) async throws -> Saga {
@@ -84,9 +84,9 @@ public actor Saga {
   ///
   /// - Parameters:
   ///   - key: the room to join; nil for the stored one or a new one.
-  ///   - username: the name shown to others; a label, not an identity.
-  ///   - options: who may write, and how the database is kept.
-  ///   - storage: where its files are kept.
+  ///   - username: the name that is shown to others; a label, not an identity.
+  ///   - options: the options of the room and its database.
+  ///   - storage: the storage of its files.
   public static func open(
     storage: any StorageProvider, key: PublicKey? = nil, username: String,
     options: SagaOptions = SagaOptions()
@@ -95,7 +95,7 @@ public actor Saga {
     let file = options.usesIndexFile ? RoomIndexFile(storage, options.kind) : nil
     let stored = file?.read()
     if let stored { options.database.knownFeeds = stored.feeds }
-    // They are read here, each one.
+    // Every entry is read here.
     options.database.readsAllEntries = options.keepsMessages
     let db = try await HyperDB.open(storage, key: key, options: options.database)
     let saga = await Saga(db: db, username: username, options: options, file, stored)
@@ -107,7 +107,7 @@ public actor Saga {
     return saga
   }
 
-  /// A room on a database that is open already. Call ``initialize()`` before anything else.
+  /// Makes a room on a database that is already open. Call ``initialize()`` before anything else.
   public init(db: HyperDB, username: String, options: SagaOptions = SagaOptions()) async {
     await self.init(db: db, username: username, options: options, nil, nil)
   }
@@ -133,7 +133,7 @@ public actor Saga {
     if let stored { await use(stored) }
   }
 
-  /// Starts following the database. Returns when every stored message is in the room.
+  /// Starts following the database. Returns once every stored message is in the room.
   public func initialize() async {
     startFollowing()
     if !isReady, !isClosed { await withCheckedContinuation { readyWaiters.append($0) } }
@@ -150,14 +150,14 @@ public actor Saga {
     }
   }
 
-  /// The data that this side gives about its user when it connects.
+  /// The data about its user that this side sends when it connects.
   public nonisolated var userData: UserData {
     UserData(key: db.localKey, username: username, timestamp: timestamp)
   }
 
   // MARK: Reading
 
-  /// Tells whether every stored entry of the room's feeds was taken into the room.
+  /// True if every stored entry of the room's feeds has been added to the room.
   public var isCaughtUp: Bool {
     get async {
       await db.feeds.allSatisfy { $0.length < 2 || taken[$0.key, default: 0] >= $0.length - 1 }
@@ -171,34 +171,35 @@ public actor Saga {
 
   /// Writes a message. When it returns, the message is in the room and its event was sent.
   ///
-  /// - Returns: its name: the key `messages/<id>`, and one's own feed.
+  /// - Returns: its name: the key `messages/<id>`, and the local feed.
   /// - Throws: ``SagaError`` with `tooLarge` beyond 64 KiB of text, `wrongKind` in a room of
-  ///   operations; what the database throws.
+  ///   operations; the errors of the database.
   @discardableResult
   public func writeMessage(_ text: String) async throws -> Message.ID {
     try await write(text, key: newKey())
   }
 
-  /// Replaces the text of one's own message.
+  /// Replaces the text of a message of the local user.
   ///
-  /// - Throws: ``SagaError`` with `noMessage` if it is not one's own or not there; as
-  ///   ``writeMessage(_:)``. Nothing was written then.
+  /// - Throws: ``SagaError`` with `noMessage` if the message is another user's or doesn't exist, and the errors
+  ///   of ``writeMessage(_:)``. In each case nothing was written.
   public func edit(_ id: Message.ID, to text: String) async throws {
     try check(.messages)
     _ = try await write(text, key: ownKey(of: id))
   }
 
-  /// Deletes one's own message or operation: readers of this project stop showing it, the block stays.
+  /// Deletes a message or operation of the local user. Readers of this project stop showing it; its block
+  /// stays.
   ///
-  /// - Throws: ``SagaError`` with `noMessage` if it is not one's own or not there; what the database
-  ///   throws. Nothing was written then.
+  /// - Throws: ``SagaError`` with `noMessage` if the message is another user's or doesn't exist; the errors of
+  ///   the database. In each case nothing was written.
   public func delete(_ id: Message.ID) async throws {
     if isClosed { throw SagaError(.closed, "The room is closed.") }
     let node = try await db.delete(try ownKey(of: id))
     await takenIn(node.seq)
   }
 
-  /// The key under which a message of one's own can be written over.
+  /// Returns the key under which a message of the local user can be overwritten.
   private func ownKey(of id: Message.ID) throws -> String {
     guard id.feed == db.localKey, let record = index.find(id), index.record(record).isShown,
       let key = String(validating: id.keyBytes, as: UTF8.self)
@@ -238,7 +239,7 @@ public actor Saga {
       .wrongKind, "This room was opened for \(options.kind); to write others open it for \(kind).")
   }
 
-  /// Waits until an entry of one's own is in the room.
+  /// Waits until an entry of the local feed is in the room.
   private func takenIn(_ seq: UInt64) async {
     if taken[db.localKey, default: 0] >= seq || isClosed { return }
     await withCheckedContinuation { ownWaiters.append((seq, $0)) }

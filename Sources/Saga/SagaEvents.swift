@@ -4,57 +4,57 @@ public import HypercoreCrypto
 /// An event of a room.
 @nonexhaustive
 public enum SagaEvent: Hashable, Sendable {
-  /// The number of stored entries that were read so far, while a room is opened that has no index, or an old
-  /// one: all of its entries have to be read once.
+  /// The number of stored entries read so far, while a room without an index, or with an old one, is opened:
+  /// all of its entries have to be read once.
   case loading(done: UInt64, of: UInt64)
-  /// A message that was not shown before, one's own included. Those that are stored already come first,
-  /// sorted by time.
+  /// A message that was not shown before, the user's own included. Stored messages come first, sorted by
+  /// time.
   case message(Message)
-  /// In a room of operations: one that was not told before, or that is now edited. Those that are stored
-  /// already come first, sorted by time.
+  /// In a room of operations: an operation that is new to the reader, or was edited. Stored operations come
+  /// first, sorted by time.
   case operation(RoomOperation)
-  /// All stored messages or operations were told.
+  /// All stored messages or operations have been delivered.
   case ready
   /// The author replaced the text of a message, or an earlier entry of its key turned up.
   case edit(Message)
-  /// The author deleted a message, or an operation, whose text is its JSON. The text is the one that was
-  /// shown before.
+  /// The author deleted a message, or an operation, whose text is its JSON. The text is the last one that
+  /// was shown.
   case removal(Message)
   /// An entry that is no message; it is skipped.
   case unreadable(Message.ID)
-  /// A user has come, with the first of the user's connections. Its name and key are claims unless
+  /// A user has come, with its first connection. Its name and key are claims unless
   /// ``UserData/isProven``.
   case join(UserData)
-  /// What is shown of a user that is here has changed: it was shown to hold its key, or a proven connection
-  /// said something else than a claim had.
+  /// The data of a user that is here has changed: the user has proven to hold its key, or a proven connection
+  /// contradicted a claim.
   case change(UserData)
-  /// A user has gone, with the last one.
+  /// A user has gone, with its last connection.
   case leave(UserData)
-  /// This user's own feed is now one of the room's: what was written here is read by others.
+  /// The local feed is now one of the room's: others read what was written here.
   case authorized
-  /// A newcomer wants to write; see ``AuthorizationPolicy/ask``. Told again for a key that is proven after
-  /// it was listed unproven.
+  /// A newcomer wants to write; see ``AuthorizationPolicy/ask``. Delivered again if the key is proven after it
+  /// was listed unproven.
   case request(UserData)
-  /// The requests of this key are over: answered, or gone with their connection.
+  /// No request of this key is pending any more: they were answered, or ended with their connections.
   case requestGone(PublicKey)
-  /// A newcomer has to wait: the room has as many feeds as it may, or too many came in a minute. Told of
-  /// five newcomers a minute at most.
+  /// A newcomer has to wait: the room has as many feeds as it may, or too many came in a minute. Delivered
+  /// for at most five newcomers a minute.
   case waiting(UserData, reason: String)
-  /// The messages of this feed are not to be shown here any more, or are again.
+  /// The messages of this feed are no longer to be shown here, or are again.
   case muted(PublicKey, Bool)
-  /// A block of this user's feed was sent to a peer that had asked for it: entries up to `seq`.
+  /// A block of the local feed was sent to a peer that had requested it: entries up to `seq`.
   case sent(seq: UInt64)
-  /// The key of a feed has signed two histories; with the user's own nothing more is written here.
+  /// The key of a feed has signed two histories. If it is the local feed, nothing more is written here.
   case forked(ForkEvidence)
-  /// What this user wrote before, and is not here, can be had from a peer: writing is possible again.
+  /// A peer has what this user wrote before and what is missing here: writing is possible again.
   case restored
-  /// Something went wrong that has no caller to be notified.
+  /// An error without a caller that could receive it.
   case error(SagaError)
 }
 
-/// Why a room refused or failed.
+/// An error of a room.
 public struct SagaError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The kind of failure it is, for programs.
+  /// The kind of failure, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
     /// The peer sent no user data, or none that can be read.
@@ -63,9 +63,9 @@ public struct SagaError: Error, Hashable, Sendable, CustomStringConvertible {
     case closed
     /// The text is larger than a message may be.
     case tooLarge
-    /// A message was to be written in a room of operations, or the other way round.
+    /// A message was written in a room of operations, or the other way round.
     case wrongKind
-    /// There is no message of one's own under that key. Nothing was written.
+    /// There is no message of the local user under that key. Nothing was written.
     case noMessage
     /// An operation is no JSON.
     case notJSON
@@ -75,12 +75,12 @@ public struct SagaError: Error, Hashable, Sendable, CustomStringConvertible {
     case connection
   }
 
-  /// The kind of failure it is, for programs.
+  /// The kind of failure, for programs.
   public let code: Code
   /// A sentence for people.
   public let reason: String
 
-  /// A failure with its reason.
+  /// Makes an error with its reason.
   public init(_ code: Code, _ reason: String) {
     self.code = code
     self.reason = reason
@@ -89,11 +89,11 @@ public struct SagaError: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String { reason }
 }
 
-/// The events of a room from the call of ``Saga/events(stored:)`` on.
+/// The events of a room since the call of ``Saga/events(stored:)``.
 ///
-/// A reader that is slow delays nobody, and little waits for it: of a message one event at most, without its
-/// text. The sequence ends when the room is closed, and when its task is cancelled. To be read by one task:
-/// iterating again goes on after what was told.
+/// A slow reader delays nobody, and little waits for it: of a message at most one event, without its text.
+/// The sequence ends when the room is closed or its task is cancelled. One task should read it: iterating
+/// again continues after what was delivered.
 public struct SagaEvents: AsyncSequence, Sendable {
   public typealias Element = SagaEvent
 
@@ -102,14 +102,14 @@ public struct SagaEvents: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(saga: saga, reader: reader) }
 
-  /// The next event, as ``Iterator/next()`` gives it.
+  /// Returns the next event, as ``Iterator/next()`` does.
   package func next() async -> SagaEvent? { await saga.nextEvent(reader) }
 
-  /// Waits for one event after the other.
+  /// An iterator that waits for one event after the other.
   public struct Iterator: AsyncIteratorProtocol {
     let saga: Saga
     let reader: RoomReader
-    /// Events that were taken together, and how many of them were handed out.
+    /// Events that were taken together, and the number of them that were returned.
     private var taken: [SagaEvent] = []
     private var place = 0
 
@@ -118,7 +118,7 @@ public struct SagaEvents: AsyncSequence, Sendable {
       self.reader = reader
     }
 
-    /// The next event; nil once the room is closed, or when the task is cancelled.
+    /// Returns the next event; nil once the room is closed, or if the task is cancelled.
     public mutating func next() async -> SagaEvent? {
       if place == taken.count {
         guard let more = await saga.nextEvents(reader) else { return nil }

@@ -1,25 +1,25 @@
 internal import Foundation
 
-/// Words to look for in texts, without regard to case and simple accents.
+/// Words to search for in texts, ignoring case and simple accents.
 ///
-/// Texts are read scalar by scalar and once: what a stranger wrote can't make it slow. Combining marks play
-/// no part, however many there are.
+/// A text is read scalar by scalar, once: a stranger's text can't make it slow. Combining marks are ignored,
+/// however many there are.
 package struct SearchPattern: Sendable {
   private let words: [UInt32]
   /// The words as bytes, if they are ASCII: most are.
   private let ascii: [UInt8]?
 
-  /// Nil for words that have nothing to look for, such as marks alone.
+  /// Nil if the words leave nothing to search for, such as marks alone.
   package init?(_ text: String) {
     words = Self.folded(text)
     guard !words.isEmpty else { return nil }
     ascii = words.allSatisfy { $0 < 0x80 } ? words.map { UInt8($0) } : nil
   }
 
-  /// Returns whether a text has the words in it.
+  /// Returns whether a text contains the words.
   package func matches(_ text: String) -> Bool { firstMatch(in: text) != nil }
 
-  /// The offset in UTF-8 at which the words first begin in a text; nil if they are not in it.
+  /// Returns the UTF-8 offset at which the words first begin in a text; nil if it doesn't contain them.
   package func firstMatch(in text: String) -> Int? {
     var text = text
     return text.withUTF8 { bytes in
@@ -30,7 +30,7 @@ package struct SearchPattern: Sendable {
     }
   }
 
-  /// Looks through a text of ASCII.
+  /// Searches a text of ASCII.
   private static func find(_ words: [UInt8], _ bytes: UnsafeBufferPointer<UInt8>) -> Int? {
     guard bytes.count >= words.count else { return nil }
     let first = words[0]
@@ -68,7 +68,7 @@ package struct SearchPattern: Sendable {
     return folded
   }
 
-  /// Gives the letters that a scalar stands for: in lower case, without marks.
+  /// Passes the letters that a scalar stands for to `body`: in lower case, without marks.
   private static func fold(_ scalar: Unicode.Scalar, _ body: (UInt32) -> Void) {
     if scalar.value < 0x80 { return body(UInt32(lower(UInt8(scalar.value)))) }
     if scalar.value < UInt32(table.count) {
@@ -83,7 +83,7 @@ package struct SearchPattern: Sendable {
     return scalar.properties.lowercaseMapping.unicodeScalars.map(\.value)
   }
 
-  /// The letters of the scripts that have case and accents, up to and with Latin and Greek extended.
+  /// The letters of the scripts with case and accents, up to and including Latin and Greek extended.
   private static let table: [[UInt32]] = (0..<0x2000).map { value in
     guard let scalar = Unicode.Scalar(UInt32(value)) else { return [] }
     return String(scalar).decomposedStringWithCanonicalMapping.unicodeScalars.flatMap(letters)

@@ -1,43 +1,43 @@
 internal import DatCoding
 public import HypercoreCrypto
 
-/// What a peer says about its user when it connects. Nothing in it is proven, unless ``isProven`` says so of
-/// the key.
+/// The data that a peer sends about its user when it connects. Nothing in it is proven, except the key if
+/// ``isProven`` is true.
 ///
-/// On the wire UTF-8 JSON in the handshake: `key` as JavaScript prints a buffer, then `username` and
+/// On the wire it is UTF-8 JSON in the handshake: `key` as JavaScript prints a buffer, then `username` and
 /// `timestamp`. Source: the workshop's Saga, `replicate()`.
 public struct UserData: Hashable, Sendable {
   /// The key of the feed that the user claims to write.
   public var key: PublicKey
-  /// A label; anybody may take any name.
+  /// A label; anybody may use any name.
   public var username: String {
     get { foreignName.string }
     set { foreignName = ForeignText(newValue) }
   }
   // Kept as foreign text, so that comparing and hashing go by bytes.
   var foreignName: ForeignText
-  /// Since when the user is there, in milliseconds since 1970 by the user's clock.
+  /// The time since which the user is there, in milliseconds since 1970 by the user's clock.
   public var timestamp: Int64
-  /// Whether the peer has shown that it holds the key, and so that this is what the key's owner says. Noted
+  /// True if the peer has proven to hold the key, so that the data is that of the key's owner. Noted
   /// here, not sent.
   public internal(set) var isProven = false
-  /// The numeric address of the connection on which it was said, where the transport named it. Noted here,
+  /// The numeric address of the other end of the connection, if the transport gave it. Noted here,
   /// not sent.
   public internal(set) var address: String?
 
-  /// User data of these parts, unproven.
+  /// Makes unproven user data of these parts.
   public init(key: PublicKey, username: String, timestamp: Int64) {
     self.key = key
     foreignName = ForeignText(username)
     self.timestamp = timestamp
   }
 
-  /// Longer user data is refused, and longer names are cut to this many bytes.
+  /// The longest name in bytes; longer ones are cut. Longer user data as a whole is refused.
   static let nameLimit = 1024
-  /// What is read of a peer's user data.
+  /// The bounds within which a peer's user data is read.
   private static let bounds = JSONReader.Bounds(bytes: 64 << 10, depth: 32)
 
-  /// Reads what a peer sent; nil where it is no JSON object, or its key isn't 32 bytes.
+  /// Reads the data that a peer sent; nil if it is no JSON object, or its key isn't 32 bytes.
   ///
   /// The key may be in JavaScript's form, `{"type":"Buffer","data":[…]}`, or a bare list of numbers.
   public init?(bytes: [UInt8]) {
@@ -78,7 +78,7 @@ public struct UserData: Hashable, Sendable {
     var bytes: [UInt8] = []
     var areBytes = true
     try reader.readArray { reader throws(JSONError) in
-      // A key has 32; what comes after the next is only passed over.
+      // A key has 32 bytes. A longer list is refused, and no more of it is collected.
       if bytes.count <= 32,
         let byte = try reader.readNumberIfPresent().flatMap(UInt8.init(exactly:))
       {
@@ -90,7 +90,7 @@ public struct UserData: Hashable, Sendable {
     return areBytes ? PublicKey(bytes: bytes) : nil
   }
 
-  /// The bytes that a peer gets, as the workshop's class writes them.
+  /// The bytes to send to a peer, as the workshop's class writes them.
   public var bytes: [UInt8] {
     var output = Array("{\"key\":{\"type\":\"Buffer\",\"data\":[".utf8)
     output.append(contentsOf: key.bytes.map(String.init).joined(separator: ",").utf8)

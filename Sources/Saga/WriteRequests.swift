@@ -2,26 +2,27 @@ internal import HypercoreCrypto
 
 /// The requests to write that wait for an answer, by the connection that made them.
 ///
-/// A *proven* request is one whose key was shown to be held; it stays when its connection ends. An
+/// A *proven* request is one whose user has proven to hold the key; it stays when its connection ends. An
 /// *unproven* one is a claim, which anybody may make of anybody's key: it is listed below the proven ones,
-/// hidden beside a proven one of its key, and goes with its connection. What finds no place waits for one.
+/// is hidden if its key has a proven one, and ends with its connection. Requests beyond the limits wait for
+/// a place.
 struct WriteRequests {
-  /// How many are listed.
+  /// The most requests that are listed.
   struct Limits {
     /// Proven, in all.
     var proven = 1_000
-    /// Proven, of one address: a household or a class behind one address may ask at a time.
+    /// Proven, from one address: a household or a class behind one address may ask at a time.
     var provenOfAddress = 16
-    /// Unproven, in all: so many a person can look through.
+    /// Unproven, in all: as many as a person can look through.
     var unproven = 32
-    /// Unproven, of one address.
+    /// Unproven, from one address.
     var unprovenOfAddress = 3
   }
 
   private struct Entry {
     var user: UserData
     var isListed = false
-    /// Its connection has ended.
+    /// True if its connection has ended.
     var isGone = false
   }
 
@@ -30,7 +31,7 @@ struct WriteRequests {
 
   init(limits: Limits) { self.limits = limits }
 
-  /// Those that are listed: proven ones first, then by name and key.
+  /// The users of the listed requests: proven ones first, then by name and key.
   var listed: [UserData] {
     var users: [PublicKey: UserData] = [:]
     for (_, entry) in entries.sorted(by: { $0.key < $1.key }) where entry.isListed {
@@ -45,12 +46,12 @@ struct WriteRequests {
     }
   }
 
-  /// How many wait for a place in the list.
+  /// The number of requests that wait for a place in the list.
   var waitingCount: Int { entries.values.count { !$0.isListed } }
 
   func contains(_ key: PublicKey) -> Bool { entries.values.contains { $0.user.key == key } }
 
-  /// A connection's user asks, or has now been shown to hold the key. One request a key and a connection.
+  /// Adds a request of a connection's user, or notes that it is now proven. One request a key and connection.
   mutating func add(_ user: UserData, on connection: UInt64) {
     if user.isProven {
       // The same user came back.
@@ -68,7 +69,7 @@ struct WriteRequests {
     entries[connection] = Entry(user: user)
   }
 
-  /// A connection has ended.
+  /// Notes the end of a connection.
   mutating func leave(_ connection: UInt64) {
     if entries[connection]?.user.isProven == true, entries[connection]?.isListed == true {
       entries[connection]?.isGone = true
@@ -77,15 +78,15 @@ struct WriteRequests {
     }
   }
 
-  /// The key was answered: all requests for it go.
+  /// Removes all requests for a key, which was answered.
   mutating func answer(_ key: PublicKey) {
     entries = entries.filter { $0.value.user.key != key }
   }
 
-  /// Gives the places that are free, to proven requests first and in the order in which they came.
-  /// Proven ones that are gone make room for others.
+  /// Fills the free places, first with proven requests, in the order in which they came. Proven ones that are
+  /// gone make room for others.
   ///
-  /// - Returns: those that are listed now and were not.
+  /// - Returns: the users that are newly listed.
   mutating func fill() -> [UserData] {
     let waiting = entries.filter { !$0.value.isListed }
       .sorted {

@@ -5,16 +5,16 @@ internal import HypercoreCrypto
 internal import Hyperdrive
 internal import RandomAccessStorage
 
-/// Looks whether an archive in a folder is sound.
+/// An examination of an archive in a folder.
 struct ArchiveDoctor {
   let output: Output
 
-  /// What is looked at and what came of it.
+  /// The results of an examination.
   private struct Findings {
     var whole: UInt64 = 0
-    /// Files whose bytes are recorded as stored and are not what was signed.
+    /// Files whose bytes are recorded as stored but differ from what was signed.
     var changed: [ArchivePath] = []
-    /// Files of which something is not stored.
+    /// The number of files that are not stored in full.
     var partial: UInt64 = 0
     var lost: [ArchiveEntry] = []
     var hasContentSecret = false
@@ -22,7 +22,7 @@ struct ArchiveDoctor {
 
   /// Checks the metadata feed, every entry, and the bytes of every file of the newest version.
   ///
-  /// - Returns: whether the feeds are sound. A file that was edited since it was taken in is no fault.
+  /// - Returns: true if the feeds are sound. A file that was edited since the last import is no fault.
   func examine(
     _ folder: String, _ kind: Archive.FolderKind, _ repairing: Bool
   ) async throws -> Bool {
@@ -93,7 +93,7 @@ struct ArchiveDoctor {
     )
     for path in findings.changed {
       output.line(
-        "  note: \(ArchiveOutput.shown(path)) is gone or was changed since it was taken in; `dat share` takes it "
+        "  note: \(ArchiveOutput.shown(path)) is gone or has changed since it was taken in; `dat share` takes it "
           + "in, `dat pull` fetches it again")
     }
     for entry in findings.lost {

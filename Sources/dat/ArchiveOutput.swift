@@ -2,12 +2,12 @@ internal import DatCoding
 internal import Foundation
 internal import Hyperdrive
 
-/// How commands show what is in archives.
+/// The form in which commands show the content of archives.
 enum ArchiveOutput {
-  /// A path for people.
+  /// Returns a path for people.
   static func shown(_ path: ArchivePath) -> String { SafeText.line(path.description) }
 
-  /// Such as `-rw-r--r--`.
+  /// Returns a mode such as `-rw-r--r--`.
   static func mode(_ stat: FileStat) -> String {
     var text = stat.kind == .directory ? "d" : "-"
     for shift in [6, 3, 0] {
@@ -18,7 +18,7 @@ enum ArchiveOutput {
     return text
   }
 
-  /// Such as `2018-06-26 09:20`, in UTC.
+  /// Returns a time such as `2018-06-26 09:20`, in UTC.
   static func time(_ milliseconds: UInt64) -> String {
     if milliseconds == 0 { return "                " }
     let seconds = min(milliseconds / 1000, 253_402_300_799)
@@ -26,7 +26,7 @@ enum ArchiveOutput {
     return String(text.prefix(16)).replacing("T", with: " ")
   }
 
-  /// A version's number as the command of 2018 shows it.
+  /// Returns a version's number as the command of 2018 shows it.
   static func number(_ version: UInt64) -> String {
     let digits = String(version)
     return String(repeating: "0", count: max(0, 3 - digits.count)) + digits
@@ -34,7 +34,7 @@ enum ArchiveOutput {
 
   static func integer(_ number: UInt64) -> JSON { .integer(Int64(clamping: number)) }
 
-  /// `{"path","type","size","mode","mtime","ctime","blocks","offset","byteOffset","seq","stored"}`
+  /// Returns `{"path","type","size","mode","mtime","ctime","blocks","offset","byteOffset","seq","stored"}`.
   static func json(_ item: ArchiveListing.Item, stored: UInt64) -> JSON {
     let stat = item.stat
     return .object([

@@ -3,14 +3,14 @@ internal import Hypercore
 internal import HypercoreCrypto
 internal import Hyperdrive
 
-/// Waits for an archive in a folder to be complete, and shows how far it is.
+/// A wait for an archive in a folder to be complete, with a display of the progress.
 struct ArchiveFetch {
   let archive: Archive
   let timeout: Double
 
   /// Returns once everything of the newest version is here.
   ///
-  /// - Throws: where nothing came for so long that nothing more is expected.
+  /// - Throws: an error if nothing came for so long that nothing more is expected.
   func untilComplete() async throws {
     let clock = ContinuousClock()
     var bar = ProgressBar(start: clock.now)
@@ -27,7 +27,7 @@ struct ArchiveFetch {
     }
   }
 
-  /// Whether the newest version that a connected peer has is here.
+  /// True if the newest version that a connected peer has is here.
   private var isDone: Bool {
     get async {
       let metadata = archive.metadata
@@ -52,7 +52,7 @@ struct ArchiveFetch {
   }
 }
 
-/// An archive that does not become complete.
+/// The error of an archive that does not become complete.
 private struct Stalled: Error, CustomStringConvertible {
   let description: String
 
@@ -76,7 +76,7 @@ private struct Stalled: Error, CustomStringConvertible {
 }
 
 extension Output {
-  /// Says how many files an archive has, and how much they take.
+  /// Prints how many files an archive has, and their size.
   func summary(_ verb: String, _ archive: Archive) async throws {
     var (files, bytes): (UInt64, UInt64) = (0, 0)
     for try await item in archive.entries(recursive: true, options: ArchiveReadOptions(wait: false))
@@ -87,7 +87,7 @@ extension Output {
     line("\(verb): \(Amount.count(files, "file")) (\(Amount.bytes(bytes)))")
   }
 
-  /// Tells what of an archive is not in its folder, and why.
+  /// Reports what of an archive is not in its folder, and why.
   func leftOut(_ archive: Archive) async {
     for (path, reason) in await archive.refusedFiles.sorted(by: { $0.key < $1.key }) {
       failure("\(ArchiveOutput.shown(path)) is not laid out: \(reason)")

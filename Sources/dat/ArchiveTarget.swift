@@ -6,7 +6,7 @@ internal import HypercoreCrypto
 internal import Hyperdrive
 internal import RandomAccessStorage
 
-/// Where to find the peers of an archive.
+/// The options for finding the peers of an archive.
 struct ArchivePeers: ParsableArguments {
   @Option(help: ArgumentHelp("A peer; may be given several times.", valueName: "host:port"))
   var connect: [String] = []
@@ -17,7 +17,7 @@ struct ArchivePeers: ParsableArguments {
 
   @OptionGroup var discovery: DiscoveryOptions
 
-  @Option(help: ArgumentHelp("Give up when nothing came for so long.", valueName: "seconds"))
+  @Option(help: ArgumentHelp("Give up when nothing came for this long.", valueName: "seconds"))
   var timeout: Double = 30
 
   func validate() throws {
@@ -26,12 +26,12 @@ struct ArchivePeers: ParsableArguments {
     }
   }
 
-  /// How long a read waits.
+  /// The longest wait of a read.
   var reading: ArchiveReadOptions { ArchiveReadOptions(timeout: .seconds(timeout)) }
 
   /// Opens the connections of an archive.
   ///
-  /// - Parameter output: what is told of them; nil for nothing, where standard output is the answer.
+  /// - Parameter output: receives reports on them; nil for none, if standard output is for the answer.
   func join(_ archive: Archive, output: Output?) async throws -> ArchiveSwarm {
     let addresses = try connect.map { try PeerAddress(parsing: $0) }
     let places = try listen.map { try ListenAddress(parsing: $0) }
@@ -52,7 +52,7 @@ struct ArchivePeers: ParsableArguments {
   }
 }
 
-/// The connections of an archive, and what is told of them.
+/// The connections of an archive, and the task that reports on them.
 struct ArchiveSwarm {
   let swarm: Swarm
   let reporting: Task<Void, Never>
@@ -63,7 +63,7 @@ struct ArchiveSwarm {
   }
 }
 
-/// What a command is given: a folder that holds an archive, or a link to one.
+/// The target of a command: a folder with an archive, or a link to one.
 enum ArchiveTarget {
   case folder(String, Archive.FolderKind)
   case link(ArchiveLink)
@@ -87,9 +87,9 @@ enum ArchiveTarget {
     }
   }
 
-  /// The version that a link asks for.
+  /// The version in a link.
   var version: UInt64? { if case .link(let link) = self { link.version } else { nil } }
-  /// The path that a link asks for.
+  /// The path in a link.
   var path: ArchivePath { if case .link(let link) = self { link.path } else { .root } }
 
   /// Opens the archive of a folder.
@@ -106,8 +106,8 @@ enum ArchiveTarget {
     }
   }
 
-  /// Runs `body` with the archive, to look at it: a folder's as it lies there, a link's from peers, of which
-  /// only what is needed is fetched.
+  /// Runs `body` with the archive open for reading: that of a folder as it is there, that of a link from peers,
+  /// of which only what is needed is fetched.
   func view<Result>(
     _ peers: ArchivePeers, _ body: (Archive, ArchiveReadOptions) async throws -> Result
   ) async throws -> Result {
@@ -135,7 +135,7 @@ enum ArchiveTarget {
     }
   }
 
-  /// Runs `body`; if peers were named, bytes that are not in the folder come from them.
+  /// Runs `body`; if peers are given, bytes that are not in the folder come from them.
   private static func withPeers<Result>(
     of archive: Archive, _ peers: ArchivePeers, _ body: () async throws -> Result
   ) async throws -> Result {
@@ -153,7 +153,7 @@ enum ArchiveTarget {
     return try result.get()
   }
 
-  /// Returns once the first peer has said how long the archive is.
+  /// Returns once the first peer has announced how long the archive is.
   static func untilNewest(_ archive: Archive, _ timeout: Double) async throws {
     do {
       _ = try await archive.metadata.update(to: 1, timeout: .seconds(timeout))
@@ -162,7 +162,7 @@ enum ArchiveTarget {
         "Nobody with this archive was found in \(Int(timeout)) seconds. Name a peer with --connect, or try "
           + "again when somebody shares it.")
     }
-    // The newest entry that the peer has said it has comes with a signature of the length.
+    // The newest entry that the peer announces comes with a signature over the length.
     let announced = await archive.metadata.remoteLength
     if announced > 1 {
       _ = try? await archive.metadata.update(to: announced, timeout: .seconds(min(timeout, 5)))
@@ -171,13 +171,13 @@ enum ArchiveTarget {
 }
 
 extension Result where Failure == any Error {
-  /// What an asynchronous call returns or throws.
+  /// Returns the result of an asynchronous call, or its error.
   static func of(_ body: () async throws -> Success) async -> Self {
     do { return .success(try await body()) } catch { return .failure(error) }
   }
 }
 
-/// Runs a command about archives: what it throws is told in a sentence, and ends the process with 1.
+/// A runner of commands about archives: an error is reported in a sentence, and ends the process with 1.
 enum ArchiveRun {
   static func run(json: Bool, _ body: (Output) async throws -> Void) async throws {
     let output = Output(json: json)

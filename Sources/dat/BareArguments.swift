@@ -2,16 +2,16 @@ internal import ArgumentParser
 internal import Foundation
 internal import Hyperdrive
 
-/// `dat LINK` and `dat DIR`, as the command of 2018 took them: what is no command of that name and is a link or
-/// a folder stands for the command that is meant.
+/// `dat LINK` and `dat DIR`, as the command of 2018 took them: a link or folder that is no command's name
+/// stands for the command that is meant.
 enum BareArguments {
-  /// The arguments with the command written out.
+  /// Returns the arguments with the command written out.
   static func written(out arguments: [String]) -> [String] {
     guard let first = arguments.first, !first.hasPrefix("-"), !isCommand(first) else {
       return arguments
     }
     if ArchiveLink(first) != nil, !isFolder(first) {
-      // A folder that is there already is gone on with.
+      // A folder that already exists is continued.
       if arguments.count > 1, isFolder(arguments[1]), holdsArchive(arguments[1]) {
         return ["sync"] + arguments.dropFirst()
       }
@@ -34,7 +34,7 @@ enum BareArguments {
 
   private static func holdsArchive(_ path: String) -> Bool { (try? Archive.kind(of: path)) != nil }
 
-  /// Whether an archive in a folder is somebody else's: an owner's has the file `metadata.ogd`.
+  /// Returns whether an archive in a folder is another owner's: the owner's own has the file `metadata.ogd`.
   private static func isReaders(_ path: String) -> Bool {
     holdsArchive(path) && !FileManager.default.fileExists(atPath: path + "/.dat/metadata.ogd")
   }

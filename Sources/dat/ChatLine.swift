@@ -14,7 +14,7 @@ enum ChatLine: Hashable, Sendable {
   enum Command: String, CaseIterable, Sendable {
     case who, key, search, edit, delete, accept, refuse, mute, unmute, help, leave
 
-    /// The words that stand behind it.
+    /// The placeholder of its argument.
     var argument: String {
       switch self {
       case .search: " WORDS"
@@ -60,8 +60,8 @@ enum ChatLine: Hashable, Sendable {
     }
   }
 
-  /// The words that a beginning may become: commands at the start of a line, the names of people
-  /// behind a command that takes one and in messages.
+  /// Returns the words that a beginning may be completed to: commands at the start of a line, the names of
+  /// people after a command that takes one and in messages.
   static func completions(
     of word: String, after before: String, names: [String]
   ) -> [String] {
@@ -76,7 +76,7 @@ enum ChatLine: Hashable, Sendable {
     }
     guard isNamed || !word.isEmpty else { return [] }
     let fitting = names.map { ForeignText($0) }.filter {
-      // What is inserted must be what is seen.
+      // The inserted text must equal the one shown.
       ForeignText(SafeText.name($0.string)) == $0 && !$0.utf8.contains(UInt8(ascii: " "))
         && $0.asciiLowercased.starts(with: beginning)
     }

@@ -4,16 +4,16 @@ internal import DatSwarm
 internal import DatWeb
 internal import Foundation
 
-/// The page, served while its rooms are open.
+/// The page, which is served while its rooms are open.
 actor ChatPage {
   private let server: WebServer
   private let place: WebPlace
   private var serving: Task<Void, any Error>?
 
   /// - Parameters:
-  ///   - rooms: what it shows.
-  ///   - place: where to listen.
-  ///   - pageURL: where the workshop's page is; nil if unknown.
+  ///   - rooms: the rooms that it shows.
+  ///   - place: the address to listen at.
+  ///   - pageURL: the address of the workshop's page; nil if unknown.
   init(_ rooms: any RoomDirectory, at place: WebPlace, pageURL: String? = nil) throws {
     var options = WebServer.Options()
     options.host = place.host
@@ -23,10 +23,10 @@ actor ChatPage {
     server = try WebServer(rooms: rooms, options: options)
   }
 
-  /// Starts to answer.
+  /// Starts serving.
   ///
   /// - Returns: the address to open, with its secret.
-  /// - Throws: ``WebError`` with `cannotListen` where the port is not to be had.
+  /// - Throws: ``WebError`` with `cannotListen` if the port can't be used.
   func open() async throws -> WebAddress? {
     let (addresses, continuation) = AsyncStream<WebAddress>.makeStream()
     let serving = Task { [server] in
@@ -46,7 +46,7 @@ actor ChatPage {
     }
   }
 
-  /// Stops answering and ends what is being answered.
+  /// Stops serving, and ends open requests.
   func close() async {
     serving?.cancel()
     _ = await serving?.result
@@ -54,7 +54,7 @@ actor ChatPage {
 }
 
 extension Output {
-  /// Says where the page is.
+  /// Prints the address of the page.
   func announce(_ page: WebAddress) {
     if json {
       object(["event": "web", "url": .string(page.url)])
@@ -68,10 +68,10 @@ extension Output {
   }
 }
 
-/// The place at which the page is served: a port on loopback, or an address that was asked for.
+/// The address at which the page is served: a port on loopback, or one that was given.
 struct WebPlace: Hashable, Sendable, ExpressibleByArgument, CustomStringConvertible {
   var host = "127.0.0.1"
-  /// 0 for any that is free.
+  /// The port; 0 for any that is free.
   var port = 0
 
   init() {}

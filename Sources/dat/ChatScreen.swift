@@ -3,14 +3,14 @@ internal import Foundation
 internal import HypercoreCrypto
 internal import Saga
 
-/// The room as people see it in a terminal, or in a pipe as plain text: lines that only ever grow.
+/// The room as people see it in a terminal, or in a pipe as plain text: lines that are only ever added.
 struct ChatScreen {
   let output: Output
   /// The feed that is written here.
   private let own: PublicKey
   /// The feeds whose messages are not shown here.
   var muted: Set<PublicKey> = []
-  /// The names that were seen, to tell apart those that look alike.
+  /// The names that were seen, to distinguish those that look alike.
   private var names = NameBook()
   private var lastDay = ""
   private var mutedWasTold: Set<PublicKey> = []
@@ -21,16 +21,16 @@ struct ChatScreen {
     learn(own.username, own.key)
   }
 
-  /// A line that is nobody's message.
+  /// Prints a line that is not a message.
   func note(_ text: String) { output.line(output.dim(SafeText.line(text))) }
 
-  /// A name, with the beginning of its key if another user goes by one that looks the same.
+  /// Returns a name, with the beginning of its key if another user has one that looks the same.
   func tag(_ name: String, _ key: PublicKey) -> String {
     let shown = SafeText.name(name)
     return names.needsKey(ForeignText(name), key) ? "\(shown) [\(Self.short(key))]" : shown
   }
 
-  /// The beginning of a key: 40 bits, which nobody finds a second key for by chance or in a day.
+  /// Returns the beginning of a key: 40 bits, for which nobody finds a second key by chance or in a day.
   static func short(_ key: PublicKey) -> String { String(key.hex.prefix(10)) }
 
   mutating func learn(_ name: String, _ key: PublicKey) { names.learn(ForeignText(name), key) }
@@ -62,7 +62,7 @@ struct ChatScreen {
     }
   }
 
-  /// What is to be known of a request that only claims its key; nothing for one that is proven.
+  /// Returns the reservations about a request that only claims its key; empty for a proven one.
   static func standing(_ user: UserData) -> String {
     if user.isProven { return "" }
     guard let address = user.address else { return " (unproven)" }
@@ -71,7 +71,7 @@ struct ChatScreen {
 
   mutating func show(_ notice: Presence.Notice) {
     if notice.kind == .crowd {
-      // The line that was printed can't count on.
+      // A line that was printed can't be updated.
       if notice.detail == "1" { note("many people come and go; /who shows who is here") }
       return
     }
@@ -103,7 +103,7 @@ struct ChatScreen {
     output.line(line(message, at: String(time), note: note))
   }
 
-  /// One message with its date, as the search finds it.
+  /// Prints one message with its date, as a search result.
   func showFound(_ message: Message) {
     let date = Self.date(message)
     let time = date.formatted(Self.style.time(includingFractionalSeconds: false)).prefix(5)
@@ -113,17 +113,17 @@ struct ChatScreen {
 
   private func line(_ message: Message, at time: String, note: String) -> String {
     let name = output.name(tag(message.username, message.feed), of: message.feed.bytes)
-    // Every line of a message stands under its author.
+    // Every line of a message is indented under its author.
     let lines = ForeignText(message.text).lines.prefix(100)
     let text = lines.map { $0.line(limit: 4096) }.joined(separator: "\n      ")
     let mark = message.sharesKey ? " (another feed uses the same key)" : ""
     return "\(output.dim(time)) \(name): \(text)\(output.dim(note + mark))"
   }
 
-  /// Dates as they are where the command runs.
+  /// The format of dates, in the local time zone.
   private static let style = Date.ISO8601FormatStyle(timeZone: .current)
 
-  /// The time a message claims, within what a calendar can show.
+  /// Returns the time that a message claims, within the range of calendars.
   private static func date(_ message: Message) -> Date {
     Date(timeIntervalSince1970: Double(min(max(message.timestamp, 0), 253_402_300_799_000)) / 1000)
   }

@@ -5,9 +5,9 @@ internal import HyperDB
 internal import HypercoreCrypto
 internal import Saga
 
-// What can be asked of a room with a slash.
+// The commands with a slash.
 extension ChatSession {
-  /// - Returns: whether to go on.
+  /// - Returns: true to go on.
   func run(_ command: ChatLine.Command, _ argument: String) async -> Bool {
     switch command {
     case .who: await showPeople()
@@ -74,7 +74,7 @@ extension ChatSession {
     if found.count == 20 { screen.note("the newest 20; more words find less") }
   }
 
-  // MARK: One's own newest message
+  // MARK: The user's own newest message
 
   private func edit(_ text: String) async {
     guard !text.isEmpty else { return output.problem("say what it is to be: /edit TEXT") }
@@ -126,7 +126,7 @@ extension ChatSession {
     return names.map { ($1, $0) }
   }
 
-  /// The one that a name or the beginning of a key means; the only one where nothing is said.
+  /// Returns the person that a name or the beginning of a key means; without one the only person.
   private func choose(
     _ wanted: String, from people: [(String, PublicKey)], _ what: String
   ) -> (String, PublicKey)? {
@@ -145,7 +145,7 @@ extension ChatSession {
     return nil
   }
 
-  /// The names that can be completed to.
+  /// Returns the names that words can be completed to.
   func completionNames() async -> [String] {
     await saga.requests.map(\.username) + knownPeople().map(\.0)
   }

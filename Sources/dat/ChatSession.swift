@@ -8,30 +8,30 @@ internal import HyperDB
 internal import HypercoreCrypto
 internal import Saga
 
-/// One run of `dat chat`: the room, its connections, the person or program in front of it.
+/// One run of `dat chat`: the room, its connections, and the person or program in front of it.
 actor ChatSession {
   let saga: Saga
   let output: Output
-  /// The lines that people see; programs get the events themselves.
+  /// The lines for people; programs get the events themselves.
   var screen: ChatScreen
   /// The people who are here, with patience for connections that break and come back.
   var presence: Presence
-  /// The names that feeds last wrote under.
+  /// The latest name that each feed wrote under.
   private(set) var authors: [PublicKey: ForeignText] = [:]
   /// The page's address, once it is served.
   private(set) var pageAddress: String?
-  /// The finding of peers, once that has begun.
+  /// The swarm, once it has started.
   private(set) var swarm: Swarm?
   private let editor: LineEditor?
   private let stay: Bool
   private let linger: Duration
-  /// Tells whether there is any way to meet a peer.
+  /// True if there is any way to meet a peer.
   private let mayMeet: Bool
   private let page: ChatPage?
-  /// Where the workshop's page is.
+  /// The address of the workshop's page.
   private let pageURL: String?
   private let notesFolder: String?
-  /// What is piped; nil where nothing is expected.
+  /// The piped lines; nil if none are expected.
   private let lines: InputLines?
   private var leaveTimer: Task<Void, Never>?
   /// The last entry written here, and the last one that a peer has fetched.
@@ -39,9 +39,9 @@ actor ChatSession {
   private var sent: UInt64 = 0
   private var isReady = false
   private var isLeaving = false
-  /// Lines that wait for one's own feed to be here again.
+  /// Lines that wait until the user's own feed is here again.
   private var kept: KeptLines
-  /// Whether something that was piped was not taken, which was reported.
+  /// True if a piped line was not accepted, which was reported.
   private var isIncomplete = false
 
   init(
@@ -113,7 +113,7 @@ actor ChatSession {
     await page?.close()
     await network.close()
     await saga.close()
-    // What is stored here is shown before the end.
+    // What is stored is shown before the end.
     await following.value
     await editor?.end()
     if let refusal { throw refusal }
@@ -141,20 +141,20 @@ actor ChatSession {
     }
   }
 
-  /// A terminal shows the newest of what is stored, which is what people look for; a pipe gets all.
+  /// The stored messages to show: a terminal shows the newest, a pipe all.
   private var stored: StoredMessages { editor == nil ? .all : .newest(Self.shownAtStart) }
-  /// Some ten screens.
+  /// The messages shown at the start: some ten screens.
   private static let shownAtStart = 500
 
   private func follow(_ events: SagaEvents) async {
     for await event in events {
-      // That connections end is our own doing.
+      // The connections end because this side leaves.
       if isLeaving, case .leave = event { continue }
       switch event {
       case .ready:
         isReady = true
         if editor != nil { await noteOlder() }
-        // What happened before the events were followed is not told.
+        // Events before the subscription were missed.
         if await !saga.db.isRestoring { await writeKept() }
       case .sent(let seq): sent = max(sent, seq)
       case .muted: await keepMuted()
@@ -165,7 +165,7 @@ actor ChatSession {
     }
   }
 
-  /// Says how much was not shown at the start.
+  /// Notes how many messages were not shown at the start.
   private func noteOlder() async {
     let older = await saga.messageCount - Self.shownAtStart
     if older > 0 { note("\(older) older messages are not shown here; /search finds them") }
@@ -185,7 +185,7 @@ actor ChatSession {
     if changesNames(event) { refreshCompletion() }
   }
 
-  /// Returns whether words can be completed to other names than before.
+  /// Returns whether an event changes the names that words can be completed to.
   private func changesNames(_ event: SagaEvent) -> Bool {
     switch event {
     case .message(let message), .edit(let message):
@@ -196,7 +196,7 @@ actor ChatSession {
     }
   }
 
-  /// Keeps the list of those who are muted for the next run.
+  /// Stores the muted feeds for the next run.
   private func keepMuted() async {
     guard let notesFolder else { return }
     var notes = RoomNotes(folder: notesFolder)
@@ -206,7 +206,7 @@ actor ChatSession {
     }
   }
 
-  /// Changes who is here, and shows what is to be seen of it.
+  /// Changes who is here, and shows the resulting notices.
   private func present(_ change: (inout Presence) -> Void) {
     let last = presence.notices.last?.id ?? 0
     change(&presence)
@@ -297,7 +297,7 @@ actor ChatSession {
 
   private enum Input: Sendable {
     case line(String)
-    /// A line, or all that follows, that can't be taken; why.
+    /// A line, or everything after it, can't be read; the reason.
     case unreadable(String)
     case end
     case interrupt
@@ -305,7 +305,7 @@ actor ChatSession {
     case refused(HyperDBError)
   }
 
-  /// - Returns: why the key is no room's, if that is why it ends.
+  /// - Returns: the error that the key is no room's, if that ends it.
   private func untilLeaving(
     _ interruptions: AsyncStream<Void>, _ refusals: AsyncStream<HyperDBError>
   ) async -> HyperDBError? {
@@ -332,7 +332,7 @@ actor ChatSession {
       case .interrupt, .delivered: return nil
       case .refused(let refusal): return refusal
       case .end:
-        // Ctrl-D at a terminal means leaving now; a pipe's end leaves the page as it is.
+        // Ctrl-D at a terminal means to leave now; a pipe's end leaves the page open.
         if stay || (page != nil && editor == nil) { continue }
         if editor != nil { return nil }
         tasks.append(
@@ -345,7 +345,7 @@ actor ChatSession {
     return nil
   }
 
-  /// Reads what is piped. A line that is no text is left out, and the rest goes on.
+  /// Reads piped lines. One that is no text is left out, and the others are read.
   private static func read(_ lines: InputLines, _ take: (Input) -> Void) async {
     var lines = lines
     do {
@@ -359,9 +359,9 @@ actor ChatSession {
     }
   }
 
-  /// Takes a line that was typed or piped.
+  /// Handles a line that was typed or piped.
   ///
-  /// - Returns: whether to go on.
+  /// - Returns: true to go on.
   private func take(_ text: String) async -> Bool {
     if output.json {
       let text = ForeignText(text).trimmed.string
@@ -392,9 +392,9 @@ actor ChatSession {
     }
   }
 
-  // MARK: Before one's own feed is here
+  // MARK: Before the user's own feed is here
 
-  /// Keeps a line until the feed it belongs to can be written.
+  /// Keeps a line until the user's feed can be written.
   private func keep(_ text: String) {
     if !kept.hasLines {
       output.problem(
@@ -406,7 +406,7 @@ actor ChatSession {
     }
   }
 
-  /// Writes the lines that were kept, once they can be.
+  /// Writes the kept lines, once that is possible.
   private func writeKept() async {
     let lines = kept.lines
     guard !lines.isEmpty else { return }
@@ -425,16 +425,16 @@ actor ChatSession {
     }
   }
 
-  /// Standard input has ended: what was written gets its chance to reach a peer, and with nothing
-  /// written what peers have gets its chance to be shown.
+  /// Waits, at the end of standard input, until what was written has reached a peer or, if nothing was written,
+  /// until what peers have is here; up to a time limit.
   private func untilDelivered() async {
-    // What is stored here is told first: the room may have been opened without waiting for it.
+    // What is stored is shown first: the room may have been opened without waiting for it.
     await saga.initialize()
     guard mayMeet, linger > .zero else { return }
     let deadline = ContinuousClock.now + linger
     while ContinuousClock.now < deadline, !Task.isCancelled {
       if kept.hasLines {
-        // Until they are written, or it is time.
+        // Until they are written or the time is up.
       } else if let written {
         if await saga.db.uploadedLength > written { return }
       } else if await saga.db.isSynced, await saga.isCaughtUp {
@@ -442,7 +442,7 @@ actor ChatSession {
       }
       try? await Task.sleep(for: .milliseconds(20))
     }
-    // Lines that are kept are told of at the end.
+    // Kept lines are reported at the end.
     guard !Task.isCancelled, !kept.hasLines else { return }
     let time = linger.formatted(.units(allowed: [.hours, .minutes, .seconds], width: .wide))
     if written != nil {

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import DatSwarm
 
-/// How many connections of others are taken, and of whom.
+/// The limits on inbound connections, in all and by address.
 struct ConnectionLimits: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -45,7 +45,7 @@ struct ConnectionLimits: ParsableArguments {
     }
   }
 
-  /// - Parameter usual: how many connections are taken where nothing is said.
+  /// - Parameter usual: the number of inbound connections if the user gives none.
   func swarmOptions(usual: Int = Swarm.Options().maximumInbound) -> Swarm.Options {
     var options = Swarm.Options()
     options.maximumInbound = maxConnections ?? usual

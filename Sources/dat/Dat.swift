@@ -38,8 +38,8 @@ struct Dat: AsyncParsableCommand {
       ArchiveCheckoutCommand.self, ArchiveRecoverCommand.self, ArchiveServeCommand.self,
     ])
 
-  /// Blocks and frames have up to 8 MiB. What each thread would keep of them is several times what they
-  /// take.
+  /// The size from which freed memory is returned to the system at once. Blocks and frames have up to 8 MiB,
+  /// and each thread would keep several times that.
   private static let largePiece: Int32 = 1 << 20
 
   /// The arguments, with the command that a bare link or folder stands for.
@@ -50,7 +50,7 @@ struct Dat: AsyncParsableCommand {
     // Before any file is opened.
     StandardStreams.secure()
     do { try DescriptorLimit.check() } catch {
-      // There is hardly enough to do anything else.
+      // There are hardly enough to do anything else.
       StandardStreams.complain("dat: \(Problem.sentence(for: error))\n")
       _exit(1)
     }
@@ -69,7 +69,7 @@ struct Dat: AsyncParsableCommand {
     StandardStreams.endIfLost()
   }
 
-  /// Says what is wrong, or shows the help that was asked for, and ends the process.
+  /// Prints the error, or the help that was asked for, and ends the process.
   private static func end(with error: any Error) -> Never {
     let code = exitCode(for: error)
     let text = unknownCommand ?? fullMessage(for: error)
@@ -95,7 +95,7 @@ struct Dat: AsyncParsableCommand {
       + "dat help all commands."
   }
 
-  /// What to do about a value that begins with a dash, which is taken for an option.
+  /// Returns advice about a value that begins with a dash, which is taken for an option.
   private static func hint(for error: any Error) -> String {
     let words = message(for: error)
     guard words.hasPrefix("Unknown option '-") || words.hasPrefix("Missing value for '-"),
@@ -105,7 +105,7 @@ struct Dat: AsyncParsableCommand {
       "\n  A value that begins with a dash goes behind --, at the end: -- \(SafeText.line(value))"
   }
 
-  /// Arguments that are no text would be changed without a word.
+  /// Rejects arguments that are no text, which would otherwise be changed silently.
   private static func checkArguments() throws {
     for number in 1..<max(1, Int(CommandLine.argc)) {
       guard let argument = CommandLine.unsafeArgv[number] else { continue }

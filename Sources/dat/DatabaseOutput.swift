@@ -4,17 +4,17 @@ internal import Foundation
 internal import HyperDB
 internal import HypercoreCrypto
 
-/// How values are written and shown: a folder does not say which encoding was used.
+/// The encoding of values: a folder does not record which one was used.
 enum ValueFormat: String, ExpressibleByArgument, CaseIterable {
   case json, utf8, binary
 
-  /// The bytes to store for what was typed; nil for a JSON `null`.
+  /// Returns the bytes to store for a typed value; nil for a JSON `null`.
   func bytes(of text: String) throws -> [UInt8]? {
     guard self == .json else { return Array(text.utf8) }
     return try jsonBytes(Array(text.utf8), shown: text)
   }
 
-  /// The bytes to store for what came on standard input.
+  /// Returns the bytes to store for a value from standard input.
   func bytes(of input: [UInt8]) throws -> [UInt8]? {
     guard self == .json else { return input }
     let input = TextLines.withoutMark(input)
@@ -32,7 +32,7 @@ enum ValueFormat: String, ExpressibleByArgument, CaseIterable {
     }
   }
 
-  /// A stored value as it is shown: in the encoding that was asked for, or as base64 if it is not in that.
+  /// Returns a stored value as it is shown: in the given encoding, or as base64 if it is not in that.
   func shown(_ value: [UInt8]) -> ShownBytes {
     switch self {
     case .binary: return ShownBytes(json: .base64(value), isInEncoding: true)
@@ -45,12 +45,12 @@ enum ValueFormat: String, ExpressibleByArgument, CaseIterable {
     }
   }
 
-  /// A key and its value as `dat db import` reads them.
+  /// Returns a key and its value as `dat db import` reads them.
   func exported(_ node: DatabaseNode) -> JSON {
     .members(node.keyFields + (node.value.map { shown($0).fields("value") } ?? [("value", .null)]))
   }
 
-  /// A stored value for people, on one line.
+  /// Returns a stored value for people, on one line.
   func text(_ node: DatabaseNode) -> String {
     if node.isDeleted { return "(deleted)" }
     guard let value = node.value else { return self == .json ? "null" : "(no value)" }
@@ -61,11 +61,11 @@ enum ValueFormat: String, ExpressibleByArgument, CaseIterable {
   }
 }
 
-/// Bytes as they are shown: what they mean, or base64, which is marked so that nothing is taken for
-/// something else.
+/// Bytes as they are shown: their meaning, or base64, which is marked so that it is not mistaken for
+/// text.
 struct ShownBytes: Sendable {
   let json: JSON
-  /// False for base64 in place of what the bytes should be.
+  /// False for base64 in place of the expected encoding.
   let isInEncoding: Bool
 
   init(json: JSON, isInEncoding: Bool) {
@@ -73,7 +73,7 @@ struct ShownBytes: Sendable {
     self.isInEncoding = isInEncoding
   }
 
-  /// Bytes that should be UTF-8: a key, a text.
+  /// Takes bytes that should be UTF-8: a key, a text.
   init(text bytes: [UInt8]) {
     if let text = String(validating: bytes, as: UTF8.self) {
       self.init(json: .string(text), isInEncoding: true)
@@ -82,10 +82,10 @@ struct ShownBytes: Sendable {
     }
   }
 
-  /// For people, without quotes.
+  /// The text for people, without quotes.
   var text: String { if case .string(let text) = json { text } else { json.text } }
 
-  /// The field of an object for programs, and beside it `nameEncoding` for base64.
+  /// Returns the field of an object for programs, with `nameEncoding` beside it for base64.
   func fields(_ name: String) -> [(String, JSON)] {
     [(name, json)] + (isInEncoding ? [] : [("\(name)Encoding", "base64")])
   }
@@ -106,7 +106,7 @@ extension DatabaseNode {
   }
 }
 
-/// What the database commands print.
+/// The output of the database commands.
 struct DatabaseOutput: Sendable {
   let output: Output
   let format: ValueFormat
@@ -133,7 +133,7 @@ struct DatabaseOutput: Sendable {
     ["left": change.left.map(json) ?? .null, "right": change.right.map(json) ?? .null]
   }
 
-  /// The nodes of a key.
+  /// Prints the nodes of a key.
   func print(_ nodes: [DatabaseNode], withKey: Bool) {
     if output.json { return output.value(json(nodes)) }
     for node in nodes {
@@ -143,7 +143,7 @@ struct DatabaseOutput: Sendable {
     }
   }
 
-  /// One entry.
+  /// Prints one entry.
   func print(_ node: DatabaseNode) {
     if output.json { return output.value(json(node)) }
     let place = output.dim("\(node.feed.hex.prefix(8)) \(node.seq)")
@@ -154,7 +154,7 @@ struct DatabaseOutput: Sendable {
     }
   }
 
-  /// One difference: `+` only in the first state, `-` only in the second, `~` different in both.
+  /// Prints one difference: `+` only in the first state, `-` only in the second, `~` different in both.
   func print(_ change: DatabaseDifference) {
     if output.json { return output.value(json(change)) }
     let sign = change.right == nil ? "+" : change.left == nil ? "-" : "~"
@@ -167,7 +167,7 @@ struct DatabaseOutput: Sendable {
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
 
-  /// The feeds of a database and how long they are.
+  /// Returns the feeds of a database with their lengths.
   static func json(_ feeds: [DatabaseFeed]) -> JSON {
     .array(
       feeds.map {

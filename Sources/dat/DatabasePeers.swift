@@ -6,7 +6,7 @@ internal import Hypercore
 internal import HypercoreCrypto
 internal import HypercoreProtocol
 
-/// The connections of a database that is served: those that come in, and those that are kept up.
+/// The connections of a database that is served: inbound ones, and those that are kept up.
 struct DatabasePeers {
   let db: HyperDB
   let output: Output
@@ -47,7 +47,7 @@ struct DatabasePeers {
     } catch {
       ended = .failure(error)
     }
-    // The reason why the stream gave up says more than how the socket ended.
+    // The stream's reason for ending says more than that of the socket.
     if let reason = await stream.closeReason { throw reason }
     try ended.get()
   }
@@ -56,8 +56,8 @@ struct DatabasePeers {
 
   /// Exchanges everything with one peer.
   ///
-  /// The connection ends by itself where the peer's does; with one that stays it ends when all is here
-  /// and nothing was said for a while.
+  /// The connection ends by itself if the peer's does. Otherwise it ends when all is here and nothing was
+  /// sent for a while.
   func exchange(with address: PeerAddress, timeout: Duration) async throws {
     try DescriptorLimit.check(isOnline: true)
     let socket = try await TCPDialer.connect(to: address, timeout: timeout)
@@ -72,7 +72,7 @@ struct DatabasePeers {
     do { try result.get() } catch {
       throw StoredKey.refusal(by: "\(address)", asked: db.key, error)
     }
-    // A connection that was lost under way ends as quietly as one that is done.
+    // A connection that was lost in between ends as quietly as one that is done.
     if await !db.hasContent {
       throw ValidationError(
         "\(address) had nothing of the database \(StoredKey.short(db.key)): compare the key with the one "

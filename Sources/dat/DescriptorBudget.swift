@@ -1,19 +1,19 @@
 internal import Foundation
 
-/// How the files and sockets that a process may have open are shared out by a host.
+/// The way in which a host shares out the files and sockets that a process may have open.
 struct DescriptorBudget {
-  /// How many there are.
+  /// The number of descriptors.
   let limit: Int
-  /// Keys that are open at a time: each has a lock.
+  /// The most keys that are open at a time: each has a lock.
   let keys: Int
-  /// Connections that others open, at most.
+  /// The most inbound connections.
   let connections: Int
 
-  /// - Parameter limit: all that the process may have open.
+  /// - Parameter limit: the number of descriptors that the process may have open.
   init(limit: Int) {
     self.limit = limit
     // Standard streams, signals, event loops, listeners, sources of peers, the control socket, the page of
-    // metrics, a look-up of a name and a file that is written: a reserve that nothing else may use.
+    // metrics, a look-up of a name and a file that is written: a reserve for nothing else.
     let reserve = 32 + 4 * ProcessInfo.processInfo.activeProcessorCount
     // Files of feeds, as the storage opens and closes them.
     let files = max(4, min(128, limit / 2))
@@ -21,7 +21,7 @@ struct DescriptorBudget {
     keys = max(1, limit - reserve - files - connections)
   }
 
-  /// Takes as many as the system lets us have.
+  /// Raises the limit as far as the system allows.
   static func raised() -> DescriptorBudget {
     var limit = rlimit()
     #if canImport(Glibc)
@@ -33,7 +33,7 @@ struct DescriptorBudget {
     var wanted = limit
     wanted.rlim_cur = limit.rlim_max
     if setrlimit(which, &wanted) == 0 { limit = wanted }
-    // Beyond this nobody has them, and a sum must not overflow.
+    // No system has more, and a sum must not overflow.
     return DescriptorBudget(limit: min(Int(clamping: limit.rlim_cur), 1 << 24))
   }
 }

@@ -1,15 +1,15 @@
 internal import ArgumentParser
 internal import Foundation
 
-/// How many files and sockets the process may have open.
+/// The limit on files and sockets that the process may have open.
 enum DescriptorLimit {
-  /// What the smallest command needs: the streams, the runtime's own, and a database's files at once.
+  /// The needs of the smallest command: the streams, the runtime's own, and a database's files at once.
   static let minimum = 32
-  /// What a command that speaks to peers needs beside that for each processor, for the threads that wait
-  /// for its sockets. They end the process if they get none.
+  /// The additional needs, for each processor, of a command that connects to peers: its threads wait for
+  /// sockets, and end the process if they get no descriptors.
   private static let perProcessor = 4
 
-  /// Takes as many as the system lets us have.
+  /// Raises the limit as far as the system allows.
   ///
   /// - Returns: the limit from now on.
   @discardableResult
@@ -23,15 +23,15 @@ enum DescriptorLimit {
     return Int(clamping: limit.rlim_cur)
   }
 
-  /// Makes sure that there are enough.
+  /// Checks that there are enough.
   ///
-  /// - Parameter isOnline: whether the command speaks to peers.
+  /// - Parameter isOnline: true if the command connects to peers.
   /// - Throws: a sentence with both numbers.
   static func check(isOnline: Bool = false) throws {
     try check(needing: isOnline ? 2 * minimum + forSockets : minimum)
   }
 
-  /// Makes sure that there are enough for a host, which opens few keys at a time where there are few.
+  /// Checks that there are enough for a host, which opens few keys at a time if there are few.
   static func checkHost() throws { try check(needing: minimum + forSockets + 4) }
 
   private static var forSockets: Int {

@@ -3,7 +3,7 @@ internal import DatDHT
 internal import DatSwarm
 internal import Foundation
 
-/// Where to look for the peers of a room, beyond the addresses that were given.
+/// The ways of finding the peers of a room, besides given addresses.
 struct DiscoveryOptions: ParsableArguments {
   @Flag(
     inversion: .prefixedNo,
@@ -14,7 +14,7 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Of the local network use this interface only; may be repeated.", valueName: "name"))
+      "On the local network use only this interface; may be repeated.", valueName: "name"))
   var interface: [String] = []
 
   @Option(
@@ -38,12 +38,12 @@ struct DiscoveryOptions: ParsableArguments {
   @Flag(help: "Show what is found, tried and refused.")
   var verbose = false
 
-  /// The sources that were asked for.
+  /// Returns the requested sources.
   ///
   /// - Parameters:
-  ///   - hasAddresses: whether the user said where peers are.
-  ///   - folder: the room's; nil for none.
-  ///   - mayAsk: whether somebody is there to answer.
+  ///   - hasAddresses: true if the user gave addresses of peers.
+  ///   - folder: the room's folder; nil for none.
+  ///   - mayAsk: true if a person is there to answer.
   func sources(hasAddresses: Bool, folder: String?, mayAsk: Bool) throws -> [any PeerSource] {
     var sources: [any PeerSource] = []
     if lan ?? !hasAddresses {
@@ -84,13 +84,13 @@ struct DiscoveryOptions: ParsableArguments {
   }
 }
 
-/// Whether a room may be looked for in the DHT: asked once, and remembered in the room's folder.
+/// The consent to search for a room in the DHT: asked for once, and remembered in the room's folder.
 struct DHTConsent {
   let folder: String
 
   private var file: String { folder + "/dht-consent" }
 
-  /// - Parameter mayAsk: whether somebody is there to answer; nobody's silence is remembered.
+  /// - Parameter mayAsk: true if a person is there to answer; otherwise nothing is remembered.
   func isGiven(mayAsk: Bool) -> Bool {
     if let answer = try? String(contentsOfFile: file, encoding: .utf8) {
       return answer.hasPrefix("yes")
@@ -103,7 +103,7 @@ struct DHTConsent {
       """)
     guard let line = readLine() else { return false }
     let isYes = ["y", "yes"].contains(line.trimmingCharacters(in: .whitespaces).lowercased())
-    // An answer that can't be kept is asked for again.
+    // An answer that can't be stored is asked for again.
     try? PrivateFile.write(
       Data((isYes ? "yes\n" : "no\n").utf8), to: URL(fileURLWithPath: file))
     return isYes

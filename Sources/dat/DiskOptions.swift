@@ -7,7 +7,7 @@ struct ByteSize: ExpressibleByArgument {
 
   init(_ bytes: UInt64) { self.bytes = bytes }
 
-  /// Takes digits and then, of either case, nothing, K, M, G or T, each 1024 times the one before.
+  /// Reads digits and then, in either case, nothing, K, M, G or T, each 1024 times the one before.
   init?(argument: String) {
     let digits = argument.utf8.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     guard let number = UInt64(Substring(digits)) else { return nil }
@@ -33,27 +33,27 @@ struct ByteSize: ExpressibleByArgument {
   }
 }
 
-/// How much of the disk peers may fill. Of what is written here nothing is refused.
+/// The disk space that peers may fill. What is written here is never refused.
 struct DiskOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Fetch so much of what one writer wrote; 0 for any amount. By default 256M in a chat, 1G on a host.",
+      "Fetch at most this much of what one writer wrote; 0 for any amount. By default 256M in a chat, 1G on a host.",
       valueName: "size"))
   var writerQuota: ByteSize?
 
   @Option(
     help: ArgumentHelp(
-      "Fetch so much of one room, database or feed; 0 for any amount. By default 4G in a chat, 16G on a host.",
+      "Fetch at most this much of one room, database or feed; 0 for any amount. By default 4G in a chat, 16G on a host.",
       valueName: "size"))
   var roomQuota: ByteSize?
 
   @Option(
     help: ArgumentHelp(
-      "Leave so much of the disk free. By default 256M, or a twentieth of the disk where that is less.",
+      "Leave this much of the disk free. By default 256M, or a twentieth of the disk if that is less.",
       valueName: "size"))
   var reserve: ByteSize?
 
-  /// The limits, with defaults where nothing is said.
+  /// Returns the limits, with defaults for those that are not given.
   func limits(or defaults: DiskLimits) -> DiskLimits {
     func limit(_ size: ByteSize?, _ other: UInt64?) -> UInt64? {
       guard let size else { return other }

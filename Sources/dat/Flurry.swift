@@ -1,23 +1,23 @@
-/// Lines of one kind, of which people see a few one by one and what comes beyond them as one line: strangers
-/// can connect and leave by the thousand.
+/// A limiter of lines of one kind: the first few are shown one by one, and those beyond them are summed up in
+/// one line. Strangers can connect and leave by the thousand.
 struct Flurry {
   typealias Instant = ContinuousClock.Instant
 
-  /// So many within the first of the windows are shown one by one.
+  /// The number within the first window that are shown one by one.
   private let few: Int
-  /// After how long what was held back is summed up: each time later while it goes on.
+  /// The times after which held-back lines are summed up: each time later while it goes on.
   static let windows: [Duration] = [.seconds(10), .seconds(60), .seconds(600)]
 
   private var recent: [Instant] = []
   private var window = 0
-  /// How many are held back.
+  /// The number of lines that are held back.
   private(set) var held = 0
-  /// When they are to be summed up.
+  /// The time at which they are summed up.
   private(set) var deadline: Instant?
 
   init(few: Int) { self.few = few }
 
-  /// Whether one more is shown by itself; it is held back otherwise.
+  /// Returns whether one more line is shown by itself; otherwise it is held back.
   mutating func take(_ now: Instant) -> Bool {
     guard deadline == nil else {
       held += 1
@@ -35,7 +35,7 @@ struct Flurry {
 
   /// Ends the window.
   ///
-  /// - Returns: how many were held back in it.
+  /// - Returns: the number of lines that were held back in it.
   mutating func sum(_ now: Instant) -> Int {
     defer { held = 0 }
     guard held > 0 else {

@@ -2,14 +2,14 @@ internal import ArgumentParser
 internal import CMalloc
 internal import Foundation
 
-/// What stands in a folder, seen from the names in it alone: nothing is opened, locked or changed.
+/// The content of a folder, judged only by the names in it: nothing is opened, locked or changed.
 ///
-/// Every command looks before it writes, so that no feed lands where something else lives.
+/// Every command looks before it writes, so that no feed lands among other data.
 struct FolderLook {
-  /// What a folder holds.
+  /// The kinds of content.
   enum Content: Equatable {
     case missing
-    /// A folder with nothing of ours in it.
+    /// A folder with nothing of Dat's in it.
     case nothing
     case file
     case feed
@@ -26,9 +26,9 @@ struct FolderLook {
   let path: String
   let content: Content
 
-  /// Looks into a folder.
+  /// Examines a folder.
   ///
-  /// - Parameter prefix: what the names of a feed's files start with.
+  /// - Parameter prefix: the prefix of the names of a feed's files.
   /// - Throws: a sentence if there is no permission to look.
   init(_ path: String, prefix: String = "") throws {
     self.path = path
@@ -74,7 +74,7 @@ struct FolderLook {
     return false
   }
 
-  /// The folder of the database that a folder is one feed of.
+  /// Returns the folder of the database that a folder is one feed of.
   private static func database(around path: String) throws -> String? {
     let url = URL(fileURLWithPath: path).standardizedFileURL
     let parent = url.deletingLastPathComponent()
@@ -88,7 +88,7 @@ struct FolderLook {
     return nil
   }
 
-  /// What is at a path, such as `dat_folder`; nil for nothing.
+  /// Returns the kind of file at a path, such as `dat_folder`; nil if there is none.
   private static func kind(of path: String) throws -> Int? {
     let kind = dat_kind_at(path)
     switch -kind {
@@ -106,7 +106,7 @@ struct FolderLook {
 
   // MARK: Sentences
 
-  /// What the folder holds, and which command is for it; nil if there is nothing of ours.
+  /// The sentence about the folder's content and the command for it; nil if there is nothing of Dat's.
   var words: String? {
     let name = SafeText.line(path)
     switch content {
@@ -134,17 +134,17 @@ struct FolderLook {
     }
   }
 
-  /// What a command wants to find.
+  /// The content that a command expects.
   enum Use {
     case feed
     case database
     case host
   }
 
-  /// Makes sure that nothing else stands in the folder than what a command is for.
+  /// Checks that the folder holds nothing but what a command is for.
   ///
-  /// - Returns: whether it is there already.
-  /// - Throws: a sentence that names what stands there instead.
+  /// - Returns: true if that exists.
+  /// - Throws: a sentence that names the other content.
   @discardableResult
   func check(for use: Use) throws -> Bool {
     switch (use, content) {
@@ -156,7 +156,7 @@ struct FolderLook {
     }
   }
 
-  /// A folder's name as the user gave it: not empty, and no key in the folder's place.
+  /// Checks a folder's name as the user gave it: it is not empty, and no key.
   static func checkName(_ name: String, example: String) throws {
     guard !name.isEmpty else {
       throw ValidationError("The name of the folder is empty; write . for the folder you are in.")

@@ -1,15 +1,15 @@
 internal import Foundation
 internal import Hypercore
 
-/// What stood in a folder before a command made something there, so that a command that came to nothing
-/// leaves nothing behind.
+/// The content of a folder before a command created something in it, so that a command that fails leaves
+/// nothing behind.
 struct FolderRemains {
   private let path: String
-  /// The outermost folder on the way that was not there; nil if the folder itself was.
+  /// The outermost missing folder on the way; nil if the folder itself existed.
   private let firstMissing: String?
   private let names: Set<String>
 
-  /// Looks at a folder before anything is made in it.
+  /// Notes the content of a folder before anything is created in it.
   init(before path: String) {
     self.path = path
     names = Set((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [])
@@ -22,7 +22,7 @@ struct FolderRemains {
     firstMissing = missing
   }
 
-  /// Removes what was made since. What can't be removed stays: the command failed for another reason,
+  /// Removes what was created since. What can't be removed stays: the command failed for another reason,
   /// which is the one to report.
   func restore() {
     if let firstMissing {
@@ -36,16 +36,16 @@ struct FolderRemains {
   }
 }
 
-/// A copy of a database or room of which nothing came yet, and in which nothing was written.
+/// A copy of a database or room of which nothing has come yet, and in which nothing was written.
 enum EmptyCopy {
-  /// The size of a file's header, and of the signature that belongs to a writer's first block, which says
-  /// only what the feed is.
+  /// The sizes of a file's header, and of the signature over a writer's first block, which only tells the
+  /// kind of the feed.
   private static let header = 32
   private static let signature = 64
 
   /// Removes such a copy, so that a wrong key doesn't stand in the right one's way.
   ///
-  /// - Returns: whether the folder held nothing else than that.
+  /// - Returns: true if the folder held nothing else.
   static func remove(in folder: String) -> Bool {
     guard
       !FileManager.default.fileExists(atPath: folder + "/source/secret_key"),
@@ -60,7 +60,8 @@ enum EmptyCopy {
     return true
   }
 
-  /// Whether a feed's key pair came without its blocks: it may be the only copy of one that was written elsewhere.
+  /// Returns whether a feed's key pair came without its blocks: it may be the only copy of one that was
+  /// written elsewhere.
   private static func hasKeyWithoutBlocks(_ feed: String) -> Bool {
     guard FileManager.default.fileExists(atPath: feed + "/secret_key") else { return false }
     return size(of: feed + "/signatures") < header

@@ -10,8 +10,8 @@ internal import Metrics
 internal import Saga
 internal import ServiceLifecycle
 
-/// One run of `dat host`: the host, its swarm, its control socket and its page of metrics, started in
-/// order and ended in the other.
+/// One run of `dat host`: the host, its swarm, its control socket and its page of metrics, started in order
+/// and ended in reverse.
 struct HostService {
   let folder: String
   let keys: [HostedKey]
@@ -20,9 +20,9 @@ struct HostService {
   let swarmOptions: Swarm.Options
   let sources: [any PeerSource]
   let hubs: HubOptions
-  /// Where to run a hub; nil for nowhere.
+  /// The address to run a hub at; nil for none.
   let hubPlace: ListenAddress?
-  /// Whether to tell what is found, tried and refused.
+  /// True to report what is found, tried and refused.
   let isVerbose: Bool
   let metricsPort: Int?
   let logLevel: Logger.Level
@@ -30,7 +30,7 @@ struct HostService {
 
   /// Returns when a signal has ended it.
   func run() async throws {
-    // Before anything is opened: a host that has too little of something is to be ended all the same.
+    // Before anything is opened: a host that lacks some resource must still end in order.
     let interruptions = Interruption.requests()
     LoggingSystem.bootstrap { SafeLogHandler(label: $0) }
     let metrics = PrometheusMetrics()
@@ -72,9 +72,9 @@ struct HostService {
       options: swarmOptions, sources: sources,
       transports: try await hubs.transports(listen: listen, own: own))
     do {
-      // The port first, for it is announced with each key.
+      // The port first, since it is announced with each key.
       try await open(swarm)
-      // Nobody would learn that it is there: nothing is made for it either.
+      // Nobody would learn that it is running, so nothing is created for it.
       if StandardStreams.isLost { throw CancellationError() }
       let reporting = await report(swarm, logger)
       defer { reporting.cancel() }
@@ -97,7 +97,7 @@ struct HostService {
     }
   }
 
-  /// Shows what happens in the swarm, or logs what keeps it from finding peers.
+  /// Reports the events of the swarm, or logs what keeps it from finding peers.
   private func report(_ swarm: Swarm, _ logger: Logger) async -> Task<Void, Never> {
     let events = await swarm.events()
     return Task { [output, isVerbose] in
@@ -181,12 +181,12 @@ struct HostService {
   }
 }
 
-/// Ends a host in order, from the moment on when there is something to end.
+/// The orderly end of a host, once there is something to end.
 private actor HostEnding {
   private var group: ServiceGroup?
   private var isAsked = false
 
-  /// The services are about to run.
+  /// Notes the services that are about to run.
   func begin(_ group: ServiceGroup) async {
     self.group = group
     if isAsked { await group.triggerGracefulShutdown() }
@@ -231,7 +231,7 @@ private struct ControlLifetime: Service {
     do {
       try await cancelWhenGracefulShutdown { try await control.run() }
     } catch is CancellationError {
-      // Asked to end, which is no failure.
+      // It was asked to end, which is no failure.
     }
   }
 }
@@ -250,7 +250,7 @@ private struct MetricsLifetime: Service {
   }
 }
 
-/// Writes log lines to standard error, with nothing in them that could play with a terminal.
+/// A handler that writes log lines to standard error, with nothing in them that could control a terminal.
 struct SafeLogHandler: LogHandler {
   let label: String
   var logLevel = Logger.Level.info

@@ -4,7 +4,7 @@ internal import DatSwarm
 internal import DatWebRTC
 internal import Foundation
 
-/// Peers in browsers: the hubs where they are met, and what helps through routers.
+/// The options for peers in browsers: the hubs at which they meet, and servers that help through routers.
 struct HubOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -14,7 +14,7 @@ struct HubOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Trust the certificates of this PEM file at hubs as well: for a hub of one's own.",
+      "Trust the certificates of this PEM file at hubs as well: for a hub of your own.",
       valueName: "file"))
   var signalCertificate: String?
 
@@ -26,14 +26,14 @@ struct HubOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Have peers that nothing else reaches relayed by the TURN servers of this file, a line each: HOST:PORT NAME PASSWORD.",
+      "A file of TURN servers, a line each: HOST:PORT NAME PASSWORD. They relay to peers that nothing else reaches.",
       valueName: "file"))
   var turn: String?
 
   @Flag(
     inversion: .prefixedNo,
     help:
-      "Offer this machine's own addresses to whoever knows the room's discovery key. Without, those that STUN and TURN servers see."
+      "Offer this machine's own addresses to whoever knows the room's discovery key. Otherwise only those that STUN and TURN servers see."
   )
   var hostCandidates = true
 
@@ -54,10 +54,10 @@ struct HubOptions: ParsableArguments {
     }
   }
 
-  /// The transport that was asked for; none without a hub.
+  /// Returns the requested transport; none without a hub.
   ///
   /// - Parameters:
-  ///   - listen: where connections over TCP are taken: a single address is the one that is offered here, too.
+  ///   - listen: the addresses for TCP connections: a single address is the one that is offered here, too.
   ///   - own: a hub of this process's own.
   func transports(listen: [ListenAddress], own: HubAddress? = nil) async throws
     -> [any PeerTransport]
@@ -70,7 +70,7 @@ struct HubOptions: ParsableArguments {
       let named = listen.map { PeerAddress(host: $0.host, port: 1) }
         .filter { $0.isNumeric && !["0.0.0.0", "::"].contains($0.host) }
       if !named.isEmpty, named.count == listen.count { options.webRTC.hosts = named.map(\.host) }
-      // Nobody beyond this machine reaches it there; tests and tries do.
+      // No other machine reaches it there; tests and experiments do.
       options.webRTC.dialsLoopback =
         !named.isEmpty && named.allSatisfy { $0.host.hasPrefix("127.") || $0.host == "::1" }
       options.webRTC.offersHostAddresses = hostCandidates
@@ -119,7 +119,7 @@ struct HubOptions: ParsableArguments {
     }
   #endif
 
-  /// The numeric address of a server, and its port.
+  /// Returns the numeric address of a server, and its port.
   private static func resolve(_ text: String, _ kind: String) throws -> (String, Int) {
     let address = try PeerAddress(parsing: text)
     if address.isNumeric { return (address.host, address.port) }
@@ -134,7 +134,7 @@ struct HubOptions: ParsableArguments {
 
 /// Names of machines.
 enum HostName {
-  /// The numeric addresses that a name stands for, those of IPv4 first. Asks the system, and waits for it.
+  /// Returns the numeric addresses of a name, those of IPv4 first. Waits for the system's answer.
   static func addresses(of name: String) -> [String] {
     var hints = addrinfo()
     hints.ai_family = AF_UNSPEC
@@ -163,12 +163,12 @@ enum HostName {
   }
 }
 
-/// Where the workshop's page is, so that its link can be shared.
+/// The address of the workshop's page, so that its link can be shared.
 struct PageLinkOption: ParsableArguments {
   @Option(
     name: .customLong("page-url"),
     help: ArgumentHelp(
-      "Where the room's page of the workshop is, to share its link as well.", valueName: "url"))
+      "The address of the workshop's page, to share its link as well.", valueName: "url"))
   var pageURL: String?
 
   func validate() throws {

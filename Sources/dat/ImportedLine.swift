@@ -3,13 +3,13 @@ internal import DatCoding
 internal import Foundation
 internal import HyperDB
 
-/// One line of what `dat db import` reads: an object as `dat db export` prints it.
+/// One line of the input of `dat db import`: an object as `dat db export` prints it.
 struct ImportedLine {
   /// A field that may be in base64.
   private struct Field {
-    /// The text of a string.
+    /// The text, if the value is a string.
     var string: String?
-    /// Where the value stands in the line.
+    /// The range of the value in the line.
     var range: Range<Int>?
     var isBase64 = false
   }
@@ -69,7 +69,7 @@ struct ImportedLine {
     return true
   }
 
-  /// What the line changes in a database whose values are in an encoding.
+  /// Returns the line's change of a database whose values are in an encoding.
   ///
   /// - Throws: a sentence that follows "Line 7: ".
   func change(_ format: ValueFormat) throws -> HyperDB.BatchChange {

@@ -5,19 +5,19 @@ internal import Foundation
 
 /// A file, pipe or terminal that a command reads.
 struct InputSource: Sendable {
-  /// The bytes that a line, or a value as a whole, can have: with room for the largest value in JSON,
-  /// escaped. More is no text that anybody wrote, and would be held in memory until its end.
+  /// The most bytes of a line, or of a value as a whole: enough for the largest value in JSON, escaped. A
+  /// longer one is no text that a person wrote, and would be held in memory until its end.
   static let limit = 64 << 20
 
   private let descriptor: Int32
-  /// What it is called in a sentence.
+  /// Its name in a sentence.
   let name: String
-  /// Whether somebody types it.
+  /// True if a person types it.
   var isTerminal: Bool { isatty(descriptor) == 1 }
 
-  /// The file at `path`, or standard input if `path` is nil or `-`.
+  /// Opens the file at `path`, or standard input if `path` is nil or `-`.
   ///
-  /// - Throws: a sentence if it can't be read. To be called before anything is created.
+  /// - Throws: a sentence if it can't be read. Call it before anything is created.
   init(path: String? = nil) throws {
     guard let path, path != "-" else {
       (descriptor, name) = (STDIN_FILENO, "standard input")
@@ -57,15 +57,15 @@ struct InputSource: Sendable {
     }
   }
 
-  /// Says on standard error that the command waits for somebody to type, if that is so.
+  /// Notes on standard error that the command waits for typed input, if that is so.
   func invite(_ what: String) {
     if isTerminal, StandardStreams.isErrorTerminal {
       StandardStreams.complain("\(what); Ctrl-D at the beginning of a line ends.\n")
     }
   }
 
-  /// The next bytes, up to `limit`; nil at the end. The system is waited for on a thread of its own, and
-  /// what isn't asked for is not read.
+  /// Returns the next bytes, up to `limit`; nil at the end. A thread of its own waits for the system, and
+  /// nothing is read ahead.
   func piece(limit: Int = 1 << 16) async throws -> [UInt8]? {
     let piece = await withCheckedContinuation { continuation in
       DispatchQueue.global().async { [descriptor] in
@@ -79,7 +79,7 @@ struct InputSource: Sendable {
     }
   }
 
-  /// Everything there is.
+  /// Returns all bytes.
   ///
   /// - Throws: a sentence if there is more than `limit`, which would only fill the memory.
   func bytes(limit: Int = InputSource.limit) async throws -> [UInt8] {
@@ -93,20 +93,20 @@ struct InputSource: Sendable {
     return all
   }
 
-  /// Its lines, read as they are asked for.
+  /// Its lines, which are read on demand.
   var lines: InputLines { InputLines(source: self) }
 }
 
-/// One line of what a command reads.
+/// One line of a command's input.
 struct InputLine: Sendable {
-  /// Without its end.
+  /// The bytes without the line end.
   let bytes: [UInt8]
-  /// From 1.
+  /// The number, counted from 1.
   let number: Int
-  /// What it is a line of.
+  /// The name of the input.
   let source: String
 
-  /// The line as text, which it has to be in UTF-8: nothing is changed without a word.
+  /// The line as text. It has to be UTF-8, since nothing is changed silently.
   var text: String {
     get throws {
       guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -119,8 +119,8 @@ struct InputLine: Sendable {
   }
 }
 
-/// The lines of an input, as `TextLines` cuts them. What was read stays with the value: a copy goes
-/// on where it was made.
+/// The lines of an input, as `TextLines` cuts them. What was read stays with the value: a copy goes on from
+/// the place at which it was made.
 struct InputLines: AsyncSequence, AsyncIteratorProtocol, Sendable {
   typealias Element = InputLine
   let source: InputSource
@@ -132,7 +132,7 @@ struct InputLines: AsyncSequence, AsyncIteratorProtocol, Sendable {
 
   func makeAsyncIterator() -> InputLines { self }
 
-  /// The next line; nil at the end.
+  /// Returns the next line; nil at the end.
   mutating func next() async throws -> InputLine? {
     do {
       while !isAtEnd {

@@ -1,19 +1,19 @@
 internal import Foundation
 
-/// Where the handler of signals tells of them; none before anybody listens.
+/// The pipe to which the signal handler writes; none before a command listens.
 ///
-/// Unsafe with this proof: it is set before the handler is, and a handler can only read it.
+/// Unsafe, with this proof: it is set before the handler is, and a handler can only read it.
 nonisolated(unsafe) private var interruptionPipe: Int32 = -1
 
 /// The signals that ask a command to end.
 enum Interruption {
-  /// Yields once for each Ctrl-C or termination request, instead of dying of it, and once if standard
-  /// output can't be written any more. To be called once, before there is anything to end in order: from
-  /// its return on no signal is lost.
+  /// Returns a stream that yields once for each Ctrl-C or termination request, which then don't kill the
+  /// process, and once if standard output can't be written any more. Call it once, before there is anything to
+  /// end in order: from its return on no signal is lost.
   static func requests() -> AsyncStream<Void> {
     AsyncStream { continuation in
       var ends: [Int32] = [0, 0]
-      // Without a pipe the signals end the command as they do by themselves.
+      // Without a pipe the signals have their default effect.
       guard pipe(&ends) == 0 else { return }
       for end in ends {
         _ = fcntl(end, F_SETFL, O_NONBLOCK)
@@ -45,7 +45,7 @@ enum Interruption {
 
 /// Keeps the source alive until its stream ends.
 ///
-/// Unchecked with this proof: the source never changes, and cancelling one is safe from any thread.
+/// Unchecked, with this proof: the source never changes, and cancelling one is safe from any thread.
 private final class SignalSource: @unchecked Sendable {
   private let source: any DispatchSourceRead
 

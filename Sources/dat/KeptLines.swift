@@ -2,7 +2,7 @@ internal import Foundation
 
 /// Lines that were typed in a room before they could be written, in `unsent.json` in its folder.
 struct KeptLines {
-  /// A file beyond this is none of ours.
+  /// The most bytes of the file; a larger one was not written here.
   private static let fileLimit = 16 << 20
 
   private var file: URL?
@@ -12,14 +12,14 @@ struct KeptLines {
 
   var hasLines: Bool { !lines.isEmpty }
 
-  /// Where the lines are, for people.
+  /// The location of the lines, for people.
   var place: String {
     file.map { "wait in \(SafeText.line($0.path))" } ?? "are lost, since nothing is kept on disk"
   }
 
-  /// The lines that wait in a room's folder.
+  /// Reads the lines that wait in a room's folder.
   ///
-  /// - Parameter folder: nil to keep them in memory alone.
+  /// - Parameter folder: the folder; nil to keep the lines only in memory.
   init(folder: String?) {
     let file = folder.map { URL(fileURLWithPath: $0).appendingPathComponent("unsent.json") }
     self.file = file

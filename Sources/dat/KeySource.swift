@@ -3,17 +3,18 @@ internal import DatCoding
 internal import Foundation
 internal import HypercoreCrypto
 
-/// For commands that take a key: it can be kept off the command line, which other users of the machine
-/// can read in the list of processes.
+/// The options of commands that take a key. It can be kept off the command line, which other users of the
+/// machine can read in the list of processes.
 struct KeyFile: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Take the key from the first line of this file, or of standard input for -: other users of the "
-        + "machine see what stands on the command line.", valueName: "path"),
+        + "machine see what is on the command line.", valueName: "path"),
     completion: .file())
   var keyFile: String?
 
-  /// Where the key is: a file's path, `-` for standard input; nil if there is none or it is the argument.
+  /// Returns the source of the key: a file's path, `-` for standard input; nil if there is none, or if the key
+  /// is the argument.
   private func path(beside argument: String?) throws -> String? {
     guard let keyFile else { return argument == "-" ? "-" : nil }
     guard argument == nil else {
@@ -22,10 +23,10 @@ struct KeyFile: ParsableArguments {
     return keyFile
   }
 
-  /// The key that was given in any of the three ways.
+  /// Returns the key that was given in any of the three ways.
   ///
   /// - Parameter argument: the argument KEY: a key, or `-` for standard input.
-  /// - Throws: ``Misuse`` for two keys, or where the first line is missing; a sentence for what is no key.
+  /// - Throws: ``Misuse`` for two keys, or if the first line is missing; a sentence if the text is no key.
   func read(_ argument: String?) async throws -> GivenKey {
     guard let path = try path(beside: argument) else {
       return GivenKey(key: try argument.map(RoomKey.parse))
@@ -34,8 +35,8 @@ struct KeyFile: ParsableArguments {
     return GivenKey(key: try RoomKey.parse(first.text), rest: first.rest)
   }
 
-  /// The link to an archive: the argument, or, if that is `-`, the first line of the file or of standard
-  /// input. The argument has its place before others, so it can't be left out.
+  /// Returns the link to an archive: the argument, or, if that is `-`, the first line of the file or of
+  /// standard input. The argument precedes others, so it can't be left out.
   func link(_ argument: String) async throws -> String {
     if argument == "-" { return try await Self.firstLine(of: keyFile ?? "-").text }
     guard keyFile == nil else {
@@ -44,7 +45,7 @@ struct KeyFile: ParsableArguments {
     return argument
   }
 
-  /// The first line of a file or of standard input, and what follows it on the latter.
+  /// Returns the first line of a file or of standard input, and what follows it on the latter.
   private static func firstLine(of path: String) async throws -> (text: String, rest: InputLines?) {
     let source = try InputSource(path: path)
     source.invite("Type the key")
@@ -54,7 +55,7 @@ struct KeyFile: ParsableArguments {
       first = try await lines.next()
     } else {
       let bytes = try await source.bytes(limit: 1 << 20)
-      // As a feed's own file of that name, which is shorter than any key in hex.
+      // Such as a feed's own file of that name, which is shorter than any key in hex.
       if bytes.count == 32, let key = PublicKey(bytes: bytes) { return (key.hex, nil) }
       var text = TextLines(limit: InputSource.limit)
       text.add(bytes)
@@ -68,14 +69,14 @@ struct KeyFile: ParsableArguments {
     return (text.string, path == "-" ? lines : nil)
   }
 
-  /// For commands that need at least one key, of any source.
+  /// Checks that there is at least one key, from any source.
   func checkAny(_ arguments: [String]) throws {
     guard keyFile != nil || !arguments.isEmpty else {
       throw ValidationError("Say which key: KEY, or --key-file PATH.")
     }
   }
 
-  /// All keys that were given, for commands that take several: those of the arguments, and a key a line.
+  /// Returns all given keys, for commands that take several: those of the arguments, and one key a line.
   func readAll(_ arguments: [String]) async throws -> [String] {
     var keys = arguments.filter { $0 != "-" }
     guard let path = keyFile ?? (keys.count < arguments.count ? "-" : nil) else { return keys }
@@ -90,24 +91,24 @@ struct KeyFile: ParsableArguments {
     return keys
   }
 
-  /// The text of a line; what is no UTF-8 shows as such where it is no key.
+  /// Returns the text of a line. If it is not UTF-8 this shows later, when it is no key.
   private static func trimmed(_ line: InputLine) -> ForeignText? {
     let text = ForeignText(bytes: line.bytes).trimmed
     return text.utf8.isEmpty ? nil : text
   }
 }
 
-/// A key that was given, and what came behind it.
+/// A given key, and the input behind it.
 struct GivenKey: Sendable {
-  /// Nil if none was given.
+  /// The key; nil if none was given.
   let key: PublicKey?
-  /// What follows the key on standard input; nil if it did not come from there.
+  /// The rest of standard input after the key; nil if the key did not come from there.
   var rest: InputLines?
 }
 
-/// The key of a room as people pass it on.
+/// The key of a room as people share it.
 enum RoomKey {
-  /// Takes 64 hex digits, with or without `dat://` before them.
+  /// Reads 64 hex digits, with or without `dat://` before them.
   static func parse(_ text: String) throws -> PublicKey {
     let digits = digits(of: ForeignText(text))
     guard let key = PublicKey(hex: digits.string) else {
@@ -118,7 +119,7 @@ enum RoomKey {
     return key
   }
 
-  /// Whether a text is a key, or means to be one: a link.
+  /// Returns whether a text is a key, or is meant as one: a link.
   static func isMeant(by text: String) -> Bool {
     ForeignText(text).starts(with: "dat://") || PublicKey(hex: text) != nil
   }

@@ -4,37 +4,37 @@ internal import Foundation
 
 /// The line that is being typed at a terminal, edited with libedit, and the lines that arrive meanwhile.
 ///
-/// libedit belongs to one thread. That thread waits for keys and for what others hand it, so a line that
-/// arrives is printed above the one being typed, which is then drawn again as it was.
+/// libedit belongs to one thread. That thread waits for keys and for text from others, so a line that
+/// arrives is printed above the one being typed, which is then redrawn.
 ///
-/// Unchecked with this proof: `inbox` and `candidates` are read and written under the lock alone, all
+/// Unchecked, with this proof: `inbox` and `candidates` are read and written under the lock alone, all
 /// other variables by the editing thread alone once it runs, and the rest never changes.
 final class LineEditor: @unchecked Sendable {
-  /// What others hand to the editing thread.
+  /// The data that others pass to the editing thread.
   private struct Inbox {
     var text = ""
     var isResized = false
     var isEnding = false
-    /// Nobody edits any more: what is printed goes straight out.
+    /// True once editing has ended: text is then printed directly.
     var isOver = false
     var waiters: [CheckedContinuation<Void, Never>] = []
   }
 
-  /// What a word may be completed to: told the line up to it, and its beginning.
+  /// Returns the completions of a word: from the line up to it, and its beginning.
   typealias Completion = @Sendable (_ before: String, _ word: String) -> [String]
 
   private let lock = NSLock()
   private var inbox = Inbox()
   private var complete: Completion = { _, _ in [] }
   private let wake: (reading: Int32, writing: Int32)
-  /// Whether a typed line gives way to what becomes of it.
+  /// Returns whether a typed line is replaced by its result on the screen.
   private let isReplaced: @Sendable (String) -> Bool
   private var editor: OpaquePointer?
-  /// The width of the window for which the line is drawn.
+  /// The width of the window for which the line was drawn.
   private var drawnColumns = 80
   private var sources: [any DispatchSourceSignal] = []
 
-  /// Nil where there is no terminal to edit at.
+  /// Nil if there is no terminal to edit at.
   init?(isReplaced: @escaping @Sendable (String) -> Bool) {
     let terminal = ProcessInfo.processInfo.environment["TERM"] ?? "dumb"
     guard isatty(STDIN_FILENO) == 1, isatty(STDOUT_FILENO) == 1, terminal != "dumb" else {
@@ -54,7 +54,7 @@ final class LineEditor: @unchecked Sendable {
 
   // MARK: From any thread
 
-  /// The lines as they are entered; ends with Ctrl-D on an empty one. To be called once.
+  /// Returns the lines as they are entered; ends with Ctrl-D on an empty one. Call it once.
   func lines() -> AsyncStream<String> {
     AsyncStream { continuation in
       for number in [SIGWINCH, SIGCONT] {
@@ -75,12 +75,12 @@ final class LineEditor: @unchecked Sendable {
   /// Prints above the line that is being typed.
   func print(_ text: String) { hand { $0.text += text } }
 
-  /// Says what words can be completed to.
+  /// Sets the function that completes words.
   func setCompletion(_ complete: @escaping Completion) {
     lock.withLock { self.complete = complete }
   }
 
-  /// Ends the editing and gives the terminal back.
+  /// Ends the editing and restores the terminal.
   func end() async {
     await withCheckedContinuation { continuation in
       let isOver = lock.withLock {
@@ -101,7 +101,7 @@ final class LineEditor: @unchecked Sendable {
     }
     if let direct { return Self.write(direct) }
     var byte: UInt8 = 0
-    // A full pipe wakes as well.
+    // A full pipe wakes the thread as well.
     _ = Foundation.write(wake.writing, &byte, 1)
   }
 
@@ -125,19 +125,19 @@ final class LineEditor: @unchecked Sendable {
       drawnColumns = Self.columns
       var count: Int32 = 0
       while true {
-        // Before the prompt shows, not after as by itself: a Ctrl-D between the two would be lost.
+        // Before the prompt shows, not after it as by default: a Ctrl-D between the two would be lost.
         dat_el_retake(editor)
         guard let text = el_wgets(editor, &count), count > 0 else { break }
         var line = Self.string(UnsafeBufferPointer(start: text, count: Int(count)))
         if line.unicodeScalars.last == "\n" { line.unicodeScalars.removeLast() }
         if !ForeignText(line).isBlank { dat_el_remember(history, text) }
         if isReplaced(line) {
-          // The cursor stands at the beginning of the row below the line.
+          // The cursor is at the beginning of the row below the line.
           Self.write("\u{1b}[\(rows(to: line) + 1)A\u{1b}[J")
         }
         yield(line)
       }
-      // The prompt of the line that will not be.
+      // Erases the prompt of a line that will not come.
       Self.write("\r\u{1b}[J")
       el_end(editor)
       editor = nil
@@ -152,7 +152,7 @@ final class LineEditor: @unchecked Sendable {
     for waiter in waiters { waiter.resume() }
   }
 
-  /// The next key; 0 at the end of the input. Prints what arrives meanwhile.
+  /// Returns the next key; 0 at the end of the input. Prints what arrives meanwhile.
   private func readKey(_ key: UnsafeMutablePointer<wchar_t>) -> Int32 {
     while true {
       var descriptors = [
@@ -172,7 +172,7 @@ final class LineEditor: @unchecked Sendable {
     }
   }
 
-  /// - Returns: whether to go on.
+  /// - Returns: true to go on.
   private func takeInbox() -> Bool {
     var bytes = [UInt8](repeating: 0, count: 256)
     while read(wake.reading, &bytes, bytes.count) > 0 {}
@@ -183,8 +183,8 @@ final class LineEditor: @unchecked Sendable {
       }
       return inbox
     }
-    // The window changes before its signal comes: a line drawn for the old width could not be taken off
-    // the screen, and would take along what was printed above it.
+    // The window changes before its signal comes: a line drawn for the old width could not be erased, and would
+    // take the text above it along.
     let columns = Self.columns
     if taken.isResized || columns != drawnColumns {
       drawnColumns = columns
@@ -202,7 +202,7 @@ final class LineEditor: @unchecked Sendable {
     return !taken.isEnding
   }
 
-  /// Takes the prompt and the line off the screen.
+  /// Erases the prompt and the line from the screen.
   private func erase() {
     guard let info = el_wline(editor)?.pointee, let start = info.buffer else { return }
     let before = Self.string(UnsafeBufferPointer(start: start, count: info.cursor - start))
@@ -210,7 +210,7 @@ final class LineEditor: @unchecked Sendable {
     Self.write("\r" + (up > 0 ? "\u{1b}[\(up)A" : "") + "\u{1b}[J")
   }
 
-  /// How many rows below the prompt's the end of a text stands.
+  /// Returns the number of rows from the prompt's down to the end of a text.
   private func rows(to text: String) -> Int {
     let width = text.unicodeScalars.reduce(2) { sum, scalar in
       sum + max(Int(dat_el_width(wchar_t(bitPattern: scalar.value))), 0)
@@ -239,13 +239,13 @@ final class LineEditor: @unchecked Sendable {
     let common = found.dropFirst().reduce(first) { $0.commonPrefix(with: $1) }
     let rest = String(common.dropFirst(word?.count ?? 0)) + (found.count == 1 ? " " : "")
     if rest.isEmpty {
-      // Nothing sure to add: what there is to choose from.
+      // Nothing certain to insert: lists the choices.
       erase()
       Self.write(found.joined(separator: "  ") + "\n")
       dat_el_redraw(editor)
       return UInt8(CC_NORM)
     }
-    // A name typed in other letters, `BE` for `bea`, takes those of the name.
+    // A name typed in another case, `BE` for `bea`, takes the letters of the name.
     if let word, found.count == 1, !ForeignText(common).starts(with: ForeignText(word)) {
       el_deletestr(editor, Int32(word.unicodeScalars.count))
       insert(common + " ")
@@ -271,7 +271,7 @@ final class LineEditor: @unchecked Sendable {
     return string
   }
 
-  /// One character of the terminal's UTF-8; nil at the end.
+  /// Returns one character of the terminal's UTF-8; nil at the end.
   private static func readScalar() -> Unicode.Scalar? {
     guard let lead = readByte() else { return nil }
     let count = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4

@@ -1,20 +1,20 @@
 internal import DatCoding
 internal import HypercoreCrypto
 
-/// The names that were seen in a room and the keys that go by them, to tell which names need a key beside
+/// The names that were seen in a room and the keys that use them, to find out which names need a key beside
 /// them.
 struct NameBook {
-  /// Beyond so many keys of one look every one of its names shows its key already.
+  /// The most keys of one look: beyond them each of its names already shows its key.
   private static let keysOfALook = 64
-  /// A stranger with ever new names must not fill memory: with so many looks, at up to 2 KB each, every
-  /// name shows its key.
+  /// The most looks, at up to 2 KB each; beyond them every name shows its key. A stranger with ever new
+  /// names must not fill the memory.
   private static let looks = 10_000
 
   private var keys: [NameLook: Set<PublicKey>] = [:]
   /// The look of the last name of each key: people rarely change theirs.
   private var last: [PublicKey: (name: ForeignText, look: NameLook)] = [:]
 
-  /// Notes that somebody goes by a name.
+  /// Notes that a key uses a name.
   mutating func learn(_ name: ForeignText, _ key: PublicKey) {
     if last[key]?.name == name { return }
     let look = NameLook(of: name)
@@ -26,8 +26,8 @@ struct NameBook {
     }
   }
 
-  /// Whether the name alone doesn't say who it is: another key goes by one that looks the same, its letters
-  /// are of scripts that no language mixes, or it is none of those that are known.
+  /// Returns whether a name doesn't suffice to identify a person: another key has one that looks the same, its
+  /// letters are of scripts that no language mixes, or it is not known.
   func needsKey(_ name: ForeignText, _ key: PublicKey) -> Bool {
     let look = last[key].flatMap { $0.name == name ? $0.look : nil } ?? NameLook(of: name)
     if look.mixesScripts || keys.count >= Self.looks { return true }

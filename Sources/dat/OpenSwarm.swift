@@ -1,11 +1,11 @@
 internal import DatSwarm
 
-/// A swarm that listens where it was told to, and tells what happens in it.
+/// A swarm that listens at given addresses, and reports its events.
 struct OpenSwarm {
   let swarm: Swarm
   private let reporting: Task<Void, Never>
 
-  /// - Throws: `SwarmError` where an address is not to be had.
+  /// - Throws: `SwarmError` if an address can't be used.
   init(
     listen: [ListenAddress], sources: [any PeerSource], transports: [any PeerTransport] = [],
     options: Swarm.Options = Swarm.Options(), output: Output, isVerbose: Bool
@@ -22,7 +22,7 @@ struct OpenSwarm {
     }
   }
 
-  /// Ends all connections; that they end is not told.
+  /// Ends all connections, without reporting their ends.
   func close() async {
     reporting.cancel()
     await swarm.close()

@@ -1,16 +1,16 @@
 internal import DatCoding
 internal import Hypercore
 
-/// Where a command's words go: lines for people, or one JSON object a line for programs.
+/// The output of a command: lines for people, or one JSON object a line for programs.
 struct Output: Sendable {
-  /// Whether programs are reading.
+  /// True if programs are reading.
   let json: Bool
-  /// Whether people are reading on a terminal.
+  /// True if people are reading on a terminal.
   let isTerminal: Bool
-  /// Whether colours are wanted.
+  /// True if colours are wanted.
   let colours: Bool
-  /// Takes lines for people in place of standard output and standard error: a line editor has the
-  /// terminal then.
+  /// Receives lines for people in place of standard output and standard error: used while a line editor has
+  /// the terminal.
   var sink: (@Sendable (String) -> Void)?
 
   init(json: Bool) {
@@ -35,7 +35,7 @@ struct Output: Sendable {
   /// Prints bytes as they are.
   func bytes(_ bytes: [UInt8]) { StandardStreams.write(bytes) }
 
-  /// Reports a failure in one sentence on standard error, whoever reads.
+  /// Reports a failure in one sentence on standard error, to people and programs alike.
   func failure(_ text: String) { StandardStreams.complain("dat: \(SafeText.line(text))\n") }
 
   /// Reports a failure in one sentence.
@@ -49,7 +49,7 @@ struct Output: Sendable {
     }
   }
 
-  /// Tells what opening a feed found, a line each on standard error.
+  /// Reports what opening a feed found, a line each on standard error.
   func findings(_ report: RepairReport, of feed: String?) {
     for finding in report.findings {
       failure("\(feed.map { "feed \($0): " } ?? "")\(finding)")
@@ -65,7 +65,7 @@ struct Output: Sendable {
 
   func bold(_ text: String) -> String { colours ? "\u{1b}[1m\(text)\u{1b}[0m" : text }
 
-  /// A name in the colour of its owner's key.
+  /// Returns a name in the colour of its owner's key.
   func name(_ name: String, of key: some Sequence<UInt8>) -> String {
     guard colours else { return name }
     let palette = [31, 32, 33, 34, 35, 36, 91, 92, 93, 94, 95, 96]

@@ -1,11 +1,11 @@
 internal import ArgumentParser
 internal import Foundation
 
-/// What `dat` says without a command: what is in a folder, and what can be done with it.
+/// The output of `dat` without a command: what is in a folder, and what can be done with it.
 struct Overview {
   let folder: String
 
-  /// A folder with many things in it is shown in part.
+  /// The most things that are shown of a folder.
   private static let shownLimit = 12
 
   func show(_ output: Output) {
@@ -39,7 +39,7 @@ struct Overview {
     ("check what is stored", "dat doctor room"),
   ]
 
-  /// What is here and below, each with an example.
+  /// Returns what is here and below, each with an example.
   private func found() -> [(String, String)] {
     if let here = Self.example(".", in: folder) { return [here] }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
@@ -69,7 +69,7 @@ struct Overview {
     }
   }
 
-  /// A name as a shell takes it.
+  /// Returns a name quoted for a shell.
   private static func quoted(_ name: String) -> String {
     let isPlain = name.utf8.allSatisfy {
       ($0 >= 0x61 && $0 <= 0x7a) || ($0 >= 0x41 && $0 <= 0x5a) || ($0 >= 0x30 && $0 <= 0x39)
@@ -81,7 +81,7 @@ struct Overview {
 }
 
 extension String {
-  /// With spaces behind it, where it has fewer characters than `width`.
+  /// Returns the text padded with spaces to at least `width` characters.
   fileprivate func padded(to width: Int) -> String {
     self + String(repeating: " ", count: max(0, width - count))
   }

@@ -1,8 +1,8 @@
 internal import Foundation
 
-/// Files that concern nobody but the user: who was muted, what was read, what was agreed to.
+/// Files that concern only the user: muted feeds, reading positions, consents.
 enum PrivateFile {
-  /// Puts contents in the place of those before, readable by the owner alone from their first byte on.
+  /// Replaces the contents of a file, which only its owner can read from the first byte on.
   static func write(_ contents: Data, to file: URL) throws {
     let fresh = file.deletingLastPathComponent().appendingPathComponent(
       ".\(file.lastPathComponent).\(getpid())")

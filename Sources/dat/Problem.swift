@@ -3,7 +3,7 @@ internal import Foundation
 internal import Hypercore
 internal import HypercoreProtocol
 
-/// The command was called wrongly, which shows only while it runs: it ends with 64.
+/// The error of a wrong call of the command that only shows while it runs: it ends with 64.
 struct Misuse: Error, CustomStringConvertible {
   let description: String
 
@@ -12,7 +12,7 @@ struct Misuse: Error, CustomStringConvertible {
 
 /// Failures in words.
 enum Problem {
-  /// One sentence for an error of any layer: what happened, where, and what to do next.
+  /// Returns one sentence for an error of any layer: what happened, where, and the next step.
   static func sentence(for error: any Error) -> String {
     switch error {
     case let error as ValidationError: error.message
@@ -24,12 +24,12 @@ enum Problem {
     }
   }
 
-  /// Whether a peer meant another feed than this side.
+  /// Returns whether a peer meant another feed than this side.
   static func isAnotherFeed(_ error: any Error) -> Bool {
     (error as? ProtocolError)?.code == .firstFeedMismatch
   }
 
-  /// Errors of Foundation and of the system carry a number, and a long text that is for programs.
+  /// Returns the sentence for an error of Foundation or the system, whose long text is for programs.
   private static func system(_ error: NSError) -> String {
     if error.domain == NSPOSIXErrorDomain { return Descriptor.message(Int32(clamping: error.code)) }
     if let inner = error.userInfo[NSUnderlyingErrorKey] as? NSError,
@@ -43,10 +43,10 @@ enum Problem {
 }
 
 extension Output {
-  /// Reports why a command can't go on, in a sentence, and gives what its `run()` has to throw.
+  /// Reports in a sentence why a command can't go on, and returns the error that its `run()` has to throw.
   ///
-  /// - Parameter error: what stopped it; an `ExitCode` was reported by whoever threw it.
-  /// - Parameter isEvent: whether programs get it as an event on standard output.
+  /// - Parameter error: the reason; an `ExitCode` was reported by the code that threw it.
+  /// - Parameter isEvent: true if programs get it as an event on standard output.
   func ending(with error: any Error, isEvent: Bool = false) -> ExitCode {
     if let code = error as? ExitCode { return code }
     let sentence = Problem.sentence(for: error)

@@ -1,14 +1,14 @@
-/// How far a clone is.
+/// The progress of a clone.
 struct CloneProgress: Equatable {
   var blocks: UInt64 = 0
-  /// How many there are, as far as that is known.
+  /// The number of all blocks, as far as it is known.
   var length: UInt64 = 0
-  /// Fetched in this run.
+  /// The bytes that were fetched in this run.
   var bytes: UInt64 = 0
   var byteLength: UInt64 = 0
 }
 
-/// A line on the terminal that says how far something is; nothing where standard error is no terminal.
+/// A line on the terminal that shows progress; nothing if standard error is no terminal.
 struct ProgressBar {
   private let isShown: Bool
   private let write: (String) -> Void
@@ -17,9 +17,9 @@ struct ProgressBar {
   private var first: CloneProgress?
 
   /// - Parameters:
-  ///   - start: when what it is about began.
-  ///   - isShown: whether people see it.
-  ///   - write: takes what is drawn.
+  ///   - start: the time at which the operation began.
+  ///   - isShown: true if people see it.
+  ///   - write: receives what is drawn.
   init(
     start: ContinuousClock.Instant, isShown: Bool = StandardStreams.isErrorTerminal,
     write: @escaping (String) -> Void = { StandardStreams.complain($0) }
@@ -29,7 +29,7 @@ struct ProgressBar {
     self.write = write
   }
 
-  /// Draws it, at most ten times a second.
+  /// Draws the line, at most ten times a second.
   mutating func show(_ progress: CloneProgress, at now: ContinuousClock.Instant) {
     guard isShown else { return }
     if let lastShown, now - lastShown < .milliseconds(100) { return }
@@ -38,12 +38,12 @@ struct ProgressBar {
     write("\r\u{1b}[K" + Self.line(progress, since: first, in: now - start))
   }
 
-  /// Removes it.
+  /// Removes the line.
   func clear() {
     if lastShown != nil { write("\r\u{1b}[K") }
   }
 
-  /// Blocks, bytes, rate and time left, in at most 79 columns.
+  /// Returns blocks, bytes, rate and time left, in at most 79 columns.
   static func line(_ progress: CloneProgress, since first: CloneProgress?, in duration: Duration)
     -> String
   {

@@ -7,8 +7,7 @@ internal import HypercoreCrypto
 internal import RandomAccessStorage
 internal import Saga
 
-/// The rooms of a folder, each in a folder of its own below it, open and connected for as long as this
-/// lives.
+/// The rooms of a folder, each in a folder of its own below it, open and connected while this exists.
 actor RoomFolder: RoomDirectory {
   /// One room that is open.
   struct OpenRoom {
@@ -26,7 +25,7 @@ actor RoomFolder: RoomDirectory {
   private let patience: Duration
   let swarm: Swarm?
   private let peers: [PeerAddress]
-  /// Told of what goes wrong in any room.
+  /// Receives the errors of all rooms.
   private let complain: @Sendable (String) -> Void
   var open: [PublicKey: OpenRoom] = [:]
   private var opening: [PublicKey: Task<RoomView, any Error>] = [:]
@@ -34,8 +33,8 @@ actor RoomFolder: RoomDirectory {
   private var lastListener = 0
 
   /// - Parameters:
-  ///   - username: the name to go by in rooms that have none noted.
-  ///   - swarm: brings the connections; nil to look only at what is stored.
+  ///   - username: the name to use in rooms for which none is noted.
+  ///   - swarm: provides the connections; nil for only what is stored.
   ///   - peers: addresses at which every room is looked for.
   init(
     path: String, username: String, options: SagaOptions, patience: Duration, swarm: Swarm?,
@@ -50,12 +49,12 @@ actor RoomFolder: RoomDirectory {
     self.complain = complain
   }
 
-  /// Opens every room of the folder. One that can't be opened is left out and told of.
+  /// Opens every room of the folder. One that can't be opened is reported and left out.
   func openAll() async throws {
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted() {
       let folder = "\(path)/\(name)"
-      // What `dat rekey` moved aside, or has not finished.
+      // Moved aside by `dat rekey`, or not finished by it.
       guard !name.contains(".forked-"), !name.hasSuffix(".recovering") else { continue }
       guard FileManager.default.fileExists(atPath: "\(folder)/source/key") else { continue }
       do {
@@ -73,14 +72,14 @@ actor RoomFolder: RoomDirectory {
     }
   }
 
-  /// Whether a database is a room: it has messages or operations, was a room for somebody here before, or
+  /// Returns whether a database is a room: it has messages or operations, was a room for a user here before, or
   /// has nothing at all yet.
   ///
-  /// It is looked at without a change: opened as a room, it would get a room's index.
+  /// The database is read without a change: opened as a room, it would get a room's index.
   static func isRoom(_ folder: String) async throws -> Bool {
     if RoomNotes.exist(in: folder) { return true }
     var options = HyperDBOptions()
-    // Nobody is connected to wait for.
+    // There is no connection to wait for.
     options.update = false
     let db = try await HyperDB.open(folder: folder, access: .readOnly, options: options)
     let result = await Result<Bool, any Error>.of { try await isRoom(db) }
@@ -96,7 +95,7 @@ actor RoomFolder: RoomDirectory {
     return true
   }
 
-  /// Closes them all.
+  /// Closes all rooms.
   func close() async {
     for room in open.values {
       room.follower.cancel()
@@ -108,7 +107,7 @@ actor RoomFolder: RoomDirectory {
     for listener in listeners.values { listener.finish() }
   }
 
-  // MARK: What the page asks for
+  // MARK: Requests of the page
 
   func rooms() -> [RoomView] {
     open.values.sorted { $0.saga.key.hex < $1.saga.key.hex }.map(\.view)
@@ -144,7 +143,7 @@ actor RoomFolder: RoomDirectory {
 
   // MARK: Opening
 
-  /// Opens the room of a key in the folder of that name, once however often it is asked for.
+  /// Opens the room of a key in the folder of that name, once, however often it is called.
   private func openRoom(
     _ name: PublicKey, username: String, options: SagaOptions, key: PublicKey?
   ) async throws -> RoomView {

@@ -4,7 +4,7 @@ internal import Saga
 
 /// The name that others see.
 enum UserName {
-  /// Bytes in a name: more is shown nowhere.
+  /// The most bytes of a name: more are shown nowhere.
   private static let limit = 200
 
   static func check(_ name: String) throws {
@@ -17,7 +17,7 @@ enum UserName {
   }
 }
 
-/// The rules for those who come and go.
+/// The rules for newcomers and for leaves.
 struct RoomManners: ParsableArguments {
   /// The newcomers that are let in.
   enum Authorization: String, ExpressibleByArgument, CaseIterable {
@@ -38,7 +38,7 @@ struct RoomManners: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How long somebody is away before it shows.", valueName: "seconds"))
+      "How long a person is away before it shows.", valueName: "seconds"))
   var patience: Double = 30
 
   @OptionGroup(title: "Disk") var disk: DiskOptions
@@ -52,7 +52,7 @@ struct RoomManners: ParsableArguments {
 
   var patienceTime: Duration { .seconds(patience) }
 
-  /// The room's options that follow.
+  /// The resulting options of a room.
   var options: SagaOptions {
     var options = SagaOptions()
     if authorize == .ask { options.authorization = .ask }

@@ -17,7 +17,7 @@ struct RoomNotes: Hashable, Sendable {
 
   var mutedKeys: Set<PublicKey> { Set((muted ?? []).compactMap { PublicKey(hex: $0) }) }
 
-  /// The notes of the room in a folder; empty if there are none or they can't be read.
+  /// Reads the notes of the room in a folder; empty if there are none or they can't be read.
   init(folder: String) {
     guard let fields = Self.fields(in: Self.file(in: folder)) else { return }
     name = fields.name
@@ -28,14 +28,14 @@ struct RoomNotes: Hashable, Sendable {
   init() {}
 
   private static func fields(in file: URL) -> Fields? {
-    // A file beyond this is none of ours.
+    // A larger file was not written here.
     guard let size = try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize, size <= 1 << 20,
       let data = try? Data(contentsOf: file)
     else { return nil }
     return try? JSONText.decode(Fields.self, from: Array(data))
   }
 
-  /// Whether there are notes in a folder, which makes it a room's.
+  /// Returns whether there are notes in a folder, which makes it a room's.
   static func exist(in folder: String) -> Bool {
     FileManager.default.fileExists(atPath: file(in: folder).path)
   }
@@ -60,7 +60,7 @@ struct RoomNotes: Hashable, Sendable {
     var read: Read?
   }
 
-  /// Writes them in place of those before, which are kept aside if they can't be read.
+  /// Writes the notes in place of the previous ones, which are kept aside if they can't be read.
   func write(folder: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted]

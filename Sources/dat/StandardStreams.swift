@@ -4,9 +4,9 @@ internal import Foundation
 ///
 /// Everything that the command prints goes through ``write(_:)`` or ``complain(_:)``, and each of these
 /// writes is checked. If the reader of a pipe has gone, the command ends quietly as by the signal SIGPIPE,
-/// which a shell shows as 141. Any other failure of standard output is one sentence on standard error and
-/// the status 1. A command with something to close in order asks for it with ``whenLost(_:)``; all others
-/// end at once.
+/// which a shell shows as 141. Any other failure of standard output ends it with one sentence on standard error
+/// and the status 1. A command with something to close in order uses ``whenLost(_:)``; all others end at
+/// once.
 enum StandardStreams {
   private static let outputLock = NSLock()
   private static let errorLock = NSLock()
@@ -14,21 +14,21 @@ enum StandardStreams {
   private static let stateLock = NSLock()
   /// The system's error number of the write that failed.
   ///
-  /// Unsafe with this proof: it is read and written under `stateLock` alone.
+  /// Unsafe, with this proof: it is read and written under `stateLock` alone.
   nonisolated(unsafe) private static var failure: Int32?
-  /// Unsafe with the same proof.
+  /// Unsafe, with the same proof.
   nonisolated(unsafe) private static var onLoss: (@Sendable () -> Void)?
 
-  /// Makes sure that no file takes the number of a stream that was closed when the command started: what
-  /// is printed would end up in that file. To be called before any file is opened.
+  /// Ensures that no file takes the number of a stream that was closed when the command started: output would
+  /// end up in that file. Call it before any file is opened.
   ///
-  /// Reading and writing a closed stream still fail, as the file in its place is opened the other way.
+  /// Reading and writing a closed stream still fail, since the file in its place is opened the other way.
   static func secure() {
     signal(SIGPIPE, SIG_IGN)
     for (number, flags) in [
       (STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDONLY),
     ] where fcntl(number, F_GETFD) == -1 && errno == EBADF {
-      // The lowest free number is taken, which is this one.
+      // It takes the lowest free number, which is this one.
       _ = open("/dev/null", flags)
     }
   }
@@ -45,16 +45,16 @@ enum StandardStreams {
     if number != 0 { lose(number) }
   }
 
-  /// Prints text on standard error. If that fails there is nobody left to notify.
+  /// Prints text on standard error. If that fails there is no one left to notify.
   static func complain(_ text: String) {
     _ = errorLock.withLock { Descriptor.write(Array(text.utf8), to: STDERR_FILENO) }
   }
 
-  /// Whether standard output can't be written any more; what is printed then is dropped.
+  /// True if standard output can't be written any more; what is printed then is dropped.
   static var isLost: Bool { stateLock.withLock { failure != nil } }
 
-  /// Has `action` called instead of ending at once, when standard output can't be written any more.
-  /// The action begins an orderly end; it is called at once if that has happened already.
+  /// Sets the action to call, instead of ending at once, when standard output can't be written any more.
+  /// The action begins an orderly end; it is called at once if that has already happened.
   static func whenLost(_ action: @escaping @Sendable () -> Void) {
     let isLate = stateLock.withLock {
       onLoss = action
@@ -63,7 +63,7 @@ enum StandardStreams {
     if isLate { action() }
   }
 
-  /// Ends the process if standard output was lost; to be called when everything is closed.
+  /// Ends the process if standard output was lost; call it when everything is closed.
   static func endIfLost() {
     if let number = stateLock.withLock({ failure }) { end(number) }
   }
@@ -77,7 +77,7 @@ enum StandardStreams {
     if let action { action() } else { end(number) }
   }
 
-  /// Ends the process, whatever runs in it: files are left as a kill would leave them, which they survive.
+  /// Ends the process, whatever runs in it. Files are left as a kill would leave them, which they survive.
   private static func end(_ number: Int32) -> Never {
     guard number == EPIPE else {
       let why = number == EBADF ? "it is closed" : Descriptor.message(number)
@@ -94,15 +94,15 @@ enum StandardStreams {
     _exit(128 + SIGPIPE)
   }
 
-  // MARK: Who reads and writes
+  // MARK: Terminals
 
-  /// Whether people read standard output on a terminal.
+  /// True if people read standard output on a terminal.
   static var isOutputTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
-  /// Whether people read standard error on a terminal.
+  /// True if people read standard error on a terminal.
   static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
-  /// Whether a terminal shows colours: it does unless `TERM` is `dumb` or missing, or `NO_COLOR` is set.
+  /// True if a terminal shows colours: it does unless `TERM` is `dumb` or missing, or `NO_COLOR` is set.
   static var showsColours: Bool {
     let environment = ProcessInfo.processInfo.environment
     guard (environment["NO_COLOR"] ?? "").isEmpty else { return false }
@@ -110,12 +110,12 @@ enum StandardStreams {
   }
 }
 
-/// Calls of the system on open files.
+/// System calls on open files.
 enum Descriptor {
-  /// What an error number means, in the system's words.
+  /// Returns the meaning of an error number, in the system's words.
   static func message(_ number: Int32) -> String { String(cString: strerror(number)) }
 
-  /// Writes all bytes, also where the other end takes them slowly.
+  /// Writes all bytes, even if the other end takes them slowly.
   ///
   /// - Returns: 0, or the system's error number.
   static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
@@ -136,7 +136,7 @@ enum Descriptor {
     }
   }
 
-  /// What reading a piece came to.
+  /// The result of reading a piece.
   enum Piece {
     /// Bytes, none at the end.
     case bytes([UInt8])
@@ -144,7 +144,7 @@ enum Descriptor {
     case failure(Int32)
   }
 
-  /// Reads what is there, up to `limit` bytes, and waits while there is nothing.
+  /// Reads the available bytes, up to `limit`, and waits while there are none.
   static func read(_ descriptor: Int32, limit: Int = 1 << 16) -> Piece {
     while true {
       var number: Int32 = 0

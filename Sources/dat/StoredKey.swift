@@ -3,16 +3,16 @@ internal import Foundation
 internal import Hypercore
 internal import HypercoreCrypto
 
-/// Keys that don't belong together, in one sentence with the short forms of both.
+/// Sentences about keys that don't belong together, with the short forms of both.
 enum StoredKey {
-  /// The beginning of a key, by which people tell two apart.
+  /// Returns the beginning of a key, by which people recognise it.
   static func short(_ key: PublicKey) -> String { "\(key.hex.prefix(8))…" }
 
-  /// The sentence for a folder that holds something else than was asked for.
+  /// Returns the sentence for a folder that holds something other than was asked for.
   ///
   /// - Parameters:
-  ///   - key: what was asked for; nil leaves `error` as it is.
-  ///   - prefix: the beginning of the names of the files of the feed that is stored.
+  ///   - key: the key that was asked for; nil leaves `error` unchanged.
+  ///   - prefix: the prefix of the names of the stored feed's files.
   static func refusal(
     of folder: String, prefix: String = "source/", asked key: PublicKey?, _ error: any Error
   ) -> any Error {
@@ -25,7 +25,7 @@ enum StoredKey {
         + "\(short(key)). Name another folder, or leave the key out.")
   }
 
-  /// The sentence for a peer that shares something else than was asked for.
+  /// Returns the sentence for a peer that shares something other than was asked for.
   static func refusal(by peer: String, asked key: PublicKey, _ error: any Error) -> any Error {
     guard Problem.isAnotherFeed(error) else { return error }
     return ValidationError(

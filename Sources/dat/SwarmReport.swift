@@ -2,13 +2,13 @@ internal import DatCoding
 internal import DatSwarm
 internal import HypercoreCrypto
 
-/// Tells people and programs what happens in a swarm.
+/// A report of the events of a swarm to people and programs.
 ///
-/// People see the first few connections that others open, and then one line for all that come and go;
-/// programs, and whoever asks for all, get each.
+/// People see the first few inbound connections, and then one line for all that come and go. Programs, and
+/// users who ask for it, get each.
 actor SwarmReport {
   private let output: Output
-  /// Whether to tell what is found, tried and refused, too, and each connection.
+  /// True to report what is found, tried and refused, too, and each connection.
   private let isVerbose: Bool
   private var flurry = Flurry(few: 5)
   private var cameAndWent = (came: 0, went: 0)
@@ -24,7 +24,7 @@ actor SwarmReport {
     timer?.cancel()
   }
 
-  /// Tells of a connection that came, or ended, as far as that is worth a line of its own.
+  /// Reports a connection that came or ended, as far as it gets a line of its own.
   private func pass(_ text: String, came: Bool) {
     if output.json {
       if !came { output.problem(text) }

@@ -5,7 +5,7 @@ import Testing
 
 /// Every row of the table of attacks, against the built command over TCP.
 @Suite(.timeLimit(.minutes(isSanitized ? 60 : 5))) struct AttackTests {
-  /// They wait more than they compute, so four are under way at a time.
+  /// Attacks wait more than they compute, so four run at a time.
   @Test func `every attack is borne`() async {
     let width = isSanitized ? 2 : 4
     for result in await Attack.results(of: Attack.all, width: width) where !result.isHeld {
@@ -20,7 +20,7 @@ import Testing
   }
 }
 
-/// What no code can mend has to be said: rows 20 and 40.
+/// Weaknesses that no code can remove have to be documented: rows 20 and 40.
 @Suite struct DisclosureTests {
   private func readme() throws -> String {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

@@ -3,16 +3,16 @@ internal import Foundation
 
 /// One row of the table of attacks: what a stranger, a reader or a writer may send, and what must hold.
 ///
-/// The victim is the built command `dat` (or the reference in Node), a process of its own that is attacked
-/// over TCP, with an honest peer beside it that has to get on meanwhile and after.
+/// The victim is the built command `dat` (or the reference in Node). It is a process of its own that is
+/// attacked over TCP, and an honest peer beside it has to be served during the attack and after.
 public struct Attack: Sendable, CustomStringConvertible {
   /// The row's number.
   public let row: Int
-  /// What is done, in a few words.
+  /// The attack, in a few words.
   public let name: String
-  /// What the victim's memory may grow by, in bytes: 16 MiB for a hostile connection.
+  /// The most bytes by which the victim's memory may grow: 16 MiB for a hostile connection.
   let memoryLimit: Int
-  /// Whether the reference can be the victim as well.
+  /// True if the reference can be the victim as well.
   public let isForNode: Bool
   let run: @Sendable (VictimKind) async throws -> Cost
 
@@ -40,7 +40,7 @@ public struct Attack: Sendable, CustomStringConvertible {
     }
   }
 
-  /// Carries the attack out.
+  /// Runs the attack.
   public func result(against kind: VictimKind = .dat) async -> AttackResult {
     do {
       let cost = try await run(kind)
@@ -58,7 +58,7 @@ public struct Attack: Sendable, CustomStringConvertible {
     }
   }
 
-  /// Carries attacks out, some beside each other, each on a victim of its own.
+  /// Runs attacks, several at a time, each on a victim of its own.
   public static func results(of attacks: [Attack], width: Int) async -> [AttackResult] {
     await withTaskGroup(of: (Int, AttackResult).self) { group in
       var results = [AttackResult?](repeating: nil, count: attacks.count)
@@ -71,7 +71,7 @@ public struct Attack: Sendable, CustomStringConvertible {
     }
   }
 
-  /// The rows that are no attack on a peer's port, and where they are tested.
+  /// The rows that are no attack on a peer's port, and the places of their tests.
   public static let elsewhere: [(row: Int, name: String, place: String)] = [
     (35, "markup in text and names", "make test-web, cases_strangers.py"),
     (36, "addresses that are fetched for a preview", "DatWebTests, RequestGuardTests"),
@@ -91,14 +91,14 @@ public struct Attack: Sendable, CustomStringConvertible {
     (67, "a feed's key where a room's is meant", "HyperDBTests, WrongKindTests"),
   ]
 
-  /// All of them, by row.
+  /// All attacks, by row.
   public static let all: [Attack] =
     (frames + claims + channels + floods + proofs + rooms + writers + ownership
     + connections + discovery + heads + texts + disk + forks + signals)
     .sorted { $0.row < $1.row }
 }
 
-/// Who is attacked.
+/// The program that is attacked.
 public enum VictimKind: Sendable {
   /// The command `dat`.
   case dat
@@ -106,45 +106,45 @@ public enum VictimKind: Sendable {
   case node
 }
 
-/// What an attack cost its victim.
+/// The cost of an attack to its victim.
 public struct Cost: Sendable {
-  /// By how many bytes its resident memory grew at most; nil where that can't be told.
+  /// The greatest growth of its resident memory in bytes; nil if it can't be measured.
   public var memory: Int?
-  /// For how many seconds it computed; nil where that can't be told.
+  /// The processor time that it used, in seconds; nil if it can't be measured.
   public var cpu: Double?
-  /// How long the attack took, in seconds.
+  /// The duration of the attack in seconds.
   public var time = 0.0
 }
 
-/// How an attack ended.
+/// The outcome of an attack.
 public struct AttackResult: Sendable {
   public let attack: Attack
-  /// Whether everything that is required held.
+  /// True if everything that is required held.
   public let isHeld: Bool
   public let cost: Cost
-  /// What did not hold.
+  /// The requirement that did not hold.
   public let detail: String
 }
 
-/// Something that must hold did not.
+/// The failure of something that must hold.
 struct AttackFailure: Error, CustomStringConvertible {
   let description: String
 
   init(_ description: String) { self.description = description }
 }
 
-/// A failure, with what it cost until then.
+/// A failure, with the cost until then.
 struct SceneFailure: Error {
   let error: any Error
   let cost: Cost
 }
 
-/// Fails the attack where `condition` does not hold.
+/// Fails the attack if `condition` does not hold.
 func require(_ condition: Bool, _ what: @autoclosure () -> String) throws {
   if !condition { throw AttackFailure(what()) }
 }
 
-/// Runs what blocks its thread on a thread of its own.
+/// Runs blocking code on a thread of its own.
 func blocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value
 {
   try await withCheckedThrowingContinuation { continuation in
@@ -153,7 +153,7 @@ func blocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
   }
 }
 
-/// Waits for something, at most so long, or ten times as long under a sanitizer.
+/// Waits for something, at most this long, or ten times as long under a sanitizer.
 func within<Value: Sendable>(
   seconds: Double = isSanitized ? 600 : 60, _ what: String,
   _ body: @escaping @Sendable () async throws -> Value
@@ -174,9 +174,9 @@ func within<Value: Sendable>(
   }
 }
 
-/// Resumes a continuation with whatever comes first; what doesn't end is left behind.
+/// Resumes a continuation with the first result; the other task is left running.
 ///
-/// `@unchecked Sendable`: the state is reached only while the lock is held.
+/// `@unchecked Sendable`: the state is accessed only while the lock is held.
 private final class Race<Value: Sendable>: @unchecked Sendable {
   private let lock = NSLock()
   private var continuation: CheckedContinuation<Value, any Error>?

@@ -3,22 +3,23 @@ internal import Foundation
 internal import HypercoreCrypto
 internal import HypercoreProtocol
 
-/// A hostile peer on a TCP socket: it encrypts what it is told to send, whatever that is, and
-/// understands what it hears. Its calls block; run them in ``blocking(_:)``.
+/// A hostile peer on a TCP socket. It encrypts and sends whatever it is told to, and decodes what
+/// it receives. Its calls block; run them in ``blocking(_:)``.
 ///
-/// `@unchecked Sendable`: an attacker is used by one thread at a time, the one that runs the attack.
+/// `@unchecked Sendable`: an attacker is used by one thread at a time, the one that runs the
+/// attack.
 final class Attacker: @unchecked Sendable {
   private let socket: Int32
   private let key: PublicKey
   private var cipher: StreamCipher?
   private let ear: Connection
-  /// What was heard so far.
+  /// The events received so far.
   private(set) var heard: [Connection.Event] = []
   private(set) var isClosed = false
-  /// All bytes that went out, to be played again.
+  /// All bytes that were sent, to be replayed.
   private(set) var sent: [UInt8] = []
 
-  /// Connects, and says Feed and Handshake unless told not to.
+  /// Connects, and sends Feed and Handshake unless told not to.
   ///
   /// - Parameter source: the address to connect from, one of 127.0.0.0/8.
   init(
@@ -50,7 +51,7 @@ final class Attacker: @unchecked Sendable {
 
   deinit { close(socket) }
 
-  /// Says Feed, in clear; what follows is encrypted.
+  /// Sends Feed, in clear; what follows is encrypted.
   func sayFeed() {
     let nonce = Nonce.random()
     sendClear(Raw.feed(0, key.discoveryKey, nonce: nonce.bytes))
@@ -64,7 +65,7 @@ final class Attacker: @unchecked Sendable {
     sendClear(bytes, patience: patience)
   }
 
-  /// Sends bytes as they are, as far as the victim takes them within `patience` seconds.
+  /// Sends bytes as they are, as many as the victim takes within `patience` seconds.
   func sendClear(_ bytes: [UInt8], patience: Double = 10) {
     if sent.count < 1 << 20 { sent += bytes }
     var offset = 0
@@ -83,7 +84,7 @@ final class Attacker: @unchecked Sendable {
     }
   }
 
-  /// Reads until something is heard that is looked for, the connection ends or `seconds` are over.
+  /// Reads until a wanted event arrives, the connection ends or `seconds` have passed.
   @discardableResult
   func listen(
     seconds: Double = 10, for isWanted: (Connection.Event) -> Bool = { _ in false }
@@ -111,7 +112,7 @@ final class Attacker: @unchecked Sendable {
     return nil
   }
 
-  /// Waits for a message that is looked for.
+  /// Waits for a wanted message.
   func hear(_ what: String, _ isWanted: (Message) -> Bool) throws {
     let isMatch = { (event: Connection.Event) in
       if case .message(_, let message) = event { isWanted(message) } else { false }
@@ -144,7 +145,7 @@ final class Attacker: @unchecked Sendable {
   }
 }
 
-/// An IPv4 address as the system's calls take it.
+/// An IPv4 address in the form that the system's calls take.
 struct LoopbackAddress {
   private var address = sockaddr_in()
 
@@ -163,7 +164,7 @@ struct LoopbackAddress {
   }
 }
 
-/// Bodies of messages made by hand.
+/// Bodies of messages that are made by hand.
 enum Body {
   /// Fields of integers, by number.
   static func numbers(_ fields: (UInt8, UInt64)...) -> [UInt8] {

@@ -8,7 +8,7 @@ internal import HypercoreProtocol
 internal import RandomAccessStorage
 internal import Saga
 
-/// Attacks on who is connected with whom, and on who is taken for whom.
+/// Attacks on the choice of connections, and on the identity of peers.
 extension Attack {
   private static func room(
     _ row: Int, _ name: String, options: [String], memory: Int = 16 << 20,
@@ -20,7 +20,7 @@ extension Attack {
     }
   }
 
-  /// What a user says in its handshake.
+  /// A user's handshake.
   private static func handshake(
     id: [UInt8]? = nil, _ user: UserData? = nil, extensions: [String] = []
   ) -> [UInt8] {
@@ -43,7 +43,7 @@ extension Attack {
             handshake: handshake(id: id, extensions: extensions))
           try await blocking {
             try require(liar.listen(for: greets) != nil, "the liar is no peer")
-            // It sends back whatever proof it hears, and makes some up.
+            // It sends back every proof that it receives, and makes some up.
             for byte in 0..<8 as Range<UInt8> where !extensions.isEmpty {
               liar.send(
                 Raw.frame(0, 15, [0] + [1] + [UInt8](repeating: byte, count: 32)))
@@ -52,7 +52,7 @@ extension Attack {
           }
           liars.append(liar)
         }
-        // The honest peer connected once, and does not come back.
+        // The honest peer connected once, and does not reconnect.
         try await scene.checkHonest("beside liars of its name")
       }
       for liar in liars { try await blocking { try liar.expectOpen("a liar") } }
@@ -63,9 +63,9 @@ extension Attack {
       for _ in 0..<80 { crowd.append(try await scene.attacker(from: "127.0.0.9")) }
       let all = crowd
       let taken = try await blocking { all.count { $0.listen(for: greets) != nil } }
-      // One place is the honest peer's.
+      // One slot is the honest peer's.
       try require(taken == 63, "\(taken) of 80 connections were taken")
-      // Somebody of another address comes, and reads the room.
+      // A peer from another address arrives, and reads the room.
       let newcomer = try await Saga.open(
         storage: MemoryStorage(), key: scene.key, username: "newcomer")
       let pump = Task { [port = scene.victim.port] in await RoomScene.connect(newcomer, port) }
@@ -107,7 +107,7 @@ extension Attack {
   ]
 }
 
-/// A room in a terminal's words, which a crowd visits.
+/// A room in a terminal, which a crowd visits.
 private final class CrowdScene: Sendable {
   private let folder: TemporaryFolder
   private let process: DatProcess
@@ -159,13 +159,13 @@ private final class CrowdScene: Sendable {
       _ = try await process.line(containing: "--verbose shows each")
     }
     let lines = await process.lines
-    // A few before it is noticed: connections, joins, and who has to wait.
+    // A few lines before the crowd is noticed: connections, joins, and peers that have to wait.
     try require(lines.count < 80, "\(lines.count) lines were shown; \(lines.suffix(3))")
     await process.signal(SIGINT)
   }
 }
 
-/// A room whose newcomers are asked about.
+/// A room that asks its owner about newcomers.
 private struct AskingScene {
   let victim: Victim
   private let folder: TemporaryFolder
@@ -187,13 +187,14 @@ private struct AskingScene {
     let hex = owner.db.localKey.hex
     let rude = UserData(key: owner.db.localKey, username: "a rude name", timestamp: 1)
     let crowd = try await blocking {
-      // Another's key under a rude name, by peers that could prove it and by those that couldn't.
+      // Another user's key under a rude name, from peers that could prove it and from those that
+      // couldn't.
       let claims = try ["dat-swift/proof", "other"].map { name in
         try Attacker(
           port, key,
           handshake: [0x10, 0x01] + Raw.field(3, rude.bytes) + Raw.field(4, Array(name.utf8)))
       }
-      // Sixty-four connections are taken, of which a few are for the others.
+      // Of 64 slots, a few are left for the others.
       return try claims
         + (0..<50).map { number in
           let user = UserData(

@@ -4,7 +4,7 @@ internal import DatTesting
 internal import Foundation
 internal import HypercoreCrypto
 
-/// Attacks on how peers find each other: each goes on while two honest peers meet.
+/// Attacks on discovery: each goes on while two honest peers meet.
 extension Attack {
   private static func rendezvous(
     _ row: Int, _ name: String,
@@ -89,17 +89,17 @@ extension [UInt8] {
   }
 }
 
-/// Says an attack when it may end.
+/// A flag that tells an attack when it may end.
 final class Flood: Sendable {
   private let lock = NSLock()
-  /// Unchecked: touched under the lock alone.
+  /// Unchecked: accessed under the lock only.
   private nonisolated(unsafe) var ended = false
 
   var isOver: Bool { lock.withLock { ended } }
   func end() { lock.withLock { ended = true } }
 }
 
-/// A UDP socket of an attacker's. Its calls block.
+/// A UDP socket of an attacker. Its calls block.
 final class Datagrams: Sendable {
   private let socket: Int32
   private let target: LoopbackAddress
@@ -119,7 +119,7 @@ final class Datagrams: Sendable {
 
   deinit { close(socket) }
 
-  /// Has packets to a group go out by an interface of this address.
+  /// Sends packets to a group through the interface with this address.
   func multicast(by host: String) {
     var address = in_addr(s_addr: inet_addr(host))
     setsockopt(
@@ -139,7 +139,7 @@ final class Datagrams: Sendable {
   }
 }
 
-/// A rendezvous server that is attacked, and what is said to it.
+/// A rendezvous server that is attacked, with the packets that are sent to it.
 final class RendezvousScene: Sendable {
   private let victim: Victim
   let topic = DiscoveryQuestion.randomTopic()
@@ -174,7 +174,7 @@ final class RendezvousScene: Sendable {
     throw AttackFailure("the server gave no token")
   }
 
-  /// Attacks while two honest peers of the topic meet, and says what that cost.
+  /// Attacks while two honest peers of the topic meet, and returns the cost.
   func measure(_ attack: @escaping @Sendable (RendezvousScene, Flood) throws -> Void) async throws
     -> Cost
   {
@@ -213,13 +213,13 @@ final class RendezvousScene: Sendable {
     flood.end()
     try await attacking.value
     var told = cost
-    // Of the meetings, not of the attack.
+    // The time of the meetings, not of the attack.
     told.time = longest
     return told
   }
 }
 
-/// Questions of dns-discovery, made by hand.
+/// Questions of dns-discovery that are made by hand.
 enum DiscoveryQuestion {
   static func randomTopic() -> Topic {
     var random = SystemRandomNumberGenerator()
@@ -248,7 +248,7 @@ enum DiscoveryQuestion {
     return message.encoded() ?? []
   }
 
-  /// A multicast answer that names ports of the sender's.
+  /// A multicast answer that names ports of the sender.
   static func answer(_ topic: Topic, ports: Range<Int>) -> [UInt8] {
     let records: [UInt8] = ports.flatMap { port -> [UInt8] in
       [0, 0, 0, 0, UInt8(port >> 8), UInt8(port & 255)]

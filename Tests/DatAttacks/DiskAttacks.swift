@@ -3,7 +3,7 @@ internal import Foundation
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// Who fills a disk.
+/// Attacks that fill a disk.
 extension Attack {
   static let disk: [Attack] = [
     room(
@@ -29,7 +29,7 @@ extension Attack {
       for name in ["data", "tree", "bitfield", "signatures"] {
         taken += try folder.storage(named: name).occupied()
       }
-      // What a burst brings may come on top.
+      // The blocks of a burst may come on top.
       try require(taken < 8 << 20, "\(taken) bytes were taken of a share of 1 MiB")
     }
   ]

@@ -7,7 +7,7 @@ internal import HyperDB
 internal import RandomAccessStorage
 internal import Saga
 
-/// A user of a room who was let in to write and writes entries by hand.
+/// A user of a room that was authorized to write and makes entries by hand.
 actor EvilWriter {
   nonisolated let replica: Replica
   nonisolated var unownedExecutor: UnownedSerialExecutor { replica.unownedExecutor }
@@ -17,7 +17,7 @@ actor EvilWriter {
   private let own: Replicator
   private var pump: Task<Void, Never>?
 
-  /// - Parameter other: a feed before whose key the writer's own is to come.
+  /// - Parameter other: a feed whose key has to sort after the writer's own.
   init(_ room: PublicKey, sortingBefore other: PublicKey? = nil) throws {
     replica = Replica()
     self.room = room
@@ -35,7 +35,7 @@ actor EvilWriter {
 
   deinit { pump?.cancel() }
 
-  /// Joins the room, so that everybody in it lets this user write.
+  /// Joins the room, so that everybody in it authorizes this user to write.
   func join(_ port: Int) async throws {
     var options = ReplicationOptions.live
     options.userData = UserData(key: pair.publicKey, username: "evil", timestamp: 1).bytes
@@ -52,10 +52,10 @@ actor EvilWriter {
     pump = Task { try? await socket.pump(stream) }
   }
 
-  /// Where the next block goes.
+  /// The index of the next block.
   var nextSeq: UInt64 { own.core.length }
 
-  /// The list of feeds that its entries publish: the room's, then its own.
+  /// The list of feeds in its entries: the room's, then its own.
   nonisolated var list: [[UInt8]] { [room.bytes, pair.publicKey.bytes] }
 
   /// Appends a block as it is.
@@ -64,7 +64,7 @@ actor EvilWriter {
     try own.flush()
   }
 
-  /// Appends an entry that is sound but for what `change` does to it.
+  /// Appends an entry that is valid except for the effect of `change`.
   func append(
     _ key: String, _ value: [UInt8], change: @Sendable (inout EntryMessage) -> Void = { _ in }
   ) throws {

@@ -8,13 +8,13 @@ internal import HypercoreProtocol
 /// A feed that the victim serves, with an honest reader connected to it.
 final class FeedScene: Sendable {
   struct Options: Sendable {
-    /// How many blocks the feed has.
+    /// The number of blocks of the feed.
     var count = 64
     /// Their size in bytes.
     var size = 16
-    /// What the victim has of them and is a reader of; nil for its being the writer with everything.
+    /// The blocks that the victim has as a reader; nil if it is the writer with all of them.
     var has: Range<UInt64>?
-    /// How many connections the victim takes.
+    /// The most connections that the victim accepts.
     var connections = 64
   }
 
@@ -22,7 +22,7 @@ final class FeedScene: Sendable {
   let key: PublicKey
   /// The writer's own copy, from which proofs are taken.
   let writer: Feed
-  /// What signs for the feed.
+  /// The key pair of the feed.
   let pair: KeyPair
   let options: Options
   private let folder: TemporaryFolder
@@ -94,7 +94,7 @@ final class FeedScene: Sendable {
     return try await blocking { try Attacker(port, key, greets: greets, handshake: handshake) }
   }
 
-  /// The honest peer gets its next block from the victim.
+  /// Checks that the honest peer gets its next block from the victim.
   func checkHonest(_ when: String) async throws {
     let index = await progress.take()
     let (reader, size) = (reader, options.size)
@@ -102,7 +102,7 @@ final class FeedScene: Sendable {
     try require(block == Self.block(index, size: size), "block \(index) is not what was written")
   }
 
-  /// Whether the victim has a block: an honest peer is asked about it, not the victim itself.
+  /// Returns whether the victim has a block, according to a new peer that asks it.
   func victimOffers(_ index: UInt64) async throws -> Bool {
     let (port, key) = (victim.port, key)
     return try await blocking {
@@ -126,7 +126,7 @@ final class FeedScene: Sendable {
     try await victim.measure(attack) {
       try await checkHonest("after the attack")
       let (port, key) = (victim.port, key)
-      // The places of those who have left may be given back a moment later.
+      // The slots of closed connections may be released a moment later.
       try await within("an answer to a new peer after the attack") {
         while (try? await blocking { try Attacker(port, key).expectOpen("a new peer") }) == nil {
           try Task.checkCancellation()

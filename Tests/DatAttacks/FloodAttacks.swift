@@ -5,7 +5,7 @@ internal import HypercoreProtocol
 
 extension Attack {
   private static let large = FeedScene.Options(count: 8, size: 1 << 20)
-  /// A Data of 8 MiB of which the last quarter never comes.
+  /// A Data message of 8 MiB whose last quarter never arrives.
   private static let unfinished: [UInt8] =
     Raw.varint(8_000_000) + [0x09, 0x08, 0x01, 0x12]
     + Raw.varint(7_999_000) + [UInt8](repeating: 1, count: 6_000_000)
@@ -38,7 +38,7 @@ extension Attack {
       try await blocking {
         slow.sayFeed()
         half.send(Raw.varint(1000) + [0x09])
-        // The deadline of the handshake is 5 s, whatever trickles in.
+        // The handshake's deadline is 5 s, whatever trickles in.
         for _ in 0..<12 where !slow.isClosed {
           slow.send([0x00])
           slow.listen(seconds: 1)
@@ -46,7 +46,7 @@ extension Attack {
         try slow.expectClosed("a byte a second without a handshake", seconds: 2)
         try silent.expectClosed("not a byte", seconds: 4)
       }
-      // The 60 s of a frame, on a clock that is set.
+      // The 60 s for a frame, on a clock that is set.
       try expectFrameDeadline()
       try await scene.checkHonest("while it is attacked")
     },
@@ -59,7 +59,7 @@ extension Attack {
           attacker.listen { if case .handshake = $0 { true } else { false } } != nil
         }.count
       }
-      // One place is the honest peer's.
+      // One slot is the honest peer's.
       try require(taken == 63, "\(taken) of 100 connections were taken")
       try await scene.checkHonest("among 63 others")
       attackers = []
@@ -113,7 +113,7 @@ extension Attack {
     },
   ]
 
-  /// That a frame that began must end within its time, told by a clock that the test sets.
+  /// Checks that a frame that began must end in time, with a clock that the test sets.
   private static func expectFrameDeadline() throws {
     let start = Connection.Instant.now
     var options = Connection.Options(id: [1], nonce: .random())

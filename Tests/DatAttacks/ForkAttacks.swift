@@ -4,7 +4,7 @@ internal import Hypercore
 internal import HypercoreCrypto
 internal import HypercoreProtocol
 
-// A feed's writer that meets another history of its own feed, and those who only say that they have one.
+// The writer of a feed meets another history of its own feed, and peers that only claim to have one.
 
 extension Attack {
   static let forks: [Attack] = [
@@ -82,7 +82,7 @@ extension Attack {
 }
 
 extension Feed {
-  /// What answers a Request with `hash` and no digest.
+  /// The answer to a Request with `hash` and no digest.
   fileprivate func hashProof(of block: UInt64) async throws -> Proof {
     var proof = try await proof(of: block)
     let value = try await get(block)

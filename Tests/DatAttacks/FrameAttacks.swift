@@ -4,7 +4,7 @@ internal import HypercoreCrypto
 internal import HypercoreProtocol
 
 extension Attack {
-  /// Frames that should close the connection, each sent on a connection of its own.
+  /// Frames that should end the connection, each sent on a connection of its own.
   private static func closing(
     _ row: Int, _ name: String, _ frames: [(String, [UInt8])]
   ) -> Attack {
@@ -20,7 +20,7 @@ extension Attack {
     }
   }
 
-  /// Frames that should be borne: the connection goes on.
+  /// Frames that should be tolerated: the connection goes on.
   private static func harmless(
     _ row: Int, _ name: String, _ frames: [(String, [UInt8])]
   ) -> Attack {
@@ -188,7 +188,7 @@ extension Attack {
     },
   ]
 
-  /// The public names of feeds that the victim doesn't know.
+  /// The discovery keys of feeds that the victim doesn't know.
   static func otherKeys(_ count: Int) -> [DiscoveryKey] {
     (0..<count).map { _ in KeyPair.generate().publicKey.discoveryKey }
   }

@@ -5,7 +5,7 @@ internal import HypercoreCrypto
 internal import HyperDB
 
 extension Attack {
-  /// Attacks by users who may write on what others write next.
+  /// Attacks by authorized users on what others write next.
   static let heads: [Attack] = [
     room(43, "10 heads with 1.5 MB of pointers each", memory: 128 << 20) { scene in
       let writers = try await (0..<10).asyncMap { _ in
@@ -29,7 +29,7 @@ extension Attack {
       let before = scene.victim.cpu()
       for number in 0..<3 { try await scene.checkHonest("on costly heads, \(number)") }
       if let before, let now = scene.victim.cpu() {
-        // Reading and writing six messages: seconds for each put without a budget.
+        // Reading and writing six messages: without a budget, seconds for each put.
         try require(now - before < 10, "six messages took \(now - before) s of computing")
       }
     },
@@ -48,7 +48,7 @@ extension Attack {
       try await evil.say("sound after")
       try await scene.said("a sound message", "sound after")
       try await scene.checkHonest("with keys that nobody writes")
-      // Newcomers are let in, and everybody reads them.
+      // Newcomers are authorized, and everybody reads them.
       for number in 0..<3 {
         let newcomer = try EvilWriter(scene.key)
         try await newcomer.join(scene.victim.port)
@@ -62,7 +62,7 @@ extension Attack {
     },
   ]
 
-  /// A trie of some 400,000 bytes: in each place as many pointers as are followed without a closer look.
+  /// A trie of some 400,000 bytes: in each slot as many pointers as are followed without a further check.
   private static func costlyTrie(_ key: String) -> [UInt8] {
     let path = PathHash.standard.path(of: Array(key.utf8), terminated: true)
     var trie: [UInt8] = []

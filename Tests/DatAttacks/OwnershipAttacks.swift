@@ -5,7 +5,7 @@ internal import HyperDB
 internal import Saga
 
 extension Attack {
-  /// How many large messages are sent: a debug build reads them too slowly for all.
+  /// The number of large messages that are sent: a debug build reads them too slowly for all.
   private static var largeMessages: Int {
     #if DEBUG
       300
@@ -14,7 +14,7 @@ extension Attack {
     #endif
   }
 
-  /// What a writer may try on the messages of others.
+  /// Attacks by a writer on the messages of others.
   static let ownership: [Attack] = [
     room(44, "another's messages written over and deleted, by a feed that sorts first") { scene in
       let evil = try EvilWriter(scene.key, sortingBefore: scene.key)
@@ -56,7 +56,7 @@ extension Attack {
         try require(now?.isEdited == false, "\"\(message.text)\" counts as edited")
         try require(now?.sharesKey == isForged, "\"\(message.text)\" is marked wrongly")
       }
-      // What was printed of the victim's own messages: neither an edit nor a removal.
+      // The output about the victim's own messages: neither an edit nor a removal.
       let own = scene.key.hex
       for line in await scene.victim.process.lines
       where line.contains(#""event":"edit""#) || line.contains(#""event":"removal""#) {

@@ -5,11 +5,11 @@ internal import HypercoreCrypto
 internal import HypercoreProtocol
 
 extension Attack {
-  /// The victim has the first blocks of a feed and asks the attacker for the others.
+  /// A victim that has the first blocks of a feed and requests the others from the attacker.
   private static let reader = FeedScene.Options(count: 64, has: 0..<48)
 
-  /// Answers the victim's first Request for a block beyond what it has with what `forge` makes of the
-  /// right answer.
+  /// Answers the victim's first Request for a block that it lacks with the right answer as changed
+  /// by `forge`.
   private static func answering(
     _ scene: FeedScene, _ what: String, claiming count: UInt64 = 64,
     _ forge: @escaping @Sendable (inout DataMessage) -> [UInt8]?
@@ -93,7 +93,8 @@ extension Attack {
     feed(
       41, "a block that hangs free beside signed roots", .init(count: 64, has: 1..<48), node: false
     ) { scene in
-      // Block 0's hash is known by the proof of block 1. The signed roots alone, and other bytes.
+      // The proof of block 1 gives the hash of block 0. The attacker sends only the signed roots,
+      // and other bytes.
       let attacker = try await scene.attacker()
       let roots = try await scene.writer.rootHashes()
       guard let signature = try await scene.writer.signature(covering: 63)?.signature else {
@@ -130,7 +131,7 @@ extension Attack {
       // The writer's key signs other blocks: every proof below leads to other roots.
       let fork = try await Feed.inMemory(options: Feed.Options(keyPair: scene.pair, isNew: true))
       try await fork.append((0..<64).map { Array("another \($0)      ".utf8.prefix(16)) })
-      // Told when the connection is over, so the attacker leaves at the end of this.
+      // Reported when the connection is over, so the attacker leaves at the end of this.
       let wanted = try await { () async throws -> UInt64 in
         let attacker = try await scene.attacker()
         let index = try await blocking { () -> UInt64 in

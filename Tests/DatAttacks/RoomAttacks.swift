@@ -13,7 +13,7 @@ extension Attack {
         attacker.send(Raw.frame(0, 3, Body.numbers((1, 0), (2, 1 << 20))))
         attacker.listen(seconds: 0.2)
       }
-      // Two puts, while the liar is there and after.
+      // Two puts: while the liar is there, and after.
       try await scene.checkHonest("while a peer lies")
       try await scene.checkHonest("while a peer lies, again")
     },

@@ -100,7 +100,7 @@ final class RoomScene: Sendable {
     }
   }
 
-  /// A message goes each way.
+  /// Checks that a message arrives in each direction.
   func checkHonest(_ when: String) async throws {
     let (events, process) = (events, victim.process)
     let text = "from the victim \(UInt32.random(in: .min ... .max))"
@@ -113,7 +113,7 @@ final class RoomScene: Sendable {
     }
   }
 
-  /// Waits until the victim prints a line with these words.
+  /// Waits until the victim prints a line with this text.
   func said(_ what: String, _ words: String) async throws {
     let process = victim.process
     try await within(what) {
@@ -121,22 +121,22 @@ final class RoomScene: Sendable {
     }
   }
 
-  /// Waits until the honest user has a message, from now or from before.
+  /// Waits until the honest user has a message, new or old.
   func honestHears(_ text: String) async throws {
     let events = events
     try await within("\"\(text)\" at the honest user's") { await events.wait(for: text) }
   }
 
-  /// How many feeds the honest user knows of.
+  /// The number of feeds that the honest user knows.
   func feedCount() async -> Int { await honest.db.feedCount }
 
   /// The messages that the honest user sees.
   func texts() async -> [String] { await honest.messages.map(\.text) }
 
-  /// The messages that the honest user sees, whole.
+  /// The messages that the honest user sees, in full.
   func messages() async -> [Message] { await honest.messages }
 
-  /// The victim's messages, as the honest user sees them: their keys and places.
+  /// The victim's messages, as the honest user sees them: their keys and sequence numbers.
   func messagesOfVictim() async -> [(key: String, seq: UInt64)] {
     await honest.messages.filter { $0.feed == key }.map { ($0.key, $0.seq) }
   }

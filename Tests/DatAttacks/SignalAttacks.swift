@@ -3,7 +3,7 @@ internal import DatTesting
 internal import Foundation
 internal import HypercoreCrypto
 
-/// Attacks of those who meet a room's peers at a signal hub, and on hubs.
+/// Attacks by those that meet a room's peers at a signal hub, and on hubs.
 extension Attack {
   private static func met(
     _ row: Int, _ name: String, memory: Int = 32 << 20,
@@ -20,7 +20,7 @@ extension Attack {
     }
   }
 
-  /// A description like a browser's, with these lines in it.
+  /// A description like a browser's that contains these lines.
   private static func description(_ lines: String = "") -> String {
     "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
       + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"
@@ -99,7 +99,7 @@ extension Attack {
   ]
 }
 
-/// A room that the victim keeps open, and a hub where it is met.
+/// A room that the victim keeps open, and the hub at which it is met.
 final class SignalScene: Sendable {
   let room: RoomScene
   private let hub: Victim
@@ -111,11 +111,11 @@ final class SignalScene: Sendable {
     room = try await RoomScene(["--signal", url, "--no-lan"])
   }
 
-  /// Somebody who knows the room's discovery key.
+  /// A peer that knows the room's discovery key.
   struct Stranger {
     let hub: SignalHub
 
-    /// The victim's id: it is the one that says it is native.
+    /// The victim's id: only the victim says that it is native.
     func victim() async throws -> String {
       let hub = hub
       return try await within("the victim at the hub") {
@@ -133,7 +133,7 @@ final class SignalScene: Sendable {
       hub: SignalHub(address, application: room.key.discoveryKey.hex, id: id))
   }
 
-  /// Somebody who knows nothing but key and hub gets the room's messages.
+  /// Checks that a peer that knows only the key and the hub gets the room's messages.
   func checkNewcomer() async throws {
     let newcomer = try await DatProcess(
       [
@@ -147,7 +147,7 @@ final class SignalScene: Sendable {
     _ = await newcomer.status()
   }
 
-  /// Two clients of a hub hear each other.
+  /// Checks that two clients of a hub hear each other.
   static func checkMeeting(_ one: String, _ other: String) async throws {
     let ana = SignalHub(try HubAddress(parsing: one), application: "room", id: "ana")
     let bea = SignalHub(try HubAddress(parsing: other), application: "room", id: "bea")

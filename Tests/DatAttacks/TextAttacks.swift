@@ -5,7 +5,7 @@ internal import HyperDB
 internal import Saga
 
 extension Attack {
-  /// What a megabyte in each of seven fields may cost in processor time, with the entries around it and the
+  /// The most processor time for a megabyte in each of seven fields, including the entries around it and the
   /// honest messages meanwhile: 50 ms each. Quadratic code takes minutes for one.
   private static var textSeconds: Double {
     #if DEBUG
@@ -15,12 +15,12 @@ extension Attack {
     #endif
   }
 
-  /// Everything that shows nothing or acts on what stands around it, as far as people have used it.
+  /// The characters that show nothing or affect the text around them, as far as people have used them.
   private static let hidden =
     "\u{7f}\u{80}\u{85}\u{9b}2J\u{9d}0;t\u{9c}\u{ad}\u{61c}\u{115f}\u{1160}\u{180e}\u{200b}\u{200e}\u{2028}"
     + "\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{2800}\u{3164}\u{feff}\u{ffa0}\u{fff9}\u{e0041}"
 
-  /// What text itself may do.
+  /// Attacks by text itself.
   static let texts: [Attack] = [
     room(
       42, "a megabyte of combining marks in each field of messages and user data", memory: 64 << 20
@@ -70,7 +70,7 @@ extension Attack {
       try await evil.join(scene.victim.port)
       let value = MessageContent(text: "t\(hidden)", username: "n\(hidden)", timestamp: 1)
       try await evil.append("messages/k\(hidden)", value.value(key: "messages/k\(hidden)"))
-      // What can't be read is told by its key.
+      // A message that can't be read is reported by its key.
       try await evil.append("messages/u\(hidden)", [1])
       try await scene.said("word of what can't be read", #""event":"unreadable""#)
       let data = UserData(key: KeyPair.generate().publicKey, username: hidden, timestamp: 1)

@@ -1,7 +1,7 @@
 internal import DatTesting
 internal import Foundation
 
-/// A process that is attacked: something that listens, prints its events as JSON, and can be measured.
+/// A process that is attacked: it listens, prints its events as JSON, and can be measured.
 final class Victim: Sendable {
   let process: DatProcess
   let port: Int
@@ -46,7 +46,7 @@ final class Victim: Sendable {
     kill(pid, SIGKILL)
   }
 
-  /// Ends the victim where this process is killed and can't: a pipe that closes tells of it.
+  /// A guardian that ends the victim if this process is killed: it notices that a pipe closes.
   private struct Guardian: Sendable {
     private let shell: Process
     private let lifeline: FileHandle
@@ -61,14 +61,14 @@ final class Victim: Sendable {
       try shell.run()
     }
 
-    /// It is no longer needed.
+    /// Ends the guardian, which is no longer needed.
     func end() {
       shell.terminate()
       try? lifeline.close()
     }
   }
 
-  /// The command, beside the program that runs this.
+  /// The command, next to the program that runs this.
   static var command: URL {
     ProcessInfo.processInfo.environment["DAT"].map { URL(fileURLWithPath: $0) }
       ?? DatProcess.executable
@@ -87,7 +87,7 @@ final class Victim: Sendable {
 
   var isRunning: Bool { kill(pid, 0) == 0 && !status("State").hasPrefix("Z") }
 
-  /// Everything that it printed, for a failure's explanation.
+  /// Its last output, to explain a failure.
   func said() async -> String {
     await
       (process.lines.suffix(5) + process.errorText.split(separator: "\n").suffix(5).map(String.init))
@@ -96,8 +96,7 @@ final class Victim: Sendable {
 
   // MARK: Measuring
 
-  /// Its resident memory in bytes, now or at its peak since ``resetPeak()``; nil where the system
-  /// doesn't tell.
+  /// Its resident memory in bytes, now or at its peak since ``resetPeak()``; nil if the system doesn't tell.
   func memory(peak: Bool = false) -> Int? {
     status(peak ? "VmHWM" : "VmRSS").split(separator: " ").first.flatMap { Int($0) }
       .map { $0 << 10 }
@@ -107,7 +106,7 @@ final class Victim: Sendable {
     try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/\(pid)/clear_refs"))
   }
 
-  /// Waits until it has done what was sent to it: until it computes next to nothing.
+  /// Waits until it has handled what was sent to it: until it computes next to nothing.
   func settle() async {
     for _ in 0..<50 {
       guard let before = scheduled() else { return }
@@ -116,7 +115,7 @@ final class Victim: Sendable {
     }
   }
 
-  /// For how many nanoseconds it has run, more exact than ``cpu()``.
+  /// Its processor time in nanoseconds, more exact than ``cpu()``.
   private func scheduled() -> Int? {
     let tasks = URL(fileURLWithPath: "/proc/\(pid)/task")
     let threads = try? FileManager.default.contentsOfDirectory(atPath: tasks.path)
@@ -127,7 +126,7 @@ final class Victim: Sendable {
     }
   }
 
-  /// How many seconds it has computed; nil where the system doesn't tell.
+  /// Its processor time in seconds; nil if the system doesn't tell.
   func cpu() -> Double? {
     guard let line = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else {
       return nil
@@ -147,7 +146,7 @@ final class Victim: Sendable {
 }
 
 extension Victim {
-  /// Runs an attack and what must hold after it, and tells what it cost.
+  /// Runs an attack and the check after it, and returns the cost.
   func measure(
     _ attack: () async throws -> Void, after check: () async throws -> Void
   ) async throws -> Cost {
@@ -163,7 +162,7 @@ extension Victim {
     }
     do {
       try await attack()
-      // What was sent last may be still on its way.
+      // What was sent last may still be in flight.
       await settle()
       let attackCost = cost()
       try require(isRunning, "it was ended by the attack")

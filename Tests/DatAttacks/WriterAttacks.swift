@@ -5,7 +5,7 @@ internal import HyperDB
 internal import Saga
 
 extension Attack {
-  /// An attack by a user who may write.
+  /// An attack by a user that may write.
   private static func writer(
     _ row: Int, _ name: String, memory: Int = 16 << 20,
     _ body: @escaping @Sendable (RoomScene, EvilWriter) async throws -> Void
@@ -13,7 +13,7 @@ extension Attack {
     room(row, name, memory: memory) { scene in
       let evil = try EvilWriter(scene.key)
       try await evil.join(scene.victim.port)
-      // What is sound is read, from before and from after.
+      // Valid messages are read, from before and from after.
       try await evil.say("sound before")
       try await scene.said("a sound message", "sound before")
       try await body(scene, evil)
@@ -22,7 +22,7 @@ extension Attack {
       try await scene.checkHonest("after bad entries")
       let sound = ["sound before", "sound after"]
       for text in sound { try await scene.honestHears(text) }
-      // Heard, and not hidden by what came between.
+      // They arrived, and were not hidden by what came between.
       let texts = await scene.texts()
       for text in sound { try require(texts.contains(text), "\"\(text)\" is gone") }
     }

@@ -45,7 +45,7 @@ import Testing
     return try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
   }
 
-  /// Shares a folder until the test ends, and says where.
+  /// Shares a folder until the test ends, and returns the address.
   private func share(_ name: String, _ more: String...) async throws -> (
     process: DatProcess, key: String, address: String
   ) {
@@ -77,7 +77,7 @@ import Testing
     #expect(status["writable"] as? Bool == false)
     #expect((status["content"] as? [String: Any])?["downloaded"] as? Int == 2)
 
-    // Of a folder, and of a link.
+    // For a folder, and for a link.
     let local = try await dat("ls", path("copy"), "--json", "--recursive").map { try object($0) }
     let remote = try await dat("ls", link, "--json", "--recursive", "--connect", address).map {
       try object($0)
@@ -108,7 +108,7 @@ import Testing
 
     try await dat("checkout", path("copy"), "5", path("out"))
     #expect(try read("out/docs/one.md") == "one more")
-    // What is gone here comes from peers, and the folder stays as it is.
+    // What is missing here comes from peers, and the folder stays as it is.
     try FileManager.default.removeItem(atPath: path("copy/docs/one.md"))
     let (gone, _, _) = try await DatProcess.run(
       ["cat", path("copy"), "docs/one.md"], environment: environment)
@@ -120,7 +120,7 @@ import Testing
     #expect(try read("copy/docs/one.md") == "one more", "and a pull lays it out again")
     process.signalSoon()
     #expect(await process.status() == 0)
-    // Bytes of old versions are with nobody.
+    // No peer has the bytes of old versions.
     let (code, _, errors) = try await DatProcess.run(
       ["checkout", path("copy"), "1", path("old")], environment: environment)
     #expect(code == 1 && errors.contains("left out"))

@@ -18,7 +18,7 @@ import Testing
     }
   }
 
-  /// The files below a folder, but those of `.dat`.
+  /// Returns the files below a folder, except those in `.dat`.
   private func contents(_ folder: URL) throws -> [String: Data] {
     var contents: [String: Data] = [:]
     for name in (try? FileManager.default.subpathsOfDirectory(atPath: folder.path)) ?? []
@@ -47,7 +47,7 @@ import Testing
       try await Task.sleep(for: .milliseconds(Int.random(in: 20...250, using: &random)))
       await process.signal(SIGKILL)
       _ = await process.status()
-      // Something changes between.
+      // Something changes in between.
       try fill(site, &random, files: 20)
     }
     let source = try contents(site)
@@ -66,7 +66,7 @@ import Testing
       await process.signal(SIGKILL)
       _ = await process.status()
       if round == 0, !FileManager.default.fileExists(atPath: copy.path + "/.dat/metadata.key") {
-        // Killed before there was anything to go on from.
+        // It was killed before there was anything to go on from.
         let (status, _, errors) = try await DatProcess.run(
           command + ["--connect", "127.0.0.1:\(port)"], environment: environment)
         #expect(status == 0, "\(errors)")

@@ -19,7 +19,7 @@ struct BrowserEnd {
   .first { FileManager.default.isExecutableFile(atPath: $0) }
   private static let python = "/usr/bin/python3"
 
-  /// The reason why there can be none here; nil if there can.
+  /// The reason why it can't run here; nil if it can.
   static let obstacle: String? = {
     if let obstacle = NetworkNamespaces.obstacle { return obstacle }
     guard chromium != nil else { return "needs Debian's chromium" }
@@ -32,7 +32,7 @@ struct BrowserEnd {
   /// Opens the page.
   ///
   /// - Parameters:
-  ///   - dir: for the room's files and the browser's profile.
+  ///   - dir: the folder for the room's files and the browser's profile.
   ///   - key: the room; nil makes one.
   ///   - hub: the hub's URL, of either kind.
   init(
@@ -51,14 +51,14 @@ struct BrowserEnd {
     let room = PublicKey(hex: chat.key)?.discoveryKey.hex ?? ""
     let url =
       "http://127.0.0.1:\(serving["port"] as? Int ?? 0)/?hub=\(hub)&app=\(room)&id=\(name)"
-    // Nothing that touches WebRTC, the network or permissions.
+    // No option that affects WebRTC, the network or permissions.
     browser = try await machines.start(
       program: Self.chromium ?? "",
       ["--headless", "--no-sandbox", "--user-data-dir=\(dir)/profile", url], on: number)
     try await says("listening")
   }
 
-  /// Waits until the page has said so often that something happened.
+  /// Waits until the page has reported an event this many times.
   func says(_ event: String, times: Int = 1) async throws {
     let text = "\"event\": \"\(event)\""
     try await bridge.line("\(event), time \(times)") {
@@ -66,7 +66,7 @@ struct BrowserEnd {
     }
   }
 
-  /// Loads the page anew.
+  /// Reloads the page.
   func reload() async { await bridge.send("reload") }
 
   /// Closes the browser and leaves the room.

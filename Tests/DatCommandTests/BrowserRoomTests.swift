@@ -61,7 +61,7 @@ struct BrowserRoomTests {
     await ana.process.send("after the reload")
     try await page.chat.event("message", "message", "after the reload")
 
-    // Running connections outlive the hub, which can't be told apart by those who talk.
+    // Running connections outlive the hub, and those who talk don't notice.
     await hub.signal(SIGKILL)
     _ = await hub.status()
     await page.chat.process.send("without a hub")

@@ -178,7 +178,7 @@ extension ChatCommandTests {
       let socket = try await TCPDialer.connect(
         to: PeerAddress(parsing: address), timeout: .seconds(5))
       let garbage = Garbage(random.bytes(Int.random(in: 1..<5000, using: &random)))
-      // How it ends is up to the other side.
+      // The way in which it ends is up to the other side.
       try? await socket.pump(garbage)
     }
     try await bea.process.line(containing: #""event":"authorized""#)
@@ -188,7 +188,7 @@ extension ChatCommandTests {
     for peer in [bea, ana] { #expect(await peer.leave() == 0) }
   }
 
-  /// Says some bytes, then nothing more.
+  /// A stream that sends some bytes, then nothing more.
   private actor Garbage: PeerStream {
     private var bytes: [UInt8]?
 

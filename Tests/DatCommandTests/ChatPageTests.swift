@@ -13,7 +13,7 @@ import Testing
 
   private func dir(_ name: String) -> String { folder.path + "/" + name }
 
-  /// The address of the page, and the secret behind its `#`.
+  /// Returns the address of the page, and the secret after its `#`.
   private func page(of process: DatProcess) async throws -> (origin: String, secret: String) {
     let event = try ChatProcess.event(
       try await process.line(containing: #""event":"web""#))
@@ -52,12 +52,12 @@ import Testing
     try await ana.event("message", "message", "from the page")
     await ana.process.send("from the terminal")
     try await ana.event("message", "message", "from the terminal")
-    // The page follows the room by itself: it may hear of a message after the terminal.
+    // The page follows the room by itself: it may receive a message later than the terminal.
     while try await !request(path, page).text.contains("from the terminal") {
       try await Task.sleep(for: .milliseconds(20))
     }
 
-    // The page keeps the room open when nothing can be typed any more; Ctrl-C ends both.
+    // The page keeps the room open once nothing more can be typed; Ctrl-C ends both.
     await ana.process.closeInput()
     #expect(try await request(path, page).status == 200)
     #expect(await ana.leave() == 0)

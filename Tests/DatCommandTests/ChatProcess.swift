@@ -7,10 +7,10 @@ struct ChatProcess {
   /// The room's key and this peer's own.
   let key: String
   let local: String
-  /// Where it listens, when told to.
+  /// The address at which it listens, if it was asked to.
   let address: String?
 
-  /// Starts a peer and waits until it is ready, and listening where it is to.
+  /// Starts a peer and waits until it is ready, and listening if it should.
   init(
     _ dir: String, key: String? = nil, name: String, listen: Bool = false, connect: [String] = [],
     options: [String] = [], on machine: (NetworkNamespaces, Int)? = nil
@@ -18,7 +18,7 @@ struct ChatProcess {
     var arguments = ["chat", dir]
     if let key { arguments.append(key) }
     arguments += ["--name", name, "--json"]
-    // What tests say to each other stays on this machine.
+    // The messages of tests stay on this machine.
     if !options.contains("--lan") { arguments.append("--no-lan") }
     if listen { arguments += ["--listen", "127.0.0.1:0"] }
     for address in connect { arguments += ["--connect", address] }
@@ -38,7 +38,7 @@ struct ChatProcess {
     address = "127.0.0.1:\(listening["port"] as? Int ?? 0)"
   }
 
-  /// What a line says.
+  /// Returns the event in a line.
   static func event(_ line: String) throws -> [String: Any] {
     guard let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
     else { throw Missing() }
@@ -47,7 +47,7 @@ struct ChatProcess {
 
   struct Missing: Error {}
 
-  /// Waits for an event of a kind whose data has a field of a value.
+  /// Waits for an event of a kind whose data has a field with a value.
   @discardableResult
   func event(_ kind: String, _ field: String, _ value: String) async throws -> [String: Any] {
     let line = try await process.line("event \(kind) with \(field) \(value)") { line in
@@ -60,7 +60,7 @@ struct ChatProcess {
     return try Self.event(line)["data"] as? [String: Any] ?? [:]
   }
 
-  /// The texts of all messages so far.
+  /// Returns the texts of all messages so far.
   func messages() async -> [String] {
     await process.lines.compactMap { line in
       guard
@@ -71,7 +71,7 @@ struct ChatProcess {
     }
   }
 
-  /// Ctrl-C, and its exit status.
+  /// Sends Ctrl-C, and returns the exit status.
   func leave() async -> Int32 {
     await process.signal(SIGINT)
     return await process.status()

@@ -15,7 +15,7 @@ import Testing
 
   private func dir(_ name: String) -> String { folder.path + "/" + name }
 
-  /// Ana at a terminal, with what it takes to come to her room.
+  /// Returns Ana at a terminal, with the key and address of her room.
   private func ana(
     _ options: [String] = [], environment: [String: String] = [:], columns: Int = 80, rows: Int = 24
   ) async throws -> (terminal: TerminalProcess, key: String, address: String) {
@@ -48,7 +48,7 @@ import Testing
     await bea.process.send("hello from bea")
     try await ana.row(containing: "bea: hello from bea")
     try await ana.prompt("> Grüße an al")
-    // Keys that move are obeyed where they are, and nothing is sent before Enter.
+    // Keys that move the cursor work within the line, and nothing is sent before Enter.
     await ana.type("le\u{1}liebe \u{5}!\r")
     try await bea.event("message", "message", "liebe Grüße an alle!")
     try await ana.row(containing: "ana: liebe Grüße an alle!")
@@ -71,7 +71,7 @@ import Testing
     let words = (1...20).map { "word\($0)" }.joined(separator: " ")
     let line = "> " + words
     @Sendable func isWhole(_ screen: TerminalScreen) -> Bool {
-      // Rows of a text that wraps, put together again; a row's last space is not seen.
+      // The rows of a wrapped text, joined again; a row's last space is not visible.
       let flat = screen.rows.joined().filter { $0 != " " }
       return flat.hasSuffix(line.filter { $0 != " " })
     }
@@ -87,7 +87,7 @@ import Testing
     try await ana.until { isWhole($0) && $0.rows.last == String(line.suffix(line.count % 60)) }
     await ana.resize(columns: 25, rows: 15)
     try await ana.until("line that is whole", isWhole)
-    // The cursor in the first of several rows.
+    // The cursor is in the first of several rows.
     await ana.type("\u{1}")
     await bea.process.send("again")
     try await ana.row(containing: "bea: again")
@@ -220,7 +220,7 @@ import Testing
     let row = try await ana.row(containing: "gnp.exe")
     #expect(row.contains("АNA [\(other.local.prefix(10))]"), "\(row)")
     #expect(row.contains("\\u{1b}[2J") && row.contains("\\u{202e}"))
-    // What was there is still there.
+    // The earlier lines are still there.
     #expect(await ana.screen.allRows.contains { $0.contains("listening on") })
     try await ana.prompt(">")
     #expect(await other.leave() == 0)
@@ -265,7 +265,7 @@ import Testing
     var bea = try await bea(key, address)
     try await ana.row(containing: "bea joined")
     #expect(await bea.leave() == 0)
-    // Already let in, so nothing is said about that.
+    // Already authorized, so nothing is reported about it.
     bea = try await ChatProcess(dir("bea"), key: key, name: "bea", connect: [address])
     await bea.process.send("back again")
     try await ana.row(containing: "bea: back again")
@@ -338,7 +338,7 @@ import Testing
     #expect(await !ana.screen.allRows.contains { $0.contains("DHT") })
     await ana.type("\u{4}")
     #expect(await ana.status() == 0)
-    // Nobody is asked in a pipe, nor where addresses are given.
+    // No question is asked in a pipe, nor if addresses are given.
     let piped = try await DatProcess.run(
       ["chat", dir("bea"), "--name", "bea", "--no-lan"], input: "hello\n")
     #expect(!piped.lines.joined().contains("DHT") && piped.status == 0)

@@ -1,28 +1,28 @@
 import DatTesting
 import Foundation
 
-/// Lines of a shell that run the built command, `dat`, with what a person may do to its input and output.
+/// Lines of a shell that run the built command, `dat`, with what a user may do to its input and output.
 ///
 /// Each runs in a folder of its own with a feed `log`, a database `people`, a room `room`, an archive `site`
 /// and a host's folder `hosted`.
 struct CommandShell {
-  /// What a line of the shell came to.
+  /// The result of a line of the shell.
   struct Result {
     var status: Int32
     var lines: [String]
     var errors: String
-    /// The names in the folder that were not there before.
+    /// The new names in the folder.
     var newNames: [String]
-    /// What changed of the files that were there before.
+    /// The changes to the files that were there before.
     var changed: [String]
   }
 
-  /// Whether the tests may take another user's place.
+  /// True if the tests may act as another user.
   static let isRoot = geteuid() == 0
 
   private static let model = Task { try await Model() }
 
-  /// The folder that all start from, made once.
+  /// The folder from which all start, made once.
   private struct Model {
     let folder: TemporaryFolder
 
@@ -45,13 +45,13 @@ struct CommandShell {
     struct Failure: Error { let errors: String }
   }
 
-  /// Runs a line of bash, with the folder as the one it is in.
+  /// Runs a line of bash in a fresh copy of the folder.
   static func run(_ script: String, environment: [String: String] = [:]) async throws -> Result {
     let folder = try TemporaryFolder()
     let copy = folder.path + "/at"
     try FileManager.default.copyItem(
       at: try await model.value.folder.url, to: URL(fileURLWithPath: copy))
-    // The copy is no copy to those who work with it.
+    // Without its markers the folder does not count as a copy.
     for name in try FileManager.default.subpathsOfDirectory(atPath: copy)
     where name.hasSuffix("/marker") {
       try FileManager.default.removeItem(atPath: "\(copy)/\(name)")

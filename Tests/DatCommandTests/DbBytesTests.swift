@@ -4,7 +4,7 @@ import HyperDB
 import RandomAccessStorage
 import Testing
 
-/// Keys and values that are not what they should be: shown as what they are, and the rest goes on.
+/// Keys and values that are not what they should be: they are shown as they are, and the others still work.
 @Suite struct DbBytesTests {
   private let folder: TemporaryFolder
   private var dir: String { folder.path + "/db" }
@@ -24,7 +24,7 @@ import Testing
     return result.errors
   }
 
-  /// A database with sound entries, and between them values and keys that are bytes alone.
+  /// Makes a database with sound entries, and between them values and keys that are mere bytes.
   private func makeOdd() async throws {
     let db = try await HyperDB.open(folder: dir)
     try await db.put("a", Array("1".utf8))

@@ -128,7 +128,7 @@ import Testing
           ["db", "list", dir, "k", "--limit", "7"] + more + reverse)
         let names = page.lines.map { String($0.prefix { $0 != ":" }) }
         pages += names
-        // What a page ends with may be deleted before the next is asked for.
+        // The last key of a page may be deleted before the next page is requested.
         if pages.count == 14, reverse.isEmpty { _ = try await dat("del", dir, pages[13], "--json") }
         if names.count < 7 { break }
       }
@@ -232,7 +232,7 @@ import Testing
     _ = try await dat("sync", other, "--connect", watcher.address, "--json")
     let line = try await watcher.process.line(containing: #""left""#)
     #expect(line.contains(#""value":3"#) && line.contains(#""value":2"#))
-    // What is no JSON is shown as what it is, and it goes on.
+    // A value that is no JSON is shown as it is, and the watcher goes on.
     _ = try await dat("put", other, "from/bad", "no JSON", "--encoding", "utf8", "--json")
     _ = try await dat("sync", other, "--connect", watcher.address, "--json")
     _ = try await watcher.process.line(

@@ -45,7 +45,7 @@ import Testing
     return files
   }
 
-  // MARK: Looking
+  // MARK: Reading
 
   @Test func `info, cat and audit tell what the reference recorded, and change no byte`()
     async throws
@@ -192,7 +192,7 @@ import Testing
   @Test func `of two processes the second is told which one writes`() async throws {
     let first = try await DatProcess(["feed", "append", dir("feed"), "--json"])
     await first.send("one")
-    // Appended, so that it is open there.
+    // A block was appended, so the feed is open there.
     while ((try? Data(contentsOf: URL(fileURLWithPath: dir("feed/data")))) ?? Data()).isEmpty {
       await Task.yield()
     }
@@ -315,7 +315,7 @@ import Testing
     #expect(told["length"] as? Int == 500)
     #expect(told["fetchedBlocks"] as? Int == 500)
     #expect(try await feed("cat", dir("copy")) == (0..<500).map { "line \($0)" })
-    // Nothing on standard error, which is no terminal, and a second run fetches nothing.
+    // Standard error is no terminal, so nothing appears there; and a second run fetches nothing.
     let again = try await feed("clone", dir("copy"), "dat://\(key)", "--connect", address)
     #expect(again.last?.contains("fetched 0 blocks") == true)
     await server.signal(SIGINT)

@@ -14,7 +14,7 @@ import Testing
     #expect(flurry.deadline == start + .milliseconds(5) + .seconds(10))
     let first = flurry.sum(start + .seconds(11))
     #expect(first == 995)
-    // While it goes on the sums come less often.
+    // While it goes on, the sums become rarer.
     for second in 12..<70 { _ = flurry.take(start + .seconds(second)) }
     #expect(flurry.deadline == start + .seconds(11) + .seconds(60))
     let second = flurry.sum(start + .seconds(71))

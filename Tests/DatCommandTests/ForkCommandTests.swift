@@ -2,7 +2,7 @@ import DatTesting
 import Foundation
 import Testing
 
-/// Folders that were copied and written in both places, and keys without blocks, as people meet them.
+/// Folders that were copied and written in both places, and keys without blocks, as users meet them.
 @Suite(.serialized) struct ForkCommandTests {
   let scene: ForkScene
 
@@ -12,7 +12,7 @@ import Testing
   {
     _ = try await scene.forkedRoom()
     try await scene.meet()
-    // Later openings say so, too.
+    // Later openings report it, too.
     for name in ["bea", "copy"] {
       let doctor = try await scene.run("doctor", scene.dir(name))
       #expect(doctor.status == 1 && doctor.lines.contains { $0.contains("two histories") })
@@ -63,7 +63,7 @@ import Testing
     _ = try await scene.forkedRoom()
     try await scene.meet()
     let before = try scene.contents(of: scene.dir("copy"))
-    // Killed while the new folder was made.
+    // Killed while the new folder was being made.
     let building = scene.dir("copy.recovering")
     try FileManager.default.createDirectory(
       atPath: building + "/source", withIntermediateDirectories: true)
@@ -72,7 +72,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: building))
     #expect(try await scene.run("rekey", scene.dir("copy"), "--yes").status == 0)
     let after = try scene.contents(of: scene.dir("copy"))
-    // Killed before there was anything in it, or after all was taken out again.
+    // Killed before there was anything in it, or after everything was removed again.
     try FileManager.default.createDirectory(
       atPath: building, withIntermediateDirectories: true)
     #expect(try await scene.run("rekey", scene.dir("copy")).status == 1)
@@ -85,13 +85,13 @@ import Testing
     #expect(settled.status == 0 && settled.errors.contains("copy.forked-1"), "\(settled)")
     #expect(try scene.contents(of: scene.dir("copy.forked-1")) == before)
     #expect(try scene.contents(of: scene.dir("copy")) == after)
-    // Where folders can't be exchanged in one step: killed between the two.
+    // If folders can't be exchanged in one step: killed between the two.
     try Data("ready\n".utf8).write(to: URL(fileURLWithPath: mark))
     try FileManager.default.moveItem(atPath: scene.dir("copy"), toPath: building)
     let moved = try await scene.run("rekey", scene.dir("copy"))
     #expect(moved.status == 0 && moved.errors.contains("copy.forked-1"), "\(moved)")
     #expect(try scene.contents(of: scene.dir("copy")) == after)
-    // Killed anywhere, as it comes.
+    // Killed at any moment.
     try FileManager.default.removeItem(atPath: scene.dir("copy"))
     try FileManager.default.moveItem(atPath: scene.dir("copy.forked-1"), toPath: scene.dir("copy"))
     for pause in 0..<16 {
@@ -198,7 +198,7 @@ import Testing
     try await ana.event("message", "message", "before")
     #expect(await bea.leave() == 0)
     try loseBlocks("bea/local")
-    // Alone, a line is kept, over a restart as well.
+    // While no peer is there a line is kept, even across a restart.
     let alone = try await scene.run(
       "chat", scene.dir("bea"), "--name", "bea", "--no-lan", "--json", input: "kept\n")
     #expect(alone.lines.contains { $0.contains("--new") }, "\(alone)")

@@ -5,9 +5,9 @@ import Testing
 
 @testable import dat
 
-/// What every command says of itself.
+/// The help texts of all commands.
 @Suite struct HelpTests {
-  /// Every command with the words that name it.
+  /// Returns every command with the words that name it.
   private static func commands(
     _ command: any ParsableCommand.Type = Dat.self, _ name: [String] = []
   ) -> [(name: [String], type: any ParsableCommand.Type)] {
@@ -32,7 +32,7 @@ import Testing
       for line in (text.first ?? "").components(separatedBy: "EXIT STATUS")[0].split(
         separator: "\n")
       {
-        // What a shell does is left out: other commands, redirections, quotes.
+        // Other parts of the shell line are left out: other commands, redirections, quotes.
         let call = line.components(separatedBy: "|").last ?? ""
         let words = call.components(separatedBy: " > ")[0].components(separatedBy: " < ")[0]
           .replacing(/[0-9a-f]{4}(\.\.|…)[0-9a-f]{2}/, with: key).split(separator: " ")

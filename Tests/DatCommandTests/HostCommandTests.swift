@@ -22,7 +22,7 @@ struct HostProcess {
     try await process.line(containing: #""event":"ready""#)
   }
 
-  /// `dat host COMMAND --dir DIR …`, its status, its lines as values, and what it complained about.
+  /// Runs `dat host COMMAND --dir DIR …`; returns its status, its lines as values, and its complaints.
   func ask(_ command: String, _ arguments: [String] = []) async throws -> (
     status: Int32, replicas: [[String: Any]], problem: String
   ) {
@@ -53,7 +53,7 @@ struct HostProcess {
     var host = try await HostProcess(dir("host"))
     var ana = try await ChatProcess(dir("ana"), name: "ana", connect: [host.address])
     #expect(try await host.ask("add", ["room:\(ana.key)"]).status == 0)
-    // What is written once the host was let in reaches it after that.
+    // What is written after the host was authorized reaches it.
     try await ana.event("join", "username", "host")
     await ana.process.send("for bea")
     try await ana.event("message", "message", "for bea")

@@ -3,7 +3,7 @@ import Foundation
 import HypercoreCrypto
 import Testing
 
-/// A host that may have few files open.
+/// A host with a low limit on open files.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct HostDescriptorTests {
   let folder: TemporaryFolder
 
@@ -41,7 +41,7 @@ import Testing
   @Test func `a signal ends a host that can open hardly anything, and one that is still opening`()
     async throws
   {
-    // Its sockets take four a processor.
+    // Its sockets take four descriptors for each processor.
     let least = 36 + 4 * ProcessInfo.processInfo.activeProcessorCount
     for files in [least + 20, least + 4] {
       let process = try await host(40, files: files, "least-\(files)")

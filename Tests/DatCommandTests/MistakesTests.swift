@@ -4,7 +4,7 @@ import HyperDB
 import HypercoreCrypto
 import Testing
 
-/// What people get wrong, and what they are told then.
+/// Mistakes of users, and the resulting messages.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct MistakesTests {
   let folder: TemporaryFolder
   private let key = String(repeating: "ab", count: 32)
@@ -22,7 +22,7 @@ import Testing
     try await DatProcess.run(arguments, input: input)
   }
 
-  /// `dat db serve` of a folder, and its address.
+  /// Starts `dat db serve` for a folder, and returns its address.
   private func serve(_ kind: String, _ name: String) async throws -> (DatProcess, String) {
     let process = try await DatProcess([
       kind, "serve", dir(name), "--listen", "127.0.0.1:0", "--json",
@@ -61,7 +61,7 @@ import Testing
     #expect(try await dat("db", "del", dir("people"), "a/b").status == 1)
   }
 
-  // MARK: Who may write
+  // MARK: Authority to write
 
   @Test func `a copy that may not write says so with all that it writes`() async throws {
     _ = try await dat("db", "put", dir("people"), "a", "1")
@@ -124,7 +124,7 @@ import Testing
       await server.signal(SIGTERM)
       #expect(await server.status() == 0)
     }
-    // A run that was killed left a copy of the wrong key; nothing is in it.
+    // A run that was killed left a copy of the wrong key, with nothing in it.
     let copy = try await HyperDB.open(folder: dir("copy"), key: PublicKey(hex: key))
     await copy.close()
     let (server, address) = try await serve("db", "people")
@@ -173,7 +173,7 @@ import Testing
       "chat", dir("copy"), key, "--name", "ana", "--connect", "127.0.0.1:1", "--linger", "0.3")
     #expect(alone.status == 1)
     #expect(alone.errors.contains("Nobody was met"))
-    // Who doesn't wait isn't told.
+    // A command that doesn't wait reports nothing.
     let hasty = try await dat(
       "chat", dir("room"), "--name", "ana", "--connect", "127.0.0.1:1", "--linger", "0",
       input: "again\n")
@@ -194,7 +194,7 @@ import Testing
     #expect(!exists("people/chat.json") && !exists("people/room-index"))
   }
 
-  // MARK: Words
+  // MARK: Wording
 
   @Test(arguments: [
     (["nosuch"], 64, "There is no command nosuch"),

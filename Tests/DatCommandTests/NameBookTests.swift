@@ -42,7 +42,7 @@ import Testing
 }
 
 @Suite struct SlowNameTests {
-  /// Whatever is typed, or comes as a name, is looked at in linear time.
+  /// Typed text and names are processed in linear time, whatever they are.
   @Test func `a megabyte of combining marks is read as a line and completed in linear time`() {
     let slow = slowText(bytes: 1 << 20)
     let time = processorTime {

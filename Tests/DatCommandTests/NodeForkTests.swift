@@ -11,7 +11,7 @@ struct NodeForkTests {
   private static let script = URL(fileURLWithPath: Node.script).deletingLastPathComponent()
     .appendingPathComponent("feed-peer.js").path
 
-  /// A peer of the reference, told what to do line by line.
+  /// A peer of the reference, controlled line by line.
   private final class Peer {
     let process: DatProcess
     private var last = 0
@@ -47,7 +47,7 @@ struct NodeForkTests {
     }
   }
 
-  /// Two copies of one folder, and the feed's key.
+  /// Returns two copies of one folder, and the feed's key.
   private func copies(in folder: TemporaryFolder, _ own: Int, _ foreign: Int) async throws -> String
   {
     try await append(3, "common", to: folder.path + "/one")
@@ -92,7 +92,7 @@ struct NodeForkTests {
     let two = try await serve(folder.path + "/two")
     try await relay.call("connect", ["port": two.port])
     try await untilTold(two.process)
-    // Neither is the relay out of order, nor the one whose history it has.
+    // The relay still works, and so does the copy whose history it has.
     try await relay.call("audit")
     await one.process.signal(SIGINT)
     #expect(await one.process.status() == 0)

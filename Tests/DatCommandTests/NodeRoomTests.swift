@@ -6,7 +6,7 @@ import HypercoreCrypto
 import Saga
 import Testing
 
-/// Where the reference is to be found; these tests are skipped where it isn't.
+/// The location of the reference; these tests are skipped without it.
 enum Node {
   private static let environment = ProcessInfo.processInfo.environment
 
@@ -19,13 +19,13 @@ enum Node {
     .map { URL(fileURLWithPath: String($0)).appendingPathComponent("node") }
     .first { FileManager.default.isExecutableFile(atPath: $0.path) }
 
-  /// Whether `NODE_PATH` has the packages, and `DAT_WORKSHOP` the workshop.
+  /// True if `NODE_PATH` has the packages, and `DAT_WORKSHOP` the workshop.
   static let isHere = hasPackages && environment["DAT_WORKSHOP"] != nil
 
-  /// Whether there is the later package for rooms of operations, too.
+  /// True if the later package for rooms of operations is there, too.
   static let hasOperations = hasPackages && environment["DAT_GEUT_SAGA"] != nil
 
-  /// Whether `NODE_PATH` has the packages.
+  /// True if `NODE_PATH` has the packages.
   static let hasPackages: Bool = {
     guard executable != nil else { return false }
     return (environment["NODE_PATH"] ?? "").split(separator: ":").contains {

@@ -8,7 +8,7 @@ import Testing
   import Glibc
 #endif
 
-/// What a clone shows of its progress.
+/// The display of a clone's progress.
 @Suite struct ProgressBarTests {
   private func line(
     _ blocks: UInt64, of length: UInt64, bytes: UInt64, from first: UInt64 = 0, seconds: Int
@@ -22,7 +22,7 @@ import Testing
     #expect(
       line(250, of: 1000, bytes: 5_000_000, seconds: 10)
         == "█████░░░░░░░░░░░░░░░ 250/1000  5.0 MB  500.0 kB/s  0:30 left")
-    // What was there before took no time.
+    // The blocks that were there before took no time.
     #expect(line(750, of: 1000, bytes: 100, from: 500, seconds: 5).hasSuffix("0:05 left"))
     #expect(line(1000, of: 1000, bytes: 9, seconds: 1).hasPrefix(String(repeating: "█", count: 20)))
     #expect(line(0, of: 0, bytes: 0, seconds: 0) == "connecting …")
@@ -88,7 +88,7 @@ import Testing
       try handle.close()
       var bytes: [UInt8] = []
       var buffer = [UInt8](repeating: 0, count: 64 << 10)
-      // What was drawn comes a line at a time; the last close of the other end is told as an error.
+      // The drawn text comes a line at a time; the close of the other end is reported as an error.
       while case let count = read(master, &buffer, buffer.count), count > 0 {
         bytes += buffer[..<count]
       }

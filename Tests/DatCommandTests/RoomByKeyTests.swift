@@ -4,7 +4,7 @@ import Testing
 
 private let obstacle = NetworkNamespaces.obstacle
 
-/// Rooms whose peers are told nothing but the key, on machines of their own.
+/// Rooms whose peers are given nothing but the key, on machines of their own.
 @Suite(.serialized, .enabled(if: obstacle == nil, Comment(rawValue: obstacle ?? "")))
 struct RoomByKeyTests {
   let folder: TemporaryFolder
@@ -20,7 +20,7 @@ struct RoomByKeyTests {
       on: (machines, number))
   }
 
-  /// Starts the peers from `first` on, and waits until each has met somebody and may write.
+  /// Starts the peers from `first` on, and waits until each has met another and may write.
   private func join(
     _ room: inout [ChatProcess], upTo count: Int, of machines: NetworkNamespaces, options: [String]
   ) async throws {

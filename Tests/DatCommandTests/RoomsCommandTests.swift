@@ -89,7 +89,7 @@ import Testing
       FileManager.default.fileExists(atPath: dir("rooms/\(own)/source/key"))
         && FileManager.default.fileExists(atPath: dir("rooms/\(ana.key)/chat.json")))
 
-    // One port for all rooms: a newcomer to the room that was made finds it there.
+    // There is one port for all rooms: a newcomer finds the room that was made there.
     let listening = try ChatProcess.event(
       try await rooms.line(containing: #""event":"listening""#))
     let bea = try await ChatProcess(

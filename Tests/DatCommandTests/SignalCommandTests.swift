@@ -32,7 +32,7 @@ struct SignalProcess {
 
   private func dir(_ name: String) -> String { folder.path + "/" + name }
 
-  /// What keeps a chat to this machine, and to the hub.
+  /// Returns the options that keep a chat on this machine, and on the hub.
   private func meeting(_ hub: SignalProcess, _ more: String...) -> [String] {
     ["--signal", hub.url] + more
   }
@@ -51,9 +51,9 @@ struct SignalProcess {
     #expect(await hub.end() == 0)
     await bea.process.send("without a hub")
     try await ana.event("message", "message", "without a hub")
-    // The hub that went is told of once, as a problem.
+    // The loss of the hub is reported once, as a problem.
     try await ana.process.line(containing: "signal hub \(hub.url)")
-    // It comes back at the same place, and whoever joins then is found.
+    // It comes back at the same address, and peers that join then are found.
     let again = try await SignalProcess(port: hub.port)
     let cem = try await ChatProcess(
       dir("cem"), key: ana.key, name: "cem", listen: true, options: meeting(again))

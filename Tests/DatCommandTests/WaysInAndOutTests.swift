@@ -3,8 +3,8 @@ import DatTesting
 import Foundation
 import Testing
 
-/// What the command does if its output can't be written, its input can't be read, or something else stands
-/// where it is to work: a sentence, an exit status, and nothing left behind.
+/// The command's reaction if its output can't be written, its input can't be read, or something else is where
+/// it should work: a sentence, an exit status, and nothing left behind.
 @Suite(.timeLimit(.minutes(3))) struct WaysInAndOutTests {
   private static let key = String(repeating: "ab", count: 32)
 
@@ -20,7 +20,7 @@ import Testing
     "dat keys site", "dat diff site 0",
   ]
 
-  /// Runs a line that fails, and checks that it does so as it has to.
+  /// Runs a line that fails, and checks that it fails as it should.
   @discardableResult
   private func fails(
     _ script: String, _ status: Int32 = 1, _ words: String...,
@@ -191,7 +191,7 @@ import Testing
     #expect(kept.lines == [" 61 ff"])
   }
 
-  // MARK: Keys that don't stand on the command line
+  // MARK: Keys that are not on the command line
 
   @Test func `a key comes from a file or standard input, and what follows it is messages`()
     async throws
@@ -369,7 +369,7 @@ import Testing
     ] {
       try await fails("ulimit -n 40; \(command)", 1, "Only 40 open files are allowed")
     }
-    // Where the system lets us have more, more are taken.
+    // If the system allows more descriptors, the limit is raised.
     let raised = try await CommandShell.run("ulimit -Sn 10; dat feed cat log")
     #expect(raised.lines == ["one", "two", "three"])
   }

@@ -27,7 +27,7 @@ extension FuzzTarget {
     }
   }
 
-  /// Entries with names of few parts and lists of any seqs before their own.
+  /// Makes entries with names of few parts and lists of any seqs before their own.
   static func archive(_ bytes: [UInt8]) {
     var input = FuzzInput(bytes)
     let codec = ArchiveMessageCodec()

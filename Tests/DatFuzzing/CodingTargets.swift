@@ -65,7 +65,7 @@ extension FuzzTarget {
     hold(decoder.largestReservation < 16 << 20, "a message reserved too much")
   }
 
-  /// The body of a message as this side sends it.
+  /// Returns the body of a message as this side sends it.
   private static func encoded(_ message: HypercoreProtocol.Message) -> [UInt8] {
     var output = OutputBuffer()
     let encoder = MessageEncoder(channel: 0)

@@ -2,7 +2,7 @@ internal import DatCoding
 internal import HypercoreCrypto
 internal import HypercoreProtocol
 
-/// A connection with what an owner around it would do, and no more than its limits allow.
+/// Makes a connection as its owner would, and holds it to its limits.
 private func makeConnection(
   encrypted: Bool, extensions: [String] = [], now: Connection.Instant
 ) -> Connection {
@@ -26,13 +26,13 @@ extension FuzzTarget {
   static func frame(_ bytes: [UInt8]) {
     _ = try? Connection.peek(bytes)
     let whole = events(of: bytes, pieceCount: bytes.count)
-    // Byte by byte where they are few.
+    // Byte by byte if they are few.
     let cut = events(of: bytes, pieceCount: max(1 + Int(bytes.first ?? 0) % 7, bytes.count / 256))
     hold(whole.events == cut.events, "frames read differently when they come in pieces")
     hold(whole.error == cut.error, "\(whole.error as Any) is \(cut.error as Any) in pieces")
   }
 
-  /// What an unencrypted stream says about the feed of key 1, taken in pieces.
+  /// Returns the events of an unencrypted stream of the feed of key 1, received in pieces.
   private static func events(
     of bytes: [UInt8], pieceCount: Int
   ) -> (events: [Connection.Event], error: ProtocolError?) {
@@ -63,7 +63,7 @@ extension FuzzTarget {
     let isEncrypted = flags & 1 != 0
     let connection = makeConnection(
       encrypted: isEncrypted, extensions: ["beta", "alpha"], now: now)
-    // An honest other end, of which the fuzzer has the bytes changed on their way.
+    // An honest other end, whose bytes the fuzzer changes in transit.
     let other = makeConnection(encrypted: isEncrypted, extensions: ["alpha"], now: now)
     if flags & 2 != 0 { _ = try? connection.open(key(1)) }
     if flags & 4 != 0 { _ = try? other.open(key(1)) }
@@ -126,7 +126,7 @@ extension FuzzTarget {
           }
         }
       } catch {
-        // Closed, or nothing was done.
+        // It is closed, or nothing was done.
         if connection.isClosed {
           hold(connection.deadline == nil, "a closed connection waits for something")
           hold(connection.takeOutput().isEmpty, "a closed connection has output")
@@ -136,7 +136,7 @@ extension FuzzTarget {
     hold(received <= bytes.count * 64 + 1024, "more events than anybody could have sent")
   }
 
-  /// Any message that this side could say.
+  /// Returns any message that this side could send.
   static func message(from input: inout FuzzInput) -> Message {
     switch input.choice(8) {
     case 0: .info(uploading: input.byte() & 1 != 0, downloading: input.byte() & 1 != 0)

@@ -33,8 +33,8 @@ extension FuzzTarget {
     hold(again == trie, "a trie is not the same once written")
   }
 
-  /// What the owner of each database has written: two entries, and that the writers of keys 2 and 3
-  /// may write.
+  /// The blocks of each database's owner: two entries, and authorizations of the writers of keys 2 and
+  /// 3.
   private static let ownersBlocks: [[UInt8]?] = {
     do {
       let owner = MemoryLog(key: key(1), isWritable: true)
@@ -50,7 +50,7 @@ extension FuzzTarget {
     }
   }()
 
-  /// A database of an owner and two writers whose blocks the input makes.
+  /// Makes a database of an owner and two writers whose blocks the input determines.
   private static func database(
     from input: inout FuzzInput
   ) throws -> (core: DatabaseCore, written: [UInt8]) {
@@ -94,7 +94,7 @@ extension FuzzTarget {
 
   static func database(_ bytes: [UInt8]) {
     var input = FuzzInput(bytes)
-    // What is read of it; one thing at a time, so that many inputs can be tried.
+    // The kind of read: one for each input, so that many inputs can be tried.
     let flags = input.byte()
     do {
       let (core, _) = try database(from: &input)
@@ -129,7 +129,7 @@ extension FuzzTarget {
     }
   }
 
-  /// Goes through a sequence as far as it goes, over branches that are left out.
+  /// Walks a sequence to its end, past branches that are left out.
   private static func walk<Element>(_ next: () throws -> Element?) {
     var left = 10_000
     var failures = 0

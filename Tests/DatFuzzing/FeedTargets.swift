@@ -5,7 +5,7 @@ internal import HypercoreCrypto
 internal import HypercoreProtocol
 internal import RandomAccessStorage
 
-/// A small feed and what its writer would answer, made once.
+/// A small feed with its writer's answers, made once.
 private struct SampleFeed {
   static let shared = SampleFeed()
   static let names = ["key", "secret_key", "tree", "signatures", "bitfield", "data"]
@@ -14,7 +14,7 @@ private struct SampleFeed {
   let blocks: [[UInt8]]
   /// For each block the answer to a request with digest 0.
   let answers: [DataMessage]
-  /// For each block its hash alone.
+  /// For each block only its hash.
   let hashes: [DataMessage]
   /// The bytes of each of ``names``.
   let files: [[UInt8]]
@@ -56,7 +56,7 @@ private struct SampleFeed {
     }
   }
 
-  /// A replica with nothing in it.
+  /// Returns an empty replica.
   func replica() -> FeedCore {
     do {
       return try FeedCore.open(in: MemoryStorage(), options: FeedOptions(key: pair.publicKey))
@@ -65,7 +65,7 @@ private struct SampleFeed {
     }
   }
 
-  /// That nothing but the writer's own blocks is in a replica.
+  /// Checks that a replica holds only the writer's own blocks.
   func check(_ core: FeedCore) {
     hold(core.length <= UInt64(blocks.count), "a length that nobody signed")
     for (index, block) in blocks.enumerated() where core.has(UInt64(index)) {
@@ -74,7 +74,7 @@ private struct SampleFeed {
     hold(!core.has(UInt64(blocks.count)), "a block that is none")
   }
 
-  /// A right answer, changed in the places that the input says.
+  /// Returns a right answer, changed in the places that the input selects.
   func answer(from input: inout FuzzInput) -> DataMessage {
     let source = input.byte()
     var data = (source & 128 == 0 ? answers : hashes)[Int(source & 127) % blocks.count]
@@ -147,7 +147,7 @@ extension FuzzTarget {
     let flags = input.byte()
     var files = sample.files
     if flags & 1 == 0 {
-      // The files changed in places.
+      // The files, changed in places.
       while !input.isAtEnd {
         let file = input.choice(files.count)
         let place = Int(input.byte()) << 8 | Int(input.byte())
@@ -173,7 +173,7 @@ extension FuzzTarget {
     open(files, owned: bytes.first.map { $0 & 1 == 0 } ?? true, staticFeed: false)
   }
 
-  /// Opens a feed from the bytes of its files and does with it what an application does.
+  /// Opens a feed from the bytes of its files and uses it as an application does.
   private static func open(_ files: [[UInt8]], owned: Bool, staticFeed: Bool) {
     let storage = MemoryStorage()
     do {
@@ -217,7 +217,7 @@ extension FuzzTarget {
     if flags & 1 == 0 {
       core = sample.replica()
     } else {
-      // The writer itself, with everything.
+      // The writer itself, with all features.
       let storage = MemoryStorage()
       do {
         for (name, file) in zip(SampleFeed.names, sample.files) {

@@ -1,4 +1,4 @@
-/// Bytes that a target takes its decisions from, one after the other; zeros once they are used up.
+/// Bytes from which a target takes its decisions, one after the other; zeros once they are used up.
 struct FuzzInput {
   private let bytes: [UInt8]
   private var position = 0
@@ -13,17 +13,17 @@ struct FuzzInput {
     return bytes[position]
   }
 
-  /// One of the numbers below `count`.
+  /// Returns one of the numbers below `count`.
   mutating func choice(_ count: Int) -> Int { Int(byte()) % count }
 
-  /// A number: mostly small, at times near a power of two, where overflows live.
+  /// Returns a number: mostly small, at times near a power of two, where overflows are likely.
   mutating func number() -> UInt64 {
     let byte = byte()
     if byte < 0xc0 { return UInt64(byte) }
     return (UInt64(1) << UInt64(byte & 63)) &+ UInt64(self.byte()) &- 128
   }
 
-  /// Up to 255 bytes, or up to 65,535 where the length starts with 255.
+  /// Returns up to 255 bytes, or up to 65,535 if the length starts with 255.
   mutating func chunk() -> [UInt8] {
     var count = Int(byte())
     if count == 255 { count = Int(byte()) << 8 | Int(byte()) }
@@ -39,7 +39,7 @@ struct FuzzInput {
   mutating func rest() -> [UInt8] { take(bytes.count) }
 }
 
-/// Ends the process where something does not hold that must: the fuzzer keeps the input then.
+/// Ends the process if an invariant is violated: the fuzzer keeps the input then.
 func hold(_ condition: Bool, _ what: @autoclosure () -> String) {
   if !condition { fatalError(what()) }
 }

@@ -1,27 +1,27 @@
 internal import DatTesting
 
-/// Makes inputs out of others, where the fuzzer isn't there: without its knowledge of what an input
-/// reaches, but anywhere, and the same ones for a seed.
+/// A generator of inputs from others, for runs without the fuzzer. It doesn't know what an input reaches, but
+/// works anywhere, and repeats itself for a seed.
 public struct FuzzMutator {
   private var random: SeededRandom
   private let corpus: [[UInt8]]
   private let longest: Int
 
-  /// - Parameter corpus: what to start from.
+  /// - Parameter corpus: the inputs to start from.
   public init(_ corpus: [[UInt8]], longest: Int, seed: UInt64) {
     self.corpus = corpus.isEmpty ? [[]] : corpus
     self.longest = longest
     random = SeededRandom(seed: seed)
   }
 
-  /// Bytes at which lengths, varints and texts turn.
+  /// Bytes at which lengths, varints and texts change their meaning.
   private static let edges: [UInt8] = [
     0, 1, 2, 7, 8, 15, 16, 31, 32, 63, 64, 65, 127, 128, 129, 191, 192, 253, 254, 255, 10, 34, 44,
     58,
     91, 92, 93, 123, 125,
   ]
 
-  /// The next input.
+  /// Returns the next input.
   public mutating func next() -> [UInt8] {
     var bytes = pick()
     if random.chance(0.02) { bytes = random.bytes(number(below: 200)) }
@@ -58,7 +58,7 @@ public struct FuzzMutator {
       bytes.insert(contentsOf: Array(other[part(of: other)]), at: place)
     case 8: bytes.removeSubrange(place...)
     default:
-      // A varint of some size, where one may have been.
+      // A varint of some size, in place of another perhaps.
       var value = random.next() >> UInt64(number(below: 64))
       var varint: [UInt8] = []
       while value > 127 {

@@ -4,7 +4,7 @@ internal import Foundation
 internal import HypercoreProtocol
 
 extension FuzzTarget {
-  /// Inputs to start from: what the reference recorded, and the beginnings of sequences of operations.
+  /// Returns inputs to start from: recordings of the reference, and the beginnings of sequences of operations.
   public func seeds() throws -> [[UInt8]] {
     switch self {
     case .varint: try Self.encoded("varint")
@@ -74,7 +74,7 @@ extension FuzzTarget {
         streams.append(Array(bytes.prefix(4096)))
       }
     }
-    // The first frames of the others are in clear.
+    // The first frames of the others are unencrypted.
     for name in try RecordedSession.names() {
       if let first = try RecordedSession(name).chunks.first { streams.append(first.bytes) }
     }
@@ -99,7 +99,7 @@ extension FuzzTarget {
     return seeds
   }
 
-  /// A question and an answer of discovery, and one whose name points back.
+  /// Returns a question and an answer of discovery, and one with a name that points back.
   private static func packets() -> [[UInt8]] {
     let name = DNSName("eff1e39681e1722b6bb83799f79fa61e9e09e019.dat.local")
     let question = DNSQuestion(name, type: DNSRecord.textType)
@@ -153,7 +153,7 @@ extension FuzzTarget {
     return Array(seeds.prefix(40))
   }
 
-  /// Writers with a few entries, for each way to read them.
+  /// Returns writers with a few entries, for each way to read them.
   private static func databases() throws -> [[UInt8]] {
     let tries = try encoded("trie-encoding").prefix(4)
     var seeds: [[UInt8]] = []
@@ -166,7 +166,7 @@ extension FuzzTarget {
     return seeds
   }
 
-  /// Two ends that greet each other, and then some.
+  /// Returns two ends that greet each other, and some more.
   private static func conversations() -> [[UInt8]] {
     let greeting: [UInt8] = [10, 0, 0, 0, 11]
     return (UInt8(0)..<16).flatMap { flags -> [[UInt8]] in
@@ -179,7 +179,7 @@ extension FuzzTarget {
     }
   }
 
-  /// A peer that has everything and answers what it is asked.
+  /// Returns a peer that has everything and answers its requests.
   private static func replications() -> [[UInt8]] {
     (UInt8(0)..<8).map { flags in
       var seed: [UInt8] = [flags, 3, 7, 8, 4, 7]

@@ -1,9 +1,9 @@
-/// What can be fed with any bytes, and what must hold whatever they are.
+/// A function that accepts any bytes, with the invariants that must hold whatever they are.
 ///
-/// Each target takes apart what a peer, a writer or a file could contain. None may trap, hang or
-/// allocate beyond its limits; most check more: what decodes must encode and decode to the same, what
-/// is stored must be what the writer signed. `make fuzz` runs them under libFuzzer, the tests with
-/// their corpus and with every input that once did harm.
+/// Each target decodes what a peer, a writer or a file could contain. None may trap, hang or allocate beyond
+/// its limits. Most check more: what is decoded must encode and decode to the same, and what is stored must be
+/// what the writer signed. `make fuzz` runs them under libFuzzer, the tests with their corpus and with every
+/// input that once did harm.
 public enum FuzzTarget: String, CaseIterable, Sendable {
   /// A varint, then the same one written out.
   case varint
@@ -29,31 +29,31 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case version
   /// An entry of an archive, with its stat and index.
   case archiveEntry
-  /// An archive whose entries say anything: walks, look-ups, differences, and what is written next.
+  /// An archive whose entries have any content: walks, look-ups, differences, and what is written next.
   case archive
-  /// Rules of what is left out of an archive, a pattern and a link.
+  /// Rules for files that are left out of an archive, a pattern and a link.
   case archiveNames
   /// A packet of discovery.
   case dns
-  /// What a peer says about its user.
+  /// A peer's data about its user.
   case userData
   /// A message of a room.
   case messageJSON
   /// JSON on the command line and in imported files.
   case commandJSON
-  /// A connection: what is received, sent, opened and closed, in any order.
+  /// A connection: bytes received, sent, opened and closed, in any order.
   case connection
-  /// Replication of a feed: a peer that says anything, right answers among it.
+  /// Replication of a feed with a peer that sends anything, right answers included.
   case session
-  /// An offer's or an answer's description.
+  /// The description of an offer or an answer.
   case sdp
   /// An address that a peer names.
   case candidate
-  /// Datagrams as they are before a library sees them: STUN, SCTP, announcements of channels.
+  /// Datagrams before a library sees them: STUN, SCTP, announcements of channels.
   case datagram
-  /// What a hub says, and what is asked of one.
+  /// Messages of a hub, and requests to one.
   case hub
-  /// Peers at a hub that say anything, in any order.
+  /// Peers at a hub that send anything, in any order.
   case signalling
   /// Checks of paths to a peer: requests, answers and time, in any order.
   case ice

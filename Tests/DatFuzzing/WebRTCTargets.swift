@@ -30,7 +30,7 @@ extension FuzzTarget {
   }
 
   static func datagram(_ bytes: [UInt8]) {
-    // In memory of just its size, so that a look beyond is noticed.
+    // In memory of exactly its size, so that a read beyond it is noticed.
     let copy = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: bytes.count)
     defer { copy.deallocate() }
     _ = copy.initialize(from: bytes)
@@ -63,7 +63,7 @@ extension FuzzTarget {
     _ = HubMessage.parts(ofFrame: body)
     _ = HubRequest(method: "GET".utf8, target: bytes, hasPage: true)
     _ = HubRequest(method: "POST".utf8, target: bytes, hasPage: false)
-    // A stream of events says the same however it is cut.
+    // A stream of events has the same meaning however it is cut.
     var (whole, pieces) = (EventStreamParser(), EventStreamParser())
     let events = try? whole.take(bytes)
     var found: [[UInt8]]? = []
@@ -75,7 +75,7 @@ extension FuzzTarget {
       found?.append(contentsOf: more)
     }
     hold(found == events, "events depend on where they were cut")
-    // And no body gets out of its own event.
+    // No body gets out of its own event.
     var back = EventStreamParser()
     let again = try? back.take(HubMessage.event(body).readableBytesView)
     hold((again?.count ?? 1) == 1, "one message became several events")
@@ -176,7 +176,7 @@ extension FuzzTarget {
     }
   }
 
-  /// What browsers, hubs and the libraries say.
+  /// Returns what browsers, hubs and the libraries send.
   static func webRTC(_ target: FuzzTarget) -> [[UInt8]] {
     let fingerprint = (0..<32).map { _ in "AB" }.joined(separator: ":")
     let sdp =

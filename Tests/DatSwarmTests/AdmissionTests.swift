@@ -3,7 +3,7 @@ import Testing
 
 @testable import DatSwarm
 
-/// Who gets a place among the connections that others opened.
+/// The places of inbound connections.
 @Suite struct AdmissionTests {
   private let start = ContinuousClock.now
 
@@ -44,11 +44,11 @@ import Testing
     for _ in 0..<8 { try #require(ticket(admission, "192.0.2.7")).confirm() }
     #expect(ticket(admission, "192.0.2.7") == nil)
     #expect(ticket(admission, "192.0.2.8") != nil)
-    // All addresses of an IPv6 network are one.
+    // All addresses of an IPv6 network count as one.
     for number in 0..<8 { #expect(ticket(admission, "2001:db8::\(number)") != nil) }
     #expect(ticket(admission, "2001:db8::ffff:1") == nil)
     #expect(ticket(admission, "2001:db8:0:1::1") != nil)
-    // IPv4 written as IPv6 is the same address.
+    // An IPv4 address in IPv6 notation is the same address.
     #expect(ticket(admission, "::ffff:192.0.2.7") == nil)
   }
 
@@ -73,7 +73,7 @@ import Testing
     }
     for number in 0..<4 { #expect(ticket(admission, "198.51.100.\(number)", at: 20) != nil) }
     crowd[0].noteActivity(now: start + .seconds(30))
-    // The second has been idle longest: not the first, which came before it.
+    // The second has been idle longest, not the first, which came before it.
     let ended = Counted()
     crowd[1].whenEvicted { ended.add() }
     let newcomer = PeerAddress(host: "203.0.113.1", port: 9)
@@ -84,10 +84,10 @@ import Testing
     }
     #expect(evicted === crowd[1])
     #expect(ended.count == 1)
-    // Its connection ends a moment later, and counts no second time.
+    // Its connection ends a moment later, and is not counted twice.
     crowd[1].leave()
     #expect(admission.total == 12)
-    // Up to the same number an address of few may come; then it would only trade places.
+    // An address with few may get up to the same number; beyond that it would only trade places.
     for number in 0..<5 { #expect(ticket(admission, "203.0.113.\(2 + number)") != nil) }
     #expect(admission.total == 12)
     var admitted = 0
@@ -117,7 +117,7 @@ import Testing
       await service.next()
     }
     let fourth = try await TCPDialer.connect(to: listener.address)
-    // Its first news is that the other end is closed.
+    // The first thing it notices is that the other end is closed.
     let stream = PatternStream(Pattern(seed: 1), sending: 0, outputGate: Gate())
     let pump = Task { try await fourth.pump(stream) }
     await stream.finished.wait()

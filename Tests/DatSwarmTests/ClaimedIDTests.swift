@@ -6,7 +6,7 @@ import Testing
 
 @testable import DatSwarm
 
-/// What a peer calls itself has no effect on others' connections; what it shows has.
+/// An ID that a peer claims has no effect on others' connections; one that it proves has.
 @Suite struct ClaimedIDTests {
   private func inbound(_ world: inout SwarmWorld, _ host: String = "192.0.2.7") -> Int {
     world.core.arrived(world.key, from: PeerAddress(host: host, port: 40_000))!.number
@@ -51,7 +51,7 @@ import Testing
       }
       #expect(world.core.namesakes(of: out) == [come])
       let left = world.core.same(come, out, own: own)
-      // What the smaller side opened stays.
+      // The connection that the smaller side opened stays.
       #expect(left == (isSmaller ? come : nil))
       world.core.closed(left ?? out, reason: nil, now: world.start)
       #expect(world.orders(at: 3600).isEmpty, "the loss of a duplicate is no reason to dial")
@@ -148,7 +148,7 @@ import Testing
     _ = try await copy.get(0)
     let events = await host.events()
     let name = try await copy.replicate(.live).id
-    // The liar names itself alike, says that it can prove it, and sends back what it is sent.
+    // The liar announces the same ID, claims that it can prove it, and sends back what it receives.
     var options = Feed.Options()
     options.key = publicKey
     let third = try await Feed.open(storage: MemoryStorage(), options: options)

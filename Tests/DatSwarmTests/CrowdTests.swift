@@ -28,7 +28,7 @@ private struct Member {
     }
   }
 
-  /// Waits until so many messages were shown here.
+  /// Waits until this many messages were shown here.
   func hears(_ count: Int) async {
     var heard = 0
     for await event in saga.events() {
@@ -48,7 +48,7 @@ private func processorSeconds() -> Double {
   return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
-/// Resident memory of the process, in MiB; nil where the system doesn't tell so.
+/// Returns the resident memory of the process, in MiB; nil if the system doesn't report it.
 private func residentMemory() -> Int? {
   guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else {
     return nil
@@ -57,7 +57,7 @@ private func residentMemory() -> Int? {
   return fields.count > 1 ? Int(fields[1]).map { ($0 * sysconf(Int32(_SC_PAGESIZE))) >> 20 } : nil
 }
 
-/// Each connection within the process takes two descriptors.
+/// Raises the limit: each connection within the process takes two descriptors.
 private func raiseDescriptorLimit() {
   #if canImport(Glibc)
     let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
@@ -73,14 +73,14 @@ private func raiseDescriptorLimit() {
 @Test(.timeLimit(.minutes(5)))
 func `two hundred peers hold one room, with few connections each`() async throws {
   raiseDescriptorLimit()
-  // A sanitizer slows everything down: it is to see what is done, not that many do it.
+  // A sanitizer slows everything down; it has to see every operation, but not a large crowd.
   let count = isSanitized ? 40 : 200
   let server = try await RendezvousServer(host: "127.0.0.1")
   let before = processorSeconds()
   let memory = residentMemory()
   let first = try await Member("writer 0", key: nil, server: server.address)
   try await first.saga.writeMessage("before anybody came")
-  // Only those who write let others in, and in the crowd a newcomer may meet none of them.
+  // Only writers let others in, and in the crowd a newcomer may meet none of them.
   var writers = [first]
   for number in 1..<5 {
     let writer = try await Member(

@@ -17,7 +17,7 @@ private func bytes(_ hex: String) -> [UInt8] {
 private let nameBytes: [UInt8] =
   [0x28] + Array(topic.hex.utf8) + [3] + Array("dat".utf8) + [5] + Array("local".utf8) + [0]
 
-/// The question and the answer of the specification, which the reference's encoder makes.
+/// The question and the answer of the specification, as the reference's encoder makes them.
 private let question = bytes("0000 0000 0001 0000 0000 0000") + nameBytes + bytes("0010 0001")
 private let response =
   bytes("0000 8400 0001 0001 0000 0000") + nameBytes + bytes("0010 0001")
@@ -52,7 +52,7 @@ private let response =
   }
 
   @Test func `compressed names are read`() throws {
-    // The answer's name points to the question's, which starts at byte 12.
+    // The answer's name points to that of the question, which starts at byte 12.
     let compressed =
       bytes("0000 8400 0001 0001 0000 0000") + nameBytes
       + bytes("0010 0001 c00c 0010 0001 00000000")
@@ -73,7 +73,7 @@ private let response =
     for name in hostile {
       #expect(DNSMessage(decoding: header + name + bytes("0010 0001")) == nil, "\(name)")
     }
-    // Two that point at each other.
+    // Two names that point at each other.
     let pair = bytes("0000 0000 0002 0000 0000 0000 c012 0010 0001 c00c 0010 0001")
     #expect(DNSMessage(decoding: pair) == nil)
   }

@@ -1,13 +1,13 @@
 import DatSwarm
 import DatTesting
 
-/// A sequence of bytes of any length in which a byte that is lost, doubled or moved shows.
+/// A sequence of bytes of any length in which a lost, doubled or moved byte shows.
 struct Pattern: Sendable {
   private let block: [UInt8]
 
   init(seed: UInt64) {
     var random = SeededRandom(seed: seed)
-    // No multiple of any buffer size.
+    // Not a multiple of any buffer size.
     block = random.bytes(100_003)
   }
 
@@ -22,7 +22,7 @@ struct Pattern: Sendable {
   }
 }
 
-/// Something to wait for, once or often.
+/// A condition to wait for, once or often.
 actor Gate {
   private var isOpen = false
   private var waiters: [CheckedContinuation<Void, Never>] = []
@@ -41,7 +41,7 @@ actor Gate {
 
 struct TestFailure: Error, Equatable {}
 
-/// Sends so many bytes of a pattern and checks that it receives the same pattern.
+/// A stream that sends this many bytes of a pattern and checks that it receives the same pattern.
 actor PatternStream: PeerStream {
   private let pattern: Pattern
   private let total: Int
@@ -58,9 +58,9 @@ actor PatternStream: PeerStream {
   let firstInput = Gate()
 
   /// - Parameters:
-  ///   - outputGate: what to wait for before the first output.
-  ///   - failing: fails once it has received so many bytes.
-  ///   - yields: how slowly it takes what it receives.
+  ///   - outputGate: the condition to wait for before the first output.
+  ///   - failing: the number of received bytes after which it fails.
+  ///   - yields: the number of yields for each receipt, which slow it down.
   init(
     _ pattern: Pattern, sending total: Int, outputGate: Gate? = nil, failing: Int? = nil,
     yields: Int = 0
@@ -103,7 +103,7 @@ actor PatternStream: PeerStream {
   }
 }
 
-/// Sends back what it receives, holding at most a few buffers.
+/// A stream that sends back what it receives, holding at most a few buffers.
 actor EchoStream: PeerStream {
   private var queue: [[UInt8]] = []
   private var isEnded = false
@@ -142,7 +142,7 @@ actor EchoStream: PeerStream {
   }
 }
 
-/// Says nothing until it is closed or its remote is done.
+/// A stream that sends nothing until it is closed or its remote has finished.
 actor IdleStream: PeerStream {
   private let ended = Gate()
 

@@ -7,7 +7,7 @@ import Testing
 
 private let topic = Topic(hex: "eff1e39681e1722b6bb83799f79fa61e9e09e019")!
 
-/// Peers on one network, each hearing what any sends, itself included.
+/// Peers on one network, each of which hears what any sends, itself included.
 private struct Network {
   let start = ContinuousClock.now
   var peers: [LANCore]
@@ -111,7 +111,7 @@ func `questions are repeated soon, then about once a minute, and soon again when
         flags: 0x8400, questions: [DiscoveryMessages.question(about: topic)],
         answers: [DiscoveryMessages.text(DiscoveryMessages.name(of: topic), fields)]
       ).encoded())
-  // The key, and even the rest of the discovery key, stay out of it: there is the topic alone.
+  // Neither the key nor the rest of the discovery key is in it: only the topic is.
   let other = Topic(hex: String(repeating: "ab", count: 20))!
   let unknown = try #require(
     DNSMessage(questions: [DiscoveryMessages.question(about: other)]).encoded())
@@ -165,11 +165,11 @@ func `questions are repeated soon, then about once a minute, and soon again when
   }
   #expect(answers == 8)
   #expect((core.drops[.flood] ?? 0) == 9_500)
-  // Another host is heard meanwhile, and answered where all can hear it.
+  // Another host is heard meanwhile, and its answer goes to all.
   let honest = PeerAddress(host: "192.0.2.8", port: LANCore.port)
   let reply = core.receive(question, from: honest, on: "eth0", ownHosts: [], now: now)
   #expect(reply.count == 1)
-  // Ten thousand of all are looked at.
+  // Ten thousand packets in all are looked at.
   for number in 0..<12_000 {
     let asker = PeerAddress(host: "198.51.\(number / 250).\(number % 250)", port: 10_000)
     _ = core.receive(question, from: asker, on: "eth0", ownHosts: [], now: now)
@@ -182,7 +182,7 @@ func `peers of one machine find each other over the loopback interface`() async 
   var options = LANSource.Options()
   options.interfaces = ["lo", "lo0"]
   var random = SystemRandomNumberGenerator()
-  // Nobody else on this machine means this one.
+  // Random, so that nothing else on this machine asks for it.
   let topic = Topic(bytes: (0..<20).map { _ in .random(in: .min ... .max, using: &random) })!
   let one = LANSource(options: options)
   let other = LANSource(options: options)

@@ -70,7 +70,7 @@ import Testing
   }
   let refused = try await TCPDialer.connect(to: listener.address)
   let stream = PatternStream(Pattern(seed: 1), sending: 0, outputGate: Gate())
-  // Its first news is that the other end is closed.
+  // The first thing it notices is that the other end is closed.
   let pump = Task { try await refused.pump(stream) }
   await stream.finished.wait()
   await stream.openOutput()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import DatSwarm
 
-/// Whose addresses are kept and tried while others name many.
+/// The addresses that are kept and tried while others name many.
 @Suite struct NamedAddressTests {
   @Test func `a host that speaks for itself has a place while another names ports by the hundred`()
   {
@@ -43,7 +43,7 @@ import Testing
       $0.maximumCandidates = 20
       $0.maximumDialing = 4
     }
-    // Named by a server, by trade: as many as are kept.
+    // A server names others by its purpose: as many as are kept.
     world.find((0..<60).map { "198.51.100.\($0)" }, from: .rendezvous, by: "203.0.113.1")
     #expect(world.core.rooms[world.key]?.candidates.count == 20)
     world.find(["192.0.2.7"], at: 1)
@@ -81,7 +81,7 @@ import Testing
   @Test func `within this machine a flood of ports keeps nobody out for long`() {
     var world = SwarmWorld()
     for port in 1...600 { world.find(["127.0.0.1"], port: port, by: "127.0.0.1") }
-    // Nobody listens there, as the system says at once.
+    // Nothing listens there, as the system reports at once.
     for _ in 0..<1000 {
       guard let order = world.core.next(now: world.start) else { break }
       world.core.closed(order.number, reason: "refused", now: world.start)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import DatSwarm
 
-/// Who is kept out for what he did before.
+/// Hosts that are barred for earlier offences.
 @Suite struct OffenceTests {
   private let start = ContinuousClock.now
 
@@ -64,7 +64,7 @@ import Testing
       let socket = try await TCPDialer.connect(to: address)
       try? await socket.pump(PatternStream(Pattern(seed: 1), sending: 0))
     }
-    // The third was noted before its connection was let go of, so this one is closed at once.
+    // The third was noted before its connection was released, so this one is closed at once.
     let stream = PatternStream(Pattern(seed: 2), sending: 0)
     try? await TCPDialer.connect(to: address).pump(stream)
     #expect(await stream.received == 0)
@@ -73,7 +73,7 @@ import Testing
   }
 }
 
-/// Says a word and ends, and blames the other end.
+/// A stream that sends a word and ends, and blames the other end.
 private actor OffendedStream: PeerStream {
   private var isDone = false
 

@@ -61,13 +61,13 @@ func `fifty megabytes go both ways intact, with a bounded number of buffers held
   #expect(await echo.most <= 2)
 }
 
-/// How far a sender was ahead of its receiver at most.
+/// The most by which a sender was ahead of its receiver.
 private actor Lead {
   private(set) var most = 0
   func note(_ lead: Int) { most = max(most, lead) }
 }
 
-/// A sender that looks at its receiver each time it is asked for output.
+/// A sender that compares itself with its receiver each time it is asked for output.
 private struct WatchedStream: PeerStream {
   let wrapped: PatternStream
   let receiver: PatternStream
@@ -87,7 +87,7 @@ private struct WatchedStream: PeerStream {
 
 @Test func `a slow receiver slows the sender down`() async throws {
   let pattern = Pattern(seed: 2)
-  // What the kernel may hold between the two ends, and a little for our own buffers.
+  // What the kernel may hold between the two ends, and a little for the buffers here.
   let bound = kernelBuffers() + 10_000_000
   let total = bound + 50_000_000
   let slow = PatternStream(pattern, sending: 0, yields: 200)
@@ -103,10 +103,10 @@ private struct WatchedStream: PeerStream {
   #expect(await lead.most < bound)
 }
 
-/// The most that a socket may hold of what came and of what goes, in bytes, together.
+/// Returns the most bytes that a socket may hold in both directions together.
 private func kernelBuffers() -> Int {
   ["tcp_rmem", "tcp_wmem"].map { name in
-    // "least usual most", where the system says so; else more than any usual one.
+    // "least usual most", if the system reports it; otherwise more than any usual one.
     let text = try? String(contentsOfFile: "/proc/sys/net/ipv4/\(name)", encoding: .utf8)
     return text?.split(whereSeparator: \.isWhitespace).last.flatMap { Int($0) } ?? 20_000_000
   }.reduce(0, +)
@@ -115,7 +115,7 @@ private func kernelBuffers() -> Int {
 @Test func `what is sent after the other end has said all arrives to the last byte`() async throws {
   let pattern = Pattern(seed: 3)
   let question = PatternStream(pattern, sending: 1_000_000)
-  // Answers only once the question has ended.
+  // It answers only once the question has ended.
   let answer = PatternStream(pattern, sending: 3_000_000, outputGate: Gate())
   try await connected { socket in
     async let pumped: Void = socket.pump(answer)

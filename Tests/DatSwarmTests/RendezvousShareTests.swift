@@ -8,7 +8,7 @@ import Testing
 private let topic = Topic(hex: "eff1e39681e1722b6bb83799f79fa61e9e09e019")!
 private let start = ContinuousClock.now
 
-/// What one client gets of a rendezvous server, and what it leaves to others.
+/// The share of one client of a rendezvous server, and what remains for others.
 @Suite struct RendezvousShareTests {
   private func message(_ packet: RendezvousServerCore.Packet?) -> DNSMessage? {
     packet.flatMap { DNSMessage(decoding: $0.bytes) }
@@ -62,7 +62,7 @@ private let start = ContinuousClock.now
       #expect(server.statistics.entries <= 5)
       var met = 0
       for number in 1...10 {
-        // Of the same machine, where the liar is on it.
+        // On the same machine, if the liar is on it.
         let peer = PeerAddress(
           host: host == "127.0.0.1" ? host : "198.51.100.\(number)", port: 5000 + number)
         let now = start + .seconds(2 + number)
@@ -147,7 +147,7 @@ private let start = ContinuousClock.now
     let reply = try #require(message(answer.first))
     #expect(reply.questions.count == 1)
     #expect(reply.answers.count == 1)
-    // Different ones share a packet.
+    // Different topics share a packet.
     let many = (0..<8).map { Topic(bytes: [UInt8](repeating: UInt8($0), count: 20))! }
     let shared = server.receive(packet(own, about: many), from: asker, now: start)
     #expect(shared.count == 1)
@@ -223,7 +223,7 @@ private let start = ContinuousClock.now
     for number in 0..<10_000 {
       let isNew = memory.take(number, now: start)
       #expect(isNew)
-      // A source that is heard of now and then is remembered.
+      // A source that is seen now and then is remembered.
       guard number % 50 == 0 else { continue }
       let isForgotten = memory.take(-1, now: start)
       #expect(!isForgotten)
@@ -320,7 +320,7 @@ private let start = ContinuousClock.now
   }
 }
 
-/// Counts how often something is drawn.
+/// A generator that counts its draws.
 private struct CountedRandom: RandomNumberGenerator {
   private var random: SeededRandom
   private(set) var count = 0

@@ -71,7 +71,7 @@ private struct World {
   #expect(world.findings[1].contains(PeerAddress(host: "198.51.100.1", port: 3282)))
   #expect(world.findings[0] == [PeerAddress(host: "198.51.100.2", port: 4000)])
   #expect(world.server.statistics.entries == 4)
-  // Leaving takes back what was announced.
+  // Leaving withdraws what was announced.
   world.clients[1].leave(topic, now: start + .seconds(4))
   world.run(from: 4, to: 5)
   world.add(announcing: nil, at: start + .seconds(6))
@@ -91,7 +91,7 @@ private struct World {
   world.run(from: 60.5, to: 95)
   #expect(world.clients[0].isReachable)
   #expect(world.server.statistics.announced == 1)
-  // Restarted so fast that nobody noticed: the old token does not count, the new one does.
+  // Restarted so fast that nobody noticed: the old token is not valid, the new one is.
   world.server = RendezvousServerCore(random: SeededRandom(seed: 3))
   world.run(from: 95.5, to: 120)
   #expect(world.server.statistics.announced == 1)
@@ -135,7 +135,7 @@ private struct World {
   #expect(server.statistics.unproven == 2)
   _ = announce(fresh, from: honest)
   #expect(server.statistics.entries == 2)
-  // The one before counts as well, the one before that no more.
+  // The previous one is valid as well, the one before that no longer.
   _ = server.tick(now: start)
   _ = server.tick(now: start + .seconds(301))
   #expect(token(announce(fresh, from: honest)) != fresh)

@@ -82,7 +82,7 @@ func `a connection that had come to its handshake is opened again soon, whatever
   world.find(["192.0.2.66"])
   #expect(world.refusals() == [.denied])
   #expect(world.orders(at: 0).isEmpty)
-  // The same machine may name itself, and private addresses are what a local network has.
+  // The same machine may name itself, and a local network has private addresses.
   world.find(["10.1.2.3", "192.0.2.2"])
   world.find(["127.0.0.1"], port: 4000, by: "127.0.0.1")
   #expect(world.orders(at: 0).count == 3)
@@ -133,7 +133,7 @@ func `a connection that had come to its handshake is opened again soon, whatever
   }
   world.core.closed(first[0].number, reason: nil, now: world.at(100))
   #expect(world.orders(at: 100).count == 1)
-  // What the user gave is not bound by any of it.
+  // Given addresses are not subject to any of these limits.
   for host in 100..<110 { world.core.give(world.target("192.0.2.\(host)"), now: world.at(100)) }
   #expect(world.orders(at: 100).count == 10)
 }
@@ -157,7 +157,7 @@ func `a connection that had come to its handshake is opened again soon, whatever
   world.find(["192.0.2.7", "192.0.2.8"])
   #expect(world.refusals() == [.denied])
   #expect(world.orders(at: 0).map(\.target.address.host) == ["192.0.2.7"])
-  // Who is banned is so whatever the list says, until that is taken back.
+  // A ban holds whatever the list says, until it is revoked.
   let policy = AddressPolicy(allowed: ["192.0.2.7"], denied: [], maximumOffences: 3)
   policy.deny("192.0.2.7")
   #expect(policy.refusal(of: "192.0.2.7", now: world.start) == .denied)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import DatSwarm
 
-/// A source that says what the test tells it to.
+/// A source whose findings the test provides.
 final class ToldSource: PeerSource {
   let origin: PeerOrigin
   let findings: AsyncStream<Finding>
@@ -89,8 +89,8 @@ private func reader(of feed: Feed) async throws -> Feed {
   one.source.tell(key, [await other.address])
   other.source.tell(key, [await one.address])
   _ = try await copy.get(0)
-  // Each side sees exactly one of the two connections go as the duplicate, or as lost before its name
-  // was known.
+  // Each side sees exactly one of the two connections end, as the duplicate, or before its ID was
+  // known.
   for node in [one, other] {
     for await event in node.events {
       if case .duplicate = event { break }
@@ -107,7 +107,7 @@ private func reader(of feed: Feed) async throws -> Feed {
 }
 
 @Test func `a peer that finds itself lets go of it`() async throws {
-  // Under an address that it can't know as its own.
+  // At an address that it can't know as its own.
   let node = try await Node()
   let key = await node.join(try await writer(1))
   await node.swarm.connect(
@@ -125,7 +125,7 @@ private func reader(of feed: Feed) async throws -> Feed {
   options.handshakeTimeout = .milliseconds(200)
   let node = try await Node(options: options)
   _ = await node.join(try await writer(1))
-  // Silent, and chatty about nothing that is known.
+  // Silent ones, and those that send much of nothing known.
   for bytes in [[], [UInt8](repeating: 0, count: 5000), [UInt8](repeating: 0xff, count: 100)] {
     let socket = try await TCPDialer.connect(to: await node.address)
     let stream = SayingStream(bytes)
@@ -156,7 +156,7 @@ private func reader(of feed: Feed) async throws -> Feed {
     if case .forgotten = event { break }
     if case .waiting = event, await guest.swarm.peers.isEmpty { break }
   }
-  // The guest may learn of it before the node's own end of the connection is over.
+  // The guest may learn of it before the node's own end of the connection has ended.
   for await event in node.events {
     if case .disconnected = event { break }
   }
@@ -183,13 +183,13 @@ private func reader(of feed: Feed) async throws -> Feed {
   try await host.swarm.listen(host: "127.0.0.1", port: address.port)
   _ = await host.join(feed)
   #expect(try await copy.get(3) == [9])
-  // Nothing that was here came again.
+  // No block that was here came again.
   #expect(await copy.statistics.totals.downloadedBlocks == 4)
   await guest.swarm.close()
   await host.swarm.close()
 }
 
-/// Says some bytes and listens.
+/// A stream that sends some bytes and listens.
 private actor SayingStream: PeerStream {
   private var bytes: [UInt8]?
   private(set) var received: [UInt8] = []

@@ -50,7 +50,7 @@ struct SwarmWorld {
     return core.events.compactMap { if case .refused(_, _, let why) = $0 { why } else { nil } }
   }
 
-  /// Fails the address again and again; the times at which it was tried.
+  /// Fails the address again and again; returns the times at which it was tried.
   mutating func failing(_ host: String, tries: Int) -> [Double] {
     var now = 0.0
     var times: [Double] = []

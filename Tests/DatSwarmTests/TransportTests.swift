@@ -6,7 +6,7 @@ import Testing
 
 @testable import DatSwarm
 
-/// A connection over TCP that says it came some other way.
+/// A connection over TCP that claims another transport.
 private final class OtherConnection: PeerConnection {
   let remoteAddress: PeerAddress
   let isInbound = true
@@ -36,7 +36,7 @@ private final class OtherConnection: PeerConnection {
   }
 }
 
-/// Brings what the test hands it.
+/// A transport that provides the test's connections.
 private final class OtherTransport: PeerTransport {
   let origin = PeerOrigin.webrtc
   let events: AsyncStream<PeerTransportEvent>
@@ -81,7 +81,7 @@ private final class Ends: Sendable {
     }
   }
 
-  /// The ends of one more connection.
+  /// Returns the ends of one more connection.
   func pair(
     _ one: PeerAddress = PeerAddress(host: "a.hub.example", port: 1),
     _ other: PeerAddress = PeerAddress(host: "b.hub.example", port: 1)
@@ -158,7 +158,7 @@ struct TransportTests {
     let (left, right) = try await ends.pair()
     one.transport.bring(key, left)
     other.transport.bring(key, right)
-    // Whichever of the two ends, its transport learns of it where that is the one that was brought.
+    // Whichever of the two ends, its transport is notified if that is the one that was provided.
     #expect(await left.was("set aside"))
     #expect(await right.was("set aside"))
     await one.swarm.disconnect(from: address, about: key)

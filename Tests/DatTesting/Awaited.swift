@@ -1,11 +1,11 @@
-/// What a test waits for while a process shows one thing after the other.
+/// The waits of a test for what a process shows over time.
 ///
-/// Every wait has an end: what was waited for is shown, or the process ends, or its time is over, or the
-/// test is cancelled.
+/// Every wait ends: what was waited for is shown, the process ends, the time is over, or the test is
+/// cancelled.
 struct Awaited<Shown> {
   enum End { case met, processEnded, tooLate, cancelled }
 
-  /// How long a process gets for anything that a test waits for: far more than it needs.
+  /// The time that a process gets for anything that a test waits for: far more than it needs.
   static var limit: Duration { .seconds(60) }
 
   private typealias Wait = (
@@ -26,7 +26,7 @@ struct Awaited<Shown> {
     waits[number] = (matches, continuation)
   }
 
-  /// Ends the waits for what is shown now.
+  /// Ends the waits that match what is shown now.
   mutating func show(_ shown: Shown) {
     for number in waits.filter({ $0.value.matches(shown) }).keys { end(number, .met) }
   }
@@ -40,7 +40,7 @@ struct Awaited<Shown> {
   }
 }
 
-/// A process did not show what a test waited for.
+/// The error that a process did not show what a test waited for.
 public struct NotShown: Error, CustomStringConvertible {
   public let description: String
 
@@ -55,7 +55,7 @@ public struct NotShown: Error, CustomStringConvertible {
   }
 }
 
-/// Runs something that is stopped when its time is over, or the test is cancelled.
+/// Runs something that is stopped when its time is over, or if the test is cancelled.
 func bounded<Result: Sendable>(
   _ limit: Duration, stop: @escaping @Sendable (_ isLate: Bool) -> Void,
   _ run: () async -> Result

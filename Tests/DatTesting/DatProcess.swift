@@ -2,9 +2,10 @@ public import Foundation
 
 /// The built command, run as a process of its own and driven through its pipes.
 ///
-/// Lines of output are awaited as they come, so no test has to guess how long something takes.
+/// Lines of output are awaited as they are printed, so no test has to guess how long something
+/// takes.
 public actor DatProcess {
-  /// Where the build put the command: beside the tests.
+  /// The command, which the build put next to the tests.
   public static let executable: URL = {
     #if os(macOS)
       let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") } ?? .main
@@ -23,7 +24,7 @@ public actor DatProcess {
   private var awaited = Awaited<String>()
   /// The lines of standard output so far.
   public private(set) var lines: [String] = []
-  /// What came on standard error so far.
+  /// The output on standard error so far.
   public private(set) var errorText = ""
   private var readers: [Task<Void, Never>] = []
   private var outputEnded = false
@@ -56,7 +57,7 @@ public actor DatProcess {
     if process.isRunning { kill(process.processIdentifier, SIGKILL) }
   }
 
-  /// Runs the command to its end with nothing on standard input.
+  /// Runs the command to its end, with `input` on standard input.
   public static func run(
     _ arguments: [String], input: String = "", environment: [String: String] = [:]
   ) async throws -> (status: Int32, lines: [String], errors: String) {
@@ -101,7 +102,7 @@ public actor DatProcess {
     try? input.fileHandleForWriting.close()
   }
 
-  /// Its number.
+  /// Its process id.
   public var processIdentifier: Int32 { process.processIdentifier }
 
   /// Sends it a signal.
@@ -109,9 +110,9 @@ public actor DatProcess {
 
   // MARK: Output
 
-  /// The first line that matches, of those printed so far or of those to come.
+  /// Returns the first line that matches, among those printed so far or later.
   ///
-  /// - Throws: ``NotShown`` where the output ended without one, or it takes too long.
+  /// - Throws: ``NotShown`` if the output ends without one, or it takes too long.
   @discardableResult
   public func line(
     _ what: String = "line that is waited for", where matches: @escaping @Sendable (String) -> Bool
@@ -138,13 +139,13 @@ public actor DatProcess {
     return found
   }
 
-  /// The first line that has `text` in it.
+  /// Returns the first line that contains `text`.
   @discardableResult
   public func line(containing text: String) async throws -> String {
     try await line("line with \(text)") { $0.contains(text) }
   }
 
-  /// Waits for it to end; where that takes too long it is killed, and what it printed is told.
+  /// Waits for it to end. If that takes too long, it is killed, and its output is printed.
   ///
   /// - Returns: the exit status; 128 and more for a signal.
   public func status() async -> Int32 {

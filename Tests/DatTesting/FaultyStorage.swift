@@ -7,16 +7,16 @@ public final class FaultyStorage: StorageProvider {
     var plan: Plan?
   }
 
-  /// What fails, and how.
+  /// A plan of what fails, and how.
   public struct Plan: Sendable {
-    /// Which call fails: 0 is the next one that counts.
+    /// The number of the call that fails: 0 is the next one that counts.
     public var call: Int
     public var error: StorageError
-    /// Which calls count.
+    /// The kinds of calls that count.
     public var kinds: Set<TrackingStorage.Call.Kind>
-    /// Whether all later calls of these kinds fail too.
+    /// True if all later calls of these kinds fail too.
     public var forEver: Bool
-    /// Whether a write that fails leaves its first half written.
+    /// True if a write that fails leaves its first half written.
     public var tears: Bool
 
     public init(
@@ -32,7 +32,7 @@ public final class FaultyStorage: StorageProvider {
     }
   }
 
-  /// A disk that is full.
+  /// The error of a full disk.
   public static let full = StorageError(
     code: .full, path: "faulty", operation: "write", errno: 28, reason: "The test's disk is full.")
 
@@ -44,10 +44,10 @@ public final class FaultyStorage: StorageProvider {
     state = Guarded(State(plan: plan))
   }
 
-  /// What will fail next; nil for nothing. Setting it starts the count again.
+  /// Sets the next failure; nil for none. The count starts again.
   public func fail(_ plan: Plan?) { state.with { $0 = State(plan: plan) } }
 
-  /// How many calls of the plan's kinds were made since it was set; of all kinds without one.
+  /// The number of calls of the plan's kinds since it was set; of all kinds without one.
   public var callCount: Int { state.with { $0.calls } }
 
   public var access: StorageAccess { wrapped.access }

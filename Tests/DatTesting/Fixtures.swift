@@ -1,11 +1,11 @@
 internal import DatCoding
 public import Foundation
 
-/// The recorded files that conformance is tested against.
+/// The recorded files against which conformance is tested.
 ///
-/// Found through the environment variable `DAT_FIXTURES`, a folder of the same layout as the
-/// repository's own `Fixtures`, which is the default. Opening a feed may write, so tests work on
-/// temporary copies: ``TemporaryFolder/init(copyOf:)``.
+/// They are in the folder that the environment variable `DAT_FIXTURES` names, of the same layout as
+/// the repository's own `Fixtures`, which is the default. Opening a feed may write, so tests work
+/// on temporary copies: ``TemporaryFolder/init(copyOf:)``.
 public enum Fixtures {
   /// The folder in use.
   public static let root: URL = {
@@ -32,25 +32,25 @@ public enum Fixtures {
     try JSONDecoder().decode(Value.self, from: Data(contentsOf: url(path)))
   }
 
-  /// Whether there is a file or folder at `path`.
+  /// Returns whether there is a file or folder at `path`.
   public static func exists(_ path: String) -> Bool {
     FileManager.default.fileExists(atPath: url(path).path)
   }
 }
 
-/// A folder that is gone when the test lets go of it.
+/// A folder that is removed when the test releases it.
 public final class TemporaryFolder: Sendable {
   public let url: URL
   public var path: String { url.path }
 
-  /// An empty folder.
+  /// Creates an empty folder.
   public init() throws {
     url = FileManager.default.temporaryDirectory
       .appendingPathComponent("dat-test-\(UUID().uuidString)", isDirectory: true)
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
   }
 
-  /// A copy of a fixture folder such as `feeds/one`.
+  /// Creates a copy of a fixture folder such as `feeds/one`.
   public init(copyOf fixture: String) throws {
     url = FileManager.default.temporaryDirectory
       .appendingPathComponent("dat-test-\(UUID().uuidString)", isDirectory: true)
@@ -61,7 +61,7 @@ public final class TemporaryFolder: Sendable {
 }
 
 extension [UInt8] {
-  /// The bytes that a hex literal of a test or fixture spells; traps on anything else.
+  /// Decodes a hex literal of a test or fixture; traps on anything else.
   public init(hex: String) {
     self = Hex.decode(hex)!
   }

@@ -1,7 +1,7 @@
 internal import Dispatch
 public import RandomAccessStorage
 
-/// A storage whose writes can be held up, to see what happens meanwhile.
+/// A storage whose writes can be blocked, to test what happens meanwhile.
 public final class GatedStorage: StorageProvider {
   private let wrapped: any StorageProvider
   private let isShut = Guarded(false)
@@ -10,10 +10,10 @@ public final class GatedStorage: StorageProvider {
 
   public init(_ wrapped: any StorageProvider = MemoryStorage()) { self.wrapped = wrapped }
 
-  /// Has the next write wait for ``release()``, with the thread that it is on.
+  /// Makes the next write wait for ``release()``, blocking its thread.
   public func holdNextWrite() { isShut.with { $0 = true } }
 
-  /// Lets the write that waits go on.
+  /// Lets the waiting write continue.
   public func release() { gate.signal() }
 
   /// Returns once a write waits.

@@ -38,7 +38,7 @@ public enum JSONValue: Codable, Hashable, Sendable {
     }
   }
 
-  /// The value of a text; `null` where there is none.
+  /// Reads the value of a text; `null` if there is none.
   public init(bytes: [UInt8]?) throws {
     guard let bytes else {
       self = .null

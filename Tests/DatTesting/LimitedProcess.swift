@@ -1,16 +1,16 @@
 internal import Foundation
 
-/// This test process once more, with only some of its tests, under a limit of open files.
+/// This test process again, with only some of its tests, under a limit of open files.
 public enum LimitedProcess {
-  /// Set in the process that is started, so that it knows to do the work.
+  /// The variable that is set in the new process, so that it knows to do the work.
   public static let variable = "DAT_LIMITED_PROBE"
 
-  /// Whether this is such a process.
+  /// True if this is such a process.
   public static var isOne: Bool { ProcessInfo.processInfo.environment[variable] != nil }
 
-  /// Runs the tests that a filter names.
+  /// Runs the tests that match a filter.
   ///
-  /// - Returns: whether there were any and all passed, and what they printed.
+  /// - Returns: whether there were any and all passed, and their output.
   public static func run(_ filter: String, openFiles: Int) throws -> (passed: Bool, output: String)
   {
     let process = Process()

@@ -1,7 +1,7 @@
 internal import Foundation
 
-/// A TCP connection to a port of this machine, by the system's own calls, which block: for what no client
-/// of a library would send.
+/// A TCP connection to a port of this machine, by the system's own calls, which block: for input that no
+/// client of a library would send.
 public final class LoopbackSocket: Sendable {
   private let socket: Int32
 
@@ -37,13 +37,13 @@ public final class LoopbackSocket: Sendable {
 
   deinit { close(socket) }
 
-  /// Sends text, as far as the other end takes it.
+  /// Sends text, as much as the other end takes.
   public func send(_ text: String) {
     let bytes = Array(text.utf8)
     _ = Foundation.send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL))
   }
 
-  /// Everything until the other end closes.
+  /// Reads everything until the other end closes.
   public func readToEnd() -> String {
     var text: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 14)
@@ -53,7 +53,7 @@ public final class LoopbackSocket: Sendable {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// Whether the other end has closed it, or does so within so many seconds.
+  /// Returns whether the other end has closed it, or does so within this many seconds.
   public func isClosed(within seconds: Double) -> Bool {
     var poller = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
     guard poll(&poller, 1, Int32(seconds * 1000)) > 0 else { return false }

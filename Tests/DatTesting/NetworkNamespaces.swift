@@ -1,15 +1,15 @@
 internal import Foundation
 
-/// Machines of a test's own: network namespaces on a bridge, which nothing leaves.
+/// Machines for a test: network namespaces on a bridge, which no packet leaves.
 ///
 /// They are made by `ip`, and removed with the last reference.
 public final class NetworkNamespaces: Sendable {
   private let prefix: String
   private let count: Int
-  /// Where the bridge is; it has an address of its own.
+  /// The namespace of the bridge; it has an address of its own.
   public let hub: String
 
-  /// Why there can be none on this machine; nil where there can.
+  /// The reason why this machine can't make any; nil if it can.
   public static let obstacle: String? = {
     guard geteuid() == 0 else { return "needs root, to make network namespaces" }
     guard ip != nil else { return "needs the command ip (Debian's iproute2)" }
@@ -25,7 +25,7 @@ public final class NetworkNamespaces: Sendable {
   private static let ip = ["/sbin/ip", "/usr/sbin/ip", "/bin/ip", "/usr/bin/ip"]
     .first { FileManager.default.isExecutableFile(atPath: $0) }
 
-  /// Makes so many machines, each with one interface on the bridge.
+  /// Makes this many machines, each with one interface on the bridge.
   public init(_ count: Int) throws {
     prefix = "dat-\(getpid())-\(UInt16.random(in: .min ... .max))"
     self.count = count
@@ -61,7 +61,7 @@ public final class NetworkNamespaces: Sendable {
 
   private func name(of number: Int) -> String { "\(prefix)-\(number)" }
 
-  /// Pulls a machine's cable, or plugs it in.
+  /// Unplugs a machine's cable, or plugs it in.
   public func setCable(of number: Int, plugged: Bool) throws {
     try Self.must(["-n", hub, "link", "set", "p\(number)", plugged ? "up" : "down"])
   }
@@ -83,7 +83,7 @@ public final class NetworkNamespaces: Sendable {
       executable: URL(fileURLWithPath: Self.ip ?? "ip"))
   }
 
-  /// Gives a machine a way to the world, which ends at the hub: browsers look for their addresses by it.
+  /// Gives a machine a default route, which ends at the hub: browsers use it to find their addresses.
   public func setRoute(of number: Int) throws {
     try Self.must(["-n", name(of: number), "route", "add", "default", "via", hubAddress])
   }

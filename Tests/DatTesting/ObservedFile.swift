@@ -3,7 +3,7 @@ internal import RandomAccessStorage
 
 /// A value that several threads may use, one at a time.
 ///
-/// `@unchecked Sendable`: the value is reached only through `with`, which holds the lock.
+/// `@unchecked Sendable`: the value is accessed only through `with`, which holds the lock.
 final class Guarded<Value>: @unchecked Sendable {
   private let lock = NSLock()
   private var value: Value
@@ -17,14 +17,14 @@ final class Guarded<Value>: @unchecked Sendable {
   }
 }
 
-/// How an observed call is to fail.
+/// The failure of an observed call.
 struct Fault {
   var error: StorageError
-  /// Whether a write leaves its first half written.
+  /// True if a write leaves its first half written.
   var tears: Bool
 }
 
-/// A file that shows each call to an observer, which may make it fail, and passes it on.
+/// A file that reports each call to an observer, which may make it fail, and forwards it.
 final class ObservedFile: RandomAccessStorage {
   typealias Call = TrackingStorage.Call
   private let name: String
@@ -70,7 +70,7 @@ final class ObservedFile: RandomAccessStorage {
     return try wrapped.length()
   }
 
-  /// Passed on unseen: a hint that costs no read.
+  /// Forwarded without a report: a hint that costs no read.
   func nextStored(from offset: UInt64) throws(StorageError) -> UInt64? {
     try wrapped.nextStored(from: offset)
   }

@@ -1,13 +1,13 @@
 internal import HypercoreCrypto
 public import HypercoreProtocol
 
-/// Where a pretend transport cuts what it carries.
+/// The ways in which a simulated transport cuts its bytes.
 public enum Cutting: Sendable {
-  /// As it was taken from the sender.
+  /// As they were taken from the sender.
   case whole
   /// Into pieces of this many bytes.
   case pieces(Int)
-  /// Into pieces of 1 to so many bytes.
+  /// Into pieces of 1 to this many bytes.
   case random(upTo: Int)
 
   /// The pieces, in order.
@@ -29,7 +29,7 @@ public enum Cutting: Sendable {
   }
 }
 
-/// Two connections joined by a pretend transport, on virtual time.
+/// Two connections that are joined by a simulated transport, on virtual time.
 public final class PeerPair {
   public enum Side: Hashable, Sendable {
     case a, b
@@ -39,7 +39,7 @@ public final class PeerPair {
 
   public let a: Connection
   public let b: Connection
-  /// The time that both ends are told.
+  /// The time that both ends are given.
   public var now: Connection.Instant
   private var random: SeededRandom
   private let cutting: Cutting
@@ -56,9 +56,9 @@ public final class PeerPair {
 
   public subscript(side: Side) -> Connection { side == .a ? a : b }
 
-  /// Carries bytes both ways until neither side has anything more to send.
+  /// Carries bytes in both directions until neither side has anything more to send.
   ///
-  /// - Parameter handle: what the receiving side does with an event, right when it comes.
+  /// - Parameter handle: handles an event of the receiving side as soon as it arrives.
   public func exchange(
     _ handle: (Side, Connection.Event) throws -> Void = { _, _ in }
   ) throws {
@@ -73,7 +73,7 @@ public final class PeerPair {
     }
   }
 
-  /// Hands bytes to one side, cut, and has its events handled.
+  /// Delivers bytes to one side, cut, and handles its events.
   public func deliver(
     _ bytes: [UInt8], to side: Side, _ handle: (Side, Connection.Event) throws -> Void
   ) throws {
@@ -83,7 +83,7 @@ public final class PeerPair {
     }
   }
 
-  /// Lets time pass in steps, with both sides' timers and what they send.
+  /// Lets time pass in steps, running both sides' timers and carrying their output.
   public func pass(
     _ duration: Duration, _ handle: (Side, Connection.Event) throws -> Void = { _, _ in }
   ) throws {

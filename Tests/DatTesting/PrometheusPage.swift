@@ -1,8 +1,9 @@
-/// A page in Prometheus' text format, taken apart as its description says.
+/// A page in Prometheus' text format, parsed according to its description.
 public struct PrometheusPage {
-  /// By name, what kind of metric it is.
+  /// The kind of each metric, by its name.
   public private(set) var kinds: [String: String] = [:]
-  /// By name and labels, `name{a=1,b=2}` with the labels' values as they are, the number.
+  /// The number of each series, by name and labels: `name{a=1,b=2}` with unescaped values of the
+  /// labels.
   public private(set) var values: [String: Double] = [:]
 
   public struct Malformed: Error {

@@ -1,7 +1,7 @@
 internal import DatCoding
 public import HypercoreCrypto
 
-/// Frames made by hand, to say what no well-behaved end would.
+/// Frames made by hand, for what no well-behaved end would send.
 public enum Raw {
   /// A varint's shortest form.
   public static func varint(_ value: UInt64) -> [UInt8] {

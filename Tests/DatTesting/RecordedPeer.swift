@@ -3,12 +3,12 @@ public import Hypercore
 internal import HypercoreCrypto
 internal import HypercoreProtocol
 
-/// One end of a recorded session, played to an end of ours.
+/// One end of a recorded session, played to a live end.
 ///
-/// It hands over the recorded bytes, chunk by chunk in the recorded order, each as soon as ours has said
-/// what the recorded end must have waited for: a Data once its block was asked for, a Have once there
-/// was a Want, a Request once the block was offered, and so on. So ours may ask in another order than the
-/// recorded one did, as long as it asks for everything.
+/// It delivers the recorded bytes, chunk by chunk in the recorded order. Each chunk waits until the live end
+/// has sent what the recorded end must have waited for: a Request before a Data, a Want before a Have, an
+/// offer of the block before a Request, and so on. So the live end may make its requests in another order
+/// than the recorded one did, as long as it requests everything.
 ///
 /// ```swift
 /// let peer = try RecordedPeer(RecordedSession("feed-full"), playing: .a)
@@ -17,7 +17,7 @@ internal import HypercoreProtocol
 public final class RecordedPeer {
   public let session: RecordedSession
   public let side: RecordedSession.Side
-  /// What our end said so far, in order.
+  /// The messages of the live end so far, in order.
   public private(set) var heard: [RecordedSession.Said] = []
 
   private let chunks: [RecordedSession.Chunk]
@@ -27,7 +27,7 @@ public final class RecordedPeer {
   private var heardHandshake = false
   private var silence = 0
 
-  /// What both ends said about one feed.
+  /// The messages of both ends about one feed.
   private struct Exchange {
     var hasWant = false
     var wanted: [Range<UInt64>] = []
@@ -35,12 +35,12 @@ public final class RecordedPeer {
     var sought = 0
     var offered: Set<UInt64> = []
     var isDone = false
-    /// Blocks that the recorded end has asked for and not got.
+    /// Blocks that the recorded end has requested and not received.
     var open: Set<UInt64> = []
     var openSeeks: Set<UInt64> = []
   }
 
-  /// - Parameter side: the end that is played; ours takes the place of the other one.
+  /// - Parameter side: the end that is played; the live end replaces the other one.
   public init(_ session: RecordedSession, playing side: RecordedSession.Side) throws {
     self.session = session
     self.side = side
@@ -50,18 +50,18 @@ public final class RecordedPeer {
       extensions: session.handshake(of: side)?.extensions ?? [])
   }
 
-  /// Whether all was handed over.
+  /// True if all bytes were delivered.
   public var isAtEnd: Bool { place == chunks.count }
 
-  /// Whether all was handed over and every request in it was answered.
+  /// True if all bytes were delivered and every request in them was answered.
   public var isSatisfied: Bool {
     isAtEnd && feeds.values.allSatisfy { $0.open.isEmpty && $0.openSeeks.isEmpty }
   }
 
-  /// What the recorded end says next, not handed over yet; empty at the end.
+  /// The next messages of the recorded end, not delivered yet; empty at the end.
   public var waitingToSay: [RecordedSession.Said] { isAtEnd ? [] : chunks[place].said }
 
-  /// Takes what our end sends.
+  /// Receives the output of the live end.
   public func hear(_ bytes: [UInt8]) throws {
     for said in try reader.read(bytes) {
       heard.append(said)
@@ -73,7 +73,7 @@ public final class RecordedPeer {
     }
   }
 
-  /// The next recorded bytes, nil where our end has to say something before them.
+  /// The next recorded bytes; nil if the live end has to send something before them.
   public func next() -> [UInt8]? {
     guard place < chunks.count, chunks[place].said.allSatisfy(isDue) else { return nil }
     for case .message(let feed, .request(let request)) in chunks[place].said {
@@ -87,10 +87,10 @@ public final class RecordedPeer {
     return chunks[place - 1].bytes
   }
 
-  /// Plays to the end: until all was handed over and answered, and for a session that isn't live until
-  /// our end has ended too. Returns early where ours ends early.
+  /// Plays to the end: until everything was delivered and answered and, in a session that isn't live, until
+  /// the live end has ended too. Returns early if the live end ends early.
   ///
-  /// - Parameter afterEach: called after each exchange; a test may let its end do something, such as
+  /// - Parameter afterEach: called after each exchange; a test may let the live end do something, such as
   ///   append what the recorded end waits for; see ``waitingToSay``.
   public func replay(
     with stream: ReplicationStream, afterEach: (() async throws -> Void)? = nil
@@ -109,15 +109,15 @@ public final class RecordedPeer {
       guard let bytes = await stream.nextOutput() else { return }
       let before = heard.count
       try hear(bytes)
-      // Nothing but keep-alives: our end waits too.
+      // Nothing but keep-alives: the live end waits too.
       silence = heard.count == before ? silence + 1 : 0
       if silence == 3 { throw Stuck(waitingToSay: waitingToSay) }
     }
   }
 
-  /// Hands over and hears until neither end has more to say.
+  /// Carries bytes in both directions until neither end has more to send.
   ///
-  /// - Returns: whether our end goes on; false once it has ended.
+  /// - Returns: whether the live end goes on; false once it has ended.
   @discardableResult
   package func exchange(with session: ReplicationSession, now: ContinuousClock.Instant) throws
     -> Bool
@@ -137,16 +137,16 @@ public final class RecordedPeer {
     }
   }
 
-  /// Neither end has anything to say.
+  /// The error that neither end has anything to send.
   public struct Stuck: Error {
-    /// What the recorded end would say next.
+    /// The next messages of the recorded end.
     public let waitingToSay: [RecordedSession.Said]
   }
 
-  /// Whether our end said of every feed that it fetches nothing more.
+  /// True if the live end said of every feed that it downloads nothing more.
   private var isDoneWithUs: Bool { session.feeds.allSatisfy { feeds[$0]?.isDone == true } }
 
-  // MARK: What is due
+  // MARK: Due messages
 
   private func note(_ message: Message, about feed: DiscoveryKey) {
     var exchange = feeds[feed] ?? Exchange()
@@ -186,7 +186,7 @@ public final class RecordedPeer {
   private func isDue(_ said: RecordedSession.Said) -> Bool {
     switch said {
     case .feed(let name):
-      // A later feed becomes known by what was asked for before.
+      // A later feed becomes known through requests that were answered before.
       return name == session.key.discoveryKey || feeds.values.allSatisfy { $0.open.isEmpty }
     case .handshake: return true
     case .extension: return heardHandshake

@@ -2,8 +2,8 @@ internal import Foundation
 public import HypercoreCrypto
 public import HypercoreProtocol
 
-/// A recorded replication, `Fixtures/sessions/NAME.json`, taken apart: who sent which bytes in which
-/// order, and what these bytes say.
+/// A recorded replication, `Fixtures/sessions/NAME.json`, parsed: which end sent which bytes in which order,
+/// and the messages in these bytes.
 public struct RecordedSession: Sendable {
   public enum Side: String, Sendable, CaseIterable {
     case a, b
@@ -11,7 +11,7 @@ public struct RecordedSession: Sendable {
     public var other: Side { self == .a ? .b : .a }
   }
 
-  /// What a recorded end said, with feeds by name instead of channels.
+  /// A message of a recorded end, with the feed's discovery key instead of the channel.
   public enum Said: Hashable, Sendable {
     case feed(DiscoveryKey)
     case handshake(Handshake)
@@ -19,11 +19,11 @@ public struct RecordedSession: Sendable {
     case `extension`(DiscoveryKey, name: String, payload: [UInt8])
   }
 
-  /// Bytes that were emitted at once.
+  /// Bytes that were sent at once.
   public struct Chunk: Sendable {
     public let from: Side
     public let bytes: [UInt8]
-    /// The messages that end in it; mostly one.
+    /// The messages that end in the chunk; mostly one.
     public let said: [Said]
   }
 
@@ -32,9 +32,9 @@ public struct RecordedSession: Sendable {
   public let isEncrypted: Bool
   /// The key of the first feed.
   public let key: PublicKey
-  /// Of every feed that was written during the recording.
+  /// The key pairs of all feeds that were written during the recording.
   public let keyPairs: [KeyPair]
-  /// The blocks that the file lists for the first feed; nil where it does not.
+  /// The blocks that the file lists for the first feed; nil if it lists none.
   public let listedBlocks: [[UInt8]]?
   public let chunks: [Chunk]
 
@@ -44,14 +44,14 @@ public struct RecordedSession: Sendable {
       .filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }.sorted()
   }
 
-  /// The names of the sessions about one feed alone, rather than about a database.
+  /// The names of the sessions about a single feed, rather than a database.
   public static func feedNames() throws -> [String] {
     try names().filter { try RecordedSession($0).feeds.count == 1 }
   }
 
-  /// Reads the session of a name from the fixtures.
+  /// Reads the session with a name from the fixtures.
   ///
-  /// - Parameter folder: where the sessions of its kind are.
+  /// - Parameter folder: the folder of the sessions of its kind.
   public init(_ name: String, in folder: String = "sessions") throws {
     let file: File = try Fixtures.json("\(folder)/\(name).json")
     self.name = name
@@ -81,17 +81,17 @@ public struct RecordedSession: Sendable {
     }
   }
 
-  /// Everything that one end said, in order.
+  /// All messages of one end, in order.
   public func said(by side: Side) -> [Said] {
     chunks.filter { $0.from == side }.flatMap(\.said)
   }
 
-  /// The feeds that were opened, by name.
+  /// The discovery keys of the feeds that were opened.
   public var feeds: Set<DiscoveryKey> {
     Set(chunks.flatMap(\.said).compactMap { if case .feed(let name) = $0 { name } else { nil } })
   }
 
-  /// Every message of one end about a feed; of the first one where none is named.
+  /// All messages of one end about a feed; about the first one if none is given.
   public func messages(of side: Side, about feed: DiscoveryKey? = nil) -> [Message] {
     let feed = feed ?? key.discoveryKey
     return said(by: side).compactMap {
@@ -99,13 +99,13 @@ public struct RecordedSession: Sendable {
     }
   }
 
-  /// What one end said about itself.
+  /// The handshake of one end.
   public func handshake(of side: Side) -> Handshake? {
     for case .handshake(let handshake) in said(by: side) { return handshake }
     return nil
   }
 
-  /// The blocks of a feed that are known: those listed, and those that one end sent.
+  /// The known blocks of a feed: those listed, and those that one end sent.
   public func blocks(of feed: DiscoveryKey? = nil) -> [UInt64: [UInt8]] {
     let feed = feed ?? key.discoveryKey
     var blocks: [UInt64: [UInt8]] = [:]
@@ -120,8 +120,8 @@ public struct RecordedSession: Sendable {
     return blocks
   }
 
-  /// The options of a connection that takes the place of one end: new id and nonce, and else what that
-  /// end said about itself.
+  /// The options of a connection that replaces one end: a new id and nonce, and that end's handshake
+  /// otherwise.
   public func options(of side: Side, random: inout SeededRandom) -> Connection.Options {
     var options = Connection.Options.random(using: &random)
     options.isEncrypted = isEncrypted
@@ -147,7 +147,7 @@ public struct RecordedSession: Sendable {
     var blocks: Blocks?
     var chunks: [Chunk]
 
-    /// Those of one feed; sessions of an archive have them by feed.
+    /// The blocks of one feed, or of an archive's feeds by name.
     enum Blocks: Decodable {
       case feed([Data])
       case archive([String: [Data]])
@@ -171,21 +171,21 @@ public struct RecordedSession: Sendable {
   }
 }
 
-/// A recording that is not what the fixtures' README says.
+/// The error that a recording does not match the fixtures' README.
 public struct BadRecording: Error, CustomStringConvertible {
   public let description: String
 
   init(_ name: String) { description = "The recorded session \(name) can't be used." }
 }
 
-/// Understands one direction of a connection of known feeds, without taking part in it.
+/// A reader of one direction of a connection about known feeds, which does not take part in it.
 public final class StreamReader {
   private let connection: Connection
   private let keys: [DiscoveryKey: PublicKey]
   private var names: [ChannelID: DiscoveryKey] = [:]
   private let now = ContinuousClock.now
 
-  /// - Parameter keys: of all feeds that may be opened, the first one first.
+  /// - Parameter keys: the keys of all feeds that may be opened, with the first feed's first.
   public init(keys: [PublicKey], isEncrypted: Bool, extensions: [String] = []) throws {
     self.keys = Dictionary(keys.map { ($0.discoveryKey, $0) }) { first, _ in first }
     var random = SeededRandom(seed: 1)
@@ -195,7 +195,7 @@ public final class StreamReader {
     connection = Connection(options: options, now: now)
   }
 
-  /// What the next bytes say.
+  /// Returns the messages in the next bytes.
   public func read(_ bytes: [UInt8]) throws -> [RecordedSession.Said] {
     var said: [RecordedSession.Said] = []
     try connection.receive(bytes, now: now)

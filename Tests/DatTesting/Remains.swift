@@ -1,4 +1,4 @@
-/// Objects that have to be gone once whoever owns them is: a cycle of references would keep them.
+/// Objects that have to be released with their owner: a reference cycle would keep them.
 package struct Remains: Sendable {
   /// Sendable, as a weak reference is only compared with nil.
   private struct Reference: @unchecked Sendable {
@@ -16,7 +16,7 @@ package struct Remains: Sendable {
 
   package mutating func note(_ others: Remains) { references += others.references }
 
-  /// The types of those that are still there, after tasks had many chances to end.
+  /// The types of the objects that still exist, after tasks had many chances to end.
   package func left() async -> [String] {
     for _ in 0..<10_000 where references.contains(where: { $0.object != nil }) {
       await Task.yield()

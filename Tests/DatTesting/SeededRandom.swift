@@ -1,7 +1,7 @@
 internal import Foundation
 
-/// A generator whose whole sequence follows from its seed (SplitMix64), so that a failing run can be
-/// repeated from the seed that it prints.
+/// A generator whose sequence is determined by its seed (SplitMix64), so that a failing run can be
+/// repeated with the seed that it prints.
 public struct SeededRandom: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
@@ -32,14 +32,14 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
     }
   }
 
-  /// Whether an event of the given chance, 0 to 1, happens.
+  /// Returns true with the given probability, 0 to 1.
   public mutating func chance(_ probability: Double) -> Bool {
     Double.random(in: 0..<1, using: &self) < probability
   }
 }
 
-/// The seeds that property tests run: as many as the environment variable `SEEDS` says, else
-/// `standard`; one alone where `SEED` names it.
+/// The seeds for property tests: as many as the environment variable `SEEDS` says, or `standard`; a
+/// single one if `SEED` gives it.
 public func testSeeds(standard: Int) -> [UInt64] {
   let environment = ProcessInfo.processInfo.environment
   if let seed = environment["SEED"].flatMap(UInt64.init) { return [seed] }

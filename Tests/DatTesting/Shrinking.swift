@@ -1,18 +1,18 @@
-/// The steps of a plan without those that a failure does not need.
+/// Returns the steps of a plan without those that its failure does not need.
 ///
-/// Drops runs of steps, long ones first, as long as the rest still fails. Each step of a plan has to
-/// mean something whichever others are missing.
+/// Drops runs of steps, long ones first, as long as the rest still fails. Each step of a plan has
+/// to mean something whichever others are missing.
 ///
-/// - Parameter fails: whether a plan of these steps fails.
+/// - Parameter fails: returns whether a plan of these steps fails.
 package func shrunk<Step>(_ steps: [Step], attempts: Int = 400, fails: ([Step]) -> Bool) -> [Step] {
   var shrinking = Shrinking(steps, attempts: attempts)
   while let fewer = shrinking.next() { shrinking.note(fails: fails(fewer)) }
   return shrinking.steps
 }
 
-/// The course of ``shrunk(_:attempts:fails:)``, for plans that are run step by step or wait.
+/// The state of ``shrunk(_:attempts:fails:)``, for plans that are run step by step or wait.
 package struct Shrinking<Step> {
-  /// The fewest steps so far that fail.
+  /// The fewest failing steps so far.
   package private(set) var steps: [Step]
   private var candidate: [Step] = []
   private var attempts: Int
@@ -26,7 +26,7 @@ package struct Shrinking<Step> {
     length = max(steps.count / 2, 1)
   }
 
-  /// Fewer steps to try; nil at the end.
+  /// Returns fewer steps to try; nil at the end.
   package mutating func next() -> [Step]? {
     while start >= steps.count {
       if !hasDropped || length > 1 { length /= 2 }
@@ -41,7 +41,7 @@ package struct Shrinking<Step> {
     return candidate
   }
 
-  /// Whether the steps just tried fail.
+  /// Records whether the last steps that were tried fail.
   package mutating func note(fails: Bool) {
     if fails {
       steps = candidate
@@ -52,7 +52,7 @@ package struct Shrinking<Step> {
   }
 }
 
-/// A plan that failed, as small as it could be made.
+/// A plan that failed, made as small as possible.
 package struct PlanFailure: Error, CustomStringConvertible {
   package let seed: UInt64
   package let steps: [String]
@@ -63,9 +63,9 @@ package struct PlanFailure: Error, CustomStringConvertible {
   }
 }
 
-/// Runs a plan; one that fails is shrunk.
+/// Runs a plan, and shrinks it if it fails.
 ///
-/// - Parameter run: throws where the plan fails.
+/// - Parameter run: throws if the plan fails.
 package func check<Step>(
   seed: UInt64, _ steps: [Step], run: ([Step]) throws -> Void
 ) throws {
@@ -87,7 +87,7 @@ package func check<Step>(
   }
 }
 
-/// Runs a plan that waits; one that fails is shrunk.
+/// Runs a plan that waits, and shrinks it if it fails.
 package func check<Step>(
   seed: UInt64, _ steps: [Step], run: ([Step]) async throws -> Void
 ) async throws {
@@ -109,9 +109,9 @@ package func check<Step>(
   throw PlanFailure(seed: seed, steps: shrinking.steps.map { "\($0)" }, cause: reason)
 }
 
-/// Tries a property for one seed after the other; stops after a few failures.
+/// Tests a property for one seed after another; stops after a few failures.
 ///
-/// - Returns: what failed, each with its seed.
+/// - Returns: the failures, each with its seed.
 package func failures(
   standard: Int, most: Int = 3, _ body: (UInt64) async throws -> Void
 ) async -> [String] {

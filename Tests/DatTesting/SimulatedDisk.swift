@@ -1,21 +1,21 @@
 public import RandomAccessStorage
 
-/// A disk that loses power: a storage that records every write and sync, and can tell what might be
-/// found after a crash at any point between them.
+/// A disk that loses power: a storage that records every write and sync, and can produce the possible states
+/// after a crash at any point between them.
 ///
-/// What was synced survives. What was not is only in the kernel's memory: after a power loss each
-/// 512-byte sector of it may have arrived or not, in any order, and so may changes of a file's length.
-/// A sector arrives whole.
+/// Synced data survives. Other data is only in the kernel's memory: after a power loss each 512-byte sector
+/// of it may have arrived or not, in any order, and so may changes of a file's length. A sector arrives as a
+/// whole.
 public final class SimulatedDisk: StorageProvider {
-  /// What a crash takes.
+  /// The loss in a crash.
   public enum Loss: Hashable, Sendable, CaseIterable {
     /// Nothing: only the process died, and the kernel writes the rest.
     case nothing
     /// Everything that was not synced.
     case unsynced
-    /// Of what was not synced, the later part: it was written in order, up to somewhere in a write.
+    /// A later part of what was not synced: it was written in order, up to somewhere in a write.
     case tail
-    /// Of what was not synced, any sectors.
+    /// Any sectors of what was not synced.
     case anySectors
   }
 
@@ -28,7 +28,7 @@ public final class SimulatedDisk: StorageProvider {
   }
 
   private struct State {
-    /// The content that the recording started from, all on the disk.
+    /// The content at the start of the recording, all of it on the disk.
     var start: [String: [UInt8]]
     var events: [Event] = []
   }
@@ -38,7 +38,7 @@ public final class SimulatedDisk: StorageProvider {
 
   public init() { state = Guarded(State(start: [:])) }
 
-  /// A disk that holds the given files.
+  /// Creates a disk with the given files.
   public init(files: [String: [UInt8]]) throws {
     state = Guarded(State(start: files))
     for (name, bytes) in files {
@@ -48,10 +48,10 @@ public final class SimulatedDisk: StorageProvider {
 
   public var access: StorageAccess { .readWrite }
 
-  /// How many points there are to crash at: before the first recorded change, and after each.
+  /// The number of points to crash at: before the first recorded change, and after each.
   public var crashPoints: Int { state.with { $0.events.count + 1 } }
 
-  /// What all files hold now.
+  /// Returns the current content of all files.
   public func files() throws -> [String: [UInt8]] {
     var files: [String: [UInt8]] = [:]
     for name in live.names {
@@ -63,7 +63,7 @@ public final class SimulatedDisk: StorageProvider {
     return files
   }
 
-  /// The disk as found after a crash at `point`, with everything on it synced and nothing recorded.
+  /// Returns the disk after a crash at `point`, with everything on it synced and nothing recorded.
   public func crashed(at point: Int, losing loss: Loss, random: inout SeededRandom) throws
     -> SimulatedDisk
   {
@@ -72,19 +72,19 @@ public final class SimulatedDisk: StorageProvider {
     return try crash.disk(losing: loss, random: &random)
   }
 
-  /// A walk through all points at which this disk may crash.
+  /// Returns an iteration over all points at which this disk may crash.
   public func crash() -> Crash {
     state.with { Crash(start: $0.start, events: $0.events) }
   }
 
-  /// One point at which a disk crashes; ``advance()`` goes on to the next.
+  /// One point at which a disk crashes; ``advance()`` moves to the next.
   public struct Crash {
     private let events: [Event]
-    /// What is on the disk for certain.
+    /// The content that is on the disk for certain.
     private var synced: [String: [UInt8]]
-    /// By file, what was changed since it was synced.
+    /// The changes of each file since it was synced.
     private var pending: [String: [Event]] = [:]
-    /// How many changes came before the crash.
+    /// The number of changes before the crash.
     public private(set) var point = 0
 
     fileprivate init(start: [String: [UInt8]], events: [Event]) {
@@ -107,10 +107,10 @@ public final class SimulatedDisk: StorageProvider {
       return true
     }
 
-    /// The disk as it is found, with everything on it synced and nothing recorded.
+    /// Returns the disk after the crash, with everything on it synced and nothing recorded.
     ///
-    /// - Parameter next: whether the change that was about to come has begun: of a write, some of the
-    ///   sectors it goes to have got theirs, in order.
+    /// - Parameter next: whether the next change had begun: if it is a write, some of its first sectors were
+    ///   written, in order.
     public func disk(
       losing loss: Loss, withPartOfNext next: Bool = false, random: inout SeededRandom
     ) throws -> SimulatedDisk {
@@ -121,7 +121,7 @@ public final class SimulatedDisk: StorageProvider {
           Int.random(in: 0..<pieces.count, using: &random))
       }
       var files = synced
-      // In a fixed order, so that a seed means the same in every run.
+      // In a fixed order, so that a seed gives the same result in every run.
       for (name, changes) in pending.sorted(by: { $0.key < $1.key }) {
         files[name] = SimulatedDisk.survivor(files[name], changes, loss, &random)
       }
@@ -129,7 +129,7 @@ public final class SimulatedDisk: StorageProvider {
     }
   }
 
-  /// What is left of one file; nil if it was not even created.
+  /// The remaining content of one file; nil if it was not even created.
   fileprivate static func survivor(
     _ start: [UInt8]?, _ changes: [Event], _ loss: Loss, _ random: inout SeededRandom
   ) -> [UInt8]? {

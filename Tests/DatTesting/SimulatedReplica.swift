@@ -9,11 +9,11 @@ package final class SimulatedReplica {
   package private(set) var disk: SimulatedDisk
   package private(set) var core: FeedCore
   package private(set) var replicator: Replicator
-  /// How often each block was sent to some peer.
+  /// The number of times that a block was sent to a peer.
   package private(set) var uploads: UInt64 = 0
-  /// How often a block was stored here.
+  /// The number of times that a block was stored here.
   package private(set) var stores: UInt64 = 0
-  /// The connections that are open, with how each was closed.
+  /// The open connections.
   package private(set) var links: [(session: ReplicationSession, link: SimulatedLink)] = []
   private let options: FeedOptions
   private let seed: UInt64
@@ -43,7 +43,7 @@ package final class SimulatedReplica {
 
   // MARK: Connecting
 
-  /// A session that speaks about this feed.
+  /// Creates a session that replicates this feed.
   package func session(
     live: Bool, in simulation: Simulation, download: Bool? = nil, timeout: Duration? = nil
   ) throws -> ReplicationSession {
@@ -78,14 +78,15 @@ package final class SimulatedReplica {
 
   // MARK: Failing
 
-  /// The process ends without a word, at some point of what it wrote, and starts again.
+  /// Ends the process without warning, at some point of its writes, and starts it again.
   ///
-  /// - Parameter point: one of the disk's crash points; nil for after all that was written.
+  /// - Parameter point: one of the disk's crash points; nil for after all writes.
   package func crash(
     at point: Int? = nil, losing loss: SimulatedDisk.Loss, in simulation: Simulation
   ) throws {
     for (session, link) in links where !link.isOver { simulation.cut(link, without: session) }
-    // Gone without being closed; the links still hold their sessions, which are told nothing more.
+    // Gone without being closed; the links still hold their sessions, which are not notified any
+    // more.
     grave.append((core, replicator, links.map(\.session)))
     links = []
     disk = try disk.crashed(
@@ -98,13 +99,13 @@ package final class SimulatedReplica {
   private var grave: [(FeedCore, Replicator, [ReplicationSession])] = []
 }
 
-/// A connection of two replicas, and how it ended.
+/// A connection of two replicas, and its end.
 package final class SimulatedConnection {
   package let one: SimulatedReplica
   package let other: SimulatedReplica
   package let sessions: [ReplicationSession]
   package fileprivate(set) var link: SimulatedLink?
-  /// For either side: whether it has ended, and why where that was not in order.
+  /// For either side: whether it has ended, and the reason if it was no proper end.
   package private(set) var hasEnded = [false, false]
   package private(set) var reasons: [(any Error)?] = [nil, nil]
 

@@ -1,24 +1,24 @@
 package import Hypercore
 internal import HypercoreProtocol
 
-/// One end of a simulated connection: a session of ours, or a hostile peer.
+/// One end of a simulated connection: a session, or a hostile peer.
 package protocol NetworkEnd: AnyObject {
   typealias Instant = ContinuousClock.Instant
 
   func receive(_ bytes: [UInt8], now: Instant)
-  /// The other end sends nothing more.
+  /// Receives the end of the other end's output.
   func finishInput(now: Instant)
-  /// The connection broke.
+  /// Handles the loss of the connection.
   func lose(now: Instant)
-  /// What to send; nil when this end has ended, empty when there is nothing now.
+  /// Returns the next output; nil if this end has ended, empty if there is nothing now.
   func takeOutput(now: Instant) -> [UInt8]?
   func tick(now: Instant)
   var deadline: Instant? { get }
-  /// Set by the network: called when there is something to be taken.
+  /// Called when there is output to take; set by the network.
   var onOutput: (() -> Void)? { get set }
 }
 
-/// The transport broke.
+/// The error that the transport broke.
 package struct ConnectionLost: Error {
   package init() {}
 }
@@ -29,9 +29,8 @@ extension ReplicationSession: NetworkEnd {
 
 /// A network of peers in one thread, on virtual time.
 ///
-/// Bytes take a random time and are cut at random places; within a connection they stay in order,
-/// between connections they do not. Everything follows from the seed: nothing here waits, and nothing
-/// looks at a clock.
+/// Bytes take a random time and are cut at random positions. They stay in order within a connection, but not
+/// between connections. Everything is determined by the seed: nothing here waits, and nothing reads a clock.
 ///
 /// ```swift
 /// let simulation = Simulation(seed: seed)
@@ -41,14 +40,14 @@ extension ReplicationSession: NetworkEnd {
 package final class Simulation {
   package typealias Instant = ContinuousClock.Instant
 
-  /// What a connection is like.
+  /// The properties of a connection.
   package struct Conditions: Sendable {
-    /// How long bytes take, in microseconds.
+    /// The delay of bytes, in microseconds.
     package var delay = 100...20_000
     package var cutting = Cutting.random(upTo: 3000)
-    /// How many bytes may be under way in one direction.
+    /// The most bytes in flight in one direction.
     package var window = 64 << 10
-    /// After so many bytes in either direction the connection breaks.
+    /// The number of bytes in either direction after which the connection breaks.
     package var breaksAfter: Int?
 
     package init() {}
@@ -58,7 +57,7 @@ package final class Simulation {
   package let start: Instant
   package var random: SeededRandom
   package private(set) var links: [SimulatedLink] = []
-  /// How many deliveries and timers there were.
+  /// The number of deliveries and timers so far.
   package private(set) var stepCount = 0
 
   package init(seed: UInt64) {
@@ -77,8 +76,8 @@ package final class Simulation {
     return link
   }
 
-  /// Breaks a connection: what is under way is lost. One end learns of it at once, the other one up to
-  /// `delay` later.
+  /// Breaks a connection: bytes in flight are lost. One end is notified at once, the other one up to `delay`
+  /// later.
   package func cut(_ link: SimulatedLink, delay: ClosedRange<Int> = 0...1_000_000) {
     guard !link.isBroken else { return }
     link.isBroken = true
@@ -88,7 +87,7 @@ package final class Simulation {
     link.lossDue[1 - first] = now + late
   }
 
-  /// Breaks a connection because one end is gone: it is not told anything.
+  /// Breaks a connection because one end is gone, which is not notified.
   package func cut(_ link: SimulatedLink, without gone: any NetworkEnd) {
     link.isBroken = true
     link.lossDue = link.ends.map { $0 === gone ? nil : now }
@@ -103,9 +102,9 @@ package final class Simulation {
     now = max(now, end)
   }
 
-  /// Runs until nothing is under way and no timer is set.
+  /// Runs until nothing is in flight and no timer is set.
   ///
-  /// - Throws: ``Restless`` where that takes more than `limit` of virtual time or too many steps.
+  /// - Throws: ``Restless`` if that takes more than `limit` of virtual time or too many steps.
   package func settle(limit: Duration = .seconds(600), steps: Int = 200_000) throws {
     let end = now + limit
     let last = stepCount + steps
@@ -115,15 +114,15 @@ package final class Simulation {
     if nextInstant() != nil { throw Restless(what: "it was not at rest after \(limit)") }
   }
 
-  /// The network goes on for ever.
+  /// The error that the network does not come to rest.
   package struct Restless: Error, CustomStringConvertible {
     let what: String
     package var description: String { "The network did not come to rest: \(what)." }
   }
 
-  /// Does the next thing there is to do.
+  /// Does the next thing that is due.
   ///
-  /// - Returns: false where there is nothing before `end`.
+  /// - Returns: false if there is nothing before `end`.
   @discardableResult
   package func step(until end: Instant) -> Bool {
     links.removeAll { $0.isOver }
@@ -150,13 +149,13 @@ package final class Simulation {
 package final class SimulatedLink {
   package typealias Instant = ContinuousClock.Instant
 
-  /// Bytes under way, or the end of them.
+  /// Bytes in flight, or the end of them.
   private struct Flight {
     var arrival: Instant
     var bytes: [UInt8]?
   }
 
-  /// From one end to the other.
+  /// The direction from one end to the other.
   private struct Direction {
     var flights: [Flight] = []
     var first = 0
@@ -170,10 +169,10 @@ package final class SimulatedLink {
 
   package let ends: [any NetworkEnd]
   package var conditions: Conditions
-  /// How many bytes arrived at the second end, and at the first.
+  /// The number of bytes that arrived at the second end, and at the first.
   package private(set) var carried = [0, 0]
   package fileprivate(set) var isBroken = false
-  /// Shown what arrives: the side that sent it, and the bytes.
+  /// Called with what arrives: the side that sent it, and the bytes.
   package var onDelivery: ((Int, [UInt8]) -> Void)?
   fileprivate var lossDue: [Instant?] = [nil, nil]
   private var directions: [Direction]
@@ -191,12 +190,12 @@ package final class SimulatedLink {
     }
   }
 
-  /// Whether nothing more can happen here.
+  /// True if nothing more can happen here.
   package var isOver: Bool {
     isBroken ? lossDue.allSatisfy { $0 == nil } : directions.allSatisfy(\.isOver)
   }
 
-  /// Takes what the ends have to send, as far as there is room.
+  /// Takes the output of the ends, as far as there is room.
   func pump(now: Instant, random: inout SeededRandom) {
     guard !isBroken else { return }
     for side in 0...1 {
@@ -226,7 +225,7 @@ package final class SimulatedLink {
     directions[side].flights.append(Flight(arrival: arrival, bytes: bytes))
   }
 
-  /// When something happens here next.
+  /// The time of the next event here.
   var next: Instant? {
     if isBroken { return lossDue.compactMap { $0 }.min() }
     var next: Instant?

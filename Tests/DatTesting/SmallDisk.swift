@@ -1,19 +1,19 @@
 internal import Foundation
 
-/// A disk of a test's own that can really be full: a file system in memory of a fixed size. Unmounted with the last
-/// reference.
+/// A disk for a test that can really be full: a file system in memory of a fixed size. Unmounted with the
+/// last reference.
 public final class SmallDisk: Sendable {
   private let folder: TemporaryFolder
-  /// Where it is mounted.
+  /// The path at which it is mounted.
   public var path: String { folder.path }
 
-  /// Why there can be none on this machine; nil where there can.
+  /// The reason why this machine can't mount any; nil if it can.
   public static let obstacle: String? = {
     guard geteuid() == 0 else { return "needs root, to mount a small disk" }
     return (try? SmallDisk(bytes: 1 << 20)) == nil ? "the system mounts no tmpfs" : nil
   }()
 
-  /// Mounts a disk of so many bytes.
+  /// Mounts a disk of this many bytes.
   public init(bytes: Int) throws {
     folder = try TemporaryFolder()
     guard Self.run("mount", ["-t", "tmpfs", "-o", "size=\(bytes)", "tmpfs", folder.path]) else {
@@ -23,10 +23,10 @@ public final class SmallDisk: Sendable {
 
   deinit { _ = Self.run("umount", ["-l", folder.path]) }
 
-  /// Has nothing more be written to it.
+  /// Prevents further writes to it.
   public func makeReadOnly() -> Bool { Self.run("mount", ["-o", "remount,ro", path]) }
 
-  /// Fills what is free but for so many bytes.
+  /// Fills the free space except for this many bytes.
   public func fill(leaving bytes: Int = 0) throws {
     let path = path + "/filler"
     _ = FileManager.default.createFile(atPath: path, contents: nil)
@@ -38,7 +38,7 @@ public final class SmallDisk: Sendable {
     try? file.close()
   }
 
-  /// Gives back what ``fill(leaving:)`` took.
+  /// Releases the space that ``fill(leaving:)`` took.
   public func empty() throws { try FileManager.default.removeItem(atPath: path + "/filler") }
 
   private var free: UInt64 {

@@ -2,7 +2,7 @@ public import Hypercore
 
 /// Joins two replication streams in this process until both have ended.
 ///
-/// - Parameter piece: how many bytes are handed over at once; 0 for as they come.
+/// - Parameter piece: the number of bytes that are delivered at once; 0 for as many as there are.
 public func join(
   _ one: ReplicationStream, _ other: ReplicationStream, piece: Int = 0
 ) async {

@@ -1,6 +1,7 @@
 internal import Foundation
 
-/// The built command at a terminal of its own, whose keys can be typed and whose screen looked at.
+/// The built command at a terminal of its own, whose keys can be typed and whose screen can be
+/// read.
 public actor TerminalProcess {
   private let terminal: Int32
   private let process: pid_t
@@ -9,7 +10,7 @@ public actor TerminalProcess {
   private var hasEnded = false
   private var reader: Task<Void, Never>?
   private let exit: Task<Int32, Never>
-  /// What it has drawn.
+  /// The screen that it has drawn.
   public private(set) var screen: TerminalScreen
   /// All bytes it has written.
   public private(set) var output: [UInt8] = []
@@ -48,10 +49,10 @@ public actor TerminalProcess {
     close(terminal)
   }
 
-  /// A new pseudo-terminal: our end, and the path of the command's.
+  /// Opens a new pseudo-terminal: the test's end, and the path of the command's.
   private static func open() -> (Int32, String)? {
     #if os(Linux)
-      // The functions for this are not among what Swift imports.
+      // The functions for this are not imported into Swift.
       let terminal = Foundation.open("/dev/ptmx", O_RDWR | O_NOCTTY)
       var isLocked: Int32 = 0
       var number: UInt32 = 0
@@ -75,7 +76,7 @@ public actor TerminalProcess {
     #if os(Linux)
       var actions = posix_spawn_file_actions_t()
       var attributes = posix_spawnattr_t()
-      // Not among what Swift imports.
+      // Not imported into Swift.
       let newSession: Int16 = 0x80
     #else
       var actions: posix_spawn_file_actions_t?
@@ -106,7 +107,7 @@ public actor TerminalProcess {
     AsyncStream { continuation in
       Thread {
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        // The other end's last close is told as an error.
+        // The last close of the other end is reported as an error.
         while case let count = read(terminal, &buffer, buffer.count), count > 0 {
           continuation.yield(Array(buffer.prefix(count)))
         }
@@ -133,7 +134,7 @@ public actor TerminalProcess {
     _ = ioctl(terminal, UInt(TIOCSWINSZ), &size)
   }
 
-  // MARK: What somebody does
+  // MARK: Typing
 
   /// Presses keys.
   public func type(_ text: String) {
@@ -146,17 +147,17 @@ public actor TerminalProcess {
     }
   }
 
-  /// Gives the window another size; the system tells the command.
+  /// Gives the window another size, of which the system notifies the command.
   public func resize(columns: Int, rows: Int) {
     screen.resize(columns: columns, rows: rows)
     Self.setSize(terminal, columns, rows)
   }
 
-  // MARK: What is to be seen
+  // MARK: Reading the screen
 
-  /// Waits until the screen is as wanted.
+  /// Waits until the screen matches.
   ///
-  /// - Throws: ``NotShown`` where the command ended before, or it takes too long.
+  /// - Throws: ``NotShown`` if the command ends before, or it takes too long.
   public func until(
     _ what: String = "screen that is waited for",
     _ matches: @escaping @Sendable (TerminalScreen) -> Bool
@@ -183,14 +184,14 @@ public actor TerminalProcess {
     }
   }
 
-  /// Waits for a row, shown now or scrolled off, that has a text in it.
+  /// Waits for a row that contains a text, shown now or scrolled off.
   @discardableResult
   public func row(containing text: String) async throws -> String {
     try await until("row with \(text)") { $0.allRows.contains { $0.contains(text) } }
     return screen.allRows.last { $0.contains(text) } ?? ""
   }
 
-  /// Waits for the row in which the cursor stands to be this.
+  /// Waits until the row of the cursor is this.
   public func prompt(_ text: String) async throws {
     try await until("prompt \(text)") { $0.rows.last == text && $0.row == $0.rows.count - 1 }
   }
@@ -199,14 +200,14 @@ public actor TerminalProcess {
     awaited.end(number, end)
   }
 
-  /// Whether what is typed is echoed and handed over by lines, as programs leave a terminal.
+  /// True if input is echoed and delivered by lines, as programs leave a terminal.
   public var isCooked: Bool {
     var settings = termios()
     guard tcgetattr(terminal, &settings) == 0 else { return false }
     return settings.c_lflag & tcflag_t(ICANON) != 0 && settings.c_lflag & tcflag_t(ECHO) != 0
   }
 
-  /// Waits for it to end; where that takes too long it is killed, and its screen is told.
+  /// Waits for it to end. If that takes too long, it is killed, and its screen is printed.
   ///
   /// - Returns: the exit status; 128 and more for a signal.
   public func status() async -> Int32 {

@@ -1,14 +1,14 @@
-/// What a terminal of the xterm family shows for the bytes that a program wrote: as much of one as line
-/// editors need.
+/// The screen of a terminal of the xterm family after the bytes that a program wrote, as far as line editors
+/// need it.
 public struct TerminalScreen: Sendable {
   public private(set) var columns: Int
   public private(set) var height: Int
-  /// The rows that have left at the top.
+  /// The rows that were scrolled off at the top.
   public private(set) var history: [String] = []
   private var cells: [[Unicode.Scalar]]
   public private(set) var row = 0
   public private(set) var column = 0
-  /// The last column was written: the next character goes to the next row.
+  /// True if the last column was written: the next character goes to the next row.
   private var isAtEdge = false
   private var isInserting = false
   private var sequence: [UInt8]?
@@ -20,14 +20,14 @@ public struct TerminalScreen: Sendable {
     cells = [[Unicode.Scalar]](repeating: [], count: rows)
   }
 
-  /// The rows from the first to the last that isn't empty, without the spaces at their ends.
+  /// The rows from the first to the last that isn't empty, without trailing spaces.
   public var rows: [String] {
     var rows = cells.map(Self.text)
     while rows.last?.isEmpty == true { rows.removeLast() }
     return rows
   }
 
-  /// All rows there have been.
+  /// All rows so far.
   public var allRows: [String] { history + rows }
 
   private static func text(_ row: [Unicode.Scalar]) -> String {
@@ -38,7 +38,7 @@ public struct TerminalScreen: Sendable {
     return text
   }
 
-  /// The window has another size. What is cut off is gone, as in terminals that don't wrap anew.
+  /// Changes the size of the window. What is cut off is gone, as in terminals that don't wrap again.
   public mutating func resize(columns: Int, rows: Int) {
     self.columns = columns
     while cells.count > rows {
@@ -82,7 +82,7 @@ public struct TerminalScreen: Sendable {
     }
   }
 
-  /// Whether these bytes after an ESC are a whole sequence.
+  /// Returns whether these bytes after an ESC are a complete sequence.
   private static func isComplete(_ bytes: [UInt8]) -> Bool {
     switch bytes[0] {
     case UInt8(ascii: "["): bytes.count > 1 && (0x40...0x7e).contains(bytes[bytes.count - 1])

@@ -1,6 +1,6 @@
 public import RandomAccessStorage
 
-/// A storage that writes down every call before it passes it on, to check which reads and writes an
+/// A storage that records every call before it forwards it, to check which reads and writes an
 /// operation costs.
 public final class TrackingStorage: StorageProvider {
   /// One call.
@@ -12,7 +12,7 @@ public final class TrackingStorage: StorageProvider {
     public let kind: Kind
     /// The file's name.
     public let name: String
-    /// The bytes it was about: one range for a read, one a piece for a write, none for the others.
+    /// The ranges of bytes: one for a read, one for each piece of a write, none for other calls.
     public let ranges: [Range<UInt64>]
   }
 
@@ -24,12 +24,12 @@ public final class TrackingStorage: StorageProvider {
   /// The calls since the start or the last ``reset()``, in order.
   public var calls: [Call] { log.with { $0 } }
 
-  /// The calls of one kind, of the files whose name ends as given.
+  /// The calls of one kind to files whose names end like this.
   public func calls(_ kind: Call.Kind, _ nameEnd: String = "") -> [Call] {
     calls.filter { $0.kind == kind && (nameEnd.isEmpty || $0.name.hasSuffix(nameEnd)) }
   }
 
-  /// Forgets the calls so far.
+  /// Drops the calls so far.
   public func reset() { log.with { $0 = [] } }
 
   public var access: StorageAccess { wrapped.access }

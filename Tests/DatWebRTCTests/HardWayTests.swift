@@ -6,7 +6,7 @@
 
   @testable import DatWebRTC
 
-  /// Connections over ways that lose and reorder, with peers that stop reading, and with those that lie.
+  /// Connections over paths that lose and reorder, with peers that stop reading, and with those that lie.
   @Suite(.timeLimit(.minutes(1)))
   struct HardWayTests {
     typealias PatternStream = NativePairTests.PatternStream
@@ -34,7 +34,7 @@
       await relay.close()
     }
 
-    /// Says bytes for ever, and counts them.
+    /// A stream that sends bytes for ever, and counts them.
     private final class EndlessStream: PeerStream {
       let taken = NIOLockedValueBox(0)
       let limit: Int
@@ -51,7 +51,7 @@
       func close(_ error: (any Error)?) async {}
     }
 
-    /// Takes nothing until it may, and then all.
+    /// A stream that takes nothing until it may, and then everything.
     private actor StoppedStream: PeerStream {
       private(set) var received = 0
       private var isStopped = true
@@ -115,7 +115,7 @@
     {
       let one = try await WebRTCConnection(options: NativePairTests.loopback)
       let other = try await WebRTCConnection(options: NativePairTests.loopback)
-      // A hub in between that puts in the fingerprint of a certificate of its own.
+      // A hub in between that inserts the fingerprint of a certificate of its own.
       let carrying = Task {
         for await signal in one.signals {
           guard case .offer(let sdp) = signal else {

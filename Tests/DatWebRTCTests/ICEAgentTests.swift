@@ -4,10 +4,10 @@ import Testing
 
 /// Two agents and the network between them, on virtual time.
 struct AgentPair {
-  /// What the network does with a packet.
+  /// The network's treatment of a packet.
   struct Network {
     var delay: ICEAgent.Instant = 5
-    /// Whether packets from the first to the second, or back, get there on this path.
+    /// Returns whether packets from the first to the second, or back, get through on this path.
     var passes: (_ fromFirst: Bool, TransportAddress) -> Bool = { _, _ in true }
   }
 
@@ -58,7 +58,7 @@ struct AgentPair {
     flight.append((now + delay, order, to, packet))
   }
 
-  /// Carries out what both agents order.
+  /// Carries out the actions of both agents.
   mutating func settle() {
     for index in 0..<2 {
       while let action = agents[index].nextAction() {
@@ -173,7 +173,7 @@ struct ICEAgentTests {
     pair.start()
     pair.run(until: 40_000)
     #expect(pair.failures == [.noPath, .noPath])
-    // Each pair is tried again and again, but not without pause.
+    // Each pair is tried again and again, but not without a pause.
     #expect(pair.checks < 60)
   }
 

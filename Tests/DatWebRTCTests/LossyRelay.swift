@@ -6,7 +6,7 @@
 
   @testable import DatWebRTC
 
-  /// A way between two peers on loopback that loses and reorders datagrams: a port for each side, behind which
+  /// A path between two peers on loopback that loses and reorders datagrams: a port for each side, behind which
   /// is the other.
   final class LossyRelay: Sendable {
     private final class Port: ChannelInboundHandler, Sendable {
@@ -76,7 +76,7 @@
       self.ports = ports
     }
 
-    /// Datagrams that were passed on, and those that weren't.
+    /// The numbers of datagrams that were passed on, and of those that weren't.
     var counts: (passed: Int, lost: Int) {
       ports.reduce((0, 0)) { sum, port in
         port.state.withLockedValue { (sum.0 + $0.passed, sum.1 + $0.lost) }
@@ -87,7 +87,7 @@
     func carry(_ from: WebRTCConnection, _ to: WebRTCConnection, side: Int) -> Task<Void, Never> {
       let port = UInt16(channels[1 - side].localAddress?.port ?? 0)
       let source = SocketAddress.loopback
-      // Before its first packet a side is known by what it says of itself.
+      // Before its first packet a side is known by its candidates.
       return Task { [ports] in
         for await signal in from.signals {
           guard case .candidate(let text) = signal else {

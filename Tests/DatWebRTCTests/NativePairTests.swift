@@ -8,7 +8,7 @@
   /// Two connections in one process, over loopback.
   @Suite(.timeLimit(.minutes(1)))
   struct NativePairTests {
-    /// Sends a pattern and keeps what comes.
+    /// A stream that sends a pattern and keeps what comes.
     actor PatternStream: PeerStream {
       private var left: Int
       private let expected: Int
@@ -40,7 +40,7 @@
 
       func nextOutput() async -> [UInt8]? {
         if left == 0 {
-          // Nothing more to say once all of the other side's is here.
+          // It ends once everything of the other side is here.
           if received < expected { await withCheckedContinuation { waiters.append($0) } }
           return nil
         }
@@ -64,7 +64,7 @@
       return options
     }
 
-    /// Carries signals between two connections until both are over.
+    /// Carries signals between two connections until both have ended.
     static func carry(_ from: WebRTCConnection, _ to: WebRTCConnection) -> Task<Void, Never> {
       Task {
         for await signal in from.signals { try? await to.take(signal) }

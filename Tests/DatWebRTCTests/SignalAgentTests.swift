@@ -72,7 +72,7 @@ struct SignalAgentTests {
     #expect(actions(&agent).last == .offer(1, to: "ana"))
     agent.heard(answer("ana"), now: 16_000)
     #expect(actions(&agent) == [.take(1, .description(isOffer: false, sdp: "answer of ana"))])
-    // A second answer is somebody else's.
+    // A second answer is not the peer's.
     agent.heard(answer("ana"), now: 16_001)
     #expect(actions(&agent).isEmpty)
   }
@@ -103,7 +103,7 @@ struct SignalAgentTests {
     _ = actions(&agent)
     agent.heard(offer("ana", "2"), now: 100)
     #expect(actions(&agent) == [.answer(2, from: "ana", sdp: "offer2 of ana")])
-    // Further ones of the id take the place of the one that has not opened.
+    // Further ones of the ID take the place of the one that has not opened.
     agent.heard(offer("ana", "3"), now: 200)
     #expect(actions(&agent) == [.drop(2), .answer(3, from: "ana", sdp: "offer3 of ana")])
     #expect(agent.connectionCount == 2)
@@ -134,7 +134,7 @@ struct SignalAgentTests {
     _ = actions(&agent)
     agent.heard(offer("ana"), now: 1)
     #expect(actions(&agent).contains(.answer(101, from: "ana", sdp: "offer of ana")))
-    // One that carries bytes gives way to nobody.
+    // An open one is never evicted.
     agent.opened(101, now: 2)
     for number in 0..<200 { agent.heard(offer("y\(number)"), now: 3) }
     #expect(!actions(&agent).contains(.drop(101)))
@@ -186,7 +186,7 @@ struct SignalAgentTests {
     #expect(
       actions(&agent)
         == [.say(.signal(from: "m", .candidate("candidate:2")), channel: "ana", at: 1)])
-    // The hub that is left serves for announcements.
+    // The remaining hub is used for announcements.
     agent.disconnected(1)
     agent.fire(now: agent.deadline ?? 0)
     #expect(actions(&agent).first == .say(connect("m", native: true), channel: "all", at: nil))

@@ -36,7 +36,7 @@ private func bytes(_ text: String) -> [UInt8] {
   text.hasPrefix("hex:") ? [UInt8](hex: String(text.dropFirst(4))) : Array(text.utf8)
 }
 
-/// The pointers of a trie by place and digit, as sets.
+/// Returns the pointers of a trie by place and digit, as sets.
 func pointers(_ trie: Trie) -> [String: Set<FeedSequence>] {
   var all: [String: Set<FeedSequence>] = [:]
   trie.forEachSlot { index, digit, pointers in all["\(index) \(digit)"] = Set(pointers) }
@@ -104,7 +104,7 @@ struct CodecTests {
       #expect(codec.decode(codec.encode(entry), inflated: true) == entry)
       entry.feeds = [[UInt8](repeating: 1, count: 32)]
       #expect(codec.decode(codec.encode(entry), inflated: true) == entry)
-      // The field of number 2, again: the last one counts.
+      // Field number 2 again: the last one counts.
       let twice = codec.encode(entry) + [0x12, 2, 8, 9]
       #expect(codec.decode(twice, inflated: true)?.value == [8, 9])
     }

@@ -7,8 +7,8 @@ import Testing
 struct CostlyHeadTests {
   private static let hash = PathHash.standard
 
-  /// A room in which each of `count` writers ends with entries that have some 500,000 bytes of pointers
-  /// each, to entries that are all there.
+  /// Makes a room in which each of `count` writers ends with entries that have some 500,000 bytes of pointers
+  /// each, all to existing entries.
   static func room(
     _ count: Int, small: Int = 200, large: Int = 3, knowing clock: UInt64 = 0
   ) throws -> HostileRoom {
@@ -28,7 +28,7 @@ struct CostlyHeadTests {
     return room
   }
 
-  /// A trie that has as many pointers as a place may have without being looked through, at every place.
+  /// Makes a trie that has, at every place, as many pointers as a slot may have without being searched.
   static func trie(_ key: String, _ room: HostileRoom, small: Int) -> [UInt8] {
     let path = hash.path(of: Array(key.utf8), terminated: true)
     let feeds = room.evil.count + 1
@@ -59,7 +59,7 @@ struct CostlyHeadTests {
     let steps = room.core.mergedSteps - before
     print("\(count) costly heads: \(steps) steps, \(ContinuousClock.now - clock)")
     #expect(steps <= 4 * HyperDBLimits.mergeSteps)
-    // What was too costly is no part of the entry, and goes on as a head.
+    // A head that was too costly is not part of the entry, and remains a head.
     let heads = try room.core.snapshot().heads.map(\.feed)
     #expect(heads.contains(0))
     #expect(heads.count > 1)
@@ -68,7 +68,7 @@ struct CostlyHeadTests {
     }
     #expect(try room.value("k/honest", room.core.snapshot()) == [[7]])
     #expect(try room.value("shared", room.core.snapshot()) == [[1]])
-    // The puts that follow are bounded as well.
+    // The following puts are bounded as well.
     for number in 0..<3 {
       let before = room.core.mergedSteps
       try room.core.put(Array("k/next/\(number)".utf8), [8])
@@ -81,7 +81,7 @@ struct CostlyHeadTests {
   {
     let room = try Self.room(6)
     let sound = room.evil.count - 1
-    // The last writer writes as the reference does, on top of what the owner wrote and its own.
+    // The last writer writes as the reference does, on top of the owner's entries and its own.
     let own = try #require(
       try room.core.node(
         at: FeedSequence(feed: sound + 1, seq: room.evil[sound].blocks.count - 4)))

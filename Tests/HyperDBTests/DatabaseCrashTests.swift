@@ -7,7 +7,7 @@ import Testing
 @testable import Hypercore
 
 /// Crashes at every write and every sync of a database that is written and authorizes, as
-/// `CrashCampaignTests` does it for a feed alone. `CRASH_STATES=n` looks at more states.
+/// `CrashCampaignTests` does for a single feed. `CRASH_STATES=n` looks at more states.
 @Suite(.timeLimit(.minutes(60))) struct DatabaseCrashTests {
   @Test func `synced, no crash loses a value or a writer that was acknowledged`() async throws {
     try await run(CrashTally("put and authorize, synced", share: 0.3, standard: 10_500), .synced)
@@ -34,7 +34,7 @@ import Testing
 
 /// A database that is written on a recording disk, and an outside record of what was acknowledged.
 private final class DatabaseHistory {
-  /// After a call has returned.
+  /// The state after a call has returned.
   private struct Moment {
     var point: Int
     var values: [String: [UInt8]]
@@ -111,7 +111,7 @@ private final class DatabaseHistory {
 
   private func check(_ found: SimulatedDisk, at point: Int, goesOn: Bool) async throws {
     let place = moments.lastIndex { $0.point <= point } ?? 0
-    // What was acknowledged, or that with the call that was under way.
+    // The acknowledged state, or that with the call in progress.
     let allowed = moments[place...min(place + 1, moments.count - 1)]
     var db = try await HyperDB.open(found, options: options)
     try await check(db, allowed)
@@ -156,7 +156,7 @@ private struct FeedTree: Hashable, Sendable {
 }
 
 extension HyperDB {
-  /// The tree of the feed that is written here, as it is or was at a length.
+  /// Returns the tree of the local feed, as it is or was at a length.
   fileprivate func localTree(at length: UInt64? = nil) throws -> FeedTree? {
     guard let log = feedSet.logs[localKey] else { return nil }
     let length = length ?? log.core.length

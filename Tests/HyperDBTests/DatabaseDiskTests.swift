@@ -5,7 +5,7 @@ import HypercoreCrypto
 import RandomAccessStorage
 import Testing
 
-/// What a writer may fill of the disk, and that others go on.
+/// The disk space that a writer may fill, and the progress of others meanwhile.
 @Suite(.timeLimit(.minutes(1))) struct DatabaseDiskTests {
   @Test func `a paused writer hides nothing of others, and is told of`() async throws {
     let owner = try await HyperDB.inMemory()
@@ -32,7 +32,7 @@ import Testing
     }
     #expect(await reader.pausedFeeds.map(\.feed) == [flooder.localKey])
     #expect(await reader.diskUse > 200_000)
-    // Nothing waits for what will not come.
+    // No call waits for what will not come.
     #expect(try await reader.get("honest/1").first?.value == [1])
     _ = try await reader.get("flood/59")
     await one.close()

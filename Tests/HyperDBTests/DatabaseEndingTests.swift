@@ -6,12 +6,12 @@ import Testing
 
 /// Connections that are not live, on virtual time: all of them end by themselves.
 @Suite(.timeLimit(.minutes(1))) struct DatabaseEndingTests {
-  /// Two replicas and what is between them.
+  /// Two replicas and the connection between them.
   private final class Exchange {
     let simulation: Simulation
     private var endings: [(any Error)?] = []
 
-    /// - Parameter seed: another for each, as no two connections have the same nonces.
+    /// - Parameter seed: a different one each time, since no two connections have the same nonces.
     init(
       _ one: RoomMember, _ other: RoomMember, seed: UInt64 = #line,
       _ change: (inout ReplicationOptions) -> Void = { _ in }
@@ -30,7 +30,7 @@ import Testing
       simulation.connect(ends[0], ends[1])
     }
 
-    /// Lets everything happen that will.
+    /// Runs until nothing more happens.
     func finish() throws {
       try simulation.settle()
       #expect(endings.count == 2 && endings.allSatisfy { $0 == nil }, "\(endings)")
@@ -77,7 +77,7 @@ import Testing
     try await owner.db.put("a", [1])
     try await Exchange(owner, clone) { $0.upload = false }.finish()
     #expect(await clone.db.feeds[0].length == 0)
-    // The same where both ends have blocks that the other lacks.
+    // The same if both ends have blocks that the other lacks.
     try await owner.db.authorize(clone.db.localKey)
     try await Exchange(owner, clone).finish()
     try await owner.db.put("a", [2])
@@ -118,7 +118,7 @@ import Testing
     #expect(await db.feeds[0].length == 51)
     #expect(await db.feeds[0].storedLength < 51)
 
-    // What is read while it lasts is fetched in it.
+    // A read during the connection is served by it.
     let exchange = try await Exchange(owner, clone)
     async let nodes = db.get("k/7", options: .init(timeout: .seconds(30)))
     for _ in 0..<100 {
@@ -129,7 +129,7 @@ import Testing
     try exchange.finish()
     #expect(await db.feeds[0].storedLength < 51)
 
-    // A follower is told what is here, once each, gaps or not.
+    // A follower receives what is here, once each, gaps or not.
     var updates = db.updates().makeAsyncIterator()
     var told: [UInt64] = []
     loop: while let update = await updates.next() {
@@ -140,10 +140,10 @@ import Testing
       }
     }
     #expect(Set(told).count == told.count)
-    // The header is here as well, and no entry.
+    // The header is here as well, and is no entry.
     #expect(UInt64(told.count) + 1 == (await db.feeds[0].storedLength))
     #expect(told.contains(8) && told.contains(50))
-    // And what comes later.
+    // And later entries.
     try await owner.db.put("k/50", [50])
     try await Exchange(owner, clone).finish()
     guard case .entries(let later)? = await updates.next() else {

@@ -7,11 +7,11 @@ import Testing
 
 @testable import HyperDB
 
-/// What `dat doctor` finds in a database's files, and mends.
+/// The faults that `dat doctor` finds in a database's files, and mends.
 @Suite(.timeLimit(.minutes(1))) struct DatabaseExaminationTests {
   private let pair = KeyPair(seed: [UInt8](repeating: 7, count: 32))!
 
-  /// A database whose source has these blocks after the header, written by somebody else.
+  /// Makes a database whose source has these blocks after the header, written by another replica.
   private func storage(_ blocks: [[UInt8]]) async throws -> MemoryStorage {
     let storage = MemoryStorage()
     var options = Feed.Options(keyPair: pair, isNew: true)

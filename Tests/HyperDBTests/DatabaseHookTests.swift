@@ -10,9 +10,9 @@ import Testing
 @Suite struct DatabaseHookTests {
   struct Refusal: Error {}
 
-  /// What a hook was asked.
+  /// The entries that a hook was called with.
   final class Questions: @unchecked Sendable {
-    // Unchecked with this proof: every access holds the lock.
+    // Unchecked, with this proof: every access holds the lock.
     private let lock = NSLock()
     private var all: [ProposedEntry] = []
 
@@ -164,13 +164,13 @@ import Testing
     #expect(try await clone.heads().map(\.seq) == [201])
     #expect(await clone.isLocalAuthorized)
 
-    // A put builds on all that is verified, and fetches what it points to.
+    // A put builds on everything verified, and fetches what it points to.
     let put = try await clone.put("k/78", [7], timeout: .seconds(30))
     #expect(put.clock[owner.key] == 202)
     try await owner.until("k/78", has: [[7]])
     #expect(try await owner.values("k/199") == [[199]])
 
-    // What is announced becomes readable.
+    // Announced entries become readable.
     try await owner.put("k/5", [99])
     try await clone.until("k/5", has: [[99]])
     #expect(try await clone.list("k").collect().count == 200)
@@ -208,7 +208,7 @@ import Testing
 }
 
 extension HyperDB {
-  /// How many blocks of all feeds but the local one are here.
+  /// The number of blocks that are here, of all feeds but the local one.
   var storedBlocks: UInt64 {
     get async {
       var count: UInt64 = 0

@@ -6,9 +6,9 @@ import HypercoreCrypto
 import RandomAccessStorage
 import Testing
 
-/// Entries that no sound writer makes, met through the public database.
+/// Entries that no sound writer makes, read through the public database.
 @Suite(.timeLimit(.minutes(1))) struct DatabaseHostilityTests {
-  /// A replica of a database whose source has these blocks after the header.
+  /// Makes a replica of a database whose source has these blocks after the header.
   private func database(_ blocks: (PublicKey) throws -> [[UInt8]]) async throws -> HyperDB {
     let storage = MemoryStorage()
     let pair = KeyPair.generate()

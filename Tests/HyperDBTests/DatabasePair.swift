@@ -11,7 +11,7 @@ func sync(_ one: HyperDB, _ other: HyperDB) async throws {
   try await b.finished()
 }
 
-/// A connection that stays until it is ended.
+/// A connection that stays until it is closed.
 final class LiveConnection: Sendable {
   let streams: (ReplicationStream, ReplicationStream)
   private let task: Task<Void, Never>
@@ -30,7 +30,7 @@ final class LiveConnection: Sendable {
 }
 
 extension HyperDB {
-  /// A replica of this database in memory, with a writer of its own that is authorized where asked.
+  /// Makes a replica of this database in memory, with a writer of its own that is authorized on request.
   func clone(authorized: Bool = true, options: HyperDBOptions = HyperDBOptions()) async throws
     -> HyperDB
   {
@@ -39,7 +39,7 @@ extension HyperDB {
     return clone
   }
 
-  /// The values of a key as a set, deletes left out.
+  /// Returns the values of a key as a set, without deletes.
   func values(_ key: String) async throws -> Set<[UInt8]> {
     Set(try await get(key, options: .init(update: false)).compactMap(\.value))
   }

@@ -9,7 +9,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(2))) struct DatabaseSizeTests {
   private static let feedCount = 250
 
-  /// A folder with a database of 250 writers, each with an entry.
+  /// Makes a folder with a database of 250 writers, each with an entry.
   private func folder() async throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
     let owner = try await HyperDB.open(folder: folder.path)
@@ -69,7 +69,7 @@ import Testing
     #expect(openFiles(below: folder.path) == 0)
   }
 
-  /// How many descriptors of this process are open on files in a folder; 0 where it can't be told.
+  /// Returns the number of descriptors of this process on files in a folder; 0 if it is unknown.
   private func openFiles(below path: String) -> Int {
     let descriptors =
       (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
@@ -79,7 +79,7 @@ import Testing
     }
   }
 
-  /// How much memory this process has; 0 where it can't be told.
+  /// Returns the memory of this process in bytes; 0 if it is unknown.
   private func residentBytes() -> Int {
     guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else {
       return 0

@@ -4,7 +4,7 @@ import Hypercore
 import HypercoreCrypto
 import Testing
 
-/// What waits for peers, and how it stops waiting.
+/// Calls that wait for peers, and the ends of their waits.
 @Suite struct DatabaseWaitingTests {
   private func emptyClone() async throws -> HyperDB {
     try await HyperDB.inMemory(key: KeyPair.generate().publicKey)
@@ -74,7 +74,7 @@ import Testing
     #expect(await !db.isLocalAuthorized)
     var iterator = changes.makeAsyncIterator()
     #expect(try await iterator.next() != nil)
-    // With something written there is something to read.
+    // Once something is written there is something to read.
     #expect(try await db.get("a").map(\.value) == [[1]])
     try await db.batch([.put("b", [2])])
     try await db.delete("a")

@@ -79,7 +79,7 @@ import Testing
     let right = try await owner.clone()
     try await sync(owner, left)
     try await sync(owner, right)
-    // Each of two replicas lets in writers that the other hasn't heard of.
+    // Each of two replicas authorizes writers that are unknown to the other.
     var others: [HyperDB] = []
     for (host, count) in [(left, 2), (right, 3)] {
       for number in 0..<count {

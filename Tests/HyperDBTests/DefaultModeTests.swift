@@ -3,8 +3,8 @@ import HyperDB
 import HypercoreCrypto
 import Testing
 
-/// Where the reference is wrong this implementation is not, unless it is asked for `raw` answers:
-/// compared with the recorded answers less everything that a later entry of the same key replaced.
+/// This implementation's answers where the reference has defects, unless `raw` answers are asked for: they are
+/// the recorded answers without everything that a later entry of the same key replaced.
 struct DefaultModeTests {
   private func current(_ nodes: [EntryNode], deletes: Bool) -> [EntryNode] {
     let current = nodes.filter { node in
@@ -61,7 +61,7 @@ struct DefaultModeTests {
         #expect(found.map(\.places) == expected, "\(list.prefix) \(list.options)")
         continue
       }
-      // The reference doesn't turn keys round whose paths are the same.
+      // The reference doesn't reverse the order of keys with the same path.
       var forward = options
       forward.reverse = false
       #expect(Set(found.map(\.places)) == Set(expected))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import HyperDB
 
-/// Nothing is kept for readers that have left.
+/// The release of everything that was kept for readers that have left.
 @Suite(.timeLimit(.minutes(1))) struct FollowerReleaseTests {
   @Test func `a follower that leaves early, or never reads, leaves nothing behind`() async throws {
     let db = try await HyperDB.inMemory()

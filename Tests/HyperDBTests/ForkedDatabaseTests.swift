@@ -6,13 +6,14 @@ import HypercoreCrypto
 import RandomAccessStorage
 import Testing
 
-/// A database's folder that was copied, with both copies written: found when they meet, or a third replica.
+/// A database's folder that was copied, with both copies written; found when they meet each other or a third
+/// replica.
 @Suite struct ForkedDatabaseTests {
   struct Cell: CustomTestStringConvertible, Sendable {
     var common: Int
     var own: Int
     var foreign: Int
-    /// Whether the forked feed is the database's first one.
+    /// True if the forked feed is the database's first one.
     var isSource: Bool
     var isThroughThird: Bool
 
@@ -21,7 +22,7 @@ import Testing
         + (isThroughThird ? "through a third" : "direct")
     }
 
-    static let all = [2].flatMap { common in
+    static let all = [1, 4].flatMap { common in
       [(2, 1), (1, 1), (1, 2)].flatMap { own, foreign in
         [true, false].flatMap { isSource in
           [true, false].map {
@@ -33,7 +34,7 @@ import Testing
     }
   }
 
-  /// Two copies of a folder, written, and another replica of the database that has what both share.
+  /// Makes two copies of a folder, both written, and another replica of the database with what both share.
   private func copies(
     _ cell: Cell, in folder: TemporaryFolder
   ) async throws -> (here: HyperDB, there: HyperDB, third: HyperDB) {
@@ -149,7 +150,7 @@ import Testing
         ($0 as? FeedError)?.code == .restoring
       }
     }
-    // Follows before there is anything to be told.
+    // It follows before there is anything to report.
     var updates = db.updates().makeAsyncIterator()
     while let update = await updates.next() { if case .caughtUp = update { break } }
     let connection = try await LiveConnection(db, third)

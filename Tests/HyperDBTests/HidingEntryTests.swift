@@ -14,7 +14,7 @@ struct HidingEntryTests {
     return room
   }
 
-  /// That everything the owner wrote is found, in every way to look for it.
+  /// Checks that all entries of the owner are found, in every way of looking for them.
   private func checkNothingIsHidden(_ room: HostileRoom, _ note: String) throws {
     let core = room.core
     for view in [ReadView.latest, .local] {
@@ -45,11 +45,11 @@ struct HidingEntryTests {
     // The reference takes its word.
     let raw = GetOptions(raw: true)
     #expect(try room.core.get(Array("shared".utf8), raw, in: room.core.snapshot()).isEmpty)
-    // And so does whoever asks for that.
+    // So does a replica that is told not to check.
     let trusting = try HostileRoom(checksHeads: false)
     trusting.append(0, "liar", clock: [UInt64(trusting.core.log(of: 0).length), 2])
     #expect(try trusting.value("shared", trusting.core.snapshot()) == [])
-    // The next entry that is written here leads to everything again.
+    // The next local entry leads to everything again.
     try room.core.put(Array("after".utf8), [1])
     #expect(try room.core.snapshot(.local).beside.isEmpty)
     try checkNothingIsHidden(room, "after a put")
@@ -60,7 +60,7 @@ struct HidingEntryTests {
     let room = try HostileRoom(evil: 3)
     for key in Self.keys { try room.core.put(Array(key.utf8), Array(key.utf8)) }
     let length = UInt64(room.core.log(of: 0).length)
-    // Each knows everything, and leads to the next one or to nothing.
+    // Each claims to know everything, and leads to the next one or to nothing.
     for writer in 0..<3 {
       let path = PathHash.standard.path(of: Array("liar\(writer)".utf8), terminated: true)
       var trie: [UInt8] = []
@@ -141,7 +141,7 @@ struct HidingEntryTests {
     for key in Self.keys { try room.core.put(Array(key.utf8), Array(key.utf8)) }
     let length = UInt64(room.core.log(of: 0).length)
     room.append(0, "liar", clock: [length, 2, 0])
-    // A sound writer who believed it leads to the liar alone.
+    // A sound writer that believed it leads only to the liar.
     let believer = try room.core.trie(
       for: Array("believer".utf8),
       on: [try #require(try room.core.node(at: FeedSequence(feed: 1, seq: 1)))])

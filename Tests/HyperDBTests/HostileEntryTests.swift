@@ -92,7 +92,7 @@ struct HostileEntryTests {
     try room.checkSound("many feeds")
     #expect(room.core.feedCount == 4)
     #expect(room.core.candidates.count == 720)
-    // A newcomer gets in, and what is written here lists none of the others.
+    // A newcomer gets in, and local entries list none of the others.
     let newcomer = try HostileRoom.key(77)
     let entry = try #require(try room.core.authorize(newcomer.bytes))
     let block = try #require(try room.core.log(of: 0).block(at: entry.seq))
@@ -100,7 +100,7 @@ struct HostileEntryTests {
     #expect(list == room.list + [newcomer.bytes])
   }
 
-  /// A feed that is signed to be as long as can be, with a header and a last entry.
+  /// A feed that is signed to have the greatest length, with a header and a last entry.
   private final class LongLog: EntryLog {
     let key: PublicKey
     let length = 1 << 53 - 1
@@ -158,7 +158,7 @@ struct HostileEntryTests {
     room.append(0, "liar", clock: [1 << 40, 2])
     let places = try room.core.entries(in: room.core.snapshot()).places
     #expect(places.count == 4)
-    // It is outside the local cut, and so is no foundation of what is written here.
+    // It is outside the local cut, so local entries don't build on it.
     let snapshot = try room.core.snapshot(.local)
     #expect(snapshot.heads.map(\.feed) == [0])
     #expect(try room.value("shared", snapshot) == [[1]])
@@ -205,7 +205,7 @@ struct HostileEntryTests {
 
   @Test func `pointers to where their path does not lead are not followed`() throws {
     let room = try HostileRoom()
-    // Points from every place to the owner's entries.
+    // Every place points to the owner's entries.
     var bytes: [UInt8] = []
     for index in 0..<64 {
       bytes += trie(UInt64(index), 31)
@@ -321,8 +321,8 @@ struct HostileEntryTests {
       Issue.record("seed \(seed): \(error)")
       return
     }
-    // A clock that still reads well and claims to know the owner's entries hides them from lookups,
-    // as in the reference; the history has them all the same.
+    // A clock that is still readable and claims to know the owner's entries hides them from lookups,
+    // as in the reference; the history still has them.
     let entries = try room.core.entries(in: snapshot)
     #expect(entries.contains { $0.feed == 0 && $0.value == [1] }, "seed \(seed)")
     if !entries.contains(where: { $0.feed != 0 && $0.clock(of: 0) > 0 }) {

@@ -5,22 +5,22 @@ import HypercoreCrypto
 
 /// An authorized writer whose entries are made by hand.
 final class HostileWriter {
-  /// What it writes.
+  /// The kinds of its entries.
   enum Kind: CaseIterable {
     case garbage, nothing
-    /// Reads well, and claims to know everything and leads to nothing.
+    /// Readable; claims to know everything and leads to nothing.
     case hiding
-    /// The same over somebody's key.
+    /// The same with an existing key.
     case overwriting
     case claimingTheFuture, longClock
     case badTrie, pointingEverywhere, pointingToTheFuture
     case badInflate, junkFeeds
     case longKey, deepKey
-    /// Hundreds of keys that nobody writes, and one that looks like a newcomer's.
+    /// Hundreds of keys without feeds, and one that looks like a newcomer's.
     case junkList, junkNewcomer
     /// Pointers without end.
     case costly
-    /// Another history in the place of its last entry.
+    /// Another history in place of its last entry.
     case forking
   }
 
@@ -29,7 +29,7 @@ final class HostileWriter {
   private var listSeq = 0
   private var length = 1
   private var blocks: [[UInt8]] = []
-  /// Whether it has signed two histories.
+  /// True if it has signed two histories.
   private(set) var hasForked = false
 
   init(pair: KeyPair, source: PublicKey) {
@@ -46,7 +46,7 @@ final class HostileWriter {
     try core.close()
   }
 
-  /// Signs a block in the place of its last one, in a feed that is made anew.
+  /// Signs a block in place of its last one, in a feed that is made anew.
   func fork(_ block: [UInt8], on disk: SimulatedDisk) throws {
     guard !blocks.isEmpty else { return try append(block, to: disk) }
     hasForked = true
@@ -57,8 +57,8 @@ final class HostileWriter {
     try core.close()
   }
 
-  /// Opens the feed as its writer does after a crash, which finds again what was written; whoever only
-  /// reads it would count blocks as lost, and nobody else may have them.
+  /// Opens the feed as its writer does after a crash, which recovers what was written. A mere reader would
+  /// count blocks as lost, and no other replica may have them.
   func recover(on disk: SimulatedDisk) throws {
     if length > 1 { try open(disk).close() }
   }
@@ -72,7 +72,7 @@ final class HostileWriter {
       in: disk, prefix: "peers/\(pair.publicKey.discoveryKey.hex)/", options: options)
   }
 
-  /// The next block.
+  /// Returns the next block.
   func entry(_ kind: Kind, knowing feeds: [DatabaseFeed], _ random: inout SeededRandom) -> [UInt8] {
     if kind == .garbage { return random.bytes(30) }
     if kind == .nothing { return [] }

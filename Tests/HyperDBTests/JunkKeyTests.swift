@@ -6,9 +6,9 @@ import HypercoreCrypto
 import RandomAccessStorage
 import Testing
 
-/// Keys that a writer lists and nobody writes, over real connections.
+/// Keys without feeds that a writer lists, over real connections.
 @Suite(.timeLimit(.minutes(2))) struct JunkKeyTests {
-  /// A storage of a database's copy whose own feed ends with an entry that lists made-up keys.
+  /// Makes a storage of a database's copy whose own feed ends with an entry that lists made-up keys.
   private func evil(
     _ owner: HyperDB, junk: Int
   ) async throws -> HyperDB {
@@ -45,12 +45,12 @@ import Testing
     await owner.expect(newcomer.localKey)
     try await sync(owner, newcomer)
     #expect(try await owner.values("from/newcomer") == [[2]])
-    // Somebody who comes later has all of it, too.
+    // A later replica gets all of it, too.
     let late = try await HyperDB.inMemory(key: owner.key)
     try await sync(owner, late)
     #expect(try await late.values("from/newcomer") == [[2]])
     #expect(try await late.values("junk") == [[1]])
-    // What the owner writes now does not list them, and nothing is stored for them.
+    // The owner's next entry does not list them, and nothing is stored for them.
     #expect(await owner.feedCount == 3)
     let names = FileManager.default.enumerator(atPath: folder.path)?.allObjects as? [String] ?? []
     #expect(names.filter { $0.hasPrefix("peers/") && $0.hasSuffix("/key") }.count == 2)
@@ -69,7 +69,7 @@ import Testing
     try await sync(owner, quiet)
     let evil = try await evil(owner, junk: 300)
     try await sync(owner, evil)
-    // The writer that lists it comes after the one that lists what is made up.
+    // The writer that lists it comes after the one that lists made-up keys.
     let late = try await HyperDB.inMemory(key: owner.key)
     try await sync(evil, late)
     for _ in 0..<40 where try await late.values("from/quiet").isEmpty {
@@ -82,7 +82,7 @@ import Testing
   @Test func `entries that were read before the first block of a feed lead to it afterwards`()
     async throws
   {
-    // The owner's entry points to those of a feed that the reader has nothing of when it reads it.
+    // The owner's entry points to those of a feed of which the reader has nothing when it reads it.
     let owner = try await HyperDB.inMemory()
     let writer = try await owner.clone()
     for number in 0..<20 { try await writer.put("w/\(number)", [UInt8(number)]) }

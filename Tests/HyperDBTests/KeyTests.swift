@@ -5,9 +5,9 @@ import HypercoreCrypto
 import RandomAccessStorage
 import Testing
 
-/// Keys as they are handed in and given out.
+/// Keys as they are passed in and given out.
 @Suite(.timeLimit(.minutes(1))) struct KeyTests {
-  /// Keys that are easily taken for one another.
+  /// Keys that are easily confused.
   private static let keys: [[UInt8]] =
     ["a", "//a", "a/", "///", "//", "a//b", "a/b", "é", "e\u{301}", "ab"].map { Array($0.utf8) } + [
       [0xff], [0xfe], [0xef, 0xbf, 0xbd], [0x61, 0xff], [0x61, 0xfe], [0],
@@ -28,7 +28,7 @@ import Testing
     #expect(listed == written)
     for (key, value) in listed { #expect(try await db.get(key).map(\.value) == [value]) }
     #expect(Set(try await db.history().collect().map(\.keyBytes)) == Set(written.keys))
-    // What was listed is written the same elsewhere.
+    // Listed keys can be written unchanged elsewhere.
     let copy = try await HyperDB.inMemory()
     _ = try await copy.batch(listed.map { .put($0.key, $0.value) })
     for (key, value) in listed { #expect(try await copy.get(key).map(\.value) == [value]) }
@@ -63,7 +63,7 @@ import Testing
     #expect(try await db.delete(ifPresent: "a")?.isDeleted == true)
     #expect(try await db.delete(ifPresent: "a") == nil)
     #expect(try await db.get("a").isEmpty)
-    // As the reference has it, a delete is written whatever was there.
+    // As in the reference, a delete is written whatever was there.
     #expect(try await db.delete("b").isDeleted)
     await db.close()
   }
@@ -76,7 +76,7 @@ import Testing
     #expect(keys == ["a", "a/b", "a/c/d", "a/b"])
     #expect(try await db.history(under: "/a/", reverse: true).collect().map(\.key).first == "a/b")
     #expect(try await db.history(under: "").collect().count == 6)
-    // More entries than one turn passes over.
+    // More entries than one turn skips.
     _ = try await db.batch((0..<3000).map { .put("x/\($0)", [1]) })
     #expect(try await db.history(under: "b").collect().map(\.key) == ["b"])
     await db.close()

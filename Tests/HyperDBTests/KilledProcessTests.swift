@@ -6,7 +6,7 @@ import Testing
 @testable import HyperDB
 @testable import Hypercore
 
-/// A process that appends and puts is killed at random, many times, and what it acknowledged is looked
+/// A process that appends and puts is killed at random, many times, and its acknowledged writes are searched
 /// for. `KILLS=n` kills more often.
 @Suite(.timeLimit(.minutes(30))) struct KilledProcessTests {
   private static let kills =
@@ -48,14 +48,14 @@ import Testing
       for (key, number) in values {
         let value = try #require(try await db.get(key).first?.value)
         let found = try #require(UInt64(String(decoding: value, as: UTF8.self).dropFirst(6)))
-        // The put that was under way may be there, too.
+        // The put in progress may be there, too.
         try #require(found >= number && found % 20 == number % 20, "\(key) after \(killed) kills")
       }
       #expect(await db.issues.isEmpty)
       try await feed.close()
       await db.close()
     }
-    // Of the processor, which a busy machine does not change.
+    // In processor time, which a busy machine does not change.
     #expect(mostWork < 1)
     let feed = try await Feed.open(folder: folder.path + "/feed", access: .readOnly)
     #expect(try await feed.audit().invalid == 0)
@@ -70,7 +70,7 @@ import Testing
     var number: UInt64
   }
 
-  /// Starts the writer, kills it once it has said so many lines, and returns all that it said.
+  /// Starts the writer, kills it after this many lines, and returns everything that it printed.
   private func writeUntilKilled(_ folder: String, _ durability: String, lines: Int) throws -> [Said]
   {
     let process = Process()
@@ -94,7 +94,7 @@ import Testing
     return String(decoding: bytes, as: UTF8.self).split(
       separator: "\n", omittingEmptySubsequences: false
     )
-    // A line that was cut says nothing.
+    // A line that was cut does not count.
     .dropLast().compactMap { line in
       let parts = line.split(separator: " ")
       guard parts.count == 2, let what = parts[0].first, let number = UInt64(parts[1]) else {

@@ -5,8 +5,8 @@ import HypercoreCrypto
 import RandomAccessStorage
 import Testing
 
-/// Values that are not kept with their entries: whoever writes them decides how large they are, and must
-/// not decide how much memory the reader takes.
+/// Values that are not kept with their entries: their writer decides how large they are, and must not decide
+/// how much memory the reader takes.
 @Suite(.timeLimit(.minutes(1))) struct LargeValueTests {
   private static let limit = EntryNode.keptValue
 

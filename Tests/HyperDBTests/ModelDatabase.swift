@@ -3,20 +3,20 @@ import HyperDB
 import HypercoreCrypto
 import Testing
 
-/// What one entry should say, by feeds' own numbers in the model.
+/// The expected content of one entry, by the model's own numbers of feeds.
 struct ModelEntry {
   var feed: Int
   var seq: Int
   var key: String
   var value: [UInt8]?
   var isDeleted: Bool
-  /// By feed: how many blocks its writer knew.
+  /// By feed, the number of blocks that its writer knew.
   var clock: [Int]
 
   func covers(_ other: ModelEntry) -> Bool { clock[other.feed] > other.seq }
 }
 
-/// Several replicas of one database in one process, and a plain model of what each should answer.
+/// Several replicas of one database in one process, and a simple model of the answer that each should give.
 ///
 /// Feed *n* of the model is the one that replica *n* writes; replica 0 owns the source.
 struct ModelDatabase {
@@ -32,7 +32,7 @@ struct ModelDatabase {
   private let hash: PathHash
   private let keys: [PublicKey]
   private let mergeSteps: Merging.Steps
-  /// Whether puts may leave out heads: then entries know what they say, and no more is known of them.
+  /// True if puts may leave out heads: then the model takes clocks from the entries.
   private let leavesOut: Bool
   private var written: UInt8 = 0
 
@@ -89,7 +89,7 @@ struct ModelDatabase {
     keys.firstIndex(of: core.feedKeys[feed])
   }
 
-  /// A replica and the model differ.
+  /// A difference between a replica and the model.
   struct Difference: Error, CustomStringConvertible {
     let description: String
   }
@@ -155,10 +155,10 @@ struct ModelDatabase {
     var isDone = false
     while !isDone {
       isDone = true
-      // Reading heads is how both learn of feeds.
+      // Both learn of feeds by reading heads.
       _ = try sender.snapshot(.local)
       _ = try receiver.snapshot(.local)
-      // What the receiver has nothing of comes with its first block.
+      // A feed that is new to the receiver comes with its first block.
       for key in receiver.candidates {
         guard key != replicas[to].key, let number = sender.number(of: key),
           let source = sender.log(of: number) as? MemoryLog, !source.blocks.isEmpty
@@ -185,13 +185,13 @@ struct ModelDatabase {
 
   // MARK: Predictions
 
-  /// How many blocks of each feed a replica stores.
+  /// Returns the number of blocks of each feed that a replica stores.
   private func stored(_ index: Int) -> [Int] {
     let core = replicas[index].core
     return keys.map { key in core.number(of: key).map { core.log(of: $0).length } ?? 0 }
   }
 
-  /// The local cut: entries are taken in as long as all they know is in already.
+  /// Returns the local cut: entries are included as long as all they know is included already.
   func cut(_ index: Int) -> [Int] {
     let stored = stored(index)
     var cut = stored.map { min($0, 1) }
@@ -214,10 +214,10 @@ struct ModelDatabase {
     return cut
   }
 
-  /// Whether all that a replica's entries know is stored there, too.
+  /// Returns whether everything that a replica's entries know is stored there, too.
   func isComplete(_ index: Int) -> Bool { cut(index) == stored(index) }
 
-  /// What a replica should answer: by key the entries that no other of the key knew.
+  /// Returns the answers that a replica should give: by key the entries that no other of the key knew.
   func current(_ index: Int) -> [String: [ModelEntry]] {
     var byKey: [String: [ModelEntry]] = [:]
     for (feed, length) in cut(index).enumerated() where length > 1 {
@@ -237,8 +237,8 @@ struct ModelDatabase {
       entries.map { FeedSequence(feed: core.number(of: keys[$0.feed]) ?? -1, seq: $0.seq) })
   }
 
-  /// Whether what was found is what should be. An entry that had to pass over those of other feeds may
-  /// know less than the one before it, and a value that this one replaced may be found beside it.
+  /// Returns whether the entries found are the expected ones. An entry that had to pass over those of other
+  /// feeds may know less than the one before it, and a value that this one replaced may be found beside it.
   private func isRight(_ found: Set<FeedSequence>, _ expected: Set<FeedSequence>) -> Bool {
     leavesOut ? found.isSuperset(of: expected) : found == expected
   }
@@ -249,7 +249,7 @@ struct ModelDatabase {
     // Reading the heads of a database opened anew opens its feeds.
     _ = try core.snapshot(.local)
     let model = current(index)
-    // Where clocks need not grow, a cut says less.
+    // If clocks need not grow, a cut tells less.
     if leavesOut, !isComplete(index) { return }
     let views: [ReadView] = isComplete(index) ? [.local, .latest] : [.local]
     for view in views {
@@ -291,7 +291,7 @@ struct ModelDatabase {
     }
   }
 
-  /// A string that sorts as a list does: the terminator before all digits, then by key.
+  /// Returns a string that sorts as a list does: the terminator before all digits, then by key.
   private func order(_ key: [UInt8]) -> String {
     hash.path(of: key, terminated: true).description.replacing("4", with: "/") + "!"
       + String(decoding: key, as: UTF8.self)

@@ -4,7 +4,7 @@ import Testing
 
 /// Random histories of several writers against a model that knows nothing of tries.
 struct ModelTests {
-  /// Few digits that differ, so that paths share long ways and collide.
+  /// A hash with few digits that differ, so that paths share long beginnings and collide.
   private static let weak = PathHash { bytes in
     UInt64(bytes.reduce(UInt8(0)) { $0 &* 31 &+ $1 } & 7) << 2
   }
@@ -16,8 +16,8 @@ struct ModelTests {
     return Array(keys.prefix(Int.random(in: 2...keys.count, using: &random)))
   }
 
-  /// Something that happens. Numbers of replicas are taken modulo how many there are, so any steps make
-  /// a plan.
+  /// A step of a plan. Numbers of replicas are taken modulo their count, so any steps make a
+  /// plan.
   private enum Step: CustomStringConvertible {
     case put(Int, String)
     case delete(Int, String)
@@ -132,7 +132,7 @@ struct ModelTests {
       }
       try model.check(touched, probes: probes, "(after step \(number))")
     }
-    // Once everything is everywhere, all say the same.
+    // Once everything is everywhere, all give the same answers.
     for _ in 0..<2 {
       for from in 0..<writers {
         for to in 0..<writers where to != from {

@@ -3,9 +3,9 @@ import HyperDB
 import HypercoreCrypto
 import Testing
 
-/// The index of paths says what a walk through the entries says.
+/// The index of paths gives the same answers as a walk through the entries.
 struct PathIndexTests {
-  /// Few digits that differ, so that paths share long ways and collide.
+  /// A hash with few digits that differ, so that paths share long beginnings and collide.
   private static let weak = PathHash { bytes in
     UInt64(bytes.reduce(UInt8(0)) { $0 &* 31 &+ $1 } & 7) << 2
   }
@@ -34,7 +34,7 @@ struct PathIndexTests {
     }
   }
 
-  /// Asks three times, of which the index answers the last at the latest, and once without it.
+  /// Gets a key three times, of which the index answers the last at the latest, and once without it.
   private static func checkGet(_ core: DatabaseCore, _ key: [UInt8]) throws {
     let snapshot = try core.snapshot(.local)
     let walked = try core.get(key, in: snapshot, onLookup: { _ in }).map(\.place)
@@ -50,7 +50,7 @@ struct PathIndexTests {
       { seed in
         var random = SeededRandom(seed: seed)
         let hash = random.chance(0.3) ? Self.weak : .standard
-        // With no room, little, and plenty: an index has half of it.
+        // With no room, little, and plenty: an index gets half of it.
         let cacheBytes = [0, 8192, 40_000, 1 << 20].randomElement(using: &random) ?? 0
         let keys = [5, 50, 400].randomElement(using: &random) ?? 5
         let log = MemoryLog(key: try HostileRoom.key(1), isWritable: true)

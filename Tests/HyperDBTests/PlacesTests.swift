@@ -3,11 +3,11 @@ import HyperDB
 import HypercoreCrypto
 import Testing
 
-/// Which feeds have a place in a database, where writers list more than there are.
+/// The feeds that have a place in a database, if writers list more than there are.
 struct PlacesTests {
   /// Feeds by the numbers of their keys, with the entries that authorise others.
   private struct Plan {
-    /// Per writer, lists in the order of writing: keys, and whether an authorising entry has them.
+    /// For each writer, lists in the order of writing: keys, and whether an authorising entry has them.
     var lists: [Int: [(keys: [Int], isAuthorization: Bool)]] = [:]
 
     mutating func letIn(_ key: Int, by writer: Int) {
@@ -43,7 +43,7 @@ struct PlacesTests {
 
     var keys: Set<Int> { Set(lists.keys).union(lists.values.joined().flatMap(\.keys)) }
 
-    /// The keys that have a place once everything was taken in, in an order that `random` chooses.
+    /// Returns the keys that have a place once everything was read, in an order that `random` chooses.
     func places(existing: Set<Int>, _ random: inout SeededRandom) throws -> Set<Int> {
       var logs: [PublicKey: MemoryLog] = [:]
       var numbers: [PublicKey: Int] = [:]
@@ -53,7 +53,7 @@ struct PlacesTests {
         logs[key] = MemoryLog(key: key, isWritable: false, blocks: try blocks(of: number))
       }
       let source = try #require(logs[try HostileRoom.key(0)])
-      // What is stored, and what comes.
+      // Stored blocks, and later ones.
       let stored = Set(logs.keys.sorted { $0.hex < $1.hex }.filter { _ in random.chance(0.3) })
       let core = try DatabaseCore(source: source, local: nil) { key in
         stored.contains(key) ? logs[key] : nil
@@ -116,7 +116,7 @@ struct PlacesTests {
     plan.letIn(host, by: 0)
     plan.letIn(evil, by: 0)
     plan.list(Array(1000..<1400), by: evil)
-    // As the reference does with what it has read.
+    // As the reference does with the lists that it has read.
     plan.list(Array(1000..<1400), by: 0)
     for newcomer in 3..<150 { plan.letIn(newcomer, by: host) }
     #expect(try plan.places(existing: plan.keys, &random).isSuperset(of: 0..<150))

@@ -5,12 +5,12 @@ import Testing
 
 /// The reference's known defects: its own answer in raw mode, the right one otherwise.
 struct QuirkTests {
-  /// Databases of one room that exchange all blocks when asked to.
+  /// Databases of one room that exchange all blocks on request.
   private struct Pair {
     let left: DatabaseCore
     let right: DatabaseCore
 
-    /// - Parameter isAuthorized: whether the owner lists the other from the start.
+    /// - Parameter isAuthorized: true if the owner lists the other from the start.
     init(hash: PathHash = .standard, isAuthorized: Bool = true) throws {
       let source = MemoryLog(key: try Self.key(1), isWritable: true)
       let other = MemoryLog(key: try Self.key(2), isWritable: true)
@@ -61,7 +61,7 @@ struct QuirkTests {
       .map { String(decoding: $0[0].key, as: UTF8.self) }
   }
 
-  /// Equal for all keys, so that all of one depth collide.
+  /// A hash that is equal for all keys, so that all of one depth collide.
   private static let flat = PathHash { _ in 0 }
 
   @Test func `an authorization is never listed, nor a key after itself`() throws {
@@ -177,7 +177,7 @@ struct QuirkTests {
     #expect(try pair.right.authorize(third.bytes) == nil)
     try pair.sync()
     #expect(pair.left.isAuthorized(third))
-    // As long as nothing of the feed is there, it is no matter who else has named it.
+    // As long as nothing of the feed is there, it doesn't matter who else has named it.
     #expect(try pair.left.authorize(third.bytes) != nil)
     #expect(try pair.left.authorize(third.bytes) == nil)
     let header = MemoryLog(key: third, isWritable: false, blocks: [EntryMessageCodec.header])

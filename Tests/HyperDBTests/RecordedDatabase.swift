@@ -114,7 +114,7 @@ struct RecordedDatabase: Decodable, Sendable, CustomTestStringConvertible {
     }
   }()
 
-  /// The replica's feeds as they are on disk, by key.
+  /// Returns the replica's feeds as they are on disk, by key.
   func logs() throws -> [PublicKey: MemoryLog] {
     var folders = ["source", "local"]
     let peers = Fixtures.url(dir).appendingPathComponent("peers")
@@ -129,7 +129,7 @@ struct RecordedDatabase: Decodable, Sendable, CustomTestStringConvertible {
     return logs
   }
 
-  /// The replica as a database whose feeds have the recorded numbers.
+  /// Returns the replica as a database whose feeds have the recorded numbers.
   func open(hash: PathHash = .standard) throws -> DatabaseCore {
     let logs = try logs()
     var options = DatabaseCore.Options()
@@ -146,7 +146,7 @@ struct RecordedDatabase: Decodable, Sendable, CustomTestStringConvertible {
 }
 
 extension MemoryLog {
-  /// The blocks that the files of a feed hold: `data` cut by the leaf sizes in `tree`.
+  /// Takes the blocks that the files of a feed hold: `data` cut by the leaf sizes in `tree`.
   convenience init(recorded folder: String) throws {
     let key = try #require(PublicKey(bytes: Fixtures.bytes("\(folder)/key")))
     let tree = try Fixtures.bytes("\(folder)/tree")
@@ -167,7 +167,7 @@ extension MemoryLog {
 }
 
 extension DatabaseCore {
-  /// All groups of a list.
+  /// Returns all groups of a list.
   func groups(
     _ prefix: String, _ options: ListOptions, in snapshot: Snapshot
   ) throws -> [[EntryNode]] {

@@ -6,9 +6,9 @@ import HypercoreProtocol
 import RandomAccessStorage
 import Testing
 
-/// Recorded replications of databases, with ours in the place of either end.
+/// Recorded replications of databases, with this implementation at either end.
 @Suite(.timeLimit(.minutes(1))) struct RecordedDatabaseSessionTests {
-  /// What the files say besides the bytes.
+  /// The data of the files besides the bytes.
   struct Recording: Decodable, Sendable {
     let local: [String: String]?
     let events: [Event]?
@@ -76,7 +76,7 @@ import Testing
       #expect(values == [value], "\(key)")
     }
     await db.close()
-    // And on disk: the very blocks.
+    // And on disk: the very same blocks.
     for (key, count) in expected where count > 0 {
       let feed = key.discoveryKey.hex
       let prefix =
@@ -88,7 +88,7 @@ import Testing
     }
   }
 
-  /// The blocks of each feed, from every recording of the same database.
+  /// Returns the blocks of each feed, from every recording of the same database.
   private func knownBlocks(of session: RecordedSession) throws -> [PublicKey: [[UInt8]]] {
     var known: [PublicKey: [UInt64: [UInt8]]] = [:]
     for name in Self.names {
@@ -104,7 +104,7 @@ import Testing
     }
   }
 
-  /// How long a feed was that an end offered: its first plain Have is the last block.
+  /// Returns the length of a feed that an end offered: its first plain Have is the last block.
   private func length(offered messages: [Message]) -> Int {
     for case .have(let start, let length, nil, _) in messages { return Int(start + length) }
     return 0

@@ -5,7 +5,7 @@ import Testing
 @testable import HyperDB
 @testable import Hypercore
 
-/// What is closed and no longer held gives back all of its memory.
+/// The release of all memory of what is closed and no longer referenced.
 @Suite(.timeLimit(.minutes(1))) struct ReleaseTests {
   @Test func `nothing is kept of databases that were closed, nor of their connection`()
     async throws

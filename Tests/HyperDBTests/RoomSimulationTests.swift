@@ -3,7 +3,7 @@ import HyperDB
 import Hypercore
 import Testing
 
-/// What has to hold in a room whatever happens in it. `SEEDS=n` tries more, `SEED=n` one.
+/// The invariants of a room, whatever happens in it. `SEEDS=n` tries more, `SEED=n` one.
 @Suite(.timeLimit(.minutes(240))) struct RoomSimulationTests {
   private struct Plan {
     let seed: UInt64
@@ -25,7 +25,7 @@ import Testing
       }
     }
 
-    /// - Returns: what follows from everything that was sent.
+    /// - Returns: a hash of everything that was sent.
     func run(_ steps: [RoomStep], on replica: isolated Replica) async throws -> UInt64 {
       let room = try await SimulatedRoom(
         seed: seed, writers: writers, isHostile: isHostile, on: replica)

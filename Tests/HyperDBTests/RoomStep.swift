@@ -1,7 +1,7 @@
 import DatTesting
 
-/// Something that happens in a ``SimulatedRoom``. Numbers of members and connections are taken modulo
-/// how many there are, so any steps make a plan.
+/// A step in a ``SimulatedRoom``. Numbers of members and connections are taken modulo their count, so any steps
+/// make a plan.
 enum RoomStep: CustomStringConvertible {
   case put(Int, String)
   case delete(Int, String)
@@ -12,7 +12,7 @@ enum RoomStep: CustomStringConvertible {
   /// The network falls into two parts, by the bits of the mask; 0 heals it.
   case part(Int)
   case wait(milliseconds: Int)
-  /// The process is killed, or the machine loses power: between two calls, or inside of one.
+  /// The process is killed, or the machine loses power: between two calls, or inside one.
   case crash(Int, SimulatedDisk.Loss, inside: Bool)
   /// The hostile writer writes something.
   case misbehave(HostileWriter.Kind)

@@ -2,7 +2,7 @@ import DatTesting
 import HyperDB
 import HypercoreCrypto
 
-/// All that one member of a ``SimulatedRoom`` shows: keys, entries, and the bytes of its feeds.
+/// Everything that one member of a ``SimulatedRoom`` shows: keys, entries, and the bytes of its feeds.
 struct RoomView {
   private struct Place: Hashable {
     let feed: PublicKey
@@ -15,26 +15,26 @@ struct RoomView {
   }
 
   private var keys: [[UInt8]: Set<Place>] = [:]
-  /// What a chat shows: for each key and feed, what that feed wrote last.
+  /// The messages of a chat: for each key and feed, the last value of that feed.
   private var messages: [Message: [UInt8]?] = [:]
   private struct Message: Hashable {
     let key: [UInt8]
     let feed: PublicKey
   }
-  /// Keys that depend on what one reads of a feed with two histories.
+  /// Keys that depend on which of the two histories of a feed is read.
   private var doubtful: Set<[UInt8]> = []
-  /// Whether this replica believes what others claim to know: then it may have lost sight of keys.
+  /// True if this replica believes others' claims: then it may have lost sight of keys.
   private let isCredulous: Bool
   private var entries: Set<Place> = []
   private var issues: Set<String> = []
   /// By feed, the files that hold its blocks and the hashes over them.
   private var files: [PublicKey: [[UInt8]]] = [:]
-  /// What is wrong with this view alone.
+  /// The fault of this view by itself.
   private(set) var problem: String?
 
   /// - Parameters:
-  ///   - hostile: a writer that may hide what it wrote itself.
-  ///   - hasForked: whether it has signed two histories, of which each replica has one.
+  ///   - hostile: a writer that may hide its own entries.
+  ///   - hasForked: true if it has signed two histories, of which each replica has one.
   init(of member: RoomMember, hostile: PublicKey? = nil, hasForked: Bool = false) async throws {
     let db = member.db
     isCredulous = member.options.writesAsReference
@@ -49,7 +49,7 @@ struct RoomView {
       messages[Message(key: node.keyBytes, feed: node.feed)] = node.isDeleted ? nil : node.value
     }
     let stored = try member.disk.files()
-    // A feed without an entry that somebody listed among made-up keys is found by chance.
+    // A feed without an entry that was listed among made-up keys is found by chance.
     for feed in await db.feeds
     where feed.isAuthorized && feed.length > 1 && !(hasForked && feed.key == hostile) {
       let folder =
@@ -60,7 +60,7 @@ struct RoomView {
         problem = "feed \(feed.key.hex.prefix(8)) has \(feed.storedLength) of \(feed.length) blocks"
       }
     }
-    // What a key shows is what no later entry of the same key knew, of all that was ever written.
+    // A key shows the entries that no later one of the same key knew, of all that were ever written.
     if isCredulous { return }
     var byKey: [[UInt8]: [DatabaseNode]] = [:]
     for node in history { byKey[node.keyBytes, default: []].append(node) }
@@ -77,7 +77,7 @@ struct RoomView {
     }
   }
 
-  /// The first thing that another view has otherwise.
+  /// Returns the first difference from another view.
   func difference(from other: RoomView) -> String? {
     if entries != other.entries { return "their histories" }
     if messages != other.messages { return "the messages that they show" }

@@ -8,16 +8,16 @@ import HypercoreProtocol
 final class RoomMember {
   let name: String
   let options: HyperDBOptions
-  /// How far its clock is from everybody else's.
+  /// The difference between its clock and that of the others.
   let skew: Duration
   /// The database's key; nil for its owner.
   let key: PublicKey?
   private(set) var disk = SimulatedDisk()
   private(set) var db: HyperDB
-  /// The blocks of its own feed that it was told are written.
+  /// The length of its own feed that was acknowledged to it.
   var acknowledged: UInt64 = 1
   fileprivate var links: [(session: ReplicationSession, link: SimulatedLink)] = []
-  /// Processes that are gone without a word: what they left is told nothing more.
+  /// Processes that were killed: what they left behind gets no more events.
   private var grave: [(HyperDB, [ReplicationSession])] = []
 
   init(
@@ -34,9 +34,9 @@ final class RoomMember {
     get async { await db.feeds.first { $0.isLocal }?.length ?? 0 }
   }
 
-  /// The process dies; another one starts with what the disk has kept.
+  /// Kills the process and starts another one with what the disk has kept.
   ///
-  /// - Parameter change: what happens to the files in between.
+  /// - Parameter change: changes the files in between.
   func restart(
     at point: Int? = nil, losing loss: SimulatedDisk.Loss, in simulation: Simulation,
     change: (SimulatedDisk) throws -> Void = { _ in }
@@ -53,11 +53,11 @@ final class RoomMember {
   }
 }
 
-/// A session on a machine whose clock is wrong, or whose bytes are damaged on their way.
+/// A session on a machine whose clock is wrong, or whose bytes are damaged in transit.
 final class RoomEnd: NetworkEnd {
   let session: ReplicationSession
   private let skew: Duration
-  /// The chance that a byte of what is sent at once is damaged.
+  /// The chance that a byte of one transmission is damaged.
   private let damage: Double
   private var random: SeededRandom
 
@@ -92,7 +92,7 @@ final class RoomEnd: NetworkEnd {
 }
 
 /// Several replicas of one database in one process, on virtual time, with everything that can go
-/// wrong between them. What happens follows from the seed and the steps alone.
+/// wrong between them. The events follow from the seed and the steps alone.
 final class SimulatedRoom {
   struct Broken: Error, CustomStringConvertible {
     let description: String
@@ -101,14 +101,14 @@ final class SimulatedRoom {
 
   let simulation: Simulation
   private(set) var members: [RoomMember] = []
-  /// A writer of the room who means ill; the last member runs it.
+  /// A malicious writer of the room, which the last member runs.
   private(set) var hostile: HostileWriter?
   private var connections: [RoomConnection] = []
-  /// By member: on which side of the parted network it is.
+  /// By member, its side of the parted network.
   private var side: [Bool] = []
   private var written: UInt8 = 0
   private var random: SeededRandom
-  /// Follows from everything that was delivered, and when.
+  /// A hash of everything that was delivered, and when.
   private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
 
   init(seed: UInt64, writers: Int, isHostile: Bool, on replica: Replica) async throws {
@@ -117,12 +117,12 @@ final class SimulatedRoom {
     for number in 0..<(writers + (isHostile ? 1 : 0)) {
       var options = HyperDBOptions()
       options.durability = .synced
-      // Nothing here may wait for peers: they only speak while the simulation runs.
+      // No call may wait for peers, which only answer while the simulation runs.
       options.update = false
       let pair = KeyPair(seed: random.bytes(32))
       options.isNew = true
       if number == 0 { options.keyPair = pair } else { options.localKeyPair = pair }
-      // Half of the others write as the reference does, where somebody is there whom it believes.
+      // Half of the others write as the reference does, if there is a liar to believe.
       options.writesAsReference =
         isHostile && number > 0 && number < writers && random.chance(0.5)
       options.makeRandom = { SeededRandom(seed: seed &+ UInt64(number)) }
@@ -140,7 +140,7 @@ final class SimulatedRoom {
     }
   }
 
-  /// The members who mean well.
+  /// The honest members.
   var honest: ArraySlice<RoomMember> { hostile == nil ? members[...] : members.dropLast() }
 
   func run(_ steps: [RoomStep]) async throws {
@@ -254,7 +254,7 @@ final class SimulatedRoom {
 
   // MARK: Checks
 
-  /// No peer is at fault but the hostile one.
+  /// Checks that no peer but the hostile one is at fault.
   private func checkReasons() throws {
     for connection in connections {
       guard let reason = connection.reason, !(reason is ConnectionLost) else { continue }
@@ -271,7 +271,7 @@ final class SimulatedRoom {
     }
   }
 
-  /// Ends all troubles, lets everything be exchanged, and expects the same of everybody.
+  /// Ends all troubles, lets everything be exchanged, and expects the same view of all.
   func heal() async throws {
     for connection in connections where !connection.link.isOver { simulation.cut(connection.link) }
     try simulation.settle()
@@ -294,12 +294,13 @@ final class SimulatedRoom {
     try await compare()
   }
 
-  /// Somebody comes late, is let in, and is heard by all.
+  /// Lets a late newcomer in, whose entry reaches all.
   private func letNewcomerIn() async throws {
     var options = HyperDBOptions()
     options.update = false
     options.durability = .synced
     options.localKeyPair = KeyPair(seed: random.bytes(32))
+    options.isNew = true
     let seed = random.next()
     options.makeRandom = { SeededRandom(seed: seed) }
     let newcomer = try await RoomMember(
@@ -342,7 +343,7 @@ final class SimulatedRoom {
 }
 
 extension RoomMember {
-  /// One end of a connection.
+  /// Returns one end of a connection.
   func session(
     live: Bool, in simulation: Simulation, _ change: (inout ReplicationOptions) -> Void = { _ in }
   ) async throws -> ReplicationSession {
@@ -356,7 +357,7 @@ extension RoomMember {
   }
 }
 
-/// A connection of two members, and why it ended.
+/// A connection of two members, and the reason why it ended.
 private final class RoomConnection {
   var members: [Int]
   let link: SimulatedLink

@@ -6,7 +6,7 @@ import HypercoreCrypto
 import RandomAccessStorage
 import Testing
 
-/// Keys of other things, given where a database is meant.
+/// Keys of other things, given in place of a database's.
 @Suite(.timeLimit(.minutes(1))) struct WrongKindTests {
   @Test func `a first block says what a feed belongs to`() {
     func kind(_ text: String) -> FeedKind { FeedKind(firstBlock: Array(text.utf8)) }
@@ -51,7 +51,7 @@ import Testing
     await #expect(throws: HyperDBError.self) { try await waiting.value }
     await #expect(throws: HyperDBError.self) { try await db.put("a", [1]) }
     await joined.value
-    // Only the first block was asked for.
+    // Only the first block was requested.
     #expect(await feed.statistics.totals.uploadedBlocks == 1)
     await db.close()
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)

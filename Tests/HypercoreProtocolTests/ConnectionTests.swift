@@ -4,7 +4,7 @@ import HypercoreCrypto
 import HypercoreProtocol
 import Testing
 
-/// Two ends that talk as they should.
+/// Two ends that behave correctly.
 @Suite struct ConnectionTests {
   private func pair(
     _ cutting: Cutting = .whole, seed: UInt64 = 0,
@@ -179,7 +179,7 @@ import Testing
     #expect(error?.code == .firstFeedMismatch)
     #expect(error?.reason == "First shared hypercore must be the same")
 
-    // The same when the remote's feed is known first.
+    // The same if the remote's feed is known first.
     let late = self.pair()
     _ = try late.a.open(key(1))
     try late.exchange()

@@ -4,7 +4,7 @@ import HypercoreCrypto
 import HypercoreProtocol
 import Testing
 
-/// What a stranger may send, and how the connection ends.
+/// Messages that a stranger may send, and the ways in which the connection ends.
 @Suite struct HostilePeerTests {
   private let tooLarge = "Remote message is larger than 8MB (max allowed)"
   private let invalidFeed = "Remote sent invalid feed message"
@@ -237,7 +237,7 @@ import Testing
     try victim.receive(Raw.feed(0, key(1).discoveryKey))
     // Not yet: the remote has announced nothing.
     #expect(try victim.receive(Raw.frame(0, 15, [0, 9])).isEmpty)
-    // An unsorted list, with a name that is not spoken here and one that is no text.
+    // An unsorted list, with a name that is not spoken here and one that is invalid UTF-8.
     try victim.receive(
       Raw.frame(
         0, 1,

@@ -4,7 +4,7 @@ import HypercoreCrypto
 import HypercoreProtocol
 import Testing
 
-/// What protobuf-c would let through, and what it would not.
+/// Bodies that protobuf-c would accept, and bodies that it would not.
 @Suite struct MessageBodyTests {
   private let decoder = MessageDecoder()
 
@@ -46,7 +46,7 @@ import Testing
     #expect(decode(type, "0a0101") == nil)
     #expect(decode(type, "090000000000000000") == nil)
     #expect(decode(type, "0d00000000") == nil)
-    // Known bytes fields as integers.
+    // Known bytes fields, sent as integers.
     if type == .data || type == .have { #expect(decode(type, "0801 1801".spaceless) == nil) }
   }
 
@@ -58,7 +58,7 @@ import Testing
       #expect(decode(type, [0x08] + more) == nil)
       if type != .data { #expect(decode(type, [0x08, 0x01, 0x10] + more) == nil) }
     }
-    // 70 bits, which protobuf-c would cut to 64.
+    // 70 bits, which protobuf-c would truncate to 64.
     let long = Array(repeating: UInt8(0x80), count: 9) + [0x02]
     #expect(decode(.have, [0x08] + long) == nil)
     #expect(decode(.have, [0x08] + Array(repeating: 0xff, count: 10) + [0x01]) == nil)
@@ -141,7 +141,7 @@ import Testing
         decode(.data, [0x08, 0x01, 0x22, UInt8(count)] + [UInt8](repeating: 1, count: count))
           == nil)
     }
-    // Nodes with a field missing, or an integer too large.
+    // Nodes with a missing field, or a too large integer.
     let hash = [0x12, 0x20] + [UInt8](repeating: 1, count: 32)
     let more = varint(Varint.maximum + 1)
     for node in [hash, [0x08, 0x02] + hash, [0x08] + more + hash + [0x18, 0x01]] {
@@ -172,7 +172,7 @@ import Testing
     // The same inside one node.
     let inside = twoMillion([0x20, 0x01])
     #expect(decode(.data, [0x08, 0x01, 0x1a] + varint(UInt64(inside.count)) + inside) == nil)
-    // One unknown field of 8 MiB is passed over.
+    // One unknown field of 8 MiB is skipped.
     let large = [UInt8](repeating: 0, count: 8_000_000)
     #expect(
       decode(.data, [0x08, 0x01, 0x32] + varint(UInt64(large.count)) + large)
@@ -209,7 +209,7 @@ import Testing
     for _ in 0..<100 {
       var body: [UInt8] = []
       for _ in 0..<Int.random(in: 0...12, using: &random) {
-        // Mostly plausible keys, so that the walk gets past the first.
+        // Mostly plausible keys, so that the scan gets past the first.
         let number = UInt8.random(in: 0...7, using: &random)
         let wireType = [0, 0, 1, 2, 2, 2, 3, 5].randomElement(using: &random)!
         body.append(number << 3 | UInt8(wireType))
@@ -222,6 +222,6 @@ import Testing
 }
 
 extension String {
-  /// The text without its blanks, which only help reading.
+  /// The text without its blanks, which only make it readable.
   fileprivate var spaceless: String { filter { $0 != " " } }
 }

@@ -123,7 +123,7 @@ private struct Vector: Decodable {
   }
 }
 
-/// Tries a body as every type of message; all that is asked is that it returns.
+/// Decodes a body as every type of message; it only has to return.
 func decodeAsEverything(_ body: [UInt8], _ decoder: MessageDecoder) {
   body.withUnsafeBytes { bytes in
     _ = decoder.feed(bytes)

@@ -5,7 +5,7 @@ import HypercoreCrypto
 import HypercoreProtocol
 import Testing
 
-/// A message as the recordings write it: bytes as `hex:…`, what is absent missing or null.
+/// A message in the recordings' format: bytes as `hex:…`, absent fields missing or null.
 struct RecordedFields: Decodable {
   var discoveryKey: [UInt8]?
   var nonce: [UInt8]?
@@ -73,7 +73,7 @@ struct RecordedFields: Decodable {
     signature = try bytes(.signature)
   }
 
-  /// The message of types 2 to 9 that these are all fields of.
+  /// The message of types 2 to 9 that has these fields.
   func message(_ name: String) throws -> Message {
     switch name {
     case "Info":
@@ -111,7 +111,7 @@ struct RecordedFields: Decodable {
   struct UnknownMessage: Error { var name: String }
 }
 
-/// `#require` won't take optional truths without being told which of the two is meant.
+/// Unwraps an optional Boolean, which `#require` alone could take for a condition.
 private func given(_ value: Bool?) throws -> Bool { try #require(value as Bool?) }
 
 private func unprefixed(_ text: String) throws -> [UInt8] {
@@ -129,7 +129,7 @@ struct Session: Decodable {
     var channel: Int
     var name: String
     var message: RecordedFields?
-    /// Of an extension message.
+    /// The fields of an extension message.
     var id: Int?
     var payload: String?
   }
@@ -145,7 +145,7 @@ struct Session: Decodable {
     chunks.filter { $0.from == side }.flatMap { Array($0.bytes) }
   }
 
-  /// The keys of the session's feeds, by the names they go by on the wire.
+  /// The keys of the session's feeds, by their discovery keys.
   func keys() throws -> [DiscoveryKey: PublicKey] {
     var keys: [DiscoveryKey: PublicKey] = [:]
     for hex in [key] + secretKeys.keys {

@@ -4,8 +4,8 @@ import HypercoreCrypto
 import HypercoreProtocol
 import Testing
 
-/// The recorded bytes of either end, fed to a connection that has the keys, come out as the recorded
-/// messages.
+/// The recorded bytes of either end decode to the recorded messages, in a connection that has the
+/// keys.
 @Suite struct SessionTests {
   @Test(arguments: try Session.names())
   func `a recorded session decodes as recorded, in one piece`(name: String) throws {
@@ -89,7 +89,7 @@ import Testing
       var random = SeededRandom(seed: seed)
       var options = Connection.Options.random(using: &random)
       options.isEncrypted = session.encrypted != false
-      // Every name that the recorded end announced, so that no message is dropped.
+      // All names that the recorded end announced, so that no message is dropped.
       let names = recorded.first { $0.name == "Handshake" }?.message?.extensions ?? []
       options.extensions = names
       let reader = Reader(options, keys: try session.keys())
@@ -106,7 +106,7 @@ import Testing
     }
   }
 
-  /// A connection that opens every feed it knows as soon as the remote does.
+  /// A connection that opens every feed that it knows as soon as the remote does.
   private final class Reader {
     let connection: Connection
     let keys: [DiscoveryKey: PublicKey]

@@ -3,7 +3,7 @@ import HypercoreCrypto
 import HypercoreProtocol
 import Testing
 
-/// Time is what the test says it is.
+/// Timers, on a clock that the test sets.
 @Suite struct TimerTests {
   private func options(_ timeout: Duration?) -> Connection.Options {
     var random = SeededRandom(seed: 0)
@@ -32,7 +32,7 @@ import Testing
     let before = pair.a.statistics.bytesSent
     try pair.pass(.seconds(86_400)) { _, event in Issue.record("\(event)") }
     #expect(!pair.a.isClosed && !pair.b.isClosed)
-    // One byte for each five seconds.
+    // One byte every five seconds.
     #expect(pair.a.statistics.bytesSent - before == 86_400 / 5)
   }
 
@@ -49,7 +49,7 @@ import Testing
   @Test func `a remote silent for one and a half timeouts is given up`() throws {
     let start = Connection.Instant.now
     let connection = try greeted(.seconds(4), at: start)
-    // Any byte counts, even of an unfinished frame.
+    // Any byte counts, even of an incomplete frame.
     let later = start.advanced(by: .seconds(3))
     try connection.receive([0], now: later)
     #expect(try connection.nextEvent() == nil)
@@ -69,7 +69,7 @@ import Testing
     _ = try connection.open(key(1))
     try connection.receive(Raw.feed(0, key(1).discoveryKey), now: start.advanced(by: .seconds(1)))
     #expect(try connection.nextEvent() != nil)
-    // A byte now and then doesn't help.
+    // A few more bytes don't help.
     for second in 2...4 {
       try connection.receive([0], now: start.advanced(by: .seconds(second)))
       #expect(try connection.nextEvent() == nil)

@@ -8,13 +8,13 @@ func key(_ number: UInt8) -> PublicKey {
   PublicKey(bytes: [UInt8](repeating: number, count: 32))!
 }
 
-/// An unencrypted connection at the mercy of hand-made frames.
+/// An unencrypted connection that receives frames made by hand.
 final class Victim {
   let connection: Connection
   let channel: ChannelID
   var now: Connection.Instant
 
-  /// - Parameter greeted: whether the remote's Feed and Handshake have come already.
+  /// - Parameter greeted: whether the remote's Feed and Handshake have arrived already.
   init(greeted: Bool = true, extensions: [String] = [], maximumChannels: Int = 256) throws {
     var random = SeededRandom(seed: 0)
     var options = Connection.Options.random(using: &random)
@@ -31,7 +31,7 @@ final class Victim {
     }
   }
 
-  /// The events that bytes bring.
+  /// Receives bytes, and returns the events.
   @discardableResult
   func receive(_ bytes: [UInt8]) throws -> [Connection.Event] {
     try connection.receive(bytes, now: now)
@@ -53,7 +53,7 @@ final class Victim {
     #expect(connection.isClosed, sourceLocation: sourceLocation)
     #expect(connection.takeOutput().isEmpty, sourceLocation: sourceLocation)
     #expect(connection.deadline == nil, sourceLocation: sourceLocation)
-    // From now on it only ignores.
+    // From now on it ignores all input.
     #expect(throws: Never.self, sourceLocation: sourceLocation) {
       #expect(try receive(bytes).isEmpty)
       try connection.tick(now: now.advanced(by: .seconds(1000)))

@@ -5,7 +5,7 @@ import Testing
 @testable import Hypercore
 
 @Suite struct BitfieldTests {
-  /// A bitfield over `pages` pages of a file in memory, with what was written to it.
+  /// A bitfield over `pages` pages of a file in memory, with its current content.
   private func bitfield(in storage: MemoryStorage, pages: Int) throws -> Bitfield {
     Bitfield(file: try FeedFile("bitfield", in: storage), pageCount: pages)
   }

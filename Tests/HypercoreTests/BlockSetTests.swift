@@ -8,7 +8,7 @@ import Testing
   private static let pageBits = Int(BlockSet.pageBits)
   private static let pageCount = 8
 
-  /// An index that is, mostly, where a page starts.
+  /// An index that is mostly the start of a page.
   private func border(using random: inout SeededRandom) -> Int {
     random.chance(0.7)
       ? Int.random(in: 0...Self.pageCount, using: &random) * Self.pageBits

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Hypercore
 
-/// That no block is appended that no peer could receive.
+/// Blocks that no peer could receive are not appended.
 @Suite struct BlockSizeTests {
   private static let maximum = FeedLimits.maximumBlockSize
 
@@ -56,7 +56,7 @@ import Testing
     #expect(storage.calls(.write).isEmpty)
     #expect(await feed.length == 1)
     #expect(await feed.isWritable)
-    // Others that are written together with it are not refused along.
+    // Blocks that are written together with it are not refused.
     async let refused: Void = expectFailure(.blockTooLarge) { try await feed.append(long) }
     async let taken = feed.append([7])
     await refused

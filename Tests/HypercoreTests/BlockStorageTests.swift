@@ -5,9 +5,10 @@ import Testing
 
 @testable import Hypercore
 
-/// Feeds whose blocks are kept in a storage of the caller's, as an archive's content is in its user's files.
+/// Feeds whose blocks are kept in a storage of the caller, as an archive's content is kept in the user's
+/// files.
 @Suite struct BlockStorageTests {
-  /// A storage that notes what was asked of it, and what was written to it.
+  /// A storage that records its calls.
   private let place = TrackingStorage()
   private let blocks = someBlocks(20)
   private let storage = MemoryStorage()
@@ -18,7 +19,7 @@ import Testing
     return options
   }
 
-  /// A feed of the blocks, whose bytes were there before they were appended.
+  /// A feed of the blocks, whose bytes were stored before they were appended.
   private func recorded() throws -> FeedCore {
     try place.storage(named: "files").write([
       StorageWrite(offset: 0, bytes: Array(blocks.joined()))
@@ -35,7 +36,7 @@ import Testing
     }
   }
 
-  /// The bytes of the files, changed at a place.
+  /// Changes the bytes of a block in the files.
   private func overwrite(block index: Int) throws {
     let offset = blocks[..<index].reduce(0) { $0 + $1.count }
     try place.storage(named: "files").write([StorageWrite(offset: UInt64(offset), bytes: [0])])

@@ -3,7 +3,7 @@ import Testing
 @testable import Hypercore
 
 @Suite(.timeLimit(.minutes(1))) struct BroadcastTests {
-  /// Keeps everything, so that a test sees what was sent.
+  /// A queue that keeps everything, so that a test sees what was sent.
   private struct Queue: BroadcastQueue {
     var events: [Int] = []
     mutating func add(_ event: Int) { events.append(event) }

@@ -49,7 +49,7 @@ import Testing
     let core = try FeedCore.open(in: FolderStorage(path: folder.path))
     try core.append([[1]])
     try core.close()
-    // What a restoring program does to every file.
+    // A program that restores files does this to each of them.
     let key = folder.url.appendingPathComponent("key")
     let bytes = try Data(contentsOf: key)
     let file = try FileHandle(forWritingTo: key)
@@ -128,7 +128,7 @@ import Testing
     #expect(!isReleased)
     simulation.run(for: .seconds(2))
     #expect(isReleased)
-    // Once is enough.
+    // One wait is enough.
     isReleased = false
     copy.replicator.whenCaughtUp { isReleased = true }
     #expect(isReleased)

@@ -4,9 +4,10 @@ import Testing
 @testable import Hypercore
 
 /// Crashes at every write and every sync, of a disk that then drops, tears or reorders what was not
-/// synced; the database's part is in its own tests. `CRASH_STATES=n` looks at more states.
+/// synced. The database's part is in its own tests. `CRASH_STATES=n` opens more states.
 @Suite(.timeLimit(.minutes(60))) struct CrashCampaignTests {
-  /// States in all, over this suite and the database's: synced, and of the process's death alone.
+  /// The number of states in this suite and the database's together: synced, and with only the
+  /// process's death.
   static let synced = 10_500
   static let buffered = 2_200
 

@@ -4,9 +4,9 @@ import RandomAccessStorage
 
 @testable import Hypercore
 
-/// A feed that is written on a recording disk, and an outside record of what was acknowledged.
+/// A feed that is written on a recording disk, with an independent record of what was acknowledged.
 final class CrashHistory {
-  /// After a call has returned.
+  /// The state after a call has returned.
   private struct Moment {
     var point: Int
     var length: UInt64
@@ -18,10 +18,10 @@ final class CrashHistory {
   private var core: FeedCore
   private var random: SeededRandom
   private let key: PublicKey?
-  /// Everything that was ever handed to an append.
+  /// All blocks that were ever appended.
   private var blocks: [[UInt8]] = []
   private var moments: [Moment] = []
-  /// What was cleared, with the point from which on it may be gone.
+  /// The cleared blocks, with the point from which on they may be gone.
   private var clears: [(point: Int, range: Range<UInt64>)] = []
 
   init(seed: UInt64, _ durability: Durability) throws {
@@ -54,7 +54,7 @@ final class CrashHistory {
       Moment(point: disk.crashPoints - 1, length: core.length, treeHash: core.treeHash))
   }
 
-  /// Crashes at every point, in some ways each, until the tally is full.
+  /// Crashes at every point, in several ways each, until the tally is full.
   func run(_ tally: inout CrashTally, seed: UInt64) throws {
     tally.beginHistory(points: disk.crashPoints, ways: losses.count)
     var crash = disk.crash()
@@ -83,7 +83,7 @@ final class CrashHistory {
     let known = moments.last { $0.point <= point }
     var core = try FeedCore.open(in: found, options: FeedOptions(durability: durability))
     if core.key != key {
-      // The crash came before the keys were there, and so before anything else.
+      // The crash came before the keys were written, and so before anything else.
       guard known == nil || known?.length == 0 else { throw CrashFault.lost("the key is gone") }
       return
     }
@@ -186,7 +186,7 @@ final class DownloadHistory {
     } while tally.goesOn && crash.advance()
   }
 
-  /// What a crash took can be fetched again; what is there is right.
+  /// Checks that what a crash took can be fetched again, and that what is stored is right.
   private func check(_ found: SimulatedDisk, goesOn: Bool) throws {
     let core = try FeedCore.open(in: found, options: options)
     guard core.length <= writer.length else { throw CrashFault.lost("it is too long") }

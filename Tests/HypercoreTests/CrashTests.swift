@@ -6,7 +6,7 @@ import Testing
 @testable import Hypercore
 
 @Suite struct CrashTests {
-  /// Appends batches to a feed on a disk that records; tells how long the feed was known to be at
+  /// Appends batches to a feed on a recording disk; returns the acknowledged length of the feed at
   /// each crash point.
   private func write(
     _ batches: [[[UInt8]]], to disk: SimulatedDisk, _ durability: Durability
@@ -51,7 +51,7 @@ import Testing
         let length = core.length
         try core.close()
         let again = try FeedCore.open(in: found)
-        // The first append leaves what never was signed to the one after it.
+        // The first append leaves what was never signed to the one after it.
         let left = again.report.findings.filter {
           if case .unsignedBytesRemoved = $0 { false } else { true }
         }

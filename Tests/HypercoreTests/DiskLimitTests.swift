@@ -6,7 +6,7 @@ import Testing
 
 @testable import Hypercore
 
-/// What peers may fill of a disk, and what becomes of a feed where it is full.
+/// Limits on what peers may fill of a disk, and the state of a feed on a full disk.
 @Suite(.timeLimit(.minutes(1))) struct DiskLimitTests {
   private let blocks = (0..<400).map { [UInt8](repeating: UInt8($0 & 255), count: 4000) }
 
@@ -24,7 +24,7 @@ import Testing
     return try await Feed.open(storage: storage, options: options)
   }
 
-  /// Connects two feeds until the reader pauses, and ends the connection then.
+  /// Connects two feeds until the reader pauses, then ends the connection.
   private func exchange(_ writer: Feed, _ reader: Feed, untilPaused: Bool) async throws {
     let events = reader.events()
     let (one, other) = (try await writer.replicate(.live), try await reader.replicate(.live))
@@ -58,7 +58,7 @@ import Testing
       _ = try await feed.get(missing)
     }
     try await feed.close()
-    // It holds after a restart, and a higher one lets it go on.
+    // The limit holds after a restart; a higher one lets the download go on.
     let again = try await reader(in: storage, DiskLimits(perWriter: 400_000, inAll: nil))
     try await exchange(writer, again, untilPaused: true)
     #expect(await again.downloaded() == stored)
@@ -118,7 +118,7 @@ import Testing
     let disk = try SmallDisk(bytes: 2 << 20)
     let folder = FolderStorage(path: disk.path + "/feed")
     let writer = try await writer()
-    // Nothing is left to others: the disk gets full to the last page.
+    // No reserve is left: the disk gets full to the last page.
     let feed = try await reader(in: folder, DiskLimits(perWriter: nil, inAll: nil, reserve: 0))
     try disk.fill(leaving: 400_000)
     try await exchange(writer, feed, untilPaused: true)
@@ -167,7 +167,7 @@ import Testing
       return
     }
     #expect(available < 1 << 20 && available > 200_000)
-    // What is written here may take it.
+    // What is written here may use it.
     let own = try await Feed.open(folder: disk.path + "/own")
     try await own.append(Array(blocks[..<20]))
     try await own.close()

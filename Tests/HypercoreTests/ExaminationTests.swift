@@ -5,7 +5,7 @@ import Testing
 
 @testable import Hypercore
 
-/// What `dat doctor` finds in a feed's files, and mends.
+/// The problems that `dat doctor` finds in a feed's files, and the repairs.
 @Suite struct ExaminationTests {
   private func feed(_ count: Int = 20) throws -> MemoryStorage {
     let storage = MemoryStorage()
@@ -27,7 +27,7 @@ import Testing
     examination.problems.map(\.code)
   }
 
-  /// Examines, repairs and examines again, and checks that looking alone changed nothing.
+  /// Examines, repairs and examines again, and checks that examining alone changed nothing.
   private func mend(_ storage: MemoryStorage) throws -> (
     found: FeedExamination, after: FeedExamination
   ) {

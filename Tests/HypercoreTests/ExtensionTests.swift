@@ -30,7 +30,7 @@ import Testing
     for number in 0..<100 as Range<UInt8> {
       try await one.send(extension: "chat", payload: [number])
     }
-    // Spoken by us alone: ignored there.
+    // Spoken by one side only: the other side ignores it.
     try await one.send(extension: "zoo", payload: [1])
     try await other.send(extension: "chat", payload: [], feed: name)
     var iterator = theirs.makeAsyncIterator()

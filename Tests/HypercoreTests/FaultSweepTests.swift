@@ -5,8 +5,8 @@ import Testing
 
 @testable import Hypercore
 
-/// Every call of the storage fails once, for each operation of a feed: what is thrown is an error of
-/// ours, and the feed is as before or after.
+/// Fails each call of the storage once, for each operation of a feed: the error has to be this
+/// project's, and the feed as before or after.
 @Suite struct FaultSweepTests {
   enum Operation: String, CaseIterable {
     case create, open, append, batch, download, batchOfDownloads, clear, finalize, audit, sync,
@@ -20,7 +20,7 @@ import Testing
     return options
   }
 
-  /// A storage that holds what the operation starts from.
+  /// A storage in the state in which the operation starts.
   private func prepare(_ operation: Operation) throws -> MemoryStorage {
     let storage = MemoryStorage()
     switch operation {
@@ -93,7 +93,7 @@ import Testing
   func `whichever call of the storage fails, the feed is as before or after`(
     operation: Operation, tears: Bool
   ) throws {
-    // A static feed without its key is forgotten at opening: it starts from nothing.
+    // A static feed without its key is forgotten when it is opened: the test starts from nothing.
     func start() throws -> MemoryStorage {
       operation == .finalize ? MemoryStorage() : try prepare(operation)
     }
@@ -130,7 +130,7 @@ import Testing
     _ storage: MemoryStorage, _ operation: Operation, from length: UInt64, _ place: String
   ) throws {
     if operation == .finalize {
-      // Without its key a static feed is forgotten, with it it is whole.
+      // A static feed without its key is forgotten; with the key it is complete.
       guard try storage.storage(named: "key").length() > 0 else { return }
     }
     let core = try FeedCore.open(in: storage, options: options(operation))

@@ -19,7 +19,7 @@ import Testing
     try await feed.clear(0..<1)
     try await feed.close()
     #expect(await all(events) == [.ready, .append(length: 1), .clear(0..<1), .close])
-    // Who comes after the end is told of it.
+    // A reader that comes after the end is notified of it.
     #expect(await all(feed.events()) == [.ready, .close])
   }
 

@@ -1,8 +1,8 @@
 import Hypercore
 import Testing
 
-/// Checks that a call fails with a ``FeedError`` of a code, and that its reason is one sentence or two
-/// for people which has the given words.
+/// Checks that a call fails with a ``FeedError`` of a code, and that its reason is one or two sentences for
+/// people that contain the given words.
 func expectFailure(
   _ code: FeedError.Code, _ words: String..., sourceLocation: SourceLocation = #_sourceLocation,
   _ body: () async throws -> Void

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Hypercore
 
-/// A feed as `feeds/manifest.json` describes it.
+/// A feed as described in `feeds/manifest.json`.
 struct RecordedFeed: Decodable, CustomTestStringConvertible, Sendable {
   struct RecordedNode: Decodable {
     var index: UInt64
@@ -43,9 +43,9 @@ struct RecordedFeed: Decodable, CustomTestStringConvertible, Sendable {
   var writable: Bool
   var downloaded: UInt64
   var bitfieldHave: String
-  /// nil: not stored.
+  /// The blocks; nil if not stored.
   var blocks: [String?]
-  /// `base64`, or what stands for the block instead.
+  /// `base64`, or a name for what the manifest has instead of the blocks.
   var blocksAre: String
   var valueEncoding: String
   var roots: [RecordedNode]?
@@ -60,7 +60,7 @@ struct RecordedFeed: Decodable, CustomTestStringConvertible, Sendable {
   var folder: String { "feeds/\(name)" }
   var publicKey: PublicKey { PublicKey(hex: key)! }
 
-  /// The blocks, nil where not stored; nil as a whole where the manifest has only their hashes.
+  /// The blocks, nil if not stored; nil as a whole if the manifest has only their hashes.
   var blockBytes: [[UInt8]?]? {
     guard blocksAre == "base64" else { return nil }
     return blocks.map { $0.map { Array(Data(base64Encoded: $0)!) } }
@@ -68,7 +68,7 @@ struct RecordedFeed: Decodable, CustomTestStringConvertible, Sendable {
 
   static let all: [RecordedFeed] = try! Fixtures.json("feeds/manifest.json")
 
-  /// Those written here from first to last.
+  /// The feeds that were written from first to last, which are no replicas.
   static var written: [RecordedFeed] { all.filter { $0.replicaOf == nil } }
 }
 

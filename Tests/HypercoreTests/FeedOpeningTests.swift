@@ -61,7 +61,7 @@ import Testing
     defer { try? files.setAttributes([.posixPermissions: 0o700], ofItemAtPath: copy.path) }
 
     let feed = try await Feed.open(folder: copy.path, access: .readOnly)
-    // No lock is taken: the same folder opens again, and again.
+    // No lock is taken: the same folder can be opened again, and again.
     let second = try await Feed.open(folder: copy.path, access: .readOnly)
     #expect(feed.key == recorded.publicKey && second.key == feed.key)
     #expect(await feed.length == recorded.length)
@@ -194,7 +194,7 @@ import Testing
     #expect(try contents(of: folder) == before)
   }
 
-  // MARK: What is stored
+  // MARK: Stored content
 
   @Test(arguments: [StorageAccess.readOnly, .readWrite])
   func `without a feed, and with none to be made, nothing is created`(access: StorageAccess)
@@ -264,7 +264,7 @@ import Testing
     #expect(await feed.currentKey == key)
     await expectFailure(.notWritable) { try await feed.append([1]) }
     try await feed.close()
-    // Header only: nothing is signed.
+    // Only the header: nothing is signed.
     #expect(try contents(of: folder)["signatures"]?.count == 32)
 
     let again = try await Feed.open(folder: folder.path)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Hypercore
 
-/// What replication can be told, through the calls that an application makes.
+/// The state and the options of replication, through the calls of an application.
 @Suite(.timeLimit(.minutes(1))) struct FeedPeersTests {
   private func writer(_ count: Int) async throws -> Feed {
     let feed = try await Feed.inMemory()
@@ -105,7 +105,7 @@ import Testing
     }
     #expect(await fourth.downloaded() == 0)
 
-    // Not live, a connection on which nobody fetches ends.
+    // A connection that isn't live ends if nobody downloads on it.
     var nothing = ReplicationOptions()
     nothing.download = false
     await join(try await copy.replicate(nothing), try await fourth.replicate(nothing))
@@ -138,7 +138,7 @@ import Testing
       while await copy.downloaded() < 20 { await Task.yield() }
       try await copy.undownload(handle)
       try await feed.append(someBlocks(20..<30))
-      // Grows, for the length is asked for, but fetches no more than that takes.
+      // It grows, as the length is asked for, but fetches no more than that takes.
       #expect(try await copy.update(to: 30) == 30)
       #expect(await copy.downloaded() <= 22)
     }
@@ -166,7 +166,7 @@ import Testing
     #expect(await copy.length == 64)
     #expect(await copy.downloaded() == 0)
     for index in 8..<24 as Range<UInt64> { #expect(await copy.digest(of: index) == 1) }
-    // A block alone is enough now.
+    // The block alone is enough now.
     try await copy.put(9, someBlocks(64)[9], proof: Proof())
     await #expect(throws: FeedError.self) {
       try await copy.put(10, someBlocks(64)[9], proof: Proof())

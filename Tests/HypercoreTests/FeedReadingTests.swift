@@ -79,7 +79,7 @@ import Testing
     for end in ends { await expectFailure(.closed) { try await end.value } }
   }
 
-  /// Returns once so many calls wait for something.
+  /// Returns once this many calls wait for something.
   private func waiters(of feed: Feed, _ count: Int) async {
     while await feed.waiterCount < count { await Task.yield() }
   }
@@ -150,10 +150,10 @@ import Testing
     #expect(try await feed.get(0, as: .binary) == [0xff, 0])
     #expect(try await feed.get(1, as: .utf8) == "grüße")
     #expect(try await feed.get(2, as: .json(Point.self)) == Point(x: 3))
-    // As Node writes it: compact, slashes as they are, one line.
+    // As Node writes it: compact, unescaped slashes, one line.
     let text = try await feed.get(2, as: .utf8)
     #expect([#"{"x":3,"path":"a/b"}"# + "\n", #"{"path":"a/b","x":3}"# + "\n"].contains(text))
-    // No UTF-8: read with replacement characters.
+    // Invalid UTF-8 is read with replacement characters.
     #expect(try await feed.get(0, as: .utf8) == "\u{fffd}\0")
     await #expect(throws: DecodingError.self) { try await feed.get(1, as: .json(Point.self)) }
   }

@@ -3,7 +3,7 @@ import Hypercore
 import Testing
 
 @Suite struct FeedReplicationTests {
-  /// Without the wire's clocks: how busy the machine is must not matter here.
+  /// Without timeouts: the load of the machine must not matter here.
   private func untimed(live: Bool = false) -> ReplicationOptions {
     var options = ReplicationOptions()
     options.live = live

@@ -90,12 +90,12 @@ import Testing
     let joined = Task { await join(one, other) }
     #expect(try await copy.update(to: 200) == 200)
     #expect(try await read(copy, .init(start: 20, end: 60)) == someBlocks(20..<60))
-    // Besides it only what the update brought.
+    // Besides these only what the update brought.
     #expect(await copy.downloaded() <= 42)
     #expect(await copy.has(20..<60))
     #expect(await copy.selectionCount == 0)
 
-    // One that is let go of downloads no more.
+    // A stream that is released downloads nothing more.
     var partly: FeedBlocks.Iterator? = copy.blocks(.init(start: 100, live: true))
       .makeAsyncIterator()
     #expect(try await partly?.next() == someBlocks(200)[100])
@@ -109,12 +109,12 @@ import Testing
 }
 
 extension Feed {
-  /// How many calls wait for something.
+  /// The number of calls that wait for something.
   var waiterCount: Int {
     replicator.waiting.values.reduce(0) { $0 + $1.count } + replicator.updates.count
       + replicator.seeks.count + replicator.selections.count { $0.completion != nil }
   }
 
-  /// How many ranges are to be downloaded.
+  /// The number of ranges to download.
   var selectionCount: Int { replicator.selections.count }
 }

@@ -4,8 +4,8 @@ import Hypercore
 import HypercoreCrypto
 import HypercoreProtocol
 
-/// Something that happens to the replicas of one feed. Numbers of replicas and connections are taken
-/// modulo how many there are, so any steps make a plan.
+/// An event in the life of a feed's replicas. Numbers of replicas and connections are taken modulo
+/// their count, so any steps make a plan.
 enum FeedStep: CustomStringConvertible {
   case append(sizes: [Int])
   case clear(replica: Int, start: UInt64, count: UInt64)
@@ -14,7 +14,7 @@ enum FeedStep: CustomStringConvertible {
   case connect(Int, Int, breaksAfter: Int?)
   case disconnect(Int)
   case wait(milliseconds: Int)
-  /// The process of a replica is killed, or the machine loses power: between two calls, or, with
+  /// The process of a replica is killed, or the machine loses power: between two calls or, with
   /// `inside`, somewhere in the writes of one.
   case crash(replica: Int, SimulatedDisk.Loss, inside: Bool)
 
@@ -69,7 +69,8 @@ enum FeedStep: CustomStringConvertible {
   }
 }
 
-/// A writer and 1 to 4 readers of one feed, all or some of its blocks, and what they should have.
+/// A writer and 1 to 4 readers of one feed, with all or some of its blocks, and what they should
+/// have.
 final class FeedWorld {
   struct Broken: Error, CustomStringConvertible {
     let description: String
@@ -79,14 +80,14 @@ final class FeedWorld {
   let simulation: Simulation
   let replicas: [SimulatedReplica]
   var connections: [SimulatedConnection] = []
-  /// What the writer has appended.
+  /// The blocks that the writer has appended.
   private var blocks: [[UInt8]] = []
   private var random: SeededRandom
   private var wanted: [(replica: Int, block: UInt64)] = []
 
   var writer: SimulatedReplica { replicas[0] }
 
-  /// - Parameter sparse: the chance of a reader to fetch only what it is asked for.
+  /// - Parameter sparse: the chance that a reader fetches only what it is asked for.
   init(seed: UInt64, readers: Int, sparse: Double = 0.3) throws {
     simulation = Simulation(seed: seed)
     random = SeededRandom(seed: seed &+ 1)
@@ -121,7 +122,7 @@ final class FeedWorld {
     case .append(let sizes): try append(sizes)
     case .clear(let number, let start, let count):
       let replica = replica(number)
-      // What the writer gives up may be gone for good.
+      // Blocks that the writer gives up may be gone for good.
       guard replica !== writer else { return }
       try replica.core.clear(start..<start + count)
       try replica.replicator.flush()
@@ -180,7 +181,7 @@ final class FeedWorld {
     let connection = try SimulatedReplica.connect(
       pair[0], pair[1], live: live, in: simulation, conditions)
     connections.append(connection)
-    // Turned on to look at a seed that fails.
+    // Turned on to examine a seed that fails.
     if Self.isTracing { try trace(connection) }
     return connection
   }
@@ -233,7 +234,7 @@ final class FeedWorld {
     }
     try replica.crash(at: point, losing: loss, in: simulation)
     if replica === writer {
-      // The append that was under way is there, or it is not.
+      // The interrupted append is there, or it is not.
       let length = Int(writer.core.length)
       guard length <= blocks.count, length >= blocks.count - (inside ? 2 : 0) else {
         throw Broken("the writer has \(length) of \(blocks.count) blocks after a crash")
@@ -245,7 +246,7 @@ final class FeedWorld {
 
   // MARK: Checks
 
-  /// No peer is at fault here.
+  /// Checks that no peer was at fault.
   private func checkReasons() throws {
     for connection in connections {
       for case let reason? in connection.reasons where !(reason is ConnectionLost) {
@@ -266,8 +267,8 @@ final class FeedWorld {
     for replica in replicas { try verify(replica, isComplete: true) }
   }
 
-  /// Connects pairs for one exchange each, which may overlap, and expects all of them to end in order
-  /// with everything on both sides that either side had.
+  /// Connects pairs for one exchange each, which may overlap, and expects all of them to end
+  /// properly with everything on both sides that either side had.
   func exchangeOnce(_ steps: [FeedStep]) throws {
     var had: [(connection: SimulatedConnection, blocks: [UInt64])] = []
     for case .connect(let one, let other, _) in steps {
@@ -298,7 +299,7 @@ final class FeedWorld {
     for replica in replicas { try verify(replica, isComplete: false) }
   }
 
-  /// Connects everybody, lets everything be exchanged and compares.
+  /// Connects all replicas, lets everything be exchanged, and compares.
   func heal() throws {
     try disconnectAll()
     var full = [0]
@@ -322,7 +323,7 @@ final class FeedWorld {
     }
   }
 
-  /// What is here is what was written; with `isComplete` all of it.
+  /// Checks that the blocks here are what was written; with `isComplete`, all of it.
   func verify(_ replica: SimulatedReplica, isComplete: Bool) throws {
     let core = replica.core
     guard core.length <= blocks.count else {

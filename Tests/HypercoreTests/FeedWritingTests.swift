@@ -68,7 +68,7 @@ import Testing
     for (number, place) in places {
       #expect(try await feed.get(place, as: .utf8) == "\(number)")
     }
-    // Whatever was joined is signed.
+    // All joined blocks are signed.
     #expect(try await signedBlocks(of: feed).last == 499)
   }
 
@@ -90,12 +90,12 @@ import Testing
     }
     #expect(try await feed.get(0..<6, as: .utf8) == ["first"] + order)
     #expect(try await signedBlocks(of: feed) == [0, 5])
-    // One after the other they have a signature each.
+    // Appended one after another, they have a signature each.
     for number in 6...8 { try await feed.append("\(number)", as: .utf8) }
     #expect(try await signedBlocks(of: feed) == [0, 5, 6, 7, 8])
   }
 
-  /// Calls appends from one place, so that their order is known.
+  /// A caller of appends, so that their order is known.
   private actor Caller {
     let feed: Feed
     var order: [String] = []
@@ -103,12 +103,12 @@ import Testing
     init(_ feed: Feed) { self.feed = feed }
 
     func append(_ value: String) async throws -> UInt64 {
-      // The call itself follows without a pause in which another could come.
+      // The call follows without a suspension in which another could come.
       order.append(value)
       return try await feed.append(value, as: .utf8)
     }
 
-    /// The order of the calls, once there were so many.
+    /// Returns the order of the calls, once there were this many.
     func called(_ count: Int) async -> [String] {
       while order.count < count { await Task.yield() }
       return order

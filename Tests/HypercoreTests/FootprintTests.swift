@@ -6,11 +6,11 @@ import Testing
 @testable import Hypercore
 
 #if os(Linux)
-  /// What many idle feeds cost. Measured in a process of its own, in which nothing else happens and
-  /// the system allows 256 open files.
+  /// The cost of many idle feeds, measured in a process of its own, in which nothing else happens
+  /// and the system allows 256 open files.
   @Suite(.timeLimit(.minutes(3))) struct FootprintTests {
     private static let count = 1000
-    /// Each is opened several times.
+    /// The number of folders; each is opened several times.
     private static let folders = 250
 
     @Test(.enabled(if: !LimitedProcess.isOne))
@@ -20,7 +20,8 @@ import Testing
     }
 
     @Test(.enabled(if: LimitedProcess.isOne)) func `probe`() async throws {
-      // What this process has open anyway, and room for what the system opens on the way.
+      // The files that this process has open in any case, and room for those that the system opens
+      // on the way.
       let anyway = DescriptorCount.now + 15
       let folder = try TemporaryFolder()
       for number in 0..<Self.folders {
@@ -42,12 +43,12 @@ import Testing
       let each = (Memory.resident - before) / Self.count
       print("an idle feed takes \(each) bytes")
       if !isSanitized { #expect(each < 100_000) }
-      // What nobody uses is closed: the first look notes the time, the second finds it unchanged.
+      // Unused files are closed: the first sweep notes the time, the second finds it unchanged.
       _ = DescriptorPool.shared.sweep()
       _ = DescriptorPool.shared.sweep()
       #expect(DescriptorPool.shared.openCount == 0)
       #expect(DescriptorCount.now < anyway)
-      // All of them work on, the longest unused first.
+      // All of them still work, the least recently used first.
       for (number, feed) in feeds.enumerated() {
         #expect(try await feed.get(0) == someBlocks(1)[0], "\(number)")
       }
@@ -55,7 +56,7 @@ import Testing
       for feed in feeds { try await feed.close() }
       feeds = []
 
-      // Those that write hold a lock each, and nothing more.
+      // A feed that is written holds a lock, and nothing more.
       for number in 0..<50 { feeds.append(try await Feed.open(folder: "\(folder.path)/\(number)")) }
       _ = DescriptorPool.shared.sweep()
       _ = DescriptorPool.shared.sweep()
@@ -66,14 +67,14 @@ import Testing
     }
   }
 
-  /// How many files this process has open.
+  /// The number of files that this process has open.
   private enum DescriptorCount {
     static var now: Int {
       (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? .max
     }
   }
 
-  /// How much memory this process takes, in bytes.
+  /// The memory of this process in bytes.
   private enum Memory {
     static var resident: Int {
       guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8),

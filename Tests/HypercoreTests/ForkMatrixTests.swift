@@ -6,9 +6,10 @@ import Testing
 
 @testable import Hypercore
 
-/// Two copies of one feed that were both written: the fork is found over the wire, whoever has more.
+/// Two copies of one feed that were both written: the fork is found over the wire, whichever has
+/// more.
 @Suite struct ForkMatrixTests {
-  /// How far two copies agree, and what each has written since.
+  /// The common length of two copies, and the number of blocks that each has written since.
   struct Cell: CustomTestStringConvertible, Sendable {
     var common: Int
     var own: Int
@@ -40,7 +41,8 @@ import Testing
       name, FeedOptions(key: keyPair(1).publicKey), isSparse: isSparse, seed: 9)
   }
 
-  /// Everybody knows, the evidence convinces others, and every connection goes on.
+  /// Checks that all replicas know the fork, the evidence convinces others, and every connection
+  /// goes on.
   private func expectFork(
     _ replicas: [SimulatedReplica], _ connections: [SimulatedConnection], lengths: [Int]
   ) throws {
@@ -201,7 +203,7 @@ import Testing
       try writer.replicator.flush()
       simulation.run(for: .seconds(1))
     }
-    // Not more than one each, and one of them is enough.
+    // At most one each, and one of them is enough.
     #expect(questions[0] <= 1 && questions[1] <= 1 && questions != [0, 0], "\(questions)")
   }
 }

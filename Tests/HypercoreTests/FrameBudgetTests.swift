@@ -2,7 +2,7 @@ import DatTesting
 import Hypercore
 import Testing
 
-/// What all connections may hold of frames that are received in part.
+/// The limits on what all connections may hold of incomplete frames.
 @Suite struct FrameBudgetTests {
   private static let mebibyte = 1 << 20
 
@@ -24,7 +24,7 @@ import Testing
     var counts = [Int](repeating: 0, count: holds.count)
     var goesOn = [Bool](repeating: true, count: holds.count)
     for _ in 0..<20_000 {
-      // Each wants 8 MiB; who is held up reads no more.
+      // Each needs 8 MiB; a connection that is held up reads no more.
       let place = Int.random(in: holds.indices, using: &random)
       guard goesOn[place], counts[place] < 8 * Self.mebibyte else { continue }
       counts[place] += read

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Hypercore
 
-/// What a Have says of a long feed.
+/// The content of a Have about a long feed.
 @Suite struct HaveBitfieldTests {
   private struct Have {
     var start: UInt64
@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  /// A peer of a feed of 2^32 blocks of which only the last is there.
+  /// A peer of a feed of 2^32 blocks of which only the last is stored.
   private func longFeed() throws -> HostilePeer {
     let peer = try HostilePeer()
     let last = LongFeedTests.lastBlock(signedBy: peer.pair)

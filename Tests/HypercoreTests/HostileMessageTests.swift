@@ -4,9 +4,9 @@ import HypercoreCrypto
 import HypercoreProtocol
 import Testing
 
-/// Messages that are well formed and meant ill, from a peer that has the key.
+/// Well-formed but hostile messages, from a peer that has the key.
 @Suite(.timeLimit(.minutes(1))) struct HostileMessageTests {
-  /// A reader with one honest block, and the writer it came from.
+  /// A reader with one honest block, and its writer.
   private func reader() async throws -> (writer: Feed, reader: Feed) {
     let writer = try await Feed.inMemory()
     try await writer.append(someBlocks(8))
@@ -18,8 +18,8 @@ import Testing
     return (writer, reader)
   }
 
-  /// Says something ill: the connection ends with a reason, nothing is stored, and an honest peer is
-  /// served as before.
+  /// Sends a hostile message: the connection ends with a reason, nothing is stored, and an honest
+  /// peer is served as before.
   private func expectClosed(_ message: Message, _ label: Comment) async throws {
     let (writer, reader) = try await reader()
     let peer = try await RawPeer(reader)
@@ -97,7 +97,7 @@ import Testing
         .request(Request(index: index, bytes: 0, hash: false, nodes: .max)))
       #expect(answers == [.unhave(start: index)])
     }
-    // A byte beyond the end is answered as the plain request that comes with it.
+    // A byte beyond the end is answered like a plain request for the block.
     let answers = try await peer.say(.request(Request(index: 3, bytes: 1 << 50)))
     #expect(answers.count == 1)
     #expect(await peer.stream.closeReason == nil)
@@ -143,7 +143,7 @@ import Testing
       if requests.contains(where: { !$0.hash }) { break }
       heard = []
       for request in requests {
-        // The question that comes first is answered as it should be.
+        // The first question is answered as it should be.
         let block = try await writer.get(request.index)
         let proof = try await writer.proof(of: request.index)
         let leaf = Node(

@@ -6,13 +6,13 @@ import HypercoreProtocol
 import RandomAccessStorage
 import Testing
 
-/// A victim's feed with two connections: one to a peer that says whatever a test has it say, and one to
-/// a good one, which has to go on whatever the other does.
+/// A victim's feed with two connections: one to a peer whose messages the test decides, and one to a good
+/// peer, which has to be served whatever the other does.
 final class HostilePeer {
   let pair: KeyPair
   /// The blocks of the writer that both peers claim to have.
   let blocks: [[UInt8]]
-  /// What the writer has, to take proofs from.
+  /// The writer's feed, from which proofs are taken.
   let writer: FeedCore
   let victim: FeedCore
   let replicator: Replicator
@@ -23,9 +23,9 @@ final class HostilePeer {
   private let channel: ChannelID
   private let writerSession: ReplicationSession
   private let writerReplicator: Replicator
-  /// What the victim said to the hostile peer.
+  /// The victim's messages to the hostile peer.
   private(set) var heard: [Message] = []
-  /// Why the victim closed the hostile connection.
+  /// The reason why the victim closed the hostile connection.
   private(set) var reason: FeedError?
   private(set) var protocolReason: ProtocolError?
   private(set) var isClosed = false
@@ -34,7 +34,7 @@ final class HostilePeer {
 
   /// - Parameters:
   ///   - serving: whether the victim is the feed's writer, with all its blocks.
-  ///   - sparse: whether it asks only for what a test gets.
+  ///   - sparse: whether it fetches only what a test gets.
   init(serving: Bool = false, sparse: Bool = true, count: Int = 10) throws {
     let pair = KeyPair(seed: [UInt8](repeating: 7, count: 32))!
     self.pair = pair
@@ -72,7 +72,7 @@ final class HostilePeer {
     try exchange()
   }
 
-  /// Says messages in one burst and takes what the victim says.
+  /// Sends messages in one burst and receives the victim's.
   ///
   /// - Parameter reading: whether the victim's answers are read.
   func say(_ messages: Message..., reading: Bool = true) throws {
@@ -104,7 +104,7 @@ final class HostilePeer {
     try exchange()
   }
 
-  /// Has the victim ask the hostile peer, which claims everything, for a block.
+  /// Makes the victim request a block from the hostile peer, which claims to have everything.
   func askFor(_ index: UInt64) throws {
     _ = replicator.get(index) { _ in }
     try say(.have(start: 0, length: UInt64(blocks.count)))
@@ -117,20 +117,21 @@ final class HostilePeer {
       "block \(index) was not asked for")
   }
 
-  /// The right answer for a block, proven from nothing.
+  /// The right answer for a block, with a complete proof.
   func answer(_ index: UInt64) throws -> DataMessage {
     let proof = try writer.proof(index)
     return DataMessage(
       index: index, value: blocks[Int(index)], nodes: proof.nodes, signature: proof.signature)
   }
 
-  /// Connects the good peer, which has everything, and lets the victim get `index` and the block before it from it.
+  /// Connects the good peer, which has everything, and lets the victim get `index` and the block before it
+  /// from it.
   func expectGoodPeerGoesOn(
     _ index: UInt64 = 3, sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     try good.open(replicator, download: true)
     try writerSession.open(writerReplicator, download: false)
-    // The block that the other was asked for is nobody's now.
+    // The block that was requested from the other peer is released.
     let indexes = [index, index - 1]
     for index in indexes { _ = replicator.get(index) { _ in } }
     try replicator.flush()
@@ -150,7 +151,7 @@ final class HostilePeer {
     #expect(try victim.audit().invalid == 0, sourceLocation: sourceLocation)
   }
 
-  /// Expects that the messages have the peer thrown out for a reason, with nothing stored.
+  /// Expects that the messages get the peer disconnected for a reason, with nothing stored.
   func expectOut(
     _ code: FeedError.Code, by messages: Message..., storing stored: Int = 0,
     sourceLocation: SourceLocation = #_sourceLocation

@@ -6,8 +6,8 @@ import HypercoreProtocol
 import RandomAccessStorage
 import Testing
 
-/// What a peer that holds the feed's key may send, and what must come of it: nothing is stored, that
-/// peer is out with a reason, the others go on.
+/// Messages that a peer with the feed's key may send, and their consequences: nothing is stored,
+/// the peer is disconnected with a reason, and the others go on.
 @Suite(.timeLimit(.minutes(1))) struct HostilePeerTests {
   // MARK: Data
 
@@ -159,7 +159,7 @@ import Testing
   }
 
   @Test func `a bitfield that is no run-length encoding is refused`() throws {
-    // Literal past the end; a varint cut short; one too long.
+    // A literal past the end; an incomplete varint; a too long one.
     for bytes in [[0x04, 0xff], [0x80], [UInt8](repeating: 0xff, count: 11)] as [[UInt8]] {
       let peer = try HostilePeer()
       try peer.expectOut(

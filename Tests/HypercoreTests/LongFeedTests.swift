@@ -6,7 +6,7 @@ import Testing
 
 @testable import Hypercore
 
-/// Feeds that are signed far beyond what is here of them: everything costs what is stored.
+/// Feeds that are signed far beyond the part that is here: everything costs only what is stored.
 @Suite struct LongFeedTests {
   /// The last of 2^32 blocks, with a proof that its writer made up: there are no others.
   static func lastBlock(signedBy pair: KeyPair) -> DataMessage {
@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test func `a signature that does not verify is looked for as far as there are any`() throws {
-    // The whole feed is set aside: nothing vouches for it.
+    // The whole feed is set aside: no signature vouches for it.
     let offset = SignatureFile.offset(of: (1 << 32) - 1)
     try storage.storage(named: "signatures").write([StorageWrite(offset: offset, bytes: [1])])
     storage.reset()
@@ -81,7 +81,7 @@ import Testing
     let file = try FeedFile("bitfield", in: storage)
     let bits = Bitfield(file: file)
     let limit: UInt64 = random.chance(0.5) ? 40 << 13 : 400 << 13
-    // The index is as long as the pages that there are.
+    // The index is as long as the pages.
     bits.setBlock(limit - 1)
     for _ in 0..<Int.random(in: 0...6, using: &random) {
       let start = UInt64.random(in: 0..<limit - 20_000, using: &random)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Hypercore
 
-/// That opening a feed destroys nothing: what is recorded and not there stays recorded.
+/// Opening a feed destroys nothing: what is recorded and missing stays recorded.
 @Suite struct OpeningTests {
   private let storage = MemoryStorage()
   private let blocks = someBlocks(20)
@@ -65,7 +65,7 @@ import Testing
       try core.close()
       #expect(try snapshot(storage) == before)
     }
-    // The data comes back.
+    // The data is restored.
     try storage.storage(named: "data").write([
       StorageWrite(offset: 0, bytes: Array(blocks.joined()))
     ])

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Hypercore
 
-/// What a peer can show about itself on a connection, and what proves nothing.
+/// The facts that a peer can prove about itself on a connection, and messages that prove nothing.
 @Suite(.timeLimit(.minutes(1))) struct PeerProofTests {
   private let feed = DiscoveryKey(bytes: [UInt8](repeating: 9, count: 32))!
   private let pair = KeyPair.generate()
@@ -35,7 +35,7 @@ import Testing
     #expect(!verifies(theirs, nil, [1, 3]))
     #expect(!verifies(theirs, nil, nil))
     #expect(!verifies(theirs, nil, [1, 2], KeyPair.generate().publicKey))
-    // No signature of a feed's tree is one, nor the other way round.
+    // A signature of a feed's tree is no proof, and a proof is no signature of a tree.
     let tree = pair.secretKey.sign(TreeHash.leaf([1]))
     #expect(!PeerProof.verifies(key, tree, feed, theirs, userData: [1, 2]))
   }
@@ -85,7 +85,7 @@ import Testing
     await one.close()
     await other.close()
     await joined.value
-    // The other side had nothing to show.
+    // The other side had nothing to prove.
     #expect(await one.provenKey(within: .seconds(60)) == nil)
   }
 
@@ -130,7 +130,7 @@ import Testing
     let second = Task { try await one.finished() }
     waiting.cancel()
     await #expect(throws: CancellationError.self) { try await waiting.value }
-    // The connection, and whoever else waits for it, go on.
+    // The connection, and other tasks that wait for the key, go on.
     #expect(await one.closeReason == nil)
     await one.close()
     await other.close()

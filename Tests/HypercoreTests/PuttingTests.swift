@@ -5,7 +5,7 @@ import Testing
 
 @testable import Hypercore
 
-/// A key pair of its own for each number.
+/// A different key pair for each number.
 func keyPair(_ number: UInt8) -> KeyPair {
   KeyPair(seed: [UInt8](repeating: number, count: 32))!
 }
@@ -126,7 +126,7 @@ func fetch(
     for _ in 0..<60 {
       let block = UInt64.random(in: 0..<writer.length, using: &random)
       let hash = random.chance(0.3)
-      // A hash that is known is not asked for; another size for it changes nothing.
+      // A known hash is not requested; another size for it changes nothing.
       if reader.has(block) || (hash && reader.bits.hasNode(2 * block)) { continue }
       var proof = try writer.proof(block, digest: reader.digest(block), hash: hash)
       var value = hash ? nil : try writer.block(at: block)
@@ -140,7 +140,7 @@ func fetch(
         guard let place else { continue }
         proof.nodes[place].hash.withUnsafeMutableBytes { $0[3] ^= 4 }
       case 2:
-        // Where only a sum is proven, one size alone can't be wrong.
+        // If only a sum is proven, a single size can't be wrong.
         guard let place else { continue }
         proof.nodes[place].size &+= random.chance(0.5) ? 1 : .max
       case 3:
@@ -300,8 +300,8 @@ func fetch(
 
   // MARK: Beyond what is trusted
 
-  /// A reader that knows the first four blocks' root, and the answer for block 2 of a feed that has eight
-  /// by now, made as for a peer that knows nothing.
+  /// A reader that knows the root of the first four blocks, and the answer for block 2 of a feed that has
+  /// eight by now, made for a peer that knows nothing.
   private func answerBeyond() throws -> (reader: FeedCore, value: [UInt8], proof: Proof) {
     let writer = try FeedCore.open(in: MemoryStorage(), options: FeedOptions(keyPair: keyPair(1)))
     try writer.append((0..<4).map { [$0] })
@@ -315,7 +315,7 @@ func fetch(
 
   @Test func `what a proof brings beyond a node that is known already is kept`() throws {
     let (reader, value, proof) = try answerBeyond()
-    // Node 5 is known, and ends the climb; what is above it was not.
+    // Node 5 is known, and ends the climb; the nodes above it were not known.
     #expect(reader.bits.hasNode(5) && !reader.bits.hasNode(11))
     try reader.put(2, value: value, nodes: proof.nodes, signature: proof.signature)
     #expect(reader.length == 8)
@@ -343,7 +343,7 @@ func fetch(
 
   // MARK: Forks
 
-  /// Two feeds of one key that part after `common` blocks.
+  /// Two feeds of one key that differ after `common` blocks.
   private func forked(common: Int, then count: Int) throws -> (FeedCore, FeedCore) {
     var random = SeededRandom(seed: 6)
     let start = (0..<common).map { _ in random.bytes(6) }
@@ -379,7 +379,7 @@ func fetch(
       #expect(!fork.ourProof.isEmpty)
       #expect(fork.isProven)
     }
-    // Nothing of it was stored but the evidence.
+    // Nothing was stored but the evidence.
     #expect(try !bytes(of: "fork.json", in: storage).isEmpty)
     #expect(try snapshot(storage) == before)
   }

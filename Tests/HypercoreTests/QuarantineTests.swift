@@ -7,7 +7,8 @@ import Testing
 
 @testable import Hypercore
 
-/// What stops a feed for good, or until it is opened anew: two histories, and a disk that fails.
+/// The faults that stop a feed for good, or until it is opened anew: two histories, and a failing
+/// disk.
 @Suite struct QuarantineTests {
   private func history(_ last: UInt8) throws -> FeedCore {
     let core = try FeedCore.open(in: MemoryStorage(), options: FeedOptions(keyPair: keyPair(1)))
@@ -20,7 +21,8 @@ import Testing
     let (one, other) = (try history(4), try history(5))
     let reader = try FeedCore.open(in: storage, options: FeedOptions(key: keyPair(1).publicKey))
     for block in 0..<one.length { try fetch(block, from: one, into: reader) }
-    // The whole proof: as long as the reader says what it knows, the other has nothing to contradict.
+    // The whole proof: if the reader said which nodes it knows, the other would have nothing to
+    // contradict.
     #expect(throws: FeedError.self) { try fetch(3, from: other, into: reader, digest: 0) }
     return reader
   }
@@ -42,7 +44,7 @@ import Testing
       #expect(error?.code == .forked)
       try again.close()
     }
-    // With the secret key, too.
+    // The same with the secret key.
     let owner = try FeedCore.open(in: storage, options: FeedOptions(keyPair: keyPair(1)))
     #expect(!owner.isWritable)
     let error = #expect(throws: FeedError.self) { try owner.append([[6]]) }
@@ -131,7 +133,7 @@ import Testing
       #expect(reason.contains("full"))
       break
     }
-    // Neither is the peer to blame, nor is it asked again and again.
+    // The peer is not to blame, and it is not asked again and again.
     #expect(await one.closeReason == nil)
     #expect(await other.closeReason == nil)
     #expect(await reader.peers.count == 1)
@@ -139,7 +141,7 @@ import Testing
       _ = try await reader.get(9, options: .init(timeout: .seconds(20)))
     }
     #expect(try await reader.get(7) == someBlocks(50)[7])
-    // A third one gets from the reader what it has.
+    // A third feed gets from the reader what that has.
     let third = try await Feed.inMemory(options: .init(key: keyPair(1).publicKey, sparse: true))
     let (three, four) = (try await reader.replicate(.live), try await third.replicate(.live))
     let more = Task { await join(three, four) }

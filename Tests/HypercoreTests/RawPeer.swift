@@ -4,7 +4,7 @@ import HypercoreCrypto
 import HypercoreProtocol
 import Testing
 
-/// The other end of a feed's connection: messages as they are.
+/// The other end of a feed's connection, which sends and receives plain messages.
 final class RawPeer {
   let connection: Connection
   let channel: ChannelID
@@ -21,7 +21,7 @@ final class RawPeer {
     try await exchange()
   }
 
-  /// Sends messages in one burst, and takes what is answered to them.
+  /// Sends messages in one burst, and returns the answers.
   @discardableResult
   func say(_ messages: Message...) async throws -> [Message] {
     for message in messages { try connection.send(message, on: channel) }
@@ -47,10 +47,10 @@ final class RawPeer {
 }
 
 extension ReplicationStream {
-  /// What there is to send now; nil for nothing.
+  /// The current output; nil if there is none.
   func outputNow() async -> [UInt8]? {
     let task = Task { await nextOutput() }
-    // Cancelled, it hands out what there is and doesn't wait.
+    // When it is cancelled, it returns what there is and doesn't wait.
     task.cancel()
     return await task.value
   }

@@ -19,7 +19,7 @@ import Testing
     #expect(core.byteLength == feed.byteLength)
     #expect(core.downloaded() == feed.downloaded)
     #expect(core.isLive == feed.live)
-    // A static feed was recorded by whoever made it; opened again it is final.
+    // A static feed was recorded by the process that made it; opened again it is final.
     #expect(core.isWritable == (feed.writable && feed.live))
     #expect(core.secretKey?.bytes == feed.secretKey.flatMap { [UInt8](hex: $0) })
     #expect(core.roots == (feed.roots ?? []).map(\.node))
@@ -173,7 +173,7 @@ import Testing
     }
   }
 
-  /// Where the recorded feed has signatures, which tells its batches.
+  /// The ends of the recorded feed's batches, according to its signatures.
   private func batchEnds(_ feed: RecordedFeed) throws -> [UInt64] {
     let signatures = try Fixtures.bytes("\(feed.folder)/signatures")
     var ends: [UInt64] = []
@@ -186,7 +186,7 @@ import Testing
 
   @Test(arguments: RecordedFeed.written)
   func `the same appends write the reference's files`(_ feed: RecordedFeed) throws {
-    // What the recorded feed cleared is still in its data file, so it can be written again.
+    // Blocks that the recorded feed cleared are still in its data file, so it can be written again.
     let original = try OpenedCopy(feed).core
     var blocks: [[UInt8]] = []
     for index in 0..<feed.length {
@@ -210,7 +210,7 @@ import Testing
       start = end
     }
     if !feed.live { try core.finalize() }
-    // Cleared the way it was recorded: run by run.
+    // Cleared as in the recording: run by run.
     var next: UInt64 = 0
     while let missing = original.nextMissing(from: next, below: feed.length) {
       next = original.nextStored(from: missing, below: feed.length) ?? feed.length

@@ -5,7 +5,7 @@ import HypercoreProtocol
 import RandomAccessStorage
 import Testing
 
-/// Recorded replications of one feed, with our side in the place of either end.
+/// Recorded replications of one feed, with a live end in place of either end.
 @Suite(.timeLimit(.minutes(2))) struct RecordedSessionTests {
   @Test(arguments: try RecordedSession.feedNames())
   func `in the place of the reader a recorded session brings every block`(name: String) throws {
@@ -71,7 +71,8 @@ import Testing
     return (recorded, server)
   }
 
-  /// Extension messages arrived, and a session that isn't live has ended by itself.
+  /// Checks that extension messages arrived, and that a session that isn't live has ended by
+  /// itself.
   private func expectEnd(
     of end: OurEnd, _ recorded: RecordedSession, goesOn: Bool, _ side: RecordedSession.Side
   ) throws {
@@ -82,7 +83,7 @@ import Testing
   }
 }
 
-/// Our side of a recorded session.
+/// The live side of a recorded session.
 private final class OurEnd {
   let core: FeedCore
   let replicator: Replicator
@@ -90,7 +91,7 @@ private final class OurEnd {
   let now = ContinuousClock.now
   var got: [UInt64: [UInt8]] = [:]
   var extensions: [RecordedSession.Said] = []
-  /// One entry once the session is closed.
+  /// The reasons for closing: one entry once the session is closed.
   var closeReasons: [(any Error)?] = []
 
   init(_ recorded: RecordedSession, as side: RecordedSession.Side, keyPair: KeyPair?) throws {
@@ -128,12 +129,12 @@ extension RecordedSession {
     messages(of: side).compactMap { if case .request(let request) = $0 { request } else { nil } }
   }
 
-  /// How many blocks one end has said to have, at the end.
+  /// The number of blocks that one end has offered by the end.
   fileprivate func length(offeredBy side: Side) -> UInt64 {
     appends(by: side).last?.upperBound ?? 0
   }
 
-  /// What a writer had at first, and what it announced later.
+  /// The blocks that a writer had at first, and those that it announced later.
   fileprivate func appends(by side: Side) -> [Range<UInt64>] {
     var appends: [Range<UInt64>] = []
     for case .have(let start, let length, nil, _) in messages(of: side) {
@@ -154,7 +155,7 @@ extension RecordedSession {
 }
 
 extension [RecordedSession.Said] {
-  /// Data by index, the first of each.
+  /// Data messages by index, the first of each.
   fileprivate var data: [UInt64: DataMessage] {
     var all: [UInt64: DataMessage] = [:]
     for case .message(_, .data(let data)) in self where all[data.index] == nil {

@@ -18,7 +18,7 @@ import Testing
     try storage.storage(named: name).truncate(to: length)
   }
 
-  /// A feed of blocks appended one by one, closed.
+  /// A closed feed of blocks that were appended in batches.
   private func feed(_ count: Int, batch: Int = 1) throws -> (MemoryStorage, [[UInt8]]) {
     var random = SeededRandom(seed: 11)
     let storage = MemoryStorage()
@@ -96,7 +96,7 @@ import Testing
     #expect(reopened.report.findings.count == 1)
     try expectWhole(reopened, blocks)
     #expect(try snapshot(storage) == committed)
-    // Written again it comes out the same.
+    // Written again, it is the same.
     try reopened.append([[1, 2, 3], [4]])
     try reopened.append([[5]])
     #expect(try snapshot(storage) == appended)
@@ -129,8 +129,8 @@ import Testing
     #expect(signed.suffix(64) == whole["signatures"]?.suffix(64))
   }
 
-  /// Eight blocks appended one by one, whose last signature lies across the border of two sectors, torn
-  /// there; with `bits` the bitfield says that all are here, otherwise that four are.
+  /// Eight blocks appended one by one, whose last signature lies across the border of two sectors and is torn
+  /// there. With `bits` the bitfield says that all are here, otherwise that four are.
   private func torn(keeping half: Range<Int>, bits: Bool) throws -> (MemoryStorage, [[UInt8]]) {
     let (storage, blocks) = try feed(8)
     if !bits {
@@ -186,7 +186,7 @@ import Testing
       try core.clear(0..<1)
       try core.close()
     }
-    // What is lost in truth is found behind it.
+    // What is really lost is found after it.
     core = try FeedCore.open(in: storage)
     try core.append([[4, 5], []])
     try core.close()
@@ -289,7 +289,7 @@ import Testing
       try core.append([[0xfe], [0xff]])
       try core.close()
       let now = try bytes(of: "signatures", in: storage)
-      // Had that length been signed before, and was that still known?
+      // True if that length was signed before and this is still known.
       let slot = 32 + 64 * Int(length + 1)
       let known = UInt64(signed.count) > 32 + 64 * (length + 1)
       if known { #expect(now.count >= slot + 64) }
@@ -321,7 +321,7 @@ import Testing
       #expect(try core.verify(signature, at: core.length - 1))
     }
     for block in 0..<writer.length where !core.has(block) {
-      // A node found to be lost is fetched the second time.
+      // A node that is found to be lost is fetched the second time.
       for _ in 0..<30 where !core.has(block) {
         do {
           try fetch(block, from: writer, into: core)

@@ -3,7 +3,8 @@ import Hypercore
 import HypercoreProtocol
 import Testing
 
-/// What has to hold whatever happens to a feed and its replicas. `SEEDS=n` tries more, `SEED=n` one.
+/// Properties that hold whatever happens to a feed and its replicas. `SEEDS=n` tries more seeds, `SEED=n`
+/// one.
 @Suite(.timeLimit(.minutes(10))) struct ReplicationPropertyTests {
   @Test func `whatever happened, every replica ends with the writer's blocks`() async {
     await forEachSeed(standard: 500) { seed in
@@ -83,7 +84,7 @@ import Testing
         }.dropFirst(answered)
         if new.isEmpty { break }
         answered += new.count
-        // Proofs are made in the order of the requests; blocks come as the disk brings them.
+        // Proofs are made in the order of the requests; blocks come as the disk delivers them.
         let answers = try new.map { request in
           let proof = try peer.writer.proof(
             request.index, digest: request.nodes, remoteTree: remoteTree)
@@ -106,7 +107,7 @@ import Testing
     await forEachSeed(standard: 60) { seed in
       let world = try FeedWorld(seed: seed, readers: 2, sparse: 0)
       try world.append((0..<40).map { _ in 30 })
-      // Reader 1 has everything; then the writer's line to reader 2 goes dead in the middle.
+      // Reader 1 has everything; then the writer's connection to reader 2 goes dead in the middle.
       try world.connect(0, 1)
       try world.simulation.settle()
       var conditions = Simulation.Conditions()
@@ -124,7 +125,7 @@ import Testing
 }
 
 extension FeedStep {
-  /// Whether nothing is lost by it, so that nothing has to be sent again.
+  /// True if nothing is lost by this step, so that nothing has to be sent again.
   fileprivate var isPeaceful: Bool {
     switch self {
     case .append, .wait, .get, .download: true
@@ -134,8 +135,8 @@ extension FeedStep {
   }
 }
 
-/// Runs a property for one seed after the other, so that tests that wait for something get their turn;
-/// stops after a few failures.
+/// Runs a property for one seed after another, so that tests that wait for something get their turn; stops
+/// after a few failures.
 func forEachSeed(standard: Int, _ body: (UInt64) throws -> Void) async {
   var failures = 0
   for seed in testSeeds(standard: standard) where failures < 5 {

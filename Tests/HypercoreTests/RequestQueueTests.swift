@@ -14,7 +14,7 @@ import Testing
     var random = SeededRandom(seed: seed)
     var queue = RequestQueue()
     var model: [Request] = []
-    // From many for each block to hardly two for the same.
+    // From many requests for each block to hardly two for the same.
     let blocks: UInt64 = [3, 100, 5000][Int(seed % 3)]
     for step in 0..<300 {
       let action = Int.random(in: 0..<10, using: &random)

@@ -7,10 +7,10 @@ import Testing
 
 @testable import Hypercore
 
-/// A key pair whose blocks are not here: a new disk to which the keys were restored. The next append would
-/// start a second history.
+/// A key pair whose blocks are not here, as on a new disk to which the keys were restored. The next append
+/// would start a second history.
 @Suite struct RestoringTests {
-  /// A folder in which all but the keys is gone, and a replica that has the blocks.
+  /// A folder in which everything but the keys is gone, and a replica that has the blocks.
   private func restored(_ count: Int) async throws -> (folder: TemporaryFolder, copy: Feed) {
     let folder = try TemporaryFolder()
     let feed = try await Feed.open(folder: folder.path)

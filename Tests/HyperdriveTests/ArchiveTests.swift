@@ -149,7 +149,7 @@ import Testing
   }
 }
 
-/// A connection that stays until it is ended.
+/// A connection that stays until it is closed.
 final class LiveConnection: Sendable {
   let streams: (ReplicationStream, ReplicationStream)
   private let task: Task<Void, Never>

@@ -4,7 +4,7 @@ import Foundation
 import Hyperdrive
 import Testing
 
-/// What the writer of an archive may sign, and what must come of it.
+/// Entries that the writer of an archive may sign, and their required effect.
 @Suite struct HostileEntryTests {
   private let codec = ArchiveMessageCodec()
   private static let file = ArchiveMessageCodec().encode(StatMessage(mode: FileStat.fileBits))
@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test func `an index that leads out of its branch or back ends the walk`() throws {
-    // Every entry names others in the places of branches that they are not in.
+    // Every entry names others in place of branches that they are not in.
     let tree = tree([
       ("/a/b", Self.index([[1], [1], [1]])), ("/a/c", Self.index([[1, 2], [1, 2], [1, 2]])),
       ("/x/y", Self.index([[1, 2, 3], [1, 2, 3], [1, 2, 3], [1, 2, 3]])),

@@ -6,7 +6,7 @@ import Hyperdrive
 import RandomAccessStorage
 import Testing
 
-/// What an archive's owner may sign, laid out in a folder.
+/// Entries that an archive's owner may sign, laid out in a folder.
 @Suite(.timeLimit(.minutes(2))) struct HostileFolderTests {
   let world: TemporaryFolder
   let copy: String
@@ -39,7 +39,7 @@ import Testing
       tree = ArchiveTree(source)
     }
 
-    /// Puts a file whose stat is as `change` leaves it.
+    /// Puts a file whose stat is changed by `change`.
     func put(_ name: String, _ text: String, _ change: (inout FileStat) -> Void = { _ in }) throws {
       try put(stored: Array(name.utf8), text, change)
     }
@@ -188,7 +188,7 @@ import Testing
     try owner.put("/twin", "file")
     try owner.put("/twin/inside", "inside")
     try owner.put("/zoo", "zoo")
-    // Their names are those that a writer of files may take for its own use.
+    // A writer of files may use these names for itself.
     for name in ["/.dat-part", "/.dat-part-2", "/.dat-part/in"] { try owner.put(name, name) }
     let archive = try await owner.open()
     let report = try await archive.export(to: copy, options: ArchiveReadOptions(wait: false))
@@ -223,7 +223,7 @@ import Testing
   }
 
   @Test func `a user's file goes for no entry whose bytes never came`() async throws {
-    // The owner has guessed size and time of files that the user has, and takes its own back.
+    // The owner has guessed size and time of the user's files, and withdraws its own.
     let source = world.path + "/source"
     func write(_ name: String, _ text: String, in folder: String) throws {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)

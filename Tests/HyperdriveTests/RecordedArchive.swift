@@ -146,7 +146,7 @@ struct RecordedArchive: Decodable, Sendable, CustomTestStringConvertible {
   static let all: [RecordedArchive] =
     (try? Fixtures.json("archives/manifest.json")) ?? []
 
-  /// Those whose whole metadata is recorded.
+  /// The archives whose whole metadata is recorded.
   static let whole = all.filter { $0.lookups != nil }
 
   /// The metadata feed's blocks as far as they are recorded.
@@ -168,12 +168,12 @@ final class MemoryMetadata: MetadataSource {
 }
 
 extension ArchivePath {
-  /// A path as it is stored, from a manifest.
+  /// Takes a path as it is stored, from a manifest.
   init(recorded name: String) { self.init(stored: Array(name.utf8)) }
 }
 
 extension ArchiveTree {
-  /// Everything with an entry of its own below a folder.
+  /// Returns everything with an entry of its own below a folder.
   func files(_ version: UInt64, in folder: ArchivePath = .root) throws -> [ArchiveEntry] {
     let walk = ArchiveWalk(self, version: version, folder: folder)
     var entries: [ArchiveEntry] = []

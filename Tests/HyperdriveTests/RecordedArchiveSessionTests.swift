@@ -6,7 +6,7 @@ import Hyperdrive
 import RandomAccessStorage
 import Testing
 
-/// Recorded replications of archives, with ours in the place of either end.
+/// Recorded replications of archives, with this implementation at either end.
 @Suite(.timeLimit(.minutes(1))) struct RecordedArchiveSessionTests {
   struct Recording: Decodable, Sendable {
     struct Blocks: Decodable, Sendable {
@@ -42,8 +42,8 @@ import Testing
       if let path = recording.read, reading == nil {
         reading = Task { try await archive.read(ArchivePath(path)).collect() }
       }
-      // The recorded end says what content it has before it sends the entries that lead there; this side asks
-      // for that later.
+      // The recorded end announces its content before it sends the entries that lead there; this side requests
+      // it later.
       if options.sparse, asking == nil, let content = await archive.content {
         asking = Task { try await content.update(to: 5) }
       }

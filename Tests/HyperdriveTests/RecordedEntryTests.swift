@@ -3,7 +3,7 @@ import Foundation
 import Hyperdrive
 import Testing
 
-/// What hyperdrive 9.16.0 wrote, read and written again.
+/// Entries that hyperdrive 9.16.0 wrote, read and written again.
 @Suite struct RecordedEntryTests {
   private let codec = ArchiveMessageCodec()
 
@@ -72,7 +72,7 @@ import Testing
   }
 }
 
-/// The rule by which append-tree 2.4.4 removes, whose entries the fixtures have.
+/// The rule by which append-tree 2.4.4 removes, and by which the fixtures' entries were made.
 struct ReferenceDeletion {
   let tree: ArchiveTree
 

@@ -73,7 +73,7 @@ import Testing
   }
 }
 
-/// SHA-256 in hex, as the manifest has it.
+/// Returns SHA-256 in hex, as in the manifest.
 func sha256(_ bytes: [UInt8]) -> String { Hex.encode(SHA256.hash(bytes)) }
 
 /// Exchanges everything between two archives over a connection that ends by itself.

@@ -44,7 +44,7 @@ import Testing
       ArchiveEntry(seq: $0.seq, path: ArchivePath(recorded: $0.path), stat: $0.stat.value)
     }
     .filter { $0.stat?.kind == .file }
-    // The reference's walk shows no file whose name is that of the root.
+    // The reference's walk shows no file with the name of the root.
     #expect(
       files.filter { $0.path.count > 0 }
         == recorded.filter { $0.path.count > 0 }.sorted { $0.path < $1.path })
@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  /// The reference misreports where a file has files below its own name.
+  /// The reference is wrong if a file has files below its own name.
   @Test(arguments: RecordedArchive.whole)
   func `differences are those that the reference tells`(_ archive: RecordedArchive) throws {
     let tree = archive.tree()
@@ -93,7 +93,7 @@ import Testing
         path.count > 0 && paths.contains { $0 != path && $0.isWithin(path) }
       }
       if hasFilesBelowFiles { continue }
-      // The reference never tells of a file whose name is that of the root.
+      // The reference never reports a file with the name of the root.
       let changes = try tree.diff(from: diff.from, to: diff.to).filter { $0.entry.path.count > 0 }
         .map {
           RecordedArchive.Change(

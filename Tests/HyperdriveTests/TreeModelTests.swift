@@ -70,7 +70,7 @@ import Testing
           index == EntryIndex.encode(lists, omittingOwner: true), "seed \(seed), entry \(own)")
         source.blocks.append(try tree.block(putting: path, StatMessage(mode: FileStat.fileBits)))
       } else {
-        // As the reference removes, which leaves odder indexes than this side does.
+        // As the reference removes, which leaves odder indexes than this side's rule.
         let index = try rule.index(of: path, at: own, from: head)
         source.blocks.append(codec.encode(ArchiveMessage(name: path.stored, paths: index)))
       }

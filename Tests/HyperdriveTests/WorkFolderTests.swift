@@ -36,7 +36,7 @@ import Testing
     let after = try copy.contents()
     for (name, bytes) in before { #expect(after[name] == bytes, "\(name)") }
     for name in Set(after.keys).subtracting(before.keys) {
-      // Empty files, which the reference never lays out, are made.
+      // Empty files, which the reference never lays out, are created.
       let isEmptyFile =
         recorded.files?.contains { $0.path == "/" + name && $0.stat.size == 0 } == true
       #expect(
@@ -54,7 +54,7 @@ import Testing
       workFolder: target.path + "/copy", secretKeys: target.path + "/none",
       options: Archive.Options(key: owner.key))
     let connection = try await LiveConnection(owner, reader)
-    // Everything but the damaged file comes, and the connection lives on.
+    // Everything but the damaged file comes, and the connection stays.
     let damaged = try #require(recorded.content.damaged?.first)
     let bad = try #require(
       recorded.files?.first { $0.stat.value.blockRange?.contains(damaged) == true })
@@ -213,7 +213,7 @@ struct CopiedWorkFolder {
     try Data(contentsOf: url.appendingPathComponent(name))
   }
 
-  /// Every file by its name.
+  /// Returns every file by its name.
   func contents() throws -> [String: Data] {
     var contents: [String: Data] = [:]
     for name in try FileManager.default.subpathsOfDirectory(atPath: url.path) {

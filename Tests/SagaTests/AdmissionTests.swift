@@ -6,7 +6,7 @@ import RandomAccessStorage
 @testable import Saga
 import Testing
 
-/// Who may write: rooms that ask, and what bounds those that don't.
+/// The authority to write: rooms that ask, and the limits of those that don't.
 @Suite(.timeLimit(.minutes(1))) struct AdmissionTests {
   /// Joins two rooms until either end closes.
   private func connect(_ one: Saga, _ other: Saga) async throws -> ReplicationStream {
@@ -69,7 +69,7 @@ import Testing
     #expect(await ana.requests.isEmpty)
     #expect(await !ana.db.isAuthorized(eve.db.localKey))
     #expect(await ana.muted.isEmpty, "refusing hides nothing")
-    // It concerned that connection: on a new one she asks again.
+    // The refusal concerned that connection: on a new one she asks again.
     await link.close()
     let again = ana.events(stored: .none)
     _ = try await connect(ana, eve)
@@ -77,11 +77,11 @@ import Testing
       if case .request(let user) = $0, user.key == eve.db.localKey { user } else { nil }
     }
     await ana.refuse(eve.db.localKey)
-    // Accepting one who was refused needs no new request.
+    // To accept a user who was refused takes no new request.
     await ana.accept(eve.db.localKey)
     await untilAuthorized(eve)
 
-    // Refused by one writer, met by another whose room is open.
+    // Refused by one writer, and met by another whose room is open.
     let fay = try await open("fay", key: ana.key)
     _ = try await connect(ana, fay)
     let third = try await first(ana) {
@@ -126,7 +126,7 @@ import Testing
       let events = ana.events(stored: .none)
       let link = try await connect(ana, cai)
       await asked.next()
-      // Only once the answer has arrived does a new connection ask anew.
+      // A new connection asks again only once the answer has arrived.
       while await !ana.newcomers.isEmpty { await Task.yield() }
       await link.close()
       try await first(events) { if case .leave = $0 { () } else { nil } }

@@ -23,7 +23,7 @@ import Testing
     }
   }
 
-  /// Connects two rooms until they are told of a fork.
+  /// Connects two rooms until they learn of a fork.
   private func connect(_ one: Saga, _ other: Saga, until told: [Saga]) async throws {
     let (a, b) = (try await one.replicate(), try await other.replicate())
     let joined = Task { await join(a, b) }

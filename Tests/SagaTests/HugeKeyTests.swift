@@ -16,7 +16,7 @@ import Testing
     let largest = key(bytes: HyperDBLimits.keyBytes)
     let huge = [key(bytes: HyperDBLimits.keyBytes + 1), key(bytes: 1 << 20)]
     let pair = KeyPair.generate()
-    // One that could be read, one that could not, and one to wait for at the end.
+    // One readable entry, one unreadable, and one to wait for at the end.
     let entries: [(key: String, value: [UInt8])] = [
       ("messages/a", message("before", time: 1)), (huge[0], message("huge", time: 2)),
       (huge[1], [0xee]), (largest, message("large", time: 3)), (huge[1], message("huge", time: 4)),

@@ -10,7 +10,7 @@ import Testing
 
 /// A message belongs to the feed that holds it.
 @Suite(.timeLimit(.minutes(1))) struct MessageOwnershipTests {
-  /// A key pair whose public key comes before another key.
+  /// Returns a key pair whose public key comes before another key.
   private func keyPair(before key: PublicKey) -> KeyPair {
     while true {
       let pair = KeyPair.generate()
@@ -38,7 +38,7 @@ import Testing
     let evil = try await HyperDB.open(MemoryStorage(), key: ana.key, options: settings)
     try await ana.authorize(evil.localKey)
     if knowsIt { try await sync(ana, evil) }
-    // Without having met, its clock says nothing of the message.
+    // Since they have not met, its clock knows nothing of the message.
     try await evil.put(mine.key, forged("forged", mine.key, time: 1_000))
     try await evil.put(mine.key, forged("forged again", mine.key, time: 1_000))
     try await evil.put("messages/other", [])
@@ -60,7 +60,7 @@ import Testing
     ana = try await Saga.open(folder: folder.path, username: "ana", options: options)
     await check(ana)
 
-    // What is deleted by the other feed is its own; the mark goes with it.
+    // The other feed deletes only its own message; the mark goes with it.
     try await evil.delete(mine.key)
     try await sync(ana, evil, until: 1)
     #expect(await ana.messages.map(\.text) == ["mine"])
@@ -77,7 +77,7 @@ import Testing
     await evil.close()
   }
 
-  /// Connects two databases until a room has everything, and so many messages.
+  /// Connects two databases until a room has everything, and this many messages.
   private func sync(_ room: Saga, _ db: HyperDB, until count: Int? = nil) async throws {
     let (left, right) = (
       try await room.db.replicate(.live), try await db.replicate(.live)

@@ -4,7 +4,7 @@ import Testing
 @testable import Saga
 
 @Suite struct PresenceTests {
-  /// A key that follows from a name.
+  /// Returns a key that follows from a name.
   private func key(_ name: String) -> PublicKey {
     let bytes = Array(name.utf8)
     return PublicKey(bytes: (0..<32).map { $0 < bytes.count ? bytes[$0] : 0 })!
@@ -66,11 +66,11 @@ import Testing
     for _ in 0..<100 { presence.noteUnreadable(key("bad"), now: 1) }
     #expect(presence.people.count <= Presence.keptPeople + 1)
     #expect(presence.notices.count { $0.kind == .unreadable } == 1)
-    // Thousands that come and go are told in one line.
+    // Thousands that come and go share one line.
     #expect(presence.notices.count { $0.kind == .crowd } == 1)
     #expect(presence.notices.first { $0.kind == .crowd }?.detail == "3980")
     #expect(presence.notices.count == Presence.passingLines + 2)
-    // After a quiet while each is told again.
+    // After a quiet time each gets its own line again.
     let bea = UserData(key: key("bea"), username: "bea", timestamp: 1)
     presence.join(bea, now: 700_000)
     #expect(presence.notices.last?.kind == .join)

@@ -63,7 +63,7 @@ struct RecordedRoom: Decodable, Sendable {
     for (user, replica) in try RecordedRoom.load().replicas {
       let folder = try TemporaryFolder(copyOf: replica.dir)
       let saga = try await Saga.open(folder: folder.path, username: user)
-      // Nobody wrote in another's name in the recording, so feeds and names go together.
+      // Nobody used another's name in the recording, so feeds and names go together.
       let names = Dictionary(grouping: await saga.messages, by: \.feed).mapValues {
         Set($0.map(\.username))
       }

@@ -8,9 +8,9 @@ import RandomAccessStorage
 import Saga
 import Testing
 
-/// The recorded session of two workshop Sagas, with ours in the place of either.
+/// The recorded session of two workshop Sagas, with this implementation at either end.
 @Suite(.timeLimit(.minutes(1))) struct RecordedSagaTests {
-  /// What the file says besides the bytes.
+  /// The data of the file besides the bytes.
   struct Recording: Decodable, Sendable {
     struct Event: Decodable, Sendable {
       struct Data: Decodable, Sendable {
@@ -99,7 +99,7 @@ import Testing
       return comings
     }
 
-    /// Writes whatever of ours comes next in the recording, once all before it is here.
+    /// Writes this side's next message of the recording, once all before it are here.
     let writeWhatIsDue = { @Sendable () async throws in
       while true {
         let count = await saga.messageCount
@@ -116,7 +116,7 @@ import Testing
     let meeting = Task { try await saga.connect(stream) }
     try await peer.replay(with: stream)
     #expect(peer.isSatisfied, "the recorded end still has to say \(peer.waitingToSay)")
-    // The recorded end has said all; ours may still be about to write its last.
+    // The recorded end has finished; this side may still be about to write its last message.
     for await _ in saga.events() where await saga.messageCount >= expected.count { break }
     await stream.close()
     try await meeting.value
@@ -142,7 +142,7 @@ import Testing
 
   /// Recorded times and ids, one after another.
   ///
-  /// Unchecked with this proof: everything that changes is used under the lock.
+  /// Unchecked, with this proof: everything that changes is used under the lock.
   private final class Script: @unchecked Sendable {
     private let lock = NSLock()
     private var times: [Int64]

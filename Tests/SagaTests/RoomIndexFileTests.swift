@@ -9,7 +9,7 @@ import Testing
 @testable import Saga
 
 @Suite(.timeLimit(.minutes(2))) struct RoomIndexFileTests {
-  /// A room of two writers in a folder, with edits, deletions and what is no message.
+  /// Makes a room of two writers in a folder, with edits, deletions and entries that are no messages.
   private func room(_ folder: TemporaryFolder, messages: Int = 60) async throws -> PublicKey {
     let ana = try await Saga.open(folder: folder.path + "/ana", username: "ana")
     let bea = try await Saga.open(
@@ -45,7 +45,7 @@ import Testing
     await joined.value
   }
 
-  /// The room without its index.
+  /// Returns the messages of the room without its index.
   private func shown(_ folder: String) async throws -> [Message] {
     var options = SagaOptions()
     options.keepsIndexFile = false
@@ -151,7 +151,7 @@ import Testing
       let piece = TreeHash.leaf(Array(bad[56...]))
       bad.replaceSubrange(24..<56, with: TreeHash.leaf(piece.bytes).bytes)
       try bytes.write([StorageWrite(offset: 0, bytes: bad)])
-      // It reads as an index or not: it neither traps nor comes out of order.
+      // Whether or not it reads as an index, it must neither trap nor be out of order.
       guard let read = file.read()?.index else { continue }
       var place = read.order.start
       var before: UInt32?
@@ -208,7 +208,7 @@ import Testing
     #expect(try Data(contentsOf: file) == bytes)
     #expect(try await Saga.examineIndex(storage, removing: true) == .unusable)
     #expect(try await Saga.examineIndex(storage) == .missing)
-    // Of another room.
+    // The index of another room.
     let other = try TemporaryFolder()
     let saga = try await Saga.open(folder: other.path, username: "eve")
     try await saga.writeMessage("another room")

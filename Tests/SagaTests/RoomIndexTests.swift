@@ -133,7 +133,7 @@ import Testing
           deletes: random.chance(0.2)))
       next[feed] += 1
     }
-    // As simply as can be said: of each key of each feed the newest entry with a meaning.
+    // The rule in its simplest form: of each key of each feed the newest entry with a meaning.
     var newest: [Message.ID: [RoomIndex.Entry]] = [:]
     for entry in entries where entry.timestamp != nil || entry.isDeletion {
       newest[Message.ID(keyBytes: entry.key, feed: entry.feed), default: []].append(entry)
@@ -159,7 +159,7 @@ import Testing
     var told: [UInt32: UInt64] = [:]
     for step in 1...1_500 as ClosedRange<UInt64> {
       let feed = Int.random(in: 0..<3, using: &random)
-      // Most that are new come last.
+      // Most new ones come last.
       let time = random.chance(0.4) ? Int64.random(in: 0..<60, using: &random) : Int64(step)
       let entry = entry(
         "k\(Int.random(in: 0..<400, using: &random))", feed: feed, seq: step, time: time,

@@ -47,7 +47,7 @@ import Testing
     #expect(
       await saga.page(.oldest, limit: 0) == MessagePage(messages: [], isStart: true, isEnd: false))
     #expect(await saga.page(.newest, limit: -1)?.messages == [])
-    // A place stays where it is after its message has gone.
+    // A place stays valid after its message has gone.
     try await saga.delete(all[50].id)
     #expect(await saga.messages(before: all[50].place, limit: 1) == [all[49]])
     #expect(await saga.messages(after: all[50].place, limit: 1) == [all[51]])
@@ -163,7 +163,7 @@ import Testing
   {
     let saga = try await room(100) { "\($0)" }
     let events = saga.events(stored: .newest(3))
-    // It comes before the reading begins, and so is one of the newest then.
+    // It comes before the reading begins, so it is one of the newest then.
     try await saga.writeMessage("new")
     var told: [String] = []
     reading: for await event in events {
@@ -204,7 +204,7 @@ import Testing
       default:
         if let one = messages.randomElement(using: &random) { try await saga.delete(one.id) }
       }
-      // Now and then the reader reads all that waits, up to a message that comes last.
+      // Now and then the reader reads everything that waits, up to a message that comes last.
       guard random.chance(0.15) || step == 59 else { continue }
       let last = try await saga.writeMessage("last of \(step)")
       reading: while let event = await iterator.next() {

@@ -5,7 +5,7 @@ import RandomAccessStorage
 import Saga
 import Testing
 
-/// A room that is left gives back all of its memory.
+/// The release of all memory of a room that was left.
 @Suite(.timeLimit(.minutes(1))) struct RoomReleaseTests {
   @Test func `nothing is kept of rooms that were left, nor of their connection`() async throws {
     #expect(try await remainsOfTwoRooms().left() == [])

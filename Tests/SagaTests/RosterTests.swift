@@ -9,8 +9,8 @@ import Testing
       key: PublicKey(bytes: [UInt8](repeating: number, count: 32))!, username: name, timestamp: 0)
   }
 
-  /// What a row of comings (positive) and goings (negative) of users all called ana tells; each going is
-  /// that of the user's first connection that is there.
+  /// Returns the events of a sequence of connects (positive) and disconnects (negative) of users all called
+  /// ana; each disconnect is that of the user's first connection.
   private func told(_ steps: [Int]) -> [String] {
     var roster = Roster()
     var connections: [Int: [UInt64]] = [:]
@@ -51,7 +51,7 @@ import Testing
     #expect(roster[user(2, "").key]?.username == "another rude name")
     let second = roster.prove(user(2, "").key, on: 7)
     #expect(second?.username == "bea")
-    // When the proven connection is gone the claim is shown as what it is.
+    // When the proven connection is gone, the claim is shown as what it is.
     let (gone, changed) = roster.disconnect(user(2, "").key, on: 7)
     #expect(gone == nil)
     #expect(changed?.username == "another rude name")

@@ -6,9 +6,9 @@ import Testing
 
 @testable import Saga
 
-/// Text that is slow for whatever normalises it: a minute and more for each megabyte, if anything does.
+/// Text that is slow for any code that normalises it: a minute and more for each megabyte, if any does.
 @Suite(.serialized) struct SlowTextTests {
-  /// For a few megabytes in a debug build; they take well under a second.
+  /// The limit for a few megabytes in a debug build; they take well under a second.
   private let limit = isSanitized ? 120.0 : 12.0
 
   @Test

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Saga
 
-/// Which requests to write are listed, and which are shown as proven.
+/// The requests to write that are listed, and those shown as proven.
 @Suite(.timeLimit(.minutes(1))) struct WriteRequestTests {
   private func user(_ number: Int, from address: String? = nil, proven: Bool = false) -> UserData {
     var key = [UInt8](repeating: 0, count: 32)
@@ -93,7 +93,8 @@ import Testing
       storage: MemoryStorage(), key: key, username: name, options: options)
   }
 
-  /// Whether a peer of this project connects under the user's own name and key, or one of the reference.
+  /// Connects a peer under its own name and key, or with a claim, as one of the reference that proves
+  /// nothing.
   private func meet(
     _ saga: Saga, _ other: Saga, as claim: UserData? = nil, from address: String
   ) async throws -> ReplicationStream {
@@ -136,7 +137,7 @@ import Testing
     #expect(listed.address == "192.0.2.66")
     await ana.refuse(listed.key)
     #expect(await ana.requests.isEmpty)
-    // The owner comes, and is asked about under its own name; beside the liar, too.
+    // The owner comes, and its own name is asked about, beside that of the liar, too.
     let again = ana.events(stored: .none)
     _ = try await meet(ana, bea, from: "192.0.2.7")
     let own = try #require(await request(again, of: bea.db.localKey))
@@ -155,7 +156,7 @@ import Testing
     let ana = try await room("ana")
     try await ana.writeMessage("welcome")
     let bea = try await room("bea", key: ana.key)
-    // Mallory can say all that bea says, and signs with a key of her own.
+    // Mallory can send everything that bea sends, and signs with a key of her own.
     let mallory = try await room("mallory", key: ana.key)
     let events = ana.events(stored: .none)
     let here = try await ana.replicate()

@@ -1,8 +1,8 @@
 internal import Foundation
 
-/// Another process: this tool again as the other side of a connection, or Node.
+/// Another process: this tool as the other side of a connection, or Node.
 ///
-/// It says what it has to say in lines of JSON, and ends when its standard input does.
+/// It prints its results as lines of JSON, and ends when its standard input does.
 final class Child {
   private let process = Process()
   private let input = Pipe()
@@ -17,13 +17,13 @@ final class Child {
     try process.run()
   }
 
-  /// This tool again.
+  /// Starts this tool as another process.
   convenience init(_ arguments: [String]) throws {
     let path = Bundle.main.executablePath ?? CommandLine.arguments[0]
     try self.init(path, arguments)
   }
 
-  /// The next line that it prints, as an object.
+  /// Returns the next line that it prints, as an object.
   func next() throws -> [String: Any]? {
     while true {
       if let end = waiting.firstIndex(of: UInt8(ascii: "\n")) {
@@ -38,7 +38,7 @@ final class Child {
     }
   }
 
-  /// The next line, which must hold a field.
+  /// Returns the next line, which must have a field.
   func expect(_ field: String) throws -> [String: Any] {
     guard let object = try next(), object[field] != nil else {
       throw BenchFailure("the other process did not say \(field)")
@@ -63,7 +63,7 @@ func say(_ fields: [String: Any]) {
   FileHandle.standardOutput.write(data + Data("\n".utf8))
 }
 
-/// Returns when standard input ends: the parent is done, or gone.
+/// Returns when standard input ends: the parent has finished, or is gone.
 func untilInputEnds() async {
   await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
     Thread.detachNewThread {

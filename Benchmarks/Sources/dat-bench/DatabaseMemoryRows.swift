@@ -1,13 +1,13 @@
 internal import HyperDB
 internal import RandomAccessStorage
 
-/// How much memory walks take: it is bounded by the cache of decoded entries, whatever the number of
-/// keys.
+/// The memory that walks take. It is bounded by the cache of decoded entries, whatever the number
+/// of keys.
 enum DatabaseMemoryRows {
   static let all: [Row] = [Row(group: "db.memory", isHeavy: true, samples: walks)]
 
   private static let keys = 100_000
-  /// Far less than the entries take, so that it is the bound that is measured.
+  /// Far less than the entries take, so that the bound is measured.
   private static let cacheBytes = 8 << 20
 
   @Sendable
@@ -18,7 +18,7 @@ enum DatabaseMemoryRows {
     try await DatabaseRows.fill(db, 0..<keys)
     await db.close()
     return try ["list", "list.prefix", "history", "diff"].map { walk in
-      // A process of its own: what others have given up would hide what this one takes.
+      // In a process of its own: memory that others have released would hide what this walk takes.
       let child = try Child(["peer", "walk-database", folder, walk])
       defer { child.end() }
       let told = try child.expect("growth")
@@ -30,7 +30,7 @@ enum DatabaseMemoryRows {
     }
   }
 
-  /// Opens and walks once, and tells by how much the process grew meanwhile, at its highest.
+  /// Opens and walks once, and prints the greatest growth of the process meanwhile.
   static func walk(_ rest: [String]) async throws {
     guard rest.count == 2 else { throw BenchFailure("walk-database folder walk") }
     var options = HyperDBOptions()

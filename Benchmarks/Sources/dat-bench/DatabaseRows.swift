@@ -58,7 +58,7 @@ enum DatabaseRows {
 
   static let value = Array("{\"name\":\"somebody\",\"city\":\"somewhere\",\"age\":42}".utf8)
 
-  /// The hash of each component, which a key's path is made of.
+  /// The hash of each component, of which a key's path is made.
   private static func path(_ key: [UInt8]) -> UInt64 {
     key.withUnsafeBytes { bytes in
       var sum: UInt64 = 0
@@ -130,7 +130,7 @@ enum DatabaseRows {
     }
   }
 
-  /// How put, get and list change as keys are added.
+  /// The change of put, get and list as keys are added.
   @Sendable
   private static func growth(_ settings: Settings) async throws -> [Sample] {
     var samples: [Sample] = []

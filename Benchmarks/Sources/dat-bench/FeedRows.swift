@@ -62,7 +62,7 @@ enum FeedRows {
       },
     ] + opening
 
-  /// Blocks verified against their proofs and stored, by a reader that trusts the tree's upper part.
+  /// Blocks that a reader verifies against their proofs and stores, trusting the tree's upper part.
   private static func verify(_ settings: Settings) async throws -> Double {
     let count = settings.scale(100_000)
     let source = try await Feed.inMemory()
@@ -72,7 +72,7 @@ enum FeedRows {
     let reader = try await Feed.inMemory(options: Feed.Options(key: key))
     var proofs: [Proof] = []
     for index in 0..<UInt64(count) {
-      // What a reader that goes from left to right has already.
+      // The digest of a reader that goes from left to right.
       let digest: UInt64 = index == 0 ? 0 : 1
       proofs.append(try await source.proof(of: index, digest: index & 1 == 1 ? digest : 0))
     }
@@ -151,7 +151,7 @@ enum FeedRows {
         let told = try child.expect("bytes")
         return ((told["bytes"] as? Double) ?? 0) / 1e6 * 1e6 / Double(count)
       },
-      // What a million appends leave behind in memory, and the highest on the way.
+      // The memory that a million appends leave in use, and the peak on the way.
       Row(group: "append.memory.1m") { settings in
         let count = settings.scale(1_000_000)
         let folder = Scratch.folder()

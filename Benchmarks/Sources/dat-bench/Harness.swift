@@ -2,13 +2,13 @@ internal import Foundation
 
 /// One measured number.
 struct Sample {
-  /// As in the table, such as `append.one.files`.
+  /// The name as in the table, such as `append.one.files`.
   var name: String
   var value: Double
   /// `/s`, `MB/s`, `ms`, `MB`, `s`.
   var unit: String
 
-  /// Whether less is better.
+  /// True if less is better.
   var isCost: Bool { !unit.hasSuffix("/s") }
 
   var json: String {
@@ -16,18 +16,18 @@ struct Sample {
   }
 }
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Settings: Sendable {
   var isQuick = false
   var isSynced = false
-  /// Node's side is left out.
+  /// True to leave out Node's side.
   var isSwiftOnly = false
   /// The folder with the Node side, `Interop/bench`.
   var interop: String?
-  /// How often each row is measured.
+  /// The number of times that each row is measured.
   var runs = 3
 
-  /// How much work: all of it, or a tenth.
+  /// The amount of work: all of it, or a tenth.
   func scale(_ count: Int) -> Int { isQuick ? max(count / 10, 1) : count }
 }
 
@@ -59,7 +59,7 @@ extension [Double] {
   }
 }
 
-/// Runs `body` some times and takes the median of what it returns.
+/// Runs `body` several times and returns the median of its results.
 func median(of runs: Int, _ body: () async throws -> Double) async throws -> Double {
   var values: [Double] = []
   for _ in 0..<runs { values.append(try await body()) }
@@ -94,7 +94,7 @@ func makeBlocks(_ count: Int, size: Int, from first: Int = 0) -> [[UInt8]] {
   }
 }
 
-/// What this process uses: resident memory now and at its highest, in bytes, and processors.
+/// The resources that this process uses: resident memory now and at its peak, in bytes, and processor time.
 enum Memory {
   /// The environment variable that makes processor time the measure, here and in children.
   static let cpuSwitch = "DAT_BENCH_CPU"
@@ -115,8 +115,8 @@ enum Memory {
       + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6
   }
 
-  /// The highest that was resident since this program was started. On Linux not what `getrusage` says,
-  /// which a process hands on to what it starts.
+  /// The peak of resident memory since this program was started. On Linux not the value of `getrusage`, which
+  /// a process inherits from the one that starts it.
   static var peak: Int {
     if let kilobytes = status("VmHWM") { return kilobytes * 1024 }
     #if canImport(Darwin)
@@ -126,7 +126,7 @@ enum Memory {
     #endif
   }
 
-  /// The rows of a process that has noted what it held after a tenth of its work and at the end.
+  /// The rows of a process that has recorded its memory after a tenth of its work and at the end.
   static func samples(_ name: String, _ told: [String: Any]) -> [Sample] {
     let peak = (told["peak"] as? Double ?? .nan) / 1e6
     let growth = (told["growth"] as? Double ?? .nan) / 1e6
@@ -144,7 +144,7 @@ enum Memory {
       .flatMap { Int($0) }
   }
 
-  /// Linux alone says; elsewhere the highest stands for it.
+  /// Only Linux reports it; elsewhere the peak stands for it.
   static var resident: Int {
     guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8),
       let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })

@@ -1,6 +1,6 @@
 internal import CLimits
 
-/// What libsodium does alone in this run.
+/// The speed of libsodium alone in this run.
 enum Limits {
   static func measure(_ settings: Settings) async throws -> [Sample] {
     limit_prepare()

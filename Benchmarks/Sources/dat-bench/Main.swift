@@ -93,7 +93,7 @@ enum Bench {
     }
   }
 
-  /// Prints a line at once, also into a file.
+  /// Prints a line at once, even into a file.
   private static func tell(_ line: String) {
     FileHandle.standardOutput.write(Data((line + "\n").utf8))
   }

@@ -2,7 +2,7 @@ internal import Foundation
 
 /// The reference packages on the same work, found through `NODE_PATH`.
 struct NodeSide {
-  /// Why there is none, for people.
+  /// The reason why there is none, for people.
   let absence: String?
   private let node: String
   private let script: String
@@ -27,7 +27,7 @@ struct NodeSide {
     }
   }
 
-  /// Node's numbers for a row; none where it has none.
+  /// Node's numbers for a row; empty if it has none.
   func measure(_ row: String, _ settings: Settings) throws -> [Sample] {
     guard absence == nil else { return [] }
     var arguments = ["node", script, row]

@@ -37,7 +37,8 @@ enum ReplicationRows {
       }
     }
 
-  /// Blocks a second, from the dial to the last block, and what else the reader tells.
+  /// The blocks per second, from the connection to the last block, and what else the reader
+  /// reports.
   private static func fetch(
     _ source: String, count: Int, toFiles: Bool, peers: Int = 1, _ settings: Settings,
     watchingMemory: Bool = false
@@ -57,7 +58,8 @@ enum ReplicationRows {
     return (Double(count) / (result["seconds"] as? Double ?? .nan), result)
   }
 
-  /// From an append to the reader's having the block, in one process; the median in milliseconds.
+  /// The time from an append to the reader's having the block, in one process; the median in
+  /// milliseconds.
   private static func live(_ count: Int) async throws -> Double {
     let writer = try await Feed.inMemory()
     guard let key = writer.key else { throw BenchFailure("no key") }
@@ -91,7 +93,7 @@ enum ReplicationRows {
   }
 }
 
-/// What this tool does as the other side.
+/// The work of this tool as the other side.
 enum Peer {
   static func run(_ arguments: [String]) async throws {
     guard let role = arguments.first else { throw BenchFailure("peer needs a role") }
@@ -163,7 +165,7 @@ enum Peer {
     await untilInputEnds()
   }
 
-  /// How much memory a feed takes whose blocks were all read once.
+  /// The memory of a feed whose blocks were all read once.
   private static func readFeed(_ folder: String) async throws {
     let before = Memory.resident
     let feed = try await Feed.open(folder: folder)

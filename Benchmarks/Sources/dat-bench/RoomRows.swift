@@ -6,7 +6,7 @@ internal import HypercoreCrypto
 internal import RandomAccessStorage
 internal import Saga
 
-/// The room that a person has: 20,000 messages by 20 writers, joined by a newcomer, then 1,000 live
+/// A typical large room: 20,000 messages by 20 writers, which a newcomer joins, then 1,000 live
 /// messages from each side.
 enum RoomRows {
   static let all: [Row] = [
@@ -88,14 +88,14 @@ enum RoomPeer {
     try await Task.sleep(for: .milliseconds(200))
     var times: [Double] = []
     for round in 0..<rounds {
-      // The room holds what an earlier run has written.
+      // The room has messages of earlier runs.
       let name = " \(round) \(room.db.localKey)"
       let start = ContinuousClock.now
       try await room.writeMessage("ping" + name)
       while let event = await events.next() {
         if case .message(let message) = event, message.text == "pong" + name { break }
       }
-      // There and back.
+      // Halved, since the message went there and back.
       times.append((ContinuousClock.now - start).seconds / 2)
     }
     say(["live": times.median * 1e3])
@@ -129,13 +129,13 @@ actor RoomFixture {
       try await rooms[0].authorize(room.db.localKey)
       rooms.append(room)
     }
-    // A star around the first.
+    // A star around the first room.
     for room in rooms.dropFirst() { try await Self.link(rooms[0], room) }
     for room in rooms { while await !room.db.isLocalAuthorized { await Task.yield() } }
     var written = 1
     while written < count {
       for room in rooms where written < count {
-        // Who writes has read what was written before.
+        // A writer has read what was written before.
         while await room.messageCount < written { try await Task.sleep(for: .milliseconds(1)) }
         for _ in 0..<min(Self.turn, count - written) {
           try await room.writeMessage("This is message number \(written) of a room with many.")

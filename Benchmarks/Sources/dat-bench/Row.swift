@@ -2,13 +2,13 @@
 struct Row: Sendable {
   let name: String
   let unit: String
-  /// What the project wants to reach, on the machine that the goals were set on.
+  /// The project's goal, on the machine on which the goals were set.
   let goal: Double?
   /// The row of ``Limits`` that bounds it.
   let limit: String?
-  /// Left out of `--quick`, and run once.
+  /// True if it is left out of `--quick`, and run once.
   let isHeavy: Bool
-  /// Gives one run's value; more than one where a run measures several things.
+  /// Returns one run's value; several if a run measures several things.
   let measure: @Sendable (Settings) async throws -> [Sample]
 
   init(
@@ -23,7 +23,7 @@ struct Row: Sendable {
     self.measure = { [Sample(name: name, value: try await measure($0), unit: unit)] }
   }
 
-  /// Several numbers of one run.
+  /// Creates a row that measures several numbers in one run.
   init(
     group name: String, isHeavy: Bool = false,
     samples: @escaping @Sendable (Settings) async throws -> [Sample]

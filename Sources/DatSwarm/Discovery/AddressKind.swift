@@ -1,14 +1,14 @@
-/// How far an address reaches, as far as its number tells.
+/// The reach of an address, as far as its number tells.
 enum AddressKind: Hashable {
-  /// Other machines in general.
+  /// Any machine.
   case global
-  /// Machines of one network: private, link-local and carrier-grade ranges.
+  /// A machine of one network: private, link-local and carrier-grade ranges.
   case local
   /// This machine.
   case loopback
-  /// No single machine, or none that can be dialled: multicast, broadcast, reserved, unspecified, port 0.
+  /// Not a single machine, or one that can't be dialled: multicast, broadcast, reserved, unspecified, port 0.
   case unusable
-  /// A name, which only people give.
+  /// A name, which only a user gives.
   case name
 
   init(_ address: PeerAddress) {
@@ -37,7 +37,7 @@ enum AddressKind: Hashable {
 
   private init(ipv6 text: String) {
     if text == "::" || text.hasPrefix("ff") || text.contains(".") {
-      // Written with IPv4 inside it is IPv4 in disguise.
+      // An IPv6 address with IPv4 notation inside it is IPv4 in disguise.
       self = .unusable
     } else if text == "::1" {
       self = .loopback
@@ -57,7 +57,7 @@ struct IPv4: Hashable, Sendable, CustomStringConvertible {
 
   init(number: UInt32) { self.number = number }
 
-  /// Four bytes in network order; nil for any other number of them.
+  /// Makes an address of four bytes in network order; nil for any other number of them.
   init?(_ bytes: some Collection<UInt8>) {
     guard bytes.count == 4 else { return nil }
     number = bytes.reduce(0) { $0 << 8 | UInt32($1) }

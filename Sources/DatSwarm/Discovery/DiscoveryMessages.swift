@@ -2,38 +2,38 @@ internal import DatDNS
 internal import Foundation
 internal import HypercoreCrypto
 
-/// What dns-discovery says in DNS messages: names, tokens and lists of peers.
+/// The DNS messages of dns-discovery: names, tokens and lists of peers.
 enum DiscoveryMessages {
-  /// Dat's domain; dns-discovery alone would say `dns-discovery.local`.
+  /// Dat's domain; dns-discovery by itself would use `dns-discovery.local`.
   static let domain = DNSName("dat.local")
 
   static func name(of topic: Topic) -> DNSName {
     DNSName(labels: [Array(topic.hex.utf8)] + domain.labels)
   }
 
-  /// What a name of any domain of two labels is about; nil where that is no topic.
+  /// Returns the topic in a name below any domain of two labels; nil if there is none.
   static func topic(of name: DNSName) -> Topic? {
     guard name.labels.count == 3 else { return nil }
     return Topic(hex: String(decoding: name.labels[0], as: UTF8.self))
   }
 
-  /// Asks for the peers of a topic.
+  /// Returns a question about the peers of a topic.
   static func question(about topic: Topic) -> DNSQuestion {
     DNSQuestion(name(of: topic), type: DNSRecord.textType)
   }
 
-  /// Proves to its maker, later, that somebody at this address has read it.
+  /// Returns a token. Whoever returns it later proves to its maker that packets to this address are received.
   static func token(_ secret: [UInt8], for host: String) -> String {
     Data(SHA256.hash(secret + Array(host.utf8))).base64EncodedString()
   }
 
-  /// A text record of `name=value` strings.
+  /// Returns a text record of `name=value` strings.
   static func text(_ name: DNSName, _ fields: [(String, String)]) -> DNSRecord {
     DNSRecord(name, .text(fields.map { Array("\($0)=\($1)".utf8) }))
   }
 
-  /// The strings of a text record, cut at their first `=`; a string without one is empty. What is not
-  /// ASCII is none of ours, and would cost much to compare.
+  /// Returns the strings of a text record, cut at their first `=`; a string without one is empty. A string that
+  /// is not ASCII is not of this protocol, and would be costly to compare.
   static func fields(_ strings: [[UInt8]]) -> [String: String] {
     var fields: [String: String] = [:]
     for string in strings where string.allSatisfy({ $0 < 0x80 }) {
@@ -45,19 +45,19 @@ enum DiscoveryMessages {
     return fields
   }
 
-  /// As many records as fit into one string with its name: more would wrap the length in the reference.
+  /// The most records that fit into one string with its name: more would wrap the length in the reference.
   static let maximumPeers = 31
 
-  /// The same for IPv6, whose records take 18 bytes.
+  /// The same for IPv6 records, which take 18 bytes.
   static let maximumPeers6 = 10
 
-  /// Six bytes for each address, IPv4 and port, as base64. Other addresses are left out.
+  /// Returns six bytes for each address, IPv4 and port, as base64. Other addresses are left out.
   static func peers(_ addresses: [PeerAddress]) -> String {
     list(addresses, isIPv6: false, maximumPeers)
   }
 
-  /// Eighteen bytes for each address, IPv6 and port, as base64. Other addresses are left out. A field
-  /// of this project's: the reference knows IPv4 alone, and skips fields that it doesn't know.
+  /// Returns eighteen bytes for each address, IPv6 and port, as base64. Other addresses are left out. The field
+  /// is this project's own: the reference knows only IPv4, and skips unknown fields.
   static func peers6(_ addresses: [PeerAddress]) -> String {
     list(addresses, isIPv6: true, maximumPeers6)
   }
@@ -75,7 +75,7 @@ enum DiscoveryMessages {
     return Data(bytes).base64EncodedString()
   }
 
-  /// Reads ``peers(_:)``, where 0.0.0.0 stands for the sender. What is cut off at the end is ignored.
+  /// Reads ``peers(_:)``; 0.0.0.0 stands for the sender. A partial record at the end is ignored.
   static func peers(reading text: String, from sender: String) -> [PeerAddress] {
     records(text, of: 6).compactMap { bytes in
       guard let host = IPv4(bytes.prefix(4)) else { return nil }
@@ -84,7 +84,7 @@ enum DiscoveryMessages {
     }
   }
 
-  /// Reads ``peers6(_:)``. What is cut off at the end is ignored.
+  /// Reads ``peers6(_:)``. A partial record at the end is ignored.
   static func peers6(reading text: String) -> [PeerAddress] {
     records(text, of: 18).compactMap { bytes in
       guard let host = IPAddress(bytes: bytes.prefix(16)), host.isIPv6 else { return nil }
@@ -102,7 +102,7 @@ enum DiscoveryMessages {
     bytes.reduce(0) { $0 << 8 | Int($1) }
   }
 
-  /// What a service record names: a numeric address, 0.0.0.0 and port 0 being the sender's.
+  /// Returns the address in a service record: a numeric one; 0.0.0.0 and port 0 are the sender's.
   static func service(
     _ target: DNSName, _ port: UInt16, from sender: PeerAddress
   ) -> PeerAddress? {
@@ -112,11 +112,11 @@ enum DiscoveryMessages {
       port: port == 0 ? sender.port : Int(port))
   }
 
-  /// Answers a question about a topic with what is known, in the form that was asked for.
+  /// Answers a question about a topic with the known peers, in the form that was asked for.
   ///
   /// - Parameters:
-  ///   - peers: 0.0.0.0 for ourselves.
-  ///   - ownHost: what stands for 0.0.0.0 in an address record.
+  ///   - peers: the peers; 0.0.0.0 stands for this machine.
+  ///   - ownHost: the address that stands for 0.0.0.0 in an address record.
   static func answers(
     to question: DNSQuestion, with peers: [PeerAddress], token: String, ownHost: String?
   ) -> [DNSRecord] {
@@ -141,11 +141,11 @@ enum DiscoveryMessages {
     }
   }
 
-  /// How long an answer without peers is at most, and how long a question without a token is made: who
-  /// asks in another's name gains nothing by it.
+  /// The most bytes of an answer without peers, and the size to which a question without a token is padded: a
+  /// question with a forged sender is not amplified.
   static let tokenPacketBytes = 200
 
-  /// Strings that add up to so many bytes of a record, for the size alone.
+  /// Returns strings that take this many bytes in a record, as padding.
   static func padding(_ bytes: Int) -> [[UInt8]] {
     var strings: [[UInt8]] = []
     var rest = bytes
@@ -158,7 +158,7 @@ enum DiscoveryMessages {
     return strings
   }
 
-  /// Answers the question for the domain alone: who the asker is, seen from here.
+  /// Answers the question for the domain alone with the asker's address as seen from here.
   static func whoami(_ name: DNSName, _ asker: PeerAddress, token: String) -> DNSRecord {
     text(name, [("token", token), ("host", asker.host), ("port", "\(asker.port)")])
   }

@@ -1,12 +1,12 @@
 internal import NIOCore
 
-/// A numeric address of either kind, as its bits: what places and budgets are kept by.
+/// A numeric address of either kind, as its bits. Places and budgets are counted by it.
 struct IPAddress: Hashable, Sendable, CustomStringConvertible {
   /// The upper half of an IPv6 address; 0 for IPv4.
   private var high: UInt64
   /// The lower half of an IPv6 address, or an IPv4 address.
   private var low: UInt64
-  /// Whether it is an IPv6 address.
+  /// True if it is an IPv6 address.
   let isIPv6: Bool
 
   init(_ address: IPv4) {
@@ -15,7 +15,7 @@ struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     isIPv6 = false
   }
 
-  /// Reads a numeric address. IPv4 written as IPv6 is IPv4.
+  /// Reads a numeric address. An IPv4 address in IPv6 notation is IPv4.
   ///
   /// - Returns: nil for a name, and for anything longer than an address is.
   init?(_ text: String) {
@@ -29,7 +29,7 @@ struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     self.init(bytes: withUnsafeBytes(of: address.address) { Array($0[8..<24]) })
   }
 
-  /// Of four bytes or sixteen, in network order; nil for any other number of them.
+  /// Makes an address of four bytes or sixteen, in network order; nil for any other number of them.
   init?(bytes: some Collection<UInt8>) {
     if let number = IPv4(bytes) {
       self.init(number)
@@ -51,7 +51,7 @@ struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     isIPv6 = true
   }
 
-  /// Four bytes or sixteen, in network order.
+  /// The four bytes or sixteen, in network order.
   var bytes: [UInt8] {
     guard isIPv6 else { return IPv4(number: UInt32(truncatingIfNeeded: low)).bytes }
     return [high, low].flatMap { half in
@@ -59,18 +59,18 @@ struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// The address that stands for one attacker: itself, or for IPv6 its network of 64 bits, of which a
-  /// single host has all addresses.
+  /// The address that counts as one host: itself, or for IPv6 its network of 64 bits, all addresses of
+  /// which may belong to a single host.
   var neighbourhood: IPAddress {
     var address = self
     if isIPv6, !isLoopback { address.low = 0 }
     return address
   }
 
-  /// Whether it is this machine's own.
+  /// True if it is this machine's own.
   var isLoopback: Bool { isIPv6 ? high == 0 && low == 1 : low >> 24 == 127 }
 
-  /// As people write it, the zeros of an IPv6 address shortened.
+  /// The usual notation, with the zeros of an IPv6 address shortened.
   var description: String {
     guard isIPv6 else { return IPv4(number: UInt32(truncatingIfNeeded: low)).description }
     let address = try? SocketAddress(packedIPAddress: ByteBuffer(bytes: bytes), port: 0)

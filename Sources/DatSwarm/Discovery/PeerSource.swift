@@ -1,36 +1,36 @@
 /// A way of finding peers: the local network, a rendezvous server, the DHT.
 ///
-/// A source is a messenger: what it finds are claims of strangers. A ``Swarm`` decides which of them
-/// are worth a try.
+/// A source only relays: its findings are claims of strangers. A ``Swarm`` decides which of them are worth
+/// a try.
 public protocol PeerSource: Sendable {
-  /// What kind of source this is, which also says what may be believed of it.
+  /// The kind of source, which determines how far it is trusted.
   var origin: PeerOrigin { get }
 
-  /// What is found, from the first ``join(_:announcing:)`` on, until ``close()``. Read once, by the
-  /// swarm; a source that finds more than is taken drops the oldest.
+  /// The findings from the first ``join(_:announcing:)`` until ``close()``. The swarm alone reads them. If it
+  /// falls behind, the source drops the oldest.
   var findings: AsyncStream<Finding> { get }
 
-  /// Looks for others who have the topic, now and from time to time. Joining a joined topic again
-  /// changes what is announced.
+  /// Looks for other peers of the topic, now and from time to time. Joining a topic again changes what is
+  /// announced.
   ///
-  /// - Parameter port: the TCP port to announce, so that others find us; nil to look only.
-  /// - Parameter topic: what the peers are sought for.
+  /// - Parameter port: the TCP port to announce, so that others find this peer; nil to look only.
+  /// - Parameter topic: the topic of the peers.
   func join(_ topic: Topic, announcing port: Int?) async
 
-  /// Looks at once: the swarm has lost its last peer of the topic. By default nothing.
+  /// Looks at once, since the swarm has lost its last peer of the topic. By default does nothing.
   func lookAgain(_ topic: Topic) async
 
-  /// Looks no more, and takes back what was announced where that can be done.
+  /// Stops looking, and withdraws what was announced if possible.
   func leave(_ topic: Topic) async
 
   /// Leaves all topics and ends ``findings``.
   func close() async
 
-  /// What keeps the source from working, each a sentence, as it begins; read once, by the swarm. A source
-  /// goes on trying by itself. By default none.
+  /// The faults that keep the source from working, each a sentence, as they begin; read once, by the swarm. The
+  /// source keeps trying by itself. By default none.
   var troubles: AsyncStream<String> { get }
 
-  /// What keeps the source from working now. By default nothing.
+  /// The faults that keep the source from working now. By default none.
   var standingTroubles: [String] { get async }
 }
 
@@ -42,7 +42,7 @@ extension PeerSource {
   public func lookAgain(_ topic: Topic) async {}
 }
 
-/// Where an address was learned.
+/// The kind of source of an address.
 public enum PeerOrigin: String, Hashable, Sendable, CaseIterable {
   /// Given by the user.
   case given
@@ -50,22 +50,22 @@ public enum PeerOrigin: String, Hashable, Sendable, CaseIterable {
   case lan
   /// A rendezvous server of the user's choice.
   case rendezvous
-  /// The BitTorrent mainline DHT: anybody.
+  /// The BitTorrent mainline DHT: anybody can write to it.
   case dht
-  /// A signal hub, and WebRTC: anybody who knows the discovery key.
+  /// A signal hub, and WebRTC: anybody who knows the discovery key can use them.
   case webrtc
 }
 
 /// Addresses that a source found for a topic.
 public struct Finding: Hashable, Sendable {
-  /// What was sought.
+  /// The topic of the search.
   public var topic: Topic
-  /// Where peers may be, in no order.
+  /// The addresses of possible peers, in no order.
   public var addresses: [PeerAddress]
-  /// The numeric address of who said so, without port; nil where that is nobody in particular.
+  /// The numeric address of the informant, without port; nil if there is no particular one.
   public var informant: String?
 
-  /// A finding of these parts, unchecked.
+  /// Makes a finding of these parts, unchecked.
   public init(topic: Topic, addresses: [PeerAddress], informant: String? = nil) {
     self.topic = topic
     self.addresses = addresses

@@ -1,8 +1,8 @@
 public import HypercoreCrypto
 
-/// What peers look each other up by: the first 20 bytes of a discovery key, as they are.
+/// The name by which peers look each other up: the first 20 bytes of a discovery key, unhashed.
 ///
-/// All that announcing tells the world: neither the key nor the whole discovery key follows from it.
+/// An announcement reveals nothing else: neither the key nor the whole discovery key follows from it.
 /// Stands for discovery-channel's id with `hash: false`, which Dat uses.
 public struct Topic: FixedBytes {
   public static let byteCount = 20
@@ -11,7 +11,7 @@ public struct Topic: FixedBytes {
 
   public init() {}
 
-  /// Of a feed, or of the first feed of a database.
+  /// Makes the topic of a feed, or of the first feed of a database.
   public init(_ key: DiscoveryKey) {
     withUnsafeMutableBytes { topic in
       key.withUnsafeBytes { topic.copyBytes(from: $0.prefix(Self.byteCount)) }

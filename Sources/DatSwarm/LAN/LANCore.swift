@@ -1,63 +1,63 @@
 internal import DatDNS
 internal import HypercoreCrypto
 
-/// dns-discovery's multicast: what is asked when, and what is answered to whom.
+/// The core of dns-discovery's multicast: when to ask, and what to answer to whom.
 ///
-/// Synchronous, without sockets, clock or chance of its own. There is no announcement on the network:
-/// a peer asks, hears its own question, and answers it for all to hear.
+/// It is synchronous, without sockets, a clock or randomness of its own. The network has no
+/// announcements: a peer asks, hears its own question, and answers it for all to hear.
 struct LANCore {
   typealias Instant = ContinuousClock.Instant
 
-  /// What is to be done with the network.
+  /// Something to send or report.
   enum Action: Equatable {
-    /// To be sent on every interface.
+    /// Bytes to send on every interface.
     case ask([UInt8])
-    /// To be sent on one interface, to this port.
+    /// Bytes to send on one interface, to this port.
     case answer([UInt8], interface: String, port: Int)
     case found(Finding)
   }
 
-  /// Why a packet came to nothing.
+  /// The reason for ignoring a packet.
   enum Drop: String, CaseIterable {
-    /// More than can be looked at.
+    /// There are more packets than can be looked at.
     case flood
-    /// No DNS message, or not from a usable port.
+    /// It is no DNS message, or not from a usable port.
     case malformed
-    /// The answer would have been one too many.
+    /// Its answer would have exceeded a limit.
     case unanswered
   }
 
   private struct Joined {
     var port: Int?
-    /// When to ask, and how often was asked since the last cause to.
+    /// The time of the next question, and the number of questions since the last reason to look.
     var next: Instant
     var asked = 0
-    /// Answers to ports of askers' own choice. Those to the group need no such limit: one serves all, and
+    /// The limit on answers to ports of the askers' choice. Those to the group need none: one serves all, and
     /// the next comes a while later.
     var answers = TokenBucket(perSecond: 4, burst: 8)
-    /// When all on an interface last heard our answer.
+    /// By interface, the time at which all peers there last heard the answer.
     var answeredAt: [String: Instant] = [:]
   }
 
   static let port = 5353
 
-  /// The pauses after the first questions, which may get lost; then once a minute, as the reference.
+  /// The pauses after the first questions, which may get lost; then once a minute, as in the reference.
   private static let pauses: [Duration] = [1, 2, 4, 8, 15, 30].map { .seconds($0) }
   private static let repeatAfter = 60.0...70.0
-  /// An answer serves all who asked within this time before.
+  /// The time for which an answer serves all askers.
   private static let answerServes = Duration.milliseconds(200)
 
   private var topics: [Topic: Joined] = [:]
   private let secret: [UInt8]
   private var random: any RandomNumberGenerator & Sendable
-  /// Packets that are looked at: of one sender a quarter of those of all, so that nobody's flood drowns the
-  /// others. Each takes some 20 µs.
+  /// The limits on packets that are looked at: a sender gets a quarter of the total, so that no flood drowns
+  /// the others. Each packet takes some 20 µs.
   private var packets = TokenBucket(perSecond: 5000, burst: 10_000)
   private var senders = RateMemory<IPAddress>(perSecond: 1250, burst: 2500, capacity: 1024)
-  /// Answers to the group, which all hear, and to ports of askers' own choice.
+  /// The limits on answers to the group, which all hear, and on those to ports of the askers' choice.
   private var groupAnswers = TokenBucket(perSecond: 500, burst: 2000)
   private var portAnswers = TokenBucket(perSecond: 500, burst: 2000)
-  /// How often, since the owner last looked.
+  /// The number of ignored packets by reason, since the owner last looked.
   private(set) var drops: [Drop: Int] = [:]
 
   /// - Parameter secret: 32 random bytes.
@@ -78,13 +78,13 @@ struct LANCore {
 
   mutating func leave(_ topic: Topic) { topics[topic] = nil }
 
-  /// Asks soon, and a few times: something has changed.
+  /// Asks soon, and a few times, since something has changed.
   mutating func lookAgain(_ topic: Topic, now: Instant) {
     topics[topic]?.next = now
     topics[topic]?.asked = 0
   }
 
-  /// An interface has come: all topics are asked for on it.
+  /// Asks for all topics, since an interface has come.
   mutating func lookAgain(now: Instant) {
     for topic in topics.keys { lookAgain(topic, now: now) }
   }
@@ -115,7 +115,7 @@ struct LANCore {
 
   // MARK: Packets
 
-  /// Takes a packet that came in by an interface.
+  /// Handles a packet that arrived on an interface.
   ///
   /// - Parameter ownHosts: this machine's addresses.
   mutating func receive(
@@ -152,7 +152,7 @@ struct LANCore {
     return []
   }
 
-  /// What a record says about a topic of ours.
+  /// Returns what a record says about a joined topic.
   private func read(
     _ record: DNSRecord, from sender: PeerAddress, _ ownHosts: Set<String>
   ) -> Finding? {
@@ -163,7 +163,7 @@ struct LANCore {
     switch record.contents {
     case .text(let strings):
       let fields = DiscoveryMessages.fields(strings)
-      // Our own answer to our own question.
+      // This machine's answer to its own question.
       guard fields["token"] != DiscoveryMessages.token(secret, for: sender.host),
         let peers = fields["peers"]
       else { return nil }
@@ -172,7 +172,7 @@ struct LANCore {
       addresses = [DiscoveryMessages.service(target, port, from: sender)].compactMap(\.self)
     case .address, .other: return nil
     }
-    // Our own answer to somebody else's question has somebody else's token.
+    // In this machine's answer to another's question the token is the other's.
     addresses.removeAll { $0.port == joined.port && ownHosts.contains($0.host) }
     return addresses.isEmpty
       ? nil : Finding(topic: topic, addresses: addresses, informant: sender.host)
@@ -184,7 +184,7 @@ struct LANCore {
   ) -> Action? {
     var reply = DNSMessage(
       id: 0, flags: DNSMessage.multicastResponse, questions: query.questions)
-    // A question asked twice is answered once.
+    // A question that is asked twice in a packet is answered once.
     for question in Set(query.questions).prefix(16) where question.classCode & 0x7fff == 1 {
       let token = DiscoveryMessages.token(secret, for: asker.host)
       if question.name == DiscoveryMessages.domain {

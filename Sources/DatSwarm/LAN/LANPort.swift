@@ -9,7 +9,7 @@ internal import NIOPosix
   internal import Musl
 #endif
 
-/// The multicast socket of one interface: what it sends goes out there, what it receives came in there.
+/// The multicast socket of one interface: it sends and receives there only.
 struct LANPort: Sendable {
   struct Packet: Sendable {
     var bytes: [UInt8]
@@ -48,13 +48,13 @@ struct LANPort: Sendable {
     try await options.setIPMulticastTTL(255).get()
     try await options.setIPMulticastLoop(1).get()
     #if os(Linux)
-      // Else every socket hears what came in by any interface.
+      // Otherwise every socket hears what arrives on any interface.
       try await options.unsafeSetSocketOption(
         level: .init(rawValue: CInt(IPPROTO_IP)), name: .init(rawValue: 49 /* IP_MULTICAST_ALL */),
         value: CInt(0)
       ).get()
     #endif
-    // Not by `MulticastChannel`, which refuses loopback: the system lets it join, but does not say so.
+    // Not with `MulticastChannel`, which refuses loopback: the system lets it join, but does not list it so.
     var membership = ip_mreq()
     membership.imr_multiaddr.s_addr = IPv4(group)?.number.bigEndian ?? 0
     membership.imr_interface.s_addr = address.number.bigEndian
@@ -66,7 +66,7 @@ struct LANPort: Sendable {
 
   var isOpen: Bool { channel.isActive }
 
-  /// Sends to the group. What can't be sent is lost, as packets are.
+  /// Sends to the group. A packet that can't be sent is lost, as packets are.
   func send(_ bytes: [UInt8], to port: Int) {
     UDP.send(bytes, to: PeerAddress(host: Self.group, port: port), by: channel)
   }

@@ -2,14 +2,15 @@ internal import HypercoreCrypto
 internal import Metrics
 internal import NIOCore
 
-/// Finds peers on the local network by dns-discovery's multicast, on every interface that can.
+/// A source that finds peers on the local network by dns-discovery's multicast, on every interface that
+/// supports it.
 ///
-/// Interfaces that come and go are noticed within five seconds. Where there is no other interface the
-/// loopback one is used, so that peers of one machine find each other.
+/// Interfaces that come and go are noticed within five seconds. If there is no other interface, the loopback
+/// one is used, so that peers of one machine find each other.
 public actor LANSource: PeerSource {
-  /// Which interfaces are used.
+  /// The choice of interfaces.
   public struct Options: Sendable {
-    /// Names of the only interfaces to use, such as `eth0`; nil for all that can multicast.
+    /// The names of the only interfaces to use, such as `eth0`; nil for all that support multicast.
     public var interfaces: Set<String>?
 
     /// The defaults.
@@ -20,7 +21,7 @@ public actor LANSource: PeerSource {
   public nonisolated let findings: AsyncStream<Finding>
   public nonisolated let troubles: AsyncStream<String>
   private let troubled: AsyncStream<String>.Continuation
-  /// What kept interfaces from being used when they were last looked at.
+  /// The faults of interfaces at the last look.
   public private(set) var standingTroubles: [String] = []
   private let found: AsyncStream<Finding>.Continuation
   private let options: Options
@@ -30,7 +31,7 @@ public actor LANSource: PeerSource {
   private let packets: AsyncStream<LANPort.Packet>
   private let arrived: AsyncStream<LANPort.Packet>.Continuation
   private var tasks: [Task<Void, Never>] = []
-  /// Armed for what is due next.
+  /// The timer for whatever is due next.
   private var timer: (due: ContinuousClock.Instant, task: Task<Void, Never>)?
   private var isClosed = false
   private let received = Counter(label: "dat_lan_packets", dimensions: [("direction", "in")])
@@ -41,7 +42,7 @@ public actor LANSource: PeerSource {
       ($0, Counter(label: "dat_lan_dropped", dimensions: [("cause", $0.rawValue)]))
     })
 
-  /// A source that uses the network once a topic is joined.
+  /// Makes a source that uses the network once a topic is joined.
   public init(options: Options = Options()) {
     self.options = options
     (findings, found) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
@@ -157,7 +158,7 @@ public actor LANSource: PeerSource {
 
   // MARK: Interfaces
 
-  /// Opens what has come, closes what has gone.
+  /// Opens ports on new interfaces, and closes those of interfaces that are gone.
   private func lookAtInterfaces() async {
     guard !isClosed, let devices = try? System.enumerateDevices() else { return }
     ownHosts = Set(devices.compactMap { $0.address?.ipAddress })
@@ -176,7 +177,7 @@ public actor LANSource: PeerSource {
         problems.append("The interface \(name) can't be used for the local network: \(error).")
         continue
       }
-      // Another look may have been at it meanwhile.
+      // A concurrent look may have opened it meanwhile.
       if isClosed || ports[name] != nil {
         port.close()
         continue
@@ -192,7 +193,7 @@ public actor LANSource: PeerSource {
     }
   }
 
-  /// Why interfaces that were asked for are not among those that can be used.
+  /// Explains why interfaces that were asked for can't be used.
   private static func problems(
     _ devices: [NIONetworkDevice], _ wanted: Set<String>?, _ usable: [String: NIONetworkDevice]
   ) -> [String] {
@@ -211,7 +212,7 @@ public actor LANSource: PeerSource {
     }
   }
 
-  /// One IPv4 address of every interface that is wanted.
+  /// Returns one IPv4 address of every wanted interface.
   private static func usable(_ devices: [NIONetworkDevice], _ wanted: Set<String>?)
     -> [String: NIONetworkDevice]
   {
@@ -233,7 +234,7 @@ public actor LANSource: PeerSource {
   }
 }
 
-/// 32 bytes from the system's generator, for tokens.
+/// Returns 32 bytes from the system's generator, for tokens.
 func secretBytes() -> [UInt8] {
   var generator = SystemRandomNumberGenerator()
   return (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) }

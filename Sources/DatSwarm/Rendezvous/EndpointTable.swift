@@ -5,13 +5,13 @@
 /// places     a: 3282, 3283   b: 3282   c: …      a host's own, within its share
 /// ```
 ///
-/// However many one host announces, it has its share of the places and of each answer; and an answer costs
-/// as much as it holds, not as much as there is. An IPv6 network of 64 bits is one host; of the server's own
-/// machine, which may be all that there is, a socket is.
+/// However many one host announces, it has only its share of the places and of each answer; and the cost of
+/// an answer depends on its size, not on that of the table. An IPv6 network of 64 bits is one host. On the
+/// server's own machine, which may be the only one, each socket counts as a host.
 struct EndpointTable {
   typealias Instant = ContinuousClock.Instant
 
-  /// Where somebody listens, or wants to hear.
+  /// The location of a peer that listens, or that subscribes.
   struct Endpoint: Hashable {
     var host: IPAddress
     var port: UInt16
@@ -19,7 +19,7 @@ struct EndpointTable {
     var address: PeerAddress { PeerAddress(host: host.description, port: Int(port)) }
   }
 
-  /// What stands for one client: its host, or on the server's own machine its socket.
+  /// The unit that counts as one client: a host, or on the server's own machine a socket.
   struct Client: Hashable {
     private var host: IPAddress
     private var socket: UInt16
@@ -30,7 +30,7 @@ struct EndpointTable {
     }
   }
 
-  /// How many places there are.
+  /// The most places.
   struct Shares {
     /// In all.
     var total: Int
@@ -43,9 +43,9 @@ struct EndpointTable {
   enum Outcome: Equatable {
     case new
     case renewed
-    /// The place had run out and not been swept yet.
+    /// The place had expired but was not swept yet.
     case renewedLate
-    /// There is no place, and none that could be had from a host that has more.
+    /// There is no free place, and no host with more places to evict one from.
     case full
   }
 
@@ -68,10 +68,10 @@ struct EndpointTable {
 
   var isEmpty: Bool { count == 0 }
 
-  /// Stores or renews a place. Whoever has most of them makes room: within a host its socket, among
-  /// hosts the host.
+  /// Stores or renews a place. The client with the most places makes room: within a host a socket, among
+  /// hosts a host.
   ///
-  /// - Returns: what became of it, and the client that lost a place for it.
+  /// - Returns: the outcome, and the client that lost a place for it.
   mutating func store(
     _ endpoint: Endpoint, from socket: UInt16, now: Instant, lasting: Duration, shares: Shares
   ) -> (outcome: Outcome, evicted: Client?) {
@@ -112,7 +112,7 @@ struct EndpointTable {
     return (.new, evicted)
   }
 
-  /// The place that was renewed longest ago, of the socket that has most.
+  /// Returns the place that was renewed longest ago, of the socket with the most.
   private static func leastNeeded(_ places: [Place]) -> Int {
     var counts: [UInt16: Int] = [:]
     for place in places { counts[place.socket, default: 0] += 1 }
@@ -128,7 +128,7 @@ struct EndpointTable {
       == true
   }
 
-  /// - Returns: whether there was such a place.
+  /// - Returns: true if there was such a place.
   mutating func remove(_ endpoint: Endpoint, from socket: UInt16) -> Bool {
     let key = Client(endpoint.host, socket: socket)
     guard let place = hosts[key]?.places.firstIndex(where: { $0.endpoint == endpoint }) else {
@@ -144,7 +144,7 @@ struct EndpointTable {
     count -= 1
     guard hosts[key]?.places.isEmpty == true else { return }
     hosts[key] = nil
-    // The last of the order takes the free slot.
+    // The last host of the order takes the free slot.
     let last = order.removeLast()
     if last != key {
       order[index] = last
@@ -152,9 +152,9 @@ struct EndpointTable {
     }
   }
 
-  /// Drops what has run out.
+  /// Drops expired places.
   ///
-  /// - Returns: how many places each client lost.
+  /// - Returns: the number of places that each client lost.
   mutating func sweep(now: Instant, lasting: Duration) -> [Client: Int] {
     var lost: [Client: Int] = [:]
     for key in order {
@@ -167,7 +167,7 @@ struct EndpointTable {
     return lost
   }
 
-  /// A few by lot, of each host one before any host has two. Costs what it returns.
+  /// Returns a random sample: of each host one place before any host has two. The cost is that of the result.
   func sample(
     _ count: Int, now: Instant, lasting: Duration, using random: inout some RandomNumberGenerator
   ) -> [Endpoint] {
@@ -191,7 +191,7 @@ struct EndpointTable {
     return found
   }
 
-  /// Different numbers below a total, in no order. Source: Floyd's sampling.
+  /// Returns distinct random numbers below a total, in no order. Source: Floyd's sampling.
   private static func draw(
     _ count: Int, of total: Int, using random: inout some RandomNumberGenerator
   ) -> [Int] {

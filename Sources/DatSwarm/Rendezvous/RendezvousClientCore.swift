@@ -1,9 +1,9 @@
 internal import DatDNS
 internal import HypercoreCrypto
 
-/// dns-discovery's client, for one server: what is asked when, and what its answers mean.
+/// The core of dns-discovery's client for one server: when to ask what, and what the answers mean.
 ///
-/// Synchronous, without sockets, clock or chance of its own.
+/// It is synchronous, without sockets, a clock or randomness of its own.
 struct RendezvousClientCore {
   typealias Instant = ContinuousClock.Instant
 
@@ -37,11 +37,11 @@ struct RendezvousClientCore {
   private static let probePauses: [Duration] = [1, 2, 5, 10, 20, 30].map { .seconds($0) }
 
   private let server: PeerAddress
-  /// How often a topic is asked for and announced. Source: discovery-channel.
+  /// The time between questions about a topic, and between announcements. Source: discovery-channel.
   private let interval: Duration
-  /// After how long of silence the server is asked for a token, in one packet whatever the number of
-  /// topics: routers on the way keep the path open by which the server pushes, and another token tells
-  /// that the server may have been restarted, and so have forgotten us.
+  /// The silence after which the server is asked for a token, in one packet whatever the number of topics.
+  /// Routers on the way keep the path open on which the server pushes. A changed token shows that the server
+  /// may have restarted, and lost our announcements.
   private let heartbeat: Duration
   private var heardAt: Instant?
   private var topics: [Topic: Joined] = [:]
@@ -53,7 +53,7 @@ struct RendezvousClientCore {
   private var failedProbes = 0
   private var rate = TokenBucket(perSecond: 50, burst: 50)
 
-  /// Whether the server has answered lately.
+  /// True if the server has answered lately.
   var isReachable: Bool { token != nil }
 
   init(
@@ -136,7 +136,7 @@ struct RendezvousClientCore {
     return actions
   }
 
-  /// Asks for a token. A server answers those who show one before those who don't.
+  /// Asks for a token. A server prefers clients that show one.
   private mutating func probe(_ now: Instant) -> [Action] {
     ask(
       .probe, [DNSQuestion(DiscoveryMessages.domain, type: DNSRecord.textType)],
@@ -155,7 +155,7 @@ struct RendezvousClientCore {
     guard var bytes = message.encoded() else { return [] }
     let missing = DiscoveryMessages.tokenPacketBytes - bytes.count
     if missing > 0 {
-      // A text of the bare domain, which the reference's server skips.
+      // A text record of the bare domain, which the reference's server skips.
       let empty = DNSRecord(DiscoveryMessages.domain, .text([]))
       message.additionals.append(empty)
       let record = (message.encoded()?.count ?? bytes.count) - bytes.count
@@ -169,7 +169,7 @@ struct RendezvousClientCore {
   }
 
   private mutating func failed(_ question: Question, _ now: Instant) {
-    // The server is gone, or has changed: begin anew.
+    // The server is gone or has changed: start anew.
     token = nil
     leaving = []
     pending = pending.filter { $0.value.question == .probe }
@@ -187,7 +187,7 @@ struct RendezvousClientCore {
   mutating func receive(_ bytes: [UInt8], from sender: PeerAddress, now: Instant) -> [Action] {
     guard sender == server, let message = DNSMessage(decoding: bytes) else { return [] }
     if message.isResponse { return answered(message, now) }
-    // The server has something new; it wants to know that this was read.
+    // The server pushes a new peer, and expects an acknowledgement.
     var actions = message.additionals.compactMap(pushed).map(Action.found)
     let reply = DNSMessage(
       id: message.id, flags: DNSMessage.responseBit, questions: message.questions)
@@ -218,7 +218,7 @@ struct RendezvousClientCore {
     guard case .peers(let topic) = asked.question, topics[topic] != nil else {
       return tick(now: now)
     }
-    // Said with a token that may no longer count.
+    // It was sent with a token that may have expired.
     if asked.token != fresh { topics[topic]?.next = now }
     let addresses =
       (fields["peers"].map { DiscoveryMessages.peers(reading: $0, from: server.host) } ?? [])

@@ -2,39 +2,39 @@ internal import Metrics
 internal import NIOCore
 internal import NIOPosix
 
-/// A server where peers find each other: dns-discovery's, for those who run their own.
+/// A server at which peers find each other: dns-discovery's, for users who run their own.
 ///
-/// It knows topics and addresses, neither keys nor what peers say to each other. Memory is bounded: some
-/// 40 MB at its limit of 200,000 entries; each lasts three minutes unless its peer renews it.
+/// It knows topics and addresses, but neither keys nor what peers exchange. Its memory is bounded: some
+/// 40 MB at its limit of 200,000 entries. Each lasts three minutes unless its peer renews it.
 public actor RendezvousServer {
-  /// How much has happened, and how much is stored now.
+  /// The number of past events, and of present entries.
   public struct Statistics: Hashable, Sendable {
     /// Topics that have an entry now.
     public let topics: Int
     /// Announcements and subscriptions stored.
     public let entries: Int
-    /// Packets that came.
+    /// Packets received.
     public let received: Int
-    /// Announcements that were taken.
+    /// Announcements accepted.
     public let announced: Int
-    /// Packets that told subscribers of a new peer.
+    /// Packets that notified subscribers of a new peer.
     public let pushed: Int
-    /// Packets that were dropped, or not believed: no messages, too many, without a valid token, or
-    /// with no room left.
+    /// Packets, announcements and subscriptions that were dropped or refused: malformed, too many, without a
+    /// valid token, or without room.
     public let refused: Int
-    /// Announcements and subscriptions that made room: for another host's, where their own had most of a
+    /// Announcements and subscriptions that were evicted: for another host's, since their own had most of a
     /// topic's places, or for a newer one of their own host.
     public let evicted: Int
   }
 
-  /// Where it listens, with the port that was chosen for 0.
+  /// The address of the server, with the chosen port if 0 was asked for.
   public nonisolated let address: PeerAddress
   private let channel: any Channel
   private var core = RendezvousServerCore()
   private var tasks: [Task<Void, Never>] = []
   private let received = Counter(label: "dat_rendezvous_packets", dimensions: [("direction", "in")])
   private let sent = Counter(label: "dat_rendezvous_packets", dimensions: [("direction", "out")])
-  /// What each of the server's budgets has refused.
+  /// The counts of what each of the server's budgets has refused.
   private let refused = Dictionary(
     uniqueKeysWithValues: Budget.allCases.map {
       ($0, Counter(label: "dat_rendezvous_refused", dimensions: [("budget", $0.rawValue)]))
@@ -83,7 +83,7 @@ public actor RendezvousServer {
     channel.close(promise: nil)
   }
 
-  /// What it did so far, and what it holds.
+  /// The counts of past events and present entries.
   public var statistics: Statistics {
     let counts = core.statistics
     return Statistics(
@@ -121,7 +121,7 @@ public actor RendezvousServer {
   }
 }
 
-/// What a rendezvous server refuses, by what it would have cost.
+/// The budgets by which a rendezvous server refuses.
 private enum Budget: String, CaseIterable {
   /// Packets of one host.
   case packets
@@ -129,13 +129,13 @@ private enum Budget: String, CaseIterable {
   case tokens
   /// Packets to subscribers for one host's announcements.
   case pushes
-  /// Announcements and subscriptions with a wrong token.
+  /// Announcements and subscriptions with an invalid token.
   case unproven
-  /// Those without a place.
+  /// Announcements and subscriptions without room.
   case places
-  /// Those that made room.
+  /// Announcements and subscriptions that were evicted.
   case evicted
-  /// Packets that were none.
+  /// Malformed packets.
   case malformed
 
   func count(_ statistics: RendezvousServerCore.Statistics) -> Int {

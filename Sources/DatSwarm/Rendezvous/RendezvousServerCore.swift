@@ -1,72 +1,71 @@
 internal import DatDNS
 internal import HypercoreCrypto
 
-/// dns-discovery's server: who has announced what, and who wants to hear of more.
+/// The core of dns-discovery's server: who has announced what, and who subscribes to what.
 ///
-/// Synchronous, without sockets, clock or chance of its own. It stores and tells only addresses that
-/// packets came from and whose senders have shown, with a token, that they receive what is sent there.
+/// It is synchronous, without sockets, a clock or randomness of its own. It stores and reports only
+/// addresses that packets came from and whose senders have proven, with a token, that they receive there.
 struct RendezvousServerCore {
   typealias Instant = ContinuousClock.Instant
 
-  /// How much is stored, and how fast anybody is served.
+  /// The limits on entries and rates.
   struct Limits {
-    /// How long an announcement or a subscription lasts; peers repeat theirs about once a minute.
+    /// The lifetime of an announcement or a subscription; peers repeat theirs about once a minute.
     var lasting = Duration.seconds(180)
     /// Announcements and subscriptions in all: about 100 bytes each.
     var entries = 200_000
-    /// The same of one address, whatever it announces.
+    /// The same for one address, whatever its topics.
     var entriesOfHost = 8192
-    /// Announcements, and subscriptions, of one topic: in all; of one host, behind which a whole
-    /// organisation may be; and of one socket, of which a peer needs one place.
+    /// Announcements, and subscriptions, of one topic: in all; of one host, which may stand for a whole
+    /// organisation; and of one socket, though a peer needs only one place.
     var topic = EndpointTable.Shares(total: 1024, host: 64, socket: 4)
-    /// Packets of one host in a second, and at once after a rest. At some 50 µs a packet one host takes
+    /// Packets of one host: a second, and in a burst. At some 50 µs a packet one host takes
     /// 3 % of a processor.
     var perSecond = 500
     var burst = 2000
-    /// Answers to packets without a valid token that one host gets in a second, and at once: a hundred
-    /// peers behind one address may come at a time, and a host that others name as their own gets no more
-    /// than 4 KB/s for it.
+    /// Answers to packets of one host without a valid token: a second, and in a burst. A hundred peers behind
+    /// one address may come at a time. A host whose address others forge gets no more than 4 KB/s of them.
     var tokensPerSecond = 20
     var tokensBurst = 100
-    /// Packets to subscribers that the announcements of one host cause in a second, and at once.
+    /// Packets to subscribers that the announcements of one host cause: a second, and in a burst.
     var pushesPerSecond = 64
     var pushesBurst = 256
-    /// Hosts whose rates are remembered at a time, about 100 bytes each.
+    /// The most hosts whose rates are remembered, about 100 bytes each.
     var hosts = 8192
-    /// Packets that were pushed and not acknowledged yet.
+    /// The most pushed packets that are not acknowledged yet.
     var pushes = 4096
-    /// Subscribers who are told at once of an announcement. Source: dns-discovery.
+    /// The most subscribers that are notified of one announcement. Source: dns-discovery.
     var pushesOfAnnouncement = 16
-    /// Different questions of one packet that are answered; peers ask one at a time.
+    /// The most different questions that are answered in one packet; peers ask one at a time.
     var questions = 4
   }
 
-  /// A packet to be sent.
+  /// A packet to send.
   struct Packet: Equatable {
     var bytes: [UInt8]
     var to: PeerAddress
   }
 
-  /// What has happened, in numbers.
+  /// The counts of past events and present entries.
   struct Statistics: Hashable {
     var topics = 0
     var entries = 0
     var received = 0
     var announced = 0
     var pushed = 0
-    /// Packets that were no DNS messages.
+    /// Packets that were not DNS messages.
     var malformed = 0
     /// Packets beyond the rate of their sender.
     var flooded = 0
-    /// Packets without a valid token beyond what their host gets answers to.
+    /// Unanswered packets without a valid token, beyond the rate of their host.
     var untold = 0
-    /// Announcements and subscriptions with a token that is wrong or too old.
+    /// Announcements and subscriptions whose token is wrong or too old.
     var unproven = 0
     /// Announcements and subscriptions for which there was no room.
     var full = 0
-    /// Announcements and subscriptions that made room for another host's, or for their own host's newest.
+    /// Announcements and subscriptions that were evicted for another host's, or for their own host's newest.
     var evicted = 0
-    /// Subscribers that were not told of an announcement: its host has caused too many packets.
+    /// Subscribers that were not notified of an announcement, since its host has caused too many packets.
     var unpushed = 0
   }
 
@@ -86,7 +85,7 @@ struct RendezvousServerCore {
 
   private let limits: Limits
   private var random: any RandomNumberGenerator & Sendable
-  /// The current secret, and the one before.
+  /// The current secret, and the previous one.
   private var secrets: [[UInt8]]
   private var rotateAt: Instant?
   private var sweepAt: Instant?
@@ -146,7 +145,7 @@ struct RendezvousServerCore {
     }
     guard hasToken(message, host) else { return tell(message, from, now).map { [$0] } ?? [] }
     var reply = DNSMessage(id: message.id, flags: DNSMessage.responseBit)
-    // A question asked twice is answered once.
+    // A question that is asked twice in a packet is answered once.
     for question in message.questions
     where reply.questions.count < limits.questions && !reply.questions.contains(question) {
       reply.questions.append(question)
@@ -163,7 +162,7 @@ struct RendezvousServerCore {
     return packets
   }
 
-  /// Whether the sender has shown that it receives what is sent to its address.
+  /// Returns whether the sender has proven that it receives what is sent to its address.
   private func hasToken(_ message: DNSMessage, _ host: IPAddress) -> Bool {
     (message.answers + message.additionals).prefix(8).contains { record in
       guard case .text(let strings) = record.contents,
@@ -180,7 +179,7 @@ struct RendezvousServerCore {
       }
   }
 
-  /// Answers a packet that may be sent in another's name: one token, no peers, in at most 200 bytes.
+  /// Answers a packet whose sender may be forged: one token, no peers, in at most 200 bytes.
   private mutating func tell(_ message: DNSMessage, _ from: Endpoint, _ now: Instant) -> Packet? {
     for record in (message.answers + message.additionals).prefix(8) {
       if case .text(let strings) = record.contents,
@@ -197,7 +196,7 @@ struct RendezvousServerCore {
     var reply = DNSMessage(id: message.id, flags: DNSMessage.responseBit)
     if let question = message.questions.first {
       reply.questions = [question]
-      // No peers: neither records of them nor any in the text.
+      // No peers: neither as records nor in the text.
       if question.type == DNSRecord.textType { reply.answers = answers(to: question, from, 0, now) }
     }
     guard let bytes = reply.encoded(), bytes.count <= DiscoveryMessages.tokenPacketBytes else {
@@ -222,7 +221,7 @@ struct RendezvousServerCore {
       to: question, with: peers.map(\.address), token: token, ownHost: nil)
   }
 
-  /// A few by lot of those that last.
+  /// Returns a random sample of the places that have not expired.
   private mutating func some(of table: EndpointTable, _ count: Int, _ now: Instant) -> [Endpoint] {
     let lasting = limits.lasting
     func sample(_ random: inout some RandomNumberGenerator) -> [Endpoint] {
@@ -231,7 +230,7 @@ struct RendezvousServerCore {
     return sample(&random)
   }
 
-  /// An announcement, or its end, or a subscription.
+  /// Handles an announcement, its withdrawal, or a subscription.
   private mutating func take(_ record: DNSRecord, from: Endpoint, _ now: Instant) -> [Packet] {
     guard case .text(let strings) = record.contents,
       let topic = DiscoveryMessages.topic(of: record.name)
@@ -298,9 +297,9 @@ struct RendezvousServerCore {
 
   // MARK: Entries
 
-  /// Stores or renews.
+  /// Stores or renews an entry.
   ///
-  /// - Returns: whether it is new.
+  /// - Returns: true if it is new.
   @discardableResult
   private mutating func store(
     _ endpoint: Endpoint, _ from: Endpoint, _ topic: Topic, _ now: Instant,
@@ -342,11 +341,11 @@ struct RendezvousServerCore {
 
   // MARK: Time
 
-  /// How often ``tick(now:)`` is to be called.
+  /// The time between calls of ``tick(now:)``.
   static let tickInterval = Duration.seconds(1)
 
-  /// Changes the secret every five minutes, forgets what has run out every ten seconds, and repeats
-  /// pushes that nobody acknowledged.
+  /// Changes the secret every five minutes, drops expired entries every ten seconds, and repeats pushes that
+  /// were not acknowledged.
   mutating func tick(now: Instant) -> [Packet] {
     if rotateAt == nil { rotateAt = now + .seconds(300) }
     if let due = rotateAt, due <= now {

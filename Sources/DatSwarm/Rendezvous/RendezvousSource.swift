@@ -2,9 +2,9 @@ internal import HypercoreCrypto
 internal import Metrics
 internal import NIOCore
 
-/// Finds peers through servers of the user's choice, ``RendezvousServer`` or dns-discovery's own.
+/// A source that finds peers through servers of the user's choice: ``RendezvousServer`` or dns-discovery's own.
 ///
-/// A server is told the topic, the port we listen on, and learns our address; and it tells of others as
+/// A server is given the topic and this side's port, and sees its address. It reports other peers as
 /// they come. One that can't be reached is tried again, with pauses up to half a minute.
 public actor RendezvousSource: PeerSource {
   public nonisolated let origin = PeerOrigin.rendezvous
@@ -16,11 +16,11 @@ public actor RendezvousSource: PeerSource {
   private struct Client {
     var core: RendezvousClientCore
     var server: PeerAddress
-    /// Since when it is asked without an answer; nil while it answers.
+    /// The time since which it has not answered; nil while it answers.
     var unansweredSince: ContinuousClock.Instant?
     var silenceWasTold = false
 
-    /// Whether it has not answered for longer than a packet or two may get lost.
+    /// Returns whether it has been silent for longer than a few lost packets would explain.
     func isSilent(at now: ContinuousClock.Instant) -> Bool {
       unansweredSince.map { now - $0 >= .seconds(5) } ?? false
     }
@@ -33,16 +33,16 @@ public actor RendezvousSource: PeerSource {
   private let names: [PeerAddress]
   private let heartbeat: Duration
   private var topics: [Topic: Joined] = [:]
-  /// By the address as it was given; none before its name was looked up.
+  /// The clients by server address as given; there is none before a name was looked up.
   private var clients: [PeerAddress: Client] = [:]
-  /// The names that could not be used when they were last tried, each with the reason.
+  /// The names that could not be used at the last attempt, each with the reason.
   private var failures: [PeerAddress: String] = [:]
-  /// A socket for IPv4, and one for IPv6 where a server has such an address.
+  /// A socket for IPv4, and one for IPv6 if a server has such an address.
   private var channels: [Bool: any Channel] = [:]
   private let packets: AsyncStream<([UInt8], PeerAddress)>
   private let arrived: AsyncStream<([UInt8], PeerAddress)>.Continuation
   private var tasks: [Task<Void, Never>] = []
-  /// Armed for what is due next.
+  /// The timer for whatever is due next.
   private var timer: (due: ContinuousClock.Instant, task: Task<Void, Never>)?
   private var isClosed = false
   private let reachable = Gauge(label: "dat_rendezvous_servers")
@@ -50,8 +50,8 @@ public actor RendezvousSource: PeerSource {
   private let strange = Counter(label: "dat_rendezvous_strange_packets")
 
   /// - Parameters:
-  ///   - servers: with names or numeric addresses.
-  ///   - heartbeat: after how long of silence a server is asked whether it is still there and the same.
+  ///   - servers: names or numeric addresses.
+  ///   - heartbeat: the silence after which a server is asked whether it is still there and the same.
   public init(servers: [PeerAddress], heartbeat: Duration = .seconds(5)) {
     names = servers
     self.heartbeat = heartbeat
@@ -69,13 +69,13 @@ public actor RendezvousSource: PeerSource {
     arrived.finish()
   }
 
-  /// The servers that answer now, as they were given.
+  /// The servers that answer now, by their address as given.
   public var reachableServers: [PeerAddress] {
     clients.filter { $0.value.core.isReachable }.map(\.key)
   }
 
-  /// The servers that can't be used now, each with the reason: a name that stands for no address, an
-  /// address that this machine can't send to, a server that does not answer.
+  /// The servers that can't be used now, each with the reason: a name without an address, an address that
+  /// this machine can't send to, a server that does not answer.
   public var standingTroubles: [String] {
     names.compactMap { name in
       if let failure = failures[name] { return failure }
@@ -108,7 +108,7 @@ public actor RendezvousSource: PeerSource {
   public func close() async {
     guard !isClosed else { return }
     for topic in topics.keys { leave(topic) }
-    // Said once; it runs out on the server if that is lost.
+    // Sent once; if it is lost, the entry expires on the server.
     isClosed = true
     for task in tasks { task.cancel() }
     timer?.task.cancel()
@@ -136,9 +136,9 @@ public actor RendezvousSource: PeerSource {
     ]
   }
 
-  /// Opens the sockets and looks the servers' names up.
+  /// Opens the sockets and looks up the servers' names.
   ///
-  /// - Returns: whether there is nothing left to do.
+  /// - Returns: true if nothing is left to do.
   private func isOpen() async -> Bool {
     for name in names where clients[name] == nil {
       do {
@@ -179,7 +179,7 @@ public actor RendezvousSource: PeerSource {
     }
   }
 
-  /// Notes that a server's name can't be used, and says so once for each reason.
+  /// Notes that a server's name can't be used, and reports each reason once.
   private func failed(_ name: PeerAddress, _ error: any Error) {
     let trouble = "The rendezvous server \(name) can't be used yet: \(error)"
     guard failures[name] != trouble else { return }
@@ -231,7 +231,7 @@ public actor RendezvousSource: PeerSource {
     turn()
   }
 
-  /// Says of a server that has not answered for a while that it does not.
+  /// Reports a server that has not answered for a while.
   private func lookForSilence(_ name: PeerAddress, _ now: ContinuousClock.Instant) {
     guard let client = clients[name] else { return }
     if client.core.isReachable || topics.isEmpty {

@@ -1,6 +1,6 @@
-/// With which hosts there may be connections: lists of the user's, and those who misbehaved.
+/// The hosts with which connections are permitted: the user's lists, and the record of offenders.
 ///
-/// Shared by the swarm and its listeners, which refuse before anything is read.
+/// The swarm shares it with its listeners, which refuse a connection before anything is read.
 final class AddressPolicy: Sendable {
   typealias Instant = ContinuousClock.Instant
 
@@ -13,8 +13,8 @@ final class AddressPolicy: Sendable {
   private let state: Guarded<State>
   private let excusesLoopback: Bool
 
-  /// - Parameter maximumOffences: with so many a host is kept out for a while.
-  /// - Parameter excusesLoopback: whether offences from within this machine don't count: they may be
+  /// - Parameter maximumOffences: the number of offences after which a host is barred for a while.
+  /// - Parameter excusesLoopback: true if offences from this machine don't count, since they may be
   ///   anybody's.
   init(
     allowed: Set<String>? = nil, denied: Set<String> = [], maximumOffences: Int = 3,
@@ -27,7 +27,7 @@ final class AddressPolicy: Sendable {
     self.excusesLoopback = excusesLoopback
   }
 
-  /// Why there may be no connection with the host; nil where there may.
+  /// Returns the reason why no connection with the host is permitted; nil if it is.
   func refusal(of host: String, now: Instant) -> SwarmEvent.Refusal? {
     state.with { state in
       if state.denied.contains(host) { return .denied }
@@ -45,7 +45,7 @@ final class AddressPolicy: Sendable {
     }
   }
 
-  /// The host did what no working peer does.
+  /// Notes that the host did what no working peer does.
   func offended(_ address: PeerAddress, now: Instant) {
     if excusesLoopback && address.isLoopback { return }
     state.with { $0.offences.note(address.host, now: now) }

@@ -1,18 +1,18 @@
-/// Counts how many addresses strangers make us try: bounds what a liar can do to others through us.
+/// A limit on the addresses that strangers can make us try, and so on the harm that a liar can do through us.
 struct NamingBudget {
   typealias Instant = ContinuousClock.Instant
 
-  /// What is counted.
+  /// The subject of a count.
   enum Account: Hashable {
     /// The addresses of others that a machine names; nil for a machine without an address.
     case informant(IPAddress?)
     /// The new addresses of one host for a topic.
     case host(Topic, IPAddress)
-    /// All that one kind of source says about one topic: the first addresses of hosts that speak for
+    /// Everything that one kind of source reports for one topic: the first addresses of hosts that speak for
     /// themselves, and the rest.
     case topic(Topic, PeerOrigin, isFirst: Bool)
 
-    /// Whether there are as many accounts of the kind as anybody likes; topics are ours and few.
+    /// True if strangers can make up accounts of this kind; topics are ours and few.
     fileprivate var isForeign: Bool { if case .topic = self { false } else { true } }
   }
 
@@ -23,16 +23,16 @@ struct NamingBudget {
 
   private var windows: [Account: Window] = [:]
   private static let length = Duration.seconds(600)
-  /// Accounts at a time, some 100 bytes each; beyond it the oldest quarter is forgotten.
+  /// The most accounts, some 100 bytes each; beyond it the oldest quarter is evicted.
   private static let maximumAccounts = 4096
 
-  /// How many the account has now.
+  /// Returns the present count of an account.
   func count(_ account: Account, now: Instant) -> Int {
     guard let window = windows[account], now - window.since <= Self.length else { return 0 }
     return window.count
   }
 
-  /// Counts one more address; false where that is too many.
+  /// Counts one more address; returns false if that exceeds the limit.
   mutating func take(_ account: Account, limit: Int, now: Instant) -> Bool {
     if let window = windows[account], now - window.since <= Self.length {
       guard window.count < limit else { return false }

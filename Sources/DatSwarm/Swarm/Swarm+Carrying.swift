@@ -4,14 +4,14 @@ internal import HypercoreProtocol
 
 /// One connection from its beginning to its end.
 extension Swarm {
-  /// Makes a try, and serves the connection that comes of it.
+  /// Makes an attempt to connect, and serves the connection that results.
   func dial(_ order: SwarmCore.Order) async {
     let number = order.number
     do {
       let timeout = order.isGiven ? options.givenConnectTimeout : options.connectTimeout
       let socket = try await TCPDialer.connect(to: order.target.address, timeout: timeout)
       core.dialed(number)
-      // A name may lead to a host that is refused.
+      // A name may resolve to a host that is refused.
       if let refusal = policy.refusal(of: socket.remoteAddress.host, now: .now) {
         socket.close()
         core.events.append(.refused(socket.remoteAddress, order.target.discoveryKey, refusal))
@@ -25,7 +25,7 @@ extension Swarm {
     }
   }
 
-  /// Serves a connection that somebody opened.
+  /// Serves an inbound connection.
   nonisolated func serve(_ socket: PeerSocket) async {
     guard let task = await accept(socket) else { return }
     await withTaskCancellationHandler {
@@ -54,8 +54,8 @@ extension Swarm {
 
   /// Drives one connection until it ends.
   ///
-  /// - Parameter ticket: the place of a connection that a transport brought.
-  /// - Throws: the reason, if it did not end well.
+  /// - Parameter ticket: the place of a connection that a transport provided.
+  /// - Throws: the reason, if it failed.
   func carry(
     _ connection: any PeerConnection, _ number: Int, _ ticket: Admission.Ticket? = nil
   ) async throws {
@@ -82,14 +82,14 @@ extension Swarm {
     } catch {
       ended = .failure(error)
     }
-    // The reason why the stream gave up says more than how the socket ended.
+    // The stream's reason for ending says more than that of the socket.
     if let reason = await stream.closeReason {
       if (reason as? ProtocolError)?.code == .connectedToItself {
-        // Its handshake was told to nobody.
+        // Its handshake was not reported.
         let own = await stream.id
         _ = meets(number, own, own, false)
       }
-      // Of those that came to us over TCP the socket has noted it.
+      // The socket has noted those of inbound TCP connections.
       if ticket != nil || !connection.isInbound, await stream.offence != nil {
         policy.offended(connection.remoteAddress, now: .now)
       }
@@ -98,7 +98,7 @@ extension Swarm {
     try ended.get()
   }
 
-  /// Off the swarm, so that connections run beside each other.
+  /// Not isolated to the swarm, so that connections run in parallel.
   @concurrent
   private static func pump(
     _ connection: any PeerConnection, _ stream: ReplicationStream
@@ -106,16 +106,16 @@ extension Swarm {
     try await connection.pump(stream)
   }
 
-  /// The peer has said what it calls itself.
+  /// Notes that the peer has announced its ID.
   ///
-  /// - Returns: whether the connection stays.
+  /// - Returns: true if the connection stays.
   private func meets(_ number: Int, _ remote: [UInt8]?, _ own: [UInt8], _ canProve: Bool) -> Bool {
     defer { turn() }
     return core.handshaken(number, remote: remote, own: own, canProve: canProve) == .stays
   }
 
-  /// Shows a peer, and the others that call themselves the same, which connections are with this side; and
-  /// looks whether they have shown that they are one.
+  /// Sends a peer, and the others with the same ID, proofs of which connections belong to this side; and checks
+  /// whether they have proven to be one peer.
   private func compare(_ number: Int, _ stream: ReplicationStream) async {
     guard let nonces = await stream.nonces, running[number] != nil else { return }
     running[number]?.stream = stream
@@ -140,7 +140,7 @@ extension Swarm {
       if !isSame { isSame = await otherStream.isMarked(nonces) }
       guard isSame else { continue }
       let own = await stream.id
-      // What is queued is still sent: the other side is to see the marks.
+      // What is queued is still sent: the other side has to see the proofs.
       if let left = core.same(number, other, own: own) { await running[left]?.stream?.close() }
       turn()
     }

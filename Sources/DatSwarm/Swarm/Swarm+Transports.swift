@@ -1,9 +1,9 @@
 internal import HypercoreCrypto
 
-/// Connections that transports bring.
+/// Connections that transports provide.
 extension Swarm {
-  /// Serves what a transport brings, within caps of its own: whoever comes that way takes no place from those
-  /// that come over TCP.
+  /// Serves the connections of a transport, within caps of their own: they take no place from those over
+  /// TCP.
   func follow(_ transport: any PeerTransport) -> Task<Void, Never> {
     var limits = TCPListener.Options()
     limits.maximumInbound = options.maximumInbound
@@ -25,7 +25,7 @@ extension Swarm {
     }
   }
 
-  /// Serves a connection, if there may be one more of its address.
+  /// Serves a connection, if the caps permit one more of its address.
   private func serve(
     _ connection: any PeerConnection, about key: DiscoveryKey, _ admission: Admission
   ) {
@@ -52,7 +52,7 @@ extension Swarm {
       } catch {
         await self?.ended(number, "\(error)")
       }
-      // Whatever became of it, nobody uses it any more.
+      // Whatever the outcome, it is no longer used.
       connection.close()
     }
     running[number] = Running(task: task, connection: connection, isTransported: true)
@@ -67,7 +67,7 @@ extension Swarm {
     turn()
   }
 
-  /// Keeps a transport from making anew what was closed for another connection to the same peer.
+  /// Keeps a transport from reopening a connection that was closed for another one to the same peer.
   func setAside(_ number: Int) {
     guard let running = running[number], running.isTransported, let connection = running.connection,
       let kept = core.keeper(of: number)
@@ -76,7 +76,7 @@ extension Swarm {
     aside[kept, default: []].append(connection)
   }
 
-  /// A connection is over: those that were closed for it are made anew.
+  /// Lets transports reopen the connections that were closed for one that has ended.
   func takeUp(_ number: Int) {
     for connection in aside.removeValue(forKey: number) ?? [] { connection.takeUp() }
   }

@@ -3,8 +3,8 @@ public import HypercoreCrypto
 internal import HypercoreProtocol
 internal import NIOCore
 
-/// Finds the peers of topics and keeps connections with them: those that are found, those that are given,
-/// and those that come in.
+/// A swarm finds the peers of topics and keeps connections with them: with peers that are found, with given
+/// ones, and with those that connect.
 ///
 /// ```swift
 /// let swarm = Swarm(sources: [LANSource()])
@@ -12,24 +12,24 @@ internal import NIOCore
 /// await swarm.join(feed.discoveryKey) { _ in try await feed.replicate(.live) }
 /// ```
 ///
-/// A topic is the discovery key of a feed, or of the first feed of a database: what the first message on
-/// a connection names. So many topics share a port, and one connection carries all feeds of one topic.
+/// A topic is the discovery key of a feed, or of the first feed of a database, which the first message of a
+/// connection names. So many topics share a port, and one connection carries all feeds of one topic.
 ///
 /// Stands for discovery-swarm with discovery-channel, with Dat's defaults.
 public actor Swarm {
-  /// Makes the stream for a connection with a peer.
+  /// Makes the stream of a connection with a peer.
   public typealias Replicate = @Sendable (SwarmPeer) async throws -> ReplicationStream
   /// Follows a connection whose peer has completed its handshake. Cancelled when the connection ends.
   public typealias Meet = @Sendable (ReplicationStream, SwarmPeer) async -> Void
 
-  /// How one topic is searched for.
+  /// The search for the peers of one topic.
   public struct Search: Hashable, Sendable {
-    /// Whether to tell others where we listen; without a listener there is nothing to tell.
+    /// True to announce this side's address; without a listener there is nothing to announce.
     public var announces = true
     /// The sources to use; nil for all.
     public var origins: Set<PeerOrigin>?
 
-    /// A search; what is left out is as the properties say.
+    /// Makes a search; each default is that of its property.
     public init(announces: Bool = true, origins: Set<PeerOrigin>? = nil) {
       self.announces = announces
       self.origins = origins
@@ -45,9 +45,9 @@ public actor Swarm {
   struct Running {
     var task: Task<Void, Never>
     var connection: (any PeerConnection)?
-    /// Whether a transport brought it.
+    /// True if a transport provided it.
     var isTransported = false
-    /// Once its peer has completed the handshake.
+    /// The stream, once its peer has completed the handshake.
     var stream: ReplicationStream?
     var nonces: ConnectionNonces?
   }
@@ -57,7 +57,7 @@ public actor Swarm {
   var core: SwarmCore
   var services: [DiscoveryKey: Service] = [:]
   var running: [Int: Running] = [:]
-  /// Connections of transports that were closed for the one of this number, which leads to the same peer.
+  /// By number, a connection's duplicates from transports that were closed in its favour.
   var aside: [Int: [any PeerConnection]] = [:]
   private let sources: [any PeerSource]
   private let transports: [any PeerTransport]
@@ -68,19 +68,19 @@ public actor Swarm {
   private var timer: (due: ContinuousClock.Instant, task: Task<Void, Never>)?
   private var localsAt: ContinuousClock.Instant?
   private let metrics = SwarmMetrics()
-  /// Connections that listeners refused: as many as can be told of.
+  /// Connections that listeners refused, as far as they can be reported.
   private let strangers = AsyncStream.makeStream(
     of: SwarmEvent.self, bufferingPolicy: .bufferingNewest(256))
   private var isReading = false
   private var isClosed = false
 
-  /// A swarm that does nothing until a topic is joined.
+  /// Makes a swarm that does nothing until a topic is joined.
   ///
   /// - Parameters:
-  ///   - options: whom to call how often, and how many connections to keep.
-  ///   - sources: where to look for peers; without any there are the addresses that are given, and
-  ///     those who connect. The swarm closes them with itself.
-  ///   - transports: ways to peers other than TCP. The swarm closes them with itself.
+  ///   - options: the limits on attempts and connections.
+  ///   - sources: the sources of peers; without any there are only the given addresses and inbound
+  ///     connections. The swarm closes the sources with itself.
+  ///   - transports: transports other than TCP. The swarm closes them with itself.
   public init(
     options: Options = Options(), sources: [any PeerSource] = [],
     transports: [any PeerTransport] = []
@@ -95,10 +95,10 @@ public actor Swarm {
 
   // MARK: Listening
 
-  /// Takes connections, for whatever topic is joined. May be called for several addresses; the port of
-  /// the first is the one that is announced by topics joined afterwards.
+  /// Accepts connections for any joined topic. May be called for several addresses; topics that are joined
+  /// afterwards announce the port of the first.
   ///
-  /// - Returns: where it listens, with the port that was chosen for 0.
+  /// - Returns: the address, with the chosen port if 0 was asked for.
   /// - Throws: ``SwarmError``, such as code `addressInUse`.
   @discardableResult
   public func listen(host: String = "0.0.0.0", port: Int = 0) async throws(SwarmError)
@@ -158,18 +158,18 @@ public actor Swarm {
   /// The ports that Dat programs try, one after the other. Source: hyperdiscovery.
   public static let datPorts = [3282, 3000, 3002, 3004, 2001, 2003, 2005, 0]
 
-  /// Where connections are taken.
+  /// The addresses at which connections are accepted.
   public var addresses: [PeerAddress] { listeners.map(\.listener.address) }
 
   // MARK: Topics
 
-  /// Joins a topic: looks for its peers, tells them where we listen, and serves every connection.
+  /// Joins a topic: looks for its peers, announces this side to them, and serves every connection.
   ///
   /// - Parameters:
   ///   - key: the topic, the discovery key of a feed or of a database's first feed.
-  ///   - search: which sources to use, and whether to tell others where we listen.
-  ///   - replicate: makes the stream of a connection; what it throws ends the connection.
-  ///   - meet: called once the peer has completed its handshake, for connections that stay.
+  ///   - search: the sources to use, and whether to announce this side.
+  ///   - replicate: makes the stream of a connection; if it throws, the connection ends.
+  ///   - meet: called when the peer has completed its handshake, for connections that stay.
   public func join(
     _ key: DiscoveryKey, search: Search = Search(), replicate: @escaping Replicate,
     meet: Meet? = nil
@@ -187,7 +187,7 @@ public actor Swarm {
     }
   }
 
-  /// Leaves a topic: ends its connections and takes back what was announced. Returns when they are closed.
+  /// Leaves a topic: ends its connections and withdraws what was announced. Returns when they are closed.
   public func leave(_ key: DiscoveryKey) async {
     guard services.removeValue(forKey: key) != nil else { return }
     let ending = core.leave(key).compactMap { end($0) }
@@ -196,31 +196,31 @@ public actor Swarm {
     for task in ending { await task.value }
   }
 
-  /// The topics that are joined.
+  /// The joined topics.
   public var topics: [DiscoveryKey] { Array(services.keys) }
 
   // MARK: Addresses
 
-  /// Wants a connection with this address, for as long as the topic is joined or until
-  /// ``disconnect(from:about:)``: it is tried again after every failure, with pauses up to a minute.
+  /// Keeps a connection with this address while the topic is joined, until ``disconnect(from:about:)``. It is
+  /// tried again after every failure, with pauses up to a minute.
   public func connect(to address: PeerAddress, about key: DiscoveryKey) {
     core.give(SwarmCore.Target(discoveryKey: key, address: address), now: .now)
     turn()
   }
 
-  /// No longer wants the address, and ends its connection. Returns when it is closed.
+  /// Drops the address, and ends its connection. Returns when it is closed.
   public func disconnect(from address: PeerAddress, about key: DiscoveryKey) async {
     let link = core.release(SwarmCore.Target(discoveryKey: key, address: address))
     if let task = link.flatMap({ end($0) }) { await task.value }
   }
 
-  /// Has no more connections with a host, a numeric address, and ends those there are.
+  /// Bans a host, a numeric address, and ends its connections.
   public func ban(_ host: String) {
     policy.deny(host)
     for link in core.links.values where link.peer.address.host == host { _ = end(link.peer.number) }
   }
 
-  /// Takes ``ban(_:)`` back.
+  /// Revokes ``ban(_:)``.
   public func unban(_ host: String) { policy.undeny(host) }
 
   /// The connections whose peers have completed their handshake.
@@ -228,12 +228,12 @@ public actor Swarm {
     core.peers
   }
 
-  /// How many addresses are known for a topic.
+  /// Returns the number of known addresses for a topic.
   public func candidateCount(of key: DiscoveryKey) -> Int {
     core.rooms[key]?.candidates.count ?? 0
   }
 
-  /// What keeps sources and transports from working now, each in a sentence.
+  /// The faults that keep sources and transports from working now, each a sentence.
   public var troubles: [String] {
     get async {
       var troubles: [String] = []
@@ -245,7 +245,7 @@ public actor Swarm {
 
   // MARK: Events
 
-  /// What happens from now on. A reader that falls far behind misses the oldest.
+  /// Returns the events from now on. A reader that falls far behind misses the oldest.
   public func events() -> AsyncStream<SwarmEvent> {
     let (stream, continuation) = AsyncStream.makeStream(
       of: SwarmEvent.self, bufferingPolicy: .bufferingNewest(4096))
@@ -306,7 +306,7 @@ public actor Swarm {
     for observer in observers.values { observer.finish() }
   }
 
-  /// Breaks a connection or a try off.
+  /// Aborts a connection or an attempt.
   private func end(_ number: Int) -> Task<Void, Never>? {
     guard let running = running[number] else { return nil }
     running.connection?.close()
@@ -348,7 +348,7 @@ public actor Swarm {
     core.local.broadcasts = Set(devices.compactMap { $0.broadcastAddress?.ipAddress })
   }
 
-  /// Does what is due, tells what happened, and sets the clock for the rest.
+  /// Does what is due, reports events, and sets the timer for the rest.
   func turn() {
     let now = ContinuousClock.now
     while !isClosed, let order = core.next(now: now) {

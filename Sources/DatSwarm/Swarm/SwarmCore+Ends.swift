@@ -1,10 +1,10 @@
 internal import HypercoreCrypto
 
-/// What follows from a handshake, and from the end of a connection.
+/// The consequences of a handshake, and of the end of a connection.
 extension SwarmCore {
-  /// What is to be done with a connection whose peer has said what it calls itself.
+  /// The decision on a connection whose peer has announced its ID.
   enum Verdict: Equatable {
-    /// It stays, whatever others call themselves.
+    /// It stays, even if others have the same ID.
     case stays
     /// It is closed: it leads to ourselves.
     case isOwn
@@ -12,9 +12,9 @@ extension SwarmCore {
     case isOver
   }
 
-  /// The peer has completed its handshake. What it calls itself ends no other connection.
+  /// Notes that the peer has completed its handshake. The ID that it announces ends no other connection.
   ///
-  /// - Parameter canProve: whether the peer can show which of its connections are its own.
+  /// - Parameter canProve: true if the peer can prove which of its connections are its own.
   mutating func handshaken(
     _ number: Int, remote: [UInt8]?, own: [UInt8], canProve: Bool = false
   ) -> Verdict {
@@ -33,13 +33,13 @@ extension SwarmCore {
     return .stays
   }
 
-  /// The connections whose peers have completed their handshake, and that are not being left.
+  /// The connections whose peers have completed their handshake, and that are not being closed.
   var peers: [SwarmPeer] {
     links.values.filter { $0.name != nil && $0.replacedBy == nil }.map(\.peer)
   }
 
-  /// The other connections whose peers call themselves the same and can prove it: at most eight, the
-  /// oldest, so that connections under one name cost no more than their number.
+  /// Returns the other connections whose peers announce the same ID and can prove it: at most eight, the
+  /// oldest, so that the cost of connections under one ID grows only with their number.
   func namesakes(of number: Int) -> [Int] {
     guard let link = links[number], let name = link.name, !name.id.isEmpty, link.canProve else {
       return []
@@ -49,12 +49,12 @@ extension SwarmCore {
       .map(\.peer.number).sorted().prefix(8).map(\.self)
   }
 
-  /// Two connections have been shown to lead to one peer.
+  /// Handles proof that two connections lead to one peer.
   ///
-  /// The side whose name is smaller leaves one of them; so both ends agree, whenever they notice. The one
-  /// that it opened stays; of two opened by one side, the older.
+  /// The side whose ID is smaller closes one of them, so both ends agree, whenever they notice. Of two
+  /// connections the one that this side opened stays; if one side opened both, the older.
   ///
-  /// - Returns: the connection to be closed here; nil where that is the other side's part.
+  /// - Returns: the connection to close here; nil if that is up to the other side.
   mutating func same(_ one: Int, _ other: Int, own: [UInt8]) -> Int? {
     guard let first = links[min(one, other)], let second = links[max(one, other)], one != other,
       let name = first.name, name == second.name, first.replacedBy == nil, second.replacedBy == nil
@@ -68,9 +68,9 @@ extension SwarmCore {
     return left.peer.number
   }
 
-  /// A connection, or a try, is over.
+  /// Notes the end of a connection or an attempt.
   ///
-  /// - Parameter reason: in words; nil for a proper end.
+  /// - Parameter reason: the reason in words; nil for a proper end.
   mutating func closed(_ number: Int, reason: String?, now: Instant) {
     dialed(number)
     uncount(number)
@@ -87,10 +87,10 @@ extension SwarmCore {
     }
   }
 
-  /// The connection that one has been left for, by this side or the other; nil if it has not.
+  /// Returns the connection in favour of which a connection was closed, by either side; nil if there is none.
   func keeper(of number: Int) -> Int? { links[number].flatMap(keeper) }
 
-  /// The connection that a link has been left for, by this side or the other.
+  /// Returns the connection in favour of which a link was closed, by either side.
   private func keeper(_ link: Link) -> Int? {
     if let kept = link.replacedBy, links[kept] != nil { return kept }
     return link.twins.filter { links[$0]?.replacedBy == nil && links[$0] != nil }.min()
@@ -110,10 +110,10 @@ extension SwarmCore {
     }
   }
 
-  /// Decides about the address of a connection that we opened and that is over.
+  /// Decides about the address of an outbound connection that has ended.
   private mutating func dialAgain(_ link: Link, _ number: Int, _ now: Instant) {
     let target = Target(discoveryKey: link.peer.discoveryKey, address: link.peer.address)
-    // It may have been released, and given anew.
+    // It may have been released, and given again.
     guard var candidate = candidate(target), case .busy(number) = candidate.phase else { return }
     if link.isOwn {
       candidate.phase = .own
@@ -145,15 +145,16 @@ extension SwarmCore {
     events.append(.waiting(target.address, target.discoveryKey, until: due))
   }
 
-  /// A connection under the name of one that is over, of a peer of the reference: it closes the second of
-  /// two and can't say so. Nothing shows that they are one peer, so that holds for a while only.
+  /// Returns a connection with the same ID as one that has ended, of a peer of the reference: such a peer
+  /// closes the second of two and can't say so. Nothing proves that they are one peer, so it counts only for a
+  /// while.
   private func namesake(of link: Link) -> Int? {
     guard let name = link.name, !name.id.isEmpty, !link.canProve else { return nil }
     return links.values
       .filter { $0.name == name && !$0.canProve && $0.replacedBy == nil }.map(\.peer.number).min()
   }
 
-  /// A connection is over: the other ways to its peer are tried again.
+  /// Retries the other addresses of the peer of a connection that has ended.
   private mutating func wake(_ number: Int, _ key: DiscoveryKey, now: Instant) {
     guard let room = rooms[key] else { return }
     for (address, candidate) in room.candidates {

@@ -1,9 +1,9 @@
 internal import HypercoreCrypto
 
-/// Takes addresses that sources name, within the shares of the hosts that they are of and of those who
-/// name them.
+/// The intake of addresses from sources, within the shares of their hosts and of those that name
+/// them.
 extension SwarmCore {
-  /// Takes what a source says, as far as it may be believed.
+  /// Takes a finding of a source, as far as it is trusted.
   mutating func found(_ finding: Finding, from origin: PeerOrigin, now: Instant) {
     guard let key = topics[finding.topic] else { return }
     for address in finding.addresses {
@@ -46,12 +46,12 @@ extension SwarmCore {
     {
       return .talkative
     }
-    // Within this machine tries cost nobody else anything, and all peers have one address.
+    // On this machine attempts cost no one else anything, and all peers have one address.
     if kind == .loopback { return nil }
     let news = budget.count(.host(finding.topic, host.neighbourhood), now: now)
     guard news < options.maximumNewPerHost else { return .talkative }
-    // A sender's address on a local network is quickly made up, so they are bounded together. But the
-    // first address of a host does not compete with the further ones of others.
+    // A sender's address on a local network is easily forged, so they are limited together. But the
+    // first address of a host does not compete with further ones of others.
     let isFirst = news == 0 && candidate.speaksForItself
     let account = NamingBudget.Account.topic(finding.topic, origin, isFirst: isFirst)
     guard budget.take(account, limit: 4 * options.maximumCandidates, now: now) else {
@@ -62,9 +62,9 @@ extension SwarmCore {
       ? nil : .talkative
   }
 
-  /// Has another address make room for one, where its host or the topic has as many as it may: of the
-  /// host the one that failed most, or was found longest ago; of the topic one that failed, then one that
-  /// somebody else named, then one of the host with most.
+  /// Evicts another address for one, if its host or the topic has as many as it may: of the host the one that
+  /// failed most, or was found longest ago; of the topic one that failed, then one that another host named,
+  /// then one of the host with the most.
   private mutating func makeRoom(
     for candidate: Candidate, in key: DiscoveryKey
   ) -> SwarmEvent.Refusal? {
@@ -75,7 +75,7 @@ extension SwarmCore {
         !$0.value.isGiven && $0.value.host?.neighbourhood == host
       }
       if own.count >= options.maximumPerHost {
-        // What its host has said itself doesn't give way to what others say of it.
+        // An address that its own host announced doesn't give way to what others report.
         let worst = own.filter {
           $0.value.isIdle && (candidate.speaksForItself || !$0.value.speaksForItself)
         }.max(by: Self.isBetter)
@@ -108,7 +108,7 @@ extension SwarmCore {
     return nil
   }
 
-  /// Whether the first is more worth keeping: it failed less often, or was found later.
+  /// Returns whether the first is more worth keeping: it failed less often, or was found later.
   private static func isBetter(
     _ one: (key: PeerAddress, value: Candidate), _ other: (key: PeerAddress, value: Candidate)
   ) -> Bool {

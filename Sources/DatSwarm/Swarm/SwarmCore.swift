@@ -1,36 +1,37 @@
 internal import HeapModule
 internal import HypercoreCrypto
 
-/// Decides which addresses are worth a try, and when, and which of two connections to one peer stays.
+/// The decisions of a swarm: which addresses are worth an attempt and when, and which of two connections to one
+/// peer stays.
 ///
-/// Synchronous, without I/O, clock or chance of its own: the ``Swarm`` reports what happened and when,
-/// carries out what ``next(now:)`` orders, and passes on the events.
+/// It is synchronous, without I/O, a clock or randomness of its own. The ``Swarm`` reports what
+/// happened and when, carries out what ``next(now:)`` orders, and passes on the events.
 struct SwarmCore {
   typealias Instant = ContinuousClock.Instant
 
-  /// An address in connection with a topic: what is dialled.
+  /// An address to dial for a topic.
   struct Target: Hashable {
     var discoveryKey: DiscoveryKey
     var address: PeerAddress
   }
 
-  /// A peer by what it calls itself, which nothing proves.
+  /// A peer by the ID that it announces, which nothing proves.
   struct PeerName: Hashable {
     var discoveryKey: DiscoveryKey
     var id: [UInt8]
   }
 
   enum Phase {
-    /// Waits for its turn, under the number of its entry in the queue.
+    /// Waits for its turn; the number is that of its entry in the queue.
     case queued(UInt64)
     /// Waits for an outgoing connection of the topic to end.
     case parked
-    /// Being tried, or connected.
+    /// An attempt or a connection is in progress.
     case busy(link: Int)
-    /// The connection `link` leads to the same peer. Where that is only claimed, the address waits for its
-    /// turn as well, under the number of its entry in the queue.
+    /// The connection `link` leads to the same peer. If that is only a claim, the address also waits for its
+    /// turn; the number is that of its entry in the queue.
     case standby(link: Int, UInt64?)
-    /// Ourselves.
+    /// The address of this swarm itself.
     case own
   }
 
@@ -38,15 +39,15 @@ struct SwarmCore {
     var isGiven: Bool
     var phase: Phase
     var failures = 0
-    /// Nil for a name.
+    /// The numeric host; nil for a name.
     var host: IPAddress?
-    /// Whether the host itself said that it listens here, as far as that can be seen.
+    /// True if the host itself announced that it listens here, as far as that can be checked.
     var speaksForItself = false
-    /// Its place among all that were found.
+    /// Its number in the order in which addresses were found.
     var found: UInt64 = 0
 
     var isLoopback: Bool { host?.isLoopback == true }
-    /// Whether nothing is under way with it.
+    /// True if nothing is in progress with it.
     var isIdle: Bool {
       switch phase {
       case .queued, .parked: !isGiven
@@ -58,7 +59,7 @@ struct SwarmCore {
   /// One topic.
   struct Room {
     var candidates: [PeerAddress: Candidate] = [:]
-    /// Connections to found addresses, and tries.
+    /// The number of connections and attempts to found addresses.
     var outbound = 0
     var parked: [PeerAddress] = []
   }
@@ -67,20 +68,20 @@ struct SwarmCore {
     var peer: SwarmPeer
     var name: PeerName?
     var isDialing = false
-    /// Whether somebody else named its address.
+    /// True if another host named its address.
     var isNamed = false
-    /// Whether it counts among the room's outgoing connections.
+    /// True if it counts among the room's outgoing connections.
     var isCounted = false
-    /// Whether the peer can show which of its connections are its own.
+    /// True if the peer can prove which of its connections are its own.
     var canProve = false
-    /// Connections that lead to the same peer, as that has shown.
+    /// Connections that lead to the same peer, as it has proven.
     var twins: Set<Int> = []
-    /// Left for this one of them.
+    /// The one of these in favour of which it is being closed.
     var replacedBy: Int?
     var isOwn = false
   }
 
-  /// A try to be made.
+  /// An attempt to make.
   struct Order: Equatable {
     var number: Int
     var target: Target
@@ -111,7 +112,7 @@ struct SwarmCore {
 
   private var random: any RandomNumberGenerator & Sendable
   private var given = Heap<Due>()
-  /// Addresses whose hosts speak for themselves; these come before those that others name.
+  /// Addresses whose hosts speak for themselves; these precede addresses that others name.
   private var found = Heap<Due>()
   private var named = Heap<Due>()
   private var ticket: UInt64 = 0
@@ -140,7 +141,7 @@ struct SwarmCore {
 
   /// Forgets the topic.
   ///
-  /// - Returns: its connections, to be closed.
+  /// - Returns: its connections, which are to be closed.
   mutating func leave(_ key: DiscoveryKey) -> [Int] {
     rooms[key] = nil
     topics[Topic(key)] = nil
@@ -149,7 +150,7 @@ struct SwarmCore {
 
   // MARK: Addresses
 
-  /// Takes an address that the user wants a connection with, for as long as it isn't released.
+  /// Adds an address that the user wants a connection with, until it is released.
   mutating func give(_ target: Target, now: Instant) {
     guard rooms[target.discoveryKey] != nil else { return }
     if var known = rooms[target.discoveryKey]?.candidates[target.address] {
@@ -170,9 +171,9 @@ struct SwarmCore {
     queue(target, at: now)
   }
 
-  /// No longer wants an address.
+  /// Drops an address that the user gave.
   ///
-  /// - Returns: its connection, to be closed.
+  /// - Returns: its connection, which is to be closed.
   mutating func release(_ target: Target) -> Int? {
     let known = rooms[target.discoveryKey]?.candidates.removeValue(forKey: target.address)
     if case .busy(let link)? = known?.phase { return link }
@@ -181,7 +182,7 @@ struct SwarmCore {
 
   // MARK: The queue
 
-  /// A number that is larger than any before.
+  /// Returns a number that is larger than any before.
   mutating func nextTicket() -> UInt64 {
     ticket += 1
     return ticket
@@ -203,9 +204,9 @@ struct SwarmCore {
     enqueue(target, candidate, at: instant, ticket)
   }
 
-  /// Puts an address aside for a connection that leads to the same peer.
+  /// Sets an address aside in favour of a connection that leads to the same peer.
   ///
-  /// - Parameter instant: when to try it all the same; nil for not before that connection ends.
+  /// - Parameter instant: the time to try it all the same; nil for not before that connection ends.
   mutating func putAside(_ target: Target, for link: Int, until instant: Instant?) {
     guard var candidate = candidate(target) else { return }
     let ticket = instant.map { _ in nextTicket() }
@@ -227,7 +228,7 @@ struct SwarmCore {
     }
   }
 
-  /// The next try to be made; nil when there is none now.
+  /// Returns the next attempt to make; nil if there is none now.
   mutating func next(now: Instant) -> Order? {
     clean()
     if let due = given.min, due.instant <= now {
@@ -248,7 +249,7 @@ struct SwarmCore {
         clean()
         continue
       }
-      // The rate is for the sake of others: within this machine it would only keep peers apart.
+      // The rate protects others: on this machine it would only keep peers apart.
       let isFree = candidate(due.target)?.isLoopback == true
       guard isFree || rate.take(now) else { return nil }
       _ = self[keyPath: queue].popMin()
@@ -257,7 +258,7 @@ struct SwarmCore {
     return nil
   }
 
-  /// Whether one more may be tried now: a quarter of the tries is kept for hosts that speak for
+  /// Returns whether another attempt may be made now: a quarter of them is reserved for hosts that speak for
   /// themselves.
   private func hasFreeTry(_ queue: WritableKeyPath<SwarmCore, Heap<Due>>) -> Bool {
     guard dialing < options.maximumDialing else { return false }
@@ -268,7 +269,7 @@ struct SwarmCore {
   private mutating func park(_ target: Target) {
     rooms[target.discoveryKey]?.candidates[target.address]?.phase = .parked
     rooms[target.discoveryKey]?.parked.append(target.address)
-    // Addresses that are gone, or have been queued again, need no place in the list.
+    // Addresses that are gone, or were queued again, need no place in the list.
     guard let room = rooms[target.discoveryKey],
       room.parked.count > 2 * options.maximumCandidates + 16
     else { return }
@@ -278,7 +279,7 @@ struct SwarmCore {
     rooms[target.discoveryKey]?.parked = parked
   }
 
-  /// When ``next(now:)`` may have something, if nothing happens before.
+  /// Returns the time at which ``next(now:)`` may have something, if nothing happens before.
   mutating func deadline() -> Instant? {
     clean()
     var instants = [given.min?.instant].compactMap(\.self)
@@ -290,7 +291,7 @@ struct SwarmCore {
     return instants.min()
   }
 
-  /// Drops what no longer stands at the front of the queues.
+  /// Drops obsolete entries from the front of the queues.
   private mutating func clean() {
     for queue in [\SwarmCore.given, \.found, \.named] {
       while let due = self[keyPath: queue].min, !isCurrent(due) {
@@ -331,7 +332,7 @@ struct SwarmCore {
     return lastLink
   }
 
-  /// Takes a connection that somebody opened.
+  /// Handles an inbound connection.
   ///
   /// - Returns: nil for a topic that isn't joined.
   mutating func arrived(_ key: DiscoveryKey, from address: PeerAddress) -> SwarmPeer? {
@@ -342,7 +343,7 @@ struct SwarmCore {
     return links[add(key, address, isInbound: true)]?.peer
   }
 
-  /// The try has become a connection.
+  /// Notes that the attempt has become a connection.
   mutating func dialed(_ number: Int) {
     guard let link = links[number], link.isDialing else { return }
     links[number]?.isDialing = false
@@ -350,14 +351,14 @@ struct SwarmCore {
     if link.isNamed { dialingNamed -= 1 }
   }
 
-  /// Takes a link out of the count of its room's outgoing ones, and lets a parked address have its place.
+  /// Excludes a link from its room's outgoing ones, and gives its place to a parked address.
   mutating func uncount(_ number: Int) {
     guard let link = links[number], link.isCounted else { return }
     links[number]?.isCounted = false
     rooms[link.peer.discoveryKey]?.outbound -= 1
   }
 
-  /// Gives the places that are free to parked addresses.
+  /// Gives free places to parked addresses.
   mutating func unpark(_ key: DiscoveryKey, now: Instant) {
     guard var free = rooms[key].map({ options.maximumOutbound - $0.outbound }) else { return }
     while free > 0, let address = rooms[key]?.parked.popLast() {
@@ -367,7 +368,7 @@ struct SwarmCore {
     }
   }
 
-  /// A pause as it is made: peers that lost each other at one moment don't all come back at one.
+  /// Returns a pause with jitter, so that peers that lost each other at once don't all return at once.
   mutating func jitter(_ pause: Duration) -> Duration {
     func fraction(_ random: inout some RandomNumberGenerator) -> Double {
       Double.random(in: 0.75...1, using: &random)
@@ -376,13 +377,13 @@ struct SwarmCore {
   }
 }
 
-/// The addresses of this machine, and where connections are taken.
+/// The addresses of this machine, and those at which connections are accepted.
 struct LocalAddresses {
-  /// Of its interfaces.
+  /// The addresses of its interfaces.
   var own: Set<String> = []
-  /// Those that reach everybody on a network.
+  /// The broadcast addresses of its networks.
   var broadcasts: Set<String> = []
-  /// The ports that we listen on.
+  /// The ports that this side listens on.
   var ports: Set<Int> = []
 
   func isOwn(_ address: PeerAddress, _ kind: AddressKind) -> Bool {

@@ -1,72 +1,72 @@
 public import HypercoreCrypto
 
-/// What happens in a swarm, for people and logs.
+/// An event of a swarm, for users and logs.
 @nonexhaustive
 public enum SwarmEvent: Sendable {
-  /// Connections are taken here.
+  /// Connections are accepted at this address.
   case listening(PeerAddress)
-  /// An address was found that was not known.
+  /// A new address was found.
   case found(PeerAddress, DiscoveryKey, PeerOrigin)
-  /// An address, or a connection from it, is not wanted.
+  /// An address, or a connection from it, was refused.
   case refused(PeerAddress, DiscoveryKey?, Refusal)
-  /// A try begins.
+  /// An attempt begins.
   case connecting(PeerAddress, DiscoveryKey)
   /// The peer has completed its handshake.
   case connected(SwarmPeer)
-  /// A connection that had completed its handshake is over, for a reason in words where there is one.
+  /// A connection that had completed its handshake has ended, for a reason in words if there is one.
   case disconnected(SwarmPeer, reason: String?)
-  /// A try, or a connection before its handshake, failed.
+  /// An attempt, or a connection before its handshake, failed.
   case failed(PeerAddress, DiscoveryKey, reason: String)
   /// The address will be tried again.
   case waiting(PeerAddress, DiscoveryKey, until: ContinuousClock.Instant)
-  /// The address failed too often, and counts as unknown.
+  /// The address failed too often, and is treated as unknown from now on.
   case forgotten(PeerAddress, DiscoveryKey)
-  /// The connection was closed because another one leads to the same peer, as that has shown on both.
+  /// The connection was closed because another one leads to the same peer, as it has proven on both.
   case duplicate(SwarmPeer)
 
-  /// Something keeps a source of peers from working, in a sentence; it goes on trying.
+  /// A fault keeps a source of peers from working, in a sentence; the source keeps trying.
   case trouble(PeerOrigin, String)
-  /// A connection that somebody opened was closed for one of another address, which has fewer: all places
+  /// An inbound connection was closed in favour of one from another address, which has fewer: all places
   /// were taken.
   case evicted(PeerAddress)
 
-  /// Why an address or a connection is not wanted.
+  /// The reason for refusing an address or a connection.
   public enum Refusal: String, Hashable, Sendable, CaseIterable {
-    /// Ourselves.
+    /// It is this swarm itself.
     case own
     /// No address that can be dialled: multicast, broadcast, reserved, port 0, or a name.
     case unusable
-    /// Loopback, named by somebody beyond this machine.
+    /// A loopback address, named by another machine.
     case loopback
     /// A private address, named by the DHT.
     case local
-    /// Denied or banned, or not among those allowed.
+    /// It is denied or banned, or not among the allowed.
     case denied
-    /// Its host broke too many connections.
+    /// Its host has offended too often.
     case offended
-    /// There are as many addresses of the topic as are kept.
+    /// The topic has as many addresses as are kept.
     case full
-    /// Whoever named it has named too many.
+    /// The informant has named too many.
     case talkative
-    /// Connected while there were as many connections as are taken, from all or from its host.
+    /// There were already as many connections as are accepted, from all hosts or from this one.
     case crowded
-    /// Connected and did not say in time which feed it is about.
+    /// It connected and did not name its feed in time.
     case silent
-    /// Connected and did not speak the protocol.
+    /// It connected and did not speak the protocol.
     case malformed
-    /// Connected for a topic that is not joined here.
+    /// It connected for a topic that is not joined here.
     case unknownTopic
   }
 }
 
 /// One connection of a swarm.
 public struct SwarmPeer: Hashable, Sendable {
-  /// Distinguishes the swarm's connections, first to last.
+  /// A number that identifies the connection in the swarm; a later one has a larger number.
   public let number: Int
-  /// The other end's address: where it listens if we dialled, else a port of its choice.
+  /// The other end's address: where it listens if this side dialled, otherwise a port of its choice.
   public let address: PeerAddress
-  /// What the connection is about.
+  /// The topic of the connection.
   public let discoveryKey: DiscoveryKey
-  /// Whether the other side opened it.
+  /// True if the other side opened it.
   public let isInbound: Bool
 }

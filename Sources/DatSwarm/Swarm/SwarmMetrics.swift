@@ -1,6 +1,6 @@
 internal import CoreMetrics
 
-/// What a swarm counts, for whichever metrics system the program has set up.
+/// The metrics of a swarm, for whichever metrics system the program has set up.
 ///
 /// Names start with `dat_swarm_`; see each for its dimensions.
 struct SwarmMetrics: Sendable {

@@ -1,63 +1,63 @@
 extension Swarm {
-  /// How many connections, how fast, and with whom.
+  /// The limits on connections and attempts, and the hosts that are permitted.
   public struct Options: Sendable {
-    /// Connections that others opened, at a time, on each listening port. More are closed at once.
+    /// Inbound connections at a time on each listening port. More are closed at once.
     public var maximumInbound = 64
-    /// Connections of one address, or of one IPv6 network of 64 bits, at a time; nil for an eighth of
-    /// ``maximumInbound``, and at least 8: one host can't take all places, and a household behind one
-    /// address has enough. Where all places are taken, the connection that has been idle longest, of the
-    /// address with most, makes room for that of an address with fewer.
+    /// Inbound connections at a time from one address, or from one IPv6 network of 64 bits; nil for an eighth
+    /// of ``maximumInbound``, and at least 8. So one host can't take all places, and a household behind one
+    /// address has enough. If all places are taken, a connection from an address with fewer evicts the one
+    /// that has been idle longest of the address with the most.
     public var maximumPerAddress: Int?
-    /// The same for loopback, where tunnels to this machine end; nil for as many as there are.
+    /// The same for loopback, where tunnels to this machine end; nil for no limit of its own.
     public var maximumPerLoopback: Int?
-    /// Numeric addresses of proxies and tunnels that are trusted: behind each are many peers.
+    /// Numeric addresses of trusted proxies and tunnels, each of which stands for many peers.
     public var trustedProxies: Set<String> = []
-    /// The same as ``maximumPerAddress`` for those; nil for as many as there are.
+    /// The same as ``maximumPerAddress`` for each of those; nil for no limit of its own.
     public var maximumPerProxy: Int?
-    /// Connections of one address that have not completed their handshake, loopback excepted.
+    /// Inbound connections from one address that have not completed their handshake; loopback is exempt.
     public var maximumHalfOpen = 8
-    /// Connections that we opened to peers that were found, for each topic. Peers pass on what they
-    /// get, so a few are enough for any number of peers. Addresses that were given are not counted.
+    /// Outbound connections to found peers, for each topic. Peers pass on what they get, so a few are
+    /// enough for any number of peers. Given addresses are not counted.
     public var maximumOutbound = 16
-    /// Connections being opened at a time, for all topics together.
+    /// Outbound attempts at a time, for all topics together.
     public var maximumDialing = 16
-    /// Tries to connect in a second, for all topics together, and how many may come at once.
+    /// Outbound attempts a second, for all topics together, and the most in a burst.
     public var dialsPerSecond = 20
-    /// Addresses kept for each topic. More are dropped, and known again when they are found again.
+    /// Addresses kept for each topic. More are dropped, and may be found again.
     public var maximumCandidates = 128
-    /// How many addresses other than its own one machine may name within ten minutes: nobody can make
-    /// us connect to more than these. A rendezvous server and the DHT, which name others by trade, may
-    /// name so many a topic as four times ``maximumCandidates`` says.
+    /// Addresses other than its own that one machine may name within ten minutes: it can't make us connect to
+    /// more. For a rendezvous server and the DHT, whose purpose is to name others, the limit is four times
+    /// ``maximumCandidates`` for each topic.
     public var maximumNamed = 16
-    /// Addresses of one host that are kept for each topic: several programs may run on a machine. The one
-    /// that failed most, or was found longest ago, makes room for the newest. Loopback, where many peers
-    /// of a machine meet, has all there are.
+    /// Addresses of one host kept for each topic: several programs may run on a machine. The one that failed
+    /// most, or was found longest ago, is evicted for the newest. Loopback, where many peers of a machine
+    /// meet, is exempt.
     public var maximumPerHost = 4
-    /// New addresses of one host, loopback excepted, that are taken within ten minutes.
+    /// New addresses of one host accepted within ten minutes; loopback is exempt.
     public var maximumNewPerHost = 16
-    /// After how long an address is tried again of which another connection seemed to lead to the same
-    /// peer, which nothing has shown: a peer that only claimed to be the same can't keep it away for longer.
+    /// The time after which an address is tried again that was set aside because another connection seems to
+    /// lead to the same peer. Nothing proves that, so a false claim keeps the address away for no longer.
     public var seemingDuplicatePause: Duration = .seconds(600)
-    /// For one try to connect.
+    /// The time limit of one attempt.
     public var connectTimeout: Duration = .seconds(3)
-    /// The same for addresses that were given.
+    /// The time limit of one attempt at a given address.
     public var givenConnectTimeout: Duration = .seconds(10)
-    /// How long a peer that connected may take to say which feed it is about.
+    /// The time within which a peer that connected has to name its feed.
     public var handshakeTimeout: Duration = .seconds(5)
-    /// The pauses before a peer that was found is tried again; after the last the address is forgotten
-    /// until it is found again. Source: discovery-swarm.
+    /// The pauses before a found peer is tried again; after the last the address is forgotten until it is
+    /// found again. Source: discovery-swarm.
     public var pauses: [Duration] = [1, 1, 5, 15].map { .seconds($0) }
     /// The pauses before a given address is tried again; the last one repeats.
     public var givenPauses: [Duration] = [1, 1, 5, 15, 30, 60].map { .seconds($0) }
-    /// Whether loopback addresses are dialled that peers beyond this machine name.
+    /// True if loopback addresses that other machines name are dialled.
     public var dialsLoopback = false
-    /// Where not nil, the only hosts, as numeric addresses, with which there are connections.
+    /// The only hosts, as numeric addresses, with which connections are permitted; nil for all.
     public var allowed: Set<String>?
-    /// Hosts, as numeric addresses, with which there are no connections.
+    /// Hosts, as numeric addresses, with which no connections are permitted.
     public var denied: Set<String> = []
-    /// Connections in which one host, loopback excepted, did what no working peer does, with which it is
-    /// refused for 1 s; each further one doubles that, up to ten minutes. Twenty quiet minutes are
-    /// forgiven.
+    /// Offences after which a host, loopback excepted, is barred for 1 s: connections in which it did what no
+    /// working peer does. Each further one doubles the time, up to ten minutes. Twenty quiet minutes clear the
+    /// record.
     public var maximumOffences = 3
 
     /// The defaults.

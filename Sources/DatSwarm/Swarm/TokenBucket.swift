@@ -1,4 +1,4 @@
-/// Allows so many things a second, and so many at once after a rest.
+/// A limit on the rate of events, with a burst after a rest.
 struct TokenBucket {
   typealias Instant = ContinuousClock.Instant
 
@@ -13,25 +13,25 @@ struct TokenBucket {
     tokens = self.burst
   }
 
-  /// Whether so many more are allowed now; they count then. Otherwise none of them does.
+  /// Takes this many tokens and returns true; if there are fewer, returns false and takes none.
   mutating func take(_ now: Instant, count: Int = 1) -> Bool {
     if let last { tokens = min(burst, tokens + max((now - last) / .seconds(1), 0) * perSecond) }
     last = now
-    // What is left of a fraction must not make the caller come back for ever.
+    // A rounding remainder must not make the caller come back for ever.
     guard tokens >= Double(count) - 1e-6 else { return false }
     tokens -= Double(count)
     return true
   }
 
-  /// When the next one is allowed; at once where nothing says otherwise.
+  /// The time at which the next one is allowed; nil or past for at once.
   var next: Instant? {
     guard let last, tokens < 1 else { return last }
     return last + .seconds((1 - tokens) / perSecond)
   }
 }
 
-/// The rates of many sources in a bounded memory: beyond its size the source that was heard of longest
-/// ago is forgotten, never all of them.
+/// The rates of many sources in bounded memory. Beyond its capacity the least recently seen source is
+/// evicted.
 struct RateMemory<Source: Hashable> {
   typealias Instant = ContinuousClock.Instant
 
@@ -45,7 +45,7 @@ struct RateMemory<Source: Hashable> {
   private let burst: Int
   private let capacity: Int
   private var rates: [Source: Rate] = [:]
-  /// Sources as they were heard of, the oldest first. Only a source's newest entry counts.
+  /// Sources as they were seen, the oldest first. Only a source's newest entry counts.
   private var order: [(source: Source, stamp: UInt64)] = []
   private var first = 0
   private var stamp: UInt64 = 0
@@ -56,10 +56,10 @@ struct RateMemory<Source: Hashable> {
     self.capacity = max(capacity, 1)
   }
 
-  /// How many sources are remembered.
+  /// The number of remembered sources.
   var count: Int { rates.count }
 
-  /// Whether so many more of the source are allowed now; they count then.
+  /// Takes this many tokens of the source and returns true; if it has fewer, returns false.
   mutating func take(_ source: Source, count: Int = 1, now: Instant) -> Bool {
     stamp += 1
     order.append((source, stamp))
@@ -69,7 +69,7 @@ struct RateMemory<Source: Hashable> {
         bucket: TokenBucket(perSecond: perSecond, burst: burst), stamp: stamp)
     }
     rates[source]?.stamp = stamp
-    // Entries that no longer count go once they are as many as those that do.
+    // Obsolete entries are removed once there are as many of them as of the others.
     if order.count - first > 2 * capacity + 16 { compact() }
     return rates[source]?.bucket.take(now, count: count) == true
   }

@@ -1,22 +1,23 @@
 internal import DatCoding
 
-/// A set of block or node indexes that a peer can grow: memory follows its irregular parts alone.
+/// A set of block or node indexes that a peer can grow. Its memory depends only on its irregular parts.
 ///
-/// Whole pages of 8,192 are kept as ranges, so a claim to have 2^50 blocks costs as much as one for
-/// a page; pages in part are bitmaps. There are at most `mixedPageLimit` of each. Beyond that claims
-/// are forgotten: what is in here is a hint where to ask, never a proof.
+/// Full pages of 8,192 are kept as ranges, so a claim to have 2^50 blocks costs as much as a claim to one
+/// page. Partial pages are bitmaps. There are at most `mixedPageLimit` of each. Claims beyond that are
+/// dropped: the set is a hint about whom to ask, never a proof.
 ///
 /// Bits are numbered as in the files and on the wire: the top bit of a word comes first.
 struct BlockSet {
   static let pageBits: UInt64 = 8192
   private static let pageWords = 128
 
-  /// By default 4 MiB of bitmaps: 33 million blocks of which each page is held in part.
+  /// The most bitmaps, and the most ranges. The default is 4 MiB of bitmaps: 33 million blocks, on partial
+  /// pages only.
   private let mixedPageLimit: Int
-  /// What the bitmaps and ranges are taken from, where a peer decides how many there are.
+  /// The account from which bitmaps and ranges are taken, if a peer decides how many there are.
   private let memory: PeerMemory?
   private static let pageBytes = pageWords * 8 + 64
-  /// A range of whole pages, in an array that may have grown to twice what is in it.
+  /// The memory of a range of full pages, in an array that may have grown to twice its content.
   private static let rangeBytes = 32
 
   init(mixedPageLimit: Int = 4096, memory: PeerMemory? = nil) {
@@ -24,8 +25,8 @@ struct BlockSet {
     self.memory = memory
   }
 
-  /// The bits of a page and behind them how many are set, in memory of its own. In bounds since every
-  /// caller masks the word's number.
+  /// The bits of a page, followed by the number that are set, in memory of its own. Accesses stay in bounds
+  /// because every caller masks the word's number.
   private final class Page {
     let words: UnsafeMutablePointer<UInt64>
 
@@ -43,10 +44,10 @@ struct BlockSet {
     }
   }
 
-  /// The numbers of the pages held in part, ascending, and their bits.
+  /// The numbers of the partial pages, ascending, and their bits.
   private var numbers: [UInt64] = []
   private var pages: [Page] = []
-  /// Page numbers of which every bit is set, ascending, apart from each other.
+  /// The numbers of full pages, as ascending ranges that don't touch.
   private var full: [Range<UInt64>] = []
 
   var isEmpty: Bool { numbers.isEmpty && full.isEmpty }
@@ -64,7 +65,7 @@ struct BlockSet {
     word(index >> 6) & Self.mask(index) != 0
   }
 
-  /// The 64 bits from `64 * number` on, the first one on top.
+  /// The 64 bits from `64 * number` on, the first as the highest bit.
   func word(_ number: UInt64) -> UInt64 {
     let page = number >> 7
     let place = Self.place(of: page, in: numbers)
@@ -74,7 +75,7 @@ struct BlockSet {
     return isFull(page) ? .max : 0
   }
 
-  /// The first page from `page` on that has any bit set.
+  /// The first page from `page` on with any bit set.
   func nextPage(from page: UInt64) -> UInt64? {
     let place = Self.place(of: page, in: numbers)
     let mixed = place < numbers.count ? numbers[place] : nil
@@ -87,8 +88,8 @@ struct BlockSet {
     }
   }
 
-  /// The first index from `index` on that is not in the set. Whole pages are passed at once, however many
-  /// a peer claims to have.
+  /// The first index from `index` on that is not in the set. Full pages are skipped a range at a time,
+  /// however many a peer claims to have.
   func firstMissing(from index: UInt64) -> UInt64 {
     var position = index
     while true {
@@ -136,7 +137,7 @@ struct BlockSet {
     if page.count == 0 { settle(number) }
   }
 
-  /// Adds the members of one word, the 64 from `64 * number` on.
+  /// Adds the members in one word, the 64 from `64 * number` on.
   mutating func insert(_ bits: UInt64, inWord number: UInt64) {
     let pageNumber = number >> 7
     guard bits != 0, let page = page(pageNumber, makingFull: false, adding: true) else { return }
@@ -150,7 +151,7 @@ struct BlockSet {
 
   mutating func remove(_ range: Range<UInt64>) { set(range, false) }
 
-  /// Takes over what a Have bitfield says about the blocks from `start` on, a multiple of 8,192.
+  /// Replaces the members from `start` on, a multiple of 8,192, by those of a Have message's bitfield.
   mutating func replace(from start: UInt64, with runs: BitfieldRLE.Runs) {
     for run in runs {
       let (first, overflow) = start.addingReportingOverflow(UInt64(run.offset) * 8)
@@ -172,7 +173,7 @@ struct BlockSet {
   private static func mask(_ index: UInt64) -> UInt64 { 1 << (63 - (index & 63)) }
 
   private static func place(of number: UInt64, in numbers: [UInt64]) -> Int {
-    // Most questions are about the last page, or one that will be.
+    // Most calls are about the last page, or a new one after it.
     if let last = numbers.last, last <= number {
       return last == number ? numbers.count - 1 : numbers.count
     }
@@ -190,7 +191,7 @@ struct BlockSet {
     return place < full.count && full[place].lowerBound <= page
   }
 
-  /// The place of the first range of whole pages that ends after `page`.
+  /// The position of the first range of full pages that ends after `page`.
   private func fullPlace(endingAfter page: UInt64) -> Int {
     var low = 0
     var high = full.count
@@ -204,8 +205,8 @@ struct BlockSet {
   /// The bitmap of a page.
   ///
   /// - Parameters:
-  ///   - makingFull: whether a whole page is turned into a bitmap.
-  ///   - adding: whether a missing one is made.
+  ///   - makingFull: whether a full page is turned into a bitmap.
+  ///   - adding: whether a missing page is created.
   private mutating func page(_ number: UInt64, makingFull: Bool, adding: Bool) -> Page? {
     let place = Self.place(of: number, in: numbers)
     if place < numbers.count, numbers[place] == number { return pages[place] }
@@ -220,7 +221,7 @@ struct BlockSet {
     return page
   }
 
-  /// Turns a bitmap that became uniform back into a whole page or none.
+  /// Turns a bitmap that has become uniform back into a full page or none.
   private mutating func settle(_ number: UInt64) {
     let place = Self.place(of: number, in: numbers)
     guard place < numbers.count, numbers[place] == number else { return }
@@ -236,7 +237,7 @@ struct BlockSet {
     let firstWhole = (range.lowerBound + Self.pageBits - 1) >> 13
     let endWhole = range.upperBound >> 13
     guard firstWhole < endWhole else {
-      // No whole page: one page, or two neighbours.
+      // There is no full page: one partial page, or two neighbours.
       let border = min(range.upperBound, firstWhole << 13)
       if range.lowerBound < border { setPart(range.lowerBound..<border, value) }
       if border < range.upperBound {
@@ -274,7 +275,7 @@ struct BlockSet {
     if page.count == 0 || page.count == Int(Self.pageBits) { settle(number) }
   }
 
-  /// Sets eight bits at once; `index` is a multiple of 8.
+  /// Sets eight bits at once. `index` is a multiple of 8.
   private mutating func setByte(_ index: UInt64, _ byte: UInt8) {
     let number = index >> 13
     guard let page = page(number, makingFull: true, adding: byte != 0) else { return }
@@ -287,7 +288,7 @@ struct BlockSet {
   }
 
   private mutating func insertFull(_ range: Range<UInt64>) {
-    // Those that overlap or touch it become one with it.
+    // Ranges that overlap or touch it are merged with it.
     let low = range.lowerBound == 0 ? 0 : fullPlace(endingAfter: range.lowerBound - 1)
     var high = fullPlace(endingAfter: range.upperBound)
     if high < full.count, full[high].lowerBound <= range.upperBound { high += 1 }
@@ -305,13 +306,13 @@ struct BlockSet {
     var kept: [Range<UInt64>] = []
     if start < range.lowerBound { kept.append(start..<range.lowerBound) }
     if range.upperBound < end { kept.append(range.upperBound..<end) }
-    // Where there is no room for two parts of one, the second is forgotten with what is removed.
+    // If there is no room for both parts of a range, the second is dropped with what is removed.
     if !replaceFull(low..<high, with: kept) { replaceFull(low..<high, with: Array(kept.prefix(1))) }
   }
 
-  /// Puts ranges of whole pages in the place of others.
+  /// Replaces ranges of full pages by others.
   ///
-  /// - Returns: whether there is room for them; nothing changes where there is not.
+  /// - Returns: whether there is room for them; if not, nothing changes.
   @discardableResult
   private mutating func replaceFull(_ places: Range<Int>, with ranges: [Range<UInt64>]) -> Bool {
     let growth = ranges.count - places.count
@@ -327,7 +328,7 @@ struct BlockSet {
 }
 
 extension BlockSet {
-  /// The highest bit that is set in `range`. Pages without one are passed at once, however many there are.
+  /// The highest bit that is set in `range`. Empty pages are skipped at once, however many there are.
   func last(in range: Range<UInt64>) -> UInt64? {
     guard !range.isEmpty else { return nil }
     var end = range.upperBound
@@ -347,7 +348,7 @@ extension BlockSet {
     return nil
   }
 
-  /// The last page up to `page` that has any bit set.
+  /// The last page up to and including `page` with any bit set.
   private func lastPage(through page: UInt64) -> UInt64? {
     let place = Self.place(of: page + 1, in: numbers)
     let mixed = place > 0 ? numbers[place - 1] : nil
@@ -364,7 +365,7 @@ extension BlockSet {
 }
 
 extension BlockSet {
-  /// Takes out the lowest run of set bits.
+  /// Removes the lowest run of set bits, and returns it.
   mutating func removeFirstRange() -> Range<UInt64>? {
     guard let page = nextPage(from: 0) else { return nil }
     var start = page * Self.pageBits
@@ -395,7 +396,7 @@ extension BlockSet {
 }
 
 extension BlockSet {
-  /// Whether every index of a range is in the set.
+  /// Returns whether every index of a range is in the set.
   func containsAll(_ range: Range<UInt64>) -> Bool {
     var index = range.lowerBound
     while index < range.upperBound {

@@ -1,50 +1,52 @@
 internal import HypercoreCrypto
 internal import HypercoreProtocol
 
-// A Request tells what is known, so its answer leaves out what would contradict it: two histories of one feed
-// can pass each other unseen. Therefore each connection begins with a question that tells nothing: the hash
-// of one block with the whole way up to the signed roots, compared with what is here.
+// A Request says which nodes are known, so its answer leaves out any that could contradict them: two
+// histories of one feed could pass each other unnoticed. Each connection therefore begins with a question
+// that says nothing: the hash of one block with the whole path up to the signed roots, which is compared with
+// what is here.
 //
 //     here    0 … 7 8 9 a b          the hash of block 11, no digest
-//     there   0 … 7 8 9 A B C D      its way up to the roots of 14 blocks, signed
+//     there   0 … 7 8 9 A B C D      its path up to the roots of 14 blocks, signed
 //
-// The last block that is signed here is the best one to ask for: the way up from it passes all roots here.
+// The last block that is signed here is the best one to ask for: the path up from it passes all roots here.
 
-/// What is known of one peer's history beside the one here.
+/// The known relation of one peer's history to the one here.
 struct PeerComparison {
   /// A question that is not answered yet.
   struct Question {
     var index: UInt64
     var sent: Moment
-    /// Whether the peer was not told of any known node before, so that it has to send all of them.
+    /// True if the peer was told of no known node before, so that it has to send all of them.
     var toldNothing: Bool
   }
 
-  /// Whether to ask as soon as something comparable is known to be there.
+  /// True if a question is due as soon as the peer is known to have a block to compare.
   var isDue = false
-  /// How often it said that it has more, since the last question, and how often it may before the next.
+  /// The announcements of more blocks since the last question, and the number that is allowed before the
+  /// next.
   var announcements = 0
   var patience = 1
-  /// Whether the peer was asked what it has, for this question alone.
+  /// True if the peer was asked what it has, for this question alone.
   var hasWanted = false
   var question: Question?
-  /// Up to here the peer's history, as the key signed it, is the same as the one here.
+  /// The length up to which the peer's history, as the key signed it, is the same as the one here.
   var agreedLength: UInt64 = 0
-  /// Questions that got no usable answer.
+  /// The number of questions without a usable answer.
   var failures = 0
-  /// Whether the peer was told, by the digest of a request, of nodes that are known here.
+  /// True if the digest of a request has told the peer which nodes are known here.
   var hasToldNodes = false
-  /// What the evidence shows that the peer has: how many blocks are common; nil for none.
+  /// The number of common blocks in the evidence that the peer is known to have; nil for no evidence.
   var knownEvidence: UInt64?
-  /// How many messages with evidence came.
+  /// The number of messages with evidence from the peer.
   var evidenceCount = 0
-  /// How many questions were asked to learn where a fork begins.
+  /// The number of questions asked to find the beginning of a fork.
   var narrowings = 0
 }
 
 extension FeedPeer {
-  /// Asks for the roots once there is something to compare. Before any other request, so that the answer
-  /// leaves nothing out.
+  /// Asks for the roots once there is something to compare. This precedes any other request, so that the
+  /// answer leaves nothing out.
   func compareIfDue() {
     guard !isClosed, core.length > 0, core.isLive, core.stopReason == nil else { return }
     if !comparison.hasWanted {
@@ -55,7 +57,7 @@ extension FeedPeer {
       }
     }
     guard comparison.isDue, comparison.question == nil else { return }
-    // Of a reader's all came from this peer, or was compared.
+    // All that a reader has came from this peer, or was compared.
     guard core.isOwned || comparison.agreedLength < core.length else { return }
     guard
       comparison.failures < ReplicationLimits.comparisons, let index = comparableBlock
@@ -66,14 +68,14 @@ extension FeedPeer {
     send(.request(Request(index: index, hash: true, nodes: 0)))
   }
 
-  /// Whether nothing more is asked of the peer before it has answered: one of the reference may answer in any
-  /// order, and a longer history is not taken before it is known to be the same.
+  /// True if nothing else is requested from the peer before it has answered: a peer of the reference may
+  /// answer in any order, and a longer history is not adopted before it is known to be the same.
   var waitsForRoots: Bool {
     comparison.question != nil && !session.connection.remoteSupports(ForkEvidence.extensionName)
   }
 
-  /// The block whose way up says most of what is known to be there. Never one that the peer did not claim
-  /// to have: the reference hangs up on that.
+  /// The block whose path up covers most of what the peer is known to have. Never a block that the peer did
+  /// not claim to have: the reference hangs up on that.
   private var comparableBlock: UInt64? {
     let length = core.length
     if remoteBlocks.contains(length - 1) { return length - 1 }
@@ -81,10 +83,10 @@ extension FeedPeer {
     return remoteBlocks.last(in: 0..<length)
   }
 
-  /// Notes that the peer says it has the blocks below `end`, which may be of another history.
+  /// Records that the peer claims the blocks below `end`, which may be of another history.
   ///
-  /// A writer asks each time: nobody else should have what it has not. A reader hears of every block from every
-  /// peer, so it asks after 1, 2, 4 … announcements.
+  /// A writer asks each time: nobody else should have blocks that it lacks. A reader hears of every block
+  /// from every peer, so it asks after 1, 2, 4 … announcements.
   func compareLater(_ end: UInt64) {
     guard end > comparison.agreedLength, !comparison.isDue else { return }
     comparison.announcements += 1
@@ -94,7 +96,7 @@ extension FeedPeer {
     comparison.isDue = true
   }
 
-  /// Takes the answer to the question, if the message is one.
+  /// Handles the answer to the question, if the message is one.
   func receiveRoots(_ data: DataMessage) throws -> Bool {
     guard let question = comparison.question, question.index == data.index, data.value == nil else {
       return false
@@ -118,11 +120,11 @@ extension FeedPeer {
     case .same(let length):
       comparison.failures = 0
       comparison.agreedLength = max(comparison.agreedLength, min(length, core.length))
-      // A reader takes no length without the block that it asks for besides.
+      // A reader adopts a length only with a block that it requests separately.
       if length > core.length, core.isOwned { try catchUp(with: data) }
     case .unproven:
       comparison.failures += 1
-      // A sound peer that was told nothing has no reason to leave anything out.
+      // A correct peer that was told nothing has no reason to leave anything out.
       guard !question.toldNothing || data.signature == nil else {
         throw FeedError.rejected(
           "The peer's signature over the roots above block \(data.index) could not be verified.")
@@ -132,8 +134,8 @@ extension FeedPeer {
     return true
   }
 
-  /// There is more of the feed than here, where it is written: the folder is behind, and what is there is
-  /// fetched before anything is appended.
+  /// Handles a longer history of a feed that is written here: the folder is behind, so the rest is fetched
+  /// before anything is appended.
   private func catchUp(with data: DataMessage) throws {
     let start = core.length
     try replicator.store(data, from: self)
@@ -141,7 +143,7 @@ extension FeedPeer {
     replicator.catchUp(from: start)
   }
 
-  /// Fetches blocks from a peer of a feed that is usually not fetched.
+  /// Downloads from a peer of a feed that is usually not downloaded.
   func startDownloading() {
     guard !isDownloading, !isClosed else { return }
     isDownloading = true
@@ -149,14 +151,14 @@ extension FeedPeer {
     send(.info(uploading: isUploading, downloading: true))
   }
 
-  /// The peer has not what it was asked for.
+  /// Handles the message that the peer lacks the block of the question.
   func roots(areMissingAt index: UInt64) {
     guard comparison.question?.index == index else { return }
     comparison.question = nil
     comparison.failures += 1
   }
 
-  /// Gives up on an answer that is late.
+  /// Gives up a question whose answer is late.
   func expireQuestion(now: Moment) {
     guard let question = comparison.question,
       now >= question.sent + ReplicationLimits.requestTimeout
@@ -166,7 +168,7 @@ extension FeedPeer {
     replicator.needsUpdate()
   }
 
-  /// What became of an answer that contradicts what is here.
+  /// Handles an answer that contradicts what is here.
   ///
   /// - Returns: the error to end the connection with. The peer is not to blame if it may have another history
   ///   and could not know what it had to prove: the next connection begins with the whole question.

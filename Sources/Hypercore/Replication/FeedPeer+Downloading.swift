@@ -2,8 +2,8 @@ internal import HypercoreCrypto
 internal import HypercoreProtocol
 
 extension FeedPeer {
-  /// Asks about the regions that matter: the first, those of blocks that are waited for, and
-  /// everything that the remote is known to reach.
+  /// Asks about the regions that matter: the first one, those of blocks that are waited for, and all that the
+  /// remote's known length covers.
   func sendWants(for waited: some Sequence<UInt64>) {
     guard isDownloading else { return }
     want(region: 0)
@@ -25,7 +25,7 @@ extension FeedPeer {
     send(.want(start: start, length: ReplicationLimits.wantLength))
   }
 
-  /// How many more requests may go out now.
+  /// The number of requests that may be sent now.
   var freeRequests: Int {
     let size = max(replicator.averageBlockSize, 1)
     let byBytes = max(ReplicationLimits.requestedBytes / size, 2)
@@ -34,11 +34,11 @@ extension FeedPeer {
       ReplicationLimits.requestSpan - requests.span)
   }
 
-  /// Asks for a block or its hash.
+  /// Requests a block or its hash.
   ///
-  /// The digest may count on what earlier answers will bring: then each node comes once. The remote
-  /// remembers what a digest said for as long as the channel is open, so an answer that comes before
-  /// what it counts on is kept until that is here.
+  /// The digest may rely on nodes of earlier answers, so each node is sent once. The remote remembers the
+  /// nodes of a digest while the channel is open, so an answer that arrives before those that it relies on is
+  /// kept until they are here.
   func request(_ index: UInt64, hash: Bool) {
     let bits = core.bits
     let nodes: UInt64
@@ -55,18 +55,18 @@ extension FeedPeer {
     send(.request(Request(index: index, hash: hash, nodes: isContradicted ? 0 : nodes)))
   }
 
-  /// The digest for a request that counts on what was promised before. Notes the nodes that its answer
-  /// brings: those on the way from its leaf to a node that is known or promised.
+  /// Computes the digest for a request that relies on nodes promised before. Records the nodes that its
+  /// answer will bring: those on the way from its leaf to a node that is known or promised.
   ///
-  /// Only as far as the remote has all blocks, below node `complete`: in part of a feed two roots of
-  /// different lengths may not be joined.
+  /// Only nodes below `complete` are recorded, up to which the remote has all blocks: two roots of different
+  /// lengths may not be joined in an incomplete feed.
   private static func promise(
     _ index: UInt64, bound: UInt64, complete: UInt64, _ bits: Bitfield, _ promised: inout BlockSet
   ) -> UInt64 {
     let digest = TreeDigest.digest(of: index, bound: bound) { node in
       bits.hasNode(node) || promised.contains(node)
     }
-    // The leaf is known: nothing comes with the block.
+    // The leaf is known: no nodes come with the block.
     if digest == 1, bits.hasNode(index * 2) || promised.contains(index * 2) { return digest }
     var node = index * 2
     while FlatTree.rightSpan(node) < complete {
@@ -79,7 +79,7 @@ extension FeedPeer {
     return digest
   }
 
-  /// How many blocks from the first on the remote has without a gap.
+  /// The number of blocks that the remote has from the first one on, without a gap.
   private func completeLength() -> UInt64 {
     if completePrefix < remoteLength {
       completePrefix = min(remoteBlocks.firstMissing(from: completePrefix), remoteLength)
@@ -103,7 +103,7 @@ extension FeedPeer {
     do {
       guard try store(data, sentAs: entry.number) else { return }
     } catch {
-      // Others are asked for it.
+      // The block is requested from others.
       if !entry.isStalled { replicator.release(data.index) }
       throw error
     }
@@ -111,7 +111,7 @@ extension FeedPeer {
     if !held.isEmpty { try storeHeld() }
   }
 
-  /// Stores an answer, or keeps it where what it counts on may still come.
+  /// Stores an answer, or keeps it if those that it relies on may still arrive.
   ///
   /// - Returns: whether it is stored.
   private func store(_ data: DataMessage, sentAs number: UInt64) throws -> Bool {
@@ -122,15 +122,15 @@ extension FeedPeer {
     } catch let error as FeedError
       where error.code == .proofIncomplete || error.code == .proofRejected
     {
-      // What counts on nodes that are not here yet looks like what leads nowhere.
+      // An answer that relies on nodes that are not here yet looks like one that leads nowhere.
       guard hasCountedOnOrder, let older = requests.oldest(before: number) else {
         throw fault(of: error, at: data.index)
       }
       if older.isStalled { throw FeedError.unansweredRequest }
-      // This peer does not answer in order: nothing more is asked for that counts on it.
+      // This peer does not answer in order, so later requests rely on no promised nodes.
       stopCountingOnOrder()
       guard session.memory.take(Self.size(of: data)) else {
-        // Not a fault: another connection of this feed asks only for what stands alone.
+        // Not a fault: another connection of this feed requests only proofs that stand alone.
         replicator.countsOnOrder = false
         throw FeedError.unansweredRequest
       }
@@ -139,7 +139,7 @@ extension FeedPeer {
     }
   }
 
-  /// Stores the answers that had come before what they count on, in the order of their requests.
+  /// Stores the answers that arrived before those that they rely on, in the order of their requests.
   private func storeHeld() throws {
     while let next = held.indices.min(by: { held[$0].number < held[$1].number }),
       requests.oldest(before: held[next].number) == nil
@@ -151,12 +151,12 @@ extension FeedPeer {
     }
   }
 
-  /// What a held answer takes.
+  /// The memory that a held answer takes.
   static func size(of data: DataMessage) -> Int {
     (data.value?.count ?? 0) + data.nodes.count * MemoryLayout<Node>.stride + 128
   }
 
-  /// Data without a request: a hash is the answer to a seek, anything else nobody asked for.
+  /// Handles Data without a request: a hash answers a seek, anything else was not asked for.
   private func receiveUnrequested(_ data: DataMessage) throws {
     guard data.value != nil || !data.nodes.isEmpty else {
       throw FeedError.peer("sent Data with neither a block nor a hash")

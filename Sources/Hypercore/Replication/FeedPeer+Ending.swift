@@ -1,11 +1,11 @@
 internal import HypercoreProtocol
 
 extension FeedPeer {
-  /// Whether nothing but time can tell that there is nothing left to do, in a session that ends by
-  /// itself.
+  /// True if only the passing of time can show that nothing is left to do, in a session that ends
+  /// by itself.
   var endsWhenIdle: Bool {
     guard !session.isLive, !isClosed else { return false }
-    // A feed that the remote does not know would be waited for for ever.
+    // Without this, a feed that the remote does not know would be waited for forever.
     if !session.connection.isOpenRemotely(channel) { return true }
     if everDownloaded, isDownloading {
       return replicator.isSparse && replicator.endsWhenIdle && requests.activeCount == 0
@@ -14,14 +14,14 @@ extension FeedPeer {
     return !everDownloaded && remoteIsDownloading && !sentFinalInfo && !hasQueuedAnswers
   }
 
-  /// When nothing has happened for long enough that nothing is expected any more.
+  /// The time after which nothing more is expected, if nothing has happened until then.
   var idleDeadline: Moment {
     let isKnown = session.connection.isOpenRemotely(channel)
     return (isKnown ? lastActivity : max(lastActivity, session.lastReceived))
       + ReplicationLimits.idleEnd
   }
 
-  /// Nothing has happened for long.
+  /// Ends what has been idle for too long.
   func endIdle() {
     if !session.connection.isOpenRemotely(channel) {
       close()
@@ -34,14 +34,14 @@ extension FeedPeer {
     }
   }
 
-  /// Says that nothing more is asked for here, and ends where the remote has said so, too.
+  /// Says that this side requests nothing more, and ends if the remote has said so, too.
   private func stopDownloading() {
     isDownloading = false
     send(.info(uploading: true, downloading: false))
     if !remoteIsDownloading { close() }
   }
 
-  /// Whether everything is here that is selected and that this peer has.
+  /// Returns whether everything that is selected and that this peer has is here.
   private func hasNothingToFetch() throws -> Bool {
     if comparison.question != nil { return false }
     if !everDownloaded || !isDownloading || replicator.pause != nil { return true }
@@ -50,12 +50,12 @@ extension FeedPeer {
     return !replicator.wantsAnything(from: self)
   }
 
-  /// In a session that isn't live: says that this side is done when it is, and closes the channel
-  /// when both are.
+  /// In a session that isn't live, says that this side is done once it is, and closes the channel
+  /// once both are.
   ///
-  /// Source: hypercore `lib/replicate.js`, `_updateEnd` and `oninfo`, with the deadlocks mended: it
-  /// closes also when the remote was done first, and every peer of a feed ends, not only the one that
-  /// brought the last block.
+  /// Source: hypercore `lib/replicate.js`, `_updateEnd` and `oninfo`, with their deadlocks removed:
+  /// the channel also closes if the remote was done first, and every peer of a feed ends, not only
+  /// the one that brought the last block.
   func updateEnd() throws {
     guard !session.isLive, !isClosed, try hasNothingToFetch() else { return }
     if isDownloading {

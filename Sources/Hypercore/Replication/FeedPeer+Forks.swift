@@ -1,10 +1,10 @@
 internal import HypercoreProtocol
 
-// What follows when a fork is found: where it begins, and who else is told.
+// The steps after a fork is found: finding where it begins, and notifying other peers.
 
 extension FeedPeer {
-  /// Asks for the way up from the first block that may differ, until it is known where the fork begins: each
-  /// answer halves what is in doubt.
+  /// Asks for the path up from the first block that may differ, until the beginning of the fork is known:
+  /// each answer halves the range in doubt.
   func narrowFork() {
     guard let evidence = core.forkEvidence, !isClosed else { return }
     let index = evidence.commonLength
@@ -29,7 +29,7 @@ extension FeedPeer {
     replicator.needsUpdate()
   }
 
-  /// Sends the proof of a fork to a peer that understands it, unless it has as good a one.
+  /// Sends the proof of a fork to a peer that understands it, unless the peer has one that is as good.
   func sendEvidence(_ evidence: ForkEvidence) {
     let common = evidence.commonLength
     guard !isClosed, session.connection.remoteSupports(ForkEvidence.extensionName),
@@ -42,7 +42,7 @@ extension FeedPeer {
     session.hasOutput()
   }
 
-  /// Takes a proof of a fork that a peer sent.
+  /// Handles a proof of a fork that a peer sent.
   func receiveEvidence(_ payload: [UInt8]) throws {
     guard !isClosed, comparison.evidenceCount < ReplicationLimits.evidenceMessages else { return }
     comparison.evidenceCount += 1

@@ -2,11 +2,11 @@ internal import HypercoreCrypto
 internal import HypercoreProtocol
 
 extension FeedPeer {
-  /// Whether the remote waits for an answer.
+  /// True if the remote waits for an answer.
   var hasQueuedAnswers: Bool { !queuedRequests.isEmpty || !queuedWants.isEmpty }
 
-  /// Answers what the remote asked until the connection holds `limit` bytes: called when the
-  /// transport has room, so that a peer that doesn't read costs its questions and not the answers.
+  /// Answers the remote's requests until the connection holds `limit` bytes. Called when the transport has
+  /// room, so that a peer that doesn't read costs the memory of its requests and not of the answers.
   func answer(upTo limit: Int) throws {
     var sent = Sent()
     defer {
@@ -25,15 +25,16 @@ extension FeedPeer {
     }
   }
 
-  /// What one turn of answers has sent.
+  /// The answers sent in one turn.
   private struct Sent {
     var blocks: [Range<UInt64>] = []
     var bytes: UInt64 = 0
   }
 
-  /// Has ``run`` hold a block: it was read with one before it, or is now, with those asked for next.
+  /// Makes sure that ``run`` has a block. If it doesn't, the block is read together with those requested
+  /// next.
   ///
-  /// - Returns: false where the block is not stored here.
+  /// - Returns: false if the block is not stored here.
   private func readRun(to index: UInt64) throws -> Bool {
     guard core.has(index) else { return false }
     if run?.contains(index) == true { return true }
@@ -47,8 +48,8 @@ extension FeedPeer {
   }
 
   private func answerWant(_ region: Range<UInt64>) throws {
-    // Never more than there is: a region may be 2^53 blocks long. And who gives nothing says so: the
-    // remote would wait for the answer.
+    // Never more than there is: a region may be 2^53 blocks long. A side that uploads nothing says that it
+    // has nothing, as the remote would wait for the answer.
     let end = isUploading ? min(region.upperBound, core.length) : 0
     var bits: [UInt8] = []
     var told = region
@@ -73,7 +74,7 @@ extension FeedPeer {
       index = found.block
       digest = 0
     }
-    // Asked for what isn't here: the reference would close or say nothing.
+    // Requested, but not stored here: the reference would close the connection or say nothing.
     guard index <= FeedLimits.maximumLength, core.bits.hasNode(index * 2) else {
       send(.unhave(start: index))
       return
@@ -84,13 +85,13 @@ extension FeedPeer {
       return
     }
     guard isStored else {
-      // Where the block itself is gone its hash still is an answer: later ones may count on its proof.
+      // Even if the block itself is gone, its hash is an answer: later ones may rely on its proof.
       if !request.hash { send(.unhave(start: index)) }
       send(.data(DataMessage(index: index, nodes: proof.nodes, signature: proof.signature)))
       return
     }
     run?.withBlock(index) { bytes in
-      // A block too large for a frame can't be sent to anybody.
+      // A block that is too large for a frame can't be sent to any peer.
       try? session.connection.sendData(
         index: index, value: bytes, nodes: proof.nodes, signature: proof.signature, on: channel)
       sent.blocks.appendBlock(index)
@@ -98,7 +99,7 @@ extension FeedPeer {
     }
   }
 
-  /// The proof of a block; nil where it can't be given.
+  /// The proof of a block; nil if there is none.
   private func proof(_ index: UInt64, digest: UInt64, hash: Bool) throws -> Proof? {
     do {
       return try core.proof(index, digest: digest, hash: hash, remoteTree: remoteTree)

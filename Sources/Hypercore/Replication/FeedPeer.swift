@@ -2,10 +2,10 @@ internal import DatCoding
 internal import HypercoreCrypto
 package import HypercoreProtocol
 
-/// One peer of one feed: what it has, what it wants, what was asked of it.
+/// One peer of one feed: the blocks it has, the blocks it wants, and the requests sent to it.
 ///
-/// Lives from when both sides have the feed open until its channel closes. Source: hypercore
-/// `lib/replicate.js`.
+/// It lives from the moment when both sides have the feed open until its channel closes. Source:
+/// hypercore `lib/replicate.js`.
 package final class FeedPeer {
   package typealias Instant = ContinuousClock.Instant
 
@@ -13,53 +13,53 @@ package final class FeedPeer {
   unowned let session: ReplicationSession
   let core: FeedCore
   package let channel: ChannelID
-  /// Tells the peers of a feed apart, in the order of their coming.
+  /// Distinguishes the peers of a feed, in the order of their arrival.
   package internal(set) var number: UInt64 = 0
 
-  // MARK: What is downloaded from it
+  // MARK: Downloading from the peer
 
-  /// The blocks it said it has.
+  /// The blocks that it said it has.
   @exclusivity(unchecked) var remoteBlocks: BlockSet
-  /// One more than the highest block it said it has: a hint.
+  /// The highest block that it said it has, plus one: a hint.
   @exclusivity(unchecked) package internal(set) var remoteLength: UInt64 = 0
-  /// Regions that were asked about, and how many of these questions are open.
+  /// The regions that were asked about; below, the number of those questions that are open.
   var wantedRegions: Set<UInt64> = []
   var openWants = 0
   @exclusivity(unchecked) var requests = RequestTable()
-  /// How many requests may be on their way: grows with each answer, halves when one stalls.
+  /// The most requests that may be in flight. Grows with each answer, and halves when one stalls.
   @exclusivity(unchecked) var window = ReplicationLimits.firstRequests
-  /// Tree nodes that will be known once everything on its way has arrived.
+  /// The tree nodes that will be known once everything in flight has arrived.
   @exclusivity(unchecked) var promisedNodes: BlockSet
-  /// From the first block on, it has said to have so many.
+  /// The number of blocks from the first one on that it has said to have, without a gap.
   @exclusivity(unchecked) var completePrefix: UInt64 = 0
-  /// Answers that came before others that they count on, and their requests' numbers.
+  /// Answers that arrived before others that they rely on, and the numbers of their requests.
   @exclusivity(unchecked) var held: [(data: DataMessage, number: UInt64)] = []
-  /// When a request was answered last.
+  /// The time of the last answer to a request.
   @exclusivity(unchecked) var lastAnswer: Moment
-  /// Whether to count on ``promisedNodes``: not with a peer that answers out of order.
+  /// True if requests may rely on ``promisedNodes``; false for a peer that answers out of order.
   @exclusivity(unchecked) var answersInOrder: Bool
-  /// Whether a digest has counted on them, which the remote remembers.
+  /// True if a digest has relied on them, which the remote remembers.
   @exclusivity(unchecked) var hasCountedOnOrder = false
   var offences = 0
-  /// The byte offsets that it was asked to seek.
+  /// The byte offsets that it was asked to find.
   var soughtBytes: Set<UInt64> = []
 
-  // MARK: What is uploaded to it
+  // MARK: Uploading to the peer
 
-  /// Whether it sent a Want, and so is told of new blocks.
+  /// True if it sent a Want, and so is notified of new blocks.
   var wantsAnnouncements = false
   @exclusivity(unchecked) var queuedRequests = RequestQueue()
-  /// Blocks read in advance, while answers are made.
+  /// Blocks that are read ahead while answers are made.
   @exclusivity(unchecked) var run: BlockRun?
   @exclusivity(unchecked) var queuedWants: [Range<UInt64>] = []
-  /// The tree nodes that it has, by the digests of its requests.
+  /// The tree nodes that it has, according to the digests of its requests.
   let remoteTree: RemoteTree
-  /// Blocks that are new here, to be announced.
+  /// Blocks that are new here and have to be announced.
   var announcements: [Range<UInt64>] = []
 
-  // MARK: How it ends
+  // MARK: Ending
 
-  /// Whether blocks are fetched from it.
+  /// True if blocks are fetched from it.
   @exclusivity(unchecked) package internal(set) var isDownloading: Bool
   var everDownloaded: Bool
   @exclusivity(unchecked) var isUploading: Bool
@@ -68,7 +68,7 @@ package final class FeedPeer {
   var sentFinalInfo = false
   @exclusivity(unchecked) var lastActivity: Moment
 
-  /// Whether its history is the one that is here.
+  /// The comparison of its history with the one that is here.
   @exclusivity(unchecked) var comparison = PeerComparison()
 
   @exclusivity(unchecked) package internal(set) var statistics = PeerStatistics()
@@ -92,7 +92,7 @@ package final class FeedPeer {
     lastAnswer = session.now
   }
 
-  /// What the remote calls itself.
+  /// The name that the remote gives itself.
   package var remoteID: [UInt8]? { session.connection.remoteHandshake?.id }
 
   /// Sends a message, unless the channel is closed.
@@ -102,7 +102,7 @@ package final class FeedPeer {
     do {
       try session.connection.send(message, on: channel)
     } catch {
-      // Closed under way, or a block too large for a frame: nothing went out.
+      // The channel has closed, or the block is too large for a frame: nothing was sent.
       return
     }
     session.hasOutput()
@@ -188,7 +188,7 @@ package final class FeedPeer {
     lastActivity = session.now
     guard isUploading else { return }
     let waiting = queuedRequests.count
-    // On all feeds together, which needs no look at each single one.
+    // The limit is on all feeds together; checking now and then avoids a look at each of them.
     guard waiting < ReplicationLimits.queuedRequests,
       !waiting.isMultiple(of: 64)
         || session.queuedRequestCount < ReplicationLimits.queuedRequests
@@ -199,7 +199,7 @@ package final class FeedPeer {
 
   // MARK: Time
 
-  /// When something is due here.
+  /// The time at which something is due here.
   var deadline: Instant? {
     var next: Moment?
     if let oldest = requests.oldest() {
@@ -218,7 +218,7 @@ package final class FeedPeer {
     replicator.catchUp.tick(now: now)
     expireQuestion(now: now)
     replicator.tickPause(now: now)
-    // A slow peer that answers one request after the other is not late with the rest.
+    // A slow peer that answers its requests one by one is not late with the rest.
     let isSilent = now >= lastAnswer + ReplicationLimits.requestTimeout
     let patience =
       isSilent ? ReplicationLimits.requestTimeout : ReplicationLimits.slowRequestTimeout
@@ -228,7 +228,7 @@ package final class FeedPeer {
         session.close(FeedError.unansweredRequest)
         return
       }
-      // Its claim to have them is not believed again until it is repeated.
+      // Its claim to have them is ignored until it is repeated.
       for index in late {
         remoteBlocks.remove(index)
         completePrefix = min(completePrefix, index)
@@ -241,7 +241,7 @@ package final class FeedPeer {
     if endsWhenIdle, now >= idleDeadline { endIdle() }
   }
 
-  /// Fetches nothing more: what is under way is dropped when it comes.
+  /// Fetches nothing more: blocks in flight are dropped when they arrive.
   func dropDownloads() {
     guard isDownloading else { return }
     isDownloading = false
@@ -251,7 +251,8 @@ package final class FeedPeer {
     send(.info(uploading: isUploading, downloading: false))
   }
 
-  /// Leaves to others what was asked of it, the answers that wait for others with it.
+  /// Releases the requests in flight, and the answers that wait for others, so that other peers can
+  /// be asked.
   func dropRequests() {
     for index in requests.removeAll() { replicator.release(index) }
     for (data, _) in held {
@@ -268,7 +269,7 @@ package final class FeedPeer {
 
   // MARK: Announcing
 
-  /// Blocks that are here now, to be announced at the end of the burst.
+  /// Adds blocks that are here now, to be announced at the end of the burst.
   func announce(_ range: Range<UInt64>) {
     guard wantsAnnouncements, !remoteBlocks.containsAll(range) else { return }
     if let last = announcements.last, last.upperBound == range.lowerBound {
@@ -293,15 +294,15 @@ func min<Time: Comparable>(_ one: Time?, _ other: Time?) -> Time? {
   return one < other ? one : other
 }
 
-/// How much one peer sent and got of a feed.
+/// The amounts of a feed that were exchanged with one peer.
 public struct PeerStatistics: Hashable, Sendable {
   /// Blocks that were sent.
   public internal(set) var uploadedBlocks: UInt64 = 0
   /// Bytes of the blocks that were sent, without their proofs.
   public internal(set) var uploadedBytes: UInt64 = 0
-  /// Blocks that came and were verified.
+  /// Blocks that were received and verified.
   public internal(set) var downloadedBlocks: UInt64 = 0
-  /// Bytes of the blocks that came and were verified, without their proofs.
+  /// Bytes of the blocks that were received and verified, without their proofs.
   public internal(set) var downloadedBytes: UInt64 = 0
 
   mutating func countDownload(_ size: Int) {

@@ -1,14 +1,14 @@
 internal import Foundation
 
-/// What all connections of the process together hold of frames that are received in part.
+/// The memory that all connections of the process together hold in incomplete frames.
 ///
-/// Up to half of the budget everybody is read. Beyond it those are read no further who hold more than
-/// an equal share of what is left: so the largest wait first, whoever sends small messages never does,
-/// and the sum stays within the budget. One is always read on, whose frame began first, so that those
-/// who mean well get done one after the other. Waiting doesn't stop the clock by which a frame must be
-/// complete: what strangers leave half sent is gone after ``WireLimits/frameDuration``.
+/// Up to half of the budget, every connection is read. Beyond that, a connection that holds more than an
+/// equal share of the rest is not read any further: the largest wait first, connections with small messages
+/// never wait, and the total stays within the budget. The connection whose frame began first is always read,
+/// so that honest ones finish one after another. Waiting doesn't stop the clock by which a frame must be
+/// complete: incomplete frames of strangers are gone after ``WireLimits/frameDuration``.
 ///
-/// `@unchecked Sendable`: the state is reached only while the lock is held.
+/// `@unchecked Sendable`: the state is accessed only while the lock is held.
 package final class FrameBudget: @unchecked Sendable {
   static let shared = FrameBudget(bytes: ReplicationLimits.halfReceivedBytes)
 
@@ -21,34 +21,34 @@ package final class FrameBudget: @unchecked Sendable {
 
   package init(bytes: Int) { self.bytes = bytes }
 
-  /// One connection's part.
+  /// One connection's share.
   package final class Hold: Sendable {
     private let budget: FrameBudget
 
     package init(_ budget: FrameBudget) { self.budget = budget }
 
-    /// Says how many bytes of an unfinished frame the connection holds.
+    /// Sets the number of bytes of an incomplete frame that the connection holds.
     ///
-    /// - Returns: whether to read on.
+    /// - Returns: whether to go on reading.
     package func set(_ count: Int) -> Bool {
       budget.set(count > ReplicationLimits.uncountedBytes ? count : 0, of: ObjectIdentifier(self))
     }
 
-    /// Waits until the connection may be read again, or ``end()``. May be called more than once at a time.
+    /// Waits until the connection may be read again, or ``end()``. Several calls may wait at a time.
     package func waitForRoom() async {
       await withCheckedContinuation { budget.wait(ObjectIdentifier(self), $0) }
     }
 
-    /// The connection is over.
+    /// Ends the connection's share.
     package func end() { budget.remove(ObjectIdentifier(self)) }
 
     deinit { budget.remove(ObjectIdentifier(self)) }
   }
 
-  /// How many bytes are held now.
+  /// The number of bytes that are held now.
   package var heldBytes: Int { lock.withLock { total } }
 
-  /// How many calls wait for room; for tests.
+  /// The number of calls that wait for room; for tests.
   package var waitingCount: Int { lock.withLock { waiters.values.reduce(0) { $0 + $1.count } } }
 
   private func set(_ count: Int, of id: ObjectIdentifier) -> Bool {

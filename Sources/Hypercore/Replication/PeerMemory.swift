@@ -1,11 +1,11 @@
-/// Counts the bytes that one connection makes us keep, whatever for, up to
+/// A count of the bytes that one connection makes this side keep, for any purpose, up to
 /// ``ReplicationLimits/connectionBytes``.
 final class PeerMemory {
   private(set) var left: Int
 
   init(_ bytes: Int = ReplicationLimits.connectionBytes) { left = bytes }
 
-  /// - Returns: whether there is as much; nothing is taken where there is not.
+  /// - Returns: whether there is enough; if not, nothing is taken.
   func take(_ bytes: Int) -> Bool {
     guard bytes <= left else { return false }
     left -= bytes

@@ -1,33 +1,33 @@
 internal import HypercoreCrypto
 
-/// The two nonces that a connection's ciphers start from: new for each connection, half of them chosen by
-/// either side.
+/// The two nonces from which a connection's ciphers start. They are new for each connection; each side
+/// chooses one.
 package struct ConnectionNonces: Hashable, Sendable {
   var own: Nonce
   var remote: Nonce
 }
 
-/// The messages of the one extension that this project adds to the protocol: with them a peer shows that
-/// it holds a key, and which of its connections are its own. A peer of the reference skips them.
+/// The messages of the one extension that this project adds to the protocol. With them a peer proves that it
+/// holds a key, and which of its connections are its own. A peer of the reference ignores them.
 ///
 /// ```
 /// 1 | mark, 32 bytes                     this connection's peer is also that of another connection
-/// 2 | key, 32 bytes | signature, 64      whoever sends this holds the key
+/// 2 | key, 32 bytes | signature, 64      the sender of this holds the key
 /// ```
 ///
-/// A mark is a hash of the nonces of both connections, the sender's first: only that who was sent our nonce
-/// on the other can make it, it holds for no third connection, and sent back it is no mark. A signature is
-/// made over the nonces of its connection, the signer's first, the connection's feed and a hash of the
-/// signer's user data, so that a recording or a signature passed on from another connection proves nothing.
-/// Whoever carries a whole connection on without change carries its proofs on as well.
+/// A mark is a hash of the nonces of both connections, the sender's first. Only a peer that received our
+/// nonce on the other connection can make it; it is valid for no third connection, and sent back it is no
+/// mark. A signature covers the nonces of its connection, the signer's first, the connection's feed and a
+/// hash of the signer's user data, so a recording, or a signature relayed from another connection, proves
+/// nothing. A relay that forwards a whole connection unchanged forwards its proofs as well.
 enum PeerProof: Equatable {
   case mark(Digest)
   case key(PublicKey, Signature)
 
   static let extensionName = "dat-swift/proof"
 
-  /// So many messages of one connection are read; a working peer sends one proof, and a mark for each of its
-  /// other connections.
+  /// The most messages of one connection that are read; a working peer sends one proof, and a mark for each
+  /// of its other connections.
   static let limit = 32
 
   init?(_ payload: [UInt8]) {
@@ -53,7 +53,7 @@ enum PeerProof: Equatable {
 
   // MARK: Marks
 
-  /// What is sent on one connection about another, or, with the nonces exchanged, what comes.
+  /// The mark that is sent on one connection about another or, with the nonces exchanged, received.
   private static func mark(
     of other: (sender: Nonce, receiver: Nonce), on this: (sender: Nonce, receiver: Nonce)
   ) -> Digest {

@@ -1,42 +1,42 @@
 package import HypercoreCrypto
 package import HypercoreProtocol
 
-/// One connection and the feeds replicated over it: takes bytes apart into messages for the feeds'
-/// peers, and gathers what they say.
+/// One connection and the feeds that are replicated over it. It decodes bytes into messages for the feeds'
+/// peers, and gathers the peers' messages.
 ///
-/// Synchronous, without I/O or a clock. Its owner hands in bytes and instants and takes output; the
-/// hooks tell it what it has to know.
+/// Synchronous, without I/O or a clock. Its owner passes in bytes and instants and takes the output; the
+/// hooks notify it of all else.
 ///
-/// What is reached for every message is `@exclusivity(unchecked)`, here and in the classes below: nothing
-/// calls out while it changes such a property, and checking each access took an eighth of the time.
+/// Properties that are used for every message are `@exclusivity(unchecked)`, here and in the classes below:
+/// nothing calls out while it changes such a property, and checking each access took an eighth of the time.
 package final class ReplicationSession {
   package typealias Instant = ContinuousClock.Instant
 
   package let connection: Connection
   package let isLive: Bool
-  /// What the remote makes us keep about all its feeds.
+  /// The account of the memory that the remote makes this side keep for all its feeds.
   let memory = PeerMemory()
   private let nonces: NonceMemory?
-  /// The instant of the call under way.
+  /// The instant of the current call.
   @exclusivity(unchecked) private(set) var now: Moment
-  /// When a message arrived last.
+  /// The time at which the last message arrived.
   @exclusivity(unchecked) private(set) var lastReceived: Moment
 
-  /// The remote opened a feed; the owner may answer with ``open(_:download:upload:)``.
+  /// Called when the remote opens a feed; the owner may answer with ``open(_:download:upload:)``.
   package var onFeed: ((DiscoveryKey) throws -> Void)?
-  /// The key pair whose key is shown to be held here; nil for none.
+  /// The key pair that this side proves to hold; nil for none.
   package var identity: KeyPair?
   package var onHandshake: ((Handshake) -> Void)?
   package var onExtension: ((ChannelID, String, [UInt8]) -> Void)?
-  /// Asked when every expected feed has ended: whether to end the connection. May raise
-  /// ``expectedFeeds`` and say no.
+  /// Called when every expected feed has ended; returns whether to end the connection. It may raise
+  /// ``expectedFeeds`` and return false.
   package var onFinish: (() throws -> Bool)?
-  /// Called once, with the reason where it was not a proper end.
+  /// Called once, with the reason if it was not a proper end.
   package var onClose: (((any Error)?) -> Void)?
-  /// There is output to be taken, or the end of it. Called once until ``takeOutput(now:)``.
+  /// Called when there is output to take, or the end of it: once until ``takeOutput(now:)``.
   @exclusivity(unchecked) package var onOutput: (() -> Void)?
 
-  /// How many feeds must end until the connection does; 0 for one that doesn't end by itself.
+  /// The number of feeds that must end before the connection does; 0 if it doesn't end by itself.
   package var expectedFeeds: Int
 
   @exclusivity(unchecked) private var peers: [FeedPeer?] = []
@@ -48,7 +48,7 @@ package final class ReplicationSession {
   @exclusivity(unchecked) private var isClosed = false
   private var isProcessing = false
 
-  /// - Parameter nonces: those of the replica's earlier connections.
+  /// - Parameter nonces: the nonces of the replica's earlier connections.
   package init(
     connection: Connection, expectedFeeds: Int, now: Instant, nonces: NonceMemory? = nil
   ) {
@@ -60,21 +60,21 @@ package final class ReplicationSession {
     lastReceived = self.now
   }
 
-  /// How many requests of the remote wait to be answered, on all its feeds.
+  /// The number of the remote's requests that wait to be answered, on all its feeds.
   var queuedRequestCount: Int {
     peers.reduce(0) { $0 + ($1?.queuedRequests.count ?? 0) }
   }
 
-  /// Whether nothing more goes out after what is queued.
+  /// True if nothing is sent after what is queued.
   package var hasEnded: Bool { isClosed || isEnding }
 
   // MARK: Feeds
 
-  /// How many more feeds can be opened: a channel is never used for another one.
+  /// The number of feeds that can still be opened: a channel is never reused for another one.
   package var freeChannels: Int { max(connection.maximumChannels - opened.count, 0) }
 
-  /// Speaks about a feed on this connection. The first one of an encrypted connection must be the
-  /// same on both sides.
+  /// Opens a feed on this connection. The first feed of an encrypted connection must be the same on both
+  /// sides.
   package func open(_ replicator: Replicator, download: Bool, upload: Bool = true) throws {
     guard let key = replicator.core.key else {
       throw FeedError(
@@ -90,7 +90,7 @@ package final class ReplicationSession {
     hasOutput()
   }
 
-  /// The peer of the feed of this name, once it is active.
+  /// The peer of the feed with this discovery key, once it is active.
   package func peer(of discoveryKey: DiscoveryKey) -> FeedPeer? {
     guard let channel = connection.channel(of: discoveryKey), channel.number < peers.count else {
       return nil
@@ -98,7 +98,7 @@ package final class ReplicationSession {
     return peers[channel.number]
   }
 
-  /// The name of the feed of a channel that was opened here.
+  /// The discovery key of the feed of a channel that was opened here.
   func discoveryKey(of channel: ChannelID) -> DiscoveryKey? {
     opened.first { $0.channel == channel }?.replicator.core.discoveryKey
   }
@@ -118,14 +118,14 @@ package final class ReplicationSession {
   }
 
   private func touch(_ replicator: Replicator) {
-    // Messages come in rows about one feed.
+    // Successive messages are often about one feed.
     if touched.last === replicator { return }
     if !touched.contains(where: { $0 === replicator }) { touched.append(replicator) }
   }
 
   // MARK: Input
 
-  /// Takes bytes from the remote and does everything that follows from them.
+  /// Receives bytes from the remote and does everything that follows from them.
   package func receive(_ bytes: [UInt8], now: Instant) {
     guard !isClosed else { return }
     self.now = Moment(now)
@@ -135,7 +135,7 @@ package final class ReplicationSession {
     }
   }
 
-  /// The remote ended its direction.
+  /// Receives the end of the remote's output.
   package func finishInput(now: Instant) {
     guard !isClosed else { return }
     self.now = Moment(now)
@@ -158,14 +158,14 @@ package final class ReplicationSession {
     if connection.outputCount > 0 { hasOutput() }
   }
 
-  /// When ``tick(now:)`` has something to do.
+  /// The time at which ``tick(now:)`` has something to do.
   package var deadline: Instant? {
     var next = connection.deadline
     for peer in peers { next = min(next, peer?.deadline) }
     return next
   }
 
-  /// Runs a part that a peer's fault may end.
+  /// Runs code that may end the connection because of a peer's fault.
   package func perform(_ body: () throws -> Void) {
     do {
       try body()
@@ -174,8 +174,8 @@ package final class ReplicationSession {
     }
   }
 
-  /// Handles every message that is here, then ends the burst for every feed that it touched; opening a
-  /// feed in between may release messages that had waited for it.
+  /// Handles every message that has arrived, then ends the burst for every feed concerned. Opening a feed in
+  /// between may release messages that had waited for it.
   package func process() throws {
     guard !isProcessing else { return }
     isProcessing = true
@@ -196,7 +196,7 @@ package final class ReplicationSession {
     case .feed(let discoveryKey): try onFeed?(discoveryKey)
     case .handshake(let handshake):
       if handshake.id == connection.options.id { throw ProtocolError.connectedToItself }
-      // Only who has the key gets here, so strangers can't have it forget.
+      // Only a peer with the key gets here, so strangers can't push nonces out of the memory.
       if let nonce = connection.remoteNonce, nonces?.insert(nonce) == false {
         throw ProtocolError.replayed
       }
@@ -220,16 +220,16 @@ package final class ReplicationSession {
 
   // MARK: Output
 
-  /// Tells the owner that there is something to send.
+  /// Notifies the owner that there is something to send.
   func hasOutput() {
     guard !outputWasSignalled else { return }
     outputWasSignalled = true
     onOutput?()
   }
 
-  /// What to send next: answers are made now, up to ``ReplicationLimits/outputBytes``.
+  /// Returns the next bytes to send. Answers are made now, up to ``ReplicationLimits/outputBytes``.
   ///
-  /// - Returns: nil when there is nothing more, ever; empty when there is nothing now.
+  /// - Returns: nil if there will never be more; empty if there is nothing now.
   package func takeOutput(now: Instant) -> [UInt8]? {
     self.now = Moment(now)
     outputWasSignalled = false
@@ -251,7 +251,7 @@ package final class ReplicationSession {
     outputWasSignalled = false
     if hasEnded || peers.contains(where: { $0?.hasQueuedAnswers == true && $0?.isClosed == false })
     {
-      // There is more where that came from.
+      // More can be taken.
       hasOutput()
     }
     return output
@@ -259,7 +259,7 @@ package final class ReplicationSession {
 
   // MARK: Ends
 
-  /// A feed has ended on this connection.
+  /// Handles the end of a feed on this connection.
   func peerClosed(_ peer: FeedPeer) {
     if peer.channel.number < peers.count { peers[peer.channel.number] = nil }
     guard expectedFeeds > 0, !isEnding, !isClosed else { return }
@@ -289,7 +289,7 @@ package final class ReplicationSession {
     for peer in peers { peer?.close() }
     connection.close()
     hasOutput()
-    // What had arrived before is verified and stays; the other peers take over what this one owed.
+    // What arrived before is verified and stays; the other peers take over the requests of this one.
     for replicator in replicators {
       do { try replicator.flush() } catch { continue }
     }

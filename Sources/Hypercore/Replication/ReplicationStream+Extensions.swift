@@ -2,26 +2,26 @@ internal import Foundation
 public import HypercoreCrypto
 internal import HypercoreProtocol
 
-/// A message of an extension: what an application adds to the protocol.
+/// A message of an extension, which an application adds to the protocol.
 public struct ExtensionMessage: Hashable, Sendable {
   /// The extension, one of ``ReplicationOptions/extensions``.
   public let name: String
-  /// The message itself; its form is the extension's own.
+  /// The message itself, in a form that the extension defines.
   public let payload: [UInt8]
-  /// The feed on whose channel it came.
+  /// The feed on whose channel it arrived.
   public let feed: DiscoveryKey
 }
 
 extension ReplicationStream {
-  /// Sends a message of an extension, whether or not the peer speaks it; it ignores those that it
-  /// doesn't.
+  /// Sends a message of an extension, whether or not the peer speaks it. A peer ignores the messages of
+  /// extensions that it doesn't speak.
   ///
   /// - Parameters:
   ///   - name: one of ``ReplicationOptions/extensions``.
   ///   - payload: up to 8 MiB.
-  ///   - feed: the feed on whose channel it goes; nil for the connection's first.
-  /// - Throws: `ProtocolError` for an extension that was not announced, a payload that is too large and
-  ///   a connection that has ended; ``FeedError`` with `closed` for a feed that isn't open on it.
+  ///   - feed: the feed on whose channel it is sent; nil for the connection's first.
+  /// - Throws: `ProtocolError` for an extension that was not announced, a payload that is too large or a
+  ///   connection that has ended; ``FeedError`` with `closed` for a feed that isn't open on it.
   ///
   /// Stands for hypercore-protocol `feed.extension(name, payload)`.
   public func send(
@@ -35,17 +35,17 @@ extension ReplicationStream {
     session.hasOutput()
   }
 
-  /// Whether the peer announced an extension that is spoken here too; false before its handshake. Stands for
-  /// hypercore-protocol `remoteSupports(name)`.
+  /// Returns whether the peer announced an extension that this side speaks too; false before its handshake.
+  /// Stands for hypercore-protocol `remoteSupports(name)`.
   public func peerSupports(extension name: String) -> Bool {
     session.connection.remoteSupports(name)
   }
 
-  /// The messages of extensions that come from now on. Ends with the connection.
+  /// The messages of extensions from now on. Ends with the connection.
   ///
-  /// None is dropped: while 256 of them or 1 MiB wait to be read, ``receive(_:)`` is suspended, and with
-  /// it the peer. To be asked for before the transport starts by whoever wants all of them; without
-  /// a reader they go nowhere, as in the reference.
+  /// None is dropped: while 256 of them or 1 MiB wait to be read, ``receive(_:)`` is suspended, and the peer
+  /// with it. A reader that needs all of them calls this before the transport starts; without a reader they
+  /// are discarded, as in the reference.
   ///
   /// Stands for hypercore-protocol's event `extension`.
   public func extensionMessages() -> ExtensionMessages {
@@ -53,7 +53,7 @@ extension ReplicationStream {
   }
 }
 
-/// The messages of extensions on a connection, in the order in which they came; for one reader.
+/// The messages of extensions on a connection, in the order of their arrival; for one reader.
 public struct ExtensionMessages: AsyncSequence, Sendable {
   public typealias Element = ExtensionMessage
 
@@ -61,23 +61,23 @@ public struct ExtensionMessages: AsyncSequence, Sendable {
 
   public func makeAsyncIterator() -> Iterator { Iterator(reader: reader) }
 
-  /// Waits for one message after the other.
+  /// An iterator that waits for each message.
   public struct Iterator: AsyncIteratorProtocol {
     let reader: ExtensionQueue.Reader
 
-    /// The next message; nil when the connection has ended or the task is cancelled.
+    /// Returns the next message; nil if the connection has ended or the task is cancelled.
     public mutating func next() async -> ExtensionMessage? { await reader.next() }
   }
 }
 
 /// The messages that the readers of one connection have not taken yet.
 ///
-/// Unchecked with this proof: everything that changes is touched under the lock only.
+/// Unchecked with this proof: everything that changes is accessed under the lock only.
 final class ExtensionQueue: @unchecked Sendable {
   static let messageLimit = 256
   static let byteLimit = 1 << 20
 
-  /// One reader's place, given up with the last reference to it.
+  /// One reader's position, which is released with the last reference to it.
   final class Reader: Sendable {
     let queue: ExtensionQueue
     let number: UInt64
@@ -129,7 +129,7 @@ final class ExtensionQueue: @unchecked Sendable {
 
   var isFull: Bool { lock.withLock { !isFinished && places.values.contains(where: \.isFull) } }
 
-  /// How many messages wait; for tests.
+  /// The number of messages that wait; for tests.
   var pendingCount: Int { lock.withLock { places.values.reduce(0) { $0 + $1.count } } }
 
   func add(_ message: ExtensionMessage) {
@@ -143,7 +143,7 @@ final class ExtensionQueue: @unchecked Sendable {
     for waiter in waiters { waiter.resume() }
   }
 
-  /// Returns when no reader is too far behind, or nobody needs to wait any more.
+  /// Returns once no reader is too far behind, or nobody needs to wait any more.
   func waitForRoom() async {
     while isFull, !Task.isCancelled {
       let number = lock.withLock {
@@ -185,7 +185,7 @@ final class ExtensionQueue: @unchecked Sendable {
       guard !Task.isCancelled, var place = places[number] else { return (nil, true, []) }
       guard place.count > 0 else { return (nil, isFinished, []) }
       let wasFull = place.isFull
-      // Taken out first, so that the array is changed in its place.
+      // Removed first, so that the array is changed in its place.
       places[number] = nil
       let message = place.messages[place.taken]
       place.taken += 1

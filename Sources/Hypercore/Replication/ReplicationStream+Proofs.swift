@@ -1,30 +1,30 @@
 public import HypercoreCrypto
 internal import HypercoreProtocol
 
-/// What a peer has shown about itself on a connection.
+/// The facts that a peer has proven about itself on a connection.
 struct ProofState {
   var received = 0
   var provenKey: PublicKey?
   var marks: [Digest] = []
   var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
   var lastWaiter: UInt64 = 0
-  /// Called when a mark has come.
+  /// Called when a mark arrives.
   var onMark: (@Sendable () -> Void)?
 }
 
 extension ReplicationStream {
-  /// Whether the peer can show which key it holds and which connections are its own; false before its
+  /// True if the peer can prove which key it holds and which connections are its own; false before its
   /// handshake, and for peers of the reference.
   public var canProve: Bool { peerSupports(extension: PeerProof.extensionName) }
 
-  /// The key that the peer has shown to hold, by a signature over this connection's nonces and its own user
-  /// data; nil where it has shown none yet.
+  /// The key that the peer has proven to hold, by a signature over this connection's nonces and its own user
+  /// data; nil if it has proven none yet.
   public var provenKey: PublicKey? { proofs.provenKey }
 
-  /// Waits until the peer has shown which key it holds. Returns at once where it can't.
+  /// Waits until the peer has proven which key it holds. Returns at once if it can't.
   ///
-  /// - Parameter patience: how long to wait at most.
-  /// - Returns: nil when the time is over, the connection ended or the task was cancelled before.
+  /// - Parameter patience: the longest time to wait.
+  /// - Returns: nil if the time ran out, the connection ended or the task was cancelled before.
   public func provenKey(within patience: Duration) async -> PublicKey? {
     if proofs.provenKey != nil || !canProve || isOver { return proofs.provenKey }
     proofs.lastWaiter += 1
@@ -60,7 +60,7 @@ extension ReplicationStream {
 
   // MARK: Messages
 
-  /// Shows which key is held here, if that was asked for and the peer can read it.
+  /// Proves which key is held here, if that was asked for and the peer understands it.
   func sendKeyProof() {
     guard canProve, let pair = session.identity, let nonces, let feed = firstFeed else { return }
     let proof = PeerProof.key(
@@ -69,11 +69,12 @@ extension ReplicationStream {
   }
 
   private func send(_ proof: PeerProof) {
-    // The connection may have ended, or its first feed have been closed on it.
+    // The connection may have ended, or its first feed may have been closed on it.
     try? send(extension: PeerProof.extensionName, payload: proof.payload)
   }
 
-  /// Takes a message of the extension. What proves nothing is skipped, as by peers that don't know it.
+  /// Handles a message of the extension. Messages that prove nothing are ignored, as by peers that don't know
+  /// it.
   func proofArrived(_ payload: [UInt8]) {
     guard proofs.received < PeerProof.limit, let nonces, let feed = firstFeed else { return }
     proofs.received += 1
@@ -99,25 +100,25 @@ extension ReplicationStream {
 
   // MARK: Connections of one peer
 
-  /// What this connection's ciphers start from; nil before the remote has said its half.
+  /// The nonces from which this connection's ciphers start; nil before the remote has sent its own.
   package var nonces: ConnectionNonces? {
     session.connection.remoteNonce.map {
       ConnectionNonces(own: session.connection.options.nonce, remote: $0)
     }
   }
 
-  /// Shows the peer that another connection is with this side too.
+  /// Proves to the peer that another connection is with this side too.
   package func mark(_ other: ConnectionNonces) {
     guard canProve, let nonces else { return }
     send(.mark(PeerProof.sentMark(of: other, on: nonces)))
   }
 
-  /// Whether the peer has shown that another connection is with it too.
+  /// Returns whether the peer has proven that another connection is with it too.
   package func isMarked(_ other: ConnectionNonces) -> Bool {
     guard let nonces else { return false }
     return proofs.marks.contains(PeerProof.expectedMark(of: other, on: nonces))
   }
 
-  /// Has this called for each mark that comes.
+  /// Sets a function that is called for each mark that arrives.
   package func onMark(_ body: @escaping @Sendable () -> Void) { proofs.onMark = body }
 }

@@ -1,8 +1,8 @@
 public import HypercoreProtocol
 
-/// One connection to a peer, as bytes: what a transport drives, whatever the transport is.
+/// One connection to a peer, as bytes. Any transport can drive it.
 ///
-/// Two loops are all it takes:
+/// Two loops are enough:
 ///
 /// ```swift
 /// // From the peer: suspends while this side is behind, which is back-pressure.
@@ -30,12 +30,12 @@ public actor ReplicationStream {
   private var isDone = false
   var proofs = ProofState()
   private let hold = FrameBudget.Hold(.shared)
-  /// How many calls of ``receive(_:)`` wait for others' frames to end.
+  /// The number of calls of ``receive(_:)`` that wait for others' frames to be completed.
   private var waitingForRoom = 0
 
-  /// Why the connection ended; nil while it goes on and after a proper end.
+  /// The reason why the connection ended; nil while it is open and after a proper end.
   public private(set) var closeReason: (any Error)?
-  /// What the remote said about itself, once it has. Nothing in it is proven.
+  /// The remote's handshake, once it has arrived. Nothing in it is proven.
   public private(set) var remote: Handshake?
 
   package init(_ session: OnReplica<ReplicationSession>) async {
@@ -76,7 +76,7 @@ public actor ReplicationStream {
 
   deinit {
     ticker?.cancel()
-    // Nobody is left to carry its bytes.
+    // There is no transport left to carry its bytes.
     if !isDone { Task { [handle] in await Self.end(handle, on: handle.replica) } }
   }
 
@@ -86,14 +86,14 @@ public actor ReplicationStream {
     session.take(on: replica).close()
   }
 
-  /// What this side calls itself on the connection.
+  /// The name of this side on the connection.
   public var id: [UInt8] { session.connection.options.id }
 
   // MARK: Bytes
 
-  /// Takes bytes that came from the peer, cut anywhere. Suspended while messages of extensions wait to
-  /// be read, see ``extensionMessages()``, and while all peers of the process together hold too much
-  /// of unfinished messages, this one among the most: the transport reads on when it returns.
+  /// Receives bytes from the peer, cut anywhere. It is suspended while messages of extensions wait to be
+  /// read, see ``extensionMessages()``, and while all peers of the process together hold too many bytes of
+  /// incomplete messages and this one is among the largest: the transport reads on when it returns.
   public func receive(_ bytes: [UInt8]) async {
     session.receive(bytes, now: .now)
     await extensionQueue.waitForRoom()
@@ -103,7 +103,7 @@ public actor ReplicationStream {
     waitingForRoom -= 1
   }
 
-  /// Why the connection ended, where the peer did what no working peer does.
+  /// The reason why the connection ended, if the peer did what no working peer does.
   public var offence: (any Error)? {
     switch closeReason {
     case let error as ProtocolError where error.isOffence: error
@@ -112,15 +112,14 @@ public actor ReplicationStream {
     }
   }
 
-  /// The peer sends nothing more.
+  /// Receives the end of the peer's output.
   public func finishInput() {
     session.finishInput(now: .now)
   }
 
-  /// The next bytes for the peer; waits until there are some.
+  /// Returns the next bytes for the peer; waits until there are some.
   ///
-  /// - Returns: nil when this side has ended: close the transport then. Also when the task was
-  ///   cancelled.
+  /// - Returns: nil when this side has ended: close the transport then. Also nil if the task was cancelled.
   public func nextOutput() async -> [UInt8]? {
     while true {
       guard let output = session.takeOutput(now: .now) else { return nil }
@@ -141,25 +140,25 @@ public actor ReplicationStream {
     }
   }
 
-  /// Ends the connection. Without a reason what is queued is still sent.
+  /// Ends the connection. Without a reason, what is queued is still sent.
   public func close(_ reason: (any Error)? = nil) {
     if let reason { session.close(reason) } else { session.end() }
   }
 
   // MARK: Waiting
 
-  /// Waits for what the peer says about itself.
+  /// Waits for the peer's handshake.
   ///
-  /// - Returns: nil when the connection ended before.
+  /// - Returns: nil if the connection ended before.
   public func handshake() async -> Handshake? {
     if remote == nil, !isDone { await withCheckedContinuation { handshakeWaiters.append($0) } }
     return remote
   }
 
-  /// Waits until the connection has ended: for one that isn't live, until all was exchanged.
+  /// Waits until the connection has ended: if it isn't live, until everything is exchanged.
   ///
-  /// - Throws: the reason, where it was not a proper end; `CancellationError` when the task is cancelled
-  ///   before, which leaves the connection as it is.
+  /// - Throws: the reason, if it was not a proper end; `CancellationError` if the task is cancelled before,
+  ///   which leaves the connection as it is.
   public func finished() async throws {
     if !isDone {
       try Task.checkCancellation()
@@ -185,10 +184,10 @@ public actor ReplicationStream {
     closeWaiters.removeValue(forKey: number)?.resume()
   }
 
-  /// Whether the connection has ended.
+  /// True if the connection has ended.
   var isOver: Bool { isDone }
 
-  /// How much went through this connection, in bytes and frames.
+  /// The amounts that went through this connection, in bytes and frames.
   ///
   /// Stands for hypercore-protocol's `bytes` of a stream.
   public var statistics: Connection.Statistics { session.connection.statistics }
@@ -196,7 +195,7 @@ public actor ReplicationStream {
   // MARK: Parts
 
   private func tick() -> Bool {
-    // The remote isn't silent while it is us who don't listen.
+    // The remote isn't silent while this side doesn't listen.
     if extensionQueue.isFull || waitingForRoom > 0 { session.receive([], now: .now) }
     session.tick(now: .now)
     return !isDone

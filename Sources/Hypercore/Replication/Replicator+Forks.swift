@@ -1,4 +1,5 @@
-// What a feed's peers are told of a fork, and what its writer does when the feed turns out to be longer.
+// Notifies a feed's peers of a fork, and fetches the rest of a feed that turns out to be longer than its
+// writer has.
 
 extension Replicator {
   /// The proof that the feed has two histories, found here or sent by a peer.
@@ -6,7 +7,7 @@ extension Replicator {
 
   /// Keeps a proof that a peer sent, and passes it on.
   ///
-  /// The writer stops. A reader goes on with the history that it has: the other one is refused in any case.
+  /// The writer stops. A reader goes on with the history that it has, and refuses the other one in any case.
   func takeEvidence(_ evidence: ForkEvidence) throws {
     if let known = forkEvidence {
       guard evidence.commonLength > known.commonLength else { return }
@@ -17,7 +18,7 @@ extension Replicator {
       }
       forkIsNarrowed()
     } else if core.isOwned {
-      // Tells everybody by the way.
+      // This also notifies all peers.
       try core.quarantine(evidence)
     } else {
       heardEvidence = evidence
@@ -27,19 +28,19 @@ extension Replicator {
     needsUpdate()
   }
 
-  /// It is known better where the fork begins: that is written down once, and told.
+  /// Writes the evidence down once, and passes it on, when the beginning of the fork is known more exactly.
   func forkIsNarrowed() {
     core.keepForkEvidence()
     passOnEvidence()
   }
 
-  /// Sends the proof to every peer that understands it and has not got it yet.
+  /// Sends the proof to every peer that understands it and does not have it yet.
   func passOnEvidence() {
     guard let forkEvidence else { return }
     for peer in peers { peer.sendEvidence(forkEvidence) }
   }
 
-  /// Fetches what is missing from `start` on of a feed that is written here, before anything is appended.
+  /// Fetches what is missing from `start` on in a feed that is written here, before anything is appended.
   func catchUp(from start: UInt64) {
     core.noteBehind()
     guard restoring == nil else { return }

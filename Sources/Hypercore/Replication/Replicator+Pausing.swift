@@ -1,19 +1,19 @@
 internal import HypercoreProtocol
 
-// Where a limit of the disk is reached, or the storage failed, nothing is fetched for the time being. Peers stay
-// connected, and what is here is served.
+// When a limit of the disk is reached, or the storage has failed, downloading pauses. Peers stay connected,
+// and what is here is served.
 
 extension Replicator {
-  /// How long after a pause began, or went on, it is looked at whether it is over.
+  /// The time after which a pause is checked for whether it is over.
   private static var pauseTime: Duration { .seconds(5) }
 
-  /// Looks at the limits, and pauses at one.
+  /// Checks the limits, and pauses if one is reached.
   func checkDisk() {
     guard pause == nil, core.wantsBlocks, let reason = meter.pause() else { return }
     startPause(reason, .paused(reason))
   }
 
-  /// Fetches nothing more. Whoever waits for blocks is told so.
+  /// Pauses downloading, and notifies those that wait for blocks.
   func startPause(_ reason: DownloadPause, _ error: FeedError) {
     let isNew = pause != reason
     pause = reason
@@ -25,12 +25,12 @@ extension Replicator {
     needsUpdate()
   }
 
-  /// Fetches on, if there is no reason any more not to.
+  /// Resumes downloading, if there is no reason left to pause.
   func endPause() {
     guard let old = pause else { return }
     pauseEnd = peers.first.map { $0.session.now + Self.pauseTime }
     if let next = meter.pause(margin: 1) {
-      // As long as there is no room nothing is tried.
+      // The storage is not tried as long as there is no room.
       if case .storage = old { return }
       pause = next
       return
@@ -57,7 +57,7 @@ extension Replicator {
 }
 
 extension FeedPeer {
-  /// Leaves what was asked for to later.
+  /// Releases the requests, which are made again later.
   func pauseDownloads() {
     dropRequests()
     soughtBytes = []
@@ -66,7 +66,7 @@ extension FeedPeer {
 }
 
 extension FeedError {
-  /// A wait that is not worth it: nothing is fetched.
+  /// The error of a wait that would be in vain, because downloading is paused.
   static func paused(_ pause: DownloadPause) -> FeedError {
     FeedError(code: .paused, reason: pause.description)
   }

@@ -1,20 +1,20 @@
-// A feed that is written here fetches nothing, unless it has lost something, or its folder was copied and
+// A feed that is written here downloads nothing, unless it has lost something, or its folder was copied and
 // there may be more of it elsewhere.
 
 internal import HypercoreProtocol
 
 extension Replicator {
-  /// How long an append waits for peers that might know more of a copied feed.
+  /// The longest time for which an append waits for peers that might know more of a copied feed.
   static var catchUpTime: Duration { .seconds(5) }
 
   func startRestoring() {
     guard core.isOwned, core.wantsBlocks, core.stopReason == nil else { return }
     catchUp.start = core.isRestoring ? 0 : core.length
-    // A copy may lack what it had cleared; damage may be anywhere.
+    // A copy may lack blocks that were cleared; damage may be anywhere.
     restoring = download(DownloadRange(start: core.damage == nil ? core.length : 0))
   }
 
-  /// Ends fetching once all is here that peers have.
+  /// Ends the download once everything that peers have is here.
   func checkRestored() {
     if core.settleRestoring() { onEvent?(.restored) }
     if core.isCopy, isCaughtUp {
@@ -26,7 +26,7 @@ extension Replicator {
     selections.removeAll { $0.id == id }
   }
 
-  /// Whether the connected peers have been asked for more of the feed, and all there is came.
+  /// True if the connected peers were asked for more of the feed, and all of it has arrived.
   private var isCaughtUp: Bool {
     let asked = peers.filter(\.isDownloading)
     return !asked.isEmpty && core.has(min(catchUp.start, core.length)..<core.length)
@@ -36,11 +36,11 @@ extension Replicator {
       }
   }
 
-  /// Returns at once, unless the feed's folder was copied and peers are connected: then when they were
-  /// asked for more of it, once, and at most 5 seconds later. What they only claim to have blocks
+  /// Waits until connected peers were asked once for more of a copied feed, at most 5 seconds. Returns at
+  /// once if the folder was not copied or no peer is connected. Blocks that a peer only claims to have delay
   /// nothing beyond that.
   ///
-  /// To be called before something is appended, on the replica's executor.
+  /// Called before something is appended, on the replica's executor.
   package func waitUntilCaughtUp() async {
     await withCheckedContinuation { continuation in
       whenCaughtUp { continuation.resume() }
@@ -55,13 +55,13 @@ extension Replicator {
   }
 }
 
-/// Waiting for peers of a copied feed.
+/// The state of waiting for peers of a copied feed.
 struct CatchUp {
-  /// How long the feed was when it was opened.
+  /// The length of the feed when it was opened.
   var start: UInt64 = 0
   var deadline: Moment?
   var waiters: [() -> Void] = []
-  /// Whether the time is over: nobody waits again.
+  /// True if the time is over: no call waits again.
   private(set) var isOver = false
 
   mutating func tick(now: Moment) {

@@ -3,7 +3,7 @@ internal import HypercoreProtocol
 extension Replicator {
   // MARK: Selections
 
-  /// Adds a range to what is downloaded.
+  /// Adds a range to the downloads.
   ///
   /// - Parameter completion: called when all of a range with an end is here, or will never be.
   /// - Returns: a number for ``undownload(_:)``.
@@ -19,14 +19,14 @@ extension Replicator {
     selections.append(selection)
     needsUpdate()
     if let reason = refusal, completion != nil || core.forkEvidence != nil {
-      // What is here already is no failure.
+      // Blocks that are here already are no failure.
       try? finishSelections()
       undownload(selection.id, reason)
     }
     return selection.id
   }
 
-  /// Takes a range out of what is downloaded; its completion is called with `error`.
+  /// Removes a range from the downloads; its completion is called with `error`.
   package func undownload(_ id: UInt64, _ error: FeedError = .downloadCancelled) {
     guard let place = selections.firstIndex(where: { $0.id == id }) else { return }
     selections.remove(at: place).finish(.failure(error))
@@ -49,14 +49,15 @@ extension Replicator {
     }
   }
 
-  /// A block is no longer asked of anybody. Where it did not come it is looked for again.
+  /// Releases a block that is no longer requested from any peer. If it did not arrive, it is looked for
+  /// again.
   func release(_ index: UInt64) {
     reserved.remove(index)
     if core.has(index) { return }
     for selection in selections { selection.lowerCursors(to: index) }
   }
 
-  // MARK: Whom to ask for what
+  // MARK: Choosing requests
 
   /// Sends every request that is due.
   func schedule() throws {
@@ -67,12 +68,12 @@ extension Replicator {
       peer.sendWants(for: waitingOrder)
       guard peer.remoteLength > 0 else { continue }
       if firstBlockCheck != nil {
-        // Nothing else before it is known what the feed is.
+        // Nothing else is requested before it is known what the feed is.
         if peer.freeRequests > 0 { _ = try request(0, from: peer) }
         continue
       }
       if peer.waitsForRoots {
-        // Its answer passes all roots that are here, as that to the question does.
+        // Its answer passes all roots that are here, like the answer to the question.
         if wants(core.length) { _ = try request(core.length, from: peer) }
         continue
       }
@@ -114,7 +115,7 @@ extension Replicator {
     return true
   }
 
-  /// Asks for the last block of the length that is waited for, or for its hash: it comes with the signed roots.
+  /// Requests the last block of the length that is waited for, or its hash: it comes with the signed roots.
   private func requestUpdate(from peer: FeedPeer, _ free: inout Int) throws {
     guard let target = updates.map(\.length).max(), target > core.length, free > 0 else { return }
     let wanted = min(target, peer.remoteLength)
@@ -148,7 +149,7 @@ extension Replicator {
     return nil
   }
 
-  /// Whether a peer has something that is selected and not here.
+  /// Returns whether a peer has something that is selected and not here.
   func wantsAnything(from peer: FeedPeer) -> Bool {
     selections.contains { selection in
       let (start, end) = (selection.range.start, end(of: selection, from: peer))
@@ -157,8 +158,8 @@ extension Replicator {
     }
   }
 
-  /// Whether everything is here that the connected peers have, and at least one has said what that is. What none of
-  /// them has may be missing.
+  /// True if this side has everything that the connected peers have, and at least one has said what that is.
+  /// Blocks that none of them has may be missing.
   package var hasAllOfPeers: Bool {
     !peers.isEmpty && pause == nil && wrongKind == nil
       && peers.allSatisfy { peer in
@@ -172,8 +173,8 @@ extension Replicator {
       }
   }
 
-  /// Whether somebody waits for something that a peer can bring. A wait for what it has not does not
-  /// keep a session open.
+  /// Returns whether anyone waits for something that the peer can bring. A wait for what it doesn't have does
+  /// not keep a session open.
   func waits(for peer: FeedPeer) throws -> Bool {
     if waitingOrder.contains(where: { peer.remoteBlocks.contains($0) && !core.has($0) }) {
       return true
@@ -187,8 +188,8 @@ extension Replicator {
     }
   }
 
-  /// Asks for a selection's blocks from the lowest on. Each is looked at once a peer, however many peers
-  /// there are, unless it is given back.
+  /// Requests a selection's blocks from the lowest on. Each block is checked once for each peer, unless it is
+  /// released.
   private func requestInOrder(_ selection: Selection, from peer: FeedPeer, _ free: inout Int) {
     let end = end(of: selection, from: peer)
     var position = selection.cursor(of: peer)
@@ -205,7 +206,7 @@ extension Replicator {
       reserved.insert(bits & ~rest, inWord: number)
       position = rest == 0 ? (number + 1) << 6 : number << 6 + UInt64(rest.leadingZeroBitCount)
     }
-    // Where nothing is free any more the rest was not looked at.
+    // If no request is free any more, the rest was not checked.
     selection.setCursor(of: peer, to: free > 0 ? max(position, end) : position)
   }
 
@@ -213,7 +214,7 @@ extension Replicator {
     min(selection.range.end ?? .max, peer.remoteLength)
   }
 
-  /// A block at a place of chance.
+  /// A block at a random position.
   private func nextBlock(of selection: Selection, from peer: FeedPeer) -> UInt64? {
     let (start, end) = (selection.range.start, end(of: selection, from: peer))
     guard start < end else { return nil }
@@ -224,8 +225,8 @@ extension Replicator {
     return found.map { $0.number << 6 + UInt64($0.bits.leadingZeroBitCount) }
   }
 
-  /// The next 64 blocks among which are some that the selection covers, the peer has, and that are
-  /// neither here nor on their way.
+  /// The next 64 blocks that include some which the selection covers, the peer has, and which are neither
+  /// here nor in flight.
   private func nextWord(
     of selection: Selection, from peer: FeedPeer, _ range: Range<UInt64>,
     ignoringReserved: Bool = false

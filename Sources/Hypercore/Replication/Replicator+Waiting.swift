@@ -1,10 +1,10 @@
-/// Someone who waits for a block.
+/// A wait for a block.
 struct Waiter {
   let id: UInt64
   let completion: (Result<[UInt8], FeedError>) -> Void
 }
 
-/// Someone who waits to know which block a byte is in.
+/// A wait for the position of a byte.
 struct SeekWaiter {
   let id: UInt64
   let bytes: UInt64
@@ -12,22 +12,22 @@ struct SeekWaiter {
   let completion: (Result<BytePosition, FeedError>) -> Void
 }
 
-/// Someone who waits for the feed to have a length.
+/// A wait for the feed to reach a length.
 struct UpdateWaiter {
   let id: UInt64
   let length: UInt64
-  /// Whether only its proof is asked for, and not the last block.
+  /// True if only the proof of the length is needed, and not the last block.
   let isProofOnly: Bool
   let completion: (Result<UInt64, FeedError>) -> Void
 }
 
 extension Replicator {
-  /// Why waiting for peers is in vain; nil where it may not be.
+  /// The reason why waiting for peers is in vain; nil if there is none.
   var refusal: FeedError? { core.stopReason ?? wrongKind ?? pause.map(FeedError.paused) }
 
-  /// Calls `completion` once block `index` is here: at once where it is already.
+  /// Calls `completion` once block `index` is here: at once if it is here already.
   ///
-  /// - Returns: a number for ``cancel(_:_:)``; nil where it was called at once.
+  /// - Returns: a number for ``cancel(_:_:)``; nil if `completion` was called at once.
   package func get(
     _ index: UInt64, completion: @escaping (Result<[UInt8], FeedError>) -> Void
   ) -> UInt64? {
@@ -55,9 +55,9 @@ extension Replicator {
     return id
   }
 
-  /// Calls `completion` once the feed has `length` blocks, verified.
+  /// Calls `completion` once the feed is verified to have `length` blocks.
   ///
-  /// - Parameter isProofOnly: whether to fetch what proves the length, and not the last block with it.
+  /// - Parameter isProofOnly: whether to fetch only the proof of the length, without the last block.
   package func update(
     to length: UInt64, isProofOnly: Bool = false,
     completion: @escaping (Result<UInt64, FeedError>) -> Void
@@ -82,7 +82,7 @@ extension Replicator {
     return id
   }
 
-  /// Calls `completion` once it is known which block byte `bytes` of the feed is in.
+  /// Calls `completion` once the block that holds byte `bytes` of the feed is known.
   package func seek(
     _ bytes: UInt64, in range: Range<UInt64>?,
     completion: @escaping (Result<BytePosition, FeedError>) -> Void
@@ -105,7 +105,7 @@ extension Replicator {
     return id
   }
 
-  /// Stops waiting: the completion of that number is called with `error`.
+  /// Cancels a wait: its completion is called with `error`.
   package func cancel(_ id: UInt64, _ error: FeedError) {
     for (index, waiters) in waiting {
       guard let place = waiters.firstIndex(where: { $0.id == id }) else { continue }
@@ -129,7 +129,7 @@ extension Replicator {
     }
   }
 
-  /// Fails every wait for a block of `range` and takes finite selections inside it back.
+  /// Fails every wait for a block of `range`, and cancels finite selections inside it.
   ///
   /// Stands for hypercore `cancel(start, end)`.
   package func cancelAll(in range: Range<UInt64>) {

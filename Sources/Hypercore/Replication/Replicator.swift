@@ -1,7 +1,7 @@
 internal import HypercoreCrypto
 internal import HypercoreProtocol
 
-/// What happened to a feed; see ``FeedEvent`` for the public kind.
+/// An event of a feed; ``FeedEvent`` is the public kind.
 package enum ReplicatorEvent {
   case appended
   case stored([Range<UInt64>])
@@ -14,54 +14,55 @@ package enum ReplicatorEvent {
   case cleared(Range<UInt64>)
   case setAside(Range<UInt64>)
   case forked
-  /// A peer has proven how long the feed is that is written here: it can be written now.
+  /// A peer has proven the length of a feed that is written here: it can be written now.
   case restored
   /// A write failed.
   case failed(FeedError)
-  /// Nothing more is fetched for the time being.
+  /// Downloading has paused.
   case paused(DownloadPause)
-  /// Fetching goes on.
+  /// Downloading has resumed.
   case resumed
 }
 
-/// Brings a feed and its peers together: what is waited for, what is selected, who is asked for what.
+/// Coordinates a feed and its peers: the waits, the selections, and which peer is asked for which block.
 ///
-/// Plain synchronous code without I/O of its own. A burst of messages is handed to the peers one by
-/// one; what it brought is verified at once and written, announced and followed by new requests at its
-/// end, in ``flush()``.
+/// Plain synchronous code without I/O of its own. The messages of a burst are handed to the peers one by one.
+/// Their blocks are verified at once; they are written and announced, and new requests are made, at the end
+/// of the burst, in ``flush()``.
 package final class Replicator {
   package typealias Instant = ContinuousClock.Instant
 
   package let core: FeedCore
-  /// Whether only blocks that are asked for are downloaded.
+  /// True if only blocks that are asked for are downloaded.
   package let isSparse: Bool
-  /// Whether a sparse feed lets a session that is not live end once nothing was asked for in it for a
-  /// while. The reference never ends such a session.
+  /// True if a sparse feed lets a session that is not live end after a while without requests. The reference
+  /// never ends such a session.
   package var endsWhenIdle = false
-  /// Called for everything that happens.
+  /// Called for every event.
   package var onEvent: ((ReplicatorEvent) -> Void)?
-  /// May refuse a block before it is stored: hyperdb's hook `onwrite`. It is verified then.
+  /// May refuse a verified block before it is stored: hyperdb's hook `onwrite`.
   @exclusivity(unchecked) package var onWrite: ((UInt64, [UInt8], FeedPeer) throws -> Void)?
 
-  /// Looks at the first block before anything else is fetched, and says why the feed is not what is meant; nil
-  /// where it is. Set by the owner while that block is not here; gone once it is.
+  /// Checks the first block before anything else is fetched, and returns the reason if the feed is of another
+  /// kind than expected; nil if it isn't. The owner sets it while that block is not here; it is removed once
+  /// it is.
   package var firstBlockCheck: ((FeedKind) -> FeedError?)?
-  /// Why nothing is fetched of this feed: it is not what is meant.
+  /// The reason why nothing is fetched of this feed: it is of another kind than expected.
   package private(set) var wrongKind: FeedError?
 
   @exclusivity(unchecked) package internal(set) var peers: [FeedPeer] = []
   @exclusivity(unchecked) var selections: [Selection] = []
   var waiting: [UInt64: [Waiter]] = [:]
-  /// Waited-for blocks in the order they were asked for.
+  /// The blocks that are waited for, in the order in which they were asked for.
   var waitingOrder: [UInt64] = []
   var seeks: [SeekWaiter] = []
   var updates: [UpdateWaiter] = []
-  /// Whether to count on a new peer to answer in the order in which it is asked.
+  /// True if new peers are assumed to answer in the order of the requests.
   var countsOnOrder = true
-  /// Blocks that were asked of some peer.
+  /// The blocks that are requested from some peer.
   @exclusivity(unchecked) var reserved = BlockSet()
   @exclusivity(unchecked) private var updateIsDue = false
-  /// Whether to look at the limits of the disk at the end of the burst.
+  /// True if the limits of the disk have to be checked at the end of the burst.
   @exclusivity(unchecked) private var diskIsDue = false
   @exclusivity(unchecked) private var batchedBytes = 0
   private var nextID: UInt64 = 0
@@ -71,19 +72,19 @@ package final class Replicator {
   /// The running mean of the size of received blocks.
   @exclusivity(unchecked) private(set) var averageBlockSize = 0
   @exclusivity(unchecked) package private(set) var statistics = PeerStatistics()
-  /// What is fetched of a feed that is written here, to get back what it lost.
+  /// The download by which a feed that is written here recovers what it lost.
   var restoring: UInt64?
   var catchUp = CatchUp()
   let meter: DiskMeter
-  /// Why nothing is fetched for the time being.
+  /// The reason why downloading is paused.
   @exclusivity(unchecked) package internal(set) var pause: DownloadPause?
-  /// When it is tried again.
+  /// The time at which resuming is tried.
   var pauseEnd: Moment?
-  /// Blocks of which a peer's answer contradicted what is here. They are asked for with the whole proof,
-  /// on a connection to which nothing was claimed to be known: where the feed's key has signed both, that
-  /// shows it.
+  /// Blocks for which a peer's answer contradicted what is here. They are requested with the whole proof, on
+  /// a connection on which no node was claimed to be known. If the feed's key has signed both histories, that
+  /// reveals it.
   var contradicted: Set<UInt64> = []
-  /// How many peers were let go without blame because their answer contradicted what is here.
+  /// The number of peers that were disconnected without blame because their answer contradicted what is here.
   var doubts = 0
   /// The proof of a fork of somebody else's feed, from a peer.
   var heardEvidence: ForkEvidence?
@@ -144,9 +145,9 @@ package final class Replicator {
 
   // MARK: Changes of the feed
 
-  /// Verifies what a peer sent and takes it into the batch.
+  /// Verifies what a peer sent and adds it to the batch.
   ///
-  /// A feed that can't be written any more takes nothing, which no peer is to blame for.
+  /// A feed that can't be written any more accepts nothing; the peer is not to blame for that.
   func store(_ data: DataMessage, from peer: FeedPeer) throws {
     guard core.stopReason == nil, pause == nil else { return }
     let length = core.length
@@ -157,7 +158,7 @@ package final class Replicator {
         accept: acceptance(from: peer))
       if let newLength = result.newLength {
         peer.comparison.agreedLength = max(peer.comparison.agreedLength, newLength)
-        // The way up from the next block passes all roots that were here.
+        // The path up from the next block passes all roots that were here.
         if data.index == length { peer.comparison.question = nil }
       }
       if result.outcome == .stored, let value = data.value {
@@ -195,7 +196,7 @@ package final class Replicator {
     }
   }
 
-  /// Fetches nothing of a feed that is not what is meant, and ends its connections.
+  /// Stops downloading a feed of another kind than expected, and ends its connections.
   private func refuse(_ reason: FeedError) {
     guard wrongKind == nil else { return }
     wrongKind = reason
@@ -217,7 +218,7 @@ package final class Replicator {
     }
   }
 
-  /// Fetches nothing more, and says so to whoever waits. What is stored is still served.
+  /// Stops downloading, and fails every wait. What is stored is still served.
   private func stop(_ reason: FeedError) {
     if reason.code == .forked {
       for peer in peers { peer.dropDownloads() }
@@ -231,7 +232,7 @@ package final class Replicator {
     }
   }
 
-  /// What the feed's core tells as it happens.
+  /// Handles a change that the feed's core reports.
   private func coreChanged(_ change: FeedChange) {
     if case .storage = pause, core.failure == nil { endPause() }
     switch change {
@@ -256,7 +257,7 @@ package final class Replicator {
     needsUpdate()
   }
 
-  /// Says that blocks are no longer here.
+  /// Tells peers that blocks are no longer here.
   private func withdraw(_ range: Range<UInt64>) {
     for peer in peers where peer.wantsAnnouncements {
       peer.send(.unhave(start: range.lowerBound, length: UInt64(range.count)))
@@ -264,11 +265,11 @@ package final class Replicator {
     for selection in selections { selection.lowerCursors(to: range.lowerBound) }
   }
 
-  /// Asks for ``flush()`` to look at everything again.
+  /// Makes the next ``flush()`` check everything again.
   func needsUpdate() { updateIsDue = true }
 
-  /// Ends a burst: writes what arrived, announces it, wakes who waited, asks for more, and sees who is
-  /// done.
+  /// Ends a burst: writes what arrived, announces it, resumes waits, sends requests, and ends the sessions
+  /// that are done.
   package func flush() throws {
     while updateIsDue, !isClosed {
       updateIsDue = false
@@ -284,13 +285,13 @@ package final class Replicator {
     }
   }
 
-  /// Whether any connected peer has the feed open as well.
+  /// True if any connected peer has the feed open as well.
   package var isOpenRemotely: Bool {
     peers.contains { $0.session.connection.isOpenRemotely($0.channel) }
   }
 
-  /// Whether everything is here that a connected peer is known to have. A feed without blocks is
-  /// when a peer has said that it has none.
+  /// True if this side has everything that a connected peer is known to have. A feed without blocks is synced
+  /// once a peer has said that it has none.
   package var isSynced: Bool {
     !peers.isEmpty && core.has(0..<core.length)
       && peers.allSatisfy {
@@ -329,7 +330,7 @@ package final class Replicator {
 
   /// Fails everything that waits for peers.
   ///
-  /// - Parameter keepingOpen: whether ranges that nobody waits for stay selected.
+  /// - Parameter keepingOpen: whether ranges without a completion stay selected.
   func failWaiting(_ error: FeedError, keepingOpen: Bool = false) {
     let all = waiting.values.flatMap { $0 }
     waiting = [:]

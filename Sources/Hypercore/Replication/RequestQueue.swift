@@ -1,33 +1,33 @@
 internal import HypercoreProtocol
 
-/// What one peer asked for and still waits for, in its order.
+/// The requests of one peer that wait to be answered, in its order.
 ///
-/// A Cancel costs the same however many requests wait: what it takes back is counted, passed over where
-/// its turn comes, and cleared away once there is much of it.
+/// A Cancel costs the same however many requests wait: the requests that it cancels are counted, skipped when
+/// their turn comes, and removed once there are many.
 struct RequestQueue {
-  /// What a Cancel names.
+  /// The content of a request, as a Cancel names it.
   struct Question: Hashable {
     var index: UInt64
     var bytes: UInt64
     var hash: Bool
   }
 
-  /// Those before `next` are answered.
+  /// The requests; those before `next` are answered.
   private var requests: [Request] = []
   private var next = 0
-  /// How many wait of each question; nil until the peer takes anything back, which few do.
+  /// The number of waiting requests with each content; nil until the peer cancels any, which few peers do.
   private var waiting: [Question: Int]?
-  /// How many of each question are taken back and still in `requests`: before those that wait, since a
-  /// Cancel takes back all there are.
+  /// The number of requests with each content that are cancelled and still in `requests`. They come before
+  /// those that wait, since a Cancel cancels all there are.
   private var cancelled: [Question: Int] = [:]
   private var cancelledCount = 0
 
-  /// How many wait.
+  /// The number of requests that wait.
   var count: Int { requests.count - next - cancelledCount }
 
   var isEmpty: Bool { count == 0 }
 
-  /// Those that wait, and among them some that were taken back: what to read ahead for.
+  /// The requests that wait, and some that are cancelled: those to read ahead for.
   var upcoming: ArraySlice<Request> { requests[next...] }
 
   mutating func append(_ request: Request) {
@@ -51,7 +51,7 @@ struct RequestQueue {
     return nil
   }
 
-  /// Takes back every request for this that waits.
+  /// Cancels every waiting request with this content.
   mutating func cancel(_ question: Question) {
     guard !isEmpty else { return }
     if waiting == nil {
@@ -84,16 +84,16 @@ struct RequestQueue {
     cancelledCount = 0
   }
 
-  /// - Returns: whether the request that is passed was taken back.
+  /// - Returns: whether the request that is passed was cancelled.
   private mutating func countOut(_ question: Question) -> Bool {
     if passOver(question) { return true }
     if let number = waiting?[question] { waiting?[question] = number > 1 ? number - 1 : nil }
     return false
   }
 
-  /// Forgets one that was taken back.
+  /// Skips a request that was cancelled.
   ///
-  /// - Returns: whether there is one of this question.
+  /// - Returns: whether there is one with this content.
   private mutating func passOver(_ question: Question) -> Bool {
     guard let number = cancelled[question] else { return false }
     cancelled[question] = number > 1 ? number - 1 : nil

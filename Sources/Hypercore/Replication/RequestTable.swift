@@ -1,36 +1,37 @@
 internal import HypercoreProtocol
 
-/// What was asked of one peer and not answered yet.
+/// The requests to one peer that are not answered yet.
 ///
-/// A ring in the order of sending, for answers nearly always come in that order, with a table beside it
-/// that finds a block's place in the ring.
+/// A ring in the order of sending, as answers nearly always arrive in that order, and a table beside it that
+/// maps a block to its slot in the ring.
 struct RequestTable {
-  /// A request on its way.
+  /// A request in flight.
   struct Entry {
     var index: UInt64
     var sent: Moment
-    /// Counts the requests of this peer; what was sent later may count on what was sent before.
+    /// The number of the request, counted for each peer. Later requests may rely on the answers to earlier
+    /// ones.
     var number: UInt64
-    /// Given up and asked of another peer; an answer is still welcome.
+    /// True if it was given up and sent to another peer; an answer is still welcome.
     var isStalled = false
     fileprivate var isAnswered = false
   }
 
-  /// How many are not answered and not stalled.
+  /// The number of requests that are neither answered nor stalled.
   private(set) var activeCount = 0
-  /// How many requests were ever sent.
+  /// The number of requests that were ever sent.
   private(set) var sentCount: UInt64 = 0
-  /// The requests from number `first` on, each at its number modulo the ring's size.
+  /// The requests from number `first` on, each at its number modulo the size of the ring.
   private var ring: [Entry] = []
   private var first: UInt64 = 0
-  /// At a block's index modulo their number: the lower half of the number of its request. Twice as
-  /// many as the ring has.
+  /// The lower half of the number of a block's request, at the block's index modulo the number of slots.
+  /// There are twice as many slots as in the ring.
   private var slots: [UInt32] = []
   /// The numbers of requests whose slot was taken by another.
   private var crowded: [UInt64: UInt64] = [:]
   private var stalled: [UInt64: Entry] = [:]
 
-  /// How many requests lie between the oldest unanswered one and the next, that one included.
+  /// The number of requests from the oldest unanswered one to the last.
   var span: Int { Int(sentCount - first) }
 
   mutating func add(_ index: UInt64, sent: Moment) {
@@ -44,7 +45,7 @@ struct RequestTable {
     activeCount += 1
   }
 
-  /// Takes a block's request out, since it was answered.
+  /// Removes the request of a block, since it was answered.
   @discardableResult
   mutating func remove(_ index: UInt64) -> Entry? {
     guard let number = number(of: index) else {
@@ -55,16 +56,16 @@ struct RequestTable {
     return entry
   }
 
-  /// The request that was sent first of those unanswered, if it was sent before request `number`.
+  /// The oldest unanswered request, if it was sent before request `number`.
   func oldest(before number: UInt64) -> Entry? {
     var oldest = span > 0 ? ring[place(first)] : nil
     for entry in stalled.values where entry.number < oldest?.number ?? .max { oldest = entry }
     return oldest.flatMap { $0.number < number ? $0 : nil }
   }
 
-  /// Marks what was sent at `limit` or before as stalled.
+  /// Marks the requests that were sent at `limit` or before as stalled.
   ///
-  /// - Returns: the blocks to be asked of others.
+  /// - Returns: the blocks to request from other peers.
   mutating func stall(sentBy limit: Moment) -> [UInt64] {
     var late: [UInt64] = []
     var next = first
@@ -82,10 +83,10 @@ struct RequestTable {
     return late
   }
 
-  /// The oldest instant at which an unanswered request was sent.
+  /// The time at which the oldest unanswered request was sent.
   func oldest() -> Moment? { span > 0 ? ring[place(first)].sent : nil }
 
-  /// - Returns: the blocks to be asked of others.
+  /// - Returns: the blocks to request from other peers.
   mutating func removeAll() -> [UInt64] {
     let active = (first..<sentCount).map { ring[place($0)] }.filter { !$0.isAnswered }
     let count = sentCount
@@ -103,7 +104,7 @@ struct RequestTable {
     Int(truncatingIfNeeded: index) & (slots.count - 1)
   }
 
-  /// Marks a request as done, and moves on to the oldest that is not.
+  /// Marks a request as answered, and moves on to the oldest that is not.
   private mutating func answer(_ number: UInt64) {
     let index = ring[place(number)].index
     ring[place(number)].isAnswered = true
@@ -116,7 +117,7 @@ struct RequestTable {
   private func number(of index: UInt64) -> UInt64? {
     if span > 0 {
       if ring[place(first)].index == index { return first }
-      // The number lies in the ring, so its lower half tells which it is.
+      // The number is in the ring, so its lower half identifies it.
       let offset = slots[slot(index)] &- UInt32(truncatingIfNeeded: first)
       if offset < span {
         let entry = ring[place(first + UInt64(offset))]
@@ -138,7 +139,7 @@ struct RequestTable {
     slots[slot(index)] = UInt32(truncatingIfNeeded: number)
   }
 
-  /// Doubles the ring, which is full. What it has beyond its entries is never looked at.
+  /// Doubles the ring, which is full. The slots beyond its entries are never read.
   private mutating func grow(filling blank: Entry) {
     let entries = (first..<sentCount).map { ring[place($0)] }
     let count = max(2 * ring.count, 16)

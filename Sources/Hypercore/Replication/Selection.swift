@@ -1,18 +1,18 @@
-/// A range of blocks to be downloaded, as long as it is among a feed's selections.
+/// A range of blocks to download, for as long as it is among a feed's selections.
 ///
 /// Source: hypercore `download(range)`.
 public struct DownloadRange: Hashable, Sendable {
   /// The first block.
   public var start: UInt64
-  /// The block after the last; nil for all there are, and will be.
+  /// The block after the last; nil for all present and future blocks.
   public var end: UInt64?
-  /// Whether lower blocks come first. Otherwise the order is random, which serves a swarm in which
+  /// True if lower blocks come first. Otherwise the order is random, which helps a swarm in which
   /// many fetch the same feed at once.
   public var linear: Bool
-  /// Whether only the hashes are fetched, not the blocks.
+  /// True if only the hashes are fetched, not the blocks.
   public var hash: Bool
 
-  /// A range; left out it is all of the feed, now and later.
+  /// Creates a range; by default all of the feed, now and later.
   public init(start: UInt64 = 0, end: UInt64? = nil, linear: Bool = true, hash: Bool = false) {
     self.start = start
     self.end = end
@@ -20,7 +20,7 @@ public struct DownloadRange: Hashable, Sendable {
     self.hash = hash
   }
 
-  /// The blocks of `range`.
+  /// Creates the range of the blocks in `range`.
   public init(_ range: Range<UInt64>) {
     self.init(start: range.lowerBound, end: range.upperBound)
   }
@@ -30,10 +30,10 @@ public struct DownloadRange: Hashable, Sendable {
 final class Selection {
   let id: UInt64
   let range: DownloadRange
-  /// By the number of a peer: below this every block of the range is stored, reserved, or not the
-  /// peer's.
+  /// For each peer, by its number, the index below which every block of the range is stored,
+  /// reserved, or not the peer's.
   private var cursors: [UInt64: UInt64] = [:]
-  /// Called once: when all is here, or with the reason why it never will be.
+  /// Called once: when all blocks are here, or with the reason why they never will be.
   var completion: ((Result<Void, FeedError>) -> Void)?
 
   init(
@@ -44,17 +44,17 @@ final class Selection {
     self.completion = completion
   }
 
-  /// Where to go on looking for blocks that a peer has.
+  /// The index from which to look for further blocks that a peer has.
   func cursor(of peer: FeedPeer) -> UInt64 { cursors[peer.number] ?? range.start }
 
   func setCursor(of peer: FeedPeer, to index: UInt64) { cursors[peer.number] = index }
 
-  /// Has everything from `index` on be looked at again, with one peer.
+  /// Makes the search for one peer start at `index` again, or lower.
   func lowerCursor(of peer: FeedPeer, to index: UInt64) {
     if let cursor = cursors[peer.number], cursor > index { cursors[peer.number] = index }
   }
 
-  /// The same with all peers.
+  /// Makes the search for every peer start at `index` again, or lower.
   func lowerCursors(to index: UInt64) {
     for (peer, cursor) in cursors where cursor > index { cursors[peer] = index }
   }

@@ -1,8 +1,8 @@
-/// What a Request says about the tree nodes that the requester has.
+/// The part of a Request that says which tree nodes the requester has.
 enum TreeDigest {
-  /// The digest for block `index`: from its leaf upwards bit *k* stands for the sibling at height
-  /// *k* - 1, bit 0 for an ancestor, which the top bit then marks; 1 says that the block can be
-  /// verified alone, 0 that nothing is known.
+  /// The digest for block `index`. From its leaf upwards, bit *k* stands for the sibling at height
+  /// *k* - 1; bit 0 stands for an ancestor, which the top bit then marks. 1 says that the block can
+  /// be verified alone, 0 that nothing is known.
   ///
   /// - Parameters:
   ///   - bound: twice the length up to which nodes may be known.

@@ -19,18 +19,18 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
         dat clone - ~/site --key-file key.txt
       """)
 
-  @Argument(help: "A dat:// link, the archive's key in hex, or - for one that is read.")
+  @Argument(help: "A dat:// link, the archive's key in hex, or - to read one from standard input.")
   var link: String
 
   @OptionGroup var keyFile: KeyFile
 
-  @Argument(help: "The new folder; named by the key where it is left out.", completion: .directory)
+  @Argument(help: "The new folder; named by the key if it is left out.", completion: .directory)
   var dir: String?
 
   @Flag(help: "Print JSON.")
   var json = false
 
-  @Flag(help: "Fetch the entries alone; no file is made.")
+  @Flag(help: "Fetch only the entries; no file is made.")
   var empty = false
 
   @OptionGroup var peers: ArchivePeers
@@ -59,7 +59,7 @@ struct ArchiveCloneCommand: AsyncParsableCommand {
       let hasNothing = await archive.metadata.length == 0
       try await archive.close()
       if case .failure = result, isNew, hasNothing {
-        // Nothing of it came: the folder would be in the way of another try.
+        // Nothing of it came: the folder would be in the way of another attempt.
         try? FileManager.default.removeItem(atPath: folder)
       }
       try result.get()
@@ -135,7 +135,7 @@ struct ArchivePullCommand: AsyncParsableCommand {
     }
   }
 
-  /// Returns once a peer has said what it has.
+  /// Returns once a peer has announced what it has.
   private func untilSomebody(_ archive: Archive) async throws {
     let end = ContinuousClock.now + .seconds(peers.timeout)
     while await archive.metadata.remoteLength == 0 {
@@ -150,7 +150,7 @@ struct ArchivePullCommand: AsyncParsableCommand {
 }
 
 extension Archive {
-  /// The archive in a folder, to fetch more of it.
+  /// Opens the archive in a folder to fetch more of it.
   static func reader(in folder: String, command: String) async throws -> Archive {
     guard case .workFolder(let path)? = try kind(of: folder) else {
       throw ValidationError(
@@ -168,7 +168,7 @@ extension Archive {
 }
 
 extension Output {
-  /// The state of an archive: for people a line or two, for programs the object of `dat status`.
+  /// Prints the state of an archive: for people a line or two, for programs the object of `dat status`.
   func status(_ archive: Archive, verb: String? = nil) async throws {
     let content = await archive.content
     if json {
@@ -228,7 +228,7 @@ struct ArchiveStatusCommand: AsyncParsableCommand {
     try await ArchiveRun.run(json: json) { output in
       let target = try ArchiveTarget(parsing: archive)
       try await target.view(peers) { archive, reading in
-        // Of a link all entries are needed to count the files.
+        // For a link all entries are needed to count the files.
         if reading.wait { for try await _ in archive.entries(recursive: true, options: reading) {} }
         try await output.status(archive)
       }
@@ -251,7 +251,7 @@ struct ArchiveKeysCommand: AsyncParsableCommand {
   @Argument(help: "The folder.", completion: .directory)
   var dir = "."
 
-  @Flag(help: "Show the discovery key, too: what the archive is called in public.")
+  @Flag(help: "Show the discovery key, too, by which the archive is found in public.")
   var discovery = false
 
   @Flag(help: "Show the secret key, if it is here, as 128 hex digits.")

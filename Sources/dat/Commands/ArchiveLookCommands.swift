@@ -3,10 +3,10 @@ internal import DatCoding
 internal import Hypercore
 internal import Hyperdrive
 
-/// What the commands that look into an archive share.
+/// The arguments of commands that read an archive.
 struct ArchiveLook: ParsableArguments {
   @Argument(
-    help: "A folder with an archive, a dat:// link, or - for one that is read.",
+    help: "A folder with an archive, a dat:// link, or - to read one from standard input.",
     completion: .directory)
   var archive: String
 
@@ -30,7 +30,7 @@ struct ArchiveLook: ParsableArguments {
 }
 
 extension Archive {
-  /// The archive as it was at a version, or as it is now.
+  /// Returns the archive as it was at a version, or as it is now.
   func view(_ version: UInt64?, _ options: ArchiveReadOptions) async throws -> ArchiveCheckout {
     if let version { return try checkout(version) }
     return try await checkout(options: options)
@@ -53,7 +53,7 @@ struct ArchiveListCommand: AsyncParsableCommand {
 
   @OptionGroup var look: ArchiveLook
 
-  @Argument(help: "A folder or file in the archive; its root where it is left out.")
+  @Argument(help: "A folder or file in the archive; its root if it is left out.")
   var path: String?
 
   @Flag(name: [.customShort("r"), .long], help: "List all below it.")
@@ -162,7 +162,7 @@ struct ArchiveLogCommand: AsyncParsableCommand {
 /// `dat diff`.
 struct ArchiveDiffCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "diff", abstract: "Show what leads from one version of an archive to another.",
+    commandName: "diff", abstract: "Show the changes from one version of an archive to another.",
     discussion: """
       Sorted by path; an overwritten file has a line for what is removed and one for what is put. With --json \
       one object a line: change (put or del), path, seq.
@@ -177,7 +177,7 @@ struct ArchiveDiffCommand: AsyncParsableCommand {
   @Argument(help: "The version to start from; 0 is the empty archive.")
   var from: UInt64
 
-  @Argument(help: "The version to end with; the newest where it is left out.")
+  @Argument(help: "The version to end with; the newest if it is left out.")
   var to: UInt64?
 
   func run() async throws {
@@ -211,7 +211,7 @@ struct ArchiveFindCommand: AsyncParsableCommand {
 
   @OptionGroup var look: ArchiveLook
 
-  @Argument(help: "What the path has in it, or a pattern with * and ?.")
+  @Argument(help: "A part of the path, or a pattern with * and ?.")
   var name: String
 
   @Option(help: "As it was at this version.")

@@ -40,7 +40,7 @@ struct ArchiveCheckoutCommand: AsyncParsableCommand {
 }
 
 extension Output {
-  /// Tells what was written, and what was not.
+  /// Reports what was written, and what was not.
   func export(_ report: ExportReport, to folder: String) {
     for (path, reason) in report.leftOut {
       if json {

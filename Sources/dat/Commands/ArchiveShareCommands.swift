@@ -17,10 +17,10 @@ struct ArchiveCreateCommand: AsyncParsableCommand {
   @Argument(help: "The folder.", completion: .directory)
   var dir = "."
 
-  @Option(help: "What it is called, in dat.json.")
+  @Option(help: "The title in dat.json.")
   var title: String?
 
-  @Option(help: "What it is, in dat.json.")
+  @Option(help: "The description in dat.json.")
   var description: String?
 
   @Flag(inversion: .prefixedNo, help: "Leave out files whose names start with a dot.")
@@ -58,7 +58,7 @@ struct ArchiveCreateCommand: AsyncParsableCommand {
   }
 }
 
-/// Takes in a folder's files and tells what it does.
+/// An import of a folder's files, with a report.
 struct ArchiveImport {
   let archive: Archive
   let output: Output
@@ -77,9 +77,9 @@ struct ArchiveImport {
   }
 }
 
-/// How far an import is, on a line of the terminal; its steps, a line each, for programs.
+/// The progress of an import on a line of the terminal; for programs its steps, a line each.
 ///
-/// Unchecked with this proof: what changes is touched under the lock only.
+/// Unchecked, with this proof: what changes is touched under the lock only.
 private final class ImportLine: @unchecked Sendable {
   private let output: Output
   private let isShown = StandardStreams.isErrorTerminal
@@ -177,7 +177,7 @@ struct ArchiveShareCommand: AsyncParsableCommand {
     if !output.json { output.line(output.bold("dat://\(archive.key.hex)")) }
     let work = Task {
       if noImport { return }
-      // Watched before the first look, so that nothing is missed between.
+      // Watched before the first import, so that nothing is missed in between.
       let changes = try await archive.folderChanges()
       try await importing.run()
       if output.json {

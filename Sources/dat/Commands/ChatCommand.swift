@@ -147,7 +147,7 @@ struct ChatCommand: AsyncParsableCommand {
           options: limits.swarmOptions(),
           verbose: discovery.verbose, refusals: refusals)
       } catch {
-        // What stopped it came before any line was taken, or it was an `ExitCode`.
+        // It stopped before any line was accepted, or with an `ExitCode`.
         if isNew, !memory, !(error is ExitCode) { before.restore() }
         throw error
       }
@@ -156,7 +156,7 @@ struct ChatCommand: AsyncParsableCommand {
     }
   }
 
-  /// A new room is known as one by the notes in its folder, before its first message.
+  /// Marks a new room as one by the notes in its folder, before its first message.
   private func note(_ name: String, _ output: Output) {
     var notes = RoomNotes(folder: dir)
     notes.name = name
@@ -190,7 +190,7 @@ struct ChatCommand: AsyncParsableCommand {
     }
   }
 
-  /// The lines that are piped; nil if standard input is closed and nothing is expected of it.
+  /// Returns the piped lines; nil if standard input is closed and nothing is expected of it.
   private func lines() throws -> InputLines? {
     do { return try InputSource().lines } catch {
       guard stay || web != nil else { throw error }
@@ -199,7 +199,7 @@ struct ChatCommand: AsyncParsableCommand {
   }
 }
 
-/// Where to listen: like a peer's address, and port 0 for any that is free.
+/// An address to listen on: like a peer's address, and port 0 for any that is free.
 struct ListenAddress {
   let host: String
   let port: Int

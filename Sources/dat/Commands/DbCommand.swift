@@ -30,7 +30,7 @@ struct DbCommand: AsyncParsableCommand {
     ])
 }
 
-/// What every `dat db` command takes.
+/// The arguments of every `dat db` command.
 struct DbFolder: ParsableArguments {
   @Argument(help: "The folder of the database.", completion: .directory)
   var dir: String
@@ -54,9 +54,9 @@ struct DbFolder: ParsableArguments {
     }
   }
 
-  /// Runs `body` with the database open to be given to peers: from a disk that can't be written as well.
+  /// Runs `body` with the database open for peers, even on a disk that can't be written.
   ///
-  /// - Parameter key: as for ``writing(key:creates:_:)``, whose folder is made if it is missing.
+  /// - Parameter key: as for ``writing(key:creates:_:)``, whose folder is created if it is missing.
   func serving(
     key: () async throws -> PublicKey?, _ body: (HyperDB) async throws -> Void
   ) async throws {
@@ -78,13 +78,13 @@ struct DbFolder: ParsableArguments {
     }
   }
 
-  /// Runs `body` with the database open for writing. If it fails while nothing of a new copy is here yet,
-  /// nothing of it stays behind.
+  /// Runs `body` with the database open for writing. If it fails before anything of a new copy is here, the
+  /// copy is removed.
   ///
   /// - Parameters:
-  ///   - key: gives the database to copy, where the folder is new.
-  ///   - creates: whether a new database is made where there is none.
-  ///   - isNewKey: whether nothing was ever written with the key pair that is there.
+  ///   - key: returns the database to copy, if the folder is new.
+  ///   - creates: true to create a new database if there is none.
+  ///   - isNewKey: true if nothing was ever written with the key pair that is there.
   func writing(
     key: () async throws -> PublicKey? = { nil }, creates: Bool, isNewKey: Bool = false,
     _ body: (HyperDB) async throws -> Void
@@ -129,12 +129,12 @@ struct DbFolder: ParsableArguments {
 
   private static var options: HyperDBOptions {
     var options = HyperDBOptions()
-    // Nobody is connected to wait for.
+    // There is no connection to wait for.
     options.update = false
     return options
   }
 
-  /// Failures become one sentence on standard error and the status 1.
+  /// Runs `body`. An error becomes one sentence on standard error and the status 1.
   private func running(
     open: () async throws -> HyperDB, body: (HyperDB) async throws -> Void
   ) async throws {
@@ -154,7 +154,7 @@ struct DbFolder: ParsableArguments {
     }
   }
 
-  /// Says that what was written is not seen by others yet, if that is so.
+  /// Reports that others don't see yet what was written, if that is so.
   func noteIfUnauthorized(_ db: HyperDB) async {
     guard await !db.isLocalAuthorized else { return }
     output.failure(
@@ -163,7 +163,7 @@ struct DbFolder: ParsableArguments {
   }
 }
 
-/// For commands about one key.
+/// The arguments of commands about one key.
 struct DbKey: ParsableArguments {
   @Argument(help: "The key.")
   var key: String
@@ -175,7 +175,7 @@ struct DbKey: ParsableArguments {
 
   /// The key's bytes.
   ///
-  /// - Throws: a sentence for an empty key, or what is no base64.
+  /// - Throws: a sentence if the key is empty or no base64.
   var bytes: [UInt8] {
     get throws {
       guard !key.isEmpty else {
@@ -190,26 +190,26 @@ struct DbKey: ParsableArguments {
   }
 }
 
-/// For commands that write.
+/// The options of commands that write.
 struct DbNewness: ParsableArguments {
   @Flag(
     name: .customLong("new"), help: "Nothing was ever written with the key in DIR: write at once.")
   var isNewKey = false
 }
 
-/// For commands that show or take values.
+/// The options of commands that show or take values.
 struct DbValues: ParsableArguments {
-  @Option(help: "How values are stored: json, utf8 or binary (base64 in JSON output).")
+  @Option(help: "The encoding of values: json, utf8 or binary (base64 in JSON output).")
   var encoding = ValueFormat.json
 }
 
-/// For commands that have an answer of the reference's own.
+/// The options of commands to which the reference has an answer of its own.
 struct DbRaw: ParsableArguments {
   @Flag(help: "Give the answer of the JavaScript implementation, its defects included.")
   var raw = false
 }
 
-/// For commands that speak to peers.
+/// The options of commands that connect to peers.
 struct DbAddresses: ParsableArguments {
   @Option(
     help: ArgumentHelp("Accept peers here; port 0 takes any free one.", valueName: "host:port"))

@@ -17,7 +17,7 @@ struct DbDiffCommand: AsyncParsableCommand {
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "A folder of keys; everything where it is left out.")
+  @Argument(help: "A folder of keys; everything if it is left out.")
   var prefix = ""
 
   @Option(

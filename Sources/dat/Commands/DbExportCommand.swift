@@ -19,7 +19,7 @@ struct DbExportCommand: AsyncParsableCommand {
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "A folder of keys; everything where it is left out.")
+  @Argument(help: "A folder of keys; everything if it is left out.")
   var prefix = ""
 
   @OptionGroup var values: DbValues

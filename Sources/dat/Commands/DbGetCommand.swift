@@ -5,7 +5,7 @@ internal import HyperDB
 struct DbGetCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "get",
-    abstract: "Show the values of a key: several where writers are in conflict.",
+    abstract: "Show the values of a key: several if writers are in conflict.",
     discussion: """
       With --json an array of nodes is printed, an empty one where there is no value.
 

@@ -15,7 +15,7 @@ struct DbHistoryCommand: AsyncParsableCommand {
       """)
 
   @OptionGroup var folder: DbFolder
-  @Argument(help: "A folder of keys; everything where it is left out.")
+  @Argument(help: "A folder of keys; everything if it is left out.")
   var prefix = ""
 
   @OptionGroup var values: DbValues
@@ -24,7 +24,7 @@ struct DbHistoryCommand: AsyncParsableCommand {
   @Flag(help: "Show the newest first.")
   var reverse = false
 
-  @Option(help: ArgumentHelp("Show so many at most.", valueName: "count"))
+  @Option(help: ArgumentHelp("Show at most this many.", valueName: "count"))
   var limit: UInt?
 
   func run() async throws {
@@ -42,7 +42,7 @@ struct DbHistoryCommand: AsyncParsableCommand {
   }
 }
 
-/// A folder of keys, as the prefix of a command names it.
+/// A folder of keys, as a command's prefix names it.
 struct KeyFolder {
   private let name: [UInt8]
 
@@ -53,7 +53,7 @@ struct KeyFolder {
     self.name = Array(name)
   }
 
-  /// Whether a key is the folder's own or one below it.
+  /// Returns whether a key is the folder's own or one below it.
   func holds(_ key: [UInt8]) -> Bool {
     guard !name.isEmpty else { return true }
     return key.starts(with: name)

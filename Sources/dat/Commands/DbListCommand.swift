@@ -20,7 +20,7 @@ struct DbListCommand: AsyncParsableCommand {
 
   @OptionGroup var folder: DbFolder
 
-  @Argument(help: "A folder of keys; everything where it is left out.")
+  @Argument(help: "A folder of keys; everything if it is left out.")
   var prefix = ""
 
   @OptionGroup var values: DbValues
@@ -38,10 +38,10 @@ struct DbListCommand: AsyncParsableCommand {
   @Flag(help: "Show deletes, too.")
   var deleted = false
 
-  @Option(help: ArgumentHelp("Show so many keys at most.", valueName: "count"))
+  @Option(help: ArgumentHelp("Show at most this many keys.", valueName: "count"))
   var limit: UInt?
 
-  @Option(help: ArgumentHelp("Go on behind this key.", valueName: "key"))
+  @Option(help: ArgumentHelp("Go on after this key.", valueName: "key"))
   var after: String?
 
   func run() async throws {
@@ -50,7 +50,7 @@ struct DbListCommand: AsyncParsableCommand {
       let options = ListingOptions(
         recursive: !nonRecursive, reverse: reverse, after: gt, deletes: deleted || after != nil,
         raw: raw.raw)
-      // The key may have been deleted since, so deletes are walked over too.
+      // The key may have been deleted since, so the walk includes deletes.
       var passed = after.map { Array($0.utf8.drop { $0 == UInt8(ascii: "/") }) }
       var left = limit ?? .max
       for try await nodes in db.list(prefix, options: options) {

@@ -7,7 +7,7 @@ internal import HypercoreCrypto
 struct DbPutCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "put",
-    abstract: "Write a value under a key; a new database is made where DIR has none.",
+    abstract: "Write a value under a key; a new database is made if DIR has none.",
     discussion: """
       VALUE is JSON unless --encoding says otherwise; without it standard input is the value. A \
       conflict of the key is settled by writing. A value that begins with a dash goes behind --.
@@ -22,12 +22,12 @@ struct DbPutCommand: AsyncParsableCommand {
 
   @OptionGroup var key: DbKey
 
-  @Argument(help: "The value; standard input where it is left out.")
+  @Argument(help: "The value; standard input if it is left out.")
   var value: String?
 
   @OptionGroup var values: DbValues
 
-  @Flag(help: "Write only where the key has no value and was never deleted.")
+  @Flag(help: "Write only if the key has no value and was never deleted.")
   var ifAbsent = false
 
   @OptionGroup var newness: DbNewness

@@ -8,7 +8,7 @@ internal import Hyperdrive
 internal import RandomAccessStorage
 internal import Saga
 
-/// `dat doctor`: whether what is stored in a folder is sound.
+/// `dat doctor`: an examination of what is stored in a folder.
 struct DoctorCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
@@ -46,7 +46,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let examination = try await HyperDB.examine(
           storage, folders: Self.feedFolders(in: place.dir), repairing: repair)
         isHealthy = examination.isHealthy
-        // Where the database can't be opened, that is what there is to say.
+        // If the database can't be opened, that is the result.
         let index = try? await Saga.examineIndex(storage, removing: repair)
         tell(examination, index ?? .missing, output)
       } else {
@@ -72,7 +72,7 @@ struct DoctorCommand: AsyncParsableCommand {
     }
   }
 
-  /// The folders of a database that may hold its feeds.
+  /// Returns the folders of a database that may hold its feeds.
   private static func feedFolders(in path: String) -> [String] {
     func names(_ folder: String) -> [String] {
       let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(path)/\(folder)")) ?? []

@@ -19,7 +19,7 @@ struct FeedAppendCommand: AsyncParsableCommand {
         dat feed append ~/photos --file ana.jpg
       """)
 
-  /// As Dat cuts files.
+  /// The size of blocks, in which Dat cuts files.
   private static let blockSize = 65_536
 
   @OptionGroup var place: FeedPlace
@@ -33,7 +33,7 @@ struct FeedAppendCommand: AsyncParsableCommand {
     name: .customLong("new"), help: "Nothing was ever written with the key in DIR: append at once.")
   var isNew = false
 
-  @Flag(help: "Have every block on the disk before it counts as appended.")
+  @Flag(help: "Wait until each block is on the disk before it counts as appended.")
   var sync = false
 
   func run() async throws {
@@ -90,7 +90,7 @@ struct FeedAppendCommand: AsyncParsableCommand {
     }
   }
 
-  /// Appends lines together, and those before one that is refused all the same.
+  /// Appends lines together; if one is refused, those before it are still appended.
   private static func append(_ lines: [[UInt8]], to feed: Feed) async throws {
     let good = lines.prefix { $0.count <= Feed.maximumBlockSize }
     if !good.isEmpty { try await feed.append(Array(good)) }
@@ -115,10 +115,10 @@ struct FeedAppendCommand: AsyncParsableCommand {
   }
 }
 
-/// An append that ended early.
+/// The error of an append that ended early.
 private struct AppendFailure: Error, CustomStringConvertible {
   let error: any Error
-  /// How many blocks were appended before.
+  /// The number of blocks that were appended before it.
   let count: UInt64
   let unit: String
 

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import DatCoding
 internal import Hypercore
 
-/// `dat feed audit`: whether what is stored is what was verified.
+/// `dat feed audit`: a comparison of what is stored with what was verified.
 struct FeedAuditCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "audit", abstract: "Compare every stored block with its hash.",
@@ -19,7 +19,7 @@ struct FeedAuditCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await place.run { output in
-      // What opening finds is in the report.
+      // The findings of opening are in the report.
       let feed = try await place.view(isQuiet: true)
       let report = try await feed.audit()
       try await feed.close()

@@ -51,7 +51,7 @@ struct FeedCatCommand: AsyncParsableCommand {
           }
         }
       } catch {
-        // What came before it is printed all the same.
+        // The blocks before it are still printed.
         output.bytes(waiting)
         throw error
       }

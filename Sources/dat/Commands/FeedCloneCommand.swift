@@ -31,7 +31,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
   var connect: [String]
 
   @Option(
-    help: ArgumentHelp("Give up when nothing came for so long.", valueName: "seconds"))
+    help: ArgumentHelp("Give up when nothing came for this long.", valueName: "seconds"))
   var timeout: Double = 30
 
   func validate() throws {
@@ -67,7 +67,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
     }
   }
 
-  /// Returns when all is here.
+  /// Returns once all is here.
   private func fetch(_ feed: Feed, _ peers: ClonePeers, _ clock: ContinuousClock) async throws {
     var progress = ProgressBar(start: clock.now)
     defer { progress.clear() }
@@ -81,7 +81,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
         throw FeedError.forked(evidence)
       }
       if await feed.isSynced { return }
-      // What nobody has is not waited for; a peer that is still fetching itself gets its chance.
+      // Blocks that no peer has are not waited for; a peer that is still fetching itself gets its chance.
       if now.blocks > 0, clock.now - lastChange > .milliseconds(500), await peers.isSettled,
         await feed.hasAllOfPeers
       {
@@ -159,7 +159,7 @@ private actor ClonePeers {
     }
   }
 
-  /// Whoever meant another feed may close before this side knows.
+  /// Explains the end of a connection. A peer that meant another feed may close before this side knows.
   private func end(of address: PeerAddress) async -> CloneFailure {
     guard let key = feed.key, await feed.length == 0 else {
       return CloneFailure(reason: "The connection with \(address) ended.", progress: nil)
@@ -177,16 +177,16 @@ private actor ClonePeers {
 
   private func add(_ failure: any Error) { failures.append(failure) }
 
-  /// Whether each address is connected, or was given up.
+  /// True if each address is connected, or has failed.
   var isSettled: Bool {
     get async { await feed.peers.count + failures.count >= addresses.count }
   }
 
-  /// Why there is no connection any more; nil while there is one.
+  /// The reason why there is no connection any more; nil while there is one.
   var failure: (any Error)? { failures.count == addresses.count ? failures.first : nil }
 }
 
-/// A clone that is not complete.
+/// The error of an incomplete clone.
 private struct CloneFailure: Error, CustomStringConvertible {
   let reason: String
   let progress: CloneProgress?

@@ -24,7 +24,7 @@ struct FeedCommand: AsyncParsableCommand {
     ])
 }
 
-/// Where a command finds its feed, and who reads what it prints.
+/// The arguments by which a command finds its feed, and the form of its output.
 struct FeedPlace: ParsableArguments {
   @Argument(help: "The folder of the feed.", completion: .directory)
   var dir: String
@@ -45,19 +45,19 @@ struct FeedPlace: ParsableArguments {
       dir, example: "dat feed clone FOLDER KEY --connect HOST:PORT copies it.")
   }
 
-  /// Opens the feed to look at it.
+  /// Opens the feed for reading.
   ///
-  /// - Parameter isQuiet: whether the caller tells what opening found.
+  /// - Parameter isQuiet: true if the caller reports what opening found.
   func view(isQuiet: Bool = false) async throws -> Feed {
     try check(isWriting: false)
     return try await open(.readOnly, Feed.Options(), isQuiet: isQuiet)
   }
 
-  /// Makes sure that nothing else than a feed stands in the folder.
+  /// Checks that the folder holds nothing but a feed.
   ///
-  /// - Parameter isWriting: whether the feed is to be written, which a feed of a database must not be
-  ///   alone.
-  /// - Returns: whether it is there already.
+  /// - Parameter isWriting: true if the feed is to be written, which is not allowed for a single feed of a
+  ///   database.
+  /// - Returns: true if the feed exists.
   @discardableResult
   func check(isWriting: Bool) throws -> Bool {
     let look = try FolderLook(dir, prefix: prefix)
@@ -95,7 +95,7 @@ struct FeedPlace: ParsableArguments {
     return FeedError(code: .noFeedStored, reason: sentence)
   }
 
-  /// Opens the feed to give it to peers: from a disk that can't be written as well.
+  /// Opens the feed for peers, even on a disk that can't be written.
   func openToServe(_ options: Feed.Options) async throws -> Feed {
     do {
       return try await open(.readWrite, options)
@@ -106,22 +106,22 @@ struct FeedPlace: ParsableArguments {
     }
   }
 
-  /// Runs a command: what it throws is told in a sentence, and ends the process with 1.
+  /// Runs a command: an error is reported in a sentence, and ends the process with 1.
   func run(_ body: (Output) async throws -> Void) async throws {
     do { try await body(output) } catch { throw output.ending(with: error) }
   }
 }
 
-/// Amounts as people read them.
+/// Amounts in the form that people read.
 enum Amount {
-  /// Such as `1 block`, `2 blocks` or `2 entries`.
+  /// Returns an amount such as `1 block`, `2 blocks` or `2 entries`.
   static func count(_ count: UInt64, _ noun: String) -> String {
     if count == 1 { return "1 \(noun)" }
     return noun.hasSuffix("y") && !noun.hasSuffix("ey")
       ? "\(count) \(noun.dropLast())ies" : "\(count) \(noun)s"
   }
 
-  /// Such as `12.3 MB`.
+  /// Returns a size such as `12.3 MB`.
   static func bytes(_ count: UInt64) -> String {
     if count < 1000 { return "\(count) B" }
     var value = Double(count)
@@ -134,7 +134,7 @@ enum Amount {
     return "\(count) B"
   }
 
-  /// Such as `1:02:03` or `0:07`.
+  /// Returns a duration such as `1:02:03` or `0:07`.
   static func time(_ duration: Duration) -> String {
     let seconds = max(duration.components.seconds, 0)
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60)
@@ -143,9 +143,9 @@ enum Amount {
   }
 }
 
-/// A place that can be read and not written.
+/// The detection of a disk that can be read but not written.
 enum ReadOnlyDisk {
-  /// Whether that is why something can't be opened.
+  /// Returns whether that is why something can't be opened.
   static func isReason(for error: any Error) -> Bool {
     let cause = (error as? FeedError)?.cause ?? (error as? HyperDBError)?.cause
     if let storage = cause as? StorageError { return storage.code == .permission }

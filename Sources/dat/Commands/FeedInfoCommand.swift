@@ -3,7 +3,7 @@ internal import DatCoding
 internal import Hypercore
 internal import HypercoreCrypto
 
-/// `dat feed info`: what a feed is, without touching it.
+/// `dat feed info`: the properties of a feed, read without a change.
 struct FeedInfoCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "info", abstract: "Show a feed's key, length, roots and signature.",
@@ -28,7 +28,7 @@ struct FeedInfoCommand: AsyncParsableCommand {
       let downloaded = await feed.downloaded()
       let isDamaged = await feed.repairReport.isDamaged
       let isWritable = await feed.isOwned && !isDamaged && evidence == nil
-      // The last signature of a feed is over all of it; any other says nothing about what is shown.
+      // The last signature of a feed covers all of it; any other says nothing about what is shown.
       let signed = signature.flatMap { $0.index + 1 == length ? $0.signature.hex : nil }
       if output.json {
         output.object([

@@ -5,7 +5,7 @@ internal import Hypercore
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// `dat feed serve`: a feed for whoever has its key.
+/// `dat feed serve`: a feed for anybody with its key.
 struct FeedServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve", abstract: "Give a feed to peers that connect, until interrupted.",
@@ -24,7 +24,7 @@ struct FeedServeCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Take so many connections of others at a time, and close those beyond.", valueName: "count"))
+      "Accept at most this many connections at a time, and close the rest.", valueName: "count"))
   var connections = TCPListener.Options().maximumInbound
 
   func validate() throws {
@@ -39,7 +39,7 @@ struct FeedServeCommand: AsyncParsableCommand {
       var options = Feed.Options()
       options.createIfMissing = false
       let feed = try await place.openToServe(options)
-      // First, so that a signal that comes early ends it in order, too.
+      // First, so that even an early signal ends it in order.
       let interruptions = Interruption.requests()
       var taking = TCPListener.Options()
       taking.maximumInbound = connections
@@ -64,7 +64,7 @@ struct FeedServeCommand: AsyncParsableCommand {
           }
         }
       }
-      // A fork ends no connection: whoever passed it on may mean well.
+      // A fork ends no connection: the peer that passed it on may be honest.
       let watching = Task {
         for await event in feed.events() {
           guard case .fork = event else { continue }
@@ -106,9 +106,9 @@ struct FeedServeCommand: AsyncParsableCommand {
 
 /// One connection that carries one feed.
 enum FeedConnection {
-  /// Returns when the connection is over.
+  /// Returns when the connection has ended.
   ///
-  /// - Throws: why, where it did not end well.
+  /// - Throws: the reason, if it failed.
   static func carry(_ feed: Feed, over socket: PeerSocket) async throws {
     let stream = try await feed.replicate(.live)
     let greeting = Task {
@@ -122,7 +122,7 @@ enum FeedConnection {
     } catch {
       ended = .failure(error)
     }
-    // The reason why the stream gave up says more than how the socket ended.
+    // The stream's reason for ending says more than that of the socket.
     if let reason = await stream.closeReason { throw reason }
     try ended.get()
   }

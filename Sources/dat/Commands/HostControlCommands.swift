@@ -3,7 +3,7 @@ internal import DatCoding
 internal import DatHost
 internal import HypercoreCrypto
 
-/// Which running host is meant.
+/// The options that select a running host.
 struct HostPlace: ParsableArguments {
   @Option(help: "The folder of the running host.", completion: .directory)
   var dir = "."
@@ -15,7 +15,7 @@ struct HostPlace: ParsableArguments {
     try FolderLook.checkName(dir, example: "--dir takes the folder of the host.")
   }
 
-  /// Sends requests one after the other, and shows what comes back.
+  /// Sends requests one after the other, and prints the replies.
   func ask(_ requests: () async throws -> [ControlRequest]) async throws {
     let output = Output(json: json)
     do {
@@ -65,10 +65,10 @@ struct HostPlace: ParsableArguments {
   }
 }
 
-/// `dat host add`: one more key for a running host.
+/// `dat host add`: more keys for a running host.
 struct HostAddCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "add", abstract: "Have a running host hold more keys, from now on.",
+    commandName: "add", abstract: "Make a running host hold more keys, from now on.",
     discussion: """
       EXAMPLES
         dat host add --dir /var/lib/dat room:4c1f..e9
@@ -90,10 +90,10 @@ struct HostAddCommand: AsyncParsableCommand {
   }
 }
 
-/// `dat host remove`: no longer a key of a running host.
+/// `dat host remove`: fewer keys for a running host.
 struct HostRemoveCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "remove", abstract: "Have a running host hold keys no more.",
+    commandName: "remove", abstract: "Make a running host stop holding keys.",
     discussion: """
       What is stored stays, unless --delete says otherwise.
 
@@ -107,7 +107,7 @@ struct HostRemoveCommand: AsyncParsableCommand {
   @OptionGroup var keyFile: KeyFile
 
   @Flag(
-    help: "Delete what is stored, with the host's own feed: in a room it would be somebody new.")
+    help: "Delete what is stored, with the host's own feed: in a room it would be a new user.")
   var delete = false
 
   @OptionGroup var place: HostPlace
@@ -121,7 +121,7 @@ struct HostRemoveCommand: AsyncParsableCommand {
   }
 }
 
-/// `dat host list`: what a running host holds.
+/// `dat host list`: the keys of a running host.
 struct HostListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "Show what a running host holds, and how complete it is.",

@@ -43,7 +43,7 @@ struct HostRunCommand: AsyncParsableCommand {
   var listen: [String] = []
 
   @Option(
-    help: ArgumentHelp("Stay connected to this peer about every key.", valueName: "host:port"))
+    help: ArgumentHelp("Stay connected to this peer for every key.", valueName: "host:port"))
   var connect: [String] = []
 
   @OptionGroup(title: "Finding peers") var discovery: DiscoveryOptions
@@ -68,13 +68,13 @@ struct HostRunCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Fetch so much of all keys together; without it, as much as the disk has but for the reserve.",
+      "Fetch at most this much of all keys together; by default as much as the disk has, less the reserve.",
       valueName: "size"))
   var quota: ByteSize?
 
   @Option(
     help: ArgumentHelp(
-      "Tell Prometheus at 127.0.0.1, port PORT, path /metrics; 0 takes any free port.",
+      "Serve metrics for Prometheus at 127.0.0.1, port PORT, path /metrics; 0 takes any free port.",
       valueName: "port"))
   var metrics: Int?
 
@@ -90,7 +90,7 @@ struct HostRunCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("How many hosts of the fleet hold each key.", valueName: "number"))
   var copies = 1
 
-  @Option(help: ArgumentHelp("What to log: debug, info, warning or error.", valueName: "level"))
+  @Option(help: ArgumentHelp("The log level: debug, info, warning or error.", valueName: "level"))
   var log = HostLogLevel.info
 
   @Flag(help: "Print JSON, one object a line.")
@@ -154,7 +154,7 @@ struct HostRunCommand: AsyncParsableCommand {
   }
 }
 
-/// Whom a host lets in.
+/// The newcomers that a host lets in.
 enum HostAuthorization: String, ExpressibleByArgument, CaseIterable {
   case open
   case none

@@ -7,11 +7,11 @@ internal import HypercoreCrypto
 internal import RandomAccessStorage
 internal import Saga
 
-/// `dat rekey`: the way on from a folder that was copied and written in both places.
+/// `dat rekey`: a way on for a folder that was copied and written in both places.
 struct RekeyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rekey",
-    abstract: "Go on with a new key where a folder was copied and both copies were written.",
+    abstract: "Go on with a new key after a folder was copied and both copies were written.",
     discussion: """
       A feed that was written in two copies of its folder has two histories, and nobody takes both. This \
       command shows what this folder's history has that the other one lacks. With --yes the folder gets a new \
@@ -32,7 +32,7 @@ struct RekeyCommand: AsyncParsableCommand {
   @Argument(help: "The folder of a room, a database or a feed.", completion: .directory)
   var dir: String
 
-  @Flag(help: "Do it. Without, nothing is changed.")
+  @Flag(help: "Do it. Otherwise nothing is changed.")
   var yes = false
 
   @Flag(help: "Keep this folder's history whole, since the others have it: only take a new key.")
@@ -73,7 +73,7 @@ struct RekeyCommand: AsyncParsableCommand {
     return path
   }
 
-  // MARK: What will be done
+  // MARK: The plan
 
   private func tell(_ folder: ForkedFolder, _ output: Output, _ isOnlyWriter: Bool) {
     let items = keep || isOnlyWriter ? [] : folder.items
@@ -144,7 +144,7 @@ struct RekeyCommand: AsyncParsableCommand {
         + [("seq", .integer(Int64(clamping: item.seq)))] + fields)
   }
 
-  // MARK: What was done
+  // MARK: The result
 
   private func tell(_ result: RecoveredFolder.Result, _ folder: ForkedFolder, _ output: Output) {
     if output.json {

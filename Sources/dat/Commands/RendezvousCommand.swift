@@ -2,11 +2,11 @@ internal import ArgumentParser
 internal import DatCoding
 internal import DatSwarm
 
-/// `dat rendezvous`: a server where peers find each other.
+/// `dat rendezvous`: a server at which peers find each other.
 struct RendezvousCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rendezvous",
-    abstract: "Run a server where peers find each other, until interrupted.",
+    abstract: "Run a server at which peers find each other, until interrupted.",
     discussion: """
       Peers that name it with --rendezvous tell it the topics they are about and their addresses, and \
       learn of each other. It knows no keys, and what peers say to each other does not pass through it. \
@@ -32,7 +32,7 @@ struct RendezvousCommand: AsyncParsableCommand {
     do {
       try DescriptorLimit.check(isOnline: true)
       let address = try listen.map { try ListenAddress(parsing: $0) }
-      // First, so that a signal that comes early ends it in order, too.
+      // First, so that even an early signal ends it in order.
       let interruptions = Interruption.requests()
       let server = try await Self.server(at: address)
       if json {
@@ -64,7 +64,7 @@ struct RendezvousCommand: AsyncParsableCommand {
     }
   }
 
-  /// Of both kinds of addresses where nothing is said, as far as the machine has both.
+  /// Makes the server; by default for both kinds of addresses, as far as the machine has both.
   private static func server(at address: ListenAddress?) async throws(SwarmError)
     -> RendezvousServer
   {

@@ -10,7 +10,7 @@ internal import Saga
 struct RoomsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rooms",
-    abstract: "List the rooms of a folder, or have them all on a page in the browser.",
+    abstract: "List the rooms of a folder, or show them all on a page in the browser.",
     discussion: """
       DIR holds rooms, each in a folder of its own, such as `dat chat DIR/one` makes. With --web they \
       are opened and connected, and the page shows them with their last message and how many are \

@@ -4,11 +4,11 @@ internal import DatSignal
 internal import DatSwarm
 internal import Foundation
 
-/// `dat signal`: a hub where browsers and native peers find each other.
+/// `dat signal`: a hub at which browsers and native peers find each other.
 struct SignalCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "signal",
-    abstract: "Run a signal hub, where peers in browsers are met, until interrupted.",
+    abstract: "Run a signal hub, at which peers in browsers are met, until interrupted.",
     discussion: """
       It passes on the few messages with which peers begin a connection, and keeps nothing; what peers say \
       in a room does not pass through it. It speaks both protocols of 2018 on one port: WebSockets, as \
@@ -41,7 +41,7 @@ struct SignalCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Believe the proxy at this numeric address which address a connection comes from.",
+      "Trust the proxy at this numeric address to name the address that a connection comes from.",
       valueName: "address"))
   var trustForwarded: String?
 
@@ -68,7 +68,7 @@ struct SignalCommand: AsyncParsableCommand {
       options.pageFolder = page.map { URL(fileURLWithPath: $0) }
       if let cert, let key { options.certificate = (cert, key) }
       options.trustedProxy = trustForwarded
-      // First, so that a signal that comes early ends it in order, too.
+      // First, so that even an early signal ends it in order.
       let interruptions = Interruption.requests()
       let server = try await SignalServer(options)
       announce(HubListening(server, at: place.host, isSecure: cert != nil), output)
@@ -98,7 +98,7 @@ struct SignalCommand: AsyncParsableCommand {
   }
 }
 
-/// Where a hub of this process listens.
+/// The address of a hub of this process.
 struct HubListening {
   let host: String
   let port: Int
@@ -110,7 +110,7 @@ struct HubListening {
     self.isSecure = isSecure
   }
 
-  /// The URL by which this machine reaches it.
+  /// Returns the URL by which this machine reaches it.
   func url(sockets: Bool) -> String {
     let kind = sockets ? (isSecure ? "wss" : "ws") : (isSecure ? "https" : "http")
     let name = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host

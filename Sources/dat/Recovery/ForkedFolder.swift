@@ -5,20 +5,20 @@ internal import HypercoreCrypto
 internal import RandomAccessStorage
 internal import Saga
 
-/// A folder whose own feed has two histories, and what its history has that the other one lacks.
+/// A folder whose own feed has two histories, with what its history has and the other lacks.
 struct ForkedFolder {
-  /// What is stored in the folder.
+  /// The kind of data in the folder.
   enum Kind: String {
     case feed, database, room
   }
 
   /// Something that only this history has.
   struct Item {
-    /// What becomes of it.
+    /// The treatment of an item.
     enum Fate {
       /// A message or an operation, written again under a new id with its name and time.
       case message(MessageContent, RoomKind)
-      /// A key of a database, as it was here last.
+      /// A key of a database, with its last value here.
       case entry(isDeleted: Bool, [UInt8]?)
       /// It can't be carried over, for this reason.
       case left(String)
@@ -33,22 +33,22 @@ struct ForkedFolder {
   let kind: Kind
   /// The forked feed.
   let key: PublicKey
-  /// Where its files are in the folder: empty for a feed alone.
+  /// The prefix of its files in the folder: empty for a feed alone.
   let prefix: String
   let evidence: ForkEvidence
   let length: UInt64
-  /// What this history has after ``ForkEvidence/commonLength``, in its order.
+  /// The items of this history after ``ForkEvidence/commonLength``, in its order.
   let items: [Item]
   /// The database; nil for a feed alone.
   let database: PublicKey?
-  /// Writers of the database of which something is here, besides the forked feed.
+  /// Other writers of the database of which something is here.
   let otherWriters: [PublicKey]
 
-  /// Whether the feed is its database's first, so that only another writer can let a new one in.
+  /// True if the feed is its database's first, so that only another writer can authorize a new one.
   var isSource: Bool { prefix == "source/" }
   var common: UInt64 { min(evidence.commonLength, length) }
 
-  /// Looks at a folder, changing nothing.
+  /// Reads a folder without changing it.
   static func read(_ path: String) async throws -> ForkedFolder {
     let storage = FolderStorage(path: path, access: .readOnly)
     guard try storage.exists("source/key") else { return try readFeed(path, storage) }
@@ -86,7 +86,7 @@ struct ForkedFolder {
       database: nil, otherWriters: [])
   }
 
-  /// The feed that is written in the folder, and the proof that it is forked.
+  /// Returns the feed that is written in the folder, and the proof that it is forked.
   private static func look(
     at prefix: String, in storage: FolderStorage, _ path: String
   ) throws -> (PublicKey, ForkEvidence, UInt64) {
@@ -110,7 +110,7 @@ struct ForkedFolder {
     return (key, evidence, core.length)
   }
 
-  // MARK: What the other history lacks
+  // MARK: Items that the other history lacks
 
   private static func items(
     of feed: PublicKey, from start: UInt64, in db: HyperDB
@@ -120,10 +120,10 @@ struct ForkedFolder {
     return found.result
   }
 
-  /// What the entries of the feed come to, one after the other.
+  /// The items found in the entries of the feed, one after the other.
   ///
-  /// Unchecked with this proof: the database calls ``add(_:)`` on its executor, one call after the other, and
-  /// ``result`` is read when it has returned.
+  /// Unchecked, with this proof: the database calls ``add(_:)`` on its executor, one call after the other, and
+  /// ``result`` is read after it has returned.
   private final class Found: @unchecked Sendable {
     private let start: UInt64
     private var old: Set<[UInt8]> = []
@@ -146,7 +146,7 @@ struct ForkedFolder {
       }
       if let place = newest[key] { items[place] = nil }
       newest[key] = items.count
-      // What was written and deleted since is nothing to anybody else.
+      // What was written and deleted since concerns nobody else.
       let isGone = kind != nil && node.isDeleted && !old.contains(key)
       items.append(isGone ? nil : Item(key: key, seq: node.seq, fate: fate(of: node, kind)))
     }

@@ -6,51 +6,51 @@ internal import HypercoreCrypto
 internal import RandomAccessStorage
 internal import Saga
 
-/// The folder that takes the place of a forked one.
+/// The folder that replaces a forked one.
 ///
-/// It is made beside it and then exchanged with it in one step. A process that is killed leaves either the old
-/// folder in its place, and a part of a new one that the next run throws away, or the new one in its place, and
-/// the old one beside it:
+/// It is made beside the old one and then exchanged with it in one step. A process that is killed leaves either
+/// the old folder in its place, and part of a new one that the next run discards, or the new one in its place,
+/// and the old one beside it:
 ///
 ///     DIR old                                      nothing yet
 ///     DIR old    DIR.recovering new, unfinished    thrown away by the next run
 ///     DIR new    DIR.recovering old                moved aside by the next run
 ///     DIR new    DIR.forked-1 old                  done
 ///
-/// The key of a new folder that was thrown away has never been seen by anybody.
+/// The key of a discarded folder has never been seen by anybody.
 struct RecoveredFolder {
   let old: ForkedFolder
-  /// Whether the forked feed stays as long as it is here, and nothing is written again.
+  /// True if the forked feed keeps its length here, and nothing is written again.
   let keepsHistory: Bool
 
   private var path: String { old.path }
   private static func building(_ path: String) -> String { path + ".recovering" }
-  /// In a folder that is being made, or was made and is not settled in its place.
+  /// The name of the mark in a folder that is being made, or that is not final in its place yet.
   private static let mark = "recovering"
 
-  /// What came of it.
+  /// The result of the replacement.
   struct Result {
     var newKey: PublicKey
-    /// Where the old folder is now.
+    /// The new location of the old folder.
     var aside: String
-    /// How many messages and entries were written again.
+    /// The number of messages and entries that were written again.
     var count: Int
-    /// Whether another writer has to let the new key in.
+    /// True if another writer has to authorize the new key.
     var waits: Bool
   }
 
-  // MARK: What an earlier run left
+  // MARK: The remains of an earlier run
 
-  /// Finishes, or takes back, what a run left that was killed.
+  /// Finishes, or reverts, what a killed run left.
   ///
-  /// - Returns: where the old folder is, if the new one had taken its place already.
+  /// - Returns: the location of the old folder, if the new one had already taken its place.
   static func settle(_ path: String) throws -> String? {
     let files = FileManager.default
     let building = building(path)
     var aside: String?
     if files.fileExists(atPath: building) {
       if files.fileExists(atPath: building + "/" + mark) {
-        // Where no exchange was possible the old one may have been moved and the new one not.
+        // If no exchange was possible, the old one may have been moved and the new one not.
         if !files.fileExists(atPath: path), isReady(building) {
           try files.moveItem(atPath: building, toPath: path)
         } else {
@@ -70,7 +70,7 @@ struct RecoveredFolder {
     return aside
   }
 
-  /// Removes a new folder, its mark last: without one it would pass for an old folder.
+  /// Removes a new folder, its mark last: without that it would pass for an old folder.
   private static func discard(_ folder: String) throws {
     let files = FileManager.default
     for name in try files.contentsOfDirectory(atPath: folder) where name != mark {
@@ -98,9 +98,9 @@ struct RecoveredFolder {
 
   // MARK: Making it
 
-  /// Makes the new folder and has it take the old one's place.
+  /// Makes the new folder and replaces the old one with it.
   ///
-  /// - Throws: what a file or a feed throws. The old folder is as it was then.
+  /// - Throws: the error of a file or a feed. The old folder is unchanged then.
   func make() async throws -> Result {
     let files = FileManager.default
     let building = Self.building(path)
@@ -121,7 +121,7 @@ struct RecoveredFolder {
       return Result(
         newKey: key, aside: aside, count: count, waits: old.kind != .feed)
     } catch {
-      // Nothing of it was seen by anybody.
+      // Nobody has seen any of it.
       if files.fileExists(atPath: building + "/" + Self.mark) {
         try? Self.discard(building)
       }
@@ -145,7 +145,7 @@ struct RecoveredFolder {
 
   // MARK: A feed alone
 
-  /// The same blocks in a feed of a new key.
+  /// Copies the blocks into a feed of a new key.
   private func copyFeed(to folder: String) throws -> (PublicKey, Int) {
     let source = try openOld()
     defer { try? source.close() }
@@ -203,7 +203,7 @@ struct RecoveredFolder {
       for start in stride(from: 0, to: changes.count, by: 256) {
         try await db.batch(Array(changes[start..<min(start + 256, changes.count)]))
       }
-      // Those that the lost part of the history had let in.
+      // Those that the lost part of the history had authorized.
       for writer in writers where writer != old.key {
         if await !db.isAuthorized(writer) { try await db.authorize(writer) }
       }
@@ -230,7 +230,7 @@ struct RecoveredFolder {
     }
   }
 
-  /// Copies all but the feed that is written in the folder, and what is made anew from the feeds.
+  /// Copies everything but the feed that is written in the folder, and what is derived from the feeds.
   private func copyOthers(to folder: String) throws {
     let files = FileManager.default
     for name in try files.contentsOfDirectory(atPath: path)
@@ -239,7 +239,7 @@ struct RecoveredFolder {
     }
   }
 
-  /// Puts the forked feed where the feed of another writer is, without its secret key.
+  /// Stores the forked feed as that of another writer, without its secret key.
   private func copyForked(to folder: String) throws {
     let prefix = old.isSource ? "source/" : "peers/\(old.key.discoveryKey.hex)/"
     if keepsHistory {
@@ -254,7 +254,7 @@ struct RecoveredFolder {
       }
       return
     }
-    // Both histories have these blocks, so that signing them says nothing new.
+    // Both histories have these blocks, so signing them says nothing new.
     let source = try openOld()
     defer { try? source.close() }
     let copy = try FeedCore.open(

@@ -4,7 +4,7 @@ internal import HyperDB
 internal import HypercoreCrypto
 internal import Saga
 
-// What the page's button does.
+// The action of the page's button.
 extension RoomFolder {
   func recovery(of room: PublicKey) async throws -> RecoveryPlan {
     let forked = try await forked(room)
