@@ -17,8 +17,8 @@ deps: ## Install the C libraries (libsodium, protobuf-c, libqrencode, libedit, l
 check-deps:
 	@Scripts/deps --check
 
-build: check-deps ## Build everything
-	$(SWIFT) build
+build: check-deps ## Build everything; FLAGS=--disable-default-traits without what needs libtorrent, libre and usrsctp
+	$(SWIFT) build $(FLAGS)
 
 test: deps ## Run all tests, one at a time: some watch clocks; SEEDS=1000 runs the random ones longer, SEED=7 one seed alone
 	@SWIFT="$(SWIFT)" Scripts/test
@@ -98,8 +98,38 @@ bench-room: deps ## Open and search a room of MESSAGES=1000000 by 20 writers, wi
 	  .build/release/dat-room-load open $$folder/room --without-index && \
 	  .build/release/dat-room-load open $$folder/room
 
+.PHONY: release install uninstall check-version
+release: check-deps ## Build the program that is installed, with Swift's libraries in it; FLAGS=--disable-default-traits without what needs libtorrent, libre and usrsctp
+	@Scripts/release-build
+
+install: check-deps ## Install dat below PREFIX=/usr/local, with manual pages, completions and the unit; DESTDIR as usual
+	@program=$$(Scripts/release-build) && PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" Scripts/install "$$program"
+
+uninstall: ## Take away what make install put there, with the same PREFIX and DESTDIR
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" Scripts/install --remove
+
+check-version: ## Fail if the command, the change log and the packages have different versions
+	@Scripts/version --check
+
+.PHONY: deb check-deb test-deb apt-repo release-notes
+deb: check-deps ## Debian packages dat and dat-host, in Artifacts/deb, looked at by lintian
+	@Scripts/deb
+
+check-deb: check-deps ## The same, packed twice and compared; REBUILD=1 compiles twice, too
+	@Scripts/deb --check
+
+test-deb: ## Try the packages in two folders of Debian 12 without Swift: install, chat, host, upgrade, purge; as root
+	@[ -n "$$(ls Artifacts/deb/*.deb 2>/dev/null)" ] || $(MAKE) --no-print-directory deb
+	@Scripts/test-deb
+
+apt-repo: ## Lay out Artifacts/deb as a repository for apt, in Artifacts/apt, signed by gpg with KEY=FINGERPRINT
+	@Scripts/apt-repo "$(KEY)"
+
+release-notes: ## Print what the change log says of this version
+	@Scripts/version --notes
+
 demo: deps ## See it at work on this machine
-	$(SWIFT) build --product dat
+	$(SWIFT) build --product dat $(FLAGS)
 	@Scripts/demo
 
 sanitize: check-deps ## Run all tests under the thread and the address sanitizer

@@ -18,7 +18,7 @@ enum TCPOptions {
 
   static func apply(to bootstrap: ClientBootstrap) -> ClientBootstrap {
     bootstrap
-      .channelOption(.socketOption(.tcp_nodelay), value: 1)
+      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.recvAllocator, value: allocator)
       .channelOption(.maxMessagesPerRead, value: readsInRow)
@@ -29,7 +29,7 @@ enum TCPOptions {
     bootstrap
       .serverChannelOption(.backlog, value: 128)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-      .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+      .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
       .childChannelOption(.recvAllocator, value: allocator)
       .childChannelOption(.maxMessagesPerRead, value: readsInRow)

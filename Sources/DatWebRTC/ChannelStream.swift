@@ -65,16 +65,10 @@
     /// Returns the next bytes, or suspends until there are some; nil at the end.
     func next() async throws -> [UInt8]? {
       while arrived.isEmpty {
-        if let outcome {
-          try outcome.get()
-          return nil
-        }
-        await withTaskCancellationHandler {
-          await withCheckedContinuation { continuation in
-            if Task.isCancelled { continuation.resume() } else { reader = continuation }
-          }
-        } onCancel: {
-          Task { @WebRTCActor in self.wakeReader() }
+        switch outcome {
+        case .failure(let error)?: throw error
+        case .success?: return nil
+        case nil: await untilWoken()
         }
         try Task.checkCancellation()
       }
@@ -85,6 +79,20 @@
         channel?.setReading(true)
       }
       return bytes
+    }
+
+    /// Suspends the reader until something has arrived or ended, or it is cancelled.
+    ///
+    /// Apart from ``next()``, which can throw: Swift 6.3's optimizer crashes if this is inlined there.
+    @inline(never)
+    private func untilWoken() async {
+      await withTaskCancellationHandler {
+        await withCheckedContinuation { continuation in
+          if Task.isCancelled { continuation.resume() } else { reader = continuation }
+        }
+      } onCancel: {
+        Task { @WebRTCActor in self.wakeReader() }
+      }
     }
 
     /// Sends all of these bytes, and waits for room.

@@ -16,7 +16,7 @@ struct Dat: AsyncParsableCommand {
         dat feed append ~/log < lines.txt
         dat db put ~/people ana/city '"Lima"'
         dat db put ~/people ana/balance -- -5
-        dat clone dat://4c1f…e9 ~/site
+        dat clone dat://4c1f..e9 ~/site
         dat share ~/site
         dat help db put
 
@@ -26,7 +26,7 @@ struct Dat: AsyncParsableCommand {
         64   It was called wrongly; the usage is shown, or a sentence.
         141  Whoever read its output has gone, as the end of a pipe does (SIGPIPE).
       """,
-    version: "0.1.0",
+    version: Version.number,
     subcommands: [
       ChatCommand.self, RoomsCommand.self, FeedCommand.self, DbCommand.self, HostCommand.self,
       DoctorCommand.self, RekeyCommand.self,

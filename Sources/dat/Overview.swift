@@ -26,9 +26,9 @@ struct Overview {
   }
 
   private static let tasks = [
-    ("make a chat room, or open it", "dat chat room --name ana"),
-    ("join a room with its key", "dat chat copy --key-file key.txt --name bea"),
-    ("have it on a page in the browser", "dat chat room --name ana --web"),
+    ("make a chat room, or open it", "dat chat room"),
+    ("join a room with its key", "dat chat copy --key-file key.txt"),
+    ("have it on a page in the browser", "dat chat room --web"),
     ("write lines to a feed", "dat feed append log < lines.txt"),
     ("read them", "dat feed cat log"),
     ("keep values under keys", #"dat db put people ana/city '"Lima"'"#),
@@ -58,7 +58,7 @@ struct Overview {
     case .database:
       let isRoom = FileManager.default.fileExists(atPath: path + "/chat.json")
       return isRoom
-        ? ("\(shown) is a chat room", "dat chat \(quoted) --name NAME")
+        ? ("\(shown) is a chat room", "dat chat \(quoted)")
         : ("\(shown) is a database or room", "dat db list \(quoted)")
     case .part(let whole):
       return ("\(shown) is a feed of a database", "dat db list \(Self.quoted(whole))")

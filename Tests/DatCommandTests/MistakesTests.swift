@@ -258,8 +258,8 @@ import Testing
     #expect(await process.status() == 0)
     let lines = await process.lines
     for words in [
-      "dat feed cat 'my log'", "dat db list people", "dat chat room --name NAME", "dat rooms rooms",
-      "dat chat . --name NAME",
+      "dat feed cat 'my log'", "dat db list people", "room is a chat room", "dat rooms rooms",
+      "dat chat .",
     ] {
       #expect(lines.contains { $0.contains(words) }, "\(words): \(lines)")
     }

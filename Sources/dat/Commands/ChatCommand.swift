@@ -20,13 +20,14 @@ struct ChatCommand: AsyncParsableCommand {
       server with --rendezvous. With --signal a room is shared with the workshop's page in browsers. With --listen or --connect nothing is searched for unless asked.
 
       EXAMPLES
+        dat chat ~/room
         dat chat ~/room --name ana
-        dat chat ~/copy 4c1f…e9 --name bea
+        dat chat ~/copy 4c1f..e9 --name bea
         dat chat ~/copy --key-file key.txt --name bea
         dat chat ~/room --name ana --rendezvous rendezvous.example.org:5300
         dat chat ~/room --name ana --signal wss://hub.example.org
         dat chat ~/room --name ana --listen 0.0.0.0:3282
-        dat chat ~/copy 4c1f…e9 --name bea --connect 192.0.2.7:3282
+        dat chat ~/copy 4c1f..e9 --name bea --connect 192.0.2.7:3282
         echo "hello" | dat chat ~/room --name ana --connect 192.0.2.7:3282
         dat chat ~/room --name ana --listen 0.0.0.0:3282 --authorize ask --web
 
@@ -44,8 +45,11 @@ struct ChatCommand: AsyncParsableCommand {
 
   @OptionGroup var keyFile: KeyFile
 
-  @Option(help: "The name that others see.")
-  var name: String
+  @Option(
+    help:
+      "The name that others see. Without it the one that this room knows, or the one in the settings, for which a terminal asks once."
+  )
+  var name: String?
 
   @Option(
     help: ArgumentHelp("Accept peers here; port 0 takes any free one.", valueName: "host:port"))
@@ -94,7 +98,7 @@ struct ChatCommand: AsyncParsableCommand {
   func validate() throws {
     try FolderLook.checkName(dir, example: "dat chat FOLDER KEY --name NAME joins a room.")
     try web?.validate()
-    try UserName.check(name)
+    if let name { try UserName.check(name) }
     guard linger >= 0, linger.isFinite else {
       throw ValidationError("--linger takes a number of seconds, 0 or more.")
     }
@@ -103,6 +107,7 @@ struct ChatCommand: AsyncParsableCommand {
   func run() async throws {
     let output = Output(json: json)
     do {
+      let name = try OwnName.find(name, in: memory ? nil : dir, mayAsk: !json)
       let before = FolderRemains(before: dir)
       let isNew = try memory || !FolderLook(dir).check(for: .database)
       let given = try await keyFile.read(key)
@@ -116,11 +121,11 @@ struct ChatCommand: AsyncParsableCommand {
               + "\(SafeText.line(dir)) shows it.")
         }
         let (refusals, refused) = AsyncStream.makeStream(of: HyperDBError.self)
-        let saga = try await open(given.key) { refused.yield($0) }
+        let saga = try await open(given.key, as: name) { refused.yield($0) }
         for (feed, report) in await saga.db.repairReports {
           output.findings(report, of: feed.hex)
         }
-        if !memory, isNew { noteName(output) }
+        if !memory, isNew { note(name, output) }
         let sources = try discovery.sources(
           hasAddresses: !listen.isEmpty || !connect.isEmpty, folder: memory ? nil : dir,
           mayAsk: !json)
@@ -152,7 +157,7 @@ struct ChatCommand: AsyncParsableCommand {
   }
 
   /// Marks a new room as one by the notes in its folder, before its first message.
-  private func noteName(_ output: Output) {
+  private func note(_ name: String, _ output: Output) {
     var notes = RoomNotes(folder: dir)
     notes.name = name
     do { try notes.write(folder: dir) } catch {
@@ -161,7 +166,7 @@ struct ChatCommand: AsyncParsableCommand {
   }
 
   private func open(
-    _ key: PublicKey?, _ onRefusal: @escaping @Sendable (HyperDBError) -> Void
+    _ key: PublicKey?, as name: String, _ onRefusal: @escaping @Sendable (HyperDBError) -> Void
   ) async throws -> Saga {
     let storage: any StorageProvider = memory ? MemoryStorage() : FolderStorage(path: dir)
     var options = manners.options

@@ -16,7 +16,7 @@ struct FeedCommand: AsyncParsableCommand {
         seq 5 | dat feed append ~/numbers
         dat feed cat ~/numbers
         dat feed serve ~/numbers --listen 0.0.0.0:3282
-        dat feed clone ~/copy 4c1f…e9 --connect 192.0.2.7:3282
+        dat feed clone ~/copy 4c1f..e9 --connect 192.0.2.7:3282
       """,
     subcommands: [
       FeedInfoCommand.self, FeedCatCommand.self, FeedAppendCommand.self, FeedServeCommand.self,

@@ -25,8 +25,11 @@ struct RoomsCommand: AsyncParsableCommand {
   @Argument(help: "The folder of the rooms.", completion: .directory)
   var dir: String
 
-  @Option(help: "The name that others see, in rooms that you have no name in yet.")
-  var name = NSUserName()
+  @Option(
+    help:
+      "The name that others see, in rooms that you have no name in yet. Without it the one in the settings, or your user's."
+  )
+  var name: String?
 
   @Option(
     defaultAsFlag: WebPlace(),
@@ -60,7 +63,7 @@ struct RoomsCommand: AsyncParsableCommand {
   func validate() throws {
     try FolderLook.checkName(dir, example: "dat chat FOLDER KEY --name NAME joins a room.")
     try web?.validate()
-    try UserName.check(name)
+    if let name { try UserName.check(name) }
     if web == nil, !listen.isEmpty || !connect.isEmpty || !hubs.signal.isEmpty {
       throw ValidationError("--listen, --connect and --signal are for the page: add --web.")
     }
@@ -75,9 +78,12 @@ struct RoomsCommand: AsyncParsableCommand {
     }
   }
 
-  private func folder(_ swarm: Swarm?, _ peers: [PeerAddress], _ output: Output) -> RoomFolder {
+  private func folder(
+    _ swarm: Swarm?, _ peers: [PeerAddress], _ output: Output
+  ) throws -> RoomFolder {
     RoomFolder(
-      path: dir, username: name, options: manners.options, patience: manners.patienceTime,
+      path: dir, username: try name ?? Settings(Settings.file()).name ?? NSUserName(),
+      options: manners.options, patience: manners.patienceTime,
       swarm: swarm, peers: peers, complain: { output.problem($0) })
   }
 
@@ -92,7 +98,7 @@ struct RoomsCommand: AsyncParsableCommand {
       listen: listen, sources: sources, transports: try await hubs.transports(listen: listen),
       options: limits.swarmOptions(), output: output,
       isVerbose: discovery.verbose)
-    let rooms = folder(network.swarm, peers, output)
+    let rooms = try folder(network.swarm, peers, output)
     try await rooms.openAll()
     let page = try ChatPage(rooms, at: place, pageURL: pageLink.pageURL)
     if let address = try await page.open() { output.announce(address) }
@@ -112,7 +118,7 @@ struct RoomsCommand: AsyncParsableCommand {
     case .nothing, .rooms: break
     default: throw ValidationError(look.words ?? "")
     }
-    let rooms = folder(nil, [], output)
+    let rooms = try folder(nil, [], output)
     try await rooms.openAll()
     let found = await rooms.rooms()
     if found.isEmpty, !output.json {

@@ -1,0 +1,123 @@
+internal import ArgumentParser
+internal import DatCoding
+internal import Foundation
+
+/// What a person has said once for all rooms: the file `settings.json` in `$XDG_CONFIG_HOME/dat`, or in
+/// `~/.config/dat`.
+struct Settings: Codable, Hashable {
+  /// The name that others see.
+  var name: String?
+
+  /// A file beyond this is none of ours.
+  private static let sizeLimit = 1 << 16
+
+  /// Where the settings are; nil where no home is known.
+  ///
+  /// A relative `XDG_CONFIG_HOME` is ignored, as its specification asks.
+  static func file(
+    _ environment: [String: String] = ProcessInfo.processInfo.environment
+  ) -> URL? {
+    let folder: String
+    if let base = environment["XDG_CONFIG_HOME"], base.hasPrefix("/") {
+      folder = base
+    } else if let home = environment["HOME"], home.hasPrefix("/") {
+      folder = home + "/.config"
+    } else {
+      return nil
+    }
+    return URL(fileURLWithPath: folder + "/dat/settings.json")
+  }
+
+  init() {}
+
+  /// Reads a file of settings; what isn't there is empty.
+  ///
+  /// - Throws: a sentence, if there is a file and it can't be read.
+  init(_ file: URL?) throws {
+    guard let file, FileManager.default.fileExists(atPath: file.path) else { return }
+    do {
+      guard let size = try file.resourceValues(forKeys: [.fileSizeKey]).fileSize,
+        size <= Self.sizeLimit
+      else { throw Misuse("it is too large") }
+      self = try JSONText.decode(Settings.self, from: Array(try Data(contentsOf: file)))
+    } catch {
+      let why =
+        error is DecodingError || error is JSONError
+        ? "it is not what dat wrote" : Problem.sentence(for: error)
+      throw ValidationError(
+        "The settings in \(SafeText.line(file.path)) can't be read (\(why)): mend or delete that file, or give --name."
+      )
+    }
+  }
+
+  /// Writes them, readable by the owner alone.
+  func write(to file: URL) throws {
+    try FileManager.default.createDirectory(
+      at: file.deletingLastPathComponent(), withIntermediateDirectories: true,
+      attributes: [.posixPermissions: 0o700])
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+    try PrivateFile.write(try encoder.encode(self) + Data("\n".utf8), to: file)
+  }
+}
+
+/// The name that a person goes by.
+enum OwnName {
+  /// How often an answer that can't be a name is asked for again.
+  private static let attempts = 3
+
+  /// The name that was given; or that of the room's notes; or that of the settings; or, at a terminal, the answer to
+  /// a question, which the settings keep.
+  ///
+  /// - Parameters:
+  ///   - folder: the room's; nil if nothing is kept of it.
+  ///   - mayAsk: whether somebody may be there to answer.
+  static func find(_ given: String?, in folder: String?, mayAsk: Bool) throws -> String {
+    if let given { return given }
+    if let name = folder.flatMap({ RoomNotes(folder: $0).name }), isName(name) { return name }
+    let file = Settings.file()
+    var settings = try Settings(file)
+    if let name = settings.name {
+      do { try UserName.check(name) } catch {
+        throw ValidationError(
+          "The name in \(SafeText.line(file?.path ?? "")) is none: mend or delete that file, or give --name."
+        )
+      }
+      return name
+    }
+    guard mayAsk, isatty(STDIN_FILENO) == 1, StandardStreams.isOutputTerminal else {
+      throw Misuse(
+        "Others have to see a name: give --name NAME; at a terminal dat chat asks for it once and remembers it."
+      )
+    }
+    let name = try ask()
+    settings.name = name
+    remember(settings, file)
+    return name
+  }
+
+  private static func isName(_ text: String) -> Bool { (try? UserName.check(text)) != nil }
+
+  private static func ask() throws -> String {
+    for _ in 0..<attempts {
+      StandardStreams.write("Which name should others see? ")
+      guard let line = readLine() else { break }
+      let name = ForeignText(line).trimmed.string
+      if isName(name) { return name }
+      StandardStreams.complain("dat: A name has 1 to 200 bytes, and not only spaces.\n")
+    }
+    throw ValidationError("No name was given; --name NAME says one as well.")
+  }
+
+  private static func remember(_ settings: Settings, _ file: URL?) {
+    do {
+      guard let file else { throw Misuse("no home folder is known") }
+      try settings.write(to: file)
+      StandardStreams.write(
+        "It is noted in \(SafeText.line(file.path)) and used from now on; --name says another.\n")
+    } catch {
+      StandardStreams.complain(
+        "dat: The name can't be noted: \(SafeText.line(Problem.sentence(for: error)))\n")
+    }
+  }
+}
