@@ -42,7 +42,6 @@ extension RoomView {
     update.isStart = page?.isStart ?? true
     update.messages = page?.messages ?? []
     update.ahead = await source.messageCount(after: horizon, without: muted)
-    update.problem = lastingProblem
     update.me = me
     update.people = await people()
     update.room = await room()

@@ -24,8 +24,6 @@ public actor RoomView {
   private(set) var problem: String?
   /// The reason why nothing more is written here, if the user's own feed has two histories.
   private(set) var fork: String?
-  /// The trouble with the room for as long as it is open; pages that come later show it, too.
-  private(set) var lastingProblem: String?
   /// The part of the stored messages that was read, in percent, while a room opens; nil once all were.
   private(set) var loaded: Int?
   /// The number of the last change.
@@ -248,15 +246,7 @@ public actor RoomView {
     parts.requests = number
   }
 
-  /// Makes the change of a number known to the pages.
-  /// Tells the pages what is the matter with the room, for as long as it is open: a key of something else.
-  public func tell(lastingProblem sentence: String) {
-    let number = revision + 1
-    (lastingProblem, problem) = (sentence, sentence)
-    parts.problem = number
-    announce(number)
-  }
-
+  /// Announces the change of a number to the pages.
   private func announce(_ number: Int) {
     revision = number
     for listener in listeners.values { listener.yield() }

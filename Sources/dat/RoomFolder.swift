@@ -167,24 +167,8 @@ actor RoomFolder: RoomDirectory {
     let notes = RoomNotes(folder: folder)
     var options = options ?? self.options
     options.muted = notes.mutedKeys
-    options.database.onRefusal = { [weak self] refusal in
-      Task { await self?.refuse(folder, refusal) }
-    }
     return try await Saga.open(
       folder: folder, key: key, username: username ?? notes.name ?? self.username, options: options)
-  }
-
-  /// The key is that of something else: the page says so, and nothing is kept.
-  private func refuse(_ folder: String, _ refusal: HyperDBError) async {
-    // One that turns out so at once is not opened yet.
-    for task in opening.values { _ = try? await task.value }
-    guard let room = open.values.first(where: { $0.folder == folder }) else { return }
-    let sentence = Problem.sentence(for: refusal)
-    complain(sentence)
-    await room.view.tell(lastingProblem: sentence)
-    await swarm?.leave(room.saga.db.discoveryKey)
-    await room.saga.close()
-    if EmptyCopy.remove(in: folder) { try? FileManager.default.removeItem(atPath: folder) }
   }
 
   @discardableResult

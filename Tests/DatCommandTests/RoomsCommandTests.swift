@@ -61,39 +61,6 @@ import Testing
     return ((response as? HTTPURLResponse)?.statusCode, json ?? [:])
   }
 
-  @Test func `the key of something else is said to be one on the page, and nothing is kept`()
-    async throws
-  {
-    let log = try await DatProcess.run(["feed", "append", dir("log")], input: "one\n")
-    #expect(log.status == 0)
-    let key = Data(try Data(contentsOf: URL(fileURLWithPath: dir("log/key")))).map {
-      ($0 < 16 ? "0" : "") + String($0, radix: 16)
-    }.joined()
-    let serving = try await DatProcess([
-      "feed", "serve", dir("log"), "--listen", "127.0.0.1:0", "--json",
-    ])
-    let listening = try ChatProcess.event(try await serving.line(containing: #""listening""#))
-    let address = "127.0.0.1:\(try #require(listening["port"] as? Int))"
-    let rooms = try await DatProcess([
-      "rooms", dir("rooms"), "--name", "dan", "--json", "--web", "--connect", address,
-    ])
-    let event = try ChatProcess.event(try await rooms.line(containing: #""event":"web""#))
-    let parts = try #require(event["url"] as? String).components(separatedBy: "/#")
-    let joined = try await request(
-      "/api/rooms", parts[0], parts[1], #"{"username":"dan","join":"\#(key)"}"#)
-    #expect(joined.json["key"] as? String == key)
-    let problem = try await rooms.line(containing: #""event":"error""#)
-    #expect(problem.contains("can't be opened as a database or a room"), "\(problem)")
-    while FileManager.default.fileExists(atPath: dir("rooms/\(key)")) {
-      try await Task.sleep(for: .milliseconds(10))
-    }
-    await rooms.signal(SIGINT)
-    #expect(await rooms.status() == 0)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: dir("rooms")).isEmpty)
-    await serving.signal(SIGINT)
-    #expect(await serving.status() == 0)
-  }
-
   @Test func `rooms are made and joined on the page, and are there the next time`() async throws {
     let ana = try await ChatProcess(dir("ana"), name: "ana", listen: true)
     await ana.process.send("welcome")
