@@ -193,7 +193,7 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
       }
     }
 
-  /// Keeps the continuation until there is an event; resumes it at once if there is one already.
+    /// Keeps the continuation until there is an event; resumes it at once if there is one already.
     @inlinable func wait(_ continuation: CheckedContinuation<Void, Never>) {
       let mustGoOn = broadcast.lock.withLock {
         guard !Task.isCancelled, !broadcast.isFinished, reader.isSubscribed,
