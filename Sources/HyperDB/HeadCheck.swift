@@ -195,6 +195,7 @@ final class HeadCheck {
       }
       let pointers = newer.trie.pointers(at: place.index, place.digit)
       for index in pointed {
+        try step()
         let pointer = older.trie.pointer(index)
         if isOutside(pointer, core) { continue }
         // A key that the newer one overwrote is no longer in the chain of its path.
