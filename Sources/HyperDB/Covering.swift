@@ -5,6 +5,14 @@ extension [EntryNode] {
   /// Source: hyperdb `index.js`, `filterHeads`.
   func withoutCovered() -> [EntryNode] { withoutCovered { $0.covers($1) } }
 
+  /// The entries of `heads`, then those that none of them covers itself: what another of the list knew of
+  /// them may be more than that one leads to.
+  func withoutReached(by heads: [EntryNode]) -> [EntryNode] {
+    if heads.count == count { return heads }
+    return heads
+      + filter { node in !heads.contains { $0.place == node.place || $0.covers(node) } }
+  }
+
   /// The entries that no other entry of the same key covers.
   func withoutCoveredOfSameKey() -> [EntryNode] {
     withoutCovered { $0.covers($1) && $0.key == $1.key }

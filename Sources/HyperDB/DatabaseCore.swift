@@ -288,8 +288,13 @@ package final class DatabaseCore {
   }
 
   /// The entries that reads start from, given the newest entries of all feeds.
-  func roots(of newest: [EntryNode]) throws -> (heads: [EntryNode], beside: [EntryNode]) {
-    try headCheck.roots(of: newest, self)
+  ///
+  /// - Parameter lengths: by feed, the number of blocks that a read takes into account; nil for those of the
+  ///   last snapshot.
+  func roots(
+    of newest: [EntryNode], within lengths: [Int]? = nil
+  ) throws -> (heads: [EntryNode], beside: [EntryNode]) {
+    try headCheck.roots(of: newest, within: lengths, self)
   }
 
   // MARK: Quarantine

@@ -10,6 +10,8 @@ package protocol EntryLog: AnyObject {
   var isWritable: Bool { get }
   /// The verified length, which a signature vouches for; never one that a peer merely claims.
   var length: Int { get }
+  /// True if no more blocks can come for now: the feed is forked, or its download is paused.
+  var isStopped: Bool { get }
   /// Returns the first block from `start` on that is not stored here; at most `length`.
   func firstMissing(from start: Int) -> Int
   /// Returns a block; nil if it is not stored here.
@@ -22,6 +24,7 @@ package protocol EntryLog: AnyObject {
 }
 
 extension EntryLog {
+  package var isStopped: Bool { false }
   package func byteCount(at index: Int) -> Int? { nil }
 }
 
@@ -39,6 +42,8 @@ package final class MemoryLog: EntryLog {
   }
 
   package var length: Int { blocks.count }
+
+  package var isStopped = false
 
   package var isOwned: Bool { isWritable }
 

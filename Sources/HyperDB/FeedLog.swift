@@ -22,6 +22,7 @@ package final class FeedLog: EntryLog {
 
   package var isOwned: Bool { core.isOwned }
   package var isWritable: Bool { core.isOwned && core.isWritable }
+  package var isStopped: Bool { core.isStopped || end != nil }
   package var length: Int { Int(clamping: min(core.length, end ?? .max)) }
 
   package func firstMissing(from start: Int) -> Int {

@@ -6,6 +6,8 @@
 /// as well, to the same entry or to one that knew it, which is compared in turn. The entries of every sound
 /// writer pass, since a trie is built from those of all heads and nothing is ever removed from it.
 ///
+/// A pointer to a block that the read doesn't take into account, or that doesn't exist, leads to nothing.
+///
 /// The comparison stops after ``HyperDBLimits/headComparisons``: to hide more takes a writer more entries
 /// than to overwrite it openly. If two entries have so many pointers that the comparison takes more than
 /// ``HyperDBLimits/headSteps``, both are followed, which is never wrong.
@@ -22,6 +24,8 @@ final class HeadCheck {
   @exclusivity(unchecked) private(set) var steps = 0
   /// By feed, the steps since then that the claims of its entries took.
   @exclusivity(unchecked) private var charges: [Int: Int] = [:]
+  /// By feed, the number of blocks that reads take into account.
+  @exclusivity(unchecked) private var bounds: [Int] = []
   /// The steps taken before the current pair.
   @exclusivity(unchecked) private var stepsBefore = 0
   /// The most steps for all pairs of one read or write; beyond them no entry replaces another. The claims
@@ -46,26 +50,41 @@ final class HeadCheck {
     if steps - stepsBefore > HyperDBLimits.headSteps { throw TooManySteps() }
   }
 
+  /// Notes the blocks that reads take into account from now on.
+  private func bound(by lengths: [Int]) {
+    // What leads to an entry by way of a block may not do so without that block.
+    let isLess = bounds.indices.contains { feed in
+      bounds[feed] > (feed < lengths.count ? lengths[feed] : 0)
+    }
+    if isLess { known.removeAll() }
+    bounds = lengths
+  }
+
   /// Returns the entries that a lookup starts from.
   ///
-  /// - Parameter newest: the newest entry of each feed.
-  /// - Returns: `heads`, which no other entry covers; and `beside`, which heads cover without leading to them.
+  /// - Parameters:
+  ///   - newest: the newest entry of each feed.
+  ///   - lengths: by feed, the number of blocks that reads take into account; nil for those of the last call.
+  /// - Returns: `heads`, which no other entry covers; and `beside`, which heads cover without leading to them,
+  ///   or which no head covers itself.
   func roots(
-    of newest: [EntryNode], _ core: DatabaseCore
+    of newest: [EntryNode], within lengths: [Int]?, _ core: DatabaseCore
   ) throws -> (heads: [EntryNode], beside: [EntryNode]) {
     begin()
+    if let lengths { bound(by: lengths) }
     let heads = newest.withoutCovered()
     guard core.options.checksHeads, heads.count < newest.count else { return (heads, []) }
     var trusted = newest
-    var beside: [EntryNode] = []
-    var tops = heads
+    var distrusted: [EntryNode] = []
+    var tops = newest.withoutReached(by: heads)
     while true {
       let suspects = try tops.filter { try !leads($0, toAllOf: trusted, core) }
       if suspects.isEmpty { break }
+      distrusted += suspects
       trusted.removeAll { entry in suspects.contains { $0 === entry } }
-      tops = trusted.withoutCovered()
-      beside = tops.filter { top in !heads.contains { $0 === top } }
+      tops = trusted.withoutReached(by: trusted.withoutCovered())
     }
+    let beside = (distrusted + tops).filter { top in !heads.contains { $0 === top } }
     return (heads, beside)
   }
 
@@ -112,9 +131,10 @@ final class HeadCheck {
           return false
         }
       }
-    } catch is MissingBlock {
-      // Unknown for want of a block, which is not worth fetching.
-      return true
+    } catch let missing as MissingBlock {
+      // Unknown for want of a block, which is not worth fetching if there is one.
+      let length = core.writers[missing.feed].log.length
+      return core.options.fetchesBlocks && missing.seq < length
     } catch is TooManySteps {
       known[pair] = false
       return false
@@ -127,6 +147,7 @@ final class HeadCheck {
 
   /// An entry, read if the steps left allow it.
   private func load(_ place: FeedSequence, _ core: DatabaseCore) throws -> EntryNode? {
+    if isOutside(place, core) { throw MissingBlock(feed: place.feed, seq: place.seq) }
     let left = max(HyperDBLimits.headSteps - (steps - stepsBefore), 0)
     let before = core.loadedBytes
     let node: EntryNode?
@@ -139,6 +160,12 @@ final class HeadCheck {
     }
     try step((core.loadedBytes &- before) >> HyperDBLimits.mergeStepShift)
     return node
+  }
+
+  /// Returns whether reads pass over an entry.
+  private func isOutside(_ place: FeedSequence, _ core: DatabaseCore) -> Bool {
+    guard place.feed != core.local, place.feed < bounds.count else { return false }
+    return place.seq >= bounds[place.feed]
   }
 
   /// Returns whether `newer` points wherever `older` does. Entries that replace another are queued.
@@ -161,13 +188,16 @@ final class HeadCheck {
         for index in pointed {
           try step()
           let pointer = older.trie.pointer(index)
+          if isOutside(pointer, core) { continue }
           guard try stands(newer, for: pointer, core) else { return false }
         }
         continue
       }
       let pointers = newer.trie.pointers(at: place.index, place.digit)
       for index in pointed {
+        try step()
         let pointer = older.trie.pointer(index)
+        if isOutside(pointer, core) { continue }
         // A key that the newer one overwrote is no longer in the chain of its path.
         if place.digit == HashPath.terminator, place.index + 1 == path.count,
           try load(pointer, core)?.key == newer.key

@@ -57,7 +57,7 @@ extension DatabaseCore {
     while true {
       let count = writers.count
       let lengths = writers.map { $0.log.length }
-      let (heads, beside) = try roots(of: newest(below: lengths))
+      let (heads, beside) = try roots(of: newest(below: lengths), within: lengths)
       // Reading the entries may have opened feeds.
       if writers.count != count { continue }
       let snapshot = Snapshot(heads: heads, beside: beside, lengths: lengths, isBounded: false)
@@ -80,8 +80,8 @@ extension DatabaseCore {
     try newest(below: lengths).withoutCovered()
   }
 
-  /// The cut that a put builds on: by writer the longest stored prefix whose entries' clocks lie inside the
-  /// cut.
+  /// The cut that a put builds on: by writer the longest stored prefix whose newest entry knows only blocks
+  /// that are stored here.
   ///
   /// A put's clock is exactly these lengths, its heads are the newest entries below them, and its trie
   /// points to nothing beyond them. So an entry claims to know what it was built from, no more, and
@@ -96,7 +96,7 @@ extension DatabaseCore {
     while true {
       let count = writers.count
       let lengths = try closedLengths()
-      let (heads, beside) = try roots(of: newest(below: lengths))
+      let (heads, beside) = try roots(of: newest(below: lengths), within: lengths)
       if writers.count != count {
         for writer in writers { _ = writer.extendPrefix() }
         continue
@@ -108,57 +108,52 @@ extension DatabaseCore {
     }
   }
 
-  /// Returns what is stored of the feeds without a gap, cut back until every newest entry knows only what is
-  /// inside.
+  /// Returns what is stored of the feeds without a gap, as far as the newest entry of each knows only what is
+  /// stored, and all that those entries know.
   ///
-  /// Sound feeds are cut to what they build on in a few rounds. Others may claim to know each other's next
-  /// entries all the way down: those that still move after ``settlingRounds``, or after ``settlingSteps`` of
-  /// their own, stay where they were.
+  /// What a sound entry knows knows nothing more, so the second part adds only entries of others: those that
+  /// claim blocks that don't exist, and that a sound writer has built on before it could see that. If such a
+  /// claim counted, it would cut off that writer, whose later entries all know the entry that makes it.
   private func closedLengths() throws -> [Int] {
+    let stored = writers.map { $0.log.isStopped ? Int.max : $0.prefix }
     var lengths = writers.map { $0.prefix }
-    var spent = [Int](repeating: 0, count: lengths.count)
-    var rounds = 0
-    var isClosed = false
-    while !isClosed {
-      isClosed = true
-      rounds += 1
-      for feed in lengths.indices where feed != local {
-        let floor = feed < cut.count ? cut[feed] : 0
-        var length = try fit(feed, lengths, floor: floor, &spent[feed])
-        if length == lengths[feed] { continue }
-        if rounds > Self.settlingRounds { length = floor }
-        lengths[feed] = length
-        isClosed = false
+    for feed in lengths.indices where feed != local {
+      lengths[feed] = try fit(feed, stored, floor: feed < cut.count ? cut[feed] : 0)
+    }
+    var known = lengths
+    for (feed, length) in lengths.enumerated() where length > 1 {
+      guard let head = try writers[feed].head(below: length, node(at:)),
+        feed == local || isInside(head, stored)
+      else { continue }
+      for (other, value) in head.clock.enumerated() where other < known.count {
+        known[other] = max(known[other], min(Int(clamping: value), writers[other].prefix))
       }
     }
-    return lengths
+    return known
   }
 
-  private static var settlingRounds: Int { 64 }
   /// Steps for each feed: 32 values of a clock that are compared, or 32 bytes that are read.
   private var settlingSteps: Int { max(HyperDBLimits.mergeSteps / 4 / max(writers.count, 1), 300) }
 
-  /// Returns the longest prefix of a feed, at most `lengths[feed]`, whose newest entry's clock lies inside
-  /// `lengths`.
+  /// Returns the longest prefix of a feed whose newest entry's clock lies inside `stored`.
   ///
   /// Since a sound writer's clocks only grow, the search is binary: a feed of a million entries
-  /// that claim to know the future costs twenty looks.
-  private func fit(
-    _ feed: Int, _ lengths: [Int], floor: Int, _ spent: inout Int
-  ) throws -> Int {
-    let length = lengths[feed]
-    guard length > floor, try !isInside(feed, length, lengths, floor: floor) else { return length }
+  /// that claim to know the future costs twenty looks. After ``settlingSteps`` it ends with what it has found.
+  private func fit(_ feed: Int, _ stored: [Int], floor: Int) throws -> Int {
+    let length = writers[feed].prefix
+    guard length > floor, try !isInside(feed, length, stored, floor: floor) else { return length }
+    var spent = 0
     var (inside, outside) = (floor, length)
     var stride = 1
     while outside - inside > 1, spent <= settlingSteps {
       let before = loadedBytes
       defer {
-        spent += 1 + lengths.count >> 5
+        spent += 1 + stored.count >> 5
         spent += (loadedBytes &- before) >> HyperDBLimits.mergeStepShift
         settlingLooks &+= 1
       }
       let middle = max(outside - stride, inside + (outside - inside) / 2)
-      if try isInside(feed, middle, lengths, floor: floor) {
+      if try isInside(feed, middle, stored, floor: floor) {
         inside = middle
       } else {
         outside = middle
@@ -168,15 +163,19 @@ extension DatabaseCore {
     return inside
   }
 
-  /// Returns whether everything that the newest entry below a length knows lies inside `lengths`.
+  /// Returns whether everything that the newest entry below a length knows lies inside `stored`.
   private func isInside(
-    _ feed: Int, _ length: Int, _ lengths: [Int], floor: Int
+    _ feed: Int, _ length: Int, _ stored: [Int], floor: Int
   ) throws -> Bool {
     guard length > floor, let head = try writers[feed].head(below: length, node(at:)),
       head.seq >= floor
     else { return true }
-    return head.clock.enumerated().allSatisfy { feed, value in
-      value <= UInt64(feed < lengths.count ? lengths[feed] : 0) || feed == head.feed
+    return isInside(head, stored)
+  }
+
+  private func isInside(_ head: EntryNode, _ stored: [Int]) -> Bool {
+    head.clock.enumerated().allSatisfy { feed, value in
+      value <= UInt64(feed < stored.count ? stored[feed] : 0) || feed == head.feed
     }
   }
 }

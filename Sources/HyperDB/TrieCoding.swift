@@ -89,8 +89,9 @@ package enum TrieCoding {
     case order
     /// A pointer leads to a feed that the writer's list doesn't have.
     case unknownFeed(UInt64)
-    /// A pointer leads to a header, or in the writer's own feed to the entry itself or a later one.
-    case badPointer(feed: Int, seq: UInt64)
+    /// A pointer leads to the header of a feed, by its place in the writer's list, or in the writer's own feed
+    /// to the entry itself or a later one.
+    case badPointer(feed: UInt64, seq: UInt64)
 
     var reason: String {
       switch self {
@@ -98,7 +99,8 @@ package enum TrieCoding {
       case .tooLarge: "its trie has over \(HyperDBLimits.readTrieBytes) bytes"
       case .order: "its trie has places out of order or digits that don't exist"
       case .unknownFeed(let feed): "its trie points to feed \(feed) of a shorter list"
-      case .badPointer(let feed, let seq): "its trie points to \(feed)/\(seq), which can't be"
+      case .badPointer(let feed, let seq):
+        "its trie points to block \(seq) of feed \(feed) of its list, which can't be"
       }
     }
   }
@@ -156,13 +158,15 @@ package enum TrieCoding {
           more = feedAndMore & 1 != 0
           let number = feedAndMore >> 1
           guard number < UInt64(keyCount) else { throw .unknownFeed(number) }
+          // What can't be is so in every replica, whatever feeds it has.
+          guard seq > 0 else { throw .badPointer(feed: number, seq: seq) }
           let feed = number < UInt64(decodeMap.count) ? decodeMap[Int(number)] : -1
           if feed < 0 {
             scratch.hasLeftOut = true
             continue
           }
-          guard seq > 0, feed != owner.feed || seq < UInt64(owner.seq) else {
-            throw .badPointer(feed: feed, seq: seq)
+          guard feed != owner.feed || seq < UInt64(owner.seq) else {
+            throw .badPointer(feed: number, seq: seq)
           }
           scratch.entries.append((place, FeedSequence(feed: feed, seq: Int(seq))))
         }

@@ -22,6 +22,8 @@ final class Writer {
   /// The number of blocks stored without a gap from the header on; that of all verified ones if missing blocks
   /// can be fetched.
   @exclusivity(unchecked) private(set) var prefix = 0
+  /// True if no more blocks could come at the last count.
+  @exclusivity(unchecked) private var wasStopped = false
 
   /// The newest readable entry below a length, for the latest lengths asked for.
   @exclusivity(unchecked) private var heads: [(length: Int, node: EntryNode?)] = []
@@ -32,12 +34,16 @@ final class Writer {
     self.fetchesBlocks = fetchesBlocks
   }
 
-  /// Counts the blocks stored since the last call. Returns true if there are any.
+  /// Counts the blocks stored since the last call. Returns true if there are any, or if the feed has stopped
+  /// or goes on.
   func extendPrefix() -> Bool {
-    if prefix == log.length { return false }
+    let isStopped = log.isStopped
+    let hasTurned = isStopped != wasStopped
+    wasStopped = isStopped
+    if prefix == log.length { return hasTurned }
     let before = prefix
     prefix = fetchesBlocks ? log.length : log.firstMissing(from: prefix)
-    return prefix != before
+    return hasTurned || prefix != before
   }
 
   func list(at seq: Int) -> FeedList? {

@@ -72,7 +72,7 @@ package final class FeedCore {
     didSet { noteStop() }
   }
   /// Tells whether there is a ``stopReason``: asked for every message, so it copies none.
-  @exclusivity(unchecked) private(set) var isStopped = false
+  @exclusivity(unchecked) package private(set) var isStopped = false
   /// The last roots that ``isSigned(_:by:)`` found to be signed, and their signature.
   @exclusivity(unchecked) private var lastSigned: (roots: Digest, signature: Signature)?
   var syncHasFailed = false

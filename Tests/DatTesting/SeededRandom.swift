@@ -38,11 +38,12 @@ public struct SeededRandom: RandomNumberGenerator, Sendable {
   }
 }
 
-/// The seeds for property tests: as many as the environment variable `SEEDS` says, or `standard`; a
-/// single one if `SEED` gives it.
+/// The seeds for property tests: as many as the environment variable `SEEDS` says, or `standard`, from
+/// `FIRST_SEED` on; a single one if `SEED` gives it.
 public func testSeeds(standard: Int) -> [UInt64] {
   let environment = ProcessInfo.processInfo.environment
   if let seed = environment["SEED"].flatMap(UInt64.init) { return [seed] }
   let count = environment["SEEDS"].flatMap(Int.init) ?? standard
-  return (0..<max(count, 0)).map { UInt64($0) }
+  let first = environment["FIRST_SEED"].flatMap(UInt64.init) ?? 0
+  return (0..<max(count, 0)).map { first &+ UInt64($0) }
 }

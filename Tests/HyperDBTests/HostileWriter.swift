@@ -13,6 +13,8 @@ final class HostileWriter {
     /// The same with an existing key.
     case overwriting
     case claimingTheFuture, longClock
+    /// Claims to know everything and leads to blocks that don't exist, or that few have.
+    case leadingNowhere
     /// Claims to know the next entries of everybody, which others of its kind do too.
     case claimingTheNext
     case badTrie, pointingEverywhere, pointingToTheFuture
@@ -82,7 +84,7 @@ final class HostileWriter {
     let seq = UInt64(length)
     var message = EntryMessage(key: Array("evil/\(length)".utf8), value: [0xee])
     var isNewList = listSeq == 0
-    if kind == .hiding || kind == .overwriting || kind == .claimingTheNext {
+    if [.hiding, .overwriting, .claimingTheNext, .leadingNowhere].contains(kind) {
       for feed in feeds where !list.contains(feed.key.bytes) {
         list.append(feed.key.bytes)
         isNewList = true
@@ -109,7 +111,7 @@ final class HostileWriter {
     message.inflate = UInt64(listSeq)
     message.clock = list.map { key in
       let known = feeds.first { $0.key.bytes == key }
-      let isHiding = kind == .hiding || kind == .overwriting
+      let isHiding = [.hiding, .overwriting, .leadingNowhere].contains(kind)
       if kind == .claimingTheNext {
         return (known?.length ?? 0) + UInt64.random(in: 0...2, using: &random)
       }
@@ -125,6 +127,18 @@ final class HostileWriter {
         var slots: [UInt8: [FeedSequence]] = [:]
         for digit in UInt8(0)..<4 where digit != path.digit(index) {
           slots[digit] = (1...40).map { FeedSequence(feed: 0, seq: $0) }
+        }
+        HostileRoom.write(index, slots, to: &message.trie)
+      }
+    case .leadingNowhere:
+      let path = PathHash.standard.path(of: message.key, terminated: true)
+      let ahead = Int.random(in: 0...3, using: &random)
+      for index in 0..<path.count - 1 {
+        var slots: [UInt8: [FeedSequence]] = [:]
+        for digit in UInt8(0)..<4 where digit != path.digit(index) {
+          let feed = Int.random(in: list.indices, using: &random)
+          let length = feeds.first { $0.key.bytes == list[feed] }?.length ?? 1
+          slots[digit] = [FeedSequence(feed: feed, seq: Int(length) + ahead)]
         }
         HostileRoom.write(index, slots, to: &message.trie)
       }
