@@ -104,10 +104,12 @@ struct Interop {
           try await archives.alternate(first: first)
         })
     }
-    rows.append(
-      Row(area: "archive", what: "one file of many, Swift to Node") {
-        try await archives.sparse(owner: .swift)
-      })
+    for owner in sides {
+      rows.append(
+        Row(area: "archive", what: "one file of many, \(owner) to \(owner.other)") {
+          try await archives.sparse(owner: owner)
+        })
+    }
     var rooms = [("", ChatCases(node: place, isWorkshop: false))]
     if ProcessInfo.processInfo.environment["DAT_WORKSHOP"] != nil {
       rooms.append((", workshop's class", ChatCases(node: place, isWorkshop: true)))

@@ -56,6 +56,8 @@ extension Archive {
           .folder, "This archive keeps its content itself: it has no folder to import.")
       }
       _ = try writableContent(for: .root)
+      tree.cacheBytes = min(options.cacheBytes, ArchiveLimits.importCacheBytes)
+      defer { tree.cacheBytes = options.cacheBytes }
       try settle()
       let rules = ignoreRules(files.folder, ignoresHidden: ignoresHidden)
       let scan = try FolderScan(files.folder, rules)
@@ -85,15 +87,17 @@ extension Archive {
   }
 
   private func removeMissing(_ work: inout ImportWork, _ rules: IgnoreRules) async throws {
-    let here = Set(work.scan.files.lazy.map(\.path))
-    let archived = try currentFiles().filter {
-      !here.contains($0.path) && rules.reason(for: $0.path) == nil
-        && !work.scan.isUnknown($0.path)
+    let gone = try currentFiles { entry in
+      if work.scan.contains(entry.path) { return false }
+      if work.scan.isUnknown(entry.path) {
+        work.record.keep(entry.seq)
+        return false
+      }
+      return rules.reason(for: entry.path) == nil
     }
     var blocks: [[UInt8]] = []
-    for entry in archived {
+    for entry in gone {
       blocks.append(try stage(removing: entry.path))
-      work.record.files[entry.path] = nil
       work.report.progress.removed += 1
       work.did(.remove(entry.path))
       if blocks.count == ImportWork.batchFiles {
@@ -105,12 +109,14 @@ extension Archive {
     try commit(&blocks)
   }
 
-  /// Returns the files of the newest version.
-  private func currentFiles() throws -> [ArchiveEntry] {
+  /// Returns those of the newest version's files that fulfil a condition.
+  private func currentFiles(_ condition: (ArchiveEntry) -> Bool) throws -> [ArchiveEntry] {
     let walk = ArchiveWalk(tree, version: tree.version)
     var files: [ArchiveEntry] = []
     while let item = try walk.next() {
-      if case .entry(let entry) = item, entry.stat?.kind == .file { files.append(entry) }
+      if case .entry(let entry) = item, entry.stat?.kind == .file, condition(entry) {
+        files.append(entry)
+      }
     }
     return files
   }
@@ -120,7 +126,7 @@ extension Archive {
     work.report.progress.totalBytes = work.scan.files.reduce(0) { $0 + $1.status.size }
     guard let content = feeds.content?.core else { return }
     var batch = ImportBatch()
-    for found in work.scan.files {
+    while let found = work.next() {
       if isUnchanged(found, &work, content, files) {
         work.report.progress.unchanged += 1
         continue
@@ -129,6 +135,7 @@ extension Archive {
         try await read(found, into: &batch, content, files, &work)
       } catch let error as SystemError {
         // It vanished or was locked meanwhile: the next import sees its state then.
+        if let entry = files.map.current[found.path] { work.record.keep(entry.seq) }
         work.report.leftOut.append((found.path, "it can't be read: \(error.message)"))
         continue
       }
@@ -151,8 +158,9 @@ extension Archive {
       stat.size == found.status.size
     else { return false }
     let now = ImportRecord.File(
-      size: found.status.size, mtime: found.status.mtime, inode: found.status.inode, seq: entry.seq)
-    if work.record.files[found.path] == now, stat.permissions == found.status.mode & 0o777 {
+      seq: entry.seq, size: found.status.size, mtime: found.status.mtime, inode: found.status.inode)
+    if work.record[entry.seq] == now, stat.permissions == found.status.mode & 0o777 {
+      work.record.note(now)
       return true
     }
     work.report.progress.bytes += stat.size
@@ -161,7 +169,7 @@ extension Archive {
     else { return false }
     // Blocks that did not match earlier now do.
     if let range = stat.blockRange { content.countAgain(range) }
-    work.record.files[found.path] = now
+    work.record.note(now)
     return true
   }
 
@@ -218,8 +226,9 @@ extension Archive {
         mode: FileStat.fileBits | file.status.mode & 0o777, size: file.size, blocks: file.blocks,
         offset: offset, byteOffset: byteOffset, mtime: time, ctime: time)
       blocks.append(try stage(putting: file.path, StatMessage(file: stat)))
-      work.record.files[file.path] = ImportRecord.File(
-        size: file.size, mtime: file.status.mtime, inode: file.status.inode, seq: tree.version)
+      work.record.note(
+        ImportRecord.File(
+          seq: tree.version, size: file.size, mtime: file.status.mtime, inode: file.status.inode))
       offset += file.blocks
       byteOffset += file.size
       work.report.progress.added += 1
@@ -248,7 +257,9 @@ extension Archive {
 
 /// The state of an import.
 struct ImportWork {
-  let scan: FolderScan
+  var scan: FolderScan
+  /// Files that were taken from the scan.
+  private var taken: ArraySlice<FolderScan.Found> = []
   var record: ImportRecord
   var report: ImportReport
   let tell: (@Sendable (ImportProgress) -> Void)?
@@ -259,6 +270,19 @@ struct ImportWork {
   static let batchBytes = 8 << 20
   /// The most pieces that are hashed before they are appended: 4 MiB.
   static let batchLeaves = 64
+
+  init(
+    scan: FolderScan, record: ImportRecord, report: ImportReport,
+    tell: (@Sendable (ImportProgress) -> Void)?
+  ) {
+    (self.scan, self.record, self.report, self.tell) = (scan, record, report, tell)
+  }
+
+  /// Takes the next file from the scan; nil at the end.
+  mutating func next() -> FolderScan.Found? {
+    if taken.isEmpty { taken = scan.takeFiles() }
+    return taken.popFirst()
+  }
 
   mutating func did(_ step: ImportProgress.Step) {
     report.progress.last = step

@@ -124,6 +124,22 @@ extension Archive {
     if !options.sparse { download(content) }
   }
 
+  /// Follows entries that were appended here. They are the difference to the version before, which would else be
+  /// looked for in every folder on their way.
+  func settle(appended nodes: [ArchiveNode]) throws {
+    guard let files, let content = feeds.content?.core, !isFollowing,
+      let version = settling.version, version + UInt64(nodes.count) == tree.version
+    else { return try settle() }
+    for node in nodes {
+      if node.isPut { try take(node.entry, content) } else { files.map.remove(node.path) }
+    }
+    for node in nodes where node.isPut {
+      refuse(
+        node.entry, hasNamesBelow: node.keptIndex?.others(node.path.count).isEmpty == false, files)
+    }
+    settling.version = tree.version
+  }
+
   /// Entries in the order of their bytes, so that each goes to the end of the map; the older ones last where
   /// several begin at one byte.
   private static func byBytes(_ entries: [ArchiveEntry]) -> [ArchiveEntry] {
@@ -217,23 +233,25 @@ extension Archive {
 
   /// Refuses files with the name of a folder, which takes precedence.
   private func refuseFilesUnderFolders(_ puts: [ArchiveEntry], _ files: ContentFiles) {
-    for entry in puts where settling.refused[entry.path] == nil {
-      var folder = entry.path.parent
-      while folder.count > 0 {
-        if let file = files.map.current[folder], let stat = file.stat {
-          settling.refused[folder] = "a folder has its name"
-          settling.pending[stat.offset] = nil
-        }
-        folder = folder.parent
-      }
-      if let node = try? tree.node(entry.seq), let index = try? tree.index(of: node),
-        !index.others(entry.path.count).isEmpty,
-        entry.stat?.kind == .file
-      {
-        settling.refused[entry.path] = "a folder has its name"
-        if let stat = entry.stat { settling.pending[stat.offset] = nil }
-      }
+    for entry in puts {
+      let index = (try? tree.node(entry.seq)).flatMap { try? tree.index(of: $0) }
+      refuse(entry, hasNamesBelow: index?.others(entry.path.count).isEmpty == false, files)
     }
+  }
+
+  private func refuse(_ entry: ArchiveEntry, hasNamesBelow: Bool, _ files: ContentFiles) {
+    guard settling.refused[entry.path] == nil else { return }
+    var folder = entry.path.parent
+    while folder.count > 0 {
+      if let file = files.map.current[folder], let stat = file.stat {
+        settling.refused[folder] = "a folder has its name"
+        settling.pending[stat.offset] = nil
+      }
+      folder = folder.parent
+    }
+    guard hasNamesBelow, let stat = entry.stat, stat.kind == .file else { return }
+    settling.refused[entry.path] = "a folder has its name"
+    settling.pending[stat.offset] = nil
   }
 
   /// Requests the blocks of pending files, neighbours together, in place of the previous requests.

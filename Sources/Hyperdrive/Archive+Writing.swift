@@ -192,10 +192,19 @@ extension Archive {
 
   /// In latest mode, clears the content of a file that is overwritten or removed.
   func clearOld(_ path: ArchivePath) throws {
-    guard options.latest, let stat = try tree.put(path, from: tree.head(tree.version))?.stat,
-      stat.size > 0, let range = stat.blockRange, let content = feeds.content?.core
+    guard options.latest, let stat = try oldEntry(of: path)?.stat, stat.size > 0,
+      let range = stat.blockRange, let content = feeds.content?.core
     else { return }
     do { try content.clear(range, keepingBytes: files != nil) } catch { throw Self.error(error) }
+  }
+
+  /// The entry of a file that is overwritten or removed; nil if there is none.
+  private func oldEntry(of path: ArchivePath) throws -> ArchiveEntry? {
+    if let files, !isFollowing, settling.version != nil, settling.refused[path] == nil {
+      // A look-up of a new name would go through all names beside it.
+      return files.map.current[path]
+    }
+    return try tree.put(path, from: tree.head(tree.version))
   }
 
   private func put(
@@ -218,24 +227,25 @@ extension Archive {
 
   /// Makes the block of an entry, to be appended by the next ``commit(_:)``.
   func stage(putting path: ArchivePath, _ stat: StatMessage) throws -> [UInt8] {
-    try stage { try tree.block(putting: path, stat) }
+    try stage(path) { try tree.block(putting: path, stat) }
   }
 
   func stage(removing path: ArchivePath) throws -> [UInt8] {
-    try stage {
+    try stage(path) {
       try clearOld(path)
       return try tree.block(removing: path)
     }
   }
 
-  private func stage(_ make: () throws -> [UInt8]) throws -> [UInt8] {
+  private func stage(_ path: ArchivePath, _ make: () throws -> [UInt8]) throws -> [UInt8] {
     do {
       let block = try make()
       guard block.count <= ArchiveLimits.entryBytes else {
         throw ArchiveError(
           .invalidPath, "The folder has too many names: its entry would not fit a block.")
       }
-      tree.stage(try tree.decode(block, at: tree.version + 1).get())
+      let node = try tree.decode(block, at: tree.version + 1).get()
+      tree.stage(node.path == path ? node.sharing(path) : node)
       return block
     } catch {
       tree.endStaging(appended: false)
@@ -252,12 +262,13 @@ extension Archive {
     guard !blocks.isEmpty, let last = try tree.node(tree.version) else {
       return ArchiveEntry(seq: 0, path: .root, stat: nil)
     }
+    let nodes = tree.staged
     do { try feeds.metadata.core.append(blocks) } catch {
       tree.endStaging(appended: false)
       throw Self.error(error)
     }
     tree.endStaging(appended: true)
-    if files != nil { try settle() }
+    if files != nil { try settle(appended: nodes) }
     return last.entry
   }
 

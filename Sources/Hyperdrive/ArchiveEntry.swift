@@ -31,6 +31,11 @@ package final class ArchiveNode {
   package var seq: UInt64 { entry.seq }
   package var path: ArchivePath { entry.path }
   package var isPut: Bool { entry.stat != nil }
+  /// The same node with an equal path in place of its own, so that both are one in memory.
+  func sharing(_ path: ArchivePath) -> ArchiveNode {
+    ArchiveNode(ArchiveEntry(seq: seq, path: path, stat: entry.stat), index: keptIndex)
+  }
+
   /// The approximate memory of the entry: two arrays with their headers, and the object.
   var byteCount: Int { 256 + path.bytes.count + (keptIndex?.bytes.count ?? 0) }
 }

@@ -24,6 +24,9 @@ public enum ArchiveLimits {
   static let fields = 64
   /// Bytes of decoded entries that an archive caches: about 100,000 of them.
   public static let cacheBytes = 32 * 1024 * 1024
+  /// The same while a folder is taken in: it comes in the order of its paths, so that few entries are met again.
+  /// Enough for the newest entries of 7,000 neighbours.
+  static let importCacheBytes = 4 * 1024 * 1024
   /// Bytes of an index that are kept with their entry: those of folders with up to about 500 names. In larger
   /// ones every entry names all others, so that to keep them takes the square of their number.
   static let keptIndexBytes = 1024

@@ -14,6 +14,12 @@ package final class ArchiveTree {
     cache = NodeCache(limit: cacheBytes)
   }
 
+  /// The bytes of decoded entries to cache.
+  var cacheBytes: Int {
+    get { cache.limit }
+    set { cache.limit = newValue }
+  }
+
   /// How many entries of lists were looked at so far: what a walk pays for.
   private(set) var steps: UInt64 = 0
 
@@ -21,7 +27,7 @@ package final class ArchiveTree {
   func countSteps(_ count: Int) { steps &+= UInt64(count) }
 
   /// Entries that are made and not appended yet: they follow those of the source.
-  private var staged: [ArchiveNode] = []
+  private(set) var staged: [ArchiveNode] = []
 
   /// The newest version: the last entry's seq; 0 for an archive without entries.
   package var version: UInt64 {
@@ -116,7 +122,9 @@ package final class ArchiveTree {
 
 /// A cache of decoded entries within a budget of bytes: two generations, of which the older is evicted whole.
 struct NodeCache {
-  private let limit: Int
+  var limit: Int {
+    didSet { if limit < oldValue { old = [:] } }
+  }
   private var young: [UInt64: ArchiveNode] = [:]
   private var old: [UInt64: ArchiveNode] = [:]
   private var youngBytes = 0

@@ -167,10 +167,17 @@ final class ContentFiles: RandomAccessStorage {
   func place(_ entry: ArchiveEntry) throws(SystemError) {
     guard let stat = entry.stat else { return }
     let source = Self.incomingPath(entry.seq)
-    reopen(entry.seq)
-    try folder.inFolder(source.parent, creating: true) { folder throws(SystemError) in
-      let descriptor = try FileSystem.openFileForWriting(source.name, in: folder, new: false)
-      defer { FileSystem.closeFile(descriptor) }
+    // Most often it is open still, from its last block.
+    if !incoming.contains(entry.seq) || !open.contains(where: { $0.seq == entry.seq }) {
+      reopen(entry.seq)
+      let descriptor = try folder.inFolder(source.parent, creating: true) {
+        folder throws(SystemError) in
+        try FileSystem.openFileForWriting(source.name, in: folder, new: false)
+      }
+      _ = keep(descriptor, entry.seq)
+    }
+    defer { reopen(entry.seq) }
+    if let (_, descriptor) = open.first(where: { $0.seq == entry.seq }) {
       try FileSystem.setPermissions(stat.permissions | 0o600, of: descriptor)
       try FileSystem.setTime(stat.mtime, of: descriptor)
     }

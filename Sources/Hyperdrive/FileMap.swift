@@ -2,23 +2,31 @@
 ///
 /// Offsets rise with each entry, so new files nearly always go to the end.
 struct FileMap {
-  /// A file. One object for both ways to it: a folder can have a great many.
-  final class File {
+  /// A file, found by its path. One object for both ways to it: a folder can have a great many.
+  final class File: Hashable {
     let entry: ArchiveEntry
-    let bytes: Range<UInt64>
-    let blocks: Range<UInt64>
     var path: ArchivePath { entry.path }
+    var bytes: Range<UInt64> { entry.stat?.byteRange ?? 0..<0 }
 
-    init(_ entry: ArchiveEntry, bytes: Range<UInt64>, blocks: Range<UInt64>) {
-      (self.entry, self.bytes, self.blocks) = (entry, bytes, blocks)
+    init(_ entry: ArchiveEntry) { self.entry = entry }
+
+    /// Something that stands for the file of a path where that is looked for.
+    fileprivate convenience init(of path: ArchivePath) {
+      self.init(ArchiveEntry(seq: 0, path: path, stat: nil))
     }
+
+    static func == (left: File, right: File) -> Bool { left.path == right.path }
+    func hash(into hasher: inout Hasher) { hasher.combine(path) }
   }
 
   /// The current entries by their paths.
   struct Current {
-    fileprivate var files: [ArchivePath: File] = [:]
+    fileprivate var files: Set<File> = []
 
-    subscript(path: ArchivePath) -> ArchiveEntry? { files[path]?.entry }
+    subscript(path: ArchivePath) -> ArchiveEntry? {
+      guard !files.isEmpty, let place = files.firstIndex(of: File(of: path)) else { return nil }
+      return files[place].entry
+    }
   }
 
   /// The files by their first byte. Removed ones are nil until there are too many of them.
@@ -40,9 +48,9 @@ struct FileMap {
     guard let stat = entry.stat, let bytes = stat.byteRange, let blocks = stat.blockRange,
       !blocks.isEmpty || bytes.isEmpty
     else { return false }
-    let file = File(entry, bytes: bytes, blocks: blocks)
+    let file = File(entry)
     if bytes.isEmpty {
-      current.files[entry.path] = file
+      current.files.insert(file)
       return true
     }
     let place = firstPlace(from: bytes.lowerBound)
@@ -50,7 +58,7 @@ struct FileMap {
     if let before = previous(before: place), before.bytes.upperBound > bytes.lowerBound {
       return false
     }
-    current.files[entry.path] = file
+    current.files.insert(file)
     files.insert(file, at: place)
     starts.insert(bytes.lowerBound, at: place)
     return true
@@ -59,7 +67,9 @@ struct FileMap {
   /// Removes the file of a name.
   @discardableResult
   mutating func remove(_ path: ArchivePath) -> ArchiveEntry? {
-    guard let file = current.files.removeValue(forKey: path) else { return nil }
+    guard !current.files.isEmpty, let file = current.files.remove(File(of: path)) else {
+      return nil
+    }
     let (entry, bytes) = (file.entry, file.bytes)
     if bytes.isEmpty { return entry }
     var place = firstPlace(from: bytes.lowerBound)
@@ -98,15 +108,7 @@ struct FileMap {
   /// The end of the last file.
   var end: UInt64 { previous(before: files.count)?.bytes.upperBound ?? 0 }
 
-  private func firstPlace(from byte: UInt64) -> Int {
-    var low = 0
-    var high = starts.count
-    while low < high {
-      let middle = (low + high) / 2
-      if starts[middle] < byte { low = middle + 1 } else { high = middle }
-    }
-    return low
-  }
+  private func firstPlace(from byte: UInt64) -> Int { starts.firstPlace(from: byte) { $0 } }
 
   private func next(from place: Int) -> File? {
     var place = place
@@ -124,5 +126,19 @@ struct FileMap {
       if let file = files[place] { return file }
     }
     return nil
+  }
+}
+
+extension Array {
+  /// Returns the place of the first element of a sorted array whose key is `key` or greater; the end if there is
+  /// none.
+  func firstPlace<Key: Comparable>(from key: Key, by keyOf: (Element) -> Key) -> Int {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      if keyOf(self[middle]) < key { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 }

@@ -79,6 +79,20 @@ struct FolderScan {
     }
   }
 
+  /// Removes the first files and returns them; none at the end. What is left takes less memory each time.
+  mutating func takeFiles() -> ArraySlice<Found> {
+    let count = max(8192, files.count / 16)
+    let first = Array(files.prefix(count))
+    files = Array(files.dropFirst(count))
+    return first[...]
+  }
+
+  /// Returns whether a file of that path belongs in the archive.
+  func contains(_ path: ArchivePath) -> Bool {
+    let place = files.firstPlace(from: path) { $0.path }
+    return place < files.count && files[place].path == path
+  }
+
   /// Whether nothing is known of what is at a path, since it or a folder above it could not be read. Its files
   /// are not gone.
   func isUnknown(_ path: ArchivePath) -> Bool {

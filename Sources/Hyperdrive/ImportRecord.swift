@@ -5,14 +5,19 @@ internal import RandomAccessStorage
 /// file of this implementation's own in `.dat`, derived, and ignored if it can't be read.
 struct ImportRecord {
   struct File: Hashable {
+    /// The entry that the file was imported as.
+    var seq: UInt64
     var size: UInt64
+    /// In nanoseconds since 1970.
     var mtime: UInt64
     var inode: UInt64
-    var seq: UInt64
   }
 
-  var files: [ArchivePath: File] = [:]
-  private static let head = Array("dat-swift import 1\n".utf8)
+  /// The files of the last import, by their entries.
+  private var known: [File] = []
+  /// The files of this one.
+  private var noted: [File] = []
+  private static let head = Array("dat-swift import 2\n".utf8)
   static let name = "import"
 
   init() {}
@@ -20,37 +25,52 @@ struct ImportRecord {
   /// Reads the record; empty if the bytes are none.
   init(_ bytes: [UInt8]) {
     guard bytes.starts(with: Self.head) else { return }
-    var rest = bytes.dropFirst(Self.head.count)
+    var rest = bytes[Self.head.count...]
     func varint() -> UInt64? {
       let reading = rest.withUnsafeBufferPointer { Varint.read(UnsafeRawBufferPointer($0)) }
       guard case .value(let value, let length) = reading else { return nil }
       rest = rest.dropFirst(length)
       return value
     }
-    var found: [ArchivePath: File] = [:]
+    var found: [File] = []
+    var last: UInt64 = 0
     while !rest.isEmpty {
-      guard let length = varint(), length <= UInt64(min(rest.count, ArchiveLimits.nameBytes)) else {
-        return
-      }
-      let name = Array(rest.prefix(Int(length)))
-      rest = rest.dropFirst(Int(length))
-      guard let size = varint(), let mtime = varint(), let inode = varint(), let seq = varint()
-      else {
-        return
-      }
-      found[ArchivePath(stored: name)] = File(size: size, mtime: mtime, inode: inode, seq: seq)
+      guard let step = varint(), let size = varint(), let mtime = varint(), let inode = varint()
+      else { return }
+      let (seq, isTooLarge) = last.addingReportingOverflow(step)
+      guard step > 0, !isTooLarge else { return }
+      found.append(File(seq: seq, size: size, mtime: mtime, inode: inode))
+      last = seq
     }
-    files = found
+    known = found
   }
 
+  /// The state at the last import of the file of an entry; nil for a file that is not known.
+  subscript(seq: UInt64) -> File? {
+    let place = known.firstPlace(from: seq) { $0.seq }
+    return place < known.count && known[place].seq == seq ? known[place] : nil
+  }
+
+  /// Adds a file of this import.
+  mutating func note(_ file: File) { noted.append(file) }
+
+  /// Takes the state over of a file that this import can't read.
+  mutating func keep(_ seq: UInt64) {
+    if let file = self[seq] { noted.append(file) }
+  }
+
+  /// The record of this import.
   var bytes: [UInt8] {
     var bytes = Self.head
-    for (path, file) in files {
-      Varint.write(UInt64(path.stored.count), to: &bytes)
-      bytes += path.stored
-      for number in [file.size, file.mtime, file.inode, file.seq] {
+    bytes.reserveCapacity(bytes.count + noted.count * 20)
+    // The first import notes them in this order: then no copy is made.
+    let isSorted = zip(noted, noted.dropFirst()).allSatisfy { $0.seq < $1.seq }
+    var last: UInt64 = 0
+    for file in isSorted ? noted : noted.sorted(by: { $0.seq < $1.seq }) where file.seq > last {
+      for number in [file.seq - last, file.size, file.mtime, file.inode] {
         Varint.write(number, to: &bytes)
       }
+      last = file.seq
     }
     return bytes
   }

@@ -49,13 +49,17 @@ final class Selection {
 
   func setCursor(of peer: FeedPeer, to index: UInt64) { cursors[peer.number] = index }
 
-  /// Makes the search for one peer start at `index` again, or lower.
+  /// Makes the search for one peer start at `index` again, or lower; at the start of the range if `index` is
+  /// before that.
   func lowerCursor(of peer: FeedPeer, to index: UInt64) {
+    let index = max(index, range.start)
     if let cursor = cursors[peer.number], cursor > index { cursors[peer.number] = index }
   }
 
-  /// Makes the search for every peer start at `index` again, or lower.
+  /// Makes the search for every peer start at `index` again, or lower; at the start of the range if `index`
+  /// is before that.
   func lowerCursors(to index: UInt64) {
+    let index = max(index, range.start)
     for (peer, cursor) in cursors where cursor > index { cursors[peer] = index }
   }
 
