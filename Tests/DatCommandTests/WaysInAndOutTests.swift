@@ -264,6 +264,8 @@ import Testing
     ] {
       func with(_ name: String) -> String { command.replacingOccurrences(of: "DIR", with: name) }
       try await fails(with("''"), 64, "empty")
+      // It looks for the peers of a link.
+      if command.hasPrefix("dat doctor") { continue }
       try await fails(with("dat://\(Self.key)"), 64, "is a key")
       try await fails(with(Self.key), 64, "is a key")
     }

@@ -52,6 +52,10 @@ struct DoctorCommand: AsyncParsableCommand {
     return place
   }
 
+  func validate() throws {
+    if dir.isEmpty { try place.validate() }
+  }
+
   func run() async throws {
     try await place.run { output in
       if !FileManager.default.fileExists(atPath: dir),
