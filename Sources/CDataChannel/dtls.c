@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -112,6 +113,8 @@ bool cdc_dtls_init(cdc_peer *peer) {
   SSL_CTX_set_options(context, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_read_ahead(context, 1);
+  // Records are of one datagram; without it buffers for 16 KiB are kept.
+  SSL_CTX_set_max_send_fragment(context, 2 * CDC_MAX_DATAGRAM);
   return true;
 }
 
@@ -180,6 +183,11 @@ static void advance(cdc_peer *peer) {
   if (peer->is_secure && !peer->has_ended) read_records(peer);
 }
 
+static void forget_early(cdc_peer *peer) {
+  for (int i = 0; i < peer->early_count; i++) free(peer->early[i]);
+  peer->early_count = 0;
+}
+
 void cdc_dtls_begin(cdc_peer *peer) {
   if (peer->ssl || !peer->is_described || peer->selected < 0 || peer->has_ended) return;
   BIO *bio = bio_method() ? BIO_new(bio_method()) : NULL;
@@ -203,8 +211,8 @@ void cdc_dtls_begin(cdc_peer *peer) {
     peer->incoming_length = peer->early_length[i];
     advance(peer);
   }
-  peer->early_count = 0;
   peer->incoming_length = 0;
+  forget_early(peer);
 }
 
 void cdc_dtls_received(cdc_peer *peer, const uint8_t *bytes, size_t length) {
@@ -213,7 +221,9 @@ void cdc_dtls_received(cdc_peer *peer, const uint8_t *bytes, size_t length) {
   if (!peer->ssl) {
     // The first flight may be here before the path is chosen: kept till then.
     if (peer->early_count == CDC_MAX_EARLY) return;
-    memcpy(peer->early[peer->early_count], bytes, length);
+    uint8_t *kept = malloc(length);
+    if (!kept) return;
+    peer->early[peer->early_count] = memcpy(kept, bytes, length);
     peer->early_length[peer->early_count++] = length;
     return;
   }
@@ -230,6 +240,7 @@ int cdc_dtls_send(cdc_peer *peer, const void *bytes, size_t length) {
 }
 
 void cdc_dtls_close(cdc_peer *peer) {
+  forget_early(peer);
   if (peer->ssl) {
     if (peer->is_secure) SSL_shutdown(peer->ssl);
     SSL_free(peer->ssl);

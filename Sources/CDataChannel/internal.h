@@ -25,6 +25,8 @@ enum {
   // Datagrams of the other side's handshake that came before a path was chosen.
   CDC_MAX_EARLY = 8,
   CDC_MAX_DATAGRAM = 1500,
+  // The step of SCTP's clock, as usrsctp asks for it.
+  CDC_TICK_MS = 10,
 };
 
 typedef struct cdc_leg cdc_leg;
@@ -91,7 +93,7 @@ struct cdc_peer {
   bool is_described, is_client, is_secure;
   const uint8_t *incoming;
   size_t incoming_length;
-  uint8_t early[CDC_MAX_EARLY][CDC_MAX_DATAGRAM];
+  uint8_t *early[CDC_MAX_EARLY];
   size_t early_length[CDC_MAX_EARLY];
   int early_count;
   struct tmr handshake_timer;
@@ -100,7 +102,7 @@ struct cdc_peer {
   struct socket *sctp;
   uint16_t remote_port;
   uint16_t stream;
-  bool has_stream, is_open, opens_channel, wants_writable, is_readable, is_reading, is_finishing;
+  bool has_stream, is_open, opens_channel, wants_writable, is_readable, is_reading, is_finishing, has_sent;
   char label[65];
   size_t message_length;
 };
@@ -108,6 +110,10 @@ struct cdc_peer {
 // loop.c
 void cdc_loop_add(cdc_peer *peer);
 void cdc_loop_remove(cdc_peer *peer);
+// Has the next tick come within so many milliseconds.
+void cdc_loop_due(uint64_t milliseconds);
+// Brings SCTP's clock up to date, before anything starts a timer by it.
+void cdc_loop_catch_up(void);
 void cdc_peer_end(cdc_peer *peer, cdc_end why);
 
 // checks.c
@@ -134,6 +140,8 @@ void cdc_sctp_init(void);
 void cdc_sctp_begin(cdc_peer *peer);
 void cdc_sctp_received(cdc_peer *peer, const uint8_t *bytes, size_t length);
 void cdc_sctp_turn(cdc_peer *peer);
+// Whether its timers may be due soon: it connects, ends, or something is in flight.
+bool cdc_sctp_is_busy(cdc_peer *peer);
 void cdc_sctp_close(cdc_peer *peer);
 void cdc_sctp_handle_timers(uint32_t elapsed);
 

@@ -1,5 +1,5 @@
-// The thread of all peers: libre's loop, woken from elsewhere through a pipe, with a tick for SCTP's timers
-// as long as there are peers.
+// The thread of all peers: libre's loop, woken from elsewhere through a pipe, with a tick for SCTP's timers as long as
+// there are peers. It is a quick one only while an association is made or has something in flight.
 #ifdef DAT_WEBRTC
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +9,11 @@
 
 #include "internal.h"
 
-// SCTP's clock: usrsctp asks to be called about this often.
-enum { TICK_MS = 10, MAX_DESCRIPTORS = 16384 };
+enum {
+  // The tick of peers that do nothing. Late by so much are heartbeats, and the clean-up of associations that are over.
+  IDLE_TICK_MS = 100,
+  MAX_DESCRIPTORS = 16384,
+};
 
 static struct {
   int wake[2];
@@ -19,8 +22,9 @@ static struct {
   cdc_peer **peers;
   size_t count, capacity;
   struct tmr tick;
-  uint64_t ticked;
-} loop = {.wake = {-1, -1}};
+  // The time up to which SCTP's clock has gone, and that of the next tick.
+  uint64_t ticked, due;
+} loop = {.wake = {-1, -1}, .due = UINT64_MAX};
 
 uint64_t cdc_now(void) { return tmr_jiffies(); }
 
@@ -66,13 +70,40 @@ void cdc_loop_wake(void) {
   (void)ignored;
 }
 
+static void on_tick(void *argument);
+
+void cdc_loop_due(uint64_t milliseconds) {
+  uint64_t at = cdc_now() + milliseconds;
+  if (!loop.count || at >= loop.due) return;
+  loop.due = at;
+  tmr_start(&loop.tick, milliseconds, on_tick, NULL);
+}
+
+static void advance(uint64_t now) {
+  uint64_t elapsed = now - loop.ticked;
+  // A tick that is late by more than a step means that this thread did not run. What came meanwhile waits in the
+  // sockets, and must not be called lost for that.
+  uint64_t planned = (loop.due > loop.ticked ? loop.due - loop.ticked : 0) + CDC_TICK_MS;
+  if (loop.due <= now && planned < elapsed) elapsed = planned;
+  loop.ticked = now;
+  cdc_sctp_handle_timers((uint32_t)elapsed);
+}
+
+void cdc_loop_catch_up(void) {
+  uint64_t now = cdc_now();
+  if (now >= loop.ticked + CDC_TICK_MS) advance(now);
+}
+
 static void on_tick(void *argument) {
   (void)argument;
-  uint64_t now = cdc_now();
-  cdc_sctp_handle_timers((uint32_t)(now - loop.ticked));
-  loop.ticked = now;
-  for (size_t i = 0; i < loop.count; i++) cdc_sctp_turn(loop.peers[i]);
-  if (loop.count) tmr_start(&loop.tick, TICK_MS, on_tick, NULL);
+  advance(cdc_now());
+  loop.due = UINT64_MAX;
+  bool is_busy = false;
+  for (size_t i = 0; i < loop.count; i++) {
+    cdc_sctp_turn(loop.peers[i]);
+    is_busy = cdc_sctp_is_busy(loop.peers[i]) || is_busy;
+  }
+  cdc_loop_due(is_busy ? CDC_TICK_MS : IDLE_TICK_MS);
 }
 
 void cdc_loop_add(cdc_peer *peer) {
@@ -84,10 +115,9 @@ void cdc_loop_add(cdc_peer *peer) {
     loop.capacity = capacity;
   }
   loop.peers[loop.count++] = peer;
-  if (loop.count == 1) {
-    loop.ticked = cdc_now();
-    tmr_start(&loop.tick, TICK_MS, on_tick, NULL);
-  }
+  if (loop.count > 1) return;
+  loop.ticked = cdc_now();
+  cdc_loop_due(IDLE_TICK_MS);
 }
 
 void cdc_loop_remove(cdc_peer *peer) {
@@ -96,7 +126,9 @@ void cdc_loop_remove(cdc_peer *peer) {
     loop.peers[i] = loop.peers[--loop.count];
     break;
   }
-  if (!loop.count) tmr_cancel(&loop.tick);
+  if (loop.count) return;
+  tmr_cancel(&loop.tick);
+  loop.due = UINT64_MAX;
 }
 
 void cdc_peer_end(cdc_peer *peer, cdc_end why) {

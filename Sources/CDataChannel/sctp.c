@@ -14,11 +14,14 @@
 
 enum {
   PORT = 5000,
-  STREAMS = 1024,
+  // Each costs 150 bytes, and a peer has one channel: the first, or the second if both sides open one.
+  STREAMS = 64,
   BUFFER = 1 << 20,
   // A datagram without the headers of UDP, IPv6 and DTLS, as other implementations count it.
   PACKET = CDC_MTU - 12 - 48 - 8 - 20,
   RECEIVED_AT_ONCE = 64 << 10,
+  // The time in which a packet is acknowledged.
+  ACKNOWLEDGE_MS = 20,
   PPID_CONTROL = 50,
   PPID_TEXT = 51,
   PPID_BINARY_PARTIAL = 52,
@@ -46,7 +49,7 @@ void cdc_sctp_init(void) {
   usrsctp_sysctl_set_sctp_max_burst_default(10);
   usrsctp_sysctl_set_sctp_nr_outgoing_streams_default(STREAMS);
   usrsctp_sysctl_set_sctp_max_chunks_on_queue(10 * 1024);
-  usrsctp_sysctl_set_sctp_delayed_sack_time_default(20);
+  usrsctp_sysctl_set_sctp_delayed_sack_time_default(ACKNOWLEDGE_MS);
   usrsctp_sysctl_set_sctp_rto_min_default(200);
   usrsctp_sysctl_set_sctp_rto_initial_default(1000);
   usrsctp_sysctl_set_sctp_sendspace(BUFFER);
@@ -84,7 +87,14 @@ static bool set_options(cdc_peer *peer) {
          set_option(peer, IPPROTO_SCTP, SCTP_INITMSG, &streams, sizeof streams);
 }
 
+// Before a call that starts timers, with the time in which the first of them may be due.
+static void begins(uint64_t milliseconds) {
+  cdc_loop_catch_up();
+  cdc_loop_due(milliseconds);
+}
+
 void cdc_sctp_begin(cdc_peer *peer) {
+  begins(CDC_TICK_MS);
   usrsctp_register_address(peer);
   peer->sctp = usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, NULL, NULL, 0, NULL);
   if (!peer->sctp) return cdc_peer_end(peer, CDC_FAILED);
@@ -108,6 +118,8 @@ static int send_message(cdc_peer *peer, uint16_t stream, uint32_t ppid, const vo
   struct sctp_sendv_spa how = {.sendv_flags = SCTP_SEND_SNDINFO_VALID};
   how.sendv_sndinfo.snd_sid = stream;
   how.sendv_sndinfo.snd_ppid = htonl(ppid);
+  begins(CDC_TICK_MS);
+  peer->has_sent = true;
   return usrsctp_sendv(peer->sctp, bytes, length, NULL, 0, &how, sizeof how, SCTP_SENDV_SPA, 0) < 0 ? errno : 0;
 }
 
@@ -135,6 +147,7 @@ static void reset_stream(cdc_peer *peer) {
 void cdc_peer_finish(cdc_peer *peer) {
   if (peer->is_finishing || peer->has_ended || !peer->sctp || !peer->has_stream) return;
   peer->is_finishing = true;
+  begins(CDC_TICK_MS);
   reset_stream(peer);
 }
 
@@ -277,11 +290,21 @@ void cdc_sctp_turn(cdc_peer *peer) {
 
 void cdc_sctp_received(cdc_peer *peer, const uint8_t *bytes, size_t length) {
   if (!cdc_is_sound_sctp(bytes, length)) return;
+  begins(ACKNOWLEDGE_MS);
   usrsctp_conninput(peer, bytes, length, 0);
   cdc_sctp_turn(peer);
 }
 
-void cdc_peer_set_reading(cdc_peer *peer, bool is_reading) { peer->is_reading = is_reading; }
+bool cdc_sctp_is_busy(cdc_peer *peer) {
+  if (!peer->sctp || peer->has_ended) return false;
+  if (!peer->is_open || peer->is_finishing) return true;
+  return peer->has_sent = peer->has_sent && cdc_peer_buffered(peer) > 0;
+}
+
+void cdc_peer_set_reading(cdc_peer *peer, bool is_reading) {
+  peer->is_reading = is_reading;
+  if (is_reading && peer->is_readable) cdc_loop_due(0);
+}
 
 void cdc_sctp_close(cdc_peer *peer) {
   if (!peer->sctp) return;

@@ -11,7 +11,7 @@ enum { LAYER_STUN = -20, LAYER_TURN = -10, LAYER_CHECKS = 0 };
 // What libre puts before a relayed datagram: a channel's header, or an indication's.
 enum { CHANNEL_ROOM = 4, INDICATION_ROOM = 48 };
 // How often a STUN server is asked again, in seconds: NATs forget a mapping after 30.
-enum { KEEPALIVE_S = 25, SOCKET_BUFFER = 1 << 20 };
+enum { KEEPALIVE_S = 25, SOCKET_BUFFER = 4 << 20 };
 
 // Requests to servers: first again after 250 ms, six times in all, given up after 10 s.
 static const struct stun_conf patience = {250, 6, 8, STUN_DEFAULT_TI, 0};

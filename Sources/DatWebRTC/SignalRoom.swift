@@ -262,7 +262,7 @@
   }
 
   extension SignalMessage.Signal {
-    fileprivate init(_ signal: WebRTCConnection.Signal) {
+    init(_ signal: WebRTCConnection.Signal) {
       switch signal {
       case .offer(let sdp): self = .description(isOffer: true, sdp: sdp)
       case .answer(let sdp): self = .description(isOffer: false, sdp: sdp)

@@ -240,6 +240,56 @@ struct HubServerTests {
     }
   }
 
+  @Test func `an address that a trusted proxy names has a share of its own`() async throws {
+    try await withHub {
+      $0.trustedProxy = "127.0.0.1"
+      $0.limits.connectionsByAddress = 2
+      $0.limits.applicationsByAddress = 1
+    } _: { server in
+      let url = "http://127.0.0.1:\(server.port)/v1/room/all"
+      func listens(_ forwarded: String?, at url: String) async throws -> HTTPClientResponse {
+        var request = HTTPClientRequest(url: url)
+        if let forwarded { request.headers.add(name: "X-Forwarded-For", value: forwarded) }
+        return try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+      }
+      // Held open as event streams. The last word is the proxy's; those before it are the client's own.
+      let first = try await listens("198.51.100.9, 192.0.2.1", at: url)
+      let second = try await listens("198.51.100.8, 192.0.2.1", at: url)
+      #expect(first.status == .ok)
+      #expect(second.status == .ok)
+      #expect(try await listens("198.51.100.7, 192.0.2.1", at: url).status == .tooManyRequests)
+      let other = try await listens("192.0.2.2", at: url)
+      #expect(other.status == .ok)
+      // So has each address its applications.
+      let hall = "http://127.0.0.1:\(server.port)/v1/hall/all"
+      #expect(try await listens("192.0.2.2", at: hall).status == .serviceUnavailable)
+      let third = try await listens("192.0.2.3", at: hall)
+      #expect(third.status == .ok)
+      #expect(server.subscriberCount == 4)
+      withExtendedLifetime([first, second, other, third]) {}
+    }
+  }
+
+  @Test func `what nobody trusted forwards changes no share`() async throws {
+    try await withHub {
+      $0.trustedProxy = "192.0.2.99"
+      $0.limits.connectionsByAddress = 1
+      $0.limits.applicationsByAddress = 1
+    } _: { server in
+      var request = HTTPClientRequest(url: "http://127.0.0.1:\(server.port)/v1/room/all")
+      request.headers.add(name: "X-Forwarded-For", value: "192.0.2.1")
+      let first = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+      let second = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+      #expect(first.status == .ok)
+      #expect(second.status == .ok, "the share of loopback, not that of the forwarded address")
+      request.url = "http://127.0.0.1:\(server.port)/v1/hall/all"
+      request.headers.replaceOrAdd(name: "X-Forwarded-For", value: "192.0.2.2")
+      let hall = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+      #expect(hall.status == .serviceUnavailable, "another name of one address")
+      withExtendedLifetime([first, second]) {}
+    }
+  }
+
   @Test func `a client that asks for more before it has read is cut off`() throws {
     let hub = try Hub(SignalServer.Options())
     let channel = EmbeddedChannel()

@@ -42,6 +42,10 @@
       var options = WebRTCTransport.Options()
       options.webRTC = webRTC
       options.hub.pauses = [.milliseconds(100)]
+      await self.init(hubs, options)
+    }
+
+    init(_ hubs: [HubAddress], _ options: WebRTCTransport.Options) async {
       swarm = Swarm(transports: [WebRTCTransport(hubs: hubs, options: options)])
       events = await swarm.events()
     }
