@@ -170,5 +170,8 @@ lint: ## Fail if the sources are not formatted, or handle text from outside as i
 	$(SWIFT) format lint --strict --recursive $(SOURCES)
 	@Scripts/check-foreign-text
 
+check-words: ## Fail if documentation comments open with question words
+	@Scripts/check-words
+
 clean: ## Remove what was built
 	$(SWIFT) package clean

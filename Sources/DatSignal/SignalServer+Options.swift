@@ -37,9 +37,10 @@ extension SignalServer {
     public var subscribersByApplication = 512
     /// Applications that one address takes part in at a time.
     public var applicationsByAddress = 64
-    /// Messages of one address in a second, and how many may come at once. Two browsers that connect
-    /// exchange about twenty. Each started 8 KiB of one counts.
+    /// Messages of one address in a second. Two browsers that connect exchange about twenty. Each started 8 KiB
+    /// of one counts.
     public var messagesPerSecond = 50
+    /// Messages of one address that may come at once.
     public var burst = 400
     /// The bytes of one message. Source: signalhub.
     public var messageBytes = 64 << 10
