@@ -2,7 +2,7 @@
 import Foundation
 import PackageDescription
 
-/// Whether libre 1.x and usrsctp are here, as Debian 12 has them: later versions of libre have another
+/// True if libre 1.x and usrsctp are here, as Debian 12 has them: later versions of libre have another
 /// interface. Elsewhere the trait `WebRTC` is off, unless it is asked for.
 let hasWebRTC = [
   "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib",

@@ -139,8 +139,8 @@ struct HubCore {
 
   // MARK: Sending
 
-  /// Whether a connection may say a message of so many bytes now; counts it. A long one counts as several:
-  /// all who listen get it.
+  /// Counts a message of a connection, and returns whether it may be passed on now. A long message counts as
+  /// several, since every listener gets it.
   mutating func takes(_ member: Member, bytes: Int = 0, now: Instant) -> Bool {
     guard let address = members[member]?.address, var host = hosts[address] else { return false }
     let seconds = (now - host.filledAt) / .seconds(1)

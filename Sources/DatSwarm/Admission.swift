@@ -37,7 +37,7 @@ final class Admission: Sendable {
       if case .network(let address) = self { address.isLoopback } else { false }
     }
 
-    /// What counts as one when all places are taken.
+    /// The unit that counts as one when all places are taken.
     var site: Place {
       if case .network(let address) = self { .network(address.site) } else { self }
     }

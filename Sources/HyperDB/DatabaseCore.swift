@@ -61,12 +61,12 @@ package final class DatabaseCore {
   let lookup = Lookup()
   let insertion = Insertion()
   let headCheck = HeadCheck()
-  /// How many bytes were read to decode entries, and 32 for each block: what a walk costs besides its
+  /// The bytes that were read to decode entries, and 32 for each block: the cost of a walk besides its
   /// steps.
   @exclusivity(unchecked) var loadedBytes = 0
   /// The size of a block from which on it is not read for a walk with few steps left.
   @exclusivity(unchecked) var loadAllowance = Int.max
-  /// How many entries were looked at so far to find what a put builds on.
+  /// The number of entries that were looked at so far to find the heads of puts.
   @exclusivity(unchecked) var settlingLooks = 0
   /// The steps that writes have taken so far to merge what others wrote.
   package var mergedSteps: Int { insertion.allSteps }
@@ -80,7 +80,7 @@ package final class DatabaseCore {
   var knownPlaces = -1
   var knownCandidates: (changes: Int, keys: [PublicKey]) = (-1, [])
   var knownNewcomers: (changes: Int, keys: [[PublicKey]]) = (-1, [])
-  /// How many keys were named since names were last looked at, and how many blocks came since then.
+  /// The number of keys that were named, and of blocks that came, since names were last looked at.
   var unsettledNames = 0
   var unsettledBlocks = 0
   /// Called with the number of a feed that loses its place, before another feed gets that number.

@@ -57,7 +57,7 @@ final class Insertion {
     /// Feeds whose entries are not walked. In place of each entry stands the newest local one that its
     /// writer knew.
     var passesOver: Set<Int> = []
-    /// Whether blocks that are too large for the steps left are not even read: otherwise each of many walks
+    /// True if blocks that are too large for the steps left are not even read: otherwise each of many walks
     /// could read one more block than it may.
     var looksFirst = false
     /// True if a run out of steps ends with what it has found; otherwise it throws ``OutOfSteps``.
@@ -450,8 +450,8 @@ final class Insertion {
     return node
   }
 
-  /// Whether an entry is not gone through, and not pointed to either: it is noted, and what the run makes
-  /// is no longer whole.
+  /// Returns whether an entry is neither walked nor pointed to. It is noted, and the result of the run is no
+  /// longer whole.
   private func passesOver(_ pointer: FeedSequence) -> Bool {
     guard bounds.passesOver.contains(pointer.feed) else { return false }
     isWhole = false

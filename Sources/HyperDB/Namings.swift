@@ -38,14 +38,14 @@ struct Namings {
   private var counts: [PublicKey: Int] = [:]
   /// Goes up with what may change who has a place.
   private(set) var placeChanges = 0
-  /// How many keys any writer names.
+  /// The number of keys that any writer names.
   var keyCount: Int { counts.count }
 
   /// The most keys named by one writer of which nothing is known: some 150 bytes each. The oldest are evicted
   /// for others.
   private static let unproven = 1024
 
-  /// Whether most of what a writer named lately is nobody's.
+  /// Returns whether most keys that a writer named lately belong to no feed that is known.
   func isCrowded(by writer: PublicKey, isProven: (PublicKey) -> Bool) -> Bool {
     guard let order = byWriter[writer]?.order, order.count > 32 else { return false }
     return order.suffix(64).count { !isProven($0) } > 32

@@ -17,8 +17,8 @@ extension Archive {
     settling.pending.values.reduce(0) { $0 &+ ($1.stat?.blockRange.map { UInt64($0.count) } ?? 0) }
   }
 
-  /// What went wrong when files were laid out, such as a full disk; nil while all is well. It is tried again
-  /// every few seconds.
+  /// The failure to lay out files, such as a full disk; nil if there is none. Laying out is tried again every
+  /// few seconds.
   public var folderFailure: ArchiveError? { settling.failure }
 
   static func folderError(_ error: any Error, _ path: ArchivePath) -> ArchiveError {

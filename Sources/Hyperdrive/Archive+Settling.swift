@@ -28,7 +28,7 @@ struct Settling {
   /// The last version that was reported as complete.
   var synced: UInt64?
   var waiters: [CheckedContinuation<Void, Never>] = []
-  /// How long after a failure of the disk it is tried again.
+  /// The pause after a failure of the disk, before the next attempt.
   static let pause = Duration.seconds(5)
 }
 

@@ -46,7 +46,7 @@ public actor Archive {
     public var latest = false
     /// The point at which a write counts as done.
     public var durability = Durability.buffered
-    /// How much of the disk what peers bring may take. The limit of a writer is one of each feed.
+    /// The limits of the disk space that peers' blocks take. The limit of a writer applies to each feed.
     public var disk = DiskLimits()
     /// The longest wait of a read for peers; nil for no limit.
     public var timeout: Duration?
@@ -208,8 +208,7 @@ public actor Archive {
   /// here can be read, and nothing is written or fetched any more.
   public var fork: ForkEvidence? { feeds.metadata.forkEvidence ?? feeds.content?.forkEvidence }
 
-  /// Why nothing is fetched for the time being: a limit of the disk, or a storage that failed; nil where
-  /// nothing is in the way.
+  /// The reason why downloading is paused, a limit of the disk or a storage that failed; nil if it isn't.
   public var downloadPause: DownloadPause? { feeds.metadata.pause ?? feeds.content?.pause }
 
   /// Ends replication, fails all waiting calls and releases the storage.

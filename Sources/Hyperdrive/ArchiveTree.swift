@@ -20,7 +20,7 @@ package final class ArchiveTree {
     set { cache.limit = newValue }
   }
 
-  /// How many entries of lists were looked at so far: what a walk pays for.
+  /// The number of entries of lists that were looked at so far, by which walks are charged.
   private(set) var steps: UInt64 = 0
 
   /// Counts a look at entries of a list.

@@ -9,8 +9,8 @@ internal import RandomAccessStorage
 /// Source: dat-storage `index.js`.
 final class ContentFiles: RandomAccessStorage {
   let folder: WorkFolder
-  /// Whether links stand for the files that they lead to: in an owner's folder, as for its imports. What is
-  /// sent is compared with what was taken in.
+  /// True if links stand for the files that they lead to, as in an owner's folder, whose imports follow them.
+  /// Bytes are compared with those that were imported before they are sent.
   var followsLinks = false
   var map = FileMap()
   /// Files that are being received, by their entry.

@@ -93,8 +93,8 @@ struct FolderScan {
     return place < files.count && files[place].path == path
   }
 
-  /// Whether nothing is known of what is at a path, since it or a folder above it could not be read. Its files
-  /// are not gone.
+  /// Returns whether the content of a path is unknown because it or a folder above it could not be read. Its
+  /// files are not deleted then.
   func isUnknown(_ path: ArchivePath) -> Bool {
     guard !unread.isEmpty else { return false }
     var path = path

@@ -65,8 +65,8 @@ public struct IgnoreRules: Sendable {
     return globs.contains { $0.matches(name) } ? "it is named in .datignore" : nil
   }
 
-  /// Why a link to a file is left out; nil if the file's bytes may be taken in. A folder that came from
-  /// somebody else may have links to what is private here.
+  /// The reason why a link to a file is left out; nil if the file may be imported. A folder that came from
+  /// somebody else may have links to private files.
   ///
   /// - Parameter isInside: whether the file is in the folder; else the path has the names that lead to it from
   ///   the last folder that both are in.

@@ -51,7 +51,7 @@ enum LayoutRules {
     return bytes == Array(".dat".utf8) || bytes == Array("dat~1".utf8)
   }
 
-  /// Whether a file is a feed's secret key: whoever has it can write in the owner's name.
+  /// Returns whether a file is a feed's secret key, with which anybody can write in the owner's name.
   static func isSecret(_ path: ArchivePath, _ size: UInt64) -> Bool {
     size == 64
       && (path.name.elementsEqual("secret_key".utf8)

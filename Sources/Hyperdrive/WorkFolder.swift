@@ -77,8 +77,8 @@ final class WorkFolder {
     }
   }
 
-  /// Where a link leads in the end: the path in this folder, or, outside of it, the names that follow on the
-  /// last folder that both are in. Nil for nowhere.
+  /// The place to which a link leads in the end: the path in this folder or, outside of it, the names that
+  /// follow on the last folder that both are in. Nil if it leads nowhere.
   func target(of path: ArchivePath) -> (path: ArchivePath, isInside: Bool)? {
     let own = Array(self.path.utf8)
     guard let root = FileSystem.realPath(own), let real = FileSystem.realPath(own + path.bytes)

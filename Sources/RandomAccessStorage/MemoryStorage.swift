@@ -136,8 +136,8 @@ private final class MemoryContent: @unchecked Sendable {
   /// The near pages, each as long as it was written; beyond its end a page reads as zero.
   private var near: [[UInt8]] = []
   private var far: [Int: [UInt8]] = [:]
-  /// How many bytes the pages hold together: counted, since it is asked for again and again while a feed
-  /// grows, and there may be many pages.
+  /// The bytes that the pages hold together. Counted, because it is asked for often while a feed grows, and
+  /// there may be many pages.
   private var held = 0
 
   var isCreated: Bool {

@@ -5,12 +5,12 @@ struct Newcomer {
   let data: UserData
   /// Whose turn it takes.
   var share: AddressShare
-  /// Whether the room's policy has said yes.
+  /// True if the room's policy has accepted it.
   var isAccepted: Bool
   /// Not before this: peers that meet a newcomer at once would all authorize it.
   var notBefore: ContinuousClock.Instant
   var waitWasTold = false
-  /// Whether the room is full; nothing more is tried then.
+  /// True if the room is full; nothing more is tried then.
   var isShutOut = false
 
   var isDue: Bool { isAccepted && !isShutOut }
@@ -54,7 +54,7 @@ struct Newcomers {
       .min { ($0.1, $0.0.notBefore) < ($1.1, $1.0.notBefore) }?.0
   }
 
-  /// How many of each address were let in lately.
+  /// The number of newcomers of each address that were let in lately.
   private mutating func lately(_ now: Instant) -> [AddressShare: Int] {
     recent.removeAll { $0.instant + Self.memory <= now }
     return recent.reduce(into: [:]) { $0[$1.share, default: 0] += 1 }

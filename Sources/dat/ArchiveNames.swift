@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import AsyncHTTPClient
 internal import DatDNS
+internal import DatSwarm
 internal import Foundation
 internal import HypercoreCrypto
 internal import Hyperdrive
@@ -120,7 +121,9 @@ struct ArchiveNames: ParsableArguments {
 
   /// True for this machine, to which nothing needs to be encrypted.
   private static func isLoopback(_ host: String) -> Bool {
-    let name = host.prefix { $0 != ":" }
-    return name == "localhost" || name.hasPrefix("127.")
+    let name = String(host.prefix { $0 != ":" })
+    // A name may begin with these digits, too.
+    return name == "localhost"
+      || name.hasPrefix("127.") && PeerAddress(host: name, port: 1).isNumeric
   }
 }

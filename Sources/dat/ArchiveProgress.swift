@@ -7,7 +7,7 @@ internal import Hyperdrive
 /// A wait for an archive in a folder to be complete, with a display of the progress.
 struct ArchiveFetch {
   let archive: Archive
-  /// Where it is, for sentences.
+  /// The folder of the archive, for sentences.
   let folder: String
   let timeout: Double
 

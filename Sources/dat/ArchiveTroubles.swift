@@ -7,7 +7,7 @@ actor ArchiveTroubles {
   private let archive: Archive
   private let folder: String
   private let output: Output
-  /// What was said and still is so.
+  /// The troubles that were reported and still last.
   private var said: Set<Kind> = []
 
   private enum Kind {
@@ -53,7 +53,7 @@ extension Archive {
     if let words = forkWords(in: folder) { throw ValidationError(words) }
   }
 
-  /// What opening the archive found wrong with its feeds, but for forks: a sentence each, once.
+  /// The faults that opening the archive found in its feeds, except forks: a sentence each, once.
   func findings() async -> [String] {
     var sentences: [String] = []
     for feed in [metadata, content] {

@@ -14,7 +14,7 @@ struct ChatScreen {
   private var names = NameBook()
   private var lastDay = ""
   private var mutedWasTold: Set<PublicKey> = []
-  /// How many feeds have lost their place.
+  /// The number of feeds that have lost their place.
   private var gone = 0
 
   init(output: Output, own: UserData) {

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import DatCoding
 internal import Foundation
 
-/// What a person has said once for all rooms: the file `settings.json` in `$XDG_CONFIG_HOME/dat`, or in
+/// The choices of a user for all rooms: the file `settings.json` in `$XDG_CONFIG_HOME/dat`, or in
 /// `~/.config/dat`.
 struct Settings: Codable, Hashable {
   /// The name that others see.
@@ -11,7 +11,7 @@ struct Settings: Codable, Hashable {
   /// A file beyond this is none of ours.
   private static let sizeLimit = 1 << 16
 
-  /// Where the settings are; nil where no home is known.
+  /// The location of the settings; nil if no home folder is known.
   ///
   /// A relative `XDG_CONFIG_HOME` is ignored, as its specification asks.
   static func file(
@@ -63,7 +63,7 @@ struct Settings: Codable, Hashable {
 
 /// The name that a person goes by.
 enum OwnName {
-  /// How often an answer that can't be a name is asked for again.
+  /// The most times that the question is asked.
   private static let attempts = 3
 
   /// The name that was given; or that of the room's notes; or that of the settings; or, at a terminal, the answer to

@@ -68,6 +68,9 @@ import Testing
       #expect(result.status == 1 && result.errors.contains(word), "\(result.errors)")
       #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")
     }
+    // A name that only begins like this machine's addresses is asked with encryption.
+    let like = try await dat("ls", "dat://127.invalid:1", "--names")
+    #expect(like.status == 1 && like.errors.contains("https://127.invalid"), "\(like.errors)")
     let nobody = try await dat("ls", "dat://127.0.0.1:1", "--names")
     #expect(nobody.status == 1 && nobody.errors.contains("can't be asked"), "\(nobody.errors)")
   }

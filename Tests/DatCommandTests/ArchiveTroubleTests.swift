@@ -2,7 +2,7 @@ import DatTesting
 import Foundation
 import Testing
 
-/// What befalls archives without anybody's ill will: a copied folder, a full disk, files that can't be read.
+/// Accidents of archives: a copied folder, a full disk, files that can't be read.
 @Suite(.serialized, .timeLimit(.minutes(2))) struct ArchiveTroubleTests {
   /// Functions of the shell that the tests share.
   private static let start = """

@@ -2,7 +2,7 @@ import DatTesting
 import Foundation
 import Testing
 
-/// What a user without root's rights can do; the other tests often run as root.
+/// The command as a user without root's rights; the other tests often run as root.
 @Suite(.timeLimit(.minutes(2))) struct OtherUserTests {
   @Test(.enabled(if: CommandShell.isRoot, "another user's place can be taken by root alone"))
   func `a user who is not root serves and fetches over TCP`() async throws {

@@ -1,7 +1,7 @@
 internal import DatFuzzing
 internal import Foundation
 
-/// What libFuzzer's own `main` calls: takes the function that runs one input.
+/// The entry of libFuzzer's own `main`: takes the function that runs one input.
 @_silgen_name("LLVMFuzzerRunDriver")
 private func runDriver(
   _ count: UnsafeMutablePointer<CInt>,

@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  /// What this thread has computed, in seconds: a busy machine doesn't count.
+  /// The processor time of this thread, in seconds: a busy machine doesn't count.
   private func processorTime() -> Double {
     var time = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)

@@ -9,7 +9,7 @@ import RandomAccessStorage
 import Saga
 import Testing
 
-/// What strangers may fill of a host's disk.
+/// The share of a host's disk that strangers may fill.
 @Suite(.serialized, .timeLimit(.minutes(1))) struct HostDiskTests {
   @Test func `a writer that fills its share stops there, and everything else goes on`() async throws
   {

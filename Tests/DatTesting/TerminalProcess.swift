@@ -227,7 +227,7 @@ public actor TerminalProcess {
     return settings.c_lflag & tcflag_t(ICANON) != 0 && settings.c_lflag & tcflag_t(ECHO) != 0
   }
 
-  /// Whether Ctrl-D ends the input, as programs leave a terminal.
+  /// True if Ctrl-D ends the input, as programs leave a terminal.
   public var hasEndOfFile: Bool {
     var settings = termios()
     guard tcgetattr(terminal, &settings) == 0 else { return false }

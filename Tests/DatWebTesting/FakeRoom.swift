@@ -15,7 +15,7 @@ public actor FakeRoom: RoomSource {
   private var others: [FakeRoom] = []
   private var clock: Int64
   private var count = 0
-  /// What was accepted and refused, in order.
+  /// The requests that were accepted and refused, in order.
   public private(set) var answers: [(key: PublicKey, accepted: Bool)] = []
   /// Thrown by the next write.
   private var writeError: (any Error)?

@@ -184,7 +184,7 @@ struct EventReader {
 
   private var parts: AsyncStream<ByteBuffer>.Iterator
   private var text = ""
-  /// How many comments, the signs of life, were read.
+  /// The number of comments, the signs of life, that were read.
   private(set) var comments = 0
 
   init(_ parts: AsyncStream<ByteBuffer>.Iterator) { self.parts = parts }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import HyperDB
 
-/// What entries that are made to be costly cost a put, and how often what they name is looked at.
+/// The cost of a put beside entries that are made to be costly, and of the keys that they name.
 struct HostileCostTests {
   /// As many pointers as fit, all in one slot.
   private static func dense(_ bytes: Int, index: Int = 0, digit: UInt8 = 3) -> [UInt8] {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import HyperDB
 
-/// What those who follow a database are told of feeds that lose their place to others.
+/// The updates of a database about feeds that lose their place to others.
 struct LostPlaceTests {
   private static func key(_ number: UInt8) -> PublicKey {
     PublicKey(bytes: [UInt8](repeating: number, count: 32))!

@@ -8,7 +8,7 @@ import Testing
   private struct Plan {
     let seed: UInt64
     let writers: Int
-    /// How many of the writers mean ill, besides those.
+    /// The number of hostile writers besides those.
     let hostile: Int
     let steps: [RoomStep]
 

@@ -10,7 +10,7 @@ extension Archive {
   fileprivate var mappedFiles: Int { files?.map.count ?? 0 }
 }
 
-/// What imports read, and what they remember.
+/// The reads of imports, and their memory of files.
 @Suite(.timeLimit(.minutes(2))) struct ImportTests {
   private func makeFiles(_ numbers: Range<Int>, in folder: URL) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -123,7 +123,7 @@ struct RecordedArchive: Decodable, Sendable, CustomTestStringConvertible {
   struct Import: Decodable {
     var version: UInt64
     var contentLength: UInt64
-    /// What was done or not, with the path: `put`, `del`, `skip`, `ignore`.
+    /// The changes and omissions, each with its path: `put`, `del`, `skip`, `ignore`.
     var events: [[String]]
   }
 
@@ -149,7 +149,7 @@ struct RecordedArchive: Decodable, Sendable, CustomTestStringConvertible {
   var emptyFolders: [String]?
   var secretKeys: String?
   var imports: [Import]?
-  /// What the file of that name holds, in hex.
+  /// The content of the file of that name, in hex.
   var latest: String?
   /// The archive that a replica is of, and what it read of it.
   var replicaOf: String?

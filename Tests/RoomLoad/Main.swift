@@ -101,7 +101,7 @@ struct Main {
     print("closed: \(memory())")
   }
 
-  /// What this process has computed so far, in seconds.
+  /// The processor time of this process so far, in seconds.
   private static func processor() -> Double {
     var time = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)

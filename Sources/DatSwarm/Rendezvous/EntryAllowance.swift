@@ -7,9 +7,9 @@ struct EntryAllowance {
   /// Nobody loses the last of these: enough for the topics of a person's programs.
   private static let least = 32
 
-  /// How many entries there may be in all.
+  /// The most entries in all.
   let total: Int
-  /// How many each client may have now.
+  /// The most entries of one client at present.
   private(set) var value = Int.max
 
   init(total: Int) { self.total = total }
