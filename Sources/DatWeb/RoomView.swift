@@ -166,19 +166,7 @@ public actor RoomView {
       isAuthorized = true
       parts.me = number
     case .request(let person):
-      if let known = requests.firstIndex(where: { $0.key == person.key }) {
-        guard person.isProven, requests[known] != person else { return false }
-        requests[known] = person
-      } else {
-        // A claim is evicted for a request that is proven.
-        if requests.count >= Limits.requests {
-          guard person.isProven, let claim = requests.lastIndex(where: { !$0.isProven }) else {
-            return false
-          }
-          requests.remove(at: claim)
-        }
-        requests.append(person)
-      }
+      guard noteRequest(person) else { return false }
       parts.requests = number
     case .requestGone(let key):
       guard requests.contains(where: { $0.key == key }) else { return false }
@@ -211,6 +199,24 @@ public actor RoomView {
     case .operation, .restored: return false
     @unknown default: return false
     }
+    return true
+  }
+
+  /// Lists a request, or that it is proven now; false if that changes nothing or there is no room.
+  private func noteRequest(_ person: UserData) -> Bool {
+    if let known = requests.firstIndex(where: { $0.key == person.key }) {
+      guard person.isProven, requests[known] != person else { return false }
+      requests[known] = person
+      return true
+    }
+    // A claim is evicted for a request that is proven.
+    if requests.count >= Limits.requests {
+      guard person.isProven, let claim = requests.lastIndex(where: { !$0.isProven }) else {
+        return false
+      }
+      requests.remove(at: claim)
+    }
+    requests.append(person)
     return true
   }
 
