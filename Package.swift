@@ -359,7 +359,7 @@ let package = Package(
       "DatCommandTests",
       [
         "Saga", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage",
-        "DatCoding", "DatDNS", "dat", arguments,
+        "DatCoding", "DatDNS", "DatHost", "dat", arguments,
       ]
     ),
   ],
