@@ -206,6 +206,8 @@ let package = Package(
       [
         "CDataChannel", "DatSignal", "DatSwarm", "Hypercore", "HypercoreCrypto", nioLocks, logging,
       ]),
+    // Recorded connections, decoded.
+    layer("DatWire", ["HypercoreProtocol", "HypercoreCrypto", "DatCoding"]),
     // What a program measures, as a page for Prometheus.
     layer("DatMetrics", ["DatHTTP", metrics, logging, nioCore, nioLocks, services] + web),
     // Rooms, databases and feeds, kept online.
@@ -221,7 +223,8 @@ let package = Package(
       dependencies: [
         "Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage", "DatSwarm",
         "Hyperdrive", "DatWeb", "DatDHT", "DatHost", "DatMetrics", "DatCoding", "CLibEdit",
-        "CMalloc", "DatSignal", "DatWebRTC", "DatDNS", arguments, httpClient, nioCore, nioHTTP,
+        "CMalloc", "DatSignal", "DatWebRTC", "DatDNS", "DatWire", "HypercoreProtocol", arguments,
+        httpClient, nioCore, nioHTTP,
         logging, metrics, services,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
@@ -255,10 +258,12 @@ let package = Package(
       dependencies: [
         "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
         "RandomAccessStorage", "DatCoding", "DatDNS", "DatTesting", "DatSignal", "DatWebRTC",
-        "CDataChannel", nioCore,
+        "CDataChannel", "DatWire", nioCore,
       ],
       path: "Tests/DatFuzzing", swiftSettings: strict),
     tests("DatFuzzingTests", ["DatFuzzing"]),
+    tests(
+      "DatWireTests", ["DatWire", "HypercoreProtocol", "HypercoreCrypto", "DatCoding"]),
     // Attacks on the built command over TCP: for the tests, and for `make attacks`.
     .target(
       name: "DatAttacks",
@@ -359,7 +364,7 @@ let package = Package(
       "DatCommandTests",
       [
         "Saga", "DatSwarm", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage",
-        "DatCoding", "DatDNS", "dat", arguments,
+        "DatCoding", "DatDNS", "DatHost", "DatWire", "dat", arguments,
       ]
     ),
   ],

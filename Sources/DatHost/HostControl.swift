@@ -18,6 +18,8 @@ public struct ControlRequest: Hashable, Sendable, Codable {
     case remove
     /// Return the status of all keys.
     case list
+    /// Return the report on the host as a whole.
+    case status
   }
 
   /// The command.
@@ -39,10 +41,13 @@ public struct ControlRequest: Hashable, Sendable, Codable {
 public struct ControlReply: Hashable, Sendable, Codable {
   /// The status of the keys in question; nil after an error.
   public var replicas: [HostedStatus]?
+  /// The report on the host as a whole, if it was asked for.
+  public var report: HostReport?
   /// The error, in a sentence.
   public var error: String?
 
   init(replicas: [HostedStatus]) { self.replicas = replicas }
+  init(report: HostReport) { self.report = report }
   init(error: String) { self.error = error }
 }
 
@@ -62,16 +67,22 @@ public final class HostControl: Sendable {
   private let host: ReplicaHost
   private let logger: Logger
   private let path: String
+  private let version: String
   private let server: any Channel
   private let clients: Clients
 
   /// Opens the socket. One that another host left behind is replaced: the folder's lock proves that it is gone.
   ///
+  /// - Parameters:
+  ///   - host: the host that requests are for.
+  ///   - version: the version of the program, for its reports.
+  ///   - logger: receives what happens.
   /// - Throws: ``HostError`` with `control`.
-  public init(_ host: ReplicaHost, logger: Logger = Logger(label: "dat.host"))
-    async throws(HostError)
-  {
+  public init(
+    _ host: ReplicaHost, version: String = "", logger: Logger = Logger(label: "dat.host")
+  ) async throws(HostError) {
     self.host = host
+    self.version = version
     self.logger = logger
     path = try Self.path(in: host.path)
     unlink(path)
@@ -153,9 +164,14 @@ public final class HostControl: Sendable {
   private func answer(_ line: ArraySlice<UInt8>) async -> ControlReply {
     guard let request = Self.request(Array(line)) else {
       return ControlReply(
-        error: "That is no request: write {\"command\":\"list\"}, or add or remove with a key.")
+        error:
+          "That is no request of this version's: write {\"command\":\"list\"}, \"status\", or \"add\" or "
+          + "\"remove\" with a key.")
     }
     do throws(HostError) {
+      if request.command == .status {
+        return ControlReply(report: await host.report(version: version))
+      }
       return ControlReply(replicas: try await perform(request))
     } catch {
       return ControlReply(error: error.reason)
@@ -193,7 +209,7 @@ public final class HostControl: Sendable {
     }
     let key = try HostedKey(parsing: text)
     switch request.command {
-    case .list: return []
+    case .list, .status: return []
     case .add: return [try await host.add(key)]
     case .remove:
       try await host.remove(key.key, deletingData: request.deletesData ?? false)
@@ -272,50 +288,5 @@ private final class ClosesWhenIdle: ChannelInboundHandler, Sendable {
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
     context.fireUserInboundEventTriggered(event)
-  }
-}
-
-/// A client of a running host.
-public enum HostClient {
-  /// Sends one request to the host that runs in a folder.
-  ///
-  /// - Returns: the status of the keys in question.
-  /// - Throws: ``HostError`` with `control`: no host answers, or the request is refused.
-  public static func ask(_ request: ControlRequest, hostIn folder: String) async throws(HostError)
-    -> [HostedStatus]
-  {
-    let path = try HostControl.path(in: FolderStorage(path: folder).path)
-    let reply: ControlReply
-    do {
-      reply = try JSONText.decode(ControlReply.self, from: try await send(request, path))
-    } catch let error as IOError where [EACCES, EPERM].contains(error.errnoCode) {
-      throw HostError(
-        .control,
-        "There is no permission to ask the host at \(path): it belongs to another user; ask as that "
-          + "user.")
-    } catch {
-      throw HostError(
-        .control, "No host answers at \(path); is one running? \"dat host \(folder)\" starts it.")
-    }
-    if let error = reply.error { throw HostError(.control, error) }
-    return reply.replicas ?? []
-  }
-
-  private static func send(_ request: ControlRequest, _ path: String) async throws -> [UInt8] {
-    let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-      .connect(unixDomainSocketPath: path) { channel in
-        channel.eventLoop.makeCompletedFuture {
-          try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-        }
-      }
-    return try await channel.executeThenClose { inbound, outbound in
-      try await outbound.write(ByteBuffer(bytes: Array(try JSONEncoder().encode(request)) + [10]))
-      var answer: [UInt8] = []
-      for try await bytes in inbound {
-        answer += bytes.readableBytesView
-        if answer.last == 10 || answer.count > HostControl.replyLimit { break }
-      }
-      return answer
-    }
   }
 }

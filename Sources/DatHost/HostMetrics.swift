@@ -49,6 +49,7 @@ actor Traffic {
 
   private var entries: [Int: Entry] = [:]
   private var pending: (received: UInt64, sent: UInt64) = (0, 0)
+  private var all: (received: UInt64, sent: UInt64) = (0, 0)
   private let seconds = Timer(label: "dat_host_connection_seconds")
 
   /// Follows a connection to its end.
@@ -69,14 +70,24 @@ actor Traffic {
     return pending
   }
 
+  /// Returns the traffic of all connections since the beginning.
+  func totals() async -> (received: UInt64, sent: UInt64) {
+    for number in Array(entries.keys) { await count(number) }
+    return all
+  }
+
   private func count(_ number: Int) async {
     guard let stream = entries[number]?.stream else { return }
     let statistics = await stream.statistics
     guard let entry = entries[number] else { return }
     // Two calls may overlap; the one that saw more decides.
     let (received, sent) = (statistics.bytesReceived, statistics.bytesSent)
-    pending.received += received > entry.received ? received - entry.received : 0
-    pending.sent += sent > entry.sent ? sent - entry.sent : 0
+    let more = (
+      received: received > entry.received ? received - entry.received : 0,
+      sent: sent > entry.sent ? sent - entry.sent : 0
+    )
+    pending = (pending.received + more.received, pending.sent + more.sent)
+    all = (all.received + more.received, all.sent + more.sent)
     entries[number]?.received = max(received, entry.received)
     entries[number]?.sent = max(sent, entry.sent)
   }

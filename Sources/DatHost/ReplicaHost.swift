@@ -55,8 +55,9 @@ public actor ReplicaHost {
   let swarm: Swarm
   let logger: Logger
   private let metrics = HostMetrics()
-  private let budget: DiskBudget
-  private let traffic = Traffic()
+  let budget: DiskBudget
+  let traffic = Traffic()
+  let opened = ContinuousClock.now
   var kinds: [PublicKey: HostedKind] = [:]
   var replicas: [PublicKey: HostedReplica] = [:]
   /// Waiting keys, the next one first.

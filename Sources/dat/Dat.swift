@@ -30,7 +30,7 @@ struct Dat: AsyncParsableCommand {
     subcommands: [
       ChatCommand.self, RoomsCommand.self, FeedCommand.self, DbCommand.self, HostCommand.self,
       DoctorCommand.self, RekeyCommand.self,
-      RendezvousCommand.self, SignalCommand.self,
+      RendezvousCommand.self, SignalCommand.self, WireCommand.self,
       ArchiveListCommand.self, ArchiveCatCommand.self, ArchiveLogCommand.self,
       ArchiveDiffCommand.self, ArchiveFindCommand.self, ArchiveCloneCommand.self,
       ArchivePullCommand.self, ArchiveSyncCommand.self, ArchiveShareCommand.self,

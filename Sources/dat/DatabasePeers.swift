@@ -10,12 +10,16 @@ internal import HypercoreProtocol
 struct DatabasePeers {
   let db: HyperDB
   let output: Output
+  /// Records all connections; nil if nothing is to be recorded.
+  var recorder: Recorder?
 
   /// Serves until a signal comes.
   func run(listen: [ListenAddress], connect: [PeerAddress]) async throws {
     try DescriptorLimit.check(isOnline: true)
     let interruptions = Interruption.requests()
-    let swarm = Swarm()
+    var options = Swarm.Options()
+    options.tap = recorder?.swarmTap
+    let swarm = Swarm(options: options)
     let report = SwarmReport(output: output, isVerbose: false)
     let events = await swarm.events()
     let reporting = Task { await report.follow(events) }
@@ -39,10 +43,16 @@ struct DatabasePeers {
     }
   }
 
-  private static func pump(_ socket: PeerSocket, _ stream: ReplicationStream) async throws {
+  private static func pump(
+    _ socket: PeerSocket, _ stream: ReplicationStream, _ tap: (any ConnectionTap)?
+  ) async throws {
     let ended: Result<Void, any Error>
     do {
-      try await socket.pump(stream)
+      if let tap {
+        try await socket.pump(TappedStream(stream, tap))
+      } else {
+        try await socket.pump(stream)
+      }
       ended = .success(())
     } catch {
       ended = .failure(error)
@@ -62,7 +72,8 @@ struct DatabasePeers {
     try DescriptorLimit.check(isOnline: true)
     let socket = try await TCPDialer.connect(to: address, timeout: timeout)
     let stream = try await db.replicate()
-    let pumping = Task { try await Self.pump(socket, stream) }
+    let tap = recorder?.tap(socket.remoteAddress, isInbound: false, db.discoveryKey)
+    let pumping = Task { try await Self.pump(socket, stream, tap) }
     let watching = Task { try await endWhenQuiet(stream, address, timeout) }
     let result = await pumping.result
     watching.cancel()

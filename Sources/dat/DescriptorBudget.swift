@@ -23,17 +23,9 @@ struct DescriptorBudget {
 
   /// Raises the limit as far as the system allows.
   static func raised() -> DescriptorBudget {
-    var limit = rlimit()
-    #if canImport(Glibc)
-      let which = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-    #else
-      let which = RLIMIT_NOFILE
-    #endif
-    guard getrlimit(which, &limit) == 0 else { return DescriptorBudget(limit: 1024) }
-    var wanted = limit
-    wanted.rlim_cur = limit.rlim_max
-    if setrlimit(which, &wanted) == 0 { limit = wanted }
+    let limit = DescriptorLimit.raise()
+    guard limit > 0 else { return DescriptorBudget(limit: 1024) }
     // No system has more, and a sum must not overflow.
-    return DescriptorBudget(limit: min(Int(clamping: limit.rlim_cur), 1 << 24))
+    return DescriptorBudget(limit: min(limit, 1 << 24))
   }
 }

@@ -15,11 +15,20 @@ enum DescriptorLimit {
   @discardableResult
   static func raise() -> Int {
     var limit = rlimit()
-    let which = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    #if canImport(Glibc)
+      let which = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    #else
+      let which = RLIMIT_NOFILE
+    #endif
     guard getrlimit(which, &limit) == 0 else { return 0 }
     var wanted = limit
-    wanted.rlim_cur = limit.rlim_max
-    if setrlimit(which, &wanted) == 0 { limit = wanted }
+    #if canImport(Darwin)
+      // More is refused there, although the limit reads as endless.
+      wanted.rlim_cur = min(limit.rlim_max, rlim_t(OPEN_MAX))
+    #else
+      wanted.rlim_cur = limit.rlim_max
+    #endif
+    if wanted.rlim_cur > limit.rlim_cur, setrlimit(which, &wanted) == 0 { limit = wanted }
     return Int(clamping: limit.rlim_cur)
   }
 

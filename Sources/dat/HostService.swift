@@ -134,7 +134,7 @@ struct HostService {
     _ host: ReplicaHost, _ swarm: Swarm, _ hub: SignalServer?, _ metrics: PrometheusMetrics,
     _ ending: HostEnding, _ logger: Logger
   ) async throws {
-    let control = try await HostControl(host, logger: logger)
+    let control = try await HostControl(host, version: Version.number, logger: logger)
     var services: [any Service] = [
       HostLifetime(host: host, swarm: swarm), ControlLifetime(control: control),
     ]

@@ -63,7 +63,7 @@ struct Overview {
     case .part(let whole):
       return ("\(shown) is a feed of a database", "dat db list \(Self.quoted(whole))")
     case .archive: return ("\(shown) holds an archive of files", "dat ls \(quoted)")
-    case .host: return ("\(shown) is the folder of a host", "dat host list --dir \(quoted)")
+    case .host: return ("\(shown) is the folder of a host", "dat host status --dir \(quoted)")
     case .rooms where name == ".": return nil
     case .rooms: return ("\(shown) holds rooms or databases", "dat rooms \(quoted)")
     }

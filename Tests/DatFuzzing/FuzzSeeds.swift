@@ -35,6 +35,7 @@ extension FuzzTarget {
     case .connection: Self.conversations()
     case .session: Self.replications()
     case .sdp, .candidate, .datagram, .hub: Self.webRTC(self)
+    case .recording: try Self.recordings()
     case .signalling, .ice: [Array(0..<64), Array(repeating: 7, count: 40), []]
     }
   }
@@ -64,7 +65,7 @@ extension FuzzTarget {
     return vectors.map { [$0.type] + [UInt8](hex: $0.encoded) }
   }
 
-  private static func streams() throws -> [[UInt8]] {
+  static func streams() throws -> [[UInt8]] {
     var streams: [[UInt8]] = []
     for name in try RecordedSession.names() {
       let session = try RecordedSession(name)

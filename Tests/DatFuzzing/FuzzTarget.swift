@@ -55,6 +55,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case hub
   /// Peers at a hub that send anything, in any order.
   case signalling
+  /// A recording of connections: lines, a capture of packets, or the bytes of one end.
+  case recording
   /// Checks of paths to a peer: requests, answers and time, in any order.
   case ice
 
@@ -96,6 +98,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .hub: Self.hub(bytes)
     case .signalling: Self.signalling(bytes)
     case .ice: Self.ice(bytes)
+    case .recording: Self.recording(bytes)
     }
   }
 }

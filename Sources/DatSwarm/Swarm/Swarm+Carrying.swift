@@ -77,7 +77,11 @@ extension Swarm {
     defer { meeting.cancel() }
     let ended: Result<Void, any Error>
     do {
-      try await Self.pump(connection, stream)
+      if let tap = options.tap?(peer) {
+        try await Self.pump(connection, TappedStream(stream, tap))
+      } else {
+        try await Self.pump(connection, stream)
+      }
       ended = .success(())
     } catch {
       ended = .failure(error)
@@ -101,7 +105,7 @@ extension Swarm {
   /// Not isolated to the swarm, so that connections run in parallel.
   @concurrent
   private static func pump(
-    _ connection: any PeerConnection, _ stream: ReplicationStream
+    _ connection: any PeerConnection, _ stream: some PeerStream
   ) async throws {
     try await connection.pump(stream)
   }

@@ -59,6 +59,9 @@ extension Swarm {
     /// working peer does. Each further one doubles the time, up to ten minutes. Twenty quiet minutes clear the
     /// record.
     public var maximumOffences = 3
+    /// Returns a tap for a new connection, which gets a copy of all of its bytes; nil for no tap. By default
+    /// there is none.
+    public var tap: (@Sendable (SwarmPeer) -> (any ConnectionTap)?)?
 
     /// The defaults.
     public init() {}

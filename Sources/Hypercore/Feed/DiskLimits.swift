@@ -1,5 +1,5 @@
 internal import Foundation
-internal import RandomAccessStorage
+package import RandomAccessStorage
 
 /// Limits on the disk space that data from peers may take. Data that is written here is not limited.
 ///
@@ -31,7 +31,7 @@ public struct DiskLimits: Sendable {
   static let standardReserve: UInt64 = 256 << 20
 
   /// The number of bytes that must stay free on a disk.
-  func reserve(of space: StorageSpace) -> UInt64 {
+  package func reserve(of space: StorageSpace) -> UInt64 {
     reserve ?? min(Self.standardReserve, space.total / 20)
   }
 }

@@ -67,6 +67,8 @@ struct ChatCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Connections of others") var limits: ConnectionLimits
 
+  @OptionGroup var recording: RecordOption
+
   @Option(
     defaultAsFlag: WebPlace(),
     help: ArgumentHelp(
@@ -108,6 +110,10 @@ struct ChatCommand: AsyncParsableCommand {
     let output = Output(json: json)
     do {
       let name = try OwnName.find(name, in: memory ? nil : dir, mayAsk: !json)
+      // First, so that nothing is made if it can't be recorded.
+      let recorder = try recording.recorder(output)
+      var swarmOptions = limits.swarmOptions()
+      swarmOptions.tap = recorder?.swarmTap
       let before = FolderRemains(before: dir)
       let isNew = try memory || !FolderLook(dir).check(for: .database)
       let given = try await keyFile.read(key)
@@ -144,7 +150,7 @@ struct ChatCommand: AsyncParsableCommand {
           notesFolder: memory ? nil : dir, lines: lines)
         try await session.run(
           listen: listen, connect: connect, sources: sources, transports: transports,
-          options: limits.swarmOptions(),
+          options: swarmOptions,
           verbose: discovery.verbose, refusals: refusals)
       } catch {
         // It stopped before any line was accepted, or with an `ExitCode`.

@@ -23,6 +23,7 @@ struct DbServeCommand: AsyncParsableCommand {
   @OptionGroup var keyFile: KeyFile
 
   @OptionGroup var addresses: DbAddresses
+  @OptionGroup var recording: RecordOption
 
   func validate() throws {
     if addresses.listen.isEmpty, addresses.connect.isEmpty {
@@ -34,7 +35,9 @@ struct DbServeCommand: AsyncParsableCommand {
     try await folder.serving(key: { try await keyFile.read(key).key }) { db in
       let listen = try addresses.listen.map { try ListenAddress(parsing: $0) }
       let connect = try addresses.connect.map { try PeerAddress(parsing: $0) }
-      try await DatabasePeers(db: db, output: folder.output).run(listen: listen, connect: connect)
+      let recorder = try recording.recorder(folder.output)
+      try await DatabasePeers(db: db, output: folder.output, recorder: recorder)
+        .run(listen: listen, connect: connect)
     }
   }
 }

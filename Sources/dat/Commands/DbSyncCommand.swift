@@ -24,6 +24,7 @@ struct DbSyncCommand: AsyncParsableCommand {
   var key: String?
 
   @OptionGroup var keyFile: KeyFile
+  @OptionGroup var recording: RecordOption
 
   @Option(help: ArgumentHelp("The peer; may be given several times.", valueName: "host:port"))
   var connect: [String] = []
@@ -41,7 +42,8 @@ struct DbSyncCommand: AsyncParsableCommand {
   func run() async throws {
     try await folder.writing(key: { try await keyFile.read(key).key }, creates: false) { db in
       let addresses = try connect.map { try PeerAddress(parsing: $0) }
-      let peers = DatabasePeers(db: db, output: folder.output)
+      let recorder = try recording.recorder(folder.output)
+      let peers = DatabasePeers(db: db, output: folder.output, recorder: recorder)
       for address in addresses {
         try await peers.exchange(with: address, timeout: .seconds(timeout))
       }

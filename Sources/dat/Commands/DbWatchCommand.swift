@@ -22,6 +22,7 @@ struct DbWatchCommand: AsyncParsableCommand {
 
   @OptionGroup var values: DbValues
   @OptionGroup var addresses: DbAddresses
+  @OptionGroup var recording: RecordOption
 
   func run() async throws {
     try await folder.writing(creates: false) { db in
@@ -43,7 +44,9 @@ struct DbWatchCommand: AsyncParsableCommand {
           }
         }
       }
-      try await DatabasePeers(db: db, output: folder.output).run(listen: listen, connect: connect)
+      let recorder = try recording.recorder(folder.output)
+      try await DatabasePeers(db: db, output: folder.output, recorder: recorder)
+        .run(listen: listen, connect: connect)
       showing.cancel()
       do { try await showing.value } catch is CancellationError { return }
     }

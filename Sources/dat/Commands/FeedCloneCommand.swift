@@ -26,6 +26,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
   var key: String?
 
   @OptionGroup var keyFile: KeyFile
+  @OptionGroup var recording: RecordOption
 
   @Option(help: ArgumentHelp("A peer that has the feed.", valueName: "host:port"))
   var connect: [String]
@@ -48,10 +49,11 @@ struct FeedCloneCommand: AsyncParsableCommand {
       let before = FolderRemains(before: place.dir)
       guard let key = try await keyFile.read(key).key else { return }
       let addresses = try connect.map { try PeerAddress(parsing: $0) }
+      let recorder = try recording.recorder(output)
       let feed = try await place.open(.readWrite, Feed.Options(key: key))
       let clock = ContinuousClock()
       let start = clock.now
-      let peers = ClonePeers(feed: feed, addresses: addresses)
+      let peers = ClonePeers(feed: feed, addresses: addresses, recorder: recorder)
       do {
         try await fetch(feed, peers, clock)
       } catch {
@@ -136,21 +138,23 @@ struct FeedCloneCommand: AsyncParsableCommand {
 private actor ClonePeers {
   private let feed: Feed
   private let addresses: [PeerAddress]
+  private let recorder: Recorder?
   private var tasks: [Task<Void, Never>] = []
   private var failures: [any Error] = []
 
-  init(feed: Feed, addresses: [PeerAddress]) {
+  init(feed: Feed, addresses: [PeerAddress], recorder: Recorder?) {
     self.feed = feed
+    self.recorder = recorder
     self.addresses = addresses
   }
 
   func start() {
     tasks = addresses.map { address in
-      Task { [feed] in
+      Task { [feed, recorder] in
         do {
           let socket = try await TCPDialer.connect(to: address)
           defer { socket.close() }
-          try await FeedConnection.carry(feed, over: socket)
+          try await FeedConnection.carry(feed, over: socket, recorder)
           add(await end(of: address))
         } catch {
           add(feed.key.map { StoredKey.refusal(by: "\(address)", asked: $0, error) } ?? error)

@@ -27,6 +27,8 @@ struct FeedServeCommand: AsyncParsableCommand {
       "Accept at most this many connections at a time, and close the rest.", valueName: "count"))
   var connections = TCPListener.Options().maximumInbound
 
+  @OptionGroup var recording: RecordOption
+
   func validate() throws {
     guard connections > 0 else { throw ValidationError("--connections takes 1 or more.") }
   }
@@ -36,6 +38,7 @@ struct FeedServeCommand: AsyncParsableCommand {
       try DescriptorLimit.check(isOnline: true)
       guard try place.check(isWriting: false) else { throw place.missing }
       let addresses = try listen.map { try ListenAddress(parsing: $0) }
+      let recorder = try recording.recorder(output)
       var options = Feed.Options()
       options.createIfMissing = false
       let feed = try await place.openToServe(options)
@@ -56,7 +59,7 @@ struct FeedServeCommand: AsyncParsableCommand {
         Task {
           await listener.run { socket in
             do {
-              try await FeedConnection.carry(feed, over: socket)
+              try await FeedConnection.carry(feed, over: socket, recorder)
             } catch is CancellationError {
             } catch {
               output.failure("\(socket.remoteAddress): \(Problem.sentence(for: error))")
@@ -109,7 +112,9 @@ enum FeedConnection {
   /// Returns when the connection has ended.
   ///
   /// - Throws: the reason, if it failed.
-  static func carry(_ feed: Feed, over socket: PeerSocket) async throws {
+  static func carry(
+    _ feed: Feed, over socket: PeerSocket, _ recorder: Recorder?
+  ) async throws {
     let stream = try await feed.replicate(.live)
     let greeting = Task {
       if await stream.handshake() != nil { socket.confirm() }
@@ -117,7 +122,13 @@ enum FeedConnection {
     defer { greeting.cancel() }
     let ended: Result<Void, any Error>
     do {
-      try await socket.pump(stream)
+      if let recorder {
+        let tap = recorder.tap(
+          socket.remoteAddress, isInbound: socket.isInbound, feed.discoveryKey)
+        try await socket.pump(TappedStream(stream, tap))
+      } else {
+        try await socket.pump(stream)
+      }
       ended = .success(())
     } catch {
       ended = .failure(error)

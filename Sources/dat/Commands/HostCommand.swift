@@ -14,10 +14,12 @@ struct HostCommand: AsyncParsableCommand {
         dat host /var/lib/dat room:4c1f..e9 feed:77d0..1a
         dat host add --dir /var/lib/dat room:9b30..c2
         dat host list --dir /var/lib/dat
+        dat host status --dir /var/lib/dat
         dat host /var/lib/dat --fleet hosts.txt --self host-2 --copies 2
       """,
     subcommands: [
       HostRunCommand.self, HostAddCommand.self, HostRemoveCommand.self, HostListCommand.self,
+      HostStatusCommand.self,
     ],
     defaultSubcommand: HostRunCommand.self)
 }

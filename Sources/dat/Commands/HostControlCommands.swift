@@ -15,15 +15,19 @@ struct HostPlace: ParsableArguments {
     try FolderLook.checkName(dir, example: "--dir takes the folder of the host.")
   }
 
+  /// Makes sure that the folder is a host's.
+  func check() throws {
+    guard try FolderLook(dir).check(for: .host) else {
+      throw ValidationError(
+        "\(SafeText.line(dir)) is no host's folder; --dir names it, and dat host FOLDER makes one.")
+    }
+  }
+
   /// Sends requests one after the other, and prints the replies.
   func ask(_ requests: () async throws -> [ControlRequest]) async throws {
     let output = Output(json: json)
     do {
-      guard try FolderLook(dir).check(for: .host) else {
-        throw ValidationError(
-          "\(SafeText.line(dir)) is no host's folder; --dir names it, and dat host FOLDER makes one."
-        )
-      }
+      try check()
       for request in try await requests() {
         for status in try await HostClient.ask(request, hostIn: dir) { Self.show(status, output) }
       }
