@@ -139,7 +139,7 @@ let package = Package(
       "Hyperdrive",
       [
         "Hypercore", "HypercoreProtocol", "HypercoreCrypto", "RandomAccessStorage", "DatCoding",
-        "CDatMessages", "CProtobufC",
+        "CDatMessages", "CProtobufC", "CMalloc",
       ]),
     layer(
       "Saga",
@@ -268,7 +268,7 @@ let package = Package(
     .target(
       name: "DatAttacks",
       dependencies: [
-        "Saga", "HyperDB", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
+        "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreProtocol", "HypercoreCrypto",
         "RandomAccessStorage", "DatSwarm", "DatDNS", "DatTesting", "DatSignal",
       ],
       path: "Tests/DatAttacks", swiftSettings: strict),

@@ -35,6 +35,21 @@ static inline int dat_exchange_folders(const char *one, const char *other) {
 #endif
 }
 
+/// Renames a file of one folder to a name of another that is free.
+///
+/// Returns 0, or -1 with `errno`: EEXIST where the name is taken, ENOSYS or EINVAL where the system or the file
+/// system can't.
+static inline int dat_rename_to_free_name(int from, const char *name, int to, const char *new_name) {
+#if defined(__linux__) && defined(SYS_renameat2)
+  return (int)syscall(SYS_renameat2, from, name, to, new_name, 1u);
+#elif defined(__APPLE__)
+  return renameatx_np(from, name, to, new_name, RENAME_EXCL);
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
 /// What a file is.
 enum { dat_folder = 1, dat_plain = 2, dat_socket = 3, dat_other = 4 };
 

@@ -25,8 +25,12 @@ actor ArchiveTroubles {
   /// Looks how things stand, and says what is new.
   func look() async {
     say(.fork, await archive.forkWords(in: folder))
-    say(.pause, await archive.downloadPause?.description)
-    say(.folder, await archive.folderFailure?.reason)
+    let pause = await archive.downloadPause?.description
+    let failure = await archive.folderFailure?.reason
+    say(.pause, pause)
+    // A pause fails the folder as well, in the same words.
+    let isPause = pause.map { failure?.utf8.elementsEqual($0.utf8) == true } ?? false
+    say(.folder, isPause ? nil : failure)
   }
 
   private func say(_ kind: Kind, _ sentence: String?) {

@@ -94,7 +94,7 @@ public struct Attack: Sendable, CustomStringConvertible {
   /// All attacks, by row.
   public static let all: [Attack] =
     (frames + claims + channels + floods + proofs + rooms + writers + ownership
-    + connections + discovery + heads + texts + disk + forks + signals)
+    + connections + discovery + heads + texts + disk + forks + signals + archives)
     .sorted { $0.row < $1.row }
 }
 

@@ -122,4 +122,34 @@ import Testing
     #expect(lines.first?.contains("dat pull small/got") == true)
     #expect(lines.last == "a")
   }
+
+  @Test(.enabled(if: NetworkNamespaces.obstacle == nil, "mounting is not permitted here"))
+  func `a pull on a full disk says so in a line, loses nothing, and goes on once there is room`()
+    async throws
+  {
+    let lines = try await run(
+      """
+      mkdir own small; echo a > own/a; echo old > own/b; echo c > own/c; dat create own > /dev/null
+      mount -t tmpfs -o size=3m none small
+      sharing own; dat clone $key small/got $peers > /dev/null; ended $pid
+      echo mine > small/got/mine
+      head -c 5000000 /dev/urandom > own/big; echo newer > own/b; rm own/c
+      sharing own
+      for attempt in 1 2; do
+        dat pull small/got $peers > out 2> err && exit 1
+        [ "$(wc -l < err)" = 1 ] || cat err
+        grep -q 'dat pull small/got. goes on from here' err || cat err
+        [ ! -e small/got/big ] || echo "a file in part"
+        cat small/got/a small/got/mine
+        grep -qEx 'old|newer' small/got/b
+      done
+      mount -o remount,size=60m small
+      dat pull small/got $peers > out 2> err
+      ended $pid
+      cmp own/big small/got/big; cat small/got/a small/got/b small/got/mine
+      [ ! -e small/got/c ]
+      dat doctor small/got > out || cat out
+      """, inside: "unshare -m")
+    #expect(lines == ["a", "mine", "a", "mine", "a", "newer", "mine"])
+  }
 }

@@ -2,9 +2,15 @@ import DatTesting
 import Foundation
 import Hypercore
 import HypercoreCrypto
-import Hyperdrive
 import RandomAccessStorage
 import Testing
+
+@testable import Hyperdrive
+
+extension Archive {
+  fileprivate func fail(_ error: ArchiveError) { settling.failure = error }
+  fileprivate func noteEndOfPause() { contentChanged(.resumed) }
+}
 
 /// Folders on full disks, files that change while they are read, names that fold, and owners of one key.
 @Suite(.timeLimit(.minutes(3))) struct FolderTroubleTests {
@@ -83,6 +89,36 @@ import Testing
     #expect(try files(copy) == source)
     await connection.end()
     try await again.close()
+    try await owner.close()
+  }
+
+  @Test func `a failure in a folder lasts when a pause of the download ends`() async throws {
+    let owner = try await owner()
+    let reader = try await reader(of: owner, in: world.path + "/copy")
+    #expect(await reader.folderFailure == nil)
+    await reader.fail(ArchiveError(.feed, "Something of the record can't be written."))
+    await reader.noteEndOfPause()
+    #expect(await reader.folderFailure?.code == .feed)
+    try await reader.close()
+    try await owner.close()
+  }
+
+  @Test func `a clone that brings each block to the disk has every file`() async throws {
+    var random = SeededRandom(seed: 12)
+    for number in 0..<60 { try write("\(number % 3)/\(number)", random.bytes(number * 3000)) }
+    let owner = try await owner()
+    _ = try await owner.importFolder()
+    var options = Archive.Options(key: owner.key)
+    options.durability = .grouped(blocks: 7)
+    let copy = world.path + "/copy"
+    let reader = try await Archive.open(
+      workFolder: copy, secretKeys: world.path + "/none", options: options)
+    let connection = try await LiveConnection(owner, reader)
+    await untilVersion(await owner.version, reader)
+    try await reader.untilComplete()
+    #expect(try files(copy) == files(world.path + "/source"))
+    await connection.end()
+    try await reader.close()
     try await owner.close()
   }
 

@@ -51,7 +51,7 @@ extension Archive {
     guard let files, settling.version == nil,
       try tree.put(entry.path, from: tree.head(tree.version))?.seq == entry.seq
     else { return }
-    files.map.insert(entry)
+    if let file = FileMap.File(entry) { files.map.insert(file) }
   }
 
   /// Sets another copy of the archive, such as one in memory with peers, that provides bytes that are not here.

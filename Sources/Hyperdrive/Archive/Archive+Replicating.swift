@@ -91,14 +91,7 @@ extension Archive {
 
   /// Fails those who wait for files while nothing is fetched, such as on a full disk.
   private func notePause() {
-    defer { hub.send(.trouble) }
-    guard files != nil || isFollowing else { return }
-    let pause = feeds.metadata.pause ?? feeds.content?.pause
-    if let pause {
-      settling.failure = ArchiveError(.folder, pause.description)
-    } else if settling.failure?.path == nil {
-      settling.failure = nil
-    }
+    hub.send(.trouble)
     wakeSettled()
   }
 

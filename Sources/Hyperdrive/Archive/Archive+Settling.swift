@@ -10,7 +10,7 @@ struct Settling {
   /// Blocks of content that came since the last look.
   var arrived: [Range<UInt64>] = []
   /// Files of the newest version that are not complete yet, by their first block.
-  var pending: [UInt64: ArchiveEntry] = [:]
+  var pending: [UInt64: FileMap.File] = [:]
   /// The first blocks of those, and of some that are done, ascending.
   var pendingStarts: [UInt64] = []
   /// The running downloads.
@@ -21,7 +21,7 @@ struct Settling {
   var refused: [ArchivePath: String] = [:]
   /// The user's files that were in the way, under their new names.
   var kept: [ArchivePath] = []
-  /// Laid-out names in the form of a file system that folds case.
+  /// Laid-out names in the form of a file system that folds case, if the folder is on one.
   var folded: [[UInt8]: ArchivePath] = [:]
   /// The last thing that went wrong in the folder, until a look finds nothing wrong.
   var failure: ArchiveError?
@@ -87,6 +87,8 @@ extension Archive {
   /// Source: hyperdrive `index.js`, `_fetchVersion` and `_clear`.
   func settle() throws {
     guard let content = feeds.content, !isClosed else { return }
+    // Files of one folder come together; after them the user may move it, and nothing is to follow it.
+    defer { files?.folder.leave() }
     let metadata = feeds.metadata.core
     let version = tree.version
     if metadata.has(0..<metadata.length), settling.version != version {
@@ -96,25 +98,30 @@ extension Archive {
   }
 
   private func follow(from last: UInt64?, to version: UInt64, _ content: Replicator) throws {
-    let changes = try tree.diff(from: last ?? 0, to: version)
     if isFollowing {
-      // The first look after opening covers everything; what was removed since the last one is less.
-      let gone =
-        last == nil ? try tree.diff(from: min(feeds.readLatest(), version), to: version) : changes
-      try giveUp(gone, content)
-    } else if let files {
-      for change in changes where change.kind == .deletion { files.map.remove(change.entry.path) }
+      // The first look after opening covers everything; what was removed since the last one is less, and of the
+      // empty archive nothing.
+      let before = try last ?? min(feeds.readLatest(), version)
+      if before > 0 { try giveUp(tree.diff(from: before, to: version), content) }
     }
-    let puts = Self.byBytes(changes.filter { $0.kind == .put }.map(\.entry))
+    let (puts, above) = try puts(from: last ?? 0, to: version)
     let untrue = files == nil ? [] : Self.overlapping(puts)
-    for entry in puts {
-      if untrue.contains(entry.seq) {
-        settling.refused[entry.path] = "its entry is damaged"
+    for file in puts {
+      if untrue.contains(file.seq) {
+        settling.refused[file.path] = "its entry is damaged"
       } else {
-        try take(entry, content.core)
+        try take(file, content.core)
       }
     }
-    if let files { refuseFilesUnderFolders(puts, files) }
+    if let files {
+      var last: ArchivePath?
+      for file in puts where settling.refused[file.path] == nil {
+        let folder = file.path.parent
+        if folder != last { refuseFiles(above: folder, files) }
+        last = folder
+        if above.contains(file.seq) { refuse(file) }
+      }
+    }
     // Not before: what the disk had no room for is gone through again.
     settling.version = version
     guard isFollowing else { return }
@@ -131,34 +138,59 @@ extension Archive {
       let version = settling.version, version + UInt64(nodes.count) == tree.version
     else { return try settle() }
     for node in nodes {
-      if node.isPut { try take(node.entry, content) } else { files.map.remove(node.path) }
+      if let file = FileMap.File(node.entry) {
+        try take(file, content)
+      } else {
+        files.map.remove(node.path)
+      }
     }
-    for node in nodes where node.isPut {
-      refuse(
-        node.entry, hasNamesBelow: node.keptIndex?.others(node.path.count).isEmpty == false, files)
+    for node in nodes {
+      guard let file = FileMap.File(node.entry), settling.refused[file.path] == nil else {
+        continue
+      }
+      refuseFiles(above: file.path.parent, files)
+      if node.keptIndex?.others(node.path.count).isEmpty == false { refuse(file) }
     }
     settling.version = tree.version
   }
 
-  /// Entries in the order of their bytes, so that each goes to the end of the map; the older ones last where
-  /// several begin at one byte.
-  private static func byBytes(_ entries: [ArchiveEntry]) -> [ArchiveEntry] {
-    entries.sorted {
-      let (left, right) = ($0.stat?.byteOffset ?? 0, $1.stat?.byteOffset ?? 0)
+  /// Returns what two versions differ by in the order of its bytes, so that each file goes to the end of the map;
+  /// the older ones last where several begin at one byte. In an owner's folder files that are gone leave the map.
+  ///
+  /// - Returns: the files and folders, and the entries of those that have names below their own.
+  private func puts(
+    from first: UInt64, to second: UInt64
+  ) throws -> (files: [FileMap.File], above: Set<UInt64>) {
+    // All entries are met, each of them once.
+    tree.cacheBytes = min(options.cacheBytes, ArchiveLimits.importCacheBytes)
+    defer { tree.cacheBytes = options.cacheBytes }
+    var puts: [FileMap.File] = []
+    var above: Set<UInt64> = []
+    try tree.eachChange(from: first, to: second) { kind, entry, hasNamesBelow in
+      if kind == .put, let file = FileMap.File(entry) {
+        puts.append(file)
+        if hasNamesBelow { above.insert(file.seq) }
+      } else if !isFollowing {
+        files?.map.remove(entry.path)
+      }
+    }
+    puts.sort {
+      let (left, right) = ($0.stat.byteOffset, $1.stat.byteOffset)
       return left == right ? $0.seq > $1.seq : left < right
     }
+    return (puts, above)
   }
 
   /// Which of the files claim bytes of the file that begins after them. They are left out, so that one that
   /// claims everything leaves the others their own.
-  private static func overlapping(_ entries: [ArchiveEntry]) -> Set<UInt64> {
+  private static func overlapping(_ files: [FileMap.File]) -> Set<UInt64> {
     var found: Set<UInt64> = []
     var next = UInt64.max
-    for entry in entries.reversed() {
-      guard entry.stat?.kind == .file, let bytes = entry.stat?.byteRange, !bytes.isEmpty else {
+    for file in files.reversed() {
+      guard file.stat.kind == .file, let bytes = file.stat.byteRange, !bytes.isEmpty else {
         continue
       }
-      if bytes.upperBound > next { found.insert(entry.seq) } else { next = bytes.lowerBound }
+      if bytes.upperBound > next { found.insert(file.seq) } else { next = bytes.lowerBound }
     }
     return found
   }
@@ -192,66 +224,61 @@ extension Archive {
   }
 
   /// Adds a file or folder of the newest version to the map.
-  private func take(_ entry: ArchiveEntry, _ content: FeedCore) throws {
-    guard let stat = entry.stat else { return }
+  private func take(_ file: FileMap.File, _ content: FeedCore) throws {
+    let stat = file.stat
     guard let files else {
       if stat.kind == .file, let range = stat.blockRange, !range.isEmpty {
-        settling.pending[range.lowerBound] = entry
+        settling.pending[range.lowerBound] = file
       }
       return
     }
     if stat.kind == .other {
-      settling.refused[entry.path] = "it is neither a file nor a folder"
+      settling.refused[file.path] = "it is neither a file nor a folder"
       return
     }
-    var refusal = LayoutRules.refusal(of: entry.path)
-    if refusal == nil, isFollowing, let other = settling.folded[LayoutRules.folded(entry.path)],
-      other != entry.path, files.folder.foldsNames
+    var refusal = LayoutRules.refusal(of: file.path)
+    let folds = isFollowing && files.folder.foldsNames
+    if refusal == nil, folds, let other = settling.folded[LayoutRules.folded(file.path)],
+      other != file.path
     {
       refusal = "its name differs from that of another file by case or form alone"
     }
     if stat.kind == .directory {
-      if refusal == nil, isFollowing { makeFolder(entry, files) }
+      if refusal == nil, isFollowing { makeFolder(file.entry, files) }
       return
     }
-    guard files.map.insert(entry), let range = stat.blockRange else {
-      settling.refused[entry.path] = "its entry is damaged"
+    guard files.map.insert(file), let range = stat.blockRange else {
+      settling.refused[file.path] = "its entry is damaged"
       return
     }
     if let refusal {
-      settling.refused[entry.path] = refusal
+      settling.refused[file.path] = refusal
       return
     }
     guard isFollowing else { return }
-    settling.folded[LayoutRules.folded(entry.path)] = entry.path
+    if folds { settling.folded[LayoutRules.folded(file.path)] = file.path }
     if range.isEmpty {
-      if try files.folder.status(of: entry.path)?.size != 0 { try lay(entry, content, files) }
-    } else if try !isLaidOut(entry, content, files) {
-      settling.pending[range.lowerBound] = entry
-    }
-  }
-
-  /// Refuses files with the name of a folder, which takes precedence.
-  private func refuseFilesUnderFolders(_ puts: [ArchiveEntry], _ files: ContentFiles) {
-    for entry in puts {
-      let index = (try? tree.node(entry.seq)).flatMap { try? tree.index(of: $0) }
-      refuse(entry, hasNamesBelow: index?.others(entry.path.count).isEmpty == false, files)
-    }
-  }
-
-  private func refuse(_ entry: ArchiveEntry, hasNamesBelow: Bool, _ files: ContentFiles) {
-    guard settling.refused[entry.path] == nil else { return }
-    var folder = entry.path.parent
-    while folder.count > 0 {
-      if let file = files.map.current[folder], let stat = file.stat {
-        settling.refused[folder] = "a folder has its name"
-        settling.pending[stat.offset] = nil
+      if try files.folder.status(of: file.path)?.size != 0 {
+        try lay(file.entry, content, files)
       }
+    } else if try !isLaidOut(file.entry, content, files) {
+      settling.pending[range.lowerBound] = file
+    }
+  }
+
+  /// Refuses the files that have the names of a folder and those above it: the folder takes precedence.
+  private func refuseFiles(above folder: ArchivePath, _ files: ContentFiles) {
+    var folder = folder
+    while folder.count > 0 {
+      if let file = files.map.current[folder] { refuse(file) }
       folder = folder.parent
     }
-    guard hasNamesBelow, let stat = entry.stat, stat.kind == .file else { return }
-    settling.refused[entry.path] = "a folder has its name"
-    settling.pending[stat.offset] = nil
+  }
+
+  private func refuse(_ file: FileMap.File) {
+    guard file.stat.kind == .file, settling.refused[file.path] == nil else { return }
+    settling.refused[file.path] = "a folder has its name"
+    settling.pending[file.stat.offset] = nil
   }
 
   /// Requests the blocks of pending files, neighbours together, in place of the previous requests.
@@ -260,7 +287,7 @@ extension Archive {
     settling.downloads = []
     var joined: [Range<UInt64>] = []
     for start in settling.pendingStarts {
-      guard let range = settling.pending[start]?.stat?.blockRange else { continue }
+      guard let range = settling.pending[start]?.stat.blockRange else { continue }
       if let last = joined.last, last.upperBound >= range.lowerBound {
         joined[joined.count - 1] = last.lowerBound..<max(last.upperBound, range.upperBound)
       } else {
@@ -305,7 +332,7 @@ extension Archive {
   public func untilComplete() async throws {
     while !isComplete {
       try checkOpen()
-      if let failure = settling.failure { throw failure }
+      if let failure = folderFailure { throw failure }
       try Task.checkCancellation()
       await withTaskCancellationHandler {
         await withCheckedContinuation { continuation in

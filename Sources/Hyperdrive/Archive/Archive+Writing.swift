@@ -202,7 +202,7 @@ extension Archive {
   private func oldEntry(of path: ArchivePath) throws -> ArchiveEntry? {
     if let files, !isFollowing, settling.version != nil, settling.refused[path] == nil {
       // A look-up of a new name would go through all names beside it.
-      return files.map.current[path]
+      return files.map.current[path]?.entry
     }
     return try tree.put(path, from: tree.head(tree.version))
   }

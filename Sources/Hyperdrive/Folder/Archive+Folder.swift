@@ -79,7 +79,8 @@ extension Archive {
       )
     }
     if stored == nil, access == .readWrite { try makeFolder(path) }
-    let files = try ContentFiles(WorkFolder(path), access: access)
+    let files = try ContentFiles(
+      WorkFolder(path), syncs: access == .readWrite && options.durability != .buffered)
     var lock: (any StorageLock)?
     if let key = stored {
       // A second clone of the owner's archive has no such file, and stays a reader.

@@ -154,7 +154,7 @@ extension Archive {
   private func isUnchanged(
     _ found: FolderScan.Found, _ work: inout ImportWork, _ content: FeedCore, _ files: ContentFiles
   ) -> Bool {
-    guard let entry = files.map.current[found.path], let stat = entry.stat,
+    guard let entry = files.map.current[found.path]?.entry, let stat = entry.stat,
       stat.size == found.status.size
     else { return false }
     let now = ImportRecord.File(

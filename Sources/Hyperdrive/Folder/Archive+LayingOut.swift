@@ -14,12 +14,16 @@ extension Archive {
 
   /// The number of blocks of the files that are not complete yet.
   public var pendingBlocks: UInt64 {
-    settling.pending.values.reduce(0) { $0 &+ ($1.stat?.blockRange.map { UInt64($0.count) } ?? 0) }
+    settling.pending.values.reduce(0) { $0 &+ ($1.stat.blockRange.map { UInt64($0.count) } ?? 0) }
   }
 
-  /// The failure to lay out files, such as a full disk; nil if there is none. Laying out is tried again every
-  /// few seconds.
-  public var folderFailure: ArchiveError? { settling.failure }
+  /// The failure to lay out files, such as a full disk, or else the reason why none are fetched; nil if there is
+  /// neither. Both are tried again every few seconds.
+  public var folderFailure: ArchiveError? {
+    if let failure = settling.failure { return failure }
+    guard files != nil || isFollowing else { return nil }
+    return downloadPause.map { ArchiveError(.folder, $0.description) }
+  }
 
   static func folderError(_ error: any Error, _ path: ArchivePath) -> ArchiveError {
     let reason = (error as? SystemError)?.message ?? "\(error)"
@@ -48,17 +52,16 @@ extension Archive {
   }
 
   private func placeIfComplete(_ start: UInt64, _ content: FeedCore) throws {
-    guard let entry = settling.pending[start], let stat = entry.stat, let range = stat.blockRange,
-      content.has(range)
+    guard let file = settling.pending[start], let range = file.stat.blockRange, content.has(range)
     else { return }
     settling.pending[start] = nil
     guard let files else { return }
-    guard isTrue(stat, content) else {
-      settling.refused[entry.path] = "its entry is damaged"
+    guard isTrue(file.stat, content) else {
+      settling.refused[file.path] = "its entry is damaged"
       return
     }
-    do { try lay(entry, content, files) } catch {
-      settling.pending[start] = entry
+    do { try lay(file.entry, content, files) } catch {
+      settling.pending[start] = file
       throw error
     }
   }
@@ -66,6 +69,7 @@ extension Archive {
   /// Puts a file into its place. A file of the user's with its name is kept under another.
   func lay(_ entry: ArchiveEntry, _ content: FeedCore, _ files: ContentFiles) throws {
     do {
+      if try files.place(entry, ifFree: true) { return }
       if let found = try files.folder.status(of: entry.path) {
         if found.isFolder {
           settling.refused[entry.path] = "a folder is in its place"

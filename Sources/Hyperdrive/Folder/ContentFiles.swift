@@ -15,7 +15,8 @@ final class ContentFiles: RandomAccessStorage {
   var map = FileMap()
   /// Files that are being received, by their entry.
   private(set) var incoming: Set<UInt64> = []
-  private let isReadOnly: Bool
+  /// Those of them that have all their bytes, their permissions and their time: they only lack their names.
+  private var ready: Set<UInt64> = []
   /// Open files, the most recently used at the end.
   private var open: [(seq: UInt64, descriptor: Int32)] = []
 
@@ -24,9 +25,13 @@ final class ContentFiles: RandomAccessStorage {
   private static let incomingFolder = ArchivePath(
     components: [".dat", "incoming"].map { Array($0.utf8) })
 
-  init(_ folder: WorkFolder, access: StorageAccess) throws {
+  /// Received files that are not on the disk for certain; nil if nobody asks for that.
+  private var unsynced: [UInt64: ArchivePath]?
+
+  /// - Parameter syncs: true if ``sync()`` is to bring received files to the disk.
+  init(_ folder: WorkFolder, syncs: Bool = false) throws {
     self.folder = folder
-    isReadOnly = access == .readOnly
+    unsynced = syncs ? [:] : nil
     do {
       let names = try folder.inFolder(Self.incomingFolder) { folder throws(SystemError) in
         try FileSystem.names(in: folder)
@@ -75,7 +80,7 @@ final class ContentFiles: RandomAccessStorage {
   }
 
   private func descriptor(of file: FileMap.File) throws(SystemError) -> Int32 {
-    let seq = file.entry.seq
+    let seq = file.seq
     if let place = open.firstIndex(where: { $0.seq == seq }) {
       let known = open.remove(at: place)
       open.append(known)
@@ -124,35 +129,68 @@ final class ContentFiles: RandomAccessStorage {
   private func write(
     _ bytes: ArraySlice<UInt8>, at position: UInt64, of file: FileMap.File
   ) throws(SystemError) {
-    let seq = file.entry.seq
-    if !incoming.contains(seq) || !open.contains(where: { $0.seq == seq }) {
-      reopen(seq)
-      let path = Self.incomingPath(seq)
-      let descriptor = try folder.inFolder(path.parent, creating: true) {
-        folder throws(SystemError) in
-        try FileSystem.openFileForWriting(path.name, in: folder, new: false)
-      }
-      incoming.insert(seq)
-      _ = keep(descriptor, seq)
-    }
-    let descriptor = try descriptor(of: file)
+    let seq = file.seq
+    ready.remove(seq)
+    unsynced?[seq] = file.path
+    let descriptor = try receiving(seq)
     do throws(SystemError) {
       try bytes.withUnsafeBufferPointer { bytes throws(SystemError) in
         try FileSystem.write(descriptor, at: position, UnsafeRawBufferPointer(bytes))
       }
+      // A small file comes at once, and is most often one of many: it isn't opened a second time.
+      guard UInt64(bytes.count) == file.bytes.upperBound - file.bytes.lowerBound else { return }
+      try finish(file.entry, descriptor)
     } catch {
       reopen(seq)
       throw error
     }
   }
 
+  /// Returns a file under its name in `.dat`, open for writing; it is created if it is missing.
+  private func receiving(_ seq: UInt64) throws(SystemError) -> Int32 {
+    if incoming.contains(seq), let place = open.firstIndex(where: { $0.seq == seq }) {
+      open.append(open.remove(at: place))
+      return open[open.count - 1].descriptor
+    }
+    reopen(seq)
+    let path = Self.incomingPath(seq)
+    let descriptor = try folder.inFolder(path.parent, creating: true) {
+      folder throws(SystemError) in
+      try FileSystem.openFileForWriting(path.name, in: folder, new: false)
+    }
+    incoming.insert(seq)
+    return keep(descriptor, seq)
+  }
+
+  /// Gives a file that has all its bytes its permissions and time.
+  private func finish(_ entry: ArchiveEntry, _ descriptor: Int32) throws(SystemError) {
+    guard let stat = entry.stat else { return }
+    try FileSystem.setPermissions(stat.permissions | 0o600, of: descriptor)
+    try FileSystem.setTime(stat.mtime, of: descriptor)
+    ready.insert(entry.seq)
+    reopen(entry.seq)
+  }
+
   func delete(at offset: UInt64, count: UInt64) throws(StorageError) {}
   func truncate(to length: UInt64) throws(StorageError) {}
 
   func sync() throws(StorageError) {
-    for (seq, descriptor) in open where incoming.contains(seq) {
-      do { try FileSystem.sync(descriptor) } catch { throw Self.failure(error, "sync") }
+    for (seq, path) in unsynced ?? [:] {
+      do throws(SystemError) {
+        if let known = open.first(where: { $0.seq == seq }) {
+          try FileSystem.sync(known.descriptor)
+          continue
+        }
+        let place = incoming.contains(seq) ? Self.incomingPath(seq) : path
+        let descriptor = try folder.open(place)
+        defer { FileSystem.closeFile(descriptor) }
+        try FileSystem.sync(descriptor)
+      } catch {
+        // Of what was removed since, or replaced by its owner, nothing has to be on the disk.
+        if !error.isOfName { throw Self.failure(error, "sync") }
+      }
     }
+    unsynced = unsynced.map { _ in [:] }
   }
 
   func close() {
@@ -164,26 +202,28 @@ final class ContentFiles: RandomAccessStorage {
   // MARK: Whole files
 
   /// Moves a received file to its place, with its permissions and time; an empty one is created.
-  func place(_ entry: ArchiveEntry) throws(SystemError) {
-    guard let stat = entry.stat else { return }
+  ///
+  /// - Parameter ifFree: true to leave what has its name already.
+  /// - Returns: false if something may have its name, and nothing was moved.
+  @discardableResult
+  func place(_ entry: ArchiveEntry, ifFree: Bool = false) throws(SystemError) -> Bool {
+    if !ready.contains(entry.seq) { try finish(entry, try receiving(entry.seq)) }
     let source = Self.incomingPath(entry.seq)
-    // Most often it is open still, from its last block.
-    if !incoming.contains(entry.seq) || !open.contains(where: { $0.seq == entry.seq }) {
-      reopen(entry.seq)
-      let descriptor = try folder.inFolder(source.parent, creating: true) {
-        folder throws(SystemError) in
-        try FileSystem.openFileForWriting(source.name, in: folder, new: false)
-      }
-      _ = keep(descriptor, entry.seq)
-    }
-    defer { reopen(entry.seq) }
-    if let (_, descriptor) = open.first(where: { $0.seq == entry.seq }) {
-      try FileSystem.setPermissions(stat.permissions | 0o600, of: descriptor)
-      try FileSystem.setTime(stat.mtime, of: descriptor)
-    }
     try folder.makeFolder(entry.path.parent)
-    try move(source, to: entry.path)
+    let isMoved = try folder.inFolder(source.parent) { from throws(SystemError) in
+      try folder.inFolder(entry.path.parent) { target throws(SystemError) in
+        if ifFree {
+          return try FileSystem.renameIfFree(
+            source.name, in: from, to: entry.path.name, in: target)
+        }
+        try FileSystem.rename(source.name, in: from, to: entry.path.name, in: target)
+        return true
+      }
+    }
+    guard isMoved else { return false }
     incoming.remove(entry.seq)
+    ready.remove(entry.seq)
+    return true
   }
 
   func move(_ source: ArchivePath, to target: ArchivePath) throws(SystemError) {
@@ -198,6 +238,7 @@ final class ContentFiles: RandomAccessStorage {
   /// Discards a file that was being received.
   func discard(_ seq: UInt64) {
     reopen(seq)
+    ready.remove(seq)
     guard incoming.remove(seq) != nil else { return }
     let path = Self.incomingPath(seq)
     // It is no longer looked at, and is replaced by the next one of its number.

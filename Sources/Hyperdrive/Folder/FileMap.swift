@@ -3,17 +3,38 @@
 /// Offsets rise with each entry, so new files nearly always go to the end.
 struct FileMap {
   /// A file, found by its path. One object for both ways to it: a folder can have a great many.
-  final class File: Hashable {
-    let entry: ArchiveEntry
-    var path: ArchivePath { entry.path }
-    var bytes: Range<UInt64> { entry.stat?.byteRange ?? 0..<0 }
+  ///
+  /// Of the stat it has what is needed of it here; the owner, the group and the time of creation are not.
+  final class File: Hashable, Sendable {
+    let seq: UInt64
+    let path: ArchivePath
+    private let (size, byteOffset, blocks, offset): (UInt64, UInt64, UInt64, UInt64)
+    private let mtime: UInt64
+    private let mode: UInt32
 
-    init(_ entry: ArchiveEntry) { self.entry = entry }
+    var stat: FileStat {
+      FileStat(
+        mode: mode, size: size, blocks: blocks, offset: offset, byteOffset: byteOffset,
+        mtime: mtime, ctime: mtime)
+    }
+    var entry: ArchiveEntry { ArchiveEntry(seq: seq, path: path, stat: stat) }
+    var bytes: Range<UInt64> { stat.byteRange ?? 0..<0 }
+
+    /// Nil for a deletion.
+    convenience init?(_ entry: ArchiveEntry) {
+      guard let stat = entry.stat else { return nil }
+      self.init(entry.seq, entry.path, stat)
+    }
+
+    private init(_ seq: UInt64, _ path: ArchivePath, _ stat: FileStat) {
+      (self.seq, self.path) = (seq, path)
+      (size, byteOffset) = (stat.size, stat.byteOffset)
+      (blocks, offset) = (stat.blocks, stat.offset)
+      (mtime, mode) = (stat.mtime, stat.mode)
+    }
 
     /// Something that stands for the file of a path where that is looked for.
-    fileprivate convenience init(of path: ArchivePath) {
-      self.init(ArchiveEntry(seq: 0, path: path, stat: nil))
-    }
+    fileprivate convenience init(of path: ArchivePath) { self.init(0, path, .folder) }
 
     static func == (left: File, right: File) -> Bool { left.path == right.path }
     func hash(into hasher: inout Hasher) { hasher.combine(path) }
@@ -23,9 +44,9 @@ struct FileMap {
   struct Current {
     fileprivate var files: Set<File> = []
 
-    subscript(path: ArchivePath) -> ArchiveEntry? {
+    subscript(path: ArchivePath) -> File? {
       guard !files.isEmpty, let place = files.firstIndex(of: File(of: path)) else { return nil }
-      return files[place].entry
+      return files[place]
     }
   }
 
@@ -43,12 +64,11 @@ struct FileMap {
   ///
   /// - Returns: false if it claims more than an archive can hold, or bytes of another file.
   @discardableResult
-  mutating func insert(_ entry: ArchiveEntry) -> Bool {
-    remove(entry.path)
-    guard let stat = entry.stat, let bytes = stat.byteRange, let blocks = stat.blockRange,
+  mutating func insert(_ file: File) -> Bool {
+    remove(file.path)
+    guard let bytes = file.stat.byteRange, let blocks = file.stat.blockRange,
       !blocks.isEmpty || bytes.isEmpty
     else { return false }
-    let file = File(entry)
     if bytes.isEmpty {
       current.files.insert(file)
       return true
@@ -65,13 +85,10 @@ struct FileMap {
   }
 
   /// Removes the file of a name.
-  @discardableResult
-  mutating func remove(_ path: ArchivePath) -> ArchiveEntry? {
-    guard !current.files.isEmpty, let file = current.files.remove(File(of: path)) else {
-      return nil
-    }
-    let (entry, bytes) = (file.entry, file.bytes)
-    if bytes.isEmpty { return entry }
+  mutating func remove(_ path: ArchivePath) {
+    guard !current.files.isEmpty, let file = current.files.remove(File(of: path)) else { return }
+    let bytes = file.bytes
+    if bytes.isEmpty { return }
     var place = firstPlace(from: bytes.lowerBound)
     while place < files.count, starts[place] == bytes.lowerBound {
       if files[place] === file {
@@ -82,7 +99,6 @@ struct FileMap {
       place += 1
     }
     if gone > 1024, gone > files.count / 2 { compact() }
-    return entry
   }
 
   private mutating func compact() {

@@ -1,6 +1,8 @@
 // The system calls of this module, in one place for all platforms. Names are bytes, and need not be
 // text.
 
+internal import CMalloc
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Musl)
@@ -197,6 +199,27 @@ enum FileSystem {
     try named(name) { name throws(SystemError) in
       try named(newName) { newName throws(SystemError) in
         _ = try check { Int(renameat(folder, name, newFolder, newName)) }
+      }
+    }
+  }
+
+  /// Gives a file a name that is free, in one step.
+  ///
+  /// - Returns: false if the name is taken, or if the system can't tell in one step.
+  static func renameIfFree(
+    _ name: some Sequence<UInt8>, in folder: Int32, to newName: some Sequence<UInt8>,
+    in newFolder: Int32
+  ) throws(SystemError) -> Bool {
+    let newName = Array(newName)
+    return try named(name) { name throws(SystemError) in
+      try named(newName) { newName throws(SystemError) in
+        do throws(SystemError) {
+          _ = try check { Int(dat_rename_to_free_name(folder, name, newFolder, newName)) }
+          return true
+        } catch {
+          if [EEXIST, ENOSYS, EINVAL, ENOTSUP].contains(error.number) { return false }
+          throw error
+        }
       }
     }
   }

@@ -37,17 +37,16 @@ struct FolderScan {
   private mutating func look(
     at path: ArchivePath, _ folder: WorkFolder, _ rules: IgnoreRules, _ folders: inout [ArchivePath]
   ) throws {
-    let status: FileStatus?
+    var status: FileStatus?
     var target: (path: ArchivePath, isInside: Bool)?
     do {
-      status = try folder.inFolder(path.parent) { folder throws(SystemError) in
-        let status = try FileSystem.status(of: path.name, in: folder)
-        guard status?.isLink == true else { return status }
-        let file = try FileSystem.status(of: path.name, in: folder, followingLinks: true)
-        return file?.isFile == true ? file : status
+      status = try folder.status(of: path)
+      if status?.isLink == true {
+        let file = try folder.inFolder(path.parent) { folder throws(SystemError) in
+          try FileSystem.status(of: path.name, in: folder, followingLinks: true)
+        }
+        if file?.isFile == true { (status, target) = (file, folder.target(of: path)) }
       }
-      let isLink = try folder.status(of: path)?.isLink == true
-      if status?.isFile == true, isLink { target = folder.target(of: path) }
     } catch {
       unread.insert(path)
       leaveOut(path, error.message)

@@ -15,8 +15,10 @@ struct ImportRecord {
 
   /// The files of the last import, by their entries.
   private var known: [File] = []
-  /// The files of this one.
-  private var noted: [File] = []
+  /// The files of this one, encoded, as far as they come in the order of their entries, and the others.
+  private var noted = Self.head
+  private var last: UInt64 = 0
+  private var others: [File] = []
   private static let head = Array("dat-swift import 2\n".utf8)
   static let name = "import"
 
@@ -24,7 +26,12 @@ struct ImportRecord {
 
   /// Reads the record; empty if the bytes are none.
   init(_ bytes: [UInt8]) {
-    guard bytes.starts(with: Self.head) else { return }
+    known = Self.files(in: bytes) ?? []
+  }
+
+  /// Nil if the bytes are no record, or one that is cut short.
+  private static func files(in bytes: [UInt8]) -> [File]? {
+    guard bytes.starts(with: Self.head) else { return nil }
     var rest = bytes[Self.head.count...]
     func varint() -> UInt64? {
       let reading = rest.withUnsafeBufferPointer { Varint.read(UnsafeRawBufferPointer($0)) }
@@ -36,13 +43,13 @@ struct ImportRecord {
     var last: UInt64 = 0
     while !rest.isEmpty {
       guard let step = varint(), let size = varint(), let mtime = varint(), let inode = varint()
-      else { return }
+      else { return nil }
       let (seq, isTooLarge) = last.addingReportingOverflow(step)
-      guard step > 0, !isTooLarge else { return }
+      guard step > 0, !isTooLarge else { return nil }
       found.append(File(seq: seq, size: size, mtime: mtime, inode: inode))
       last = seq
     }
-    known = found
+    return found
   }
 
   /// The state at the last import of the file of an entry; nil for a file that is not known.
@@ -52,26 +59,37 @@ struct ImportRecord {
   }
 
   /// Adds a file of this import.
-  mutating func note(_ file: File) { noted.append(file) }
+  mutating func note(_ file: File) {
+    if file.seq > last {
+      Self.write(file, after: last, to: &noted)
+      last = file.seq
+    } else {
+      others.append(file)
+    }
+  }
 
   /// Takes the state over of a file that this import can't read.
   mutating func keep(_ seq: UInt64) {
-    if let file = self[seq] { noted.append(file) }
+    if let file = self[seq] { note(file) }
   }
 
   /// The record of this import.
   var bytes: [UInt8] {
+    // The first import notes all of them in order.
+    if others.isEmpty { return noted }
+    let files = ((Self.files(in: noted) ?? []) + others).sorted { $0.seq < $1.seq }
     var bytes = Self.head
-    bytes.reserveCapacity(bytes.count + noted.count * 20)
-    // The first import notes them in this order: then no copy is made.
-    let isSorted = zip(noted, noted.dropFirst()).allSatisfy { $0.seq < $1.seq }
     var last: UInt64 = 0
-    for file in isSorted ? noted : noted.sorted(by: { $0.seq < $1.seq }) where file.seq > last {
-      for number in [file.seq - last, file.size, file.mtime, file.inode] {
-        Varint.write(number, to: &bytes)
-      }
+    for file in files where file.seq > last {
+      Self.write(file, after: last, to: &bytes)
       last = file.seq
     }
     return bytes
+  }
+
+  private static func write(_ file: File, after last: UInt64, to bytes: inout [UInt8]) {
+    for number in [file.seq - last, file.size, file.mtime, file.inode] {
+      Varint.write(number, to: &bytes)
+    }
   }
 }

@@ -37,12 +37,17 @@ enum LayoutRules {
   /// ignores some characters or drops what Windows drops.
   static func isOwnFolder(_ name: some Collection<UInt8>) -> Bool {
     guard name.count <= ArchiveLimits.componentBytes else { return false }
+    if name.allSatisfy(isPrintable) { return isOwnFolder(folded: name.map(lowercase)) }
     let text = String(decoding: name, as: UTF8.self).decomposedStringWithCompatibilityMapping
     var folded = String.UnicodeScalarView()
     for scalar in text.unicodeScalars where !isIgnored(scalar) {
       folded.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
     }
-    var bytes = Array(String(folded).utf8)
+    return isOwnFolder(folded: Array(String(folded).utf8))
+  }
+
+  private static func isOwnFolder(folded name: [UInt8]) -> Bool {
+    var bytes = name
     // To Windows the part after a colon names a stream of the file.
     if let colon = bytes.firstIndex(of: UInt8(ascii: ":")) { bytes.removeSubrange(colon...) }
     while let last = bytes.last, last == UInt8(ascii: ".") || last == UInt8(ascii: " ") {
@@ -65,8 +70,18 @@ enum LayoutRules {
 
   /// Returns a name as a file system has it that folds case and normalises: equal for names that collide there.
   static func folded(_ path: ArchivePath) -> [UInt8] {
-    Array(
-      ForeignText(bytes: path.bytes.prefix(ArchiveLimits.nameBytes)).withFewMarks.string
+    let bytes = path.bytes.prefix(ArchiveLimits.nameBytes)
+    if bytes.allSatisfy(isPrintable) { return bytes.map(lowercase) }
+    return Array(
+      ForeignText(bytes: bytes).withFewMarks.string
         .decomposedStringWithCanonicalMapping.lowercased().utf8)
+  }
+
+  // Most names are of printable ASCII, which is its own normal form.
+
+  private static func isPrintable(_ byte: UInt8) -> Bool { 0x20..<0x7f ~= byte }
+
+  private static func lowercase(_ byte: UInt8) -> UInt8 {
+    UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte ? byte | 0x20 : byte
   }
 }

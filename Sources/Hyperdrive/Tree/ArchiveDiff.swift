@@ -26,6 +26,22 @@ extension ArchiveTree {
     from first: UInt64, to second: UInt64, in folder: ArchivePath = .root
   ) throws -> [ArchiveChange] {
     var changes: [ArchiveChange] = []
+    try eachChange(from: first, to: second, in: folder) { kind, entry, _ in
+      changes.append(ArchiveChange(kind: kind, entry: entry))
+    }
+    changes.sort {
+      $0.entry.path == $1.entry.path
+        ? $0.kind == .deletion && $1.kind == .put : $0.entry.path < $1.entry.path
+    }
+    return changes
+  }
+
+  /// Calls `body` with the changes from one version to another, in any order but for one path: there the deletion
+  /// comes first. The last argument is true for a put of something that has names below its own.
+  func eachChange(
+    from first: UInt64, to second: UInt64, in folder: ArchivePath = .root,
+    _ body: (ArchiveChange.Kind, ArchiveEntry, Bool) throws -> Void
+  ) throws {
     var stack: [(path: ArchivePath, old: ArchiveNode?, new: ArchiveNode?)] = [
       (folder, try head(first), try head(second))
     ]
@@ -35,11 +51,9 @@ extension ArchiveTree {
       let before = try children(of: path, from: old)
       let after = try children(of: path, from: new)
       if before.own?.seq != after.own?.seq {
-        if let own = before.own, own.isPut {
-          changes.append(ArchiveChange(kind: .deletion, entry: own.entry))
-        }
+        if let own = before.own, own.isPut { try body(.deletion, own.entry, false) }
         if let own = after.own, own.isPut {
-          changes.append(ArchiveChange(kind: .put, entry: own.entry))
+          try body(.put, own.entry, !after.branches.isEmpty)
         }
       }
       let cost = steps &- stepsBefore + 1
@@ -57,10 +71,6 @@ extension ArchiveTree {
       for (name, node) in before.branches where after.branches[name] == nil {
         stack.append((path.appending(name), node, nil))
       }
-    }
-    return changes.sorted {
-      $0.entry.path == $1.entry.path
-        ? $0.kind == .deletion && $1.kind == .put : $0.entry.path < $1.entry.path
     }
   }
 }

@@ -59,8 +59,9 @@ struct RecoveredFolder {
       } else if try files.contentsOfDirectory(atPath: building).isEmpty {
         try files.removeItem(atPath: building)
       } else {
-        aside = freeName(path)
-        try files.moveItem(atPath: building, toPath: freeName(path))
+        let name = freeName(path)
+        try files.moveItem(atPath: building, toPath: name)
+        aside = name
       }
     }
     if files.fileExists(atPath: path + "/" + mark) {
