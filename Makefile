@@ -84,6 +84,11 @@ bench-host: check-deps ## Measure a host with ROOMS=1000 rooms of three writers 
 	$(SWIFT) build --configuration release --product dat-host-load
 	@.build/release/dat-host-load .build/release/dat $(or $(ROOMS),1000)
 
+.PHONY: fleet-campaign
+fleet-campaign: check-deps ## Simulate a day of a fleet of HOSTS=1000 hosts that share KEYS=1000000 keys; SEED=1
+	$(SWIFT) build --configuration release --product dat-fleet-campaign
+	@.build/release/dat-fleet-campaign $(or $(HOSTS),1000) $(or $(KEYS),1000000) $(or $(SEED),1)
+
 .PHONY: bench-browser
 bench-browser: check-deps ## Measure connections with Chromium and between native peers, beside Chromium to Chromium; ONLY=connect
 	$(SWIFT) build --configuration release --product dat

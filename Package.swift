@@ -210,11 +210,14 @@ let package = Package(
     layer("DatWire", ["HypercoreProtocol", "HypercoreCrypto", "DatCoding"]),
     // What a program measures, as a page for Prometheus.
     layer("DatMetrics", ["DatHTTP", metrics, logging, nioCore, nioLocks, services] + web),
+    // Which host of a fleet holds which key: plain values, without I/O, clock or chance.
+    layer("DatFleet", ["HypercoreCrypto", "DatCoding", heap]),
     // Rooms, databases and feeds, kept online.
     layer(
       "DatHost",
       [
-        "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto", "HypercoreProtocol",
+        "DatFleet", "DatDNS", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto",
+        "HypercoreProtocol",
         "RandomAccessStorage", "DatSwarm", "DatCoding", nioCore, nioPosix, nioLocks, logging,
         metrics,
       ]),
@@ -343,6 +346,15 @@ let package = Package(
       name: "dat-room-load",
       dependencies: ["Saga", "HyperDB", "Hypercore", "HypercoreCrypto", "RandomAccessStorage"],
       path: "Tests/RoomLoad", swiftSettings: strict),
+    // A fleet of many hosts and keys, simulated: for the tests, and for `make fleet-campaign`.
+    .target(
+      name: "DatFleetSimulation", dependencies: ["DatFleet", "HypercoreCrypto"],
+      path: "Tests/DatFleetSimulation", swiftSettings: strict),
+    .executableTarget(
+      name: "dat-fleet-campaign", dependencies: ["DatFleetSimulation", "DatFleet", "DatTesting"],
+      path: "Tests/FleetCampaign",
+      swiftSettings: strict),
+    tests("DatFleetTests", ["DatFleet", "DatFleetSimulation", "DatDNS", "HypercoreCrypto"]),
     tests(
       "DatHostTests",
       [

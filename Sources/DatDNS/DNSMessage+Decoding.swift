@@ -1,16 +1,20 @@
 extension DNSMessage {
   /// Reads a packet. Bytes after the message are ignored.
   ///
+  /// - Parameters:
+  ///   - bytes: the packet.
+  ///   - maximumRecords: the most questions and records that it may have. As names can point to one another, each
+  ///     takes up to 255 bytes of memory, however few it has in the packet: 256 records take 64 KiB at most.
   /// - Returns: nil if this is no message: it is cut short, its names loop or are too long, the data of its
-  ///   records doesn't fit, or it has more records than any peer sends.
-  package init?(decoding bytes: [UInt8]) {
+  ///   records doesn't fit, or it has more records than allowed.
+  package init?(decoding bytes: [UInt8], maximumRecords: Int = 256) {
     var reader = DNSReader(bytes)
     guard let id = reader.uint16(), let flags = reader.uint16(),
       let questionCount = reader.uint16(), let answerCount = reader.uint16(),
       let authorityCount = reader.uint16(), let additionalCount = reader.uint16()
     else { return nil }
     let counts = [questionCount, answerCount, authorityCount, additionalCount].map(Int.init)
-    guard counts.reduce(0, +) <= Self.maximumRecords else { return nil }
+    guard counts.reduce(0, +) <= maximumRecords else { return nil }
     self.init(id: id, flags: flags)
     for _ in 0..<counts[0] {
       guard let name = reader.name(), let type = reader.uint16(), let code = reader.uint16() else {
@@ -25,10 +29,6 @@ extension DNSMessage {
     self.authorities = authorities
     self.additionals = additionals
   }
-
-  /// The most records of a packet. As names can point to one another, this bounds the memory of names to 64
-  /// KiB.
-  private static let maximumRecords = 256
 }
 
 /// Reads a packet from its start to its end.
