@@ -96,7 +96,7 @@ import Testing
     let address = "127.0.0.1:\(try #require(object?["port"] as? Int))"
     try await fails("ls", "dat://\(key)", "--connect", address, with: "hyperdrive 10")
     try await fails(
-      "clone", "dat://\(key)", path("copy"), "--connect", address, "--timeout", "5",
+      "clone", "dat://\(key)", path("copy"), "--connect", address, "--timeout", "60",
       with: "hyperdrive 10")
     serving.signalSoon()
     #expect(await serving.status() == 0)

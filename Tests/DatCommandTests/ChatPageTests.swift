@@ -117,7 +117,7 @@ import Testing
     await ana.send("/refuse mallory")
     try await ana.line(containing: "mallory is refused here")
     try await eve.process.line(containing: #""event":"authorized""#)
-    #expect(await ana.errorText.contains("nobody of that name or key"))
+    try await ana.error(containing: "nobody of that name or key")
     #expect(await !mallory.process.lines.contains { $0.contains(#""event":"authorized""#) })
     #expect(await eve.leave() == 0)
     #expect(await mallory.leave() == 0)

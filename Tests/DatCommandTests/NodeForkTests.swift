@@ -68,11 +68,7 @@ struct NodeForkTests {
   }
 
   private func untilTold(_ process: DatProcess) async throws {
-    let end = ContinuousClock.now + .seconds(60)
-    while await !process.errorText.contains("dat rekey"), ContinuousClock.now < end {
-      try await Task.sleep(for: .milliseconds(20))
-    }
-    #expect(await process.errorText.contains("dat rekey"))
+    try await process.error(containing: "dat rekey")
     await process.signal(SIGINT)
     #expect(await process.status() == 0)
   }

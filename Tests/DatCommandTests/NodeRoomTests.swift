@@ -66,7 +66,9 @@ struct NodeRoomTests {
     try await node.line(containing: "joined from Swift")
     await node.send("and back")
     try await sue.event("message", "message", "and back")
-    #expect(await node.lines.contains { $0.contains(#""event":"join""#) && $0.contains(sue.local) })
+    try await node.line("sue's join") {
+      $0.contains(#""event":"join""#) && $0.contains(sue.local)
+    }
     await node.closeInput()
     #expect(await node.status() == 0)
     try await sue.event("leave", "username", "nan")

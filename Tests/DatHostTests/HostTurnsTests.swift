@@ -15,7 +15,8 @@ import Testing
   {
     var options = ReplicaHost.Options()
     options.maximumOpen = 2
-    options.turn = .milliseconds(100)
+    // The test takes the turns, so that none comes between its looks.
+    options.turn = .seconds(3600)
     let world = try await HostWorld(options: options)
     var feeds: [Feed] = []
     var swarms: [Swarm] = []
@@ -38,38 +39,62 @@ import Testing
     #expect(states.count { $0 == .hosting } == 2)
     // Each is stored in the end, though never more than two are open.
     var stored: Set<PublicKey> = []
-    while stored.count < 5 {
-      let all = await world.host.status()
-      #expect(await world.host.replicas.count <= 2)
-      stored.formUnion(all.filter { $0.stored == 1 }.map(\.key))
-      try await Task.sleep(for: .milliseconds(5))
+    while true {
+      let open = await world.host.status().filter { $0.state == .hosting }
+      #expect(open.count == 2)
+      #expect(await world.host.replicas.count == 2)
+      stored.formUnion(open.filter { $0.stored == 1 }.map(\.key))
+      if stored.count == 5 { break }
+      if open.allSatisfy({ $0.stored == 1 }) {
+        #expect(await world.host.rotate(), "some still wait")
+      } else {
+        try await Task.sleep(for: .milliseconds(5))
+      }
     }
     // One that is removed makes room at once.
     try await world.host.remove(try #require(feeds[0].key))
     try await world.host.remove(try #require(feeds[1].key))
     try await world.host.remove(try #require(feeds[2].key))
-    while await world.host.status().contains(where: { $0.state == .queued }) {
-      try await Task.sleep(for: .milliseconds(5))
-    }
-    #expect(await world.host.status().count == 2)
+    #expect(await world.host.status().map(\.state) == [.hosting, .hosting])
     for swarm in swarms { await swarm.close() }
     await world.close()
   }
 
-  @Test func `what could not be opened is counted as that, and tried again`() async throws {
+  /// Makes a host with a key whose folder holds something else.
+  private func hostWithBadFolder(turn: Duration) async throws -> (HostWorld, PublicKey, String) {
     var options = ReplicaHost.Options()
-    options.turn = .milliseconds(20)
+    options.turn = turn
     let world = try await HostWorld(options: options)
     let key = KeyPair.generate().publicKey
     let folder = world.folder.path + "/host/replicas/\(key.discoveryKey.hex)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    try Data([UInt8](repeating: 7, count: 64)).write(to: URL(fileURLWithPath: folder + "/tree"))
-    try Data([UInt8](repeating: 7, count: 64)).write(to: URL(fileURLWithPath: folder + "/key"))
+    for name in ["tree", "key"] {
+      try Data([UInt8](repeating: 7, count: 64)).write(
+        to: URL(fileURLWithPath: "\(folder)/\(name)"))
+    }
+    return (world, key, folder)
+  }
+
+  @Test func `what could not be opened is counted as that, and tried again`() async throws {
+    let (world, key, folder) = try await hostWithBadFolder(turn: .seconds(3600))
     let status = try await world.host.add(HostedKey(parsing: "feed:\(key.hex)"))
     #expect(status.state == .failed)
     #expect(await world.host.failed == [key])
+    #expect(await world.host.rotate(), "it is tried again")
+    #expect(await world.host.failed == [key])
     try FileManager.default.removeItem(atPath: folder)
-    _ = try await world.waitUntil(key) { $0.state == .hosting || $0.state == .waiting }
+    #expect(await !world.host.rotate(), "nothing is left to try")
+    #expect(await world.host.failed.isEmpty)
+    #expect(await world.host.status().map(\.state) == [.hosting])
+    await world.close()
+  }
+
+  @Test func `turns are taken while something waits for one`() async throws {
+    let (world, key, folder) = try await hostWithBadFolder(turn: .milliseconds(20))
+    try await world.host.add(HostedKey(parsing: "feed:\(key.hex)"))
+    // At a turn the folder is being looked into, and may not be emptied file by file.
+    try FileManager.default.moveItem(atPath: folder, toPath: world.folder.path + "/aside")
+    _ = try await world.waitUntil(key) { $0.state == .hosting }
     while await !world.host.failed.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
     await world.close()
   }

@@ -38,7 +38,6 @@ struct LyingHubTests {
       .bind(host: "127.0.0.1", port: 0).get()
     var options = SignalHub.Options()
     options.pauses = [.milliseconds(50)]
-    options.connectTimeout = .seconds(2)
     let address = try HubAddress(
       parsing: "\(kind)://127.0.0.1:\(server.localAddress?.port ?? 0)")
     let hub = SignalHub(address, application: "room", id: "a", options: options)

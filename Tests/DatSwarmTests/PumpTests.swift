@@ -39,7 +39,7 @@ private func connected(
   }
 }
 
-@Test(arguments: ["127.0.0.1", "::1", "localhost"])
+@Test(arguments: Loopback.addresses + ["localhost"])
 func `fifty megabytes go both ways intact, with a bounded number of buffers held`(
   host: String
 ) async throws {

@@ -329,7 +329,7 @@ private let start = ContinuousClock.now
       ])
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: ["::1", "127.0.0.1"])
+  @Test(.timeLimit(.minutes(1)), arguments: Loopback.addresses)
   func `peers find each other through a server of either kind of address`(host: String) async throws
   {
     let server = try await RendezvousServer(host: host == "::1" ? "::" : "0.0.0.0")

@@ -22,12 +22,14 @@ public actor DatProcess {
   private let errors = Pipe()
   private var isInputClosed = false
   private var awaited = Awaited<String>()
+  private var awaitedErrors = Awaited<String>()
   /// The lines of standard output so far.
   public private(set) var lines: [String] = []
   /// The output on standard error so far.
   public private(set) var errorText = ""
   private var readers: [Task<Void, Never>] = []
   private var outputEnded = false
+  private var errorsEnded = false
 
   /// Starts the command with these arguments.
   public init(_ arguments: [String], environment: [String: String] = [:], executable: URL? = nil)
@@ -49,6 +51,7 @@ public actor DatProcess {
       },
       Task { [weak self] in
         for await line in errorLines { await self?.addError(line) }
+        await self?.endErrors()
       },
     ]
   }
@@ -118,21 +121,7 @@ public actor DatProcess {
     _ what: String = "line that is waited for", where matches: @escaping @Sendable (String) -> Bool
   ) async throws -> String {
     if let found = lines.first(where: matches) { return found }
-    var end = Awaited<String>.End.processEnded
-    if !outputEnded {
-      let number = awaited.number()
-      end = await bounded(
-        Awaited<String>.limit,
-        stop: { [weak self] isLate in
-          Task { await self?.giveUp(number, isLate ? .tooLate : .cancelled) }
-        }
-      ) {
-        await withCheckedContinuation { continuation in
-          guard !Task.isCancelled else { return continuation.resume(returning: .cancelled) }
-          awaited.add(number, matches, continuation)
-        }
-      }
-    }
+    let end = outputEnded ? .processEnded : await wait(for: matches)
     guard end == .met, let found = lines.first(where: matches) else {
       throw NotShown(what, end, of: command, printed: printed)
     }
@@ -143,6 +132,40 @@ public actor DatProcess {
   @discardableResult
   public func line(containing text: String) async throws -> String {
     try await line("line with \(text)") { $0.contains(text) }
+  }
+
+  /// Waits until standard error contains `text`. What is printed there and on standard output arrives in any
+  /// order.
+  ///
+  /// - Throws: ``NotShown`` if it ends without, or it takes too long.
+  public func error(containing text: String) async throws {
+    if errorText.contains(text) { return }
+    let end =
+      errorsEnded ? .processEnded : await wait(onErrors: true) { $0.contains(text) }
+    guard end == .met else {
+      throw NotShown("complaint with \(text)", end, of: command, printed: printed)
+    }
+  }
+
+  private func wait(
+    onErrors: Bool = false, for matches: @escaping @Sendable (String) -> Bool
+  ) async -> Awaited<String>.End {
+    let number = awaited.number()
+    return await bounded(
+      Awaited<String>.limit,
+      stop: { [weak self] isLate in
+        Task { await self?.giveUp(number, isLate ? .tooLate : .cancelled) }
+      }
+    ) {
+      await withCheckedContinuation { continuation in
+        guard !Task.isCancelled else { return continuation.resume(returning: .cancelled) }
+        if onErrors {
+          awaitedErrors.add(number, matches, continuation)
+        } else {
+          awaited.add(number, matches, continuation)
+        }
+      }
+    }
   }
 
   /// Waits for it to end. If that takes too long, it is killed, and its output is printed.
@@ -172,7 +195,10 @@ public actor DatProcess {
     kill(process.processIdentifier, SIGKILL)
   }
 
-  private func giveUp(_ number: Int, _ end: Awaited<String>.End) { awaited.end(number, end) }
+  private func giveUp(_ number: Int, _ end: Awaited<String>.End) {
+    awaited.end(number, end)
+    awaitedErrors.end(number, end)
+  }
 
   private var command: [String] {
     [process.executableURL?.lastPathComponent ?? ""] + (process.arguments ?? [])
@@ -187,10 +213,18 @@ public actor DatProcess {
     awaited.show(line)
   }
 
-  private func addError(_ line: String) { errorText += line + "\n" }
+  private func addError(_ line: String) {
+    errorText += line + "\n"
+    awaitedErrors.show(errorText)
+  }
 
   private func endOutput() {
     outputEnded = true
     awaited.endAll(.processEnded)
+  }
+
+  private func endErrors() {
+    errorsEnded = true
+    awaitedErrors.endAll(.processEnded)
   }
 }

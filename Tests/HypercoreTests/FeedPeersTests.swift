@@ -243,6 +243,7 @@ import Testing
       #expect(!other.ack)
       #expect(other.userData == nil)
       #expect(other.extensions == ["dat-swift/fork", "dat-swift/proof"])
+      while await copy.peers.isEmpty { await Task.yield() }
       #expect(await copy.peers.map(\.id) == [options.id])
     }
     #expect(await copy.peers.isEmpty)

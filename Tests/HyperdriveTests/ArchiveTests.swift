@@ -107,9 +107,9 @@ import Testing
     }
     let copy = try await Archive.inMemory(
       options: Archive.Options(key: archive.key, sparse: true, sparseMetadata: true))
-    let connection = try await LiveConnection(archive, copy)
     var events = copy.events().makeAsyncIterator()
-    while let event = await events.next(), event != .update(version: 400) {}
+    let connection = try await LiveConnection(archive, copy)
+    while await copy.version < 400 { _ = await events.next() }
     #expect(try await copy.read("/7/13").collect() == Array("7 13".utf8))
     #expect(try await copy.entries(in: "/7").collect().count == 20)
     #expect(await copy.metadata.downloaded() < 80)

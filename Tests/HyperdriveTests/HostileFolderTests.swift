@@ -140,8 +140,10 @@ import Testing
     )
     let connection = try await LiveConnection(archive, reader)
     let setuid = copy + "/setuid"
-    while !FileManager.default.fileExists(atPath: setuid) {
-      try await Task.sleep(for: .milliseconds(10))
+    for path in [setuid, copy + "/first"] {
+      while !FileManager.default.fileExists(atPath: path) {
+        try await Task.sleep(for: .milliseconds(10))
+      }
     }
     await connection.end()
     let laid = try files()

@@ -209,6 +209,11 @@ import Testing
     while await reader.version < 1 { _ = await events.next() }
     try await reader.untilComplete()
     try Data("mine!".utf8).write(to: URL(fileURLWithPath: copyPath + "/note"))
+    // Written at another moment than the archive's, also if a file's time is no more exact than some
+    // milliseconds.
+    try FileManager.default.setAttributes(
+      [.modificationDate: Date(timeIntervalSince1970: 1_530_000_000)],
+      ofItemAtPath: copyPath + "/note")
     try await owner.write("/note", Array("second".utf8))
     while await reader.version < 2 { _ = await events.next() }
     try await reader.untilComplete()

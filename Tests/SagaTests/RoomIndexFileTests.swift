@@ -35,9 +35,12 @@ import Testing
   private func sync(_ one: Saga, _ other: Saga) async throws {
     let (left, right) = (try await one.replicate(), try await other.replicate())
     let joined = Task { await join(left, right) }
+    // Both have all that both wrote: the numbers alone may be equal on the way.
     while true {
-      let counts = (await one.messageCount, await other.messageCount)
-      if counts.0 == counts.1, counts.0 > 1 { break }
+      let (isHere, isThere) = (await one.db.isSynced, await other.db.isSynced)
+      let (isRead, isReadThere) = (await one.isCaughtUp, await other.isCaughtUp)
+      let ids = (await one.messages.map(\.id), await other.messages.map(\.id))
+      if isHere, isThere, isRead, isReadThere, Set(ids.0) == Set(ids.1), ids.0.count > 1 { break }
       try await Task.sleep(for: .milliseconds(5))
     }
     await left.close()

@@ -6,13 +6,13 @@ internal import HypercoreCrypto
 /// and the end of its last is a leave. The data of a connection that has proven to hold the key takes
 /// precedence over claims; among claims the first does.
 struct Roster {
-  private struct Claim {
+  struct Claim {
     var connection: UInt64
     var user: UserData
   }
 
   /// The claims of each key, in the order in which they came.
-  private var claims: [PublicKey: [Claim]] = [:]
+  private(set) var claims: [PublicKey: [Claim]] = [:]
 
   /// The users who are connected now, sorted by name, then key.
   var users: [UserData] {
