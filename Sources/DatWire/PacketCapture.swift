@@ -33,6 +33,8 @@ package struct PacketCapture {
   private struct Stream {
     let connection: UInt64
     let side: RecordedPart.Side
+    /// The number with which it began; nil if the capture began later.
+    var first: UInt32?
     /// The next expected sequence number; nil before the first segment.
     var next: UInt32?
     var waiting: [UInt32: [UInt8]] = [:]
@@ -164,10 +166,14 @@ package struct PacketCapture {
     let flags = packet[tcp + 13]
     let payload = Array(packet[tcp + header..<end])
     if flags & 2 != 0 {
-      // Begins: what was known of these ends is another connection's.
-      if flags & 16 == 0 { forget(ends) }
+      let first = sequence &+ 1
+      // Begins: what was known of these ends is another connection's, unless this was sent twice.
+      if flags & 16 == 0, streams[ends]?.first != first { forget(ends) }
       try follow(ends, time, found)
-      streams[ends]?.next = sequence &+ 1
+      if streams[ends]?.first == nil {
+        streams[ends]?.first = first
+        if streams[ends]?.next == nil { streams[ends]?.next = first }
+      }
       return
     }
     if !payload.isEmpty {

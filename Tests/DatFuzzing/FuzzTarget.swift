@@ -65,6 +65,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     switch self {
     case .proof, .database, .archive, .connection, .session, .signalling, .ice: 128
     case .files: 16_384
+    case .recording: 1024
     default: 4096
     }
   }

@@ -7,20 +7,32 @@ extension FuzzTarget {
     let whole = read(bytes, pieces: bytes.count)
     let cut = read(bytes, pieces: 1 + Int(bytes.last ?? 0) % 31)
     hold(whole == cut, "a recording reads differently when it comes in pieces")
-    hold(whole.count <= bytes.count + 4, "more came out of a recording than is in it")
+    let count = whole.found.values.reduce(0) { $0 + $1.count }
+    hold(count <= bytes.count + 4, "more came out of a recording than is in it")
   }
 
-  /// Returns the messages of each direction, and how reading ended.
-  private static func read(_ bytes: [UInt8], pieces: Int) -> [String] {
+  private struct Direction: Hashable {
+    let connection: UInt64
+    let side: RecordedPart.Side
+  }
+
+  private struct Outcome: Equatable {
+    var found: [Direction: [WireItem]] = [:]
+    var error: RecordingError?
+  }
+
+  /// Returns the messages of each direction, and the error that ended reading.
+  private static func read(_ bytes: [UInt8], pieces: Int) -> Outcome {
     var reader = RecordingReader()
-    var decoders: [String: WireDecoder] = [:]
-    var found: [String: [WireItem]] = [:]
-    var ending = "whole"
+    var decoders: [Direction: WireDecoder] = [:]
+    var outcome = Outcome()
+    let key = PublicKey(bytes: [UInt8](repeating: 1, count: 32))
     func take(_ part: RecordedPart) {
       guard case .bytes(let side, let bytes) = part.content else { return }
-      let name = "\(part.connection) \(side)"
-      decoders[name, default: WireDecoder(key: PublicKey(bytes: [UInt8](repeating: 1, count: 32)))]
-        .add(bytes) { found[name, default: []].append($0) }
+      let direction = Direction(connection: part.connection, side: side)
+      decoders[direction, default: WireDecoder(key: key)].add(bytes) {
+        outcome.found[direction, default: []].append($0)
+      }
     }
     do throws(RecordingError) {
       for start in stride(from: 0, to: bytes.count, by: max(pieces, 1)) {
@@ -28,9 +40,9 @@ extension FuzzTarget {
       }
       try reader.finish { take($0) }
     } catch {
-      ending = "\(error)"
+      outcome.error = error
     }
-    return [ending] + found.sorted { $0.key < $1.key }.flatMap { $0.value.map { "\($0)" } }
+    return outcome
   }
 
   static func recordings() throws -> [[UInt8]] {

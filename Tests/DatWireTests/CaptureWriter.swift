@@ -60,8 +60,9 @@ struct CaptureWriter {
   ) {
     var random = SeededRandom(seed: seed)
     var next: [Bool: UInt32] = [true: .max - 5, false: 77]
-    add(fromClient: true, sequence: .max - 6, flags: 2, isSix: isSix)
-    add(fromClient: false, sequence: 76, flags: 18, isSix: isSix)
+    // Each begins twice, as a capture on loopback has it.
+    for _ in 0..<2 { add(fromClient: true, sequence: .max - 6, flags: 2, isSix: isSix) }
+    for _ in 0..<2 { add(fromClient: false, sequence: 76, flags: 18, isSix: isSix) }
     for (side, bytes) in session {
       var segments: [(UInt32, [UInt8])] = []
       var rest = bytes[...]
@@ -73,7 +74,8 @@ struct CaptureWriter {
       }
       if segments.count > 1, Bool.random(using: &random) { segments.swapAt(0, 1) }
       if let first = segments.first, Bool.random(using: &random) { segments.append(first) }
-      for (sequence, part) in segments {
+      for (number, (sequence, part)) in segments.enumerated() {
+        if number == 1, !side { add(fromClient: false, sequence: 76, flags: 18, isSix: isSix) }
         add(fromClient: side, sequence: sequence, part, isSix: isSix)
       }
     }

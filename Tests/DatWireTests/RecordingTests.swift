@@ -94,6 +94,7 @@ import Testing
       }
       #expect(peer.hasSuffix(":3282"))
       #expect(found.last?.content == .ended)
+      #expect(found.allSatisfy { $0.connection == 1 })
       for (side, isClient) in [(RecordedPart.Side.here, true), (.there, false)] {
         var bytes: [UInt8] = []
         for case .bytes(side, let part) in found.map(\.content) { bytes += part }

@@ -275,7 +275,8 @@ enum WireFields {
         if entries.isEmpty { return nil }
         let list = entries.prefix(shown.entries).map(entry).joined(separator: ", ")
         let more = entries.count > shown.entries ? ", …" : ""
-        return "\(entries.count) \(name) (\(list)\(more))"
+        let noun = entries.count == 1 ? String(name.dropLast()) : name
+        return "\(entries.count) \(noun) (\(list)\(more))"
       case .string(let text) where name == "note" || name == "reason":
         return SafeText.line(text, limit: 200)
       default: return "\(name) \(entry(value))"
