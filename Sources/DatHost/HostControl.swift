@@ -62,7 +62,8 @@ public final class HostControl: Sendable {
   private let host: ReplicaHost
   private let logger: Logger
   private let path: String
-  private let server: NIOAsyncChannel<NIOAsyncChannel<ByteBuffer, ByteBuffer>, Never>
+  private let server: any Channel
+  private let clients: Clients
 
   /// Opens the socket. One that another host left behind is replaced: the folder's lock proves that it is gone.
   ///
@@ -74,15 +75,19 @@ public final class HostControl: Sendable {
     self.logger = logger
     path = try Self.path(in: host.path)
     unlink(path)
+    let clients = Clients(limit: Self.maximumClients)
+    self.clients = clients
     do {
       server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-        .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: false) { channel in
+        .childChannelInitializer { channel in
           channel.eventLoop.makeCompletedFuture {
             try channel.pipeline.syncOperations.addHandlers(
               IdleStateHandler(allTimeout: Self.patience), ClosesWhenIdle())
-            return try NIOAsyncChannel(wrappingChannelSynchronously: channel)
+            clients.take(
+              try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel))
           }
         }
+        .bind(unixDomainSocketPath: path).get()
     } catch {
       throw HostError(.control, SwarmError("The socket \(path) can't be opened", error).reason)
     }
@@ -105,27 +110,17 @@ public final class HostControl: Sendable {
   /// Answers until cancelled, then removes the socket.
   public func run() async throws {
     defer { unlink(path) }
-    try await withTaskCancellationHandler {
-      try await server.executeThenClose { clients in
-        try await withThrowingDiscardingTaskGroup { group in
-          let places = Places(Self.maximumClients)
-          for try await client in clients {
-            guard places.take() else {
-              group.addTask { try? await client.executeThenClose { _, _ in } }
-              continue
-            }
-            group.addTask {
-              defer { places.giveBack() }
-              do { try await self.serve(client) } catch {
-                self.logger.debug("A client of the control socket was lost: \(error)")
-              }
-            }
-          }
-        }
+    clients.answer { [self] client in
+      do { try await serve(client) } catch {
+        logger.debug("A client of the control socket was lost: \(error)")
       }
-    } onCancel: {
-      server.channel.close(promise: nil)
     }
+    try await withTaskCancellationHandler {
+      try await server.closeFuture.get()
+    } onCancel: {
+      server.close(promise: nil)
+    }
+    await clients.end()
   }
 
   private func serve(_ client: NIOAsyncChannel<ByteBuffer, ByteBuffer>) async throws {
@@ -207,20 +202,68 @@ public final class HostControl: Sendable {
   }
 }
 
-/// A count of the connected clients.
-private final class Places: Sendable {
-  private let free: NIOLockedValueBox<Int>
-  init(_ count: Int) { free = NIOLockedValueBox(count) }
+/// The connected clients, each with a task that answers it.
+///
+/// NIO traps if a connection is released that nobody has handled. So each is handled from its start, and one for
+/// which there is no room is closed in the same way.
+private final class Clients: Sendable {
+  typealias Client = NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
-  func take() -> Bool {
-    free.withLockedValue {
-      guard $0 > 0 else { return false }
-      $0 -= 1
-      return true
+  private struct State {
+    /// Those that came before anybody answers.
+    var early: [Client] = []
+    var answer: (@Sendable (Client) async -> Void)?
+    var running: [Int: Task<Void, Never>] = [:]
+    var last = 0
+    var isOver = false
+  }
+
+  private let limit: Int
+  private let state = NIOLockedValueBox(State())
+
+  init(limit: Int) { self.limit = limit }
+
+  /// Takes over a client that has just connected.
+  func take(_ client: Client) {
+    state.withLockedValue { state in
+      guard !state.isOver, state.early.count + state.running.count < limit else {
+        Task { try? await client.executeThenClose { _, _ in } }
+        return
+      }
+      guard let answer = state.answer else { return state.early.append(client) }
+      start(client, answer, &state)
     }
   }
 
-  func giveBack() { free.withLockedValue { $0 += 1 } }
+  /// Begins to answer, those that wait as well.
+  func answer(_ answer: @escaping @Sendable (Client) async -> Void) {
+    state.withLockedValue { state in
+      state.answer = answer
+      for client in state.early { start(client, answer, &state) }
+      state.early = []
+    }
+  }
+
+  private func start(
+    _ client: Client, _ answer: @escaping @Sendable (Client) async -> Void, _ state: inout State
+  ) {
+    state.last += 1
+    state.running[state.last] = Task { [number = state.last] in
+      await answer(client)
+      self.state.withLockedValue { _ = $0.running.removeValue(forKey: number) }
+    }
+  }
+
+  /// Disconnects all, and those that still come.
+  func end() async {
+    let running = state.withLockedValue { state in
+      state.isOver = true
+      state.answer = nil
+      return state.running.values
+    }
+    for task in running { task.cancel() }
+    for task in running { await task.value }
+  }
 }
 
 private final class ClosesWhenIdle: ChannelInboundHandler, Sendable {

@@ -60,9 +60,10 @@ public struct MetricsPage: Service {
         body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text())))
     }
     let places = ConnectionPlaces(places) { _ in false }
+    let arrivals = Arrivals()
     let application = Application(
       router: router,
-      server: .http1(configuration: .init(additionalChannelHandlers: [places.handler()])),
+      server: arrivals.http1(configuration: .init(additionalChannelHandlers: [places.handler()])),
       configuration: ApplicationConfiguration(
         address: .hostname("127.0.0.1", port: port), serverName: nil,
         availableConnectionsDelegate: MaximumAvailableConnections(64)),
@@ -72,7 +73,7 @@ public struct MetricsPage: Service {
         await onReady(port)
       },
       logger: logger)
-    try await application.run()
+    try await arrivals.run { try await application.run() }
   }
 
   /// Returns whether a Host field names this machine and the port.

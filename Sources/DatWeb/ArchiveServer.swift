@@ -49,9 +49,10 @@ public struct ArchiveServer: Sendable {
     let gate = Gate()
     let places = ConnectionPlaces(Self.places) { _ in false }
     let responder = ArchiveResponder(archive: archive, isOwn: isOwn, gate: gate, reading: reading)
+    let arrivals = Arrivals()
     let application = Application(
       responder: responder,
-      server: .http1(
+      server: arrivals.http1(
         configuration: .init(
           additionalChannelHandlers: [places.handler()],
           idleTimeout: .seconds(60),
@@ -68,6 +69,6 @@ public struct ArchiveServer: Sendable {
         await onReady("http://\(name):\(port)/")
       },
       logger: Logger(label: "dat.web", factory: { _ in SwiftLogNoOpLogHandler() }))
-    try await application.run()
+    try await arrivals.run { try await application.run() }
   }
 }

@@ -90,9 +90,10 @@ public struct WebServer: Sendable {
       rooms: rooms, files: files, gate: gate, heartbeat: options.heartbeat, pageURL: options.pageURL
     )
     let host = options.host == "localhost" ? "127.0.0.1" : options.host
+    let arrivals = Arrivals()
     let application = Application(
       responder: responder,
-      server: .http1(
+      server: arrivals.http1(
         configuration: .init(
           additionalChannelHandlers: [places.handler()],
           idleTimeout: .seconds(60),
@@ -111,7 +112,7 @@ public struct WebServer: Sendable {
         await onReady(WebAddress(host: host, port: port, url: url))
       },
       logger: options.logger)
-    try await application.run()
+    try await arrivals.run { try await application.run() }
   }
 }
 

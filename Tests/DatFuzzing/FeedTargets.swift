@@ -252,7 +252,6 @@ extension FuzzTarget {
       case 6:
         now = now.advanced(by: .milliseconds(Int(input.byte()) * 50))
         session.tick(now: now)
-        try? replicator.tick(now: now)
       case 7: while let output = session.takeOutput(now: now), !output.isEmpty {}
       case 8:
         _ = replicator.get(input.number()) { _ in }

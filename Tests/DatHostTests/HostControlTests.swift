@@ -75,6 +75,25 @@ import Testing
     }
   }
 
+  @Test func `the socket is closed in order while clients arrive`() async throws {
+    let world = try await HostWorld()
+    for _ in 0..<30 {
+      let control = try await HostControl(world.host)
+      let running = Task { try await control.run() }
+      // More than are handed out before the end.
+      var clients: [any Channel] = []
+      for _ in 0..<30 {
+        let client = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        clients.append(
+          try await client.connect(unixDomainSocketPath: world.host.path + "/control").get())
+      }
+      running.cancel()
+      _ = await running.result
+      for client in clients { try? await client.close() }
+    }
+    await world.close()
+  }
+
   @Test func `a request with marks without end costs linear time`() {
     // As much as a request can have, in every field; a dictionary of such names takes seconds.
     let slow = slowText(bytes: 15_000)

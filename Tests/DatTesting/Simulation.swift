@@ -13,7 +13,12 @@ package protocol NetworkEnd: AnyObject {
   /// Returns the next output; nil if this end has ended, empty if there is nothing now.
   func takeOutput(now: Instant) -> [UInt8]?
   func tick(now: Instant)
+  /// The time at which something is due; nil if no timer is set.
   var deadline: Instant? { get }
+  /// The time at which its owner calls ``tick(now:)``; it is asked for this once before each call.
+  func nextTick(now: Instant) -> Instant
+  /// True if it doesn't end by itself.
+  var isLive: Bool { get }
   /// Called when there is output to take; set by the network.
   var onOutput: (() -> Void)? { get set }
 }
@@ -59,6 +64,9 @@ package final class Simulation {
   package private(set) var links: [SimulatedLink] = []
   /// The number of deliveries and timers so far.
   package private(set) var stepCount = 0
+  /// The number of times at which a live end had something due before its owner would look.
+  package var lateLooks: Int { links.reduce(pastLateLooks) { $0 + $1.lateLooks } }
+  private var pastLateLooks = 0
 
   package init(seed: UInt64) {
     random = SeededRandom(seed: seed)
@@ -125,7 +133,10 @@ package final class Simulation {
   /// - Returns: false if there is nothing before `end`.
   @discardableResult
   package func step(until end: Instant) -> Bool {
-    links.removeAll { $0.isOver }
+    links.removeAll { link in
+      if link.isOver { pastLateLooks += link.lateLooks }
+      return link.isOver
+    }
     for link in links { link.pump(now: now, random: &random) }
     guard let next = nextInstant(), next <= end else { return false }
     now = max(now, next)
@@ -176,6 +187,9 @@ package final class SimulatedLink {
   package var onDelivery: ((Int, [UInt8]) -> Void)?
   fileprivate var lossDue: [Instant?] = [nil, nil]
   private var directions: [Direction]
+  /// The time of each end's next tick, as its owner sleeps until then whatever happens.
+  private var ticks: [Instant]
+  fileprivate private(set) var lateLooks = 0
 
   package typealias Conditions = Simulation.Conditions
 
@@ -185,6 +199,7 @@ package final class SimulatedLink {
     ends = [one, other]
     self.conditions = conditions
     directions = [Direction(lastArrival: now), Direction(lastArrival: now)]
+    ticks = ends.map { $0.nextTick(now: now) }
     for (side, end) in ends.enumerated() {
       end.onOutput = { [weak self] in self?.directions[side].hasOutput = true }
     }
@@ -234,7 +249,9 @@ package final class SimulatedLink {
       if direction.first < direction.flights.count {
         next = earlier(next, direction.flights[direction.first].arrival)
       }
-      if !directions[side].hasEnded { next = earlier(next, ends[side].deadline) }
+      if !directions[side].hasEnded, ends[side].deadline != nil {
+        next = earlier(next, ticks[side])
+      }
     }
     return next
   }
@@ -257,8 +274,10 @@ package final class SimulatedLink {
         deliver(from: side, now: now)
         return
       }
-      if !directions[side].hasEnded, let deadline = ends[side].deadline, deadline <= now {
+      if !directions[side].hasEnded, let deadline = ends[side].deadline, ticks[side] <= now {
+        if ends[side].isLive, deadline < ticks[side], ticks[side] == now { lateLooks += 1 }
         ends[side].tick(now: now)
+        ticks[side] = ends[side].nextTick(now: now)
         return
       }
     }

@@ -100,4 +100,23 @@ import Testing
       }
     }
   }
+
+  @Test func `a server ends in order while connections arrive`() async throws {
+    let archive = try await Archive.inMemory()
+    for _ in 0..<40 {
+      let (urls, continuation) = AsyncStream<String>.makeStream()
+      let running = Task {
+        try await ArchiveServer(archive: archive, isOwn: true, port: 0).run {
+          continuation.yield($0)
+        }
+      }
+      let url = try #require(await urls.first { _ in true })
+      let port = try #require(URL(string: url)?.port)
+      // More than are handed out before the end.
+      let crowd = try (0..<40).map { _ in try LoopbackSocket(port) }
+      running.cancel()
+      _ = await running.result
+      _ = crowd
+    }
+  }
 }

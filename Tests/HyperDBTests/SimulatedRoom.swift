@@ -73,6 +73,8 @@ final class RoomEnd: NetworkEnd {
   func lose(now: Instant) { session.close(ConnectionLost()) }
   func tick(now: Instant) { session.tick(now: now + skew) }
   var deadline: Instant? { session.deadline.map { $0 - skew } }
+  func nextTick(now: Instant) -> Instant { session.nextTick(now: now + skew) - skew }
+  var isLive: Bool { session.isLive }
 
   func takeOutput(now: Instant) -> [UInt8]? {
     guard var bytes = session.takeOutput(now: now + skew) else { return nil }

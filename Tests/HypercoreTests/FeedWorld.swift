@@ -325,6 +325,9 @@ final class FeedWorld {
 
   /// Checks that the blocks here are what was written; with `isComplete`, all of it.
   func verify(_ replica: SimulatedReplica, isComplete: Bool) throws {
+    guard simulation.lateLooks == 0 else {
+      throw Broken("\(simulation.lateLooks) timers of live sessions were looked at too late")
+    }
     let core = replica.core
     guard core.length <= blocks.count else {
       throw Broken("\(replica.name) has \(core.length) blocks of \(blocks.count)")

@@ -65,11 +65,10 @@ public actor ReplicationStream {
       extensionQueue.add(ExtensionMessage(name: name, payload: payload, feed: feed))
     }
     session.onOutput = { [weak self] in self?.assumeIsolated { $0.wakeOutput() } }
-    let interval = min(session.connection.options.timeout ?? .seconds(4), .seconds(4)) / 4
     ticker = Task { [weak self] in
-      while !Task.isCancelled {
-        try? await Task.sleep(for: interval)
-        guard let self, await self.tick() else { return }
+      while let due = await self?.nextTick {
+        guard (try? await Task.sleep(until: due, clock: .continuous)) != nil else { return }
+        await self?.tick()
       }
     }
   }
@@ -194,11 +193,15 @@ public actor ReplicationStream {
 
   // MARK: Parts
 
-  private func tick() -> Bool {
+  /// The time of the next tick; nil once the connection has ended.
+  private var nextTick: ContinuousClock.Instant? {
+    isDone ? nil : session.nextTick(now: .now)
+  }
+
+  private func tick() {
     // The remote isn't silent while this side doesn't listen.
     if extensionQueue.isFull || waitingForRoom > 0 { session.receive([], now: .now) }
     session.tick(now: .now)
-    return !isDone
   }
 
   private func wakeOutput() {

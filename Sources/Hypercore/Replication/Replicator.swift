@@ -309,19 +309,7 @@ package final class Replicator {
     onEvent?(.synced)
   }
 
-  // MARK: Time
-
-  package var deadline: Instant? {
-    var next: Instant?
-    for peer in peers { next = min(next, peer.deadline) }
-    return next
-  }
-
-  package func tick(now: Instant) throws {
-    let now = Moment(now)
-    for peer in peers { peer.tick(now: now) }
-    try flush()
-  }
+  // MARK: The end
 
   /// Fails everything that waits and ends all peers.
   package func close() {
