@@ -25,9 +25,7 @@ struct ArchiveFetch {
       if await isDone { return }
       if now != last { (last, lastChange) = (now, clock.now) }
       bar.show(now, at: clock.now)
-      if let pause = await archive.downloadPause {
-        throw ValidationError("\(pause) `dat pull \(folder)` goes on from here.")
-      }
+      try await archive.checkRoom(in: folder)
       if let failure = await archive.folderFailure { throw failure }
       // Refused where the first block turned out to be of something else.
       _ = try await archive.checkout(0)

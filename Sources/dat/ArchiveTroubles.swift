@@ -57,6 +57,14 @@ extension Archive {
     if let words = forkWords(in: folder) { throw ValidationError(words) }
   }
 
+  /// Makes sure that more can be fetched.
+  ///
+  /// - Throws: a sentence if a limit of the disk is reached, or it is full.
+  func checkRoom(in folder: String) throws {
+    guard let downloadPause else { return }
+    throw ValidationError("\(downloadPause) `dat pull \(folder)` goes on from here.")
+  }
+
   /// The faults that opening the archive found in its feeds, except forks: a sentence each, once.
   func findings() async -> [String] {
     var sentences: [String] = []

@@ -28,6 +28,7 @@ extension Attack {
         deep, "",
         index: EntryIndex.encode((0...600).map { _ in all }, omittingOwner: false))
     }
+    evil.followLast()
   }
 
   static let archives: [Attack] = [
@@ -53,7 +54,9 @@ extension Attack {
       let names = try scene.names()
       try require(names == sound("into", "deep").union(["outside"]), "\(names)")
     },
-    archive(83, "an archive's indexes that lead round in circles", signing: circles) { scene in
+    archive(
+      83, "an archive's indexes that lead round in circles", hidesFiles: true, signing: circles
+    ) { scene in
       try await scene.said("word of it", "round in circles")
     },
     archive(84, "an archive's files of 2^60 bytes, or of others' bytes") { evil in

@@ -87,10 +87,15 @@ final class ArchiveScene: Sendable {
   }
 
   /// Checks that a new reader gets the sound files from the victim.
-  func checkHonest() async throws {
+  ///
+  /// - Parameter areHidden: true if the files can't be found, and their entries have to do.
+  func checkHonest(areHidden: Bool) async throws {
     let reader = try await Archive.inMemory(options: Archive.Options(key: key))
     await pumps.add(try await reader.replicate(.live), to: victim.port)
-    for name in Self.sound {
+    if areHidden {
+      _ = try await within("an honest reader's entry") { try await reader.metadata.get(1) }
+    }
+    for name in areHidden ? [] : Self.sound {
       let bytes = try await within("an honest reader's \(name)") {
         try await reader.read(ArchivePath(name)).collect()
       }
@@ -102,8 +107,10 @@ final class ArchiveScene: Sendable {
 
 extension Attack {
   /// An attack by the owner of an archive on a folder that follows it.
+  ///
+  /// - Parameter hidesFiles: true if the folder's files can't be found any more.
   static func archive(
-    _ row: Int, _ name: String, memory: Int = 32 << 20,
+    _ row: Int, _ name: String, memory: Int = 32 << 20, hidesFiles: Bool = false,
     prepare: @escaping @Sendable (String) throws -> Void = { _ in },
     signing sign: @escaping @Sendable (EvilArchive) throws -> Void,
     _ check: @escaping @Sendable (ArchiveScene) async throws -> Void
@@ -121,7 +128,7 @@ extension Attack {
         try await scene.attack()
         try await check(scene)
       } after: {
-        try await scene.checkHonest()
+        try await scene.checkHonest(areHidden: hidesFiles)
       }
     }
   }

@@ -19,6 +19,8 @@ final class EvilArchive {
   private let tree: ArchiveTree
   private var content: [[UInt8]] = []
   private var bytes: UInt64 = 0
+  /// The newest entry that has its true index: from there the next one leads on to all others that do.
+  private var head: UInt64 = 0
   /// Blocks of the content that it names and never has.
   var missing: Range<UInt64>?
 
@@ -57,12 +59,15 @@ final class EvilArchive {
       offset: start.0, byteOffset: start.1, mtime: 1_530_000_000_000, ctime: 1_530_000_000_000)
     change(&stat)
     let stored = Array(name.utf8)
-    let index =
-      try index ?? tree.indexForPut(ArchivePath(stored: stored), from: tree.head(tree.version))
+    let paths = try index ?? tree.indexForPut(ArchivePath(stored: stored), from: tree.head(head))
+    if index == nil { head = nextSeq }
     append(
       codec.encode(
-        ArchiveMessage(name: stored, value: codec.encode(StatMessage(file: stat)), paths: index)))
+        ArchiveMessage(name: stored, value: codec.encode(StatMessage(file: stat)), paths: paths)))
   }
+
+  /// Has the next true index lead on to the entry before it, whatever that leads to.
+  func followLast() { head = nextSeq - 1 }
 
   /// Signs everything, and returns the archive in memory.
   func open() async throws -> Archive {

@@ -8,6 +8,7 @@ import Testing
   private static let start = """
     export HOME=$PWD/home; mkdir -p $HOME
     sharing() { # Shares a folder in the background until `ended`.
+      rm -f $1.out # What an earlier one said is not what this one says.
       dat share $1 --json --no-lan --listen 127.0.0.1:0 > $1.out 2> $1.err < /dev/null & pid=$!
       until grep -q '"imported"' $1.out; do kill -0 $pid || return 1; sleep 0.05; done
       peers="--no-lan --timeout 20 --connect 127.0.0.1:$(grep -o '"port":[0-9]*' $1.out | cut -d: -f2)"

@@ -2,9 +2,14 @@ import DatTesting
 import Foundation
 import Hypercore
 import HypercoreCrypto
-import Hyperdrive
 import RandomAccessStorage
 import Testing
+
+@testable import Hyperdrive
+
+extension Archive {
+  fileprivate var steps: UInt64 { tree.steps }
+}
 
 /// Entries that an archive's owner may sign, laid out in a folder.
 @Suite(.timeLimit(.minutes(2))) struct HostileFolderTests {
@@ -37,6 +42,17 @@ import Testing
       try metadata.append([codec.encode(ArchiveHeader(content: inner.publicKey.bytes))])
       source = CoreMetadata(metadata)
       tree = ArchiveTree(source)
+    }
+
+    var nextSeq: UInt64 { metadata.length }
+
+    /// Puts an empty file with an index of any kind.
+    func put(_ name: String, index lists: [[UInt64]]) throws {
+      let value = codec.encode(StatMessage(file: FileStat(mode: 0o100644)))
+      let index = EntryIndex.encode(lists, omittingOwner: false)
+      try metadata.append([
+        codec.encode(ArchiveMessage(name: Array(name.utf8), value: value, paths: index))
+      ])
     }
 
     /// Puts a file whose stat is changed by `change`.
@@ -244,6 +260,40 @@ import Testing
     }
     #expect(report.leftOut.map(\.path) == ["/b/c"])
     try await archive.close()
+  }
+
+  @Test
+  func `a version that leads round in circles is walked once, and opened and served all the same`()
+    async throws
+  {
+    let owner = try Owner()
+    for _ in 0..<1000 { try owner.put("/a/\(owner.nextSeq)", index: [[owner.nextSeq]]) }
+    let all = Array(1...owner.nextSeq)
+    try owner.put(String(repeating: "/b", count: 600), index: (0...600).map { _ in all })
+    let archive = try await owner.open()
+    func open() async throws -> Archive {
+      try await Archive.open(
+        workFolder: copy, secretKeys: world.path + "/none",
+        options: Archive.Options(key: archive.key))
+    }
+    let reader = try await open()
+    let connection = try await LiveConnection(archive, reader)
+    var events = reader.events().makeAsyncIterator()
+    while await reader.folderFailure == nil { _ = await events.next() }
+    #expect(await reader.folderFailure?.code == .tooManySteps)
+    let error = await #expect(throws: ArchiveError.self) { try await reader.untilComplete() }
+    #expect(error?.code == .tooManySteps)
+    await connection.end()
+    try await reader.close()
+    let again = try await open()
+    #expect(await again.folderFailure?.code == .tooManySteps)
+    let steps = await again.steps
+    let other = try await Archive.inMemory(options: Archive.Options(key: archive.key))
+    let second = try await LiveConnection(again, other)
+    _ = try await other.metadata.get(1)
+    #expect(await again.steps == steps)
+    await second.end()
+    for archive in [other, again, archive] { try await archive.close() }
   }
 
   @Test func `a user's file goes for no entry whose bytes never came`() async throws {

@@ -31,7 +31,9 @@ extension Archive {
     _ options: ReplicationOptions, _ connection: Connection.Options, now: ContinuousClock.Instant
   ) throws -> OnReplica<ReplicationSession> {
     try checkOpen()
-    if files != nil, settling.version == nil { try settle() }
+    if files != nil, settling.version == nil {
+      do { try settle() } catch { noteFailure(error) }
+    }
     let session = ReplicationSession(
       connection: Connection(options: connection, now: now), expectedFeeds: 1, now: now,
       nonces: nonces)

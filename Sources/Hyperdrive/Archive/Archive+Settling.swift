@@ -23,6 +23,8 @@ struct Settling {
   var kept: [ArchivePath] = []
   /// Laid-out names in the form of a file system that folds case, if the folder is on one.
   var folded: [[UInt8]: ArchivePath] = [:]
+  /// The version whose indexes lead nowhere, with the error: another walk would cost as much and find no more.
+  var unreadable: (version: UInt64, error: ArchiveError)?
   /// The last thing that went wrong in the folder, until a look finds nothing wrong.
   var failure: ArchiveError?
   /// The last version that was reported as complete.
@@ -42,7 +44,10 @@ extension Archive {
     files?.followsLinks = feeds.metadata.core.isOwned
     // A folder that is only read locates files one by one.
     guard files != nil || isFollowing, feeds.access == .readWrite else { return }
-    try settle()
+    do { try settle() } catch let error as ArchiveError where error.code == .tooManySteps {
+      // A newer version may be sound, and comes only to an archive that is open.
+      noteFailure(error)
+    }
   }
 
   /// Schedules a look at new blocks, after the present one.
@@ -59,12 +64,16 @@ extension Archive {
       try settle()
       guard settling.failure != nil else { return }
       settling.failure = nil
-    } catch {
-      let failure = error as? ArchiveError ?? ArchiveError(.folder, "\(error)", cause: error)
-      settling.failure = failure
-      if failure.cause is SystemError { settleLater() }
-      wakeSettled()
-    }
+    } catch { return noteFailure(error) }
+    hub.send(.trouble)
+  }
+
+  /// Notes why the folder can't follow. Peers are served what is here all the same.
+  func noteFailure(_ error: any Error) {
+    let failure = error as? ArchiveError ?? ArchiveError(.folder, "\(error)", cause: error)
+    settling.failure = failure
+    if failure.cause is SystemError { settleLater() }
+    wakeSettled()
     hub.send(.trouble)
   }
 
@@ -92,7 +101,15 @@ extension Archive {
     let metadata = feeds.metadata.core
     let version = tree.version
     if metadata.has(0..<metadata.length), settling.version != version {
-      try follow(from: settling.version, to: version, content)
+      if let unreadable = settling.unreadable, unreadable.version == version {
+        throw unreadable.error
+      }
+      do { try follow(from: settling.version, to: version, content) } catch let error
+        as ArchiveError where error.code == .tooManySteps
+      {
+        settling.unreadable = (version, error)
+        throw error
+      }
     }
     try placeArrived(content.core)
   }

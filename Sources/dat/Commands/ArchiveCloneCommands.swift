@@ -145,6 +145,8 @@ struct ArchivePullCommand: AsyncParsableCommand {
   private func untilSomebody(_ archive: Archive) async throws {
     let end = ContinuousClock.now + .seconds(peers.timeout)
     while await archive.metadata.remoteLength == 0 {
+      // Where nothing can be fetched, nothing is asked for either, and nobody says what it has.
+      try await archive.checkRoom(in: dir)
       if ContinuousClock.now > end {
         throw ValidationError(
           "Nobody with this archive was found in \(Int(peers.timeout)) seconds. What is here is as it was."
