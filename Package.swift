@@ -332,7 +332,7 @@ let package = Package(
     tests(
       "DatSwarmTests",
       [
-        "DatDNS", "DatSwarm", "Saga", "HyperDB", "Hypercore", "HypercoreCrypto",
+        "DatDNS", "DatSwarm", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto",
         "RandomAccessStorage",
       ]),
     // Loads a host from outside, for `make bench-host`.

@@ -36,7 +36,7 @@ public actor Chat {
 
   /// - Parameter key: the room to join; nil for a new one.
   public init(storage: any StorageProvider, key: PublicKey? = nil, username: String) async throws {
-    db = try await HyperDB.open(storage, key: key)
+    db = try await HyperDB.open(storage: storage, key: key)
     self.username = username
     timestamp = now()
   }

@@ -147,7 +147,7 @@ actor HostedReplica {
   }
 
   private func openRoom() async throws {
-    var options = SagaOptions()
+    var options = Saga.Options()
     options.authorization = self.options.authorization
     options.keepsMessages = false
     options.database = databaseOptions
@@ -157,8 +157,8 @@ actor HostedReplica {
     content = .room(saga)
   }
 
-  private var databaseOptions: HyperDBOptions {
-    var options = HyperDBOptions()
+  private var databaseOptions: HyperDB.Options {
+    var options = HyperDB.Options()
     options.cacheBytes = self.options.cacheBytes
     options.durability = self.options.durability
     options.disk = self.options.disk

@@ -9,7 +9,7 @@
   /// ```swift
   /// let hub = try HubAddress(parsing: "wss://hub.example.org")
   /// let swarm = Swarm(sources: [LANSource()], transports: [WebRTCTransport(hubs: [hub])])
-  /// await swarm.join(feed.discoveryKey) { _ in try await feed.replicate(.live) }
+  /// try await swarm.join(feed)
   /// ```
   ///
   /// A topic is an application at the hubs, named by the discovery key: whoever knows that can connect, and

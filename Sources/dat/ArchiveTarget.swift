@@ -54,7 +54,7 @@ struct ArchivePeers: ParsableArguments {
     }
     for place in places { try await swarm.listen(host: place.host, port: place.port) }
     if places.isEmpty, !sources.isEmpty { _ = try await swarm.listen(preferring: Swarm.datPorts) }
-    await swarm.join(archive.discoveryKey) { _ in try await archive.replicate(.live) }
+    try await swarm.join(archive)
     for address in addresses { await swarm.connect(to: address, about: archive.discoveryKey) }
     return ArchiveSwarm(swarm: swarm, reporting: reporting)
   }

@@ -92,12 +92,7 @@ actor ChatSession {
     }
     screen.muted = await saga.muted
     let key = saga.db.discoveryKey
-    await swarm.join(key) { [saga] _ in
-      try await saga.replicate()
-    } meet: { [saga] stream, peer in
-      // A peer without a user replicates all the same.
-      try? await saga.connect(stream, from: peer.address.host)
-    }
+    try await swarm.join(saga)
     for address in connect { await swarm.connect(to: address, about: key) }
     let events = saga.events(stored: stored)
     let following = Task { await follow(events) }

@@ -25,7 +25,7 @@ struct DatabasePeers {
     let reporting = Task { await report.follow(events) }
     for address in listen { try await swarm.listen(host: address.host, port: address.port) }
     announce()
-    await swarm.join(db.discoveryKey) { [db] _ in try await db.replicate(.live) }
+    try await swarm.join(db)
     for address in connect { await swarm.connect(to: address, about: db.discoveryKey) }
     for await _ in interruptions { break }
     reporting.cancel()

@@ -21,7 +21,7 @@ actor RoomFolder: RoomDirectory {
   let path: String
   nonisolated let username: String
   nonisolated var canAdd: Bool { true }
-  private let options: SagaOptions
+  private let options: Saga.Options
   private let patience: Duration
   let swarm: Swarm?
   private let peers: [PeerAddress]
@@ -37,7 +37,7 @@ actor RoomFolder: RoomDirectory {
   ///   - swarm: provides the connections; nil for only what is stored.
   ///   - peers: addresses at which every room is looked for.
   init(
-    path: String, username: String, options: SagaOptions, patience: Duration, swarm: Swarm?,
+    path: String, username: String, options: Saga.Options, patience: Duration, swarm: Swarm?,
     peers: [PeerAddress], complain: @escaping @Sendable (String) -> Void
   ) {
     self.path = path
@@ -78,7 +78,7 @@ actor RoomFolder: RoomDirectory {
   /// The database is read without a change: opened as a room, it would get a room's index.
   static func isRoom(_ folder: String) async throws -> Bool {
     if RoomNotes.exist(in: folder) { return true }
-    var options = HyperDBOptions()
+    var options = HyperDB.Options()
     // There is no connection to wait for.
     options.update = false
     let db = try await HyperDB.open(folder: folder, access: .readOnly, options: options)
@@ -145,7 +145,7 @@ actor RoomFolder: RoomDirectory {
 
   /// Opens the room of a key in the folder of that name, once, however often it is called.
   private func openRoom(
-    _ name: PublicKey, username: String, options: SagaOptions, key: PublicKey?
+    _ name: PublicKey, username: String, options: Saga.Options, key: PublicKey?
   ) async throws -> RoomView {
     if let task = opening[name] { return try await task.value }
     let task = Task {
@@ -162,7 +162,7 @@ actor RoomFolder: RoomDirectory {
   }
 
   func saga(
-    in folder: String, key: PublicKey?, username: String? = nil, options: SagaOptions? = nil
+    in folder: String, key: PublicKey?, username: String? = nil, options: Saga.Options? = nil
   ) async throws -> Saga {
     let notes = RoomNotes(folder: folder)
     var options = options ?? self.options

@@ -53,11 +53,11 @@ struct RoomManners: ParsableArguments {
   var patienceTime: Duration { .seconds(patience) }
 
   /// The resulting options of a room.
-  var options: SagaOptions {
-    var options = SagaOptions()
+  var options: Saga.Options {
+    var options = Saga.Options()
     if authorize == .ask { options.authorization = .ask }
     options.limits.perMinute = newcomers
-    options.database.disk = disk.limits(or: SagaOptions.disk)
+    options.database.disk = disk.limits(or: Saga.Options.disk)
     return options
   }
 }

@@ -35,7 +35,7 @@ package final class SimulatedReplica {
     replicator.onEvent = { [unowned self] event in
       switch event {
       case .uploaded(let range, _): uploads += UInt64(range.count)
-      case .stored(let ranges): stores += ranges.reduce(0) { $0 + UInt64($1.count) }
+      case .stored(let ranges, _): stores += ranges.reduce(0) { $0 + UInt64($1.count) }
       default: break
       }
     }

@@ -43,6 +43,16 @@ import Testing
     #expect(questions.entries.allSatisfy { $0.isLocal && $0.feed == db.key && $0.peer == nil })
   }
 
+  @Test func `values are bytes of any collection`() async throws {
+    let db = try await HyperDB.inMemory()
+    try await db.put("a", Data([1, 2]))
+    try await db.put("b", "hello".utf8)
+    try await db.put("c", nil)
+    #expect(try await db.get("a").map(\.value) == [[1, 2]])
+    #expect(try await db.get("b").map(\.value) == [Array("hello".utf8)])
+    #expect(try await db.get("c").map(\.value) == [nil])
+  }
+
   @Test func `the write hook may refuse what a peer brings`() async throws {
     let owner = try await HyperDB.inMemory()
     try await owner.put("good", [1])

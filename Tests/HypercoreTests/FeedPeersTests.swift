@@ -124,7 +124,7 @@ import Testing
     #expect(await copy.downloaded() == 100)
     try await copy.close()
     var downloaded: UInt64 = 0
-    for await case .download(let range) in events { downloaded += UInt64(range.count) }
+    for await case .download(let range, _) in events { downloaded += UInt64(range.count) }
     #expect(downloaded == 100)
   }
 
@@ -244,7 +244,7 @@ import Testing
       #expect(other.userData == nil)
       #expect(other.extensions == ["dat-swift/fork", "dat-swift/proof"])
       while await copy.peers.isEmpty { await Task.yield() }
-      #expect(await copy.peers.map(\.id) == [options.id])
+      #expect(await copy.peers.map(\.peer.id) == [options.id])
     }
     #expect(await copy.peers.isEmpty)
   }
@@ -276,6 +276,35 @@ import Testing
     let later = await feed.statistics
     #expect(later.peers.isEmpty)
     #expect(later.totals.uploadedBlocks == 80)
+  }
+
+  @Test
+  func `the peers of a feed show what they claim, what is asked of them and what they brought`()
+    async throws
+  {
+    let feed = try await writer(12)
+    let copy = try await reader(of: feed)
+    #expect(await copy.peers.isEmpty)
+    try await connected(feed, copy) { _, other in
+      _ = try await copy.get(3)
+      let peer = try #require(await copy.peers.first)
+      #expect(peer.peer.id == (await other.remote)?.id)
+      #expect(peer.remoteLength == 12)
+      #expect(peer.inFlight == 0)
+      #expect(peer.statistics.downloadedBlocks == 1)
+      #expect(await copy.remoteLength == 12)
+      #expect(await feed.peers.map(\.statistics.uploadedBlocks) == [1])
+    }
+    // A peer that doesn't answer.
+    let waiter = try await reader(of: feed)
+    let raw = try await RawPeer(waiter)
+    let waiting = Task { try await waiter.get(5) }
+    while await waiter.waiterCount == 0 { await Task.yield() }
+    try await raw.say(.have(start: 0, length: 12))
+    #expect(await waiter.peers.map(\.inFlight) == [1])
+    #expect(await waiter.peers.map(\.remoteLength) == [12])
+    try await waiter.close()
+    await expectFailure(.closed) { _ = try await waiting.value }
   }
 
   @Test func `with several peers no block is fetched twice`() async throws {

@@ -126,13 +126,30 @@ import Testing
     }
   }
 
-  @Test func `a byte past the end is out of bounds of a feed that is written here`() async throws {
+  @Test func `a byte past the end is waited for, as a block is, or out of bounds`() async throws {
     let feed = try await Feed.inMemory()
     try await feed.append([[1, 2, 3], [], [4, 5]])
     #expect(try await feed.seek(0) == BytePosition(block: 0, offset: 0))
     #expect(try await feed.seek(2) == BytePosition(block: 0, offset: 2))
     #expect(try await feed.seek(3) == BytePosition(block: 2, offset: 0))
-    await expectFailure(.outOfBounds, "Byte 5") { _ = try await feed.seek(5) }
+    await expectFailure(.outOfBounds, "Byte 5") {
+      _ = try await feed.seek(5, options: .init(wait: false))
+    }
+    await expectFailure(.timeout, "byte 5") {
+      _ = try await feed.seek(5, options: .init(timeout: .milliseconds(5)))
+    }
+    async let later = feed.seek(7)
+    await waiters(of: feed, 1)
+    try await feed.append([6, 7])
+    #expect(await feed.waiterCount == 1)
+    try await feed.append([8])
+    #expect(try await later == BytePosition(block: 4, offset: 0))
+    // One that is given up is not waited for any more.
+    let waiting = Task { try await feed.seek(1000) }
+    await waiters(of: feed, 1)
+    waiting.cancel()
+    await expectFailure(.cancelled) { _ = try await waiting.value }
+    #expect(await feed.waiterCount == 0)
   }
 
   // MARK: Values

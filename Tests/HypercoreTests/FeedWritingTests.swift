@@ -27,6 +27,56 @@ import Testing
     #expect(try await signedBlocks(of: feed) == [0, 5, 6])
   }
 
+  @Test func `bytes of any collection are appended`() async throws {
+    let feed = try await Feed.inMemory()
+    try await feed.append(Data([1, 2]))
+    try await feed.append([1, 2, 3, 4][2...])
+    try await feed.append("hello".utf8)
+    #expect(try await feed.get(0..<3) == [[1, 2], [3, 4], Array("hello".utf8)])
+  }
+
+  // MARK: Clearing
+
+  @Test func `bytes are cleared as whole blocks`() async throws {
+    let feed = try await Feed.inMemory()
+    // Bytes 0..<3, none, 3..<5, 5..<9, 9..<10.
+    try await feed.append([[1, 2, 3], [], [4, 5], [6, 7, 8, 9], [10]])
+    #expect(try await feed.clear(bytes: 1..<3) == 1..<2)
+    #expect(try await feed.clear(bytes: 1..<1).isEmpty)
+    #expect(try await feed.clear(bytes: 6..<9).isEmpty)
+    #expect(try await feed.clear(bytes: 10..<99).isEmpty)
+    #expect(await feed.downloaded() == 4)
+    #expect(try await feed.clear(bytes: 2..<9) == 1..<4)
+    #expect(await feed.has(0..<1))
+    #expect(await feed.downloaded(in: 1..<4) == 0)
+    #expect(await feed.has(4..<5))
+    #expect(try await feed.clear(bytes: 0..<UInt64.max) == 0..<5)
+    #expect(await feed.downloaded() == 0)
+    #expect(await feed.byteLength == 10)
+    try await feed.close()
+    await expectFailure(.closed) { try await feed.clear(bytes: 0..<1) }
+  }
+
+  @Test func `bytes of a sparse feed are cleared as far as blocks are here`() async throws {
+    let feed = try await Feed.inMemory()
+    try await feed.append((0..<20).map { [UInt8](repeating: UInt8($0), count: 10) })
+    let copy = try await Feed.inMemory(options: .init(key: try #require(feed.key), sparse: true))
+    for index in [3, 4, 11] as [UInt64] {
+      try await copy.put(
+        index, [UInt8](repeating: UInt8(index), count: 10), proof: try await feed.proof(of: index))
+    }
+    for bytes in [0..<35, 45..<110, 120..<200] as [Range<UInt64>] {
+      try await copy.clear(bytes: bytes)
+      #expect(await copy.downloaded() == 3, "\(bytes)")
+    }
+    try await copy.clear(bytes: 31..<119)
+    #expect(await copy.has(3..<4))
+    #expect(await copy.has(11..<12))
+    #expect(await copy.downloaded() == 2)
+    try await copy.clear(bytes: 1..<200)
+    #expect(await copy.downloaded() == 0)
+  }
+
   @Test(arguments: RecordedFeed.written.filter { $0.secretKey != nil && $0.blockBytes != nil })
   func `a feed written here has the bytes that Node wrote`(recorded: RecordedFeed) async throws {
     let pair = KeyPair(

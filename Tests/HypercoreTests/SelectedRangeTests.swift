@@ -41,6 +41,55 @@ import Testing
     #expect(requested(peer) == [5, 6, 1])
   }
 
+  @Test func `a block whose request was cancelled is not stored when it comes, but its hash is`()
+    throws
+  {
+    let peer = try peer()
+    var stored: [Range<UInt64>] = []
+    peer.replicator.onEvent = { if case .stored(let ranges, _) = $0 { stored += ranges } }
+    peer.replicator.cancelAll(in: 5..<7)
+    // Their proofs may rely on each other.
+    try peer.say(.data(try peer.answer(5)), .data(try peer.answer(6)))
+    #expect(!peer.isClosed)
+    #expect(stored.isEmpty)
+    #expect(!peer.victim.has(5) && !peer.victim.has(6))
+    #expect(peer.victim.downloaded() == 0)
+    #expect(peer.replicator.statistics.downloadedBlocks == 0)
+    #expect(peer.replicator.peers.map(\.requests.activeCount) == [0])
+    // The hash alone is known, so the block alone can follow.
+    #expect(peer.victim.digest(5) == 1)
+    try peer.askFor(5)
+    #expect(requested(peer) == [5, 6, 5])
+    try peer.say(.data(DataMessage(index: 5, value: peer.blocks[5], nodes: [])))
+    #expect(stored == [5..<6])
+  }
+
+  @Test func `a cancelled request whose block is wanted again by then is served by its answer`()
+    throws
+  {
+    let peer = try peer()
+    peer.replicator.cancelAll(in: 0..<UInt64.max)
+    var got: [UInt8]?
+    _ = peer.replicator.get(5) { got = try? $0.get() }
+    try peer.replicator.flush()
+    // It is on its way, so it isn't requested twice.
+    #expect(requested(peer) == [5, 6])
+    try peer.say(.data(try peer.answer(5)))
+    #expect(got == peer.blocks[5])
+    // Another selection covers the other.
+    peer.replicator.download(DownloadRange(start: 6))
+    try peer.say(.data(try peer.answer(6)))
+    #expect(peer.victim.has(6))
+  }
+
+  @Test func `a forged answer to a cancelled request is refused as any other`() throws {
+    let peer = try peer()
+    peer.replicator.cancelAll(in: 5..<7)
+    var answer = try peer.answer(5)
+    answer.value = Array("forged".utf8)
+    try peer.expectOut(.proofRejected, by: .data(answer))
+  }
+
   @Test func `a block of the range that is cleared is fetched again`() throws {
     let peer = try peer()
     try peer.say(.data(try peer.answer(5)))

@@ -1,4 +1,5 @@
 import DatTesting
+import Foundation
 import HypercoreCrypto
 import Testing
 
@@ -10,6 +11,15 @@ import Testing
   private func read(_ text: String) -> UserData? { UserData(bytes: Array(text.utf8)) }
 
   private var numbers: String { key.bytes.map(String.init).joined(separator: ",") }
+
+  @Test func `times are dates as well`() {
+    #expect(UserData(key: key, username: "", timestamp: 1_500).date.timeIntervalSince1970 == 1.5)
+    // A time that no calendar holds is no reason to trap.
+    for timestamp in [Int64.min, -1, 0, .max] {
+      let user = UserData(key: key, username: "", timestamp: timestamp)
+      #expect(user.date.timeIntervalSince1970.isFinite)
+    }
+  }
 
   @Test func `user data is written as the workshop writes it, and read back`() {
     let data = UserData(key: key, username: "ana \"✨\" /\n", timestamp: 1_795_473_316_023)

@@ -14,7 +14,7 @@ enum DatabaseMemoryRows {
   private static func walks(_ settings: Settings) async throws -> [Sample] {
     let folder = Scratch.folder()
     defer { Scratch.remove(folder) }
-    let db = try await HyperDB.open(FolderStorage(path: folder))
+    let db = try await HyperDB.open(storage: FolderStorage(path: folder))
     try await DatabaseRows.fill(db, 0..<keys)
     await db.close()
     return try ["list", "list.prefix", "history", "diff"].map { walk in
@@ -36,7 +36,7 @@ enum DatabaseMemoryRows {
     var options = HyperDBOptions()
     options.cacheBytes = cacheBytes
     let before = Memory.resident
-    let db = try await HyperDB.open(FolderStorage(path: rest[0]), options: options)
+    let db = try await HyperDB.open(storage: FolderStorage(path: rest[0]), options: options)
     var count = 0
     switch rest[1] {
     case "list": for try await _ in db.list() { count += 1 }

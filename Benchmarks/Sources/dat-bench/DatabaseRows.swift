@@ -112,11 +112,11 @@ enum DatabaseRows {
     options.durability = settings.isSynced ? .synced : .buffered
     let storage: any StorageProvider =
       files ? FolderStorage(path: folder) : MemoryStorage()
-    var db = try await HyperDB.open(storage, options: options)
+    var db = try await HyperDB.open(storage: storage, options: options)
     try await fill(db, 0..<keys)
     if reopening {
       await db.close()
-      db = try await HyperDB.open(storage, options: options)
+      db = try await HyperDB.open(storage: storage, options: options)
     }
     let result = try await body(db)
     await db.close()
@@ -136,7 +136,7 @@ enum DatabaseRows {
     var samples: [Sample] = []
     let folder = Scratch.folder()
     defer { Scratch.remove(folder) }
-    let db = try await HyperDB.open(FolderStorage(path: folder))
+    let db = try await HyperDB.open(storage: FolderStorage(path: folder))
     var size = 0
     for (keys, name) in [(1000, "1k"), (10_000, "10k"), (100_000, "100k"), (1_000_000, "1m")] {
       if settings.isQuick, keys > 100_000 { break }

@@ -9,7 +9,7 @@ internal import NIOCore
 /// ```swift
 /// let swarm = Swarm(sources: [LANSource()])
 /// try await swarm.listen(port: 3282)
-/// await swarm.join(feed.discoveryKey) { _ in try await feed.replicate(.live) }
+/// try await swarm.join(feed)
 /// ```
 ///
 /// A topic is the discovery key of a feed, or of the first feed of a database, which the first message of a
@@ -72,7 +72,7 @@ public actor Swarm {
   private let strangers = AsyncStream.makeStream(
     of: SwarmEvent.self, bufferingPolicy: .bufferingNewest(256))
   private var isReading = false
-  private var isClosed = false
+  private(set) var isClosed = false
 
   /// Makes a swarm that does nothing until a topic is joined.
   ///

@@ -57,6 +57,14 @@ extension HyperDB {
     try publicNode(try await writing(timeout) { try core.put(Array(key.utf8), value) })
   }
 
+  /// Writes a value whose bytes come in another collection, such as `Data`.
+  @discardableResult @_disfavoredOverload
+  public nonisolated func put(
+    _ key: String, _ value: some Sequence<UInt8>, timeout: Duration? = nil
+  ) async throws -> DatabaseNode {
+    try await put(key, .some(Array(value)), timeout: timeout)
+  }
+
   /// Writes a value under a key that need not be text.
   @discardableResult
   public func put(_ key: [UInt8], _ value: [UInt8]?, timeout: Duration? = nil) async throws

@@ -28,7 +28,7 @@ public actor HyperDB {
   let core: DatabaseCore
   let feedSet: FeedSet
   nonisolated let files: any StorageProvider
-  let options: HyperDBOptions
+  let options: HyperDB.Options
   /// The ID that this database announces to peers.
   let ownID: [UInt8]
   /// The open connections, oldest first.
@@ -50,6 +50,8 @@ public actor HyperDB {
   var prefetched: Set<FeedSequence> = []
   /// In a sparse database: by feed, the request for its newest block.
   var newestAsked: [PublicKey: UInt64] = [:]
+  /// The writers' own feeds that were asked for as feeds.
+  var views: [PublicKey: Feed] = [:]
   /// The content feeds by the number of their writer.
   var contents: [Int: ContentFeed] = [:]
   /// Increases with every content feed that is opened.
@@ -75,22 +77,38 @@ public actor HyperDB {
   /// Stands for `hyperdb(folder, key)`.
   public static func open(
     folder: String, key: PublicKey? = nil, access: StorageAccess = .readWrite,
-    options: HyperDBOptions = HyperDBOptions()
+    options: HyperDB.Options = HyperDB.Options()
   ) async throws -> HyperDB {
     try await open(FolderStorage(path: folder, access: access), key: key, options: options)
   }
 
   /// Opens a database that is kept in memory.
   public static func inMemory(
-    key: PublicKey? = nil, options: HyperDBOptions = HyperDBOptions()
+    key: PublicKey? = nil, options: HyperDB.Options = HyperDB.Options()
   ) async throws -> HyperDB {
     try await open(MemoryStorage(), key: key, options: options)
   }
 
   /// Opens the database in a storage.
+  ///
+  /// - Parameters:
+  ///   - storage: the storage of its files.
+  ///   - key: the database to copy; nil for the stored one, or a new one.
+  ///   - options: the options of the database.
+  ///   - replica: the isolation domain to open it in.
+  /// - Throws: ``HyperDBError``, or `FeedError`.
+  ///
+  /// Stands for `hyperdb(createStorage, key)`.
   public static func open(
-    _ storage: any StorageProvider, key: PublicKey? = nil,
-    options: HyperDBOptions = HyperDBOptions(), replica: Replica = Replica()
+    storage: any StorageProvider, key: PublicKey? = nil, options: Options = Options(),
+    replica: Replica = Replica()
+  ) async throws -> HyperDB {
+    try await open(storage, key: key, options: options, replica: replica)
+  }
+
+  package static func open(
+    _ storage: any StorageProvider, key: PublicKey? = nil, options: Options = Options(),
+    replica: Replica = Replica()
   ) async throws -> HyperDB {
     let parts = try await open(on: replica, storage, key, options)
     let db = HyperDB(parts, storage, options: options)
@@ -105,7 +123,7 @@ public actor HyperDB {
 
   private static func open(
     on replica: isolated Replica, _ storage: any StorageProvider, _ key: PublicKey?,
-    _ options: HyperDBOptions
+    _ options: HyperDB.Options
   ) throws -> OnReplica<(FeedSet, DatabaseCore)> {
     let feeds = FeedSet(storage, options)
     let source = try feeds.openSource(key)
@@ -126,7 +144,7 @@ public actor HyperDB {
 
   private init(
     _ parts: OnReplica<(FeedSet, DatabaseCore)>, _ files: any StorageProvider,
-    options: HyperDBOptions
+    options: HyperDB.Options
   ) {
     replica = parts.replica
     self.files = files
@@ -196,7 +214,7 @@ public actor HyperDB {
   /// The error of a key that turned out to be no database's. Every call throws it, and closing leaves
   /// nothing behind.
   ///
-  /// ``HyperDBOptions/onRefusal`` is notified when it is found. hyperdb has no such call.
+  /// ``HyperDB/Options/onRefusal`` is notified when it is found. hyperdb has no such call.
   public var refusedAs: HyperDBError? { refusal }
 
   /// The reports of the feeds whose files opening found in disorder. hyperdb has no such call.
@@ -235,6 +253,7 @@ public actor HyperDB {
       do { try await content.feed.close() } catch { continue }
     }
     feedSet.close(discarding: refusal != nil)
+    for view in views.values { await view.noteClosed() }
   }
 
   func checkOpen() throws {

@@ -13,6 +13,10 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
     case notWritable
     /// Writing to a checkout, a snapshot or a database opened for reading. Nothing was written.
     case readOnly
+    /// Giving up blocks of a database that isn't sparse. Nothing was given up.
+    case notSparse
+    /// Giving up blocks of the feed that is written here. Nothing was given up.
+    case ownFeed
     /// A feed key that is not 32 bytes. Nothing was written.
     case invalidKey
     /// The database has as many feeds as it can have.
@@ -29,7 +33,7 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
     case notADatabase
     /// A walk through the entries took more steps than sound entries can need.
     case tooManySteps
-    /// The write hook, ``HyperDBOptions/onWrite``, refused; ``HyperDBError/cause`` is what it threw.
+    /// The write hook, ``HyperDB/Options/onWrite``, refused; ``HyperDBError/cause`` is what it threw.
     /// Nothing was written.
     case refused
     /// A block that was needed did not arrive in time.

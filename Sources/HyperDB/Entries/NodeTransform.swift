@@ -1,7 +1,7 @@
 /// A transform of nodes on their way out of a read: each is mapped, then those of a key are reduced
 /// to one.
 ///
-/// It is a default of the database, ``HyperDBOptions/transform``, and an option of each call. History uses
+/// It is a default of the database, ``HyperDB/Options/transform``, and an option of each call. History uses
 /// neither function, and the history of a key only the first.
 ///
 /// Stands for hyperdb's options `map` and `reduce`.

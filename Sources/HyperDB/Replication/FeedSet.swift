@@ -6,7 +6,7 @@ internal import RandomAccessStorage
 /// The feeds of one database, in the folders that hyperdb gives them.
 final class FeedSet {
   private let storage: any StorageProvider
-  private let options: HyperDBOptions
+  private let options: HyperDB.Options
   private(set) var logs: [PublicKey: ReplicatedFeed] = [:]
   /// The keys of the local content feed, if content feeds are on and there is a local feed.
   private(set) var contentKeyPair: KeyPair?
@@ -18,7 +18,7 @@ final class FeedSet {
   /// The limits on the disk space of each feed and of all.
   private let disk: DiskLimits
 
-  init(_ storage: any StorageProvider, _ options: HyperDBOptions) {
+  init(_ storage: any StorageProvider, _ options: HyperDB.Options) {
     self.storage = storage
     self.options = options
     var disk = options.disk
@@ -40,7 +40,14 @@ final class FeedSet {
       feed.secretKey = pair.secretKey
     }
     feed.isNew = options.isNew
+    feed.storeSecretKey = options.storeSecretKey
     isNew = try !storage.exists("source/key")
+    if isNew, feed.key == nil, !options.storeSecretKey {
+      throw HyperDBError(
+        .notWritable,
+        "A new database whose secret key is not stored could never be written again: give its key pair as "
+          + "`keyPair`, and again each time it is opened.")
+    }
     let source = try open("source/", feed)
     if options.looksFirst, !source.core.isOwned, !source.core.has(0) {
       let name = source.key
@@ -58,8 +65,11 @@ final class FeedSet {
 
   /// Opens a clone's own feed. It is created the first time.
   func openLocal() throws -> ReplicatedFeed? {
-    if storage.access == .readOnly, !(try storage.exists("local/key")) { return nil }
-    var feed = FeedOptions(durability: options.durability, holdsLock: true)
+    let canMake =
+      storage.access == .readWrite && (options.storeSecretKey || options.localKeyPair != nil)
+    if !canMake, !(try storage.exists("local/key")) { return nil }
+    var feed = FeedOptions(
+      storeSecretKey: options.storeSecretKey, durability: options.durability, holdsLock: true)
     if let pair = options.localKeyPair {
       feed.key = pair.publicKey
       feed.secretKey = pair.secretKey

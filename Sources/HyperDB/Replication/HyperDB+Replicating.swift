@@ -134,7 +134,7 @@ extension HyperDB {
   func feedChanged(_ key: PublicKey, _ event: ReplicatorEvent) {
     guard !isClosed else { return }
     switch event {
-    case .stored(let ranges):
+    case .stored(let ranges, _):
       if let number = core.number(of: key) {
         arrivals.add(ranges, of: number)
         lookForArrivals()

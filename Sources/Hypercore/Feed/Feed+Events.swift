@@ -8,7 +8,12 @@ extension Feed {
 
   /// Starts passing on the replicator's events.
   func follow() {
-    replicator.onEvent = { [weak self, hub, replica] event in
+    latestLength.set(core.length)
+    replicator.onEvent = { [weak self, hub, replica, core, latestLength] event in
+      switch event {
+      case .appended, .failed: latestLength.set(core.length)
+      default: break
+      }
       if hub.isEmpty { return }
       let event = OnReplica(event, on: replica)
       self?.assumeIsolated { $0.take(event.take(on: $0.replica)) }
@@ -18,11 +23,12 @@ extension Feed {
   private func take(_ event: ReplicatorEvent) {
     switch event {
     case .appended: hub.send(.append(length: core.length))
-    case .stored(let ranges): for range in ranges { hub.send(.download(range)) }
-    case .uploaded(let range, _): hub.send(.upload(range))
+    case .stored(_, let arrivals):
+      for arrival in arrivals { hub.send(.download(arrival.blocks, from: arrival.peer?.publicID)) }
+    case .uploaded(let range, let peer): hub.send(.upload(range, to: peer.publicID))
     case .remoteUpdate: hub.send(.remoteUpdate)
-    case .peerAdded(let peer): hub.send(.peerAdd(peerID(of: peer)))
-    case .peerRemoved(let peer): hub.send(.peerRemove(peerID(of: peer)))
+    case .peerAdded(let peer): hub.send(.peerAdd(peer.publicID))
+    case .peerRemoved(let peer): hub.send(.peerRemove(peer.publicID))
     case .synced: hub.send(.sync)
     case .cleared(let range): hub.send(.clear(range))
     case .setAside(let range): hub.send(.missing(range))

@@ -104,10 +104,10 @@ extension Feed {
   /// - Parameter range: the blocks to try first if peers have to be asked.
   /// - Parameter offset: in bytes from the start of the feed.
   /// - Parameter options: whether and how long to wait for peers.
-  /// - Throws: ``FeedError`` with `outOfBounds` past the end of a feed that is written here, or if nothing is
-  ///   waited for; `blockNotStored` if peers have to be asked and are not waited for.
+  /// - Throws: ``FeedError`` with `outOfBounds` past the end, or `blockNotStored` if peers have to be asked, if
+  ///   nothing is waited for; otherwise as ``get(_:options:)-(UInt64,_)``.
   ///
-  /// Stands for hypercore `seek(bytes)`.
+  /// Stands for hypercore `seek(bytes)`. An offset past the end waits for the feed to grow.
   public func seek(
     _ offset: UInt64, in range: Range<UInt64>? = nil, options: GetOptions = GetOptions()
   ) async throws -> BytePosition {
@@ -117,9 +117,8 @@ extension Feed {
         return BytePosition(block: block, offset: offset)
       }
       guard options.wait else { throw FeedError.seekFailed(offset) }
-    } catch let error as FeedError where error.code == .outOfBounds && options.wait && !core.isOwned
-    {
-      // Peers may know more than this side does.
+    } catch let error as FeedError where error.code == .outOfBounds && options.wait {
+      // The feed may grow, and peers may know more than this side does.
     }
     return try await waiting(timeout: options.timeout, for: "byte \(offset)") { done in
       self.replicator.seek(offset, in: range, completion: done)
@@ -145,12 +144,21 @@ extension Feed {
 
   // MARK: Proofs
 
-  /// Returns the proof of a block for a peer that has the nodes of `digest`; 0 if it has none.
+  /// Returns the proof of a block, or of its hash alone.
   ///
-  /// Stands for hypercore `proof(index)`.
-  public func proof(of index: UInt64, digest: UInt64 = 0) async throws -> Proof {
+  /// - Parameters:
+  ///   - index: the block. It need not be stored here, only its hash.
+  ///   - digest: the nodes that the other side has, as its ``digest(of:)`` says; 0 for none.
+  ///   - isHashOnly: true to prove the hash without the block: it comes first among the nodes, and
+  ///     ``put(_:hash:)`` takes it.
+  /// - Throws: ``FeedError`` with `nodeMissing` if the block was never verified here, or `signatureMissing`.
+  ///
+  /// Stands for hypercore `proof(index, { digest, hash })`.
+  public func proof(
+    of index: UInt64, digest: UInt64 = 0, hashOnly isHashOnly: Bool = false
+  ) async throws -> Proof {
     try checkOpen()
-    return try core.proof(index, digest: digest, hash: false, remoteTree: RemoteTree())
+    return try core.proof(index, digest: digest, hash: isHashOnly, remoteTree: RemoteTree())
   }
 
   /// Returns the digest with which this side tells peers which nodes it has between a block and its root.
@@ -163,13 +171,27 @@ extension Feed {
 
   /// Verifies a block against its proof and stores it.
   ///
-  /// - Throws: ``FeedError`` with `proofRejected`, or `forked`; nothing is stored in either case.
+  /// - Throws: ``FeedError`` with `proofRejected`, `forked`, or `refused` if ``Options/onWrite`` threw; nothing is
+  ///   stored in any of these cases.
   ///
   /// Stands for hypercore `put(index, data, proof)`.
   public func put(_ index: UInt64, _ block: [UInt8], proof: Proof) async throws {
     try checkOpen()
-    _ = try core.put(index, value: block, nodes: proof.nodes, signature: proof.signature)
-    try replicator.flush()
+    try replicator.put(index, block, proof)
+  }
+
+  /// Verifies the hash of a block and stores it, without the block: afterwards the block alone, with a proof
+  /// without nodes, can be put.
+  ///
+  /// - Parameters:
+  ///   - index: the block.
+  ///   - proof: the result of ``proof(of:digest:hashOnly:)`` for the hash alone.
+  /// - Throws: ``FeedError`` with `proofRejected` or `forked`; nothing is stored in either case.
+  ///
+  /// Stands for hypercore `put(index, null, proof)`.
+  public func put(_ index: UInt64, hash proof: Proof) async throws {
+    try checkOpen()
+    try replicator.put(index, nil, proof)
   }
 
   /// Returns the roots of the tree over the blocks up to and including `index`; for nil, over all.

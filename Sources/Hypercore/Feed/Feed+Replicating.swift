@@ -142,7 +142,10 @@ extension Feed {
     try replicator.flush()
   }
 
-  /// Fails everything that waits for a block of `range`, and cancels downloads inside it.
+  /// Fails everything that waits for a block of `range`, and cancels downloads inside it. A block that was requested
+  /// and is on its way is neither stored nor announced as an event, unless another download covers it or it is asked
+  /// for again; its hash is kept. The block of a ``get(_:options:)-(UInt64,_)`` that ends by its timeout or with its
+  /// task is stored when it comes.
   ///
   /// Stands for hypercore `cancel(start, end)`.
   public func cancel(_ range: Range<UInt64>) async throws {
@@ -156,7 +159,7 @@ extension Feed {
   public var statistics: FeedStatistics {
     FeedStatistics(
       totals: replicator.statistics,
-      peers: replicator.peers.map { (peerID(of: $0), $0.statistics) })
+      peers: replicator.peers.map { ($0.publicID, $0.statistics) })
   }
 
   /// True if this side has every block that a connected peer is known to have, and at least one connected
@@ -172,11 +175,27 @@ extension Feed {
   public var remoteLength: UInt64 { replicator.peers.map(\.remoteLength).max() ?? 0 }
 
   /// The peers that replicate this feed now. Stands for hypercore `peers`.
-  public var peers: [FeedPeerID] { replicator.peers.map(peerID(of:)) }
-
-  func peerID(of peer: FeedPeer) -> FeedPeerID {
-    FeedPeerID(number: peer.number, id: peer.session.connection.remoteHandshake?.id)
+  public var peers: [FeedPeerStatus] {
+    replicator.peers.map {
+      FeedPeerStatus(
+        peer: $0.publicID, remoteLength: $0.remoteLength, inFlight: $0.requests.activeCount,
+        statistics: $0.statistics)
+    }
   }
+}
+
+/// The state of a feed's replication with one peer, at the moment when it was asked for.
+public struct FeedPeerStatus: Hashable, Sendable {
+  /// The peer, as events name it.
+  public let peer: FeedPeerID
+  /// The length that it claims the feed to have there: a hint, not verified. Stands for hypercore
+  /// `peer.remoteLength`.
+  public let remoteLength: UInt64
+  /// The number of requests to it that are not answered yet. Stands for the length of hypercore
+  /// `peer.inflightRequests`.
+  public let inFlight: Int
+  /// The amounts exchanged with it. Stands for hypercore `peer.stats`.
+  public let statistics: PeerStatistics
 }
 
 /// A range that is being downloaded.

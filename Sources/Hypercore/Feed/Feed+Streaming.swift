@@ -11,7 +11,8 @@ extension Feed {
     public var end: UInt64?
     /// True to continue with blocks that are appended later, without an end.
     public var live = false
-    /// True to start at the length of the feed at the first read, instead of at ``start``.
+    /// True to start at the length that the feed has when the sequence is made, instead of at ``start``: with the
+    /// first block that is appended or verified afterwards.
     public var tail = false
     /// True to end at the length of the feed at the first read; false to end at its length when the stream
     /// gets there.
@@ -40,7 +41,12 @@ extension Feed {
   ///
   /// Stands for hypercore `createReadStream(options)`.
   public nonisolated func blocks(_ options: StreamOptions = StreamOptions()) -> FeedBlocks {
-    FeedBlocks(feed: self, options: options)
+    var options = options
+    if options.tail {
+      options.start = latestLength.value
+      options.tail = false
+    }
+    return FeedBlocks(feed: self, options: options)
   }
 
   /// The blocks of the feed in an encoding.
@@ -140,7 +146,7 @@ extension Feed {
 
   func plan(_ options: StreamOptions) throws -> StreamPlan {
     try checkOpen()
-    let start = options.tail ? core.length : options.start
+    let start = options.start
     let end = options.end ?? (options.live || !options.snapshot ? nil : core.length)
     var plan = StreamPlan(next: start, end: end, isLive: options.live)
     let reach = end ?? (options.live ? .max : core.length)

@@ -10,13 +10,20 @@ extension Feed {
   ///
   /// - Returns: the index of the block.
   /// - Throws: ``FeedError`` with `blockTooLarge` above ``maximumBlockSize``; `notWritable` without the
-  ///   secret key; `storage` if a write failed. Nothing is acknowledged in these cases.
+  ///   secret key; `refused` if ``Options/onWrite`` threw; `storage` if a write failed. Nothing is acknowledged
+  ///   in these cases.
   ///
   /// Stands for hypercore `append(data)`. When it returns, the block is stored as the feed's
   /// ``Durability`` says.
   @discardableResult
   public nonisolated func append(_ block: [UInt8]) async throws -> UInt64 {
     try await settle(adding([block]))
+  }
+
+  /// Appends one block of bytes that come in another collection, such as `Data`; see ``append(_:)-([UInt8])``.
+  @discardableResult
+  public nonisolated func append(_ block: some Sequence<UInt8>) async throws -> UInt64 {
+    try await append(Array(block))
   }
 
   /// The most bytes of a block: 8,384,512, so that it fits into a frame of the protocol with its proof.
@@ -122,10 +129,14 @@ extension Feed {
 
   /// Writes every append that waits, as one batch.
   func writeAppends() {
-    let tickets = appends.takeAll()
+    var tickets = appends.takeAll()
     guard !tickets.isEmpty else { return }
     do {
       try checkOpen()
+      if let onWrite {
+        tickets = accepted(tickets, by: onWrite)
+        if tickets.isEmpty { return }
+      }
       var next = try core.append(tickets.count == 1 ? tickets[0].blocks : tickets.flatMap(\.blocks))
       for ticket in tickets {
         ticket.result = .success(next)
@@ -135,6 +146,27 @@ extension Feed {
       try? replicator.flush()
     } catch {
       for ticket in tickets { ticket.result = .failure(FeedError.wrapping(error)) }
+    }
+  }
+
+  /// The appends whose blocks the write hook accepts. The others fail, each call as a whole.
+  private func accepted(
+    _ tickets: [AppendQueue.Ticket], by onWrite: (ProposedBlock) throws -> Void
+  ) -> [AppendQueue.Ticket] {
+    var start = core.length
+    return tickets.filter { ticket in
+      var index = start
+      for block in ticket.blocks {
+        do {
+          try onWrite(ProposedBlock(index: index, bytes: block, isLocal: true, peer: nil))
+        } catch {
+          ticket.result = .failure(.refused(index, error))
+          return false
+        }
+        index += 1
+      }
+      start = index
+      return true
     }
   }
 
@@ -174,7 +206,7 @@ extension Feed {
   ///
   /// - Returns: the index of the first block; the length if there are no blocks.
   /// - Throws: ``FeedError`` with `notWritable` if the feed keeps its blocks itself; otherwise as
-  ///   ``append(_:)-([UInt8])``.
+  ///   ``append(_:)-([UInt8])``. ``Options/onWrite`` is not called: the bytes are stored already.
   ///
   /// Stands for hypercore `append([data])` of a feed with the option `indexing`.
   @discardableResult
@@ -197,6 +229,25 @@ extension Feed {
     try checkOpen()
     _ = try core.clear(range, keepingBytes: keepingBytes)
     try replicator.flush()
+  }
+
+  /// Gives up the blocks that lie in a range of the feed's bytes as a whole. A block of which a byte lies outside
+  /// of the range stays.
+  ///
+  /// - Parameters:
+  ///   - bytes: the range, in bytes from the start of the feed. What lies beyond its end counts for nothing.
+  ///   - keepingBytes: whether their bytes stay where they are, as in files that belong to the user.
+  /// - Returns: the blocks that are not stored here any more; empty if no whole block lies in the range.
+  ///
+  /// hypercore takes such a range as the options `byteOffset` and `byteLength` of `clear(start, end)`, beside the
+  /// blocks, and believes it.
+  @discardableResult
+  public func clear(bytes: Range<UInt64>, keepingBytes: Bool = false) async throws -> Range<UInt64>
+  {
+    try checkOpen()
+    let blocks = try core.blocks(inBytes: bytes)
+    if !blocks.isEmpty { try await clear(blocks, keepingBytes: keepingBytes) }
+    return blocks
   }
 
   /// Treats blocks that were found missing or changed as stored again, such as those of a file that was

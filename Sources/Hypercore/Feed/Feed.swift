@@ -29,8 +29,10 @@ public actor Feed {
   let ownID: [UInt8]
   nonisolated let hub = Broadcast<EventQueue>()
   nonisolated let appends = AppendQueue()
+  nonisolated let latestLength = LatestLength()
   var sessions: [ObjectIdentifier: ReplicationSession] = [:]
   let nonces = NonceMemory()
+  var onWrite: (@Sendable (ProposedBlock) throws -> Void)?
   var isClosed = false
   /// The task that waits for the feed to become idle.
   var idleWatch: Task<Void, Never>?
@@ -57,6 +59,15 @@ public actor Feed {
     public var prefix = ""
     /// Limits on the disk space that data from peers may take.
     public var disk = DiskLimits()
+    /// Called before any block is stored, whether it is appended here or comes from a peer, and then is verified.
+    /// If it throws, the block is not stored: the append fails with ``FeedError/Code/refused``, and nothing of
+    /// that call is written; or the connection that brought the block ends with that error. Its peer is not to
+    /// blame, and may connect again. A block that is stored already is not shown.
+    ///
+    /// It runs on the feed's executor for every block, so it should be quick.
+    ///
+    /// Stands for the option `onwrite`, which is called with hashes as well, as a block that is null.
+    public var onWrite: (@Sendable (ProposedBlock) throws -> Void)?
     /// The storage of the blocks' bytes, if not beside the feed's other files: they are in the file that is
     /// named for the feed's prefix and `data`. The content of an archive is kept so, in the user's files.
     ///
@@ -146,7 +157,14 @@ public actor Feed {
       disk.budget = DiskBudget(limit: disk.inAll, name: "this feed", within: disk.budget)
     }
     let replicator = Replicator(core: core, isSparse: options.sparse, disk: disk)
-    return wrapping(OnReplica(replicator, on: replica))
+    let feed = wrapping(OnReplica(replicator, on: replica))
+    if let onWrite = options.onWrite {
+      replicator.onWrite = { index, block, peer in
+        try onWrite(ProposedBlock(index: index, bytes: block, isLocal: false, peer: peer?.publicID))
+      }
+      feed.assumeIsolated { $0.onWrite = onWrite }
+    }
+    return feed
   }
 
   /// Returns an actor for a feed that is open already. Called on the executor of its replica.
@@ -223,6 +241,14 @@ public actor Feed {
     replicator.close()
     defer { hub.finish(.close) }
     try core.close()
+  }
+
+  /// Notes that the owner of a feed that is wrapped here has closed it.
+  package func noteClosed() {
+    guard !isClosed else { return }
+    isClosed = true
+    idleWatch?.cancel()
+    hub.finish(.close)
   }
 
   func checkOpen() throws {

@@ -1,6 +1,12 @@
 extension FeedError {
   static var closed: FeedError { FeedError(code: .closed, reason: "The feed is closed.") }
 
+  static var notFinalized: FeedError {
+    FeedError(
+      code: .keyMissing,
+      reason: "A static feed can be replicated once it is finalized: it has no key yet.")
+  }
+
   static func blockNotStored(_ index: UInt64) -> FeedError {
     FeedError(
       code: .blockNotStored, reason: "Block \(index) is not stored here; a peer may have it.")
@@ -22,6 +28,13 @@ extension FeedError {
 
   static var downloadCancelled: FeedError {
     FeedError(code: .cancelled, reason: "The download was cancelled.")
+  }
+
+  /// The application's hook does not want a block.
+  static func refused(_ index: UInt64, _ cause: any Error) -> FeedError {
+    FeedError(
+      code: .refused,
+      reason: "Block \(index) was not stored: the write hook refused it: \(cause).", cause: cause)
   }
 
   /// A peer broke a rule of replication.

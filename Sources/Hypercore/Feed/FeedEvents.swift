@@ -6,10 +6,12 @@ public enum FeedEvent: Hashable, Sendable {
   /// The feed has this many blocks now: they were appended here, or a peer proved them with a valid
   /// signature.
   case append(length: UInt64)
-  /// Blocks arrived from peers, and were verified and stored.
-  case download(Range<UInt64>)
-  /// Blocks were sent to peers.
-  case upload(Range<UInt64>)
+  /// Blocks arrived, and were verified and stored: ``Feed/get(_:options:)-(Range<UInt64>,_)`` returns them at once.
+  /// The peer is nil if ``Feed/put(_:_:proof:)`` stored them, or if a reader is so slow that blocks of more than
+  /// 64 peers wait for it.
+  case download(Range<UInt64>, from: FeedPeerID?)
+  /// Blocks were sent to a peer, which is nil if blocks for more than 64 peers wait for a slow reader.
+  case upload(Range<UInt64>, to: FeedPeerID?)
   /// Every block up to the known length is here.
   case sync
   /// A peer said that it has blocks; nothing about it is verified.
@@ -50,8 +52,8 @@ public struct FeedPeerID: Hashable, Sendable {
 /// The events of a feed from the call of ``Feed/events()`` on.
 ///
 /// A slow reader misses nothing and costs little. Events with the same meaning are merged: two appends into
-/// the latest length, blocks into ranges. So the sequence holds at most a bit for each block and an entry for
-/// each peer. It ends after ``FeedEvent/close``, and when its task is cancelled. One task reads it; other
+/// the latest length, blocks of one peer into ranges. So the sequence holds no block, at most a bit for each block
+/// and each of 64 peers, and an entry for each peer. It ends after ``FeedEvent/close``, and when its task is cancelled. One task reads it; other
 /// readers call ``Feed/events()`` for sequences of their own.
 ///
 /// Stands for hypercore's events `ready`, `append`, `download`, `upload`, `sync`, `remote-update`,
@@ -78,8 +80,8 @@ public struct FeedEvents: AsyncSequence, Sendable {
 struct EventQueue: BroadcastQueue {
   private var ready = true
   private var length: UInt64?
-  private var downloaded = BlockSet(mixedPageLimit: .max)
-  private var uploaded = BlockSet(mixedPageLimit: .max)
+  private var downloaded = BlocksByPeer()
+  private var uploaded = BlocksByPeer()
   private var cleared = BlockSet(mixedPageLimit: .max)
   private var missing = BlockSet(mixedPageLimit: .max)
   private var peers: [(FeedPeerID, added: Bool)] = []
@@ -100,8 +102,8 @@ struct EventQueue: BroadcastQueue {
       self.length = length
       // The reader would get it after this event, when it no longer holds.
       synced = false
-    case .download(let range): downloaded.insert(range)
-    case .upload(let range): uploaded.insert(range)
+    case .download(let range, let peer): downloaded.insert(range, peer)
+    case .upload(let range, let peer): uploaded.insert(range, peer)
     case .sync: synced = true
     case .remoteUpdate: remoteUpdate = true
     case .peerAdd(let peer): peers.append((peer, true))
@@ -131,8 +133,7 @@ struct EventQueue: BroadcastQueue {
   /// The approximate number of events that wait: a set of blocks counts as one.
   var pendingCount: Int {
     (ready ? 1 : 0) + (length == nil ? 0 : 1) + peers.count + (remoteUpdate ? 1 : 0)
-      + (downloaded.isEmpty ? 0 : 1) + (uploaded.isEmpty ? 0 : 1) + (cleared.isEmpty ? 0 : 1)
-      + (missing.isEmpty ? 0 : 1)
+      + downloaded.count + uploaded.count + (cleared.isEmpty ? 0 : 1) + (missing.isEmpty ? 0 : 1)
       + (synced ? 1 : 0) + (forked ? 1 : 0) + (restored ? 1 : 0) + (failure == nil ? 0 : 1)
       + (pause == nil ? 0 : 1)
       + (isClosed && !closeWasTold ? 1 : 0)
@@ -148,8 +149,8 @@ struct EventQueue: BroadcastQueue {
     if let length = length.take() { return .append(length: length) }
     if let range = cleared.removeFirstRange() { return .clear(range) }
     if let range = missing.removeFirstRange() { return .missing(range) }
-    if let range = downloaded.removeFirstRange() { return .download(range) }
-    if let range = uploaded.removeFirstRange() { return .upload(range) }
+    if let (range, peer) = downloaded.removeFirst() { return .download(range, from: peer) }
+    if let (range, peer) = uploaded.removeFirst() { return .upload(range, to: peer) }
     if Self.take(&synced) { return .sync }
     if Self.take(&restored) { return .restored }
     if Self.take(&forked) { return .fork }

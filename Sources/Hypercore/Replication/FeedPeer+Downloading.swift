@@ -99,6 +99,7 @@ extension FeedPeer {
     lastActivity = session.now
     if requests.activeCount == 0 { promisedNodes.removeAll() }
     if window < ReplicationLimits.requests { window += 1 }
+    let data = entry.isCancelled && !replicator.wants(data.index) ? Self.withoutBlock(data) : data
     if let value = data.value { statistics.countDownload(value.count) }
     do {
       guard try store(data, sentAs: entry.number) else { return }
@@ -109,6 +110,16 @@ extension FeedPeer {
     }
     if !entry.isStalled { replicator.release(data.index) }
     if !held.isEmpty { try storeHeld() }
+  }
+
+  /// The answer to a cancelled request: the hash of its block, and the proof of that, on which later answers rely.
+  private static func withoutBlock(_ data: DataMessage) -> DataMessage {
+    guard let value = data.value else { return data }
+    var data = data
+    data.nodes.insert(
+      Node(index: 2 * data.index, hash: TreeHash.leaf(value), size: UInt64(value.count)), at: 0)
+    data.value = nil
+    return data
   }
 
   /// Stores an answer, or keeps it if those that it relies on may still arrive.

@@ -13,8 +13,9 @@ package final class FeedPeer {
   unowned let session: ReplicationSession
   let core: FeedCore
   package let channel: ChannelID
-  /// Distinguishes the peers of a feed, in the order of their arrival.
-  package internal(set) var number: UInt64 = 0
+  /// The peer as applications see it. Its number distinguishes the peers of a feed, in the order of their arrival.
+  package internal(set) var publicID = FeedPeerID(number: 0, id: nil)
+  var number: UInt64 { publicID.number }
 
   // MARK: Downloading from the peer
 

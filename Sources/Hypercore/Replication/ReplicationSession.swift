@@ -76,11 +76,7 @@ package final class ReplicationSession {
   /// Opens a feed on this connection. The first feed of an encrypted connection must be the same on both
   /// sides.
   package func open(_ replicator: Replicator, download: Bool, upload: Bool = true) throws {
-    guard let key = replicator.core.key else {
-      throw FeedError(
-        code: .keyMissing,
-        reason: "A static feed can be replicated once it is finalized: it has no key yet.")
-    }
+    guard let key = replicator.core.key else { throw FeedError.notFinalized }
     let channel = try connection.open(key)
     guard !opened.contains(where: { $0.channel == channel }) else { return }
     opened.append((replicator, channel, download, upload))

@@ -97,8 +97,9 @@ extension Replicator {
     }
   }
 
-  private func wants(_ index: UInt64) -> Bool {
-    waiting[index] != nil
+  /// Returns whether anything asks for a block. One look at each selection.
+  func wants(_ index: UInt64) -> Bool {
+    waiting[index] != nil || index == 0 && firstBlockCheck != nil
       || selections.contains {
         !$0.range.hash && $0.range.start <= index && index < $0.range.end ?? .max
       }

@@ -129,7 +129,8 @@ extension Replicator {
     }
   }
 
-  /// Fails every wait for a block of `range`, and cancels finite selections inside it.
+  /// Fails every wait for a block of `range`, and cancels finite selections inside it. A block whose answer is on
+  /// its way is not stored, unless something else asks for it.
   ///
   /// Stands for hypercore `cancel(start, end)`.
   package func cancelAll(in range: Range<UInt64>) {
@@ -144,6 +145,7 @@ extension Replicator {
       else { continue }
       undownload(selection.id)
     }
+    for peer in peers { peer.requests.cancel(in: range) }
   }
 
   func resumeWaiters() throws {

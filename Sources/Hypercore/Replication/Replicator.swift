@@ -4,7 +4,8 @@ internal import HypercoreProtocol
 /// An event of a feed; ``FeedEvent`` is the public kind.
 package enum ReplicatorEvent {
   case appended
-  case stored([Range<UInt64>])
+  /// Blocks from elsewhere were stored, and those that brought them.
+  case stored([Range<UInt64>], by: [BlockArrival])
   /// Blocks were sent, or are about to be.
   case uploaded(Range<UInt64>, FeedPeer)
   case remoteUpdate(FeedPeer)
@@ -40,8 +41,9 @@ package final class Replicator {
   package var endsWhenIdle = false
   /// Called for every event.
   package var onEvent: ((ReplicatorEvent) -> Void)?
-  /// May refuse a verified block before it is stored: hyperdb's hook `onwrite`.
-  @exclusivity(unchecked) package var onWrite: ((UInt64, [UInt8], FeedPeer) throws -> Void)?
+  /// May refuse a verified block before it is stored: the hook `onwrite`. The peer is nil for a block that the
+  /// application put.
+  @exclusivity(unchecked) package var onWrite: ((UInt64, [UInt8], FeedPeer?) throws -> Void)?
 
   /// Checks the first block before anything else is fetched, and returns the reason if the feed is of another
   /// kind than expected; nil if it isn't. The owner sets it while that block is not here; it is removed once
@@ -65,6 +67,9 @@ package final class Replicator {
   /// True if the limits of the disk have to be checked at the end of the burst.
   @exclusivity(unchecked) private var diskIsDue = false
   @exclusivity(unchecked) private var batchedBytes = 0
+  /// The blocks of the core's batch, in the order in which they came, after those that are being reported.
+  @exclusivity(unchecked) var arrivals: [BlockArrival] = []
+  @exclusivity(unchecked) var reportedArrivals = 0
   private var nextID: UInt64 = 0
   var random: any RandomNumberGenerator
   @exclusivity(unchecked) private(set) var isClosed = false
@@ -118,7 +123,7 @@ package final class Replicator {
   // MARK: Peers
 
   func add(_ peer: FeedPeer) {
-    peer.number = newID()
+    peer.publicID = FeedPeerID(number: newID(), id: peer.remoteID)
     peers.append(peer)
     if core.forkEvidence != nil { peer.isDownloading = false }
     if pause != nil { endPause() } else if peers.count == 1 { checkDisk() }
@@ -166,6 +171,7 @@ package final class Replicator {
         if data.index == length { peer.comparison.question = nil }
       }
       if result.outcome == .stored, let value = data.value {
+        noteArrival(of: data.index, from: peer)
         averageBlockSize =
           averageBlockSize == 0 ? value.count : (averageBlockSize * 15 + value.count) / 16
         batchedBytes += value.count
@@ -183,19 +189,14 @@ package final class Replicator {
     if batchedBytes >= ReplicationLimits.batchBytes { try commit() }
   }
 
-  private func acceptance(
-    from peer: FeedPeer
+  func acceptance(
+    from peer: FeedPeer?
   ) -> ((UInt64, [UInt8]) throws(FeedError) -> Void)? {
     guard onWrite != nil || firstBlockCheck != nil else { return nil }
     return { [onWrite, check = firstBlockCheck] index, value throws(FeedError) in
       if index == 0, let reason = check?(FeedKind(firstBlock: value)) { throw reason }
       guard let onWrite else { return }
-      do { try onWrite(index, value, peer) } catch {
-        throw FeedError(
-          code: .refused,
-          reason: "Block \(index) was not stored: the write hook refused it: \(error)",
-          cause: error)
-      }
+      do { try onWrite(index, value, peer) } catch { throw FeedError.refused(index, error) }
     }
   }
 
@@ -247,14 +248,17 @@ package final class Replicator {
       for peer in peers {
         for range in ranges { peer.announce(range) }
       }
-      onEvent?(.stored(ranges))
+      report(stored: ranges)
     case .cleared(let range):
       withdraw(range)
       onEvent?(.cleared(range))
     case .setAside(let range):
       withdraw(range)
       onEvent?(.setAside(range))
-    case .stopped: if let reason = core.stopReason { stop(reason) }
+    case .stopped:
+      arrivals = []
+      reportedArrivals = 0
+      if let reason = core.stopReason { stop(reason) }
     }
     wasSynced = false
     needsUpdate()

@@ -14,6 +14,9 @@ struct RequestTable {
     var number: UInt64
     /// True if it was given up and sent to another peer; an answer is still welcome.
     var isStalled = false
+    /// True if the application cancelled it: the block of an answer that is on its way is not stored, unless it is
+    /// wanted again by then.
+    var isCancelled = false
     fileprivate var isAnswered = false
   }
 
@@ -54,6 +57,16 @@ struct RequestTable {
     let entry = ring[place(number)]
     answer(number)
     return entry
+  }
+
+  /// Marks the requests for blocks of a range as cancelled. Their answers are still to come.
+  ///
+  /// - Complexity: a look at each request in flight.
+  mutating func cancel(in range: Range<UInt64>) {
+    for number in first..<sentCount where range.contains(ring[place(number)].index) {
+      ring[place(number)].isCancelled = true
+    }
+    for (index, _) in stalled where range.contains(index) { stalled[index]?.isCancelled = true }
   }
 
   /// The oldest unanswered request, if it was sent before request `number`.

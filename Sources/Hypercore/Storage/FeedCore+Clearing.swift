@@ -35,6 +35,26 @@ extension FeedCore {
     return true
   }
 
+  /// The blocks all of whose bytes lie in a range of the feed's bytes. Where the sizes of blocks are not known
+  /// here, nothing is stored either, and such blocks are left out.
+  ///
+  /// - Complexity: two searches down the tree.
+  func blocks(inBytes bytes: Range<UInt64>) throws(FeedError) -> Range<UInt64> {
+    guard bytes.lowerBound < min(bytes.upperBound, byteLength) else { return length..<length }
+    let first: UInt64
+    switch try seek(toByte: bytes.lowerBound) {
+    case .found(let block, let offset): first = offset == 0 ? block : block + 1
+    case .unknown(let blocks): first = blocks.upperBound
+    }
+    guard bytes.upperBound < byteLength else { return min(first, length)..<length }
+    let end: UInt64
+    switch try seek(toByte: bytes.upperBound) {
+    case .found(let block, _): end = block
+    case .unknown(let blocks): end = blocks.lowerBound
+    }
+    return first..<max(first, end)
+  }
+
   /// Compares every stored block with its hash. Blocks that don't match count as not stored from then on, so
   /// that peers can bring them; the record of them stays as it is.
   ///

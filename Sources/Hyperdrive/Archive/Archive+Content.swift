@@ -81,6 +81,10 @@ extension Archive {
     let target = content.bytes.lowerBound + content.part.lowerBound
     let options = Feed.GetOptions(
       wait: content.options.wait, timeout: content.options.timeout ?? self.options.timeout)
+    if await feed.isOwned, await feed.byteLength <= target {
+      // Nobody else will bring it.
+      throw Self.damage(content.entry, "its bytes lie past the end of the content")
+    }
     let position = try await translated {
       try await feed.seek(target, in: content.blocks, options: options)
     }

@@ -127,7 +127,7 @@ extension Archive {
     guard !isClosed else { return }
     switch event {
     case .synced where !options.latest: hub.send(.sync(version: tree.version))
-    case .stored(let ranges):
+    case .stored(let ranges, _):
       if isFollowing { settling.arrived += ranges }
       settleSoon()
     case .forked: hub.send(.trouble)

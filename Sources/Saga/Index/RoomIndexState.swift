@@ -27,7 +27,7 @@ extension Saga {
     guard try file.length() > 0 else { return .missing }
     for kind in [RoomKind.messages, .operations] {
       guard let stored = RoomIndexFile(storage, kind).read() else { continue }
-      var options = HyperDBOptions()
+      var options = HyperDB.Options()
       options.knownFeeds = stored.feeds
       options.readsAllEntries = true
       let db = try await HyperDB.open(ReadingStorage(storage), options: options)

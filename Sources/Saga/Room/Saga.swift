@@ -29,7 +29,7 @@ public actor Saga {
   /// The time since which this user is here, in milliseconds since 1970.
   public nonisolated let timestamp: Int64
 
-  let options: SagaOptions
+  let options: Saga.Options
   /// The prefix of the keys of the room's entries.
   let prefix: [UInt8]
   var index = RoomIndex()
@@ -74,7 +74,7 @@ public actor Saga {
 
   /// Opens the room in a folder: the stored one, a new one, or the one of `key`.
   public static func open(
-    folder: String, key: PublicKey? = nil, username: String, options: SagaOptions = SagaOptions()
+    folder: String, key: PublicKey? = nil, username: String, options: Saga.Options = Saga.Options()
   ) async throws -> Saga {
     try await open(
       storage: FolderStorage(path: folder), key: key, username: username, options: options)
@@ -89,7 +89,7 @@ public actor Saga {
   ///   - storage: the storage of its files.
   public static func open(
     storage: any StorageProvider, key: PublicKey? = nil, username: String,
-    options: SagaOptions = SagaOptions()
+    options: Saga.Options = Saga.Options()
   ) async throws -> Saga {
     var options = options
     let file = options.usesIndexFile ? RoomIndexFile(storage, options.kind) : nil
@@ -108,12 +108,12 @@ public actor Saga {
   }
 
   /// Makes a room on a database that is already open. Call ``initialize()`` before anything else.
-  public init(db: HyperDB, username: String, options: SagaOptions = SagaOptions()) async {
+  public init(db: HyperDB, username: String, options: Saga.Options = Saga.Options()) async {
     await self.init(db: db, username: username, options: options, nil, nil)
   }
 
   private init(
-    db: HyperDB, username: String, options: SagaOptions, _ file: RoomIndexFile?,
+    db: HyperDB, username: String, options: Saga.Options, _ file: RoomIndexFile?,
     _ stored: StoredIndex?
   ) async {
     self.db = db

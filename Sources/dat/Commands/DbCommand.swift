@@ -127,8 +127,8 @@ struct DbFolder: ParsableArguments {
     ValidationError("There is no database in \(SafeText.line(dir)).")
   }
 
-  private static var options: HyperDBOptions {
-    var options = HyperDBOptions()
+  private static var options: HyperDB.Options {
+    var options = HyperDB.Options()
     // There is no connection to wait for.
     options.update = false
     return options

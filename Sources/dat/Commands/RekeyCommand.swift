@@ -172,7 +172,7 @@ struct RekeyCommand: AsyncParsableCommand {
   /// Writes the newest entries of all keys to a file, for `dat db import`.
   private func export(_ folder: ForkedFolder, _ output: Output) async throws {
     let file = Self.freeFile(folder.path)
-    var options = HyperDBOptions()
+    var options = HyperDB.Options()
     options.update = false
     let db = try await HyperDB.open(folder: folder.path, access: .readOnly, options: options)
     var lines = Data()

@@ -55,7 +55,7 @@ struct ForkedFolder {
     let isLocal = try storage.exists("local/secret_key")
     let prefix = isLocal ? "local/" : "source/"
     let (key, evidence, length) = try look(at: prefix, in: storage, path)
-    var options = HyperDBOptions()
+    var options = HyperDB.Options()
     options.update = false
     let db = try await HyperDB.open(storage, options: options)
     do {

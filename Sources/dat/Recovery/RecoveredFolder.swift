@@ -192,7 +192,7 @@ struct RecoveredFolder {
     guard let database = old.database else { throw nothing }
     try copyOthers(to: folder)
     try copyForked(to: folder)
-    var options = HyperDBOptions()
+    var options = HyperDB.Options()
     options.durability = .synced
     options.update = false
     let before = try await HyperDB.open(folder: path, access: .readOnly, options: options)
