@@ -93,13 +93,17 @@ extension Archive {
   private func notePause() {
     defer { hub.send(.trouble) }
     guard files != nil || isFollowing else { return }
-    let pause = feeds.metadata.pause ?? feeds.content?.pause
-    if let pause {
-      settling.failure = ArchiveError(.folder, pause.description)
+    if let failure = pauseFailure {
+      settling.failure = failure
     } else if settling.failure?.path == nil {
       settling.failure = nil
     }
     wakeSettled()
+  }
+
+  /// The reason why nothing is fetched at present; nil if there is none.
+  var pauseFailure: ArchiveError? {
+    (feeds.metadata.pause ?? feeds.content?.pause).map { ArchiveError(.folder, $0.description) }
   }
 
   // MARK: Events of the feeds

@@ -58,7 +58,9 @@ extension Archive {
     do {
       try settle()
       guard settling.failure != nil else { return }
-      settling.failure = nil
+      // What is here is laid out; what is not may still not be fetched.
+      settling.failure = pauseFailure
+      guard settling.failure == nil else { return }
     } catch {
       let failure = error as? ArchiveError ?? ArchiveError(.folder, "\(error)", cause: error)
       settling.failure = failure
