@@ -269,7 +269,15 @@ extension Archive {
     }
     tree.endStaging(appended: true)
     if files != nil { try settle(appended: nodes) }
+    announce()
     return last.entry
+  }
+
+  /// Tells peers at once what has changed in the feeds; else they would hear of it when a connection next looks
+  /// at its clock. A fault of a feed is met by the next call that uses it.
+  private func announce() {
+    try? feeds.content?.flush()
+    try? feeds.metadata.flush()
   }
 
   static var milliseconds: UInt64 {
