@@ -15,6 +15,8 @@ struct RendezvousClientCore {
   private struct Joined {
     var port: Int?
     var next: Instant
+    /// The number of questions so far, up to that of the first pauses.
+    var asked = 0
   }
 
   private enum Question: Equatable {
@@ -33,6 +35,9 @@ struct RendezvousClientCore {
 
   /// The pauses between sends of one question; after the last it has failed. Source: dns-socket.
   private static let pauses: [Duration] = [500, 1000, 2000, 4000].map { .milliseconds($0) }
+  /// The pauses after the first questions about a topic. An answer is a random sample, so if others fill the
+  /// topic it may leave out the one peer that counts; a few samples soon after the start make up for that.
+  private static let firstPauses: [Duration] = [1, 3, 10].map { .seconds($0) }
   /// The pauses between probes of a server that does not answer; the last one repeats.
   private static let probePauses: [Duration] = [1, 2, 5, 10, 20, 30].map { .seconds($0) }
 
@@ -124,10 +129,13 @@ struct RendezvousClientCore {
         .unannounce(topic), [DiscoveryMessages.question(about: topic)],
         [("token", token), ("unannounce", "\(port)")], now)
     }
-    let pause = max(interval, .seconds(topics.count / 25))
+    let shortest = Duration.seconds(topics.count / 25)
     for (topic, joined) in topics where joined.next <= now {
       guard rate.take(now) else { break }
-      topics[topic]?.next = now + pause
+      let isEarly = joined.asked < Self.firstPauses.count
+      let pause = isEarly ? min(Self.firstPauses[joined.asked], interval) : interval
+      topics[topic]?.next = now + max(pause, shortest)
+      if isEarly { topics[topic]?.asked += 1 }
       let port = joined.port.map { [("announce", "\($0)")] } ?? []
       actions += ask(
         .peers(topic), [DiscoveryMessages.question(about: topic)],
