@@ -37,7 +37,7 @@ struct Row: Sendable {
   }
 
   static let all: [Row] =
-    FeedRows.all + WireRows.all + ReplicationRows.all + DatabaseRows.all
+    FeedRows.all + SyncedRows.all + WireRows.all + ReplicationRows.all + IdleRows.all + DatabaseRows.all
     + DatabaseMemoryRows.all + RoomRows.all + ArchiveRows.all
 }
 
