@@ -39,7 +39,7 @@ enum ReplicationRows {
 
   /// The blocks per second, from the connection to the last block, and what else the reader
   /// reports.
-  private static func fetch(
+  static func fetch(
     _ source: String, count: Int, toFiles: Bool, peers: Int = 1, _ settings: Settings,
     watchingMemory: Bool = false
   ) async throws -> (rate: Double, told: [String: Any]) {
