@@ -118,7 +118,9 @@ enum GrowthRows {
     let server = try Child(["peer", "serve-room", folder])
     defer { server.kill() }
     let told = try server.expect("port")
-    let child = try Child(["peer", "join-room", key.hex, "\(told["port"] ?? 0)", "\(count)", "0"])
+    let child = try Child([
+      "peer", "join-room", key.hex, "\(told["port"] ?? 0)", "\(count)", "0", "0",
+    ])
     defer { child.end() }
     return try child.expect("seconds")["seconds"] as? Double ?? .nan
   }
