@@ -37,8 +37,9 @@ struct Row: Sendable {
   }
 
   static let all: [Row] =
-    FeedRows.all + SyncedRows.all + WireRows.all + ReplicationRows.all + IdleRows.all + DatabaseRows.all
-    + DatabaseMemoryRows.all + RoomRows.all + ArchiveRows.all
+    FeedRows.all + SyncedRows.all + WireRows.all + ReplicationRows.all + IdleRows.all
+    + DatabaseRows.all + DatabaseMemoryRows.all + RoomRows.all + ArchiveRows.all + DistanceRows.all
+    + GrowthRows.all
 }
 
 /// Goals and limits of the numbers that come in groups.
