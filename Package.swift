@@ -358,8 +358,8 @@ let package = Package(
     tests(
       "DatHostTests",
       [
-        "DatHost", "DatSwarm", "Saga", "HyperDB", "Hyperdrive", "Hypercore", "HypercoreCrypto",
-        "RandomAccessStorage", nioCore, nioPosix,
+        "DatHost", "DatFleet", "DatDNS", "DatSwarm", "Saga", "HyperDB", "Hyperdrive", "Hypercore",
+        "HypercoreCrypto", "RandomAccessStorage", nioCore, nioPosix, logging,
       ]),
     tests(
       "DatSignalTests", ["DatSignal", nioCore, nioPosix, nioEmbedded, nioHTTP, httpClient]),

@@ -87,12 +87,18 @@ package struct FleetKeyList: Sendable {
 
   private func part(of key: PublicKey) -> Int { key.withUnsafeBytes { Int($0[0]) } }
 
+  /// Returns the entry with which a member adds a key, or takes it off; ``merge(_:)`` takes it in.
+  ///
+  /// - Parameter kind: its kind; nil to take it off.
+  package func entry(of key: PublicKey, kind: UInt8?) -> FleetEntry {
+    FleetEntry(key: key, kind: kind, stamp: min(stamp + 1, FleetEntry.maximumStamp))
+  }
+
   /// Makes the entry with which a member adds a key, or takes it off, and takes it in.
   ///
   /// - Parameter kind: its kind; nil to take it off.
   package mutating func change(_ key: PublicKey, kind: UInt8?) -> FleetEntry {
-    let entry = FleetEntry(
-      key: key, kind: kind, stamp: min(stamp + 1, FleetEntry.maximumStamp))
+    let entry = entry(of: key, kind: kind)
     merge(entry)
     return entry
   }

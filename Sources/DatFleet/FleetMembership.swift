@@ -44,6 +44,13 @@ package struct FleetMembership: Sendable {
     return came
   }
 
+  /// Takes over the hosts that were gone before a restart.
+  mutating func restore(gone names: some Sequence<String>) {
+    for name in names where members[name] == nil && gone.count < Self.maximumGone {
+      gone.insert(name)
+    }
+  }
+
   /// Lets time pass.
   ///
   /// - Returns: the hosts whose grace is over, which are members no longer.

@@ -90,10 +90,13 @@ package enum FleetMessage: Hashable, Sendable {
   case member(String)
   case question(FleetQuestion)
   case answer(id: UInt32, FleetAnswer)
-  /// The digests of the 256 parts of the sender's list of keys.
+  /// The digests of the 256 parts of the sender's list of keys. They ask for the entries of all parts that differ,
+  /// which the other side sends, and a message without entries after them.
   case digests([UInt64])
-  /// Entries of the list of keys.
+  /// Entries of the list of keys; none ends the answer to ``digests(_:)``.
   case entries([FleetEntry])
+  /// The sender's list has changed by more than it sends unasked: ask it with ``digests(_:)``.
+  case changed
 
   /// The most entries of a message: 41 bytes each, within the 8 MiB that a message may have.
   package static let maximumEntries = 100_000
@@ -126,6 +129,7 @@ extension FleetMessage {
       bytes.reserveCapacity(1 + entries.count * FleetEntry.byteCount)
       for entry in entries { entry.encode(into: &bytes) }
       return bytes
+    case .changed: return [6]
     }
   }
 
@@ -179,6 +183,9 @@ extension FleetMessage {
         entries.append(entry)
       }
       self = .entries(entries)
+    case 6:
+      guard reader.bytes.isEmpty else { return nil }
+      self = .changed
     default: return nil
     }
   }

@@ -87,6 +87,8 @@ package struct FleetPlan: Sendable {
     /// The number of the entry of ``due`` that counts.
     var next: UInt64?
     var pause: UInt64 = 0
+    /// The end of the time for which it was kept before it was served again: it is kept no longer for that.
+    var end: UInt64?
   }
 
   /// A time at which a key has something to do.
@@ -162,6 +164,12 @@ package struct FleetPlan: Sendable {
       ? .max : now + min(seconds, keep)
   }
 
+  /// The number of keys of the fleet.
+  package var count: Int { share.count }
+
+  /// Returns whether the fleet has a key.
+  package func contains(_ key: DiscoveryKey) -> Bool { share.contains(key) }
+
   /// Drops a key, which the fleet holds no longer.
   package mutating func remove(_ key: DiscoveryKey) {
     share.remove(key)
@@ -193,6 +201,9 @@ package struct FleetPlan: Sendable {
 
   /// Returns whether this host may prove a key to others: if it owns it in its own view.
   package func mayProve(_ key: DiscoveryKey) -> Bool { share.isMine(key) }
+
+  /// The keys that are stored here, or are to be.
+  package var heldKeys: [DiscoveryKey] { Array(held.keys) }
 
   /// The keys that are kept, with the seconds that they have yet, as they are to be stored.
   package var kept: [DiscoveryKey: UInt64] {
@@ -228,11 +239,10 @@ package struct FleetPlan: Sendable {
     for key in gained {
       let isServed: Bool
       if case .leaving = held[key]?.stage { isServed = true } else { isServed = false }
+      // Of a key that was kept, a copy is here.
+      if held[key] == nil { noteOrphan(key) }
       held[key] = Held(stage: .owned, round: (held[key]?.round ?? 0) + 1)
-      if !isServed {
-        actions.append(.hold(key))
-        noteOrphan(key)
-      }
+      if !isServed { actions.append(.hold(key)) }
     }
     for key in lost {
       orphans[key] = nil
@@ -240,6 +250,15 @@ package struct FleetPlan: Sendable {
     }
     for key in held.keys { reconsider(key, came, left) }
     return actions
+  }
+
+  /// Takes over which members were gone before a restart, and which keys had their last copies with them.
+  package mutating func restore(gone: some Sequence<String>, orphans: [DiscoveryKey: [String]]) {
+    membership.restore(gone: gone)
+    for (key, names) in orphans where share.isMine(key) && self.orphans.count < Self.maximumOrphans
+    {
+      if names.allSatisfy({ membership.gone.contains($0) }) { self.orphans[key] = names }
+    }
   }
 
   /// Begins a stage in which others are asked.

@@ -26,6 +26,9 @@ struct HostMetrics: Sendable {
     self.elsewhere.record(elsewhere)
   }
 
+  /// Records the keys of a fleet that other hosts hold.
+  func elsewhere(_ count: Int) { elsewhere.record(max(count, 0)) }
+
   func disk(used: UInt64, paused: Int) {
     diskBytes.record(Int64(clamping: used))
     pausedFeeds.record(paused)

@@ -16,11 +16,11 @@ actor HostedReplica {
   private let logger: Logger
   /// Called when the kind becomes known.
   private let found: @Sendable (HostedKind) async -> Void
-  private var content = Content.closed
+  private(set) var content = Content.closed
   private var watcher: Task<Void, Never>?
   private var isClosed = false
 
-  private enum Content {
+  enum Content {
     /// Closed, for good or before something else is opened.
     case closed
     /// The first block is awaited.

@@ -120,7 +120,12 @@ struct HostProcess {
   @Test(arguments: [
     (["not-a-key"], "no key"),
     (["--listen", "nowhere"], "host:port"),
-    (["--fleet", "/nonexistent", "--self", "a"], "can't be read"),
+    (["--fleet", "/nonexistent", "--self", "a"], "There is no file"),
+    (["--fleet", "/dev/null"], "--self NAME"),
+    (["--fleet", "/dev/null", "--self", "a"], "new-fleet-key"),
+    (["--fleet", "/dev/null", "--self", "a", "--fleet-key", "/dev/null"], "no fleet key"),
+    (["--fleet", "srv:a..b", "--self", "a"], "no SRV records"),
+    (["--fleet", "srv:_dat._tcp.example.org@dns", "--self", "a"], "no address of a DNS server"),
   ])
   func `what is wrong is said in one sentence`(arguments: [String], words: String) async throws {
     let result = try await DatProcess.run(["host", dir("bad")] + arguments)

@@ -95,6 +95,9 @@ public struct WriterFeed: Sendable {
     try await feed.clear(max(range.lowerBound, 1)..<range.upperBound)
   }
 
+  /// Returns the proof of a block, as `proof(of:)` of `Feed` does.
+  package func proof(of index: UInt64) async throws -> Proof { try await feed.proof(of: index) }
+
   /// Hashes every block that is recorded as stored. Those that are missing, or don't match, count as not stored
   /// while the database is open, so that peers can bring them.
   ///

@@ -1,4 +1,5 @@
 internal import DatCoding
+internal import DatFleet
 public import HypercoreCrypto
 
 /// Several hosts that share many keys: each key belongs to the few hosts with the highest weights for it.
@@ -43,7 +44,6 @@ public struct Fleet: Hashable, Sendable {
   }
 
   private func weight(of host: String, for key: DiscoveryKey) -> UInt64 {
-    let digest = TreeHash.leaf(Array(key.bytes) + Array(host.utf8))
-    return digest.bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    Rendezvous.weight(of: Array(host.utf8), for: key)
   }
 }
