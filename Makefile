@@ -89,6 +89,15 @@ fleet-campaign: check-deps ## Simulate a day of a fleet of HOSTS=1000 hosts that
 	$(SWIFT) build --configuration release --product dat-fleet-campaign
 	@.build/release/dat-fleet-campaign $(or $(HOSTS),1000) $(or $(KEYS),1000000) $(or $(SEED),1)
 
+.PHONY: test-fleet
+test-fleet: check-deps ## Run a fleet of ten hosts in network namespaces, named by bind9 with dynamic updates; as root; ONLY="lost"
+	$(SWIFT) build --product dat
+	python3 Tests/Network/fleet.py $(ONLY)
+
+.PHONY: check-manifests
+check-manifests: ## Check the manifests of Examples/Fleet for Kubernetes and Nomad
+	@Scripts/check-manifests
+
 .PHONY: bench-browser
 bench-browser: check-deps ## Measure connections with Chromium and between native peers, beside Chromium to Chromium; ONLY=connect
 	$(SWIFT) build --configuration release --product dat

@@ -351,7 +351,8 @@ let package = Package(
       name: "DatFleetSimulation", dependencies: ["DatFleet", "HypercoreCrypto"],
       path: "Tests/DatFleetSimulation", swiftSettings: strict),
     .executableTarget(
-      name: "dat-fleet-campaign", dependencies: ["DatFleetSimulation", "DatFleet", "DatTesting"],
+      name: "dat-fleet-campaign",
+      dependencies: ["DatFleetSimulation", "DatFleet", "DatTesting", "HypercoreCrypto"],
       path: "Tests/FleetCampaign",
       swiftSettings: strict),
     tests("DatFleetTests", ["DatFleet", "DatFleetSimulation", "DatDNS", "HypercoreCrypto"]),

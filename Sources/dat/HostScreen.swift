@@ -1,7 +1,7 @@
 internal import DatCoding
 internal import DatHost
 
-/// A host's report as lines for people: at most 24 of 79 columns.
+/// A host's report as lines for people: at most 28 of 79 columns, four of them of a fleet.
 struct HostScreen {
   /// The lines, with colours if the output has them.
   private(set) var lines: [String] = []

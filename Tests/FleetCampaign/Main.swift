@@ -14,6 +14,7 @@ internal import Foundation
     let seed = UInt64(numbers.count > 2 ? max(numbers[2], 0) : 1)
     print("\(settings.hosts) hosts, \(settings.keys) keys, \(settings.copies) copies, seed \(seed)")
     let start = ContinuousClock.now
+    ListCosts.report(hosts: settings.hosts, keys: settings.keys)
     share(settings)
     var day = FleetDay(settings: settings, random: SeededRandom(seed: seed)) { keys, rank in
       [FleetRanking](unsafeUninitializedCapacity: keys.count) { rankings, count in
