@@ -46,6 +46,12 @@ bench-json: check-deps ## Measure, as one JSON object a line: {name, value, unit
 	@$(SWIFT) build --configuration release --package-path Benchmarks >&2
 	@Benchmarks/.build/release/dat-bench --interop Interop/bench --json $(BENCH)
 
+.PHONY: bench-plot
+bench-plot: check-deps ## Draw what was measured, beside Node and the limits, and how cost grows; FROM=FILE of bench-json, or it measures
+	@mkdir -p Artifacts
+	@[ -n "$(FROM)" ] || $(MAKE) --no-print-directory bench-json > Artifacts/bench.jsonl
+	@Scripts/bench-plot $(or $(FROM),Artifacts/bench.jsonl) Documentation/Images
+
 .PHONY: test-nat
 test-nat: check-deps ## Let peers meet behind NATs, in network namespaces, with coturn and Chromium; ONLY=STUN runs some cases
 	$(SWIFT) build --product dat
