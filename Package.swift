@@ -352,7 +352,7 @@ let package = Package(
       path: "Tests/DatFleetSimulation", swiftSettings: strict),
     .executableTarget(
       name: "dat-fleet-campaign",
-      dependencies: ["DatFleetSimulation", "DatFleet", "DatTesting", "HypercoreCrypto"],
+      dependencies: ["DatFleetSimulation", "DatFleet", "HypercoreCrypto"],
       path: "Tests/FleetCampaign",
       swiftSettings: strict),
     tests("DatFleetTests", ["DatFleet", "DatFleetSimulation", "DatDNS", "HypercoreCrypto"]),

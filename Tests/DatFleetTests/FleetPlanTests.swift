@@ -63,6 +63,7 @@ import Testing
     let old = plan.advance(to: 0)
     // b is gone and d or a takes its place.
     _ = plan.answer(members: ["a", "c", "d"], at: 1)
+    _ = plan.answer(members: ["a", "c", "d"], at: 601)
     _ = plan.advance(to: 601)
     #expect(proofs(&plan, old, at: 602) == [])
     #expect(plan.place(of: key) != .kept(seconds: 3600))
@@ -112,6 +113,7 @@ import Testing
     for key in keys { _ = plan.insert(key, stored: .served) }
     _ = plan.answer(members: ["b", "c"], at: 0)
     #expect(plan.counts.owned > 10)
+    _ = plan.answer(members: ["b", "c"], at: 600)
     let asked = plan.advance(to: 600)
     #expect(plan.counts == (0, 40, 0))
     #expect(proofs(&plan, asked, at: 600).count == 40)
@@ -141,6 +143,7 @@ import Testing
       if Set(plan.owners(of: key)) == ["host-2", "host-3"] { lost.insert(key) }
     }
     _ = plan.answer(members: ["host-0", "host-1"], at: 0)
+    _ = plan.answer(members: ["host-0", "host-1"], at: 600)
     let actions = plan.advance(to: 600)
     #expect(lost.allSatisfy { actions.contains(.hold($0)) })
     #expect(Set(plan.orphans.keys) == lost)
@@ -207,6 +210,7 @@ import Testing
     }
     _ = plan.insert(key, stored: .nothing)
     _ = plan.answer(members: ["a", "b"], at: 0)
+    _ = plan.answer(members: ["a", "b"], at: 600)
     _ = plan.advance(to: 600)
     #expect(Set(plan.orphans[key] ?? []) == ["c", "d"])
     var next = FleetPlan(name: "a", members: plan.membership.names)

@@ -138,10 +138,11 @@ import Testing
     }
     for name in ["a", "b"] {
       let report = try await lab.waitUntil(name) { $0.fleet?.lostCount == 1 }
-      #expect(report.fleet?.lost == [.init(key: "feed:\(key.hex)", hosts: ["c", "d"])])
+      #expect(report.fleet?.lost.map(\.key) == ["feed:\(key.hex)"])
+      #expect(report.fleet?.lost.first?.hosts.sorted() == ["c", "d"])
       #expect(report.warnings.contains { $0.sentence.contains("last copies") })
       let problem = try await lab.host(name).status().first { $0.key == key }?.problem
-      #expect(problem == "Its last copies were on hosts that are gone: c, d.")
+      #expect(problem?.hasPrefix("Its last copies were on hosts that are gone: ") == true)
     }
     // That is still known after a restart, and over once one of them is back.
     await lab.stop("a")
@@ -183,8 +184,11 @@ import Testing
     try await lab.start("x", secret: FleetSecret(reading: FleetSecret.random().utf8))
     try await lab.waitUntil("x") { $0.fleet?.members == 3 }
     try await lab.start("y", as: "a")
-    try await lab.waitUntil("a") { report in
-      report.warnings.contains { $0.sentence.contains("has the name of this one") }
+    // The first of that name notices when it dials the second, any other when both stay connected with it.
+    for name in ["a", "b"] {
+      try await lab.waitUntil(name) { report in
+        report.warnings.contains { $0.sentence.contains("Two hosts of the fleet have the name a") }
+      }
     }
     #expect(try await lab.host("x").report().fleet?.connected == 0)
     #expect(try await lab.host("x").status().isEmpty)

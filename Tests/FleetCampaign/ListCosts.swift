@@ -1,5 +1,4 @@
 internal import DatFleet
-internal import DatTesting
 internal import HypercoreCrypto
 
 /// The costs of a fleet's list of keys, as the host's own code has them: bytes are those of messages, without the frames of
@@ -11,10 +10,10 @@ enum ListCosts {
   static func report(hosts: Int, keys: Int) {
     spread(hosts: hosts)
     let clock = ContinuousClock()
-    var random = SeededRandom(seed: 1)
+    var random = CampaignRandom(seed: 1)
     let entries = (0..<keys).map { number in
       FleetEntry(
-        key: PublicKey(bytes: random.bytes(32)) ?? PublicKey(), kind: 1, stamp: UInt64(number))
+        key: random.key(), kind: 1, stamp: UInt64(number))
     }
     var list = FleetKeyList()
     let merging = clock.measure { for entry in entries { list.merge(entry) } }
@@ -32,7 +31,7 @@ enum ListCosts {
     let question = proof + FleetMessage.digests(list.digests).encoded.count
     print("a new member asks with \(question) bytes and is sent \(bytes), made in \(sending)")
     var other = list
-    _ = other.change(PublicKey(bytes: random.bytes(32)) ?? PublicKey(), kind: 1)
+    _ = other.change(random.key(), kind: 1)
     let part = other.messages(for: list.digests).reduce(0) { $0 + proof + $1.encoded.count }
     print("a member that has missed one key is sent \(part) bytes when it compares lists")
   }
@@ -76,5 +75,31 @@ enum ListCosts {
       "a key that is added: \(reached) hosts have it after \(rounds) rounds; \(sent) messages of \(size) bytes, "
         + "\(sent * size / count) bytes sent by a host in the mean, \(most * size) at most; "
         + "\(degrees.min() ?? 0) to \(degrees.max() ?? 0) connections a host")
+  }
+}
+
+/// Random numbers that are the same in each run with one seed: SplitMix64.
+struct CampaignRandom: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+
+  /// Returns a random key.
+  mutating func key() -> PublicKey {
+    var key = PublicKey()
+    key.withUnsafeMutableBytes { bytes in
+      for place in stride(from: 0, to: bytes.count, by: 8) {
+        bytes.storeBytes(of: next(), toByteOffset: place, as: UInt64.self)
+      }
+    }
+    return key
   }
 }

@@ -2,11 +2,16 @@ internal import DatFleet
 internal import DatSwarm
 internal import Hypercore
 internal import HypercoreCrypto
+internal import HypercoreProtocol
 internal import Logging
 
 /// A connection with another member.
 struct FleetLink {
   let number: Int
+  /// What the other program calls itself on its connections; random, and the same on all of them.
+  let program: [UInt8]
+  /// When the connection began.
+  let since: UInt64
   var session: FleetSession
   /// Messages as bytes, which one task sends in their order.
   let outbox: AsyncStream<[UInt8]>.Continuation
@@ -62,6 +67,17 @@ extension FleetHost {
     links.values.filter { $0.session.member == name }.map(\.number).min()
   }
 
+  /// The names that more than one program gives, and has given for a while: a program that was started again is no
+  /// second one.
+  var sharedNames: [String] {
+    var programs: [String: Set<[UInt8]>] = [:]
+    for link in links.values where now - link.since >= max(plan.options.interval, 1) {
+      if let member = link.session.member { programs[member, default: []].insert(link.program) }
+    }
+    if let twinSeen, now - twinSeen < 120 { programs[name] = [[0], [1]] }
+    return programs.filter { $0.value.count > 1 }.keys.sorted()
+  }
+
   // MARK: One connection
 
   /// Makes the stream of a connection.
@@ -85,10 +101,12 @@ extension FleetHost {
   func meet(_ stream: ReplicationStream, _ peer: SwarmPeer) async {
     guard !isClosed, let messages = early.removeValue(forKey: peer.number) else { return }
     let number = peer.number
+    let program = await stream.handshake()?.id ?? []
     let (outgoing, outbox) = AsyncStream.makeStream(of: [UInt8].self)
     let session = FleetSession(
       fleet: options.secret.key, name: name, greeting: randomBytes(FleetSession.greetingSize))
-    links[number] = FleetLink(number: number, session: session, outbox: outbox)
+    links[number] = FleetLink(
+      number: number, program: program, since: now, session: session, outbox: outbox)
     let sending = Task { [weak self] in
       for await bytes in outgoing {
         do {
@@ -160,7 +178,7 @@ extension FleetHost {
 
   private func met(_ other: String, on number: Int) throws(FleetSession.Refusal) {
     guard other != name else {
-      hasTwin = true
+      twinSeen = now
       throw FleetSession.Refusal(reason: "Another host has the name of this one: \(name).")
     }
     recordMembers()

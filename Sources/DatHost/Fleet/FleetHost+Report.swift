@@ -94,10 +94,9 @@ extension FleetHost {
         "The fleet's directory \(options.directory) names this host, \(name), no longer: after the grace it hands its keys over."
       )
     }
-    if hasTwin {
+    for name in sharedNames {
       warnings.append(
-        "Another host of the fleet has the name of this one, \(name): give each its own with --self."
-      )
+        "Two hosts of the fleet have the name \(name): give each its own with --self.")
     }
     if missing.count * 2 >= names.count, names.count > 1 {
       warnings.append(

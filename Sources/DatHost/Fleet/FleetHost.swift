@@ -37,8 +37,8 @@ actor FleetHost {
   var dialled: [String: PeerAddress] = [:]
   /// By name, when a member was needed last that is no neighbour.
   var needed: [String: UInt64] = [:]
-  /// True if another host gives this one's name.
-  var hasTwin = false
+  /// When another host gave this one's name last.
+  var twinSeen: UInt64?
   var pulls: [Int] = []
   var pull: FleetPull?
   var isFlushing = false
