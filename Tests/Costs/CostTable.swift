@@ -48,7 +48,8 @@ struct CostTable: Codable {
     let builds = costs.sorted { $0.key < $1.key }
     for (number, (build, rows)) in builds.enumerated() {
       lines.append("    \"\(build)\": {")
-      lines += joined(rows.sorted { $0.key < $1.key }.map { "      \"\($0.key)\": \(text($0.value))" })
+      lines += joined(
+        rows.sorted { $0.key < $1.key }.map { "      \"\($0.key)\": \(text($0.value))" })
       lines.append(number + 1 < builds.count ? "    }," : "    }")
     }
     lines += ["  }", "}", ""]

@@ -49,6 +49,19 @@ struct CostRow: Sendable {
     self.name = name
     self.measure = measure
   }
+
+  /// The least of several measurements, each count for itself: what the runtime's other threads do meanwhile
+  /// only adds to them.
+  ///
+  /// - Parameter isEnough: ends it before the last.
+  func least(isEnough: (Cost) -> Bool = { _ in false }) async throws -> Cost {
+    var least = try await measure()
+    for _ in 0..<3 where !isEnough(least) {
+      let next = try await measure()
+      least = least.merging(next) { min($0, $1) }.filter { next[$0.key] != nil }
+    }
+    return least
+  }
 }
 
 /// The failure of a row's own work: its numbers would mean nothing.

@@ -59,7 +59,8 @@ enum FeedCosts {
     let all = blocks(1000)
     try await source.append(all)
     let folder = try TemporaryFolder()
-    let reader = try await Feed.open(folder: folder.path, options: Feed.Options(key: source.key))
+    guard let key = source.key else { throw CostFailure("the feed has no key") }
+    let reader = try await Feed.open(folder: folder.path, options: Feed.Options(key: key))
     var proofs: [Proof] = []
     for index in 0..<UInt64(all.count) {
       proofs.append(try await source.proof(of: index, digest: index & 1))

@@ -22,6 +22,7 @@ enum RoomCosts {
     var random = SeededRandom(seed: seed)
     let pair = KeyPair(seed: random.bytes(32))
     if key == nil { options.keyPair = pair } else { options.localKeyPair = pair }
+    options.isNew = true
     options.makeRandom = { SeededRandom(seed: seed) }
     options.readsAllEntries = true
     let db = try await HyperDB.open(

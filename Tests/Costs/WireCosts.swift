@@ -66,7 +66,7 @@ enum WireCosts {
       exchange(writer, reader, now: now)
     }
     guard reader.core.downloaded() == UInt64(count) else {
-      throw CostFailure("not all blocks arrived")
+      throw CostFailure("\(reader.core.downloaded()) of \(count) blocks arrived")
     }
     return cost
   }
@@ -78,19 +78,23 @@ enum WireCosts {
     func send(_ range: Range<Int>) throws {
       for index in range {
         _ = try writer.core.append([all[index]])
+        try writer.replicator.flush()
         exchange(writer, reader, now: now)
+        guard reader.core.has(UInt64(index)) else {
+          throw CostFailure("block \(index) did not arrive, \(reader.core.length)")
+        }
       }
     }
     try send(0..<100)
     let cost = try counted(500) { try send(100..<600) }
-    guard reader.core.downloaded() == 600 else { throw CostFailure("not all blocks arrived") }
     return cost
   }
 
   /// Over sockets, between two feeds of this process: the next block is appended when the last one arrived.
   private static func liveOverTCP() async throws -> Cost {
     let writer = try await Feed.inMemory()
-    let reader = try await Feed.inMemory(options: Feed.Options(key: writer.key))
+    guard let key = writer.key else { throw CostFailure("the feed has no key") }
+    let reader = try await Feed.inMemory(options: Feed.Options(key: key))
     let listener = try await TCPListener(host: "127.0.0.1")
     let serving = Task { await listener.run { await serve($0, writer) } }
     let dialing = Task { await serve(try await TCPDialer.connect(to: listener.address), reader) }
