@@ -138,7 +138,7 @@ class Tree:
         """Builds the suites. Returns the places of errors, (file, line); none if it succeeded."""
         environment = dict(os.environ, DAT_SUITES=" ".join(f"{module}Tests" for module in modules))
         done = subprocess.run(
-            [self.swift, "build", "--build-tests", "--product", "dat-swiftPackageTests"], cwd=self.path, env=environment,
+            [self.swift, "build", "--product", "dat-swiftPackageTests"], cwd=self.path, env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         if done.returncode == 0:
             return []

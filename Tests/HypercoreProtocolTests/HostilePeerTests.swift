@@ -145,6 +145,17 @@ import Testing
       by: Raw.feed(3, key(2).discoveryKey))
   }
 
+  @Test func `a large frame on a channel beyond the limit is refused by its first bytes`() throws {
+    for (number, code) in [(255, .invalidFeed), (256, .tooManyFeeds), (257, .tooManyFeeds)]
+      as [(UInt64, ProtocolError.Code)]
+    {
+      let frame = Raw.frame(number, 9, [UInt8](repeating: 0, count: 1_000_000))
+      try Victim().expectClosed(code, by: Array(frame.prefix(10)))
+      // A small one when it is whole.
+      try Victim().expectClosed(code, by: Raw.have(number, 1))
+    }
+  }
+
   // MARK: Messages on unopened channels
 
   @Test func `seventeen messages wait for a channel and the next closes`() throws {
