@@ -9,7 +9,7 @@ import threading
 import time
 
 # What Swift's testing library prints of a test that failed.
-FAILURE = re.compile(r"^(?:\x1b\[[0-9;]*m)*✘ ")
+FAILURE = re.compile(r"^(?:\x1b\[[0-9;]*m)*✘")
 
 
 class Runs:
@@ -33,7 +33,7 @@ class Runs:
         if trace:
             environment["DAT_MUTANT_TRACE"] = trace
         start = time.monotonic()
-        pattern = "^" + re.escape(suite).replace("\\_", "_") + "/"
+        pattern = "^" + re.sub(r"([][\\.*^$+?(){}|/])", r"\\\1", suite) + "/"
         process = subprocess.Popen(
             [self.binary, "--testing-library", "swift-testing", "--no-parallel", "--filter", pattern],
             cwd=self.tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -69,6 +69,8 @@ class Runs:
             return failure, seconds
         if late.is_set():
             return "took too long", seconds
+        if " with 0 tests" in last:
+            raise SystemExit(f"{suite}: nothing ran")
         if status != 0:
             return f"ended with {status}: {last}", seconds
         return "", seconds

@@ -208,6 +208,26 @@ import Testing
     victim.expectClosed(.tooManyMessages, by: Raw.frame(18, 9, body))
   }
 
+  @Test(arguments: [1, 2])
+  func `what waits is a megabyte at most, to the byte`(room: Int) throws {
+    let victim = try Victim()
+    for number in 20..<36 as Range<UInt64> {
+      try victim.receive(Raw.feed(number, key(UInt8(number)).discoveryKey))
+      // Two bytes before the body, which has as many as the limit of a channel leaves.
+      let count = (number == 20 ? 65_536 - room : 65_536) - 8
+      let body = [0x08, 0x01, 0x12] + varint(UInt64(count)) + [UInt8](repeating: 0, count: count)
+      #expect(try victim.receive(Raw.frame(number, 9, body)).isEmpty)
+    }
+    try victim.receive(Raw.feed(36, key(36).discoveryKey))
+    // Two bytes.
+    let info = Raw.frame(36, 2, [])
+    if room < 2 {
+      victim.expectClosed(.tooManyMessages, by: info)
+    } else {
+      #expect(try victim.receive(info).isEmpty)
+    }
+  }
+
   // MARK: Handshakes and extensions
 
   @Test func `only the first handshake counts, on whatever channel`() throws {

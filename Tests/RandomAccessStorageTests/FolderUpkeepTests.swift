@@ -169,6 +169,81 @@ import Testing
     #expect(pool.pin(one.0) == one.1)
     pool.unpin(one.0, one.1)
   }
+
+  @Test func `a file that is open for writing is not opened anew for each call`() throws {
+    let file = try storage.storage(named: "one")
+    try file.write([1], at: 0)
+    try FileManager.default.removeItem(atPath: storage.path + "/one")
+    try file.write([2], at: 1)
+    #expect(try file.bytes(at: 0, 5) == [1, 2])
+    #expect(!isThere("one"))
+    file.close()
+    try file.write([3], at: 0)
+    #expect(isThere("one"))
+  }
+
+  @Test func `what went wrong is said with the advice that fits it`() throws {
+    let location = FileLocation(root: "/r", parts: ["one"])
+    let unsupported = try #require(Platform.locksUnsupported.first)
+    #expect(location.error("lock", unsupported).reason.contains("has no locks"))
+    #expect(!location.error("read", unsupported).reason.contains("has no locks"))
+    #expect(!location.error("lock", Platform.inputOutput).reason.contains("has no locks"))
+    #expect(location.error("read", Platform.noPlainFile).reason.contains("not a plain file"))
+    #expect(!location.error("read", Platform.inputOutput).reason.contains("not a plain file"))
+    #expect(location.error("read", Platform.inputOutput).code == .failed)
+    for number in Platform.diskFull { #expect(location.error("write", number).code == .full) }
+    for number in Platform.accessRefused {
+      #expect(location.error("write", number).code == .permission)
+    }
+  }
+
+  @Test(.enabled(if: SmallDisk.obstacle == nil, "\(SmallDisk.obstacle ?? "")"))
+  func `a full disk is reported for pieces written together, and for the rest of a large one`()
+    throws
+  {
+    let disk = try SmallDisk(bytes: 1 << 20)
+    let file = try FolderStorage(path: disk.path, pool: pool).storage(named: "data")
+    try file.write([UInt8](repeating: 1, count: 256 << 10), at: 0)
+    try disk.fill(leaving: 20 << 10)
+    // A part of it has room.
+    let large = #expect(throws: StorageError.self) {
+      try file.write([UInt8](repeating: 2, count: 64 << 10), at: 256 << 10)
+    }
+    #expect(large?.code == .full)
+    #expect(try file.bytes(at: 0, 256 << 10) == [UInt8](repeating: 1, count: 256 << 10))
+    try disk.fill()
+    let small = #expect(throws: StorageError.self) {
+      try file.write(
+        (0..<4).map {
+          StorageWrite(offset: 512 << 10 + $0 * 8000, bytes: [UInt8](repeating: 3, count: 8000))
+        })
+    }
+    #expect(small?.code == .full)
+  }
+
+  @Test func `a storage that can't remove a file empties it, and makes none for that`() throws {
+    let plain = Plain()
+    try plain.storage(named: "one").write([1, 2], at: 0)
+    try plain.remove("one")
+    #expect(try plain.storage(named: "one").length() == 0)
+    try plain.remove("two")
+    #expect(try !plain.exists("two"))
+    #expect(try plain.identity(of: "one") == nil && plain.space() == nil)
+  }
+}
+
+/// A storage with nothing but what every one has to have.
+private struct Plain: StorageProvider {
+  let memory = MemoryStorage()
+  var access: StorageAccess { memory.access }
+
+  func storage(named name: String) throws(StorageError) -> any RandomAccessStorage {
+    try memory.storage(named: name)
+  }
+
+  func lock(_ name: String) throws(StorageError) -> (any StorageLock)? { try memory.lock(name) }
+
+  func exists(_ name: String) throws(StorageError) -> Bool { try memory.exists(name) }
 }
 
 /// The descriptors that were synced: true for a folder.
