@@ -52,6 +52,17 @@ bench-plot: check-deps ## Draw what was measured, beside Node and the limits, an
 	@[ -n "$(FROM)" ] || $(MAKE) --no-print-directory bench-json > Artifacts/bench.jsonl
 	@Scripts/bench-plot $(or $(FROM),Artifacts/bench.jsonl) Documentation/Images
 
+.PHONY: costs
+costs: check-deps ## Count memory, copies and system calls of each kind of work, and write Tests/Costs/Costs.json anew
+	$(SWIFT) build --product dat-costs
+	@.build/debug/dat-costs renew Tests/Costs/Costs.json
+	$(SWIFT) build --configuration release --product dat-costs
+	@.build/release/dat-costs renew Tests/Costs/Costs.json
+
+.PHONY: mutants
+mutants: check-deps ## Put N=60 small faults into each MODULE="Hypercore Saga", one at a time, and list those that no test notices; SEED=1
+	@SWIFT="$(SWIFT)" SEED="$(SEED)" N="$(N)" MODULE="$(MODULE)" python3 Scripts/mutants
+
 .PHONY: test-nat
 test-nat: check-deps ## Let peers meet behind NATs, in network namespaces, with coturn and Chromium; ONLY=STUN runs some cases
 	$(SWIFT) build --product dat

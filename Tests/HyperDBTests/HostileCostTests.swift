@@ -155,6 +155,32 @@ struct HostileCostTests {
     }
   }
 
+  /// One claim takes all steps of a comparison, and three of them all steps of a read: what is left is not
+  /// compared, and not believed.
+  @Test(arguments: [1, 4])
+  func `claims that take too long to check hide nothing`(count: Int) throws {
+    let room = try HostileRoom(evil: count)
+    for number in 0..<20 { try room.core.put(Array("k/\(number)".utf8), [1]) }
+    let length = UInt64(room.core.log(of: 0).length)
+    for writer in 0..<count {
+      let targets = (0..<60).map { number in
+        room.append(writer, "l/\(number)") { $0.value = Self.large }
+      }
+      var trie: [UInt8] = []
+      let path = PathHash.standard.path(of: Array("s\(writer)".utf8), terminated: true)
+      for index in 0..<40 {
+        var slots: [UInt8: [FeedSequence]] = [:]
+        for digit in UInt8(0)..<4 where digit != path.digit(index) { slots[digit] = targets }
+        HostileRoom.write(index, slots, to: &trie)
+      }
+      room.append(
+        writer, "s\(writer)", trie: trie,
+        clock: (0...count).map { $0 == 0 ? length : $0 == writer + 1 ? 62 : 0 })
+    }
+    let snapshot = try room.core.snapshot()
+    for number in 0..<20 { #expect(try room.value("k/\(number)", snapshot) == [[1]]) }
+  }
+
   @Test func `a slot is found from any length of it`() {
     for lengths in [[1], [2, 1], [3, 1, 7], [64, 65, 1, 1000, 2], [5000]] {
       var entries: [Trie.Entry] = []

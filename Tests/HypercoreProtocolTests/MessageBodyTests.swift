@@ -149,6 +149,19 @@ import Testing
     }
   }
 
+  @Test func `a block comes with up to 256 nodes`() {
+    let node: [UInt8] = [0x08, 0x02, 0x12, 0x20] + [UInt8](repeating: 1, count: 32) + [0x18, 0x03]
+    func nodes(_ count: Int) -> [UInt8] {
+      [0x08, 0x01] + (0..<count).flatMap { _ in [0x1a, UInt8(node.count)] + node }
+    }
+    guard case .data(let data) = decode(.data, nodes(256)) else {
+      Issue.record("256 nodes are refused")
+      return
+    }
+    #expect(data.nodes.count == 256)
+    #expect(decode(.data, nodes(257)) == nil)
+  }
+
   @Test func `lengths that leave the body are refused`() {
     #expect(decode(.data, "0801 12 05 0102".spaceless) == nil)
     #expect(decode(.data, "0801 12 ffffffff0f".spaceless) == nil)
@@ -172,12 +185,28 @@ import Testing
     // The same inside one node.
     let inside = twoMillion([0x20, 0x01])
     #expect(decode(.data, [0x08, 0x01, 0x1a] + varint(UInt64(inside.count)) + inside) == nil)
+    // Or after a node that can't be read.
+    #expect(decode(.data, [0x08, 0x01, 0x1a, 0x01, 0x08] + twoMillion([0x1a, 0x00])) == nil)
     // One unknown field of 8 MiB is skipped.
     let large = [UInt8](repeating: 0, count: 8_000_000)
     #expect(
       decode(.data, [0x08, 0x01, 0x32] + varint(UInt64(large.count)) + large)
         == .data(DataMessage(index: 1)))
     #expect(decoder.largestReservation < 1_000_000)
+  }
+
+  @Test func `fields are counted up to their limit, those inside nodes as well`() {
+    func unknown(_ count: Int) -> [UInt8] {
+      Array(repeatElement([0x30, 0x01] as [UInt8], count: count).joined())
+    }
+    let limit = WireLimits.fields
+    #expect(decode(.data, [0x08, 0x01] + unknown(limit - 1)) == .data(DataMessage(index: 1)))
+    #expect(decode(.data, [0x08, 0x01] + unknown(limit)) == nil)
+    // A node, and its three fields.
+    let node: [UInt8] = [0x08, 0x02, 0x12, 0x20] + [UInt8](repeating: 1, count: 32) + [0x18, 0x03]
+    let start = [0x08, 0x01, 0x1a, UInt8(node.count)] + node
+    #expect(decode(.data, start + unknown(limit - 5)) != nil)
+    #expect(decode(.data, start + unknown(limit - 4)) == nil)
   }
 
   @Test func `a handshake is taken up to its limits`() {
