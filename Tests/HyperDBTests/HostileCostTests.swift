@@ -43,7 +43,7 @@ struct HostileCostTests {
   @Test func `the newest readable entry is found behind some that are not, once`() throws {
     let log = MemoryLog(key: try HostileRoom.key(7), isWritable: false)
     let writer = Writer(id: 0, log: log, fetchesBlocks: false)
-    let good = EntryNode(
+    let good = EntryNode.make(
       place: FeedSequence(feed: 0, seq: 10), key: [1], value: nil, isDeleted: false, clock: [],
       trie: .empty, inflate: 1)
     var loads = 0

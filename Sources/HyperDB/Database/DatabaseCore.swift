@@ -223,6 +223,16 @@ package final class DatabaseCore {
     return value
   }
 
+  /// Passes the value of an entry to `body`; see ``value(of:)``.
+  func withValue<Result>(
+    of node: EntryNode, _ body: (UnsafeBufferPointer<UInt8>?) throws -> Result
+  ) throws -> Result {
+    guard node.isValueApart, let value = try value(of: node) else {
+      return try node.withValue(body)
+    }
+    return try value.withUnsafeBufferPointer { try body($0) }
+  }
+
   /// The key and value of an entry, read from its block. The cache is neither asked nor filled, and the
   /// rest of the entry is not looked at. Nil if the block is not here or holds no entry.
   package func content(

@@ -125,8 +125,9 @@ extension DatabaseCore {
       guard let head = try writers[feed].head(below: length, node(at:)),
         feed == local || isInside(head, stored)
       else { continue }
-      for (other, value) in head.clock.enumerated() where other < known.count {
-        known[other] = max(known[other], min(Int(clamping: value), writers[other].prefix))
+      for other in 0..<min(head.clockCount, known.count) {
+        let value = Int(clamping: head.clock(of: other))
+        known[other] = max(known[other], min(value, writers[other].prefix))
       }
     }
     return known
@@ -174,8 +175,8 @@ extension DatabaseCore {
   }
 
   private func isInside(_ head: EntryNode, _ stored: [Int]) -> Bool {
-    head.clock.enumerated().allSatisfy { feed, value in
-      value <= UInt64(feed < stored.count ? stored[feed] : 0) || feed == head.feed
+    (0..<head.clockCount).allSatisfy { feed in
+      head.clock(of: feed) <= UInt64(feed < stored.count ? stored[feed] : 0) || feed == head.feed
     }
   }
 }

@@ -8,8 +8,11 @@ internal import HypercoreProtocol
 /// The codec that turns blocks into entries and back.
 package final class EntryMessageCodec {
   private let arena = MessageArena(keeping: 65_536)
+  private let clock = UnsafeMutablePointer<UInt64>.allocate(capacity: PlainEntry.clockRoom)
 
   package init() {}
+
+  deinit { clock.deallocate() }
 
   /// The first block of every feed of a database.
   package static let header: [UInt8] = {
@@ -89,9 +92,19 @@ package final class EntryMessageCodec {
     in block: [UInt8], _ body: (EntryFields) throws -> Result?
   ) rethrows -> Result? {
     try block.withUnsafeBytes { bytes in
-      guard let scan = Self.scan(bytes) else { return nil }
-      return try withEntry(in: bytes, scan, body)
+      if let fields = PlainEntry.fields(bytes.bindMemory(to: UInt8.self), clock: clock) {
+        return try body(fields)
+      }
+      return try withDecodedEntry(in: bytes, body)
     }
+  }
+
+  /// Does the same by the decoder of messages, for entries of any form.
+  func withDecodedEntry<Result>(
+    in bytes: UnsafeRawBufferPointer, _ body: (EntryFields) throws -> Result?
+  ) rethrows -> Result? {
+    guard let scan = Self.scan(bytes) else { return nil }
+    return try withEntry(in: bytes, scan, body)
   }
 
   private func withEntry<Result>(
@@ -141,45 +154,48 @@ package final class EntryMessageCodec {
       guard entry.feeds == nil, entry.contentFeed == nil else {
         return Self.encodeInflated(entry, trie)
       }
-      return Self.encode(
-        entry.key, entry.value, entry.deleted, trie, entry.clock, inflate: entry.inflate)
+      return entry.key.withData { key in
+        func encode(_ value: UnsafeBufferPointer<UInt8>?) -> [UInt8] {
+          Self.encode(key, value, entry.deleted, trie, entry.clock, inflate: entry.inflate)
+        }
+        guard let value = entry.value else { return encode(nil) }
+        return value.withUnsafeBufferPointer { encode($0) }
+      }
     }
   }
 
   /// Returns the block of an entry that has no list of its own.
   func encode(
-    _ node: EntryNode, value: [UInt8]?, trie: UnsafeBufferPointer<UInt8>, clock: [UInt64],
-    inflate: Int
+    _ node: EntryNode, value: UnsafeBufferPointer<UInt8>?, trie: UnsafeBufferPointer<UInt8>,
+    clock: [UInt64], inflate: Int
   ) -> [UInt8] {
-    Self.encode(
-      node.key, value, node.isDeleted, ProtobufCBinaryData(trie), clock,
-      inflate: UInt64(inflate))
+    node.withKey {
+      Self.encode(
+        ProtobufCBinaryData($0), value, node.isDeleted, ProtobufCBinaryData(trie), clock,
+        inflate: UInt64(inflate))
+    }
   }
 
   private static func encode(
-    _ key: [UInt8], _ value: [UInt8]?, _ isDeleted: Bool, _ trie: ProtobufCBinaryData,
-    _ clock: [UInt64], inflate: UInt64?
+    _ key: ProtobufCBinaryData, _ value: UnsafeBufferPointer<UInt8>?, _ isDeleted: Bool,
+    _ trie: ProtobufCBinaryData, _ clock: [UInt64], inflate: UInt64?
   ) -> [UInt8] {
-    key.withData { key in
-      (value ?? []).withData { data in
-        clock.withUnsafeBufferPointer { clock in
-          var message = DatHyperdb__Entry()
-          dat_hyperdb__entry__init(&message)
-          message.key = key
-          message.has_value = value != nil ? 1 : 0
-          message.value = data
-          message.has_deleted = isDeleted ? 1 : 0
-          message.deleted = isDeleted ? 1 : 0
-          message.trie = trie
-          message.n_clock = clock.count
-          message.clock = UnsafeMutablePointer(mutating: clock.baseAddress)
-          message.has_inflate = inflate != nil ? 1 : 0
-          message.inflate = inflate ?? 0
-          let size = dat_hyperdb__entry__get_packed_size(&message)
-          return [UInt8](unsafeUninitializedCapacity: size) {
-            $1 = dat_hyperdb__entry__pack(&message, $0.baseAddress)
-          }
-        }
+    clock.withUnsafeBufferPointer { clock in
+      var message = DatHyperdb__Entry()
+      dat_hyperdb__entry__init(&message)
+      message.key = key
+      message.has_value = value != nil ? 1 : 0
+      message.value = ProtobufCBinaryData(value ?? UnsafeBufferPointer(start: nil, count: 0))
+      message.has_deleted = isDeleted ? 1 : 0
+      message.deleted = isDeleted ? 1 : 0
+      message.trie = trie
+      message.n_clock = clock.count
+      message.clock = UnsafeMutablePointer(mutating: clock.baseAddress)
+      message.has_inflate = inflate != nil ? 1 : 0
+      message.inflate = inflate ?? 0
+      let size = dat_hyperdb__entry__get_packed_size(&message)
+      return [UInt8](unsafeUninitializedCapacity: size) {
+        $1 = dat_hyperdb__entry__pack(&message, $0.baseAddress)
       }
     }
   }

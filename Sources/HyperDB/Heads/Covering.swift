@@ -15,7 +15,7 @@ extension [EntryNode] {
 
   /// The entries that no other entry of the same key covers.
   func withoutCoveredOfSameKey() -> [EntryNode] {
-    withoutCovered { $0.covers($1) && $0.key == $1.key }
+    withoutCovered { $0.covers($1) && $0.hasKey(of: $1) }
   }
 
   /// Sound entries never cover each other. Hostile ones may claim to, and then each would be dropped for

@@ -110,9 +110,13 @@ public struct Message: Hashable, Sendable, Identifiable {
   }
 
   init(_ id: ID, _ content: MessageContent, seq: UInt64, isEdited: Bool, sharesKey: Bool) {
-    self.init(
-      id: id, text: content.text, username: content.username, timestamp: content.timestamp,
-      seq: seq, isEdited: isEdited, sharesKey: sharesKey)
+    self.id = id
+    foreignText = content.foreignText
+    foreignName = content.foreignName
+    timestamp = content.timestamp
+    self.seq = seq
+    self.isEdited = isEdited
+    self.sharesKey = sharesKey
   }
 }
 

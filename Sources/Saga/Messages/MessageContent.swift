@@ -2,8 +2,8 @@ internal import DatCoding
 
 /// The content of an entry under `messages/` or `operations/`.
 package struct MessageContent: Hashable, Sendable {
-  private var foreignText: ForeignText
-  private var foreignName: ForeignText
+  let foreignText: ForeignText
+  let foreignName: ForeignText
   package var timestamp: Int64
 
   package var text: String { foreignText.string }

@@ -63,18 +63,18 @@ extension Saga {
     }
     // Keys are kept while the room is open, so a writer of huge ones would fill the memory. No sound writer
     // makes them.
-    guard options.keepsMessages, entry.keyBytes.count <= HyperDBLimits.keyBytes,
-      entry.keyBytes.starts(with: prefix)
-    else { return nil }
+    guard options.keepsMessages else { return nil }
+    let key = entry.keyBytes
+    guard key.count <= HyperDBLimits.keyBytes, key.starts(with: prefix) else { return nil }
     let content = entry.value.flatMap(options.kind.content)
     let change = index.add(
       RoomIndex.Entry(
-        key: entry.keyBytes, feed: entry.feed, seq: entry.seq, timestamp: content?.timestamp,
+        key: key, feed: entry.feed, seq: entry.seq, timestamp: content?.timestamp,
         isDeletion: entry.isDeleted))
     switch change {
     case .none: return nil
     case .unreadable:
-      return .other(.unreadable(Message.ID(keyBytes: entry.keyBytes, feed: entry.feed)))
+      return .other(.unreadable(Message.ID(keyBytes: key, feed: entry.feed)))
     case .added(let record), .edited(let record):
       if let content, index.record(record).seq == entry.seq {
         recent.keep(content, of: record, feed: index.record(record).feed, at: entry.seq)
