@@ -120,11 +120,13 @@ let package = Package(
     .systemLibrary(name: "CMalloc"),
     // Generated from Schemas/ by `make schemas`.
     .target(name: "CDatMessages", dependencies: ["CProtobufC"]),
+    // BLAKE2b of several messages at once, in vectors.
+    .target(name: "CDatHash"),
 
     // The layers, lowest first. Each may name only those above it in this list.
     layer("DatCoding", []),
     layer("RandomAccessStorage", []),
-    layer("HypercoreCrypto", ["CSodium", "DatCoding"]),
+    layer("HypercoreCrypto", ["CSodium", "CDatHash", "DatCoding"]),
     layer(
       "HypercoreProtocol", ["HypercoreCrypto", "DatCoding", "CDatMessages", "CProtobufC"]),
     layer(

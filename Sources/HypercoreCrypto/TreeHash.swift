@@ -72,21 +72,34 @@ public enum TreeHash {
   /// The number of bytes for which it is worth waking another thread.
   private static let sharedBytes = 256 * 1024
 
-  /// The hashes of several blocks, in order; on all processors if there is enough to hash.
+  /// The hashes of several blocks, in order: several at once where the processor can, and on all processors if there
+  /// is enough to hash.
   public static func leaves(_ blocks: [[UInt8]]) -> [Digest] {
+    guard blocks.count > 1 else { return blocks.map { leaf($0) } }
     let bytes = blocks.reduce(0) { $0 + $1.count }
-    guard blocks.count > 1, bytes >= sharedBytes else { return blocks.map { leaf($0) } }
-    let parts = min(blocks.count, bytes / (sharedBytes / 8))
+    // A part fills the lanes if there are blocks for two such parts.
+    let most =
+      LaneHash.lanes > 0 && blocks.count >= 2 * LaneHash.lanes
+      ? blocks.count / LaneHash.lanes : blocks.count
+    let parts = bytes < sharedBytes ? 1 : min(most, bytes / (sharedBytes / 8))
     return [Digest](unsafeUninitializedCapacity: blocks.count) { digests, count in
-      // Each part writes digests of its own.
-      nonisolated(unsafe) let start = digests.baseAddress
-      DispatchQueue.concurrentPerform(iterations: parts) { part in
-        for place in blocks.count * part / parts..<blocks.count * (part + 1) / parts {
-          start.map { ($0 + place).initialize(to: leaf(blocks[place])) }
-        }
-      }
+      digests.initialize(repeating: Digest())
       count = blocks.count
+      if parts == 1 { return LaneHash.leaves(blocks[...], to: digests) }
+      // Each part writes digests of its own.
+      nonisolated(unsafe) let digests = digests
+      DispatchQueue.concurrentPerform(iterations: parts) { part in
+        let range = blocks.count * part / parts..<blocks.count * (part + 1) / parts
+        LaneHash.leaves(blocks[range], to: .init(rebasing: digests[range]))
+      }
     }
+  }
+
+  /// The parents of pairs of siblings: of the first two nodes, the next two, and so on.
+  ///
+  /// The caller has checked that the sizes of each pair add up without overflow.
+  package static func parents(_ children: ArraySlice<Node>) -> [Node] {
+    LaneHash.parents(of: children)
   }
 
   /// The hash of a parent: type 1, the sum of both sizes, the left hash, the right hash.

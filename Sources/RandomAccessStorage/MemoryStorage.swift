@@ -130,6 +130,9 @@ private final class MemoryContent: @unchecked Sendable {
   /// one write at a great offset does not allocate a table for all that lies before it.
   static let nearPages = 16 * 1024
 
+  /// The size above which a page gets all of its memory at once.
+  private static let firstBytes = 4096
+
   private let lock = NSLock()
   private var created = false
   private var length: UInt64 = 0
@@ -291,6 +294,8 @@ private final class MemoryContent: @unchecked Sendable {
   ) -> Int {
     let before = page.count
     let end = start + bytes.count
+    // A page that has begun to fill will be filled: growing by halves would copy it four times.
+    if before > 0, end > Self.firstBytes, page.capacity < end { page.reserveCapacity(pageSize) }
     if page.count < start {
       page.append(contentsOf: repeatElement(0, count: start - page.count))
     }

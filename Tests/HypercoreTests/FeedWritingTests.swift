@@ -145,6 +145,29 @@ import Testing
     #expect(try await signedBlocks(of: feed) == [0, 5, 6, 7, 8])
   }
 
+  @Test func `appends that wait while one is brought to the disk share the next syncs`()
+    async throws
+  {
+    let gate = GatedStorage()
+    let disk = TrackingStorage(gate)
+    var options = Feed.Options()
+    options.durability = .synced
+    let feed = try await Feed.open(storage: disk, options: options)
+    let caller = Caller(feed)
+    gate.holdNextWrite()
+    let first = Task { try await feed.append("first", as: .utf8) }
+    await gate.arrived()
+    let calls = (0..<64).map { number in Task { try await caller.append("\(number)") } }
+    _ = await caller.called(64)
+    disk.reset()
+    gate.release()
+    #expect(try await first.value == 0)
+    for call in calls { _ = try await call.value }
+    #expect(await feed.length == 65)
+    // Once for the first, once for the other 64.
+    for name in ["data", "tree", "signatures"] { #expect(disk.calls(.sync, name).count == 2) }
+  }
+
   /// A caller of appends, so that their order is known.
   private actor Caller {
     let feed: Feed

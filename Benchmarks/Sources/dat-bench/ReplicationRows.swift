@@ -103,6 +103,8 @@ enum Peer {
     case "fetch-feed": try await fetchFeed(rest)
     case "read-feed": try await readFeed(rest[0])
     case "append-feed": try await appendFeed(rest)
+    case "serve-idle": try await IdleRows.serve(rest)
+    case "hold-idle": try await IdleRows.hold(rest)
     case "serve-room": try await RoomPeer.serve(rest)
     case "join-room": try await RoomPeer.join(rest)
     case "webrtc": try await BrowserPeer.carry(rest)

@@ -37,8 +37,8 @@ struct Row: Sendable {
   }
 
   static let all: [Row] =
-    FeedRows.all + WireRows.all + ReplicationRows.all + DatabaseRows.all
-    + DatabaseMemoryRows.all + RoomRows.all + ArchiveRows.all + DistanceRows.all
+    FeedRows.all + SyncedRows.all + WireRows.all + ReplicationRows.all + IdleRows.all
+    + DatabaseRows.all + DatabaseMemoryRows.all + RoomRows.all + ArchiveRows.all + DistanceRows.all
     + GrowthRows.all
 }
 

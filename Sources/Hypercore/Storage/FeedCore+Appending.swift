@@ -170,6 +170,9 @@ extension FeedCore {
     }
   }
 
+  /// The leaves that are put into the tree together, so that their nodes stay in the processor's cache.
+  private static let leavesTogether = 1024
+
   /// Puts the blocks' leaves, and every parent that they complete, into the tree.
   ///
   /// - Returns: the roots of the tree with them.
@@ -177,26 +180,33 @@ extension FeedCore {
     _ count: Int, _ leaf: (Int) -> (hash: Digest, size: UInt64)
   ) throws(FeedError) -> [Node] {
     var roots = roots
-    let end = length + UInt64(count)
-    var index = length
-    for place in 0..<count {
-      let (hash, size) = leaf(place)
-      var node = Node(index: 2 * index, hash: hash, size: size)
-      try tree.put(node)
-      // The reference writes all slots between the batch's leaves, and leaves incomplete ones blank.
-      if index + 1 < end { try tree.blank(2 * index + 1) }
-      var completed = (~index).trailingZeroBitCount
-      while completed > 0, let left = roots.popLast() {
-        node = Node(
-          index: FlatTree.parent(node.index), hash: TreeHash.parent(left, node),
-          size: left.size + node.size)
-        try tree.put(node)
-        completed -= 1
+    for start in stride(from: 0, to: count, by: Self.leavesTogether) {
+      let places = start..<min(start + Self.leavesTogether, count)
+      let leaves = places.map { place in
+        let (hash, size) = leaf(place)
+        return Node(index: 2 * (length + UInt64(place)), hash: hash, size: size)
       }
-      roots.append(node)
-      index += 1
+      // The reference writes all slots between the batch's leaves, and leaves incomplete ones blank.
+      for (place, node) in zip(places, leaves) where place + 1 < count {
+        try tree.blank(node.index + 1)
+      }
+      try add(leaves, to: &roots)
     }
     return roots
+  }
+
+  /// Puts leaves that follow the roots into the tree, and every parent that they complete, one level after another: the
+  /// nodes of a level are hashed together.
+  private func add(_ leaves: [Node], to roots: inout [Node]) throws(FeedError) {
+    var level = leaves
+    var unpaired: [Node] = []
+    while let first = level.first {
+      for node in level { try tree.put(node) }
+      if FlatTree.isRight(first.index), let left = roots.popLast() { level.insert(left, at: 0) }
+      if level.count & 1 == 1, let last = level.popLast() { unpaired.append(last) }
+      level = TreeHash.parents(level[...])
+    }
+    roots += unpaired.reversed()
   }
 
   /// Sets the bits of the leaves of blocks that follow the stored ones, and of the parents that they
