@@ -130,57 +130,6 @@ import Testing
     #expect(decoder.largestReservation < 10_000)
   }
 
-  @Test func `a body in its usual form is read as protobuf-c reads it, whatever is changed in it`()
-  {
-    var random = SeededRandom(seed: 11)
-    var usual = 0
-    for round in 0..<20_000 {
-      let (type, body) = Self.usualBody(round, &random)
-      var changed = body
-      for _ in 0..<round % 4 { changed.change(&random) }
-      let (read, slowly) = changed.withUnsafeBytes { bytes in
-        (decoder.message(type, bytes), decoder.anyMessage(type, bytes))
-      }
-      #expect(read == slowly, "\(changed)")
-      if read != nil { usual += 1 }
-    }
-    #expect(usual > 7000)
-  }
-
-  /// The body of a Request or a Data message, as this side writes it.
-  private static func usualBody(
-    _ round: Int, _ random: inout SeededRandom
-  ) -> (MessageType, [UInt8]) {
-    func number(_ random: inout SeededRandom) -> UInt64 {
-      random.next() >> UInt64.random(in: 11...63, using: &random)
-    }
-    var output = OutputBuffer()
-    let encoder = MessageEncoder(channel: 0)
-    if round.isMultiple(of: 2) {
-      _ = encoder.request(
-        index: number(&random), bytes: number(&random), hash: Bool.random(using: &random),
-        nodes: random.next(), to: &output)
-    } else {
-      let nodes = (0..<Int.random(in: 0...4, using: &random)).map { _ in
-        Node(
-          index: number(&random), hash: Digest(bytes: random.bytes(32)) ?? Digest(),
-          size: number(&random))
-      }
-      let value = random.bytes(Int.random(in: 0...40, using: &random))
-      _ = value.withUnsafeBytes { value in
-        encoder.data(
-          index: number(&random), value: Bool.random(using: &random) ? value : nil, nodes: nodes,
-          signature: Bool.random(using: &random) ? Signature() : nil, to: &output)
-      }
-    }
-    let frame = output.take { _ in }
-    guard case .value(let length, _) = frame.withUnsafeBytes({ Varint.read($0) }) else {
-      return (.data, [])
-    }
-    // The channel and the type are one byte.
-    return (round.isMultiple(of: 2) ? .request : .data, Array(frame.suffix(Int(length) - 1)))
-  }
-
   @Test func `hashes and signatures of another length are refused`() {
     for count in [0, 3, 31, 33, 64] {
       let hash = [UInt8](repeating: 1, count: count)
@@ -304,18 +253,4 @@ import Testing
 extension String {
   /// The text without its blanks, which only make it readable.
   fileprivate var spaceless: String { filter { $0 != " " } }
-}
-
-extension [UInt8] {
-  /// Changes, removes, inserts or repeats some bytes.
-  fileprivate mutating func change(_ random: inout SeededRandom) {
-    let place = Int.random(in: 0...count, using: &random)
-    switch Int.random(in: 0...4, using: &random) {
-    case 0 where place < count: self[place] ^= 1 << UInt8.random(in: 0...7, using: &random)
-    case 1 where place < count: self[place] |= 0x80
-    case 2 where place < count: remove(at: place)
-    case 3: insert(UInt8.random(in: 0...255, using: &random), at: place)
-    default: append(contentsOf: self[place...])
-    }
-  }
 }
