@@ -8,11 +8,8 @@ internal import HypercoreProtocol
 /// The codec that turns blocks into entries and back.
 package final class EntryMessageCodec {
   private let arena = MessageArena(keeping: 65_536)
-  private let clock = UnsafeMutablePointer<UInt64>.allocate(capacity: PlainEntry.clockRoom)
 
   package init() {}
-
-  deinit { clock.deallocate() }
 
   /// The first block of every feed of a database.
   package static let header: [UInt8] = {
@@ -92,19 +89,9 @@ package final class EntryMessageCodec {
     in block: [UInt8], _ body: (EntryFields) throws -> Result?
   ) rethrows -> Result? {
     try block.withUnsafeBytes { bytes in
-      if let fields = PlainEntry.fields(bytes.bindMemory(to: UInt8.self), clock: clock) {
-        return try body(fields)
-      }
-      return try withDecodedEntry(in: bytes, body)
+      guard let scan = Self.scan(bytes) else { return nil }
+      return try withEntry(in: bytes, scan, body)
     }
-  }
-
-  /// Does the same by the decoder of messages, for entries of any form.
-  func withDecodedEntry<Result>(
-    in bytes: UnsafeRawBufferPointer, _ body: (EntryFields) throws -> Result?
-  ) rethrows -> Result? {
-    guard let scan = Self.scan(bytes) else { return nil }
-    return try withEntry(in: bytes, scan, body)
   }
 
   private func withEntry<Result>(
