@@ -93,17 +93,24 @@ struct HostNewFleetKeyCommand: AsyncParsableCommand {
   @Argument(help: "The file to make; one that is there is left as it is.", completion: .file())
   var file: String
 
+  @Flag(help: "Print JSON, one object a line.")
+  var json = false
+
   func run() async throws {
-    let output = Output(json: false)
+    let output = Output(json: json)
     do {
       guard !FileManager.default.fileExists(atPath: file) else {
         throw ValidationError("\(SafeText.line(file)) is there already, and is left as it is.")
       }
       try PrivateFile.write(
         Data((FleetSecret.random() + "\n").utf8), to: URL(fileURLWithPath: file))
-      output.line(output.dim("a new fleet key is in \(SafeText.line(file))"))
+      if json {
+        output.object(["event": "made", "file": .string(file)])
+      } else {
+        output.line(output.dim("a new fleet key is in \(SafeText.line(file))"))
+      }
     } catch {
-      throw output.ending(with: error, isEvent: false)
+      throw output.ending(with: error, isEvent: true)
     }
   }
 }
