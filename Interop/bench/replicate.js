@@ -2,15 +2,29 @@
 'use strict'
 
 const net = require('net')
+const { Transform } = require('stream')
 const { fork } = require('child_process')
 const { memory, now, tell, wait, median, subfolder } = require('./common')
 const { open, fill } = require('./feed')
 
-function connect (stream, socket) {
+// With a number of milliseconds, what goes either way takes that long.
+function connect (stream, socket, delay = 0) {
   const ignore = () => {}
   socket.on('error', ignore)
   stream.on('error', ignore)
-  stream.pipe(socket).pipe(stream)
+  if (delay) stream.pipe(hold(delay)).pipe(socket).pipe(hold(delay)).pipe(stream)
+  else stream.pipe(socket).pipe(stream)
+}
+
+function hold (delay) {
+  return new Transform({
+    highWaterMark: 4 << 20,
+    transform (bytes, encoding, done) {
+      setTimeout(() => this.push(bytes), delay)
+      done()
+    },
+    flush (done) { setTimeout(done, delay) }
+  })
 }
 
 function listen (make) {
@@ -37,13 +51,14 @@ function other (file, args) {
   })
 }
 
-async function fetch (name, options, count, size, toFiles, unit, of) {
+async function fetch (name, options, count, size, toFiles, unit, of, roundTrip = 0) {
   const { child, told } = await other(__filename, [subfolder(options), count, size])
   const feed = await open(toFiles ? subfolder(options) : () => memory(), told.key, { sparse: true })
   const start = now()
-  connect(feed.replicate({ live: true }), net.connect(told.port, '127.0.0.1'))
+  connect(feed.replicate({ live: true }), net.connect(told.port, '127.0.0.1'), roundTrip / 2)
   await wait(done => feed.download({ start: 0, end: count, linear: true }, done))
-  tell(name, count * unit / (now() - start), of)
+  const time = now() - start
+  tell(name, of === 's' ? time : count * unit / time, of)
   child.kill()
 }
 
@@ -52,11 +67,18 @@ if (require.main === module) {
   serve(folder, Number(count), Number(size))
 }
 
+const distances = {}
+for (const roundTrip of [20, 100, 300]) {
+  const name = `distance.feed.${roundTrip}ms`
+  distances[name] = o => fetch(name, o, o.scale(2000), 100, false, 1, 's', roundTrip)
+}
+
 module.exports = {
   connect,
   listen,
   other,
   rows: {
+    ...distances,
     'replicate.small': o =>
       fetch('replicate.small', o, o.scale(o.isQuick ? 200000 : 100000), 100, false, 1, '/s'),
     'replicate.large': o =>

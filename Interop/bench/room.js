@@ -97,11 +97,19 @@ async function makeRoom (count) {
   return rooms[0]
 }
 
-async function run (options) {
+async function run (options, distances = null) {
   const count = options.scale(20000)
   const room = await makeRoom(count)
   const server = await listen(() => replicate(room))
   const entries = room.feeds.reduce((sum, feed) => sum + feed.length - 1, 0)
+  for (const roundTrip of distances || []) {
+    const child = fork(__filename, [
+      room.key.toString('hex'), server.address().port, room.feeds.length, entries, 0, roundTrip
+    ])
+    child.on('message', told => { for (const { name, value, unit } of told.samples) tell(name, value, unit) })
+    await new Promise(resolve => child.once('exit', resolve))
+  }
+  if (distances) return
   const child = fork(__filename, [
     room.key.toString('hex'), server.address().port, room.feeds.length, entries,
     options.scale(1000)
@@ -118,15 +126,19 @@ async function run (options) {
   await new Promise(resolve => child.once('exit', resolve))
 }
 
-async function join (key, port, feeds, entries, rounds) {
+async function join (key, port, feeds, entries, rounds, roundTrip) {
   const start = now()
   const room = await open(key)
-  connect(replicate(room), net.connect(port, '127.0.0.1'))
+  connect(replicate(room), net.connect(port, '127.0.0.1'), roundTrip / 2)
   await untilShown(room, feeds, entries)
   const found = await messages(room)
   const time = now() - start
   const peak = peakMemory()
   if (found.size === 0) throw new Error('no messages')
+  if (roundTrip) {
+    const samples = [{ name: `distance.room.${roundTrip}ms`, value: time, unit: 's' }]
+    return process.send({ samples }, () => process.exit(0))
+  }
   process.send({ authorize: room.local.key.toString('hex') })
   await new Promise(resolve => process.once('message', resolve))
   let answered = () => {}
@@ -150,8 +162,8 @@ async function join (key, port, feeds, entries, rounds) {
 }
 
 if (require.main === module) {
-  const [key, port, feeds, entries, rounds] = process.argv.slice(2)
-  join(key, Number(port), Number(feeds), Number(entries), Number(rounds))
+  const [key, ...numbers] = process.argv.slice(2)
+  join(key, ...numbers.map(Number), ...(numbers.length < 5 ? [0] : []))
 }
 
-module.exports = { rows: { room: run } }
+module.exports = { rows: { room: o => run(o), 'distance.room': o => run(o, [20, 100, 300]) } }

@@ -2,27 +2,24 @@ import DatTesting
 import Foundation
 import HypercoreCrypto
 
-/// A headless Chromium on a machine of its own, whose end of the room is a `dat chat` beside it.
+/// A headless browser on a machine of its own, whose end of the room is a `dat chat` beside it.
 ///
 /// ```
-///   hub ◄── page in Chromium ◄── data channel ──► native peer
+///   hub ◄── page in a browser ◄── data channel ──► native peer
 ///             └── WebSocket ── bridge ── TCP ── dat chat
 /// ```
 struct BrowserEnd {
   let chat: ChatProcess
   private let bridge: DatProcess
   private let browser: DatProcess
+  private let kind: Browser
 
-  static let chromium = [
-    "/usr/lib/chromium/chromium", "/usr/lib/chromium-browser/chromium-browser",
-  ]
-  .first { FileManager.default.isExecutableFile(atPath: $0) }
   private static let python = "/usr/bin/python3"
 
   /// The reason why it can't run here; nil if it can.
   static let obstacle: String? = {
     if let obstacle = NetworkNamespaces.obstacle { return obstacle }
-    guard chromium != nil else { return "needs Debian's chromium" }
+    guard Browser.chromium.program != nil else { return "needs Debian's chromium" }
     return FileManager.default.isExecutableFile(atPath: python) ? nil : "needs python3"
   }()
 
@@ -39,11 +36,13 @@ struct BrowserEnd {
   ///   - key: the room; nil makes one.
   ///   - hub: the hub's URL, of either kind.
   ///   - page: the folder of the page; nil for the tests' own.
+  ///   - kind: the browser, which has to be here.
   init(
     _ dir: String, key: String? = nil, name: String, hub: String, page: String? = nil,
-    on machines: NetworkNamespaces, _ number: Int
+    in kind: Browser = .chromium, on machines: NetworkNamespaces, _ number: Int
   ) async throws {
     try machines.setRoute(of: number)
+    self.kind = kind
     chat = try await ChatProcess(
       dir + "/room", key: key, name: name, listen: true, on: (machines, number))
     let port = chat.address?.split(separator: ":").last.map(String.init) ?? ""
@@ -55,10 +54,8 @@ struct BrowserEnd {
     let room = PublicKey(hex: chat.key)?.discoveryKey.hex ?? ""
     let url =
       "http://127.0.0.1:\(serving["port"] as? Int ?? 0)/?hub=\(hub)&app=\(room)&id=\(name)"
-    // No option that affects WebRTC, the network or permissions.
     browser = try await machines.start(
-      program: Self.chromium ?? "",
-      ["--headless", "--no-sandbox", "--user-data-dir=\(dir)/profile", url], on: number)
+      program: kind.program ?? "", kind.arguments(profile: dir + "/profile", url: url), on: number)
     try await says("listening")
   }
 
@@ -75,7 +72,8 @@ struct BrowserEnd {
 
   /// Closes the browser and leaves the room.
   func leave() async -> Int32 {
-    await browser.signal(SIGTERM)
+    // Firefox takes a minute to end when it is asked to; the profile is the test's own.
+    await browser.signal(kind == .firefox ? SIGKILL : SIGTERM)
     _ = await browser.status()
     await bridge.closeInput()
     await bridge.signal(SIGTERM)

@@ -34,7 +34,19 @@ struct BrowserRoomTests {
   func `a page and a native peer share a room's history, words, comings and goings`(
     kind: String, pageMakes: Bool
   ) async throws {
-    try await shareRoom(kind: kind, pageMakes: pageMakes, page: nil)
+    try await shareRoom(kind: kind, pageMakes: pageMakes)
+  }
+
+  @Test(
+    .enabled(if: Browser.firefox.program != nil, "needs Debian's firefox-esr"),
+    arguments: [
+      (kind: "ws", pageMakes: false), (kind: "http", pageMakes: false),
+      (kind: "ws", pageMakes: true),
+    ])
+  func `a page in Firefox and a native peer share a room's history, words, comings and goings`(
+    kind: String, pageMakes: Bool
+  ) async throws {
+    try await shareRoom(kind: kind, pageMakes: pageMakes, in: .firefox)
   }
 
   @Test(
@@ -51,7 +63,9 @@ struct BrowserRoomTests {
     try await shareRoom(kind: kind, pageMakes: pageMakes, page: BrowserEnd.referencePage)
   }
 
-  private func shareRoom(kind: String, pageMakes: Bool, page folder: String?) async throws {
+  private func shareRoom(
+    kind: String, pageMakes: Bool, page folder: String? = nil, in browser: Browser = .chromium
+  ) async throws {
     let machines = try NetworkNamespaces(2)
     let hub = try await hub(on: machines)
     let url = "\(kind)://\(machines.hubAddress):3300"
@@ -59,12 +73,13 @@ struct BrowserRoomTests {
     let page: BrowserEnd
     if pageMakes {
       page = try await BrowserEnd(
-        dir("page"), name: "bea", hub: url, page: folder, on: machines, 1)
+        dir("page"), name: "bea", hub: url, page: folder, in: browser, on: machines, 1)
       ana = try await native("ana", key: page.chat.key, hub: url, on: machines, 0)
     } else {
       ana = try await native("ana", hub: url, on: machines, 0)
       page = try await BrowserEnd(
-        dir("page"), key: ana.key, name: "bea", hub: url, page: folder, on: machines, 1)
+        dir("page"), key: ana.key, name: "bea", hub: url, page: folder, in: browser, on: machines, 1
+      )
     }
     let (maker, guest) = pageMakes ? (page.chat, ana) : (ana, page.chat)
     for number in 1...37 { await maker.process.send("message \(number)") }

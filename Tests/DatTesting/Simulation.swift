@@ -49,6 +49,8 @@ package final class Simulation {
   package struct Conditions: Sendable {
     /// The delay of bytes, in microseconds.
     package var delay = 100...20_000
+    /// The chance that a piece is lost once. It comes a round trip later, and what follows waits for it.
+    package var loss = 0.0
     package var cutting = Cutting.random(upTo: 3000)
     /// The most bytes in flight in one direction.
     package var window = 64 << 10
@@ -233,7 +235,8 @@ package final class SimulatedLink {
   }
 
   private func send(_ bytes: [UInt8]?, from side: Int, now: Instant, _ random: inout SeededRandom) {
-    let delay = Duration.microseconds(Int.random(in: conditions.delay, using: &random))
+    var delay = Duration.microseconds(Int.random(in: conditions.delay, using: &random))
+    if conditions.loss > 0, random.chance(conditions.loss) { delay *= 3 }
     let arrival = max(now + delay, directions[side].lastArrival)
     directions[side].lastArrival = arrival
     directions[side].bytesUnderWay += bytes?.count ?? 0

@@ -11,8 +11,10 @@ struct Sample {
   /// True if less is better.
   var isCost: Bool { !unit.hasSuffix("/s") }
 
-  var json: String {
-    String(format: "{\"name\":\"%@\",\"value\":%.6g,\"unit\":\"%@\"}", name, value, unit)
+  /// The number as a line of JSON, with the name of the limit that bounds it, if there is one.
+  func json(limit: String? = nil) -> String {
+    String(format: "{\"name\":\"%@\",\"value\":%.6g,\"unit\":\"%@\"", name, value, unit)
+      + (limit.map { ",\"limit\":\"\($0)\"}" } ?? "}")
   }
 }
 

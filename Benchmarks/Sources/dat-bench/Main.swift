@@ -9,7 +9,7 @@ enum Bench {
       --filter      only rows whose name contains TEXT
       --quick       a tenth of the work, and no row that takes minutes
       --synced      appends and puts count once they are on the disk; Node has no such mode
-      --json        one object a line, {name, value, unit}
+      --json        one object a line, {name, value, unit}, and limit where one bounds it
       --swift-only  without the Node side
       --cpu         by the time that processors worked instead of the clock's, for a busy machine
       --runs        how often each row is run; the median counts (3)
@@ -68,7 +68,7 @@ enum Bench {
     var table = Table()
     for limit in try await Limits.measure(settings) {
       table.limits[limit.name] = limit
-      tell(isJSON ? limit.json : "\(limit.name): \(Table.number(limit.value, limit.unit))")
+      tell(isJSON ? limit.json() : "\(limit.name): \(Table.number(limit.value, limit.unit))")
     }
     if !isJSON {
       if let absence = node.absence { tell(absence) }
@@ -81,10 +81,10 @@ enum Bench {
       for sample in ours {
         let other = theirs.first { $0.name == sample.name }
         if isJSON {
-          tell(sample.json)
+          tell(sample.json(limit: row.limit ?? Goals.limits[sample.name]))
           if var other {
             other.name = "node." + other.name
-            tell(other.json)
+            tell(other.json())
           }
         } else {
           tell(table.line(sample, goal: row.goal, limit: row.limit, node: other))

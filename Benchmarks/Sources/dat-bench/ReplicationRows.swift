@@ -39,9 +39,9 @@ enum ReplicationRows {
 
   /// The blocks per second, from the connection to the last block, and what else the reader
   /// reports.
-  private static func fetch(
+  static func fetch(
     _ source: String, count: Int, toFiles: Bool, peers: Int = 1, _ settings: Settings,
-    watchingMemory: Bool = false
+    watchingMemory: Bool = false, roundTrip: Int = 0
   ) async throws -> (rate: Double, told: [String: Any]) {
     let server = try Child(["peer", "serve-feed", source])
     defer { server.end() }
@@ -51,7 +51,7 @@ enum ReplicationRows {
     let reader = try Child([
       "peer", "fetch-feed", toFiles ? folder : "memory", told["key"] as? String ?? "",
       "\(told["port"] ?? 0)", "\(count)", "\(peers)", settings.isSynced ? "synced" : "buffered",
-      watchingMemory ? "\(count / 10)" : "0",
+      watchingMemory ? "\(count / 10)" : "0", "\(roundTrip)",
     ])
     defer { reader.end() }
     let result = try reader.expect("seconds")
@@ -87,9 +87,9 @@ enum ReplicationRows {
     return times.median * 1e3
   }
 
-  static func serve(_ socket: PeerSocket, _ feed: Feed) async {
+  static func serve(_ socket: PeerSocket, _ feed: Feed, roundTrip: Int = 0) async {
     guard let stream = try? await feed.replicate(.live) else { return }
-    try? await socket.pump(stream)
+    try? await socket.pump(DistantStream.far(stream, roundTrip: roundTrip))
   }
 }
 
@@ -124,9 +124,10 @@ enum Peer {
   }
 
   private static func fetchFeed(_ rest: [String]) async throws {
-    guard rest.count == 7, let key = PublicKey(hex: rest[1]), let port = Int(rest[2]),
-      let count = UInt64(rest[3]), let peers = Int(rest[4]), let first = UInt64(rest[6])
-    else { throw BenchFailure("fetch-feed folder key port count peers durability first") }
+    guard rest.count == 8, let key = PublicKey(hex: rest[1]), let port = Int(rest[2]),
+      let count = UInt64(rest[3]), let peers = Int(rest[4]), let first = UInt64(rest[6]),
+      let roundTrip = Int(rest[7])
+    else { throw BenchFailure("fetch-feed folder key port count peers durability first roundtrip") }
     var options = Feed.Options(key: key, sparse: true)
     options.durability = rest[5] == "synced" ? .synced : .buffered
     let feed =
@@ -137,7 +138,10 @@ enum Peer {
     var early = 0
     let time = try await seconds {
       for _ in 0..<peers {
-        Task { await ReplicationRows.serve(try await TCPDialer.connect(to: address), feed) }
+        Task {
+          await ReplicationRows.serve(
+            try await TCPDialer.connect(to: address), feed, roundTrip: roundTrip)
+        }
       }
       if first > 0 {
         try await feed.download(DownloadRange(0..<first))

@@ -17,7 +17,7 @@ enum RoomRows {
       let told = try server.expect("port")
       let child = try Child([
         "peer", "join-room", "\(told["key"] ?? "")", "\(told["port"] ?? 0)",
-        "\(RoomFixture.messages(settings))", "\(settings.scale(1000))",
+        "\(RoomFixture.messages(settings))", "\(settings.scale(1000))", "0",
       ])
       defer { child.end() }
       let joined = try child.expect("seconds")
@@ -34,14 +34,14 @@ enum RoomRows {
 
 /// The two sides of the room.
 enum RoomPeer {
-  static func connect(_ socket: PeerSocket, _ room: Saga) async {
+  static func connect(_ socket: PeerSocket, _ room: Saga, roundTrip: Int = 0) async {
     guard let stream = try? await room.replicate() else { return }
     let meeting = Task {
       _ = await stream.handshake()
       socket.confirm()
       try await room.connect(stream)
     }
-    try? await socket.pump(stream)
+    try? await socket.pump(DistantStream.far(stream, roundTrip: roundTrip))
     meeting.cancel()
   }
 
@@ -65,16 +65,17 @@ enum RoomPeer {
   }
 
   static func join(_ rest: [String]) async throws {
-    guard rest.count == 4, let key = PublicKey(hex: rest[0]), let port = Int(rest[1]),
-      let expected = Int(rest[2]), let rounds = Int(rest[3])
-    else { throw BenchFailure("join-room key port messages rounds") }
+    guard rest.count == 5, let key = PublicKey(hex: rest[0]), let port = Int(rest[1]),
+      let expected = Int(rest[2]), let rounds = Int(rest[3]), let roundTrip = Int(rest[4])
+    else { throw BenchFailure("join-room key port messages rounds roundtrip") }
     let start = ContinuousClock.now
     let worked = Memory.processorSeconds
     let room = try await Saga.open(storage: MemoryStorage(), key: key, username: "newcomer")
     var events = room.events().makeAsyncIterator()
     let connection = Task {
       await connect(
-        try await TCPDialer.connect(to: PeerAddress(host: "127.0.0.1", port: port)), room)
+        try await TCPDialer.connect(to: PeerAddress(host: "127.0.0.1", port: port)), room,
+        roundTrip: roundTrip)
     }
     var shown = 0
     while shown < expected, let event = await events.next() {
@@ -84,6 +85,7 @@ enum RoomPeer {
       getenv(Memory.cpuSwitch) == nil
       ? (ContinuousClock.now - start).seconds : Memory.processorSeconds - worked
     say(["seconds": time, "peak": Double(Memory.peak)])
+    if rounds == 0 { return await untilInputEnds() }
     while await !room.db.isLocalAuthorized { try await Task.sleep(for: .milliseconds(20)) }
     try await Task.sleep(for: .milliseconds(200))
     var times: [Double] = []

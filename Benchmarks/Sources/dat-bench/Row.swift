@@ -38,7 +38,8 @@ struct Row: Sendable {
 
   static let all: [Row] =
     FeedRows.all + WireRows.all + ReplicationRows.all + DatabaseRows.all
-    + DatabaseMemoryRows.all + RoomRows.all + ArchiveRows.all
+    + DatabaseMemoryRows.all + RoomRows.all + ArchiveRows.all + DistanceRows.all
+    + GrowthRows.all
 }
 
 /// Goals and limits of the numbers that come in groups.
