@@ -46,22 +46,20 @@ bench-json: check-deps ## Measure, as one JSON object a line: {name, value, unit
 	@$(SWIFT) build --configuration release --package-path Benchmarks >&2
 	@Benchmarks/.build/release/dat-bench --interop Interop/bench --json $(BENCH)
 
+.PHONY: costs
+costs: check-deps ## Count memory, copies and system calls of each kind of work, and write Tests/Costs/Costs.json anew; BUILD=release for that
+	$(SWIFT) build --configuration $(or $(BUILD),debug) --product dat-costs
+	@.build/$(or $(BUILD),debug)/dat-costs renew Tests/Costs/Costs.json
+
+.PHONY: mutants
+mutants: check-deps ## Put N=60 small faults into each MODULE="Hypercore Saga", one at a time, and list those that no test notices; SEED=1
+	@SWIFT="$(SWIFT)" SEED="$(SEED)" N="$(N)" MODULE="$(MODULE)" python3 Scripts/mutants
+
 .PHONY: bench-plot
 bench-plot: check-deps ## Draw what was measured, beside Node and the limits, and how cost grows; FROM=FILE of bench-json, or it measures
 	@mkdir -p Artifacts
 	@[ -n "$(FROM)" ] || $(MAKE) --no-print-directory bench-json > Artifacts/bench.jsonl
 	@Scripts/bench-plot $(or $(FROM),Artifacts/bench.jsonl) Documentation/Images
-
-.PHONY: costs
-costs: check-deps ## Count memory, copies and system calls of each kind of work, and write Tests/Costs/Costs.json anew
-	$(SWIFT) build --product dat-costs
-	@.build/debug/dat-costs renew Tests/Costs/Costs.json
-	$(SWIFT) build --configuration release --product dat-costs
-	@.build/release/dat-costs renew Tests/Costs/Costs.json
-
-.PHONY: mutants
-mutants: check-deps ## Put N=60 small faults into each MODULE="Hypercore Saga", one at a time, and list those that no test notices; SEED=1
-	@SWIFT="$(SWIFT)" SEED="$(SEED)" N="$(N)" MODULE="$(MODULE)" python3 Scripts/mutants
 
 .PHONY: test-nat
 test-nat: check-deps ## Let peers meet behind NATs, in network namespaces, with coturn and Chromium; ONLY=STUN runs some cases

@@ -227,6 +227,11 @@ import Testing
     #expect(handshake(names(1, of: 65)) == nil)
     #expect(handshake(userData(65_536))?.handshake.userData?.count == 65_536)
     #expect(handshake(userData(65_537)) == nil)
+    func id(_ count: Int) -> [UInt8] {
+      [0x0a] + varint(UInt64(count)) + [UInt8](repeating: 1, count: count)
+    }
+    #expect(handshake(id(256))?.handshake.id?.count == 256)
+    #expect(handshake(id(257)) == nil)
     #expect(handshake([])?.handshake == Handshake(id: nil))
     #expect(handshake([0x0a, 0x00])?.handshake.id == [])
     #expect(handshake([0x22, 0x02, 0xff, 0x00])?.extensionNames == [[0xff, 0x00]])
