@@ -58,7 +58,7 @@ private struct ShownLine {
   private var marks = 0
   private var previous: Unicode.Scalar = " "
 
-  /// - Returns: whether there is room for more.
+  /// - Returns: true if there is room for more.
   mutating func add(_ scalar: Unicode.Scalar, limit: Int) -> Bool {
     if ForeignText.isMark(scalar), !ForeignText.isHidden(scalar) {
       marks += 1

@@ -2,7 +2,7 @@
 /// input.
 ///
 /// A line ends with a line feed, with or without a carriage return before it. A byte order mark at the
-/// beginning is no part of the text. Lines are bytes, so invalid UTF-8 is kept.
+/// beginning is not part of the text. Lines are bytes, so invalid UTF-8 is kept.
 package struct TextLines {
   /// The error for a line beyond the limit.
   package struct LineTooLong: Error, Hashable, Sendable, CustomStringConvertible {

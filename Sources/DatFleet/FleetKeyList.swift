@@ -97,9 +97,9 @@ package struct FleetKeyList: Sendable {
     return entry
   }
 
-  /// Takes in an entry of another member.
+  /// Merges an entry of another member.
   ///
-  /// - Returns: true if it holds against that of this list.
+  /// - Returns: true if it has replaced this list's entry, or is new.
   @discardableResult
   package mutating func merge(_ entry: FleetEntry) -> Bool {
     stamp = max(stamp, min(entry.stamp, FleetEntry.maximumStamp))

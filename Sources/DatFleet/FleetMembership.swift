@@ -1,5 +1,5 @@
-/// The members of a fleet, as a directory names them: one that it names no longer stays a member for a grace
-/// time, so that a restart moves no key.
+/// The members of a fleet, as a directory names them. One that it no longer names stays a member for a grace
+/// period, so that a restart moves no key.
 ///
 /// A directory that fails, or names nobody, removes nobody. Times are seconds of a clock that only goes forward;
 /// one that jumps back counts as one that stands still.
@@ -44,7 +44,7 @@ package struct FleetMembership: Sendable {
     return came
   }
 
-  /// Lets time pass.
+  /// Advances the clock.
   ///
   /// - Returns: the hosts whose grace is over, which are members no longer.
   package mutating func advance(to time: UInt64) -> [String] {
@@ -60,7 +60,7 @@ package struct FleetMembership: Sendable {
     return left.sorted()
   }
 
-  /// The time at which ``advance(to:)`` has something to do next.
+  /// The time, in seconds, at which ``advance(to:)`` has something to do next; nil if no member is missing.
   package var deadline: UInt64? {
     members.values.compactMap(\.self).min().map { $0 &+ min(grace, .max - $0) }
   }

@@ -66,7 +66,7 @@ package struct FleetPlan: Sendable {
     case proved
     /// It is an owner, and lacks something.
     case incomplete
-    /// It is no owner in its own view, or could not be asked.
+    /// It is not an owner in its own view, or could not be asked.
     case unknown
   }
 
@@ -209,7 +209,7 @@ package struct FleetPlan: Sendable {
 
   // MARK: Members
 
-  /// Takes a complete answer of the directory: the names of all members. One without any is none.
+  /// Handles a complete answer of the directory: the names of all members. An empty one is ignored.
   package mutating func answer(members: Set<String>, at time: UInt64) -> [Action] {
     now = max(now, time)
     let came = membership.answer(members, at: now).map { roll.insert($0) }
@@ -303,7 +303,7 @@ package struct FleetPlan: Sendable {
 
   // MARK: Time
 
-  /// Lets time pass.
+  /// Advances the clock, in seconds.
   ///
   /// - Returns: the steps that are due.
   package mutating func advance(to time: UInt64) -> [Action] {

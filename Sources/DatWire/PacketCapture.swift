@@ -6,7 +6,7 @@ internal import DatCoding
 /// Each connection's bytes are put in order. What arrives early is kept, up to a limit; a gap that is never
 /// filled ends the direction.
 package struct PacketCapture {
-  /// The most bytes of one packet. A larger one is no packet.
+  /// The most bytes of one packet. A larger one is not a packet.
   static let packetLimit = 256 << 10
   /// The most connections that are followed at a time.
   static let connectionLimit = 256
@@ -44,7 +44,7 @@ package struct PacketCapture {
   }
 
   /// - Parameter beginning: at least the first 24 bytes of a file. They are not taken yet.
-  /// - Returns: nil if it is no capture.
+  /// - Returns: nil if it is not a capture.
   /// - Throws: ``RecordingError`` if it is one that can't be read.
   init?(beginning: [UInt8]) throws(RecordingError) {
     guard beginning.count >= 24 else { return nil }

@@ -1,5 +1,5 @@
 extension DatabaseCore {
-  /// Every entry of every writer, deletes and authorisations included.
+  /// Every entry of every writer, deletes and authorizations included.
   ///
   /// An entry comes after all that its writer knew, or before them in reverse. Concurrent entries come in
   /// the order of their feeds. With `raw` the order is the reference's, which does not always hold to

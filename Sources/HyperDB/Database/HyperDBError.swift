@@ -29,7 +29,7 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
     case missingFeedMappings
     /// An entry names a list of feeds that is not there.
     case malformedFeedList
-    /// The feed is no hyperdb: its first block is not the header. The message names those of before May 2018.
+    /// The feed is not a hyperdb: its first block is not the header. The message names those of before May 2018.
     case notADatabase
     /// A walk through the entries took more steps than sound entries can need.
     case tooManySteps
@@ -125,7 +125,7 @@ public enum HyperDBLimits {
   /// Pairs of entries that are compared to find out whether a head leads to what it claims to know.
   public static let headComparisons = 256
   /// Steps to the next result of a list: this many, and `listStepsPerEntry` more for each entry of the
-  /// database, so that a long run of deleted keys is no error.
+  /// database, so that a long run of deleted keys is not an error.
   public static let listSteps = 1_000_000
   /// See ``listSteps``.
   public static let listStepsPerEntry = 64

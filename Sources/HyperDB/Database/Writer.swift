@@ -5,7 +5,7 @@ final class Writer {
   /// Its number in the open database's list.
   let id: Int
   let log: any EntryLog
-  /// True if the source lists it, or any authorised writer does. Never revoked.
+  /// True if the source lists it, or any authorized writer does. Never revoked.
   var isAuthorized = false
   /// The list at the highest block so far.
   @exclusivity(unchecked) private(set) var newestList: FeedList?
@@ -117,7 +117,7 @@ final class Writer {
     while seq >= least {
       node = try load(FeedSequence(feed: id, seq: seq))
       if node != nil { break }
-      // An earlier search tells the rest of this one.
+      // An earlier search has the rest of this one's answer.
       if let known = known(below: seq) {
         if let found = known.node, found.seq >= least { node = found }
         break

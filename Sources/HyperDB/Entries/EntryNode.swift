@@ -6,7 +6,7 @@ package final class EntryNode {
   package let place: FeedSequence
   /// The key. It has no leading slash if this implementation or the reference wrote it.
   package let key: [UInt8]
-  /// The value. Nil if none was stored (deletes, authorisations, a codec's nulls), and if it is kept apart.
+  /// The value. Nil if none was stored (deletes, authorizations, a codec's nulls), and if it is kept apart.
   package let value: [UInt8]?
   /// The byte count of a value that is too large to be kept with the entry; otherwise 0.
   private let apartCount: UInt32

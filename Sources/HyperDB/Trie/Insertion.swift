@@ -14,7 +14,7 @@ final class Insertion {
   private enum Turn {
     /// Keeps a pointer unless it leads to the new key itself.
     case check(worker: Int, digit: UInt8, pointer: FeedSequence)
-    /// Goes on from the node of a pointer.
+    /// Continues from the node of a pointer.
     case step(worker: Int, pointer: FeedSequence)
     /// Starts workers for more pointers of a node's trie.
     case fork(worker: Int, trie: Trie, pointers: Range<Int>)

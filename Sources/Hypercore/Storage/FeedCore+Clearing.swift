@@ -2,10 +2,10 @@ internal import HypercoreCrypto
 internal import RandomAccessStorage
 
 extension FeedCore {
-  /// Gives up blocks: they are no longer stored, but their hashes still are.
+  /// Removes blocks: they are no longer stored, but their hashes still are.
   ///
-  /// - Parameter keepingBytes: whether the bytes stay where they are, as in a file that belongs to the user.
-  /// - Returns: whether any of them was stored.
+  /// - Parameter keepingBytes: true if the bytes stay where they are, as in a file that belongs to the user.
+  /// - Returns: true if any of them was stored.
   ///
   /// Source: hypercore v6.26.0 `index.js`, `clear`. Fixture: `feeds/cleared`.
   @discardableResult

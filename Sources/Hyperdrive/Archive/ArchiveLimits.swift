@@ -25,7 +25,7 @@ public enum ArchiveLimits {
   /// Bytes of decoded entries that an archive caches: about 50,000 of them. A listing meets the entries of a
   /// folder together, and needs no more than those of the largest one.
   public static let cacheBytes = 16 * 1024 * 1024
-  /// The same while a folder is taken in, or laid out: its files come together, so that few entries are met again.
+  /// The same while a folder is imported or laid out: its files come together, so few entries are met again.
   /// Enough for the newest entries of 7,000 neighbours.
   static let importCacheBytes = 4 * 1024 * 1024
   /// Bytes of an index that are kept with their entry: those of folders with up to about 500 names. In larger
