@@ -1,7 +1,7 @@
 internal import HeapModule
 package import HypercoreCrypto
 
-/// The part of one host in its fleet: which keys it takes, serves, lets go of and frees.
+/// The part of one host in its fleet: which keys it takes, serves, releases and frees.
 ///
 /// A key goes through these stages on a host:
 ///
@@ -9,13 +9,13 @@ package import HypercoreCrypto
 ///                ▲          │          │
 ///                └──────────┴──────────┘  the key falls to the host again
 ///
-/// An owned key falls to the host by its weight. A leaving key falls to others, which do not have it all yet: the
-/// host serves it until each of its owners has proved that it has. A kept key is served no longer, and takes space
-/// for a time yet. It is freed only when two others at least, and each owner, have proved it anew. If one of them
-/// says that it lacks something, the host serves the key again.
+/// An owned key falls to the host by its weight. A leaving key falls to others, which may not have all of it yet: the
+/// host serves it until each of its owners has proved that it has all. A kept key is no longer served, but takes
+/// space for some time. It is freed only when each owner, and no fewer than two hosts, have proved it again. If one of
+/// them says that it lacks something, the host serves the key again.
 ///
-/// A host proves only keys that are owned in its own view. So of hosts with different views of the fleet no two
-/// let go on each other's word: the last of them relies on one that owns the key later than its own view ended.
+/// A host proves only keys that are owned in its own view. So hosts with different views of the fleet can't all
+/// release a key on each other's word: the last of them relies on one that owned the key after its own view ended.
 ///
 /// Plain values: no clock, no chance, no I/O. Times are seconds of a clock that only goes forward.
 package struct FleetPlan: Sendable {
@@ -25,7 +25,7 @@ package struct FleetPlan: Sendable {
     package var copies = 2
     /// The seconds for which a host may be missing before its keys are copied again.
     package var grace: UInt64 = 600
-    /// The seconds for which a key is kept that is served no longer; nil for good.
+    /// The seconds for which a key is kept after it is no longer served; nil forever.
     package var keep: UInt64?
     /// The seconds between two questions about a key: doubled after each, up to ``patience``.
     package var interval: UInt64 = 30
@@ -44,7 +44,7 @@ package struct FleetPlan: Sendable {
     case nothing
     /// It is stored, and was served.
     case served
-    /// It was let go; this many seconds of its time are left.
+    /// It was released; this many seconds of its time are left.
     case kept(seconds: UInt64)
   }
 
@@ -171,13 +171,13 @@ package struct FleetPlan: Sendable {
 
   /// The stage of a key on this host.
   package enum Place: Hashable, Sendable {
-    /// Nothing of it is to be here.
+    /// It is not held here.
     case elsewhere
     /// It falls to this host.
     case owned
     /// It is served until its owners have it.
     case leaving
-    /// It is served no longer, and stored for some seconds yet.
+    /// It is no longer served, and stored for some more seconds.
     case kept(seconds: UInt64)
   }
 
@@ -194,7 +194,7 @@ package struct FleetPlan: Sendable {
   /// Returns whether this host may prove a key to others: if it owns it in its own view.
   package func mayProve(_ key: DiscoveryKey) -> Bool { share.isMine(key) }
 
-  /// The keys that are kept, with the seconds that they have yet, as they are to be stored.
+  /// The keys that are kept, with the seconds that they have left, in the form to store.
   package var kept: [DiscoveryKey: UInt64] {
     held.compactMapValues { held in
       guard case .kept(let end) = held.stage else { return nil }

@@ -37,9 +37,9 @@ package struct SignalAgent {
     case answer(Link, from: String, sdp: String)
     /// Passes a signal to a connection.
     case take(Link, SignalMessage.Signal)
-    /// A connection that was begun is given up for another one.
+    /// Drops a connection that was begun in favour of another one.
     case drop(Link)
-    /// One with this peer is given up for it took too long: to open, or after that to complete the handshake.
+    /// Ends a connection with this peer that took too long: to open, or after that to complete the handshake.
     case giveUp(Link, of: String, wasOpen: Bool)
   }
 
@@ -52,8 +52,8 @@ package struct SignalAgent {
     package var total = 64
     /// IDs that are remembered.
     package var ids = 1024
-    /// The time that a connection may take to open, and after that to complete the protocol's handshake. The checks
-    /// give up before, after 30 s, and know why.
+    /// The time that a connection may take to open, and after that to complete the protocol's handshake, in
+    /// milliseconds. The connectivity checks end before, after 30 s, and know why.
     var patience: Instant = 40_000
     var handshakePatience: Instant = 10_000
     /// The announcements of a browser without an offer, after which this side offers.

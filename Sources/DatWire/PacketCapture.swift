@@ -135,7 +135,7 @@ package struct PacketCapture {
         packet[ip + 6] & 0x3f == 0, packet[ip + 7] == 0
       else { return }
       let length = Int(packet[ip + 2]) << 8 | Int(packet[ip + 3])
-      // Zero where the network card cuts the packet.
+      // Zero if the network card cuts the packet.
       let end = length == 0 ? packet.count : min(packet.count, ip + length)
       try takeTCP(
         packet, ip + header, end, Array(packet[ip + 12..<ip + 16]),

@@ -13,9 +13,9 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
     case notWritable
     /// Writing to a checkout, a snapshot or a database opened for reading. Nothing was written.
     case readOnly
-    /// Giving up blocks of a database that isn't sparse. Nothing was given up.
+    /// Clearing blocks of a database that isn't sparse. Nothing was cleared.
     case notSparse
-    /// Giving up blocks of the feed that is written here. Nothing was given up.
+    /// Clearing blocks of the feed that is written here. Nothing was cleared.
     case ownFeed
     /// A feed key that is not 32 bytes. Nothing was written.
     case invalidKey
@@ -114,7 +114,7 @@ public enum HyperDBLimits {
   /// Bytes of a trie that is merged of several heads at once; beyond it each head has its share.
   /// It is half of ``trieBytes``, so that the next entry has room for what the last one points to.
   static let mergedTrieBytes = 32_768
-  /// Segments of a key that is read: its path takes 8 bytes for each. Sound keys have a
+  /// Segments of a key that is read: its path takes 8 bytes for each. Usual keys have a
   /// few.
   public static let readSegments = 1 << 18
   /// Bytes of a trie that is read: the reference has no room for more.

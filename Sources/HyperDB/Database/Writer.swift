@@ -14,7 +14,7 @@ final class Writer {
   private var leftOut = false
   /// True if the newest list has other numbers than its feeds have now.
   @exclusivity(unchecked) private var isStale = false
-  /// Lists by block, the least recently used first; a sound writer has few.
+  /// Lists by block, the least recently used first; a correct writer has few.
   @exclusivity(unchecked) private var lists: [FeedList] = []
   private static let keptLists = 16
 
@@ -102,7 +102,7 @@ final class Writer {
 
   /// A head whose trie takes more memory is not kept for lengths that were asked for earlier.
   private static let largeTrie = 1 << 16
-  /// Unreadable entries in a row that are passed over. No sound writer leaves one; beyond them the writer
+  /// Unreadable entries in a row that are passed over. No correct writer leaves one; beyond them the writer
   /// has no head until it writes one again.
   private static let passedOver = 64
 

@@ -71,7 +71,7 @@ public struct WriterFeed: Sendable {
   /// `cancel(start, end)`.
   public func cancel(_ range: Range<UInt64>) async throws { try await feed.cancel(range) }
 
-  /// Removes the blocks of a range from the storage, but for the header. They are fetched again when a read or a
+  /// Removes the blocks of a range from the storage, except the header. They are fetched again when a read or a
   /// download needs them.
   ///
   /// - Throws: ``HyperDBError`` with `notSparse` unless the database was opened with ``HyperDB/Options/sparse``;

@@ -18,7 +18,7 @@ extension [EntryNode] {
     withoutCovered { $0.covers($1) && $0.key == $1.key }
   }
 
-  /// Sound entries never cover each other. Hostile ones may claim to, and then each would be dropped for
+  /// Entries of correct writers never cover each other. Hostile ones may claim to, and then each would be dropped for
   /// the other, together with everything both claim to know. So entries that are covered only by entries
   /// that they cover themselves are kept.
   private func withoutCovered(_ covers: (EntryNode, EntryNode) -> Bool) -> [EntryNode] {

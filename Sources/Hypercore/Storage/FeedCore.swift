@@ -9,7 +9,7 @@ package enum FeedChange: Equatable {
   case grew(to: UInt64)
   /// Blocks from elsewhere were stored, in runs.
   case stored([Range<UInt64>])
-  /// Blocks were given up.
+  /// Blocks were cleared.
   case cleared(Range<UInt64>)
   /// Blocks that counted as stored were found missing or changed; the record of them stays as it is.
   case setAside(Range<UInt64>)

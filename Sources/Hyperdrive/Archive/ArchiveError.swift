@@ -27,7 +27,7 @@ public struct ArchiveError: Error, Sendable, CustomStringConvertible {
     case timedOut
     /// The archive is closed.
     case closed
-    /// The walk exceeded a step limit that no sound archive reaches.
+    /// The walk exceeded a step limit that no correct archive reaches.
     case tooManySteps
     /// The folder, or a file in it, can't be used.
     case folder

@@ -20,7 +20,7 @@ public enum ArchiveLimits {
   public static let chunkBytes = 65_536
   /// Bytes of an entry that is written here: with its proof it has to fit a frame of 8 MiB.
   public static let entryBytes = 8 * 1024 * 1024 - 65_536
-  /// Fields of an entry that are read. Sound ones have three, their stats nine.
+  /// Fields of an entry that are read. Usual entries have three, their stats nine.
   static let fields = 64
   /// Bytes of decoded entries that an archive caches: about 50,000 of them. A listing meets the entries of a
   /// folder together, and needs no more than those of the largest one.

@@ -61,7 +61,7 @@ extension Saga {
         for waiter in done { waiter.1.resume() }
       }
     }
-    // Keys are kept while the room is open, so a writer of huge ones would fill the memory. No sound writer
+    // Keys are kept while the room is open, so a writer of huge ones would fill the memory. No correct writer
     // makes them.
     guard options.keepsMessages, entry.keyBytes.count <= HyperDBLimits.keyBytes,
       entry.keyBytes.starts(with: prefix)
