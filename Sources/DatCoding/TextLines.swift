@@ -71,8 +71,8 @@ package struct TextLines {
     return Array(bytes)
   }
 
-  /// Splits a whole text into its lines, including empty ones. An empty rest after the last line feed is no
-  /// line.
+  /// Splits a whole text into its lines, including empty ones. An empty rest after the last line feed is not
+  /// a line.
   package static func all(_ text: some Sequence<UInt8>) -> [[UInt8]] {
     var lines = TextLines()
     lines.add(text)

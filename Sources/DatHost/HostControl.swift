@@ -145,7 +145,7 @@ public final class HostControl: Sendable {
           try await outbound.write(ByteBuffer(bytes: Self.encoded(reply)))
         }
         if pending.count > Self.requestLimit {
-          let reply = ControlReply(error: "A request has \(Self.requestLimit) bytes at most.")
+          let reply = ControlReply(error: "A request may have at most \(Self.requestLimit) bytes.")
           return try await outbound.write(ByteBuffer(bytes: Self.encoded(reply)))
         }
       }
@@ -251,7 +251,7 @@ private final class Clients: Sendable {
     }
   }
 
-  /// Begins to answer, those that wait as well.
+  /// Begins to answer clients, including those that wait already.
   func answer(_ answer: @escaping @Sendable (Client) async -> Void) {
     state.withLockedValue { state in
       state.answer = answer
@@ -270,7 +270,7 @@ private final class Clients: Sendable {
     }
   }
 
-  /// Disconnects all, and those that still come.
+  /// Disconnects all clients, and those that connect later.
   func end() async {
     let running = state.withLockedValue { state in
       state.isOver = true

@@ -62,7 +62,7 @@ package final class History {
     }
   }
 
-  /// The first cursor that may precede all others. If clocks cover each other, which those of sound writers
+  /// The first cursor that may precede all others. If clocks cover each other, which those of correct writers
   /// never do, it is the first cursor of all.
   private func select() -> Int? {
     var first: Int?

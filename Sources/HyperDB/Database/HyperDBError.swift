@@ -31,7 +31,7 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
     case malformedFeedList
     /// The feed is not a hyperdb: its first block is not the header. The message names those of before May 2018.
     case notADatabase
-    /// A walk through the entries took more steps than sound entries can need.
+    /// A walk through the entries took more steps than correct entries can need.
     case tooManySteps
     /// The write hook, ``HyperDB/Options/onWrite``, refused; ``HyperDBError/cause`` is what it threw.
     /// Nothing was written.
@@ -93,13 +93,13 @@ public enum HyperDBLimits {
   static let unprovenNewcomers = 64
   /// Feeds without a place that are remembered until they may get one.
   static let waitingFeeds = 512
-  /// Keys in a list that is read, and values in a clock. A sound list has at most ``feeds`` that exist.
+  /// Keys in a list that is read, and values in a clock. A correct list has at most ``feeds`` that exist.
   /// The reference's lists repeat all keys that their writer has met, and some of those have no feed.
   static let listedKeys = 4096
   /// Bytes that one database caches: decoded entries, about 100,000 of them, and an index of their paths,
   /// which takes at most half.
   public static let cacheBytes = 64 * 1024 * 1024
-  /// Pointers that one lookup or one put may follow. The deepest sound lookup, 64 segments of 32
+  /// Pointers that one lookup or one put may follow. The deepest lookup of a correct key, 64 segments of 32
   /// levels for each of 255 heads, needs half of it even if every level leads on.
   public static let lookupSteps = 1_000_000
   /// Bytes of an entry that count as one step if they have to be read, as a power of two: reading takes
@@ -107,7 +107,7 @@ public enum HyperDBLimits {
   static let stepShift = 8
   /// Steps that one put may take to merge what others wrote. A pointer looked at is a step, and so are
   /// 32 bytes of an entry that has to be read. They take some 5 ms, and a put that leaves out what is too
-  /// costly takes up to four times as many. A sound put in a database of 100 writers takes some 5,000.
+  /// costly takes up to four times as many. A usual put in a database of 100 writers takes some 5,000.
   public static let mergeSteps = 100_000
   /// See ``mergeSteps``: a power of two.
   static let mergeStepShift = 5

@@ -31,7 +31,7 @@ extension [EntryNode] {
     return isReached ? heads : sources(covers)
   }
 
-  /// The most entries that are compared. No sound database has more for one key; if there are more, all stay.
+  /// The most entries that are compared. No correct database has more for one key; if there are more, all stay.
   private static var comparedEntries: Int { 1024 }
 
   /// The entries that are covered, directly or by way of others, only by entries that they cover in turn.

@@ -187,7 +187,7 @@ package final class Listing {
   private func walk(_ node: EntryNode, _ index: Int) throws -> [EntryNode]? {
     let slot = node.trie.firstSlot(from: index)
     let path = node.path(core.hash)
-    // A sound node keeps nothing past the end of its own path.
+    // A correct node keeps nothing past the end of its own path.
     guard slot < node.trie.count, node.trie.slot(slot).index < min(end, path.count) else {
       return single(node)
     }

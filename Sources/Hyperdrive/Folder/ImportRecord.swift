@@ -68,7 +68,7 @@ struct ImportRecord {
     }
   }
 
-  /// Takes the state over of a file that this import can't read.
+  /// Keeps the last state of a file that this import can't read.
   mutating func keep(_ seq: UInt64) {
     if let file = self[seq] { note(file) }
   }
