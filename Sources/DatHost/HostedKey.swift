@@ -46,7 +46,7 @@ public struct HostedKey: Hashable, Sendable, CustomStringConvertible {
     guard let key = PublicKey(hex: rest.string) else {
       throw HostError(
         .malformedKey,
-        "\"\(ForeignText(text).line(limit: 80))\" is not a key: write 64 hex digits, after room:, db:, feed: or archive: where "
+        "\"\(ForeignText(text).line(limit: 80))\" is no key: write 64 hex digits, after room:, db:, feed: or archive: where "
           + "the kind is known.")
     }
     self.init(kind: kind, key: key)

@@ -71,7 +71,7 @@ struct ArchiveLinkDoctor {
         "Version \(await archive.version) came, whose files have \(Amount.count(content, "block"))"
           + " with those who were reached.")
     } else {
-      output.line("What they have is not an archive: a feed of \(Amount.count(length, "block")).")
+      output.line("What they have is no archive: a feed of \(Amount.count(length, "block")).")
     }
   }
 }

@@ -27,7 +27,7 @@ enum ValueFormat: String, ExpressibleByArgument, CaseIterable {
       return ForeignText(compact) == ForeignText("null") ? nil : Array(compact.utf8)
     } catch {
       throw ValidationError(
-        "The value \(SafeText.line(shown, limit: 60)) is not JSON (\(error)): quote text as '\"…\"', "
+        "The value \(SafeText.line(shown, limit: 60)) is no JSON (\(error)): quote text as '\"…\"', "
           + "or use --encoding utf8.")
     }
   }

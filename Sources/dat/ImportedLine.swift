@@ -46,7 +46,7 @@ struct ImportedLine {
         )
       default:
         throw ValidationError(
-          "it is not a JSON object with a \"key\" and what else import knows: \(error).")
+          "it is no JSON object with a \"key\" and what else import knows: \(error).")
       }
     }
     (self.key, self.value, self.isDeleted) = (key, value, isDeleted)
@@ -74,7 +74,7 @@ struct ImportedLine {
   /// - Throws: a sentence that follows "Line 7: ".
   func change(_ format: ValueFormat) throws -> HyperDB.BatchChange {
     guard let text = key.string else {
-      throw ValidationError("it is not a JSON object with a \"key\" that is a string.")
+      throw ValidationError("it is no JSON object with a \"key\" that is a string.")
     }
     let name = key.isBase64 ? try Self.base64(text, "key") : Array(text.utf8)
     if isDeleted { return .delete(name) }
@@ -84,14 +84,14 @@ struct ImportedLine {
       if value.string == nil, compact.utf8.elementsEqual("null".utf8) { return .put(name, nil) }
       if format == .json { return .put(name, Array(compact.utf8)) }
     }
-    guard let text = value.string else { throw ValidationError("the value is not a string.") }
+    guard let text = value.string else { throw ValidationError("the value is no string.") }
     let isBase64 = value.isBase64 || format == .binary
     return .put(name, isBase64 ? try Self.base64(text, "value") : Array(text.utf8))
   }
 
   private static func base64(_ text: String, _ what: String) throws -> [UInt8] {
     guard let data = Data(base64Encoded: text) else {
-      throw ValidationError("the \(what) is not base64.")
+      throw ValidationError("the \(what) is no base64.")
     }
     return Array(data)
   }

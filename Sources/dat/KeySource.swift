@@ -113,7 +113,7 @@ enum RoomKey {
     let digits = digits(of: ForeignText(text))
     guard let key = PublicKey(hex: digits.string) else {
       throw ValidationError(
-        "\"\(SafeText.line(text, limit: 80))\" is not a key: a key is 64 hex digits; this has "
+        "\"\(SafeText.line(text, limit: 80))\" is no key: a key is 64 hex digits; this has "
           + "\(digits.utf8.count) characters.")
     }
     return key

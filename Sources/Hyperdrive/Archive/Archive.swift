@@ -148,7 +148,7 @@ public actor Archive {
     )
     files = parts.take(on: parts.replica).files
     guard let key = feeds.metadata.core.key else {
-      throw ArchiveError(.notAnArchive, "A static feed that is not finalized is not an archive.")
+      throw ArchiveError(.notAnArchive, "A static feed that is not finalized is no archive.")
     }
     replica = parts.replica
     self.feeds = feeds

@@ -98,8 +98,7 @@ final class ArchiveFeeds {
   ) throws -> PublicKey {
     guard let header = codec.decodeHeader(block) else {
       throw ArchiveError(
-        .notAnArchive, "This is not an archive: its first block can't be read as an archive's.",
-        seq: 0)
+        .notAnArchive, "This is no archive: its first block can't be read as an archive's.", seq: 0)
     }
     guard header.type == Array("hyperdrive".utf8) else {
       let type = String(decoding: header.type.prefix(64), as: UTF8.self)
@@ -110,12 +109,12 @@ final class ArchiveFeeds {
         default: ""
         }
       throw ArchiveError(
-        .notAnArchive, "This is not an archive, but of type \"\(type)\".\(advice)", seq: 0)
+        .notAnArchive, "This is no archive but of type \"\(type)\".\(advice)", seq: 0)
     }
     guard let bytes = header.content, let key = PublicKey(bytes: bytes), key != archive else {
       throw ArchiveError(
         .notAnArchive,
-        "This is not an archive that can be read: its first block names no content feed.",
+        "This is no archive that can be read: its first block names no content feed.",
         seq: 0)
     }
     return key

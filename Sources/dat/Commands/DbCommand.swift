@@ -183,7 +183,7 @@ struct DbKey: ParsableArguments {
       }
       guard isBase64 else { return Array(key.utf8) }
       guard let data = Data(base64Encoded: key) else {
-        throw Misuse("\(SafeText.line(key, limit: 80)) is not base64.")
+        throw Misuse("\(SafeText.line(key, limit: 80)) is no base64.")
       }
       return Array(data)
     }

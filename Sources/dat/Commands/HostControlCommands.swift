@@ -19,8 +19,7 @@ struct HostPlace: ParsableArguments {
   func check() throws {
     guard try FolderLook(dir).check(for: .host) else {
       throw ValidationError(
-        "\(SafeText.line(dir)) is not a host's folder; --dir names it, and dat host FOLDER makes one."
-      )
+        "\(SafeText.line(dir)) is no host's folder; --dir names it, and dat host FOLDER makes one.")
     }
   }
 
