@@ -1,5 +1,5 @@
-/// The members of a fleet, as a directory names them: one that it names no longer stays a member for a grace
-/// time, so that a restart moves no key.
+/// The members of a fleet, as a directory names them. One that it no longer names stays a member for a grace
+/// period, so that a restart moves no key.
 ///
 /// A directory that fails, or names nobody, removes nobody: a host ceases to be a member only by an answer from after
 /// its grace that does not name it either. Times are seconds of a clock that only goes forward;

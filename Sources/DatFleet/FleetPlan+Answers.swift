@@ -9,7 +9,7 @@ extension FleetPlan {
   ///   - key: the key.
   ///   - host: the host, which has proved that it is a member.
   ///   - round: the round of the question. An answer of an earlier one does not count.
-  ///   - time: the present.
+  ///   - time: the current time, in seconds.
   package mutating func answer(
     _ answer: Answer, of key: DiscoveryKey, by host: String, round: UInt64, at time: UInt64
   ) -> [Action] {

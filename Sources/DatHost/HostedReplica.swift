@@ -239,7 +239,8 @@ actor HostedReplica {
     if isClosed { await closeContent() }
   }
 
-  /// Handles a key that is no room's or database's: it stays in the list, with an error, until it is removed.
+  /// Handles a key that is neither a room's nor a database's: it stays in the list, with an error, until its
+  /// removal.
   private func refused(_ refusal: HyperDBError) async {
     failed(refusal)
     await closeContent()

@@ -60,7 +60,7 @@ struct HostileCostTests {
     #expect(loads == 52)
     #expect(head(below: 10) == nil)
     #expect(loads == 61)
-    // So many in a row are no sound writer's.
+    // So many in a row are no correct writer's.
     #expect(head(below: 200) == nil)
     #expect(loads == 61 + 64)
     #expect(head(below: 201) == nil)

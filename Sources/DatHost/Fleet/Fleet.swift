@@ -25,7 +25,8 @@ public struct Fleet: Hashable, Sendable {
       if name.utf8.isEmpty { continue }
       guard name.utf8.count <= 255 else {
         throw HostError(
-          .malformedFile, "A host's name can have 255 bytes; \"\(name.line(limit: 40))\" has more.")
+          .malformedFile,
+          "A host's name has at most 255 bytes; \"\(name.line(limit: 40))\" has more.")
       }
       guard !hosts.contains(name) else {
         throw HostError(.malformedFile, "The host \"\(name.line())\" is in the list twice.")
@@ -36,7 +37,7 @@ public struct Fleet: Hashable, Sendable {
     self.init(hosts: hosts.map(\.string))
   }
 
-  /// Returns the hosts that a key belongs to, the one with the highest weight first.
+  /// Returns the hosts that a key belongs to, at most `copies` of them, the one with the highest weight first.
   public func owners(of key: DiscoveryKey, copies: Int = 1) -> [String] {
     hosts.map { (weight: weight(of: $0, for: key), name: $0) }
       .sorted { ($0.weight, $0.name) > ($1.weight, $1.name) }

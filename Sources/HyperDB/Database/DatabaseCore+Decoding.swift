@@ -40,7 +40,7 @@ extension DatabaseCore {
       }
       guard let node else {
         throw HyperDBError(
-          .malformedEntry, "The entry in \(name(place)) is no entry of a hyperdb",
+          .malformedEntry, "The entry in \(name(place)) is not an entry of a hyperdb",
           feed: place.feed, seq: place.seq)
       }
       if let node { return node }

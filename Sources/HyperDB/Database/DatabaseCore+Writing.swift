@@ -240,7 +240,7 @@ extension DatabaseCore {
       place: nil, bounds: Insertion.Bounds(steps: HyperDBLimits.lookupSteps))
   }
 
-  // MARK: Authorising
+  // MARK: Authorizing
 
   /// Lists a feed as one of the database's writers, for good.
   ///

@@ -24,7 +24,7 @@ package final class EntryMessageCodec {
     }
   }()
 
-  /// Returns the protocol that a feed's first block names; nil if it is no header.
+  /// Returns the protocol that a feed's first block names; nil if it is not a header.
   package func headerProtocol(_ block: [UInt8]) -> [UInt8]? {
     block.withUnsafeBytes { bytes in
       guard let scan = EntryScan(bytes), scan.fieldCount <= Self.fieldLimit else { return nil }
@@ -48,7 +48,7 @@ package final class EntryMessageCodec {
     byteCount + 16 * scan.fieldCount + bytesPerField * (scan.fieldCount + 4) + 4096
   }
 
-  /// Returns the entry in a block; nil if the bytes are none.
+  /// Returns the entry in a block; nil if the bytes are not one.
   ///
   /// - Parameter inflated: true to read the list of feeds as well, if there is one.
   package func decode(_ block: [UInt8], inflated: Bool) -> EntryMessage? {

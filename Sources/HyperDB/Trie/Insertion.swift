@@ -14,7 +14,7 @@ final class Insertion {
   private enum Turn {
     /// Keeps a pointer unless it leads to the new key itself.
     case check(worker: Int, digit: UInt8, pointer: FeedSequence)
-    /// Goes on from the node of a pointer.
+    /// Continues from the node of a pointer.
     case step(worker: Int, pointer: FeedSequence)
     /// Starts workers for more pointers of a node's trie.
     case fork(worker: Int, trie: Trie, pointers: Range<Int>)
@@ -42,9 +42,9 @@ final class Insertion {
   @exclusivity(unchecked) private var passed: [Int: Int] = [:]
   /// True if the run left nothing out.
   @exclusivity(unchecked) private(set) var isWhole = true
-  /// If a slot has more pointers than this, only those are taken that a sound trie would have.
+  /// If a slot has more pointers than this, only those are taken that a correct trie would have.
   @exclusivity(unchecked) private var slotLimit = 0
-  /// Each feed has one pointer in a sound slot, except for keys of the same path.
+  /// Each feed has one pointer in a correct slot, except for keys of the same path.
   private static let soundSlot = 2 * HyperDBLimits.feeds
 
   /// The limits of a run's cost.

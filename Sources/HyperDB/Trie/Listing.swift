@@ -215,7 +215,7 @@ package final class Listing {
     let trie = node.trie
     let slot = trie.firstSlot(from: index)
     let path = node.path(core.hash)
-    // A sound node keeps nothing past the end of its own path.
+    // A correct node keeps nothing past the end of its own path.
     guard slot < trie.count, trie.slot(slot).index < min(end, path.count) else {
       return single(node)
     }

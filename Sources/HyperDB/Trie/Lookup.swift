@@ -140,7 +140,7 @@ final class Lookup {
   private var turns: [Turn] = []
   private var results: [EntryNode] = []
   private var isRaw = false
-  /// The birth places of walkers, once there are more than sound entries lead to.
+  /// The birth places of walkers, once there are more than correct entries lead to.
   private var births: Set<FeedSequence> = []
   private static let manyWalkers = 64
   /// The number of pointers that the last walk followed.

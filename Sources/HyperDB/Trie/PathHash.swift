@@ -69,7 +69,7 @@ package enum EntryKey {
       || key[prefix.count] == slash
   }
 
-  /// Returns whether a key has no components. Such a key would stand with the entries that authorise, and no
+  /// Returns whether a key has no components. Such a key would stand with the entries that authorize, and no
   /// list would show it.
   static func isEmpty(_ key: [UInt8]) -> Bool { key.isEmpty || key == [UInt8(ascii: "/")] }
 

@@ -117,7 +117,7 @@ extension PathIndex {
     case done
     /// The trie has everything before `index`; a walk from the entry finds the rest.
     case entry(EntryNode, index: Int)
-    /// Something is not as in sound entries. A walk from the head has to do it, and the index has to be built
+    /// Something is not as in correct entries. A walk from the head has to do it, and the index has to be built
     /// anew.
     case unsound
   }

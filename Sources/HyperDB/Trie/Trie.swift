@@ -121,7 +121,7 @@ package struct Trie: Equatable {
   func pointers(_ position: Int) -> Range<Int> {
     let place = place(at: position)
     let count = count
-    // Sound slots are short. Those of others may have a hundred thousand: looked for by doubling steps.
+    // Usual slots are short. A hostile one may have a hundred thousand pointers: its end is found by doubling steps.
     var step = 1
     while position + step < count, self.place(at: position + step) == place { step *= 2 }
     var low = position + step / 2

@@ -31,7 +31,7 @@ struct CompactKey: Hashable {
 
 /// The keys of a room's messages, compactly.
 ///
-/// A beginning of more than 64 bytes, which no sound writer makes, is kept as its first 64 and a hash. Such
+/// A beginning of more than 64 bytes, which no correct writer makes, is kept as its first 64 and a hash. Such
 /// keys are ordered by these, and read from their entries when they are shown.
 struct KeyTable {
   /// The most bytes of a beginning that is kept whole.

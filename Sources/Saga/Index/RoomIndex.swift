@@ -12,7 +12,7 @@ struct RoomIndex {
     var key: [UInt8]
     var feed: PublicKey
     var seq: UInt64
-    /// The time of a text; nil for a deletion, and for a value that is no message.
+    /// The time of a text; nil for a deletion, and for a value that is not a message.
     var timestamp: Int64?
     var isDeletion: Bool
   }
@@ -367,7 +367,7 @@ extension RoomIndex.Record {
     get { packed & Self.edited != 0 }
     set { packed = newValue ? packed | Self.edited : packed & ~Self.edited }
   }
-  /// Tells whether the feed has an entry of the key; not if it has lost its place.
+  /// True if the feed has an entry of the key; false if it has lost its place.
   var hasEntry: Bool { seq > 0 }
   /// Makes it a record of no entry.
   mutating func clear() { packed = UInt64(feed) << 48 }

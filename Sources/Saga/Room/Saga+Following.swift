@@ -11,7 +11,7 @@ extension Saga {
     case .entries(let entries):
       let changes = entries.compactMap(take)
       noteTaken(entries)
-      // Each reader receives what was there before sorted, once all of it is read.
+      // What was stored before is delivered to each reader in order, once all of it is read.
       if isReady {
         tell(changes)
       } else {
@@ -41,11 +41,11 @@ extension Saga {
     return true
   }
 
-  /// The index is written when this many entries have come since, or half as many as it has messages. That is
-  /// seldom enough to cost little, and often enough that little has to be read again after a kill.
+  /// The index is written when more entries than this have come since, and more than half as many as it has messages.
+  /// So what is written stays in proportion to what comes, and a part alone has to be read again after a kill.
   private static let entriesBetweenWrites = 1_000
 
-  /// Takes out the messages of a feed that has lost its place.
+  /// Removes the messages of a feed that has lost its place.
   private func remove(_ feed: PublicKey) {
     for record in index.remove(feed) { recent.remove(record) }
     taken[feed] = nil
@@ -61,7 +61,7 @@ extension Saga {
         for waiter in done { waiter.1.resume() }
       }
     }
-    // Keys are kept while the room is open, so a writer of huge ones would fill the memory. No sound writer
+    // Keys are kept while the room is open, so a writer of huge ones would fill the memory. No correct writer
     // makes them.
     guard options.keepsMessages else { return nil }
     let key = entry.keyBytes
@@ -84,7 +84,7 @@ extension Saga {
     return .change(change)
   }
 
-  /// Notes that entries were taken in, which come in runs of one feed.
+  /// Counts entries that were handled, and notes the newest of each feed. They come in runs of one feed.
   private func noteTaken(_ entries: [DatabaseNode]) {
     unwritten += entries.count
     var index = 0
@@ -221,7 +221,7 @@ extension Saga {
     reader.walk = (order, place)
   }
 
-  /// Returns the event of a change, with the current text; nil if the message is gone meanwhile.
+  /// Returns the event of a change, with the current text; nil if the message has gone since.
   private func event(of change: RoomIndex.Change) -> SagaEvent? {
     switch change {
     case .added(let record), .edited(let record):
