@@ -96,7 +96,7 @@ public enum HyperDBLimits {
   /// Keys in a list that is read, and values in a clock. A correct list has at most ``feeds`` that exist.
   /// The reference's lists repeat all keys that their writer has met, and some of those have no feed.
   static let listedKeys = 4096
-  /// Bytes that one database caches: decoded entries, about 200,000 of them, and an index of their paths,
+  /// Bytes that one database caches: decoded entries, about 180,000 of them, and an index of their paths,
   /// which takes at most half.
   public static let cacheBytes = 64 * 1024 * 1024
   /// Pointers that one lookup or one put may follow. The deepest lookup of a correct key, 64 segments of 32
