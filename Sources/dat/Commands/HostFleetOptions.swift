@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DatCoding
 internal import DatHost
 internal import Foundation
 
