@@ -55,13 +55,14 @@ def choose(sites, count, seed, dropped):
 
 
 def at(sites, lines, dropped):
-    """The places of these lines that are beside each other."""
+    """The smallest places of these lines, as many as are beside each other."""
     chosen = []
-    for site in sorted(sites, key=lambda s: (s.file, s.start, s.end)):
+    for site in sorted(sites, key=lambda s: (s.end - s.start, s.file, s.start)):
         if f"{site.file.removeprefix('Sources/')}:{site.line}" not in lines or site.key in dropped:
             continue
-        if not chosen or chosen[-1].file != site.file or chosen[-1].end <= site.start:
+        if all(s.file != site.file or s.end <= site.start or site.end <= s.start for s in chosen):
             chosen.append(site)
+    chosen.sort(key=lambda s: (s.file, s.start))
     for number, site in enumerate(chosen, 1):
         site.number = number
     return chosen

@@ -4,8 +4,8 @@ internal import Foundation
 /// Counts what one unit of each kind of work costs: memory, copies and system calls.
 ///
 /// `dat-costs` prints the rows; `dat-costs check TABLE` compares them with a table and fails if one is above it
-/// by more than the table tolerates; `dat-costs renew TABLE` writes those of this build into it. `--only ROW`
-/// takes one row alone.
+/// by more than the table tolerates; `dat-costs renew TABLE` writes those of this build into it; `dat-costs list`
+/// names the rows. `--only ROW` takes one row alone.
 @main
 struct Main {
   static func main() async throws {
@@ -22,9 +22,10 @@ struct Main {
     switch (arguments.first, arguments.count) {
     case (nil, _):
       for row in rows { print("\"\(row.name)\": \(text(try await row.measure()))") }
+    case ("list", 1): for row in rows { print(row.name) }
     case ("check", 2): try await check(rows, CostTable(path: arguments[1]))
     case ("renew", 2): try await renew(rows, arguments[1])
-    default: fail("dat-costs [check TABLE | renew TABLE] [--only ROW]")
+    default: fail("dat-costs [check TABLE | renew TABLE | list] [--only ROW]")
     }
   }
 

@@ -33,6 +33,10 @@ import Testing
     #expect(!isThere("a/b") && isThere("a/three"))
     try storage.remove("a/three")
     #expect(!isThere("a") && isThere(""))
+    // All that are empty then, up to the storage's own.
+    try write("x/y/z/four")
+    try storage.remove("x/y/z/four")
+    #expect(!isThere("x") && isThere(""))
     // Nothing to remove is no failure, with its folders or without.
     try storage.remove("a/three")
     try storage.remove("four")
@@ -57,6 +61,9 @@ import Testing
     for name in ["hidden/.x", "dots/...", "plain/x"] {
       #expect(manager.createFile(atPath: storage.path + "/" + name, contents: Data()))
     }
+    try manager.createSymbolicLink(
+      atPath: storage.path + "/link", withDestinationPath: storage.path + "/plain")
+    #expect(try !storage.exists("link") && !storage.exists("link/"))
     #expect(try !storage.exists("empty") && !storage.exists("empty/"))
     for name in ["hidden", "dots/", "plain", "plain/x"] { #expect(try storage.exists(name)) }
     #expect(try !storage.exists("plain/y") && !storage.exists("none/y"))
@@ -219,6 +226,15 @@ import Testing
         })
     }
     #expect(small?.code == .full)
+  }
+
+  @Test(.enabled(if: SmallDisk.obstacle == nil, "\(SmallDisk.obstacle ?? "")"))
+  func `a folder that the system won't create is a matter of permission`() throws {
+    let disk = try SmallDisk(bytes: 1 << 20)
+    try #require(disk.makeReadOnly())
+    let file = try FolderStorage(path: disk.path + "/new", pool: pool).storage(named: "data")
+    let error = #expect(throws: StorageError.self) { try file.write([1], at: 0) }
+    #expect(error?.code == .permission)
   }
 
   @Test func `a storage that can't remove a file empties it, and makes none for that`() throws {
