@@ -46,6 +46,15 @@ bench-json: check-deps ## Measure, as one JSON object a line: {name, value, unit
 	@$(SWIFT) build --configuration release --package-path Benchmarks >&2
 	@Benchmarks/.build/release/dat-bench --interop Interop/bench --json $(BENCH)
 
+.PHONY: costs
+costs: check-deps ## Count memory, copies and system calls of each kind of work, and write Tests/Costs/Costs.json anew; BUILD=release for that
+	$(SWIFT) build --configuration $(or $(BUILD),debug) --product dat-costs
+	@.build/$(or $(BUILD),debug)/dat-costs renew Tests/Costs/Costs.json
+
+.PHONY: mutants
+mutants: check-deps ## Put N=60 small faults into each MODULE="Hypercore Saga", one at a time, and list those that no test notices; SEED=1
+	@SWIFT="$(SWIFT)" SEED="$(SEED)" N="$(N)" MODULE="$(MODULE)" python3 Scripts/mutants
+
 .PHONY: bench-plot
 bench-plot: check-deps ## Draw what was measured, beside Node and the limits, and how cost grows; FROM=FILE of bench-json, or it measures
 	@mkdir -p Artifacts
@@ -94,6 +103,15 @@ bench-host: check-deps ## Measure a host with ROOMS=1000 rooms of three writers 
 fleet-campaign: check-deps ## Simulate a day of a fleet of HOSTS=1000 hosts that share KEYS=1000000 keys; SEED=1
 	$(SWIFT) build --configuration release --product dat-fleet-campaign
 	@.build/release/dat-fleet-campaign $(or $(HOSTS),1000) $(or $(KEYS),1000000) $(or $(SEED),1)
+
+.PHONY: test-fleet
+test-fleet: check-deps ## Run a fleet of ten hosts in network namespaces, named by bind9 with dynamic updates; as root; ONLY="lost"
+	$(SWIFT) build --product dat
+	python3 Tests/Network/fleet.py $(ONLY)
+
+.PHONY: check-manifests
+check-manifests: ## Check the manifests of Examples/Fleet for Kubernetes and Nomad
+	@Scripts/check-manifests
 
 .PHONY: bench-browser
 bench-browser: check-deps ## Measure connections with Chromium and between native peers, beside Chromium to Chromium; ONLY=connect

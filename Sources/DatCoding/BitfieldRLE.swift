@@ -51,7 +51,7 @@ public enum BitfieldRLE {
     public let decodedCount: Int
 
     /// - Parameter limit: the most decoded bytes that the runs may cover.
-    /// - Throws: ``DecodingError`` if the bytes are no runs, or cover more than `limit`.
+    /// - Throws: ``DecodingError`` if the bytes are not runs, or cover more than `limit`.
     public init(_ encoded: [UInt8], limit: Int) throws(DecodingError) {
       self.encoded = encoded
       var total = 0

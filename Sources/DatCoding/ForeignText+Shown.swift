@@ -5,7 +5,7 @@ extension ForeignText {
 
   /// Returns whether a scalar affects the text around it, or shows nothing: controls, direction overrides,
   /// line separators, and scalars that are ignored by default. The blank of Braille looks like a space but is
-  /// none.
+  /// not one.
   package static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
     if scalar.value < 0x7f { return scalar.value < 0x20 }
     switch scalar.properties.generalCategory {
@@ -58,7 +58,7 @@ private struct ShownLine {
   private var marks = 0
   private var previous: Unicode.Scalar = " "
 
-  /// - Returns: whether there is room for more.
+  /// - Returns: true if there is room for more.
   mutating func add(_ scalar: Unicode.Scalar, limit: Int) -> Bool {
     if ForeignText.isMark(scalar), !ForeignText.isHidden(scalar) {
       marks += 1

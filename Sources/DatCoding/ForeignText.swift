@@ -64,7 +64,7 @@ package struct ForeignText: Hashable, Comparable, Sendable {
     utf8.count >= end.utf8.count && utf8.reversed().starts(with: end.utf8.reversed())
   }
 
-  /// Returns the text without its first `count` bytes, which must end on a scalar.
+  /// Returns the text without its first `count` bytes, which must end between two scalars.
   package func dropFirst(bytes count: Int) -> ForeignText {
     ForeignText(bytes: string.utf8.dropFirst(count))
   }

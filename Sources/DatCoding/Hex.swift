@@ -10,7 +10,7 @@ public enum Hex {
     return String(decoding: digits, as: UTF8.self)
   }
 
-  /// Decodes an even number of hex digits; nil if `text` is anything else.
+  /// Decodes an even number of hex digits, in either case; nil if `text` is anything else.
   public static func decode(_ text: some StringProtocol) -> [UInt8]? {
     let digits = Array(text.utf8)
     guard digits.count.isMultiple(of: 2) else { return nil }
@@ -27,7 +27,7 @@ public enum Hex {
     value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
   }
 
-  /// The value of a hex digit in ASCII; nil if it is none.
+  /// Returns the value of a hex digit in ASCII, in either case; nil for any other byte.
   package static func value(_ digit: UInt8) -> UInt8? {
     switch digit {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")

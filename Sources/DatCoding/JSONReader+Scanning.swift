@@ -151,7 +151,7 @@ extension JSONReader {
 
   /// Skips a number.
   ///
-  /// - Returns: whether it has neither a fraction nor an exponent.
+  /// - Returns: true if it has neither a fraction nor an exponent.
   mutating func skipNumber() throws(JSONError) -> Bool {
     _ = take(UInt8(ascii: "-"))
     let first = position
@@ -202,7 +202,7 @@ struct JSONEscape {
     case byte(UInt8)
     /// The scalar that an escape stands for.
     case scalar(Unicode.Scalar)
-    /// Half of a surrogate pair, which is no text.
+    /// Half of a surrogate pair, which is not text.
     case halfPair(UInt32)
   }
 

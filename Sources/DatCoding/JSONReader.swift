@@ -263,7 +263,7 @@ package struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLong(limit: Int)
     /// Arrays and objects are nested more than `limit` deep.
     case tooDeep(limit: Int)
-    /// The text is no JSON, or not of the form that was expected here.
+    /// The text is not JSON, or not of the expected form.
     case malformed
     /// A number is too large for any double.
     case hugeNumber

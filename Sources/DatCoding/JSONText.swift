@@ -5,10 +5,11 @@ package enum JSONText {
   /// Rewrites JSON as JavaScript's `JSON.stringify` writes what `JSON.parse` reads: no white space, no
   /// needless escapes, fields in their original order.
   ///
-  /// One thing differs: a number that a double can't hold exactly stays as it is written, but JavaScript
+  /// One thing differs: a number that a double can't hold exactly stays as it is written, while JavaScript
   /// would silently change it.
   ///
-  /// - Throws: ``JSONError`` if it is no JSON, is incomplete UTF-8, or is nested too deep.
+  /// - Throws: ``JSONError`` if it is not JSON, is not valid UTF-8, is nested too deeply or has a number beyond a
+  ///   double's range.
   package static func compact(
     _ bytes: [UInt8], within bounds: JSONReader.Bounds = .values
   ) throws(JSONError) -> String {

@@ -1,10 +1,10 @@
 internal import Foundation
 
-/// The look of a name, to be compared with other names' and never shown.
+/// The look of a name, to be compared with the looks of other names and never shown.
 ///
 /// Anybody may take any name, so two names that look alike have to be distinguished by the keys behind them.
 /// Two names have one look if their Unicode skeletons are equal (UTS 39, section 4), or differ only in case,
-/// accents, spaces, dashes and points, since people don't notice these either. Hidden characters are no part
+/// accents, spaces, dashes and dots, since people don't notice these either. Hidden characters are not part
 /// of the look.
 package struct NameLook: Hashable, Sendable {
   private let skeleton: ForeignText
@@ -27,7 +27,7 @@ package struct NameLook: Hashable, Sendable {
 
   package func hash(into hasher: inout Hasher) { hasher.combine(skeleton) }
 
-  /// The look in bytes, for programs that compare looks.
+  /// The look as text, for programs that compare looks.
   package var text: String { skeleton.string }
 
   /// The letters that are shown of a name.

@@ -2,7 +2,7 @@
 /// input.
 ///
 /// A line ends with a line feed, with or without a carriage return before it. A byte order mark at the
-/// beginning is no part of the text. Lines are bytes, so invalid UTF-8 is kept.
+/// beginning is not part of the text. Lines are bytes, so invalid UTF-8 is kept.
 package struct TextLines {
   /// The error for a line beyond the limit.
   package struct LineTooLong: Error, Hashable, Sendable, CustomStringConvertible {
@@ -71,8 +71,8 @@ package struct TextLines {
     return Array(bytes)
   }
 
-  /// Splits a whole text into its lines, including empty ones. An empty rest after the last line feed is no
-  /// line.
+  /// Splits a whole text into its lines, including empty ones. An empty rest after the last line feed is not
+  /// a line.
   package static func all(_ text: some Sequence<UInt8>) -> [[UInt8]] {
     var lines = TextLines()
     lines.add(text)

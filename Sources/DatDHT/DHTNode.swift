@@ -62,7 +62,7 @@
       self.notifier = notifier
     }
 
-    /// Waits for the node's threads, so the last reference should be released where that may take a while.
+    /// Waits for the node's threads, so release the last reference on a thread that may wait for a while.
     deinit {
       dat_dht_close(node)
       notifier.takeUnretainedValue().continuation.finish()

@@ -24,8 +24,8 @@
       public var host = "0.0.0.0"
       /// The UDP port; 0 for any.
       public var port = 0
-      /// Well-known nodes, which are asked for others: those of the big BitTorrent programs, which Dat's own
-      /// fell back to.
+      /// Well-known nodes, which are asked for others: those of the big BitTorrent programs, to
+      /// which Dat's programs fell back.
       public var bootstrap = [
         PeerAddress(host: "router.bittorrent.com", port: 6881),
         PeerAddress(host: "router.utorrent.com", port: 6881),

@@ -5,7 +5,7 @@ extension DNSMessage {
   ///   - bytes: the packet.
   ///   - maximumRecords: the most questions and records that it may have. As names can point to one another, each
   ///     takes up to 255 bytes of memory, however few it has in the packet: 256 records take 64 KiB at most.
-  /// - Returns: nil if this is no message: it is cut short, its names loop or are too long, the data of its
+  /// - Returns: nil if this is not a message: it is cut short, its names loop or are too long, the data of its
   ///   records doesn't fit, or it has more records than allowed.
   package init?(decoding bytes: [UInt8], maximumRecords: Int = 256) {
     var reader = DNSReader(bytes)

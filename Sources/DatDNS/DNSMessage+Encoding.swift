@@ -1,7 +1,7 @@
 extension DNSMessage {
   /// Encodes the message as a packet.
   ///
-  /// - Returns: nil if a name, a string or a count is longer than the format allows.
+  /// - Returns: nil if a name, a string or a count exceeds what the format allows.
   package func encoded() -> [UInt8]? {
     var bytes: [UInt8] = []
     for number in [id, flags] { bytes.add(number) }

@@ -5,7 +5,7 @@ package enum ResolverList {
 
   /// Returns the addresses after `nameserver`, in their order.
   ///
-  /// - Parameter bytes: the file. Everything else in it is passed over.
+  /// - Parameter bytes: the file. Everything else in it is ignored.
   package static func servers(in bytes: some Collection<UInt8>) -> [String] {
     var servers: [String] = []
     for line in bytes.prefix(65_536).split(whereSeparator: { $0 == 10 || $0 == 13 }) {

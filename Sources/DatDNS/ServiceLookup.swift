@@ -11,7 +11,7 @@ package struct ServiceLookup: Sendable {
     /// Its IPv4 address, if the answer has it; the least of several.
     package let address: String?
 
-    /// Makes a place.
+    /// Makes a host that offers the service.
     package init(target: String, port: UInt16, address: String? = nil) {
       self.target = target
       self.port = port
@@ -43,7 +43,7 @@ package struct ServiceLookup: Sendable {
 
   /// Makes a question.
   ///
-  /// - Returns: nil if this is no name: its parts have 1 to 63 letters, digits, `-` or `_`, 253 in all.
+  /// - Returns: nil if this is not a name: its parts have 1 to 63 letters, digits, `-` or `_`, 253 in all.
   package init?(_ text: String, id: UInt16) {
     guard let name = Self.name(text) else { return nil }
     self.name = name
@@ -59,7 +59,7 @@ package struct ServiceLookup: Sendable {
     return Self.text(name) == nil ? nil : name
   }
 
-  /// Returns a name as text in lower case; nil if it is no name of a host, or the root.
+  /// Returns a name as text in lower case; nil if it is not a host's name, or is the root.
   static func text(_ name: DNSName) -> String? {
     var bytes: [UInt8] = []
     for label in name.labels {
@@ -94,7 +94,7 @@ package struct ServiceLookup: Sendable {
   /// - Parameters:
   ///   - bytes: the message.
   ///   - isPacket: true if it came over UDP, where it may be truncated.
-  /// - Returns: nil if it is no answer to this question. It may come from anybody: wait on.
+  /// - Returns: nil if it is not an answer to this question. It may come from anybody: wait on.
   package func read(_ bytes: [UInt8], isPacket: Bool) -> Reading? {
     guard
       let message = DNSMessage(decoding: bytes, maximumRecords: Self.maximumPlaces * 2),
@@ -129,7 +129,7 @@ package struct ServiceLookup: Sendable {
       guard let name = Self.text(target), port > 0 else {
         return .unusable("The answer names a host that can't be one.")
       }
-      // A host with two ports is one host; whoever asks gets the same of them.
+      // A host with two ports is one host; every lookup takes the same of them.
       ports[name] = min(ports[name] ?? port, port)
       ttl = min(ttl, record.ttl)
       guard ports.count <= Self.maximumPlaces else {

@@ -1,17 +1,17 @@
 package import HypercoreCrypto
 
-/// A key in a fleet's list, or that it was taken off.
+/// A key in a fleet's list, or the removal of one.
 package struct FleetEntry: Hashable, Sendable {
   /// The hosted key.
   package let key: PublicKey
-  /// The kind as a number that the host defines, 0 to 127; nil if the key was taken off.
+  /// The kind as a number that the host defines, 0 to 127; nil if the key was removed.
   package let kind: UInt8?
-  /// Greater than that of every earlier entry of the key: the greater one holds.
+  /// A number that is greater than that of every earlier entry of the key: the entry with the greater one holds.
   package let stamp: UInt64
 
   /// The bytes of an entry.
   static let byteCount = 41
-  /// The greatest stamp; a fleet would need an age of the world to get there by itself.
+  /// The greatest stamp. Changes raise the stamp by one each, so no fleet gets there by itself.
   static let maximumStamp: UInt64 = 1 << 53
 
   /// Makes an entry.
@@ -56,8 +56,8 @@ package struct FleetEntry: Hashable, Sendable {
   }
 }
 
-/// The keys of a fleet, which all members have, each in a version of its own for a while: the greater stamp of a key
-/// holds, so that members that have exchanged their lists have the same.
+/// The list of a fleet's keys, of which each member has a version. For each key the entry with the greater stamp
+/// holds, so that members that have exchanged their lists have the same one.
 ///
 /// The list has 256 parts, by the first byte of the key. Members compare the digests of the parts, 2 KiB, and send each
 /// other only parts that differ.
@@ -70,13 +70,13 @@ package struct FleetKeyList: Sendable {
   /// Makes an empty list.
   package init() {}
 
-  /// The number of entries, those of keys that were taken off included.
+  /// The number of entries, including those of removed keys.
   package var count: Int { entries.reduce(0) { $0 + $1.count } }
 
   /// Returns the kind of a key that is in the list.
   package func kind(of key: PublicKey) -> UInt8? { entries[part(of: key)][key]?.kind }
 
-  /// Returns whether the list has an entry of a key, also one that takes it off.
+  /// Returns whether the list has an entry of a key, be it one that removes the key.
   package func knows(_ key: PublicKey) -> Bool { entries[part(of: key)][key] != nil }
 
   /// The keys in the list, with their kinds.
@@ -87,19 +87,26 @@ package struct FleetKeyList: Sendable {
 
   private func part(of key: PublicKey) -> Int { key.withUnsafeBytes { Int($0[0]) } }
 
-  /// Makes the entry with which a member adds a key, or takes it off, and takes it in.
+  /// Returns the entry with which a member adds a key, or takes it off; ``merge(_:)`` takes it in.
   ///
   /// - Parameter kind: its kind; nil to take it off.
+  package func entry(of key: PublicKey, kind: UInt8?) -> FleetEntry {
+    FleetEntry(key: key, kind: kind, stamp: min(stamp + 1, FleetEntry.maximumStamp))
+  }
+
+  /// Makes the entry with which a member adds a key, or takes it off, and takes it in.
+  ///
+  /// - Parameter kind: its kind; nil to remove it.
+  /// - Returns: the entry, for the other members.
   package mutating func change(_ key: PublicKey, kind: UInt8?) -> FleetEntry {
-    let entry = FleetEntry(
-      key: key, kind: kind, stamp: min(stamp + 1, FleetEntry.maximumStamp))
+    let entry = entry(of: key, kind: kind)
     merge(entry)
     return entry
   }
 
-  /// Takes in an entry of another member.
+  /// Merges an entry of another member.
   ///
-  /// - Returns: true if it holds against that of this list.
+  /// - Returns: true if it has replaced this list's entry, or is new.
   @discardableResult
   package mutating func merge(_ entry: FleetEntry) -> Bool {
     stamp = max(stamp, min(entry.stamp, FleetEntry.maximumStamp))

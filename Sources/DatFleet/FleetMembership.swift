@@ -1,7 +1,8 @@
-/// The members of a fleet, as a directory names them: one that it names no longer stays a member for a grace
-/// time, so that a restart moves no key.
+/// The members of a fleet, as a directory names them. One that it no longer names stays a member for a grace
+/// period, so that a restart moves no key.
 ///
-/// A directory that fails, or names nobody, removes nobody. Times are seconds of a clock that only goes forward;
+/// A directory that fails, or names nobody, removes nobody: a host ceases to be a member only by an answer from after
+/// its grace that does not name it either. Times are seconds of a clock that only goes forward;
 /// one that jumps back counts as one that stands still.
 package struct FleetMembership: Sendable {
   /// The seconds for which a host may be missing before its keys go to others.
@@ -11,6 +12,8 @@ package struct FleetMembership: Sendable {
   /// Hosts that were missing for longer than the grace, until they come back.
   package private(set) var gone: Set<String> = []
   private var now: UInt64 = 0
+  /// The time of the last answer.
+  private var answered: UInt64 = 0
 
   /// The most names that are remembered after their grace.
   static let maximumGone = 4096
@@ -33,6 +36,7 @@ package struct FleetMembership: Sendable {
   package mutating func answer(_ names: Set<String>, at time: UInt64) -> [String] {
     now = max(now, time)
     guard !names.isEmpty else { return [] }
+    answered = now
     var came: [String] = []
     for name in names.sorted() {
       if members.updateValue(nil, forKey: name) == nil { came.append(name) }
@@ -44,14 +48,21 @@ package struct FleetMembership: Sendable {
     return came
   }
 
+  /// Takes over the hosts that were gone before a restart.
+  mutating func restore(gone names: some Sequence<String>) {
+    for name in names where members[name] == nil && gone.count < Self.maximumGone {
+      gone.insert(name)
+    }
+  }
+
   /// Lets time pass.
   ///
-  /// - Returns: the hosts whose grace is over, which are members no longer.
+  /// - Returns: the hosts whose grace was over at the last answer, which are members no longer.
   package mutating func advance(to time: UInt64) -> [String] {
     now = max(now, time)
     var left: [String] = []
     for (name, since) in members {
-      if let since, now - since >= grace { left.append(name) }
+      if let since, answered >= since, answered - since >= grace { left.append(name) }
     }
     for name in left {
       members[name] = nil
@@ -60,8 +71,9 @@ package struct FleetMembership: Sendable {
     return left.sorted()
   }
 
-  /// The time at which ``advance(to:)`` has something to do next.
+  /// The time at which ``advance(to:)`` has something to do next; nil before an answer says so.
   package var deadline: UInt64? {
     members.values.compactMap(\.self).min().map { $0 &+ min(grace, .max - $0) }
+      .flatMap { $0 <= answered ? $0 : nil }
   }
 }

@@ -1,12 +1,12 @@
 package import HypercoreCrypto
 
-/// The part of a feed that a host has, as it asks another one whether it has as much.
+/// The part of a feed that the asking host has; the question is whether the other one has as much.
 package struct FleetFeed: Hashable, Sendable {
   /// The feed's discovery key.
   package let feed: DiscoveryKey
-  /// Its length in blocks, as the host knows it.
+  /// Its length in blocks, as far as the asking host knows.
   package let length: UInt64
-  /// The number of its blocks that are here.
+  /// The number of its blocks that the asking host has.
   package let stored: UInt64
 
   /// Makes the part of a feed.
@@ -17,11 +17,11 @@ package struct FleetFeed: Hashable, Sendable {
   }
 }
 
-/// A question that only a host can answer that has a key's blocks.
+/// A question that only a host with a key's blocks can answer.
 package struct FleetQuestion: Hashable, Sendable {
   /// A block of one of the feeds.
   package struct Block: Hashable, Sendable {
-    /// The place of the feed in ``FleetQuestion/feeds``.
+    /// The index of the feed in ``FleetQuestion/feeds``.
     package let feed: Int
     /// The block's index.
     package let index: UInt64
@@ -37,7 +37,7 @@ package struct FleetQuestion: Hashable, Sendable {
   package var id: UInt32
   /// The hosted key.
   package var key: DiscoveryKey
-  /// 32 random bytes, so that no answer was computed before.
+  /// 32 random bytes, so that no answer can be computed in advance.
   package var nonce: [UInt8]
   /// The feeds of the key, as far as the asking host has them.
   package var feeds: [FleetFeed]
@@ -80,20 +80,23 @@ package enum FleetAnswer: Hashable, Sendable {
   case unknown
   /// It owns the key, and lacks something.
   case incomplete
-  /// It has as much as the asking host; with ``FleetQuestion/proof(of:)``.
+  /// It has as much as the asking host, and gives ``FleetQuestion/proof(of:)``.
   case proved([UInt8])
 }
 
 /// A message between two members of a fleet.
 package enum FleetMessage: Hashable, Sendable {
-  /// The first: the sender's name.
+  /// The first message on a connection: the sender's name, of which 255 bytes are sent.
   case member(String)
   case question(FleetQuestion)
   case answer(id: UInt32, FleetAnswer)
-  /// The digests of the 256 parts of the sender's list of keys.
+  /// The digests of the 256 parts of the sender's list of keys. They ask for the entries of all parts that differ,
+  /// which the other side sends, and a message without entries after them.
   case digests([UInt64])
-  /// Entries of the list of keys.
+  /// Entries of the list of keys; none ends the answer to ``digests(_:)``.
   case entries([FleetEntry])
+  /// The sender's list has changed by more than it sends unasked: ask it with ``digests(_:)``.
+  case changed
 
   /// The most entries of a message: 41 bytes each, within the 8 MiB that a message may have.
   package static let maximumEntries = 100_000
@@ -126,6 +129,7 @@ extension FleetMessage {
       bytes.reserveCapacity(1 + entries.count * FleetEntry.byteCount)
       for entry in entries { entry.encode(into: &bytes) }
       return bytes
+    case .changed: return [6]
     }
   }
 
@@ -143,7 +147,7 @@ extension FleetMessage {
 
   /// Reads a message.
   ///
-  /// - Returns: nil for anything else: nothing is taken of a message of which a part is wrong.
+  /// - Returns: nil if any part of it is wrong: a message is used as a whole or not at all.
   package init?(decoding bytes: [UInt8]) {
     guard let type = bytes.first else { return nil }
     var reader = FleetReader(bytes: bytes.dropFirst())
@@ -179,6 +183,9 @@ extension FleetMessage {
         entries.append(entry)
       }
       self = .entries(entries)
+    case 6:
+      guard reader.bytes.isEmpty else { return nil }
+      self = .changed
     default: return nil
     }
   }

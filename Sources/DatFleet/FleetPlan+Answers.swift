@@ -9,7 +9,7 @@ extension FleetPlan {
   ///   - key: the key.
   ///   - host: the host, which has proved that it is a member.
   ///   - round: the round of the question. An answer of an earlier one does not count.
-  ///   - time: the present.
+  ///   - time: the current time, in seconds.
   package mutating func answer(
     _ answer: Answer, of key: DiscoveryKey, by host: String, round: UInt64, at time: UInt64
   ) -> [Action] {
@@ -20,9 +20,10 @@ extension FleetPlan {
     switch answer {
     case .unknown: return []
     case .incomplete:
-      guard case .kept = state.stage else { return [] }
+      guard case .kept(let end) = state.stage else { return [] }
       // It may have nobody else to fetch it from.
       begin(key, .leaving)
+      held[key]?.end = end
       return [.hold(key)]
     case .proved: state.proved.insert(number)
     }
@@ -31,7 +32,7 @@ extension FleetPlan {
     switch state.stage {
     case .owned: return []
     case .leaving:
-      begin(key, .kept(until: end(of: .max)))
+      begin(key, .kept(until: min(state.end ?? .max, end(of: .max))))
       return [.release(key)]
     case .kept(let end):
       guard options.keep != nil else { return [] }

@@ -1,7 +1,7 @@
 internal import HeapModule
 package import HypercoreCrypto
 
-/// The part of one host in its fleet: which keys it takes, serves, lets go of and frees.
+/// The part of one host in its fleet: which keys it takes, serves, releases and frees.
 ///
 /// A key goes through these stages on a host:
 ///
@@ -9,13 +9,13 @@ package import HypercoreCrypto
 ///                ▲          │          │
 ///                └──────────┴──────────┘  the key falls to the host again
 ///
-/// An owned key falls to the host by its weight. A leaving key falls to others, which do not have it all yet: the
-/// host serves it until each of its owners has proved that it has. A kept key is served no longer, and takes space
-/// for a time yet. It is freed only when two others at least, and each owner, have proved it anew. If one of them
-/// says that it lacks something, the host serves the key again.
+/// An owned key falls to the host by its weight. A leaving key falls to others, which may not have all of it yet: the
+/// host serves it until each of its owners has proved that it has all. A kept key is no longer served, but takes
+/// space for some time. It is freed only when each owner, and no fewer than two hosts, have proved it again. If one of
+/// them says that it lacks something, the host serves the key again.
 ///
-/// A host proves only keys that are owned in its own view. So of hosts with different views of the fleet no two
-/// let go on each other's word: the last of them relies on one that owns the key later than its own view ended.
+/// A host proves only keys that are owned in its own view. So hosts with different views of the fleet can't all
+/// release a key on each other's word: the last of them relies on one that owned the key after its own view ended.
 ///
 /// Plain values: no clock, no chance, no I/O. Times are seconds of a clock that only goes forward.
 package struct FleetPlan: Sendable {
@@ -25,7 +25,7 @@ package struct FleetPlan: Sendable {
     package var copies = 2
     /// The seconds for which a host may be missing before its keys are copied again.
     package var grace: UInt64 = 600
-    /// The seconds for which a key is kept that is served no longer; nil for good.
+    /// The seconds for which a key is kept after it is no longer served; nil forever.
     package var keep: UInt64?
     /// The seconds between two questions about a key: doubled after each, up to ``patience``.
     package var interval: UInt64 = 30
@@ -44,7 +44,7 @@ package struct FleetPlan: Sendable {
     case nothing
     /// It is stored, and was served.
     case served
-    /// It was let go; this many seconds of its time are left.
+    /// It was released; this many seconds of its time are left.
     case kept(seconds: UInt64)
   }
 
@@ -66,7 +66,7 @@ package struct FleetPlan: Sendable {
     case proved
     /// It is an owner, and lacks something.
     case incomplete
-    /// It is no owner in its own view, or could not be asked.
+    /// It is not an owner in its own view, or could not be asked.
     case unknown
   }
 
@@ -87,6 +87,8 @@ package struct FleetPlan: Sendable {
     /// The number of the entry of ``due`` that counts.
     var next: UInt64?
     var pause: UInt64 = 0
+    /// The end of the time for which it was kept before it was served again: it is kept no longer for that.
+    var end: UInt64?
   }
 
   /// A time at which a key has something to do.
@@ -162,6 +164,12 @@ package struct FleetPlan: Sendable {
       ? .max : now + min(seconds, keep)
   }
 
+  /// The number of keys of the fleet.
+  package var count: Int { share.count }
+
+  /// Returns whether the fleet has a key.
+  package func contains(_ key: DiscoveryKey) -> Bool { share.contains(key) }
+
   /// Drops a key, which the fleet holds no longer.
   package mutating func remove(_ key: DiscoveryKey) {
     share.remove(key)
@@ -171,13 +179,13 @@ package struct FleetPlan: Sendable {
 
   /// The stage of a key on this host.
   package enum Place: Hashable, Sendable {
-    /// Nothing of it is to be here.
+    /// It is not held here.
     case elsewhere
     /// It falls to this host.
     case owned
     /// It is served until its owners have it.
     case leaving
-    /// It is served no longer, and stored for some seconds yet.
+    /// It is no longer served, and stored for some more seconds.
     case kept(seconds: UInt64)
   }
 
@@ -194,6 +202,9 @@ package struct FleetPlan: Sendable {
   /// Returns whether this host may prove a key to others: if it owns it in its own view.
   package func mayProve(_ key: DiscoveryKey) -> Bool { share.isMine(key) }
 
+  /// The keys that are stored here, or are to be.
+  package var heldKeys: [DiscoveryKey] { Array(held.keys) }
+
   /// The keys that are kept, with the seconds that they have yet, as they are to be stored.
   package var kept: [DiscoveryKey: UInt64] {
     held.compactMapValues { held in
@@ -209,7 +220,7 @@ package struct FleetPlan: Sendable {
 
   // MARK: Members
 
-  /// Takes a complete answer of the directory: the names of all members. One without any is none.
+  /// Handles a complete answer of the directory: the names of all members. An empty one is ignored.
   package mutating func answer(members: Set<String>, at time: UInt64) -> [Action] {
     now = max(now, time)
     let came = membership.answer(members, at: now).map { roll.insert($0) }
@@ -228,11 +239,10 @@ package struct FleetPlan: Sendable {
     for key in gained {
       let isServed: Bool
       if case .leaving = held[key]?.stage { isServed = true } else { isServed = false }
+      // Of a key that was kept, a copy is here.
+      if held[key] == nil { noteOrphan(key) }
       held[key] = Held(stage: .owned, round: (held[key]?.round ?? 0) + 1)
-      if !isServed {
-        actions.append(.hold(key))
-        noteOrphan(key)
-      }
+      if !isServed { actions.append(.hold(key)) }
     }
     for key in lost {
       orphans[key] = nil
@@ -240,6 +250,15 @@ package struct FleetPlan: Sendable {
     }
     for key in held.keys { reconsider(key, came, left) }
     return actions
+  }
+
+  /// Takes over which members were gone before a restart, and which keys had their last copies with them.
+  package mutating func restore(gone: some Sequence<String>, orphans: [DiscoveryKey: [String]]) {
+    membership.restore(gone: gone)
+    for (key, names) in orphans where share.isMine(key) && self.orphans.count < Self.maximumOrphans
+    {
+      if names.allSatisfy({ membership.gone.contains($0) }) { self.orphans[key] = names }
+    }
   }
 
   /// Begins a stage in which others are asked.
@@ -303,7 +322,7 @@ package struct FleetPlan: Sendable {
 
   // MARK: Time
 
-  /// Lets time pass.
+  /// Advances the clock, in seconds.
   ///
   /// - Returns: the steps that are due.
   package mutating func advance(to time: UInt64) -> [Action] {

@@ -4,9 +4,9 @@ package import HypercoreCrypto
 package struct FleetKey: Hashable, Sendable {
   private let secret: [UInt8]
 
-  /// Reads 64 hex digits; spaces and line ends around them count for nothing.
+  /// Reads 64 hex digits; spaces and line ends are ignored.
   ///
-  /// - Returns: nil for anything else.
+  /// - Returns: nil for anything else, and for more than 1,024 bytes.
   package init?(reading bytes: some Collection<UInt8>) {
     guard bytes.count <= 1024 else { return nil }
     let digits = bytes.filter { $0 > 0x20 }
@@ -23,7 +23,7 @@ package struct FleetKey: Hashable, Sendable {
     KeyedHash.hash([Array(purpose.utf8)] + parts, key: secret)
   }
 
-  /// The keys of the feed, always empty, about which members connect with each other.
+  /// The key pair of the feed, always empty, under whose key members meet.
   package var feed: KeyPair? { KeyPair(seed: derived("dat fleet feed")) }
 
   /// The key of a connection of two members, from the nonces of both.
@@ -40,7 +40,7 @@ package struct FleetKey: Hashable, Sendable {
 ///
 /// The proof is BLAKE2b-128 over the sender's greeting, the number of the message as eight bytes and the message, with
 /// a key that both compute from the fleet's key and both greetings. So a message can be neither made up, changed, sent
-/// twice, left out nor sent back. Whoever has the fleet's key is believed the name that it gives.
+/// twice, left out nor sent back. A member may give any name: only the fleet's key is proved.
 ///
 /// A state machine: bytes in, messages and bytes out.
 package struct FleetSession: Sendable {
@@ -59,9 +59,9 @@ package struct FleetSession: Sendable {
   /// The other's name, once it has proved that it is a member.
   package private(set) var member: String?
 
-  /// A message that is no member's. The connection is to be closed.
+  /// The error of bytes that no member would send. Close the connection then.
   package struct Refusal: Error, Hashable {
-    /// A sentence.
+    /// The reason, as a sentence.
     package let reason: String
 
     /// Makes a refusal.
@@ -73,14 +73,14 @@ package struct FleetSession: Sendable {
   /// - Parameters:
   ///   - fleet: the fleet's key.
   ///   - name: this side's name.
-  ///   - greeting: 32 random bytes, others for each connection.
+  ///   - greeting: 32 random bytes, new ones for each connection.
   package init(fleet: FleetKey, name: String, greeting: [UInt8]) {
     self.fleet = fleet
     own = name
     self.greeting = greeting
   }
 
-  /// What came.
+  /// A result of bytes that came.
   package enum Event: Hashable, Sendable {
     /// Bytes to send.
     case reply([UInt8])
@@ -90,13 +90,13 @@ package struct FleetSession: Sendable {
     case message(FleetMessage)
   }
 
-  /// Takes bytes of the other side: one greeting or message.
+  /// Receives bytes from the other side: one whole greeting or message.
   ///
-  /// - Throws: ``Refusal`` for the first that is no member's.
+  /// - Throws: ``Refusal`` for bytes that no member would send.
   package mutating func receive(_ bytes: [UInt8]) throws(Refusal) -> [Event] {
     guard let theirs else {
       guard bytes.count == Self.greetingSize, bytes != greeting else {
-        throw Refusal(reason: "That is no greeting of a member.")
+        throw Refusal(reason: "That is not a member's greeting.")
       }
       self.theirs = bytes
       key = fleet.session(greeting, bytes)
@@ -123,7 +123,7 @@ package struct FleetSession: Sendable {
     }
   }
 
-  /// Returns a message as bytes to send. Nothing can be sent before the other's greeting has come.
+  /// Returns a message as bytes to send. Call it only after the other side's greeting has come.
   package mutating func seal(_ message: FleetMessage) -> [UInt8] {
     let body = message.encoded
     defer { sent += 1 }

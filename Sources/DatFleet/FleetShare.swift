@@ -2,10 +2,11 @@ package import HypercoreCrypto
 
 /// The keys that fall to one host, out of all keys of its fleet.
 ///
-/// For a key that falls to others it remembers as many hosts of greater weight as there are copies: while these
-/// are there it can't fall to this one. So a host that comes costs a hash for each own key, and one that goes
-/// a search for those keys alone that remember it. A search ends at the last of the hosts that it needs, after
-/// about `copies` times the logarithm of their number, where a full ranking would take a hash for each host.
+/// For a key that falls to others the share remembers `copies` hosts of greater weight: while these are members,
+/// the key can't fall to this host. So a host that joins costs two hashes for each key that falls to this one, and
+/// a host that leaves costs a search only for the keys that remember it. A search ends with the last of the
+/// `copies` hosts that it needs, after about `copies` times the logarithm of the number of hosts; a full ranking
+/// would take a hash for each of them.
 package struct FleetShare: Sendable {
   private var keys: [DiscoveryKey] = []
   private var places: [DiscoveryKey: Int] = [:]
@@ -47,7 +48,7 @@ package struct FleetShare: Sendable {
     return isMine(keys.count - 1)
   }
 
-  /// Drops a key.
+  /// Removes a key.
   package mutating func remove(_ key: DiscoveryKey) {
     guard let place = places.removeValue(forKey: key), let last = keys.last else { return }
     let end = keys.count - 1
@@ -60,9 +61,9 @@ package struct FleetShare: Sendable {
     witnesses.removeLast(copies)
   }
 
-  /// Takes in that hosts came and went.
+  /// Updates the share after hosts have joined and left.
   ///
-  /// - Returns: the keys that now fall to the host, and those that do no longer.
+  /// - Returns: the keys that fall to the host now and did not before, and those that no longer do.
   package mutating func update(came: [FleetID], left: Set<FleetID>, _ roll: FleetRoll)
     -> (gained: [DiscoveryKey], lost: [DiscoveryKey])
   {
@@ -107,7 +108,7 @@ package struct FleetShare: Sendable {
   private mutating func search(_ place: Int, _ roll: FleetRoll) {
     for slot in 0..<copies { witnesses[place * copies + slot] = -1 }
     guard roll.contains(own) else {
-      // A host that is no member: everything falls to others. The slots name itself, until it is one.
+      // This host is not a member, so everything falls to others. Until it is one, its own number fills the slots.
       for slot in 0..<copies { witnesses[place * copies + slot] = own }
       return
     }

@@ -19,7 +19,7 @@ package enum Rendezvous {
   }
 }
 
-/// The number of a host in a ``FleetRoll``, for good.
+/// The number of a host in a ``FleetRoll``, which never changes.
 package typealias FleetID = Int32
 
 /// The hosts of a fleet, each with a number that it keeps when it leaves and comes back.
@@ -39,7 +39,7 @@ package struct FleetRoll: Sendable {
     for name in names { insert(name) }
   }
 
-  /// Returns the number of a name, which it gets if it has none.
+  /// Returns the number of a name, and assigns one if it has none yet.
   package mutating func number(of name: String) -> FleetID {
     if let number = numbers[name] { return number }
     let number = FleetID(names.count)
@@ -49,7 +49,7 @@ package struct FleetRoll: Sendable {
     return number
   }
 
-  /// Returns the number that a name has.
+  /// Returns the number of a name; nil if it has none.
   package func knownNumber(of name: String) -> FleetID? { numbers[name] }
 
   /// Returns the name of a number.
@@ -102,10 +102,9 @@ package struct RankedHost: Hashable, Sendable {
   package let weight: UInt64
 }
 
-/// The hosts of the greatest weight for one key, the greatest first; kept up as hosts come and go, with one
-/// hash for each that comes.
+/// The hosts of the greatest weight for one key, the greatest first. A host that joins costs one hash.
 package struct FleetRanking: Sendable {
-  /// The hosts, the one of the greatest weight first: as many as are asked for, or all that there are.
+  /// The hosts, the one of the greatest weight first: `copies` of them, or all if there are fewer.
   package private(set) var hosts: [RankedHost] = []
 
   /// Ranks all present hosts: one hash for each.
@@ -114,7 +113,7 @@ package struct FleetRanking: Sendable {
     for host in roll.present { insert(host, key, copies, roll) }
   }
 
-  /// Takes in a host that came.
+  /// Adds a host that has joined, if its weight is great enough.
   ///
   /// - Returns: true if the ranking has changed.
   @discardableResult
@@ -132,6 +131,6 @@ package struct FleetRanking: Sendable {
   /// Returns whether a host is among those ranked.
   package func contains(_ host: FleetID) -> Bool { hosts.contains { $0.host == host } }
 
-  /// Drops a host. One more has to be found where there are others; see ``init(of:copies:in:)``.
+  /// Removes a host. If others are present, one is missing then: make the ranking anew, ``init(of:copies:in:)``.
   package mutating func remove(_ host: FleetID) { hosts.removeAll { $0.host == host } }
 }

@@ -35,7 +35,7 @@ package final class ConnectionPlaces: Sendable {
 
   /// - Parameters:
   ///   - limits: the limits on strangers.
-  ///   - isOwn: returns whether a request proves that its connection is no stranger's.
+  ///   - isOwn: returns whether a request proves that its connection is not a stranger's.
   package init(_ limits: Limits = Limits(), isOwn: @escaping @Sendable (HTTPRequest) -> Bool) {
     self.limits = limits
     self.isOwn = isOwn
@@ -106,7 +106,7 @@ final class PlaceHandler: ChannelInboundHandler, RemovableChannelHandler {
 
   func handlerRemoved(context: ChannelHandlerContext) { leave() }
 
-  /// Releases the slot, as the connection is no stranger's any more, or is closed.
+  /// Releases the slot, as the connection is no longer a stranger's, or is closed.
   private func leave() {
     deadline?.cancel()
     end?.cancel()

@@ -145,7 +145,7 @@ public final class HostControl: Sendable {
           try await outbound.write(ByteBuffer(bytes: Self.encoded(reply)))
         }
         if pending.count > Self.requestLimit {
-          let reply = ControlReply(error: "A request has \(Self.requestLimit) bytes at most.")
+          let reply = ControlReply(error: "A request may have at most \(Self.requestLimit) bytes.")
           return try await outbound.write(ByteBuffer(bytes: Self.encoded(reply)))
         }
       }
@@ -165,7 +165,7 @@ public final class HostControl: Sendable {
     guard let request = Self.request(Array(line)) else {
       return ControlReply(
         error:
-          "That is no request of this version's: write {\"command\":\"list\"}, \"status\", or \"add\" or "
+          "That is not a request of this version's: write {\"command\":\"list\"}, \"status\", or \"add\" or "
           + "\"remove\" with a key.")
     }
     do throws(HostError) {
@@ -178,7 +178,7 @@ public final class HostControl: Sendable {
     }
   }
 
-  /// Returns the request in a line; nil if it is none. Foundation's decoder is not used: it makes a dictionary
+  /// Returns the request in a line; nil for any other line. Foundation's decoder is not used: it makes a dictionary
   /// of field names, which anybody may send.
   static func request(_ line: [UInt8]) -> ControlRequest? {
     var (command, key, deletesData) = (ControlRequest.Command?.none, String?.none, Bool?.none)
@@ -226,7 +226,7 @@ private final class Clients: Sendable {
   typealias Client = NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
   private struct State {
-    /// Those that came before anybody answers.
+    /// Clients that came before ``answer`` was set.
     var early: [Client] = []
     var answer: (@Sendable (Client) async -> Void)?
     var running: [Int: Task<Void, Never>] = [:]
@@ -251,7 +251,7 @@ private final class Clients: Sendable {
     }
   }
 
-  /// Begins to answer, those that wait as well.
+  /// Begins to answer clients, including those that wait already.
   func answer(_ answer: @escaping @Sendable (Client) async -> Void) {
     state.withLockedValue { state in
       state.answer = answer
@@ -270,7 +270,7 @@ private final class Clients: Sendable {
     }
   }
 
-  /// Disconnects all, and those that still come.
+  /// Disconnects all clients, and those that connect later.
   func end() async {
     let running = state.withLockedValue { state in
       state.isOver = true

@@ -36,7 +36,10 @@ struct HostFolder {
   func close() { lock?.release() }
 
   /// Returns the folder of a replica.
-  func replica(of key: PublicKey) -> String { "\(path)/replicas/\(key.discoveryKey.hex)" }
+  func replica(of key: PublicKey) -> String { replicas.path(of: key.discoveryKey) }
+
+  /// The folders of replicas.
+  var replicas: ReplicaFolders { ReplicaFolders(path: path) }
 
   /// Returns the kind of what is already stored there.
   func storedKind(of key: PublicKey) -> HostedKind? {

@@ -26,6 +26,9 @@ struct HostMetrics: Sendable {
     self.elsewhere.record(elsewhere)
   }
 
+  /// Records the keys of a fleet that other hosts hold.
+  func elsewhere(_ count: Int) { elsewhere.record(max(count, 0)) }
+
   func disk(used: UInt64, paused: Int) {
     diskBytes.record(Int64(clamping: used))
     pausedFeeds.record(paused)
@@ -39,7 +42,7 @@ struct HostMetrics: Sendable {
   }
 }
 
-/// The traffic of the host's connections since it was last read.
+/// A count of the bytes of the host's connections: since the last ``take()``, and in all.
 actor Traffic {
   private struct Entry {
     let stream: ReplicationStream
@@ -64,13 +67,14 @@ actor Traffic {
     }
   }
 
+  /// Returns the traffic since the last call.
   func take() async -> (received: UInt64, sent: UInt64) {
     for number in Array(entries.keys) { await count(number) }
     defer { pending = (0, 0) }
     return pending
   }
 
-  /// Returns the traffic of all connections since the beginning.
+  /// Returns the traffic of all connections since the host was started.
   func totals() async -> (received: UInt64, sent: UInt64) {
     for number in Array(entries.keys) { await count(number) }
     return all

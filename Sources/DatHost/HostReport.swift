@@ -87,6 +87,9 @@ public struct HostReport: Hashable, Sendable, Codable {
   /// The most descriptors that the process may have open.
   public internal(set) var descriptorLimit: Int?
 
+  /// The state of the fleet; nil for a host that is in none.
+  public internal(set) var fleet: FleetReport?
+
   /// What needs attention; the host's own warnings first.
   public internal(set) var warnings: [Warning] = []
   /// The number of warnings, of which ``warnings`` has at most ``listLimit``.

@@ -9,9 +9,9 @@ public enum HostedKind: String, Hashable, Sendable, Codable, CaseIterable {
   case database = "db"
   /// One feed.
   case feed
-  /// An archive, of which the newest version's files are kept.
+  /// An archive, whose newest version's files are kept.
   case archive
-  /// Not known yet: the first block from a peer and the keys of the entries tell.
+  /// Not known yet: it shows in the first block from a peer and in the keys of the entries.
   case unknown = "any"
 }
 
@@ -61,7 +61,7 @@ public struct HostError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The kind of failure, for programs.
   @nonexhaustive
   public enum Code: Hashable, Sendable {
-    /// Text that is no key. Nothing was changed.
+    /// Text that is not a key. Nothing was changed.
     case malformedKey
     /// The key is not hosted here.
     case unknownKey

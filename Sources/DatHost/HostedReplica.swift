@@ -16,11 +16,11 @@ actor HostedReplica {
   private let logger: Logger
   /// Called when the kind becomes known.
   private let found: @Sendable (HostedKind) async -> Void
-  private var content = Content.closed
+  private(set) var content = Content.closed
   private var watcher: Task<Void, Never>?
   private var isClosed = false
 
-  private enum Content {
+  enum Content {
     /// Closed, for good or before something else is opened.
     case closed
     /// The first block is awaited.
@@ -239,7 +239,8 @@ actor HostedReplica {
     if isClosed { await closeContent() }
   }
 
-  /// Handles a key that is no room's or database's: it stays in the list, with an error, until it is removed.
+  /// Handles a key that is neither a room's nor a database's: it stays in the list, with an error, until its
+  /// removal.
   private func refused(_ refusal: HyperDBError) async {
     failed(refusal)
     await closeContent()

@@ -22,7 +22,7 @@ extension ReplicaHost {
     (report.memory, report.ownMemory) = (use.memory, use.ownMemory)
     (report.descriptors, report.descriptorLimit) = (use.descriptors, use.descriptorLimit)
     for trouble in await swarm.troubles { report.warn(trouble) }
-    for status in await status() { report.add(status) }
+    await addKeys(to: &report)
     report.cutIncomplete()
     let waiting = report.states[HostedStatus.State.queued.rawValue, default: 0]
     if waiting > 0 {
@@ -32,6 +32,37 @@ extension ReplicaHost {
     }
     await addPeers(to: &report)
     return report
+  }
+
+  /// Adds the keys that are held here; of a fleet's others only their number, since there may be many.
+  private func addKeys(to report: inout HostReport) async {
+    guard let fleet else {
+      for status in await status() { report.add(status) }
+      return
+    }
+    var fleetReport = await fleet.report()
+    for sentence in await fleet.warnings { report.warn(sentence) }
+    let orphans = await fleet.orphans
+    let counts = await connectionCounts()
+    var lost: [FleetReport.Lost] = []
+    for key in kinds.keys.sorted(by: { $0.hex < $1.hex }) {
+      let status = await status(of: key, counts)
+      report.add(status)
+      if status.stored < status.length || status.stored == 0 { fleetReport.fetching += 1 }
+      guard status.stored == 0, let hosts = orphans[key.discoveryKey] else { continue }
+      lost.append(.init(key: "\(HostedKey(kind: status.kind, key: key))", hosts: hosts))
+    }
+    let others = max(fleetReport.keys - kinds.count, 0)
+    if others > 0 { report.states[HostedStatus.State.elsewhere.rawValue] = others }
+    fleetReport.lostCount = lost.count
+    fleetReport.lost = Array(lost.prefix(HostReport.listLimit))
+    if let first = lost.first {
+      report.warn(
+        "\(lost.count) keys had their last copies on hosts that are gone, such as \(first.hosts.joined(separator: " and ")): "
+          + "bring one of them back, or a peer that has the keys; dat host list names them.",
+        about: first.key)
+    }
+    report.fleet = fleetReport
   }
 
   private func addDisk(to report: inout HostReport) async {

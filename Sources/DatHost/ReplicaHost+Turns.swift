@@ -2,10 +2,10 @@ internal import HypercoreCrypto
 
 /// Turns for more keys than may be open: the others wait in a queue.
 extension ReplicaHost {
-  /// True if one more key may be open. Keys that could not be opened take no place.
+  /// True if one more key may be open. Keys that could not be opened don't count.
   var hasPlace: Bool { options.maximumOpen.map { replicas.count - failed.count < $0 } ?? true }
 
-  /// Gives free places to waiting keys.
+  /// Opens waiting keys while more may be open.
   func fill() async {
     while !isClosed, hasPlace, !queue.isEmpty { await startNext() }
   }

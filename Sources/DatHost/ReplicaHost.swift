@@ -32,9 +32,8 @@ public actor ReplicaHost {
     public var quota: UInt64?
     /// Bytes of decoded entries to cache for each room or database.
     public var cacheBytes = 64 * 1024
-    /// The host's fleet, its name in it, and the number of hosts that hold each key; nil for a host
-    /// that holds all of its keys.
-    public var fleet: (fleet: Fleet, name: String, copies: Int)?
+    /// The host's part in a fleet; nil for a host that holds all of its keys.
+    public var fleet: FleetOptions?
     /// The most keys that are open at a time; nil for all. The others wait, and take turns with the open
     /// ones. An open key takes a file descriptor, for the lock of its folder.
     public var maximumOpen: Int?
@@ -70,6 +69,8 @@ public actor ReplicaHost {
   /// Keys that are being opened or closed, which takes a while.
   var busy: Set<PublicKey> = []
   private(set) var isClosed = false
+  /// The host's part in its fleet.
+  var fleet: FleetHost?
 
   /// Opens a host's folder and everything in its list of keys.
   ///
@@ -88,12 +89,19 @@ public actor ReplicaHost {
   ) async throws(HostError) -> ReplicaHost {
     let folder = try HostFolder(path: folder)
     let keys: [HostedKey]
-    do throws(HostError) { keys = try folder.keys() } catch {
+    let fleet: FleetHost?
+    do throws(HostError) {
+      let listed = try folder.keys()
+      fleet = try await openFleet(options.fleet, folder, listed, swarm, logger)
+      keys = await fleet?.served ?? listed
+    } catch {
       folder.close()
       throw error
     }
+    folder.replicas.clearFreed()
     let host = ReplicaHost(folder, options, swarm, logger)
-    await host.openAll(keys)
+    await host.openAll(keys, fleet)
+    await fleet?.start(host)
     return host
   }
 
@@ -108,7 +116,17 @@ public actor ReplicaHost {
     self.logger = logger
   }
 
-  private func openAll(_ keys: [HostedKey]) async {
+  private static func openFleet(
+    _ options: FleetOptions?, _ folder: HostFolder, _ listed: [HostedKey], _ swarm: Swarm,
+    _ logger: Logger
+  ) async throws(HostError) -> FleetHost? {
+    guard let options else { return nil }
+    return try await FleetHost.open(
+      options, folder: folder.replicas, listed: listed, swarm: swarm, logger: logger)
+  }
+
+  private func openAll(_ keys: [HostedKey], _ fleet: FleetHost?) async {
+    self.fleet = fleet
     for key in keys { kinds[key.key] = key.kind }
     // A few at a time: opening is mostly reading, and some of it waits.
     await withDiscardingTaskGroup { group in
@@ -134,7 +152,7 @@ public actor ReplicaHost {
   }
 
   /// Starts taking turns, once there are more keys than may be open.
-  private func takeTurns() {
+  func takeTurns() {
     guard turns == nil, !isClosed, !queue.isEmpty || !failed.isEmpty else { return }
     turns = Task { [weak self, turn = options.turn] in
       while !Task.isCancelled {
@@ -156,6 +174,7 @@ public actor ReplicaHost {
   /// kind was unknown and is given now.
   @discardableResult
   public func add(_ key: HostedKey) async throws(HostError) -> HostedStatus {
+    if let fleet { return try await add(key, to: fleet) }
     try checkFree(key.key)
     if let known = kinds[key.key], known == key.kind || key.kind == .unknown {
       return await status(of: key.key)
@@ -179,6 +198,7 @@ public actor ReplicaHost {
   ///   - deletingData: true to delete what is stored of it, too. This includes the host's own feed in a room:
   ///     if the host comes back to the room, it comes as a new user.
   public func remove(_ key: PublicKey, deletingData: Bool = false) async throws(HostError) {
+    if let fleet { return try await remove(key, from: fleet, deletingData: deletingData) }
     try checkFree(key)
     guard let kind = kinds.removeValue(forKey: key) else {
       throw HostError(.unknownKey, "The key \(key.hex) is not hosted here.")
@@ -207,18 +227,9 @@ public actor ReplicaHost {
 
   // MARK: Replicas
 
-  /// Returns the host of the fleet that a key belongs to first; nil if it is this one's as well.
-  private func owner(of key: PublicKey) -> String? {
-    guard let (fleet, name, copies) = options.fleet else { return nil }
-    let owners = fleet.owners(of: key.discoveryKey, copies: copies)
-    return owners.contains(name) ? nil : owners.first
-  }
-
   func start(_ key: HostedKey) async {
     let discoveryKey = key.key.discoveryKey
-    guard !isClosed, !Task.isCancelled, owner(of: key.key) == nil, replicas[key.key] == nil else {
-      return
-    }
+    guard !isClosed, !Task.isCancelled, replicas[key.key] == nil else { return }
     guard hasPlace else {
       if !queue.contains(key.key) { queue.append(key.key) }
       return
@@ -259,7 +270,11 @@ public actor ReplicaHost {
   private func found(_ kind: HostedKind, of key: PublicKey) {
     guard kinds[key] == .unknown else { return }
     kinds[key] = kind
-    do throws(HostError) { try writeList() } catch { logger.error("\(error.reason)") }
+    if let fleet {
+      Task { await fleet.found(kind, of: key) }
+    } else {
+      do throws(HostError) { try writeList() } catch { logger.error("\(error.reason)") }
+    }
     logger.info(
       "found out what it is",
       metadata: ["discoveryKey": "\(key.discoveryKey)", "kind": "\(kind.rawValue)"])
@@ -275,10 +290,12 @@ public actor ReplicaHost {
     for key in kinds.keys.sorted(by: { $0.hex < $1.hex }) {
       result.append(await status(of: key, counts))
     }
-    return result
+    guard let fleet else { return result }
+    result += await fleet.elsewhere(than: Set(kinds.keys))
+    return await fleet.notingLosses(in: result.sorted { $0.key.hex < $1.key.hex })
   }
 
-  private func status(of key: PublicKey) async -> HostedStatus {
+  func status(of key: PublicKey) async -> HostedStatus {
     await status(of: key, await connectionCounts())
   }
 
@@ -286,7 +303,7 @@ public actor ReplicaHost {
     await swarm.peers.reduce(into: [:]) { $0[$1.discoveryKey, default: 0] += 1 }
   }
 
-  private func status(of key: PublicKey, _ counts: [DiscoveryKey: Int]) async -> HostedStatus {
+  func status(of key: PublicKey, _ counts: [DiscoveryKey: Int]) async -> HostedStatus {
     guard let replica = replicas[key] else {
       var status = HostedStatus(
         key: key, kind: kinds[key] ?? .unknown, folder: folder.replica(of: key))
@@ -295,7 +312,6 @@ public actor ReplicaHost {
         return status
       }
       status.state = .elsewhere
-      status.owner = owner(of: key)
       return status
     }
     var status = await replica.status()
@@ -306,6 +322,7 @@ public actor ReplicaHost {
   /// Updates the metrics; call it before they are read.
   public func recordMetrics() async {
     recordCounts()
+    if let fleet { metrics.elsewhere(await fleet.recordKeys() - kinds.count) }
     let (received, sent) = await traffic.take()
     metrics.traffic(received: received, sent: sent)
     metrics.connections(await swarm.peers.count)
@@ -330,6 +347,7 @@ public actor ReplicaHost {
     isClosed = true
     turns?.cancel()
     queue = []
+    await fleet?.close()
     for key in Array(replicas.keys) { await swarm.leave(key.discoveryKey) }
     await withDiscardingTaskGroup { group in
       for replica in replicas.values { group.addTask { await replica.close() } }

@@ -9,21 +9,23 @@ public import ServiceLifecycle
 
 /// A service that serves the metrics on loopback, at `/metrics`, for a Prometheus on the same machine.
 ///
-/// It answers only to this machine's own names, so that no page in a browser here can read it under a name
-/// that was made to point here. Connections are few and short, so that nobody can keep Prometheus out.
+/// It answers only to this machine's own names, so that no web page in a local browser can read it through a name
+/// that was made to point here. Connections are limited in number and time, so that nobody can keep Prometheus out.
 public struct MetricsPage: Service {
   private let metrics: PrometheusMetrics
   private let port: Int
   private let logger: Logger
   private let onReady: @Sendable (Int) async -> Void
   private let refresh: @Sendable () async -> Void
-  /// The limits on connections: all are strangers.
+  /// The limits on connections, all of which count as strangers'.
   var places: ConnectionPlaces.Limits = {
     var places = ConnectionPlaces.Limits()
     places.strangers = 16
     return places
   }()
 
+  /// Makes a page of these metrics.
+  ///
   /// - Parameters:
   ///   - port: the port; 0 for any that is free.
   ///   - onReady: called with the port, once requests are answered.

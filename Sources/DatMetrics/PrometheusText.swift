@@ -1,6 +1,7 @@
 /// Names, labels and numbers in Prometheus' text format.
 enum PrometheusText {
-  /// A name with only letters, digits and `_`, and `:` if that is allowed, and no digit first.
+  /// Returns a name in which every other character than a letter, a digit, `_` or an allowed `:` is `_`, and which
+  /// doesn't begin with a digit.
   static func name(_ text: String, colons: Bool) -> String {
     let name = String(
       text.unicodeScalars.map { scalar in
@@ -14,7 +15,7 @@ enum PrometheusText {
     return first.isNumber ? "_" + name : name
   }
 
-  /// A label as `name="value"`, with the escapes that the format needs.
+  /// Returns a label as `name="value"`, with the escapes that the format needs.
   static func label(_ label: String, _ value: String) -> String {
     var text = name(label, colons: false) + "=\""
     for scalar in value.unicodeScalars {

@@ -105,7 +105,7 @@ package struct EventStreamParser {
   /// Takes the next bytes.
   ///
   /// - Returns: the events that are complete now.
-  /// - Throws: ``SignalError`` with code `notAHub` for an event beyond 64 KiB.
+  /// - Throws: ``SignalError`` with code `notAHub` for an event of more than 64 KiB.
   package mutating func take(_ bytes: some Sequence<UInt8>) throws(SignalError) -> [[UInt8]] {
     var events: [[UInt8]] = []
     for byte in bytes {

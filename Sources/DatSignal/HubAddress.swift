@@ -1,4 +1,4 @@
-/// The place of a hub: `wss://HOST`, `ws://HOST:PORT` for WebSocket hubs, `https://…`, `http://…` for the older
+/// The address of a hub: `wss://HOST`, `ws://HOST:PORT` for WebSocket hubs, `https://…`, `http://…` for the older
 /// kind, perhaps with a path below which it answers.
 public struct HubAddress: Hashable, Sendable, CustomStringConvertible {
   /// True if the hub speaks WebSockets.

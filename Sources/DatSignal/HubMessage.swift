@@ -27,7 +27,7 @@ package enum HubMessage {
     return event
   }
 
-  /// Returns a message as a frame of a WebSocket; nil if the body is no JSON.
+  /// Returns a message as a frame of a WebSocket; nil if the body is not JSON.
   ///
   /// Source: signalhubws.
   package static func frame(_ application: [UInt8], _ channel: [UInt8], _ body: ByteBuffer)
@@ -50,7 +50,7 @@ package enum HubMessage {
     return ByteBuffer(bytes: text)
   }
 
-  /// Returns the channel and the message of a frame; nil if it is no frame of a hub.
+  /// Returns the channel and the message of a frame; nil if it is not a hub's frame.
   package static func parts(ofFrame frame: ByteBuffer) -> (channel: [UInt8], message: ByteBuffer)? {
     let bytes = Array(frame.readableBytesView)
     var channel: [UInt8]?

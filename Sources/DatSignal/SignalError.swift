@@ -5,15 +5,15 @@ public struct SignalError: Error, Hashable, Sendable, CustomStringConvertible {
   public enum Code: Hashable, Sendable {
     /// The address to listen on can't be used.
     case listen
-    /// The folder of a page isn't a folder.
+    /// The folder of a page is missing, too large or without an `index.html`.
     case page
-    /// A certificate or key that can't be read.
+    /// A certificate or key can't be read.
     case certificate
-    /// A URL that names no hub.
+    /// A URL names no hub.
     case address
-    /// A hub that can't be reached, or closes the connection.
+    /// A hub can't be reached, or has closed the connection.
     case unreachable
-    /// A server that answers, and is no hub.
+    /// A server answers, but not as a hub does.
     case notAHub
   }
 

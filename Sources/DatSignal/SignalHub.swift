@@ -38,7 +38,7 @@ public actor SignalHub {
     public init() {}
   }
 
-  /// The place of the hub.
+  /// The address of the hub.
   public nonisolated let address: HubAddress
   /// This client's ID there.
   public nonisolated let id: String

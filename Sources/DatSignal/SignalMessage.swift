@@ -29,7 +29,7 @@ public enum SignalMessage: Hashable, Sendable {
   package static let idLimit = 256
   private static let bounds = JSONReader.Bounds(bytes: byteLimit, depth: 16)
 
-  /// Reads a message; nil if it is no JSON object within the bounds.
+  /// Reads a message; nil if it is not a JSON object within the bounds.
   package init?(bytes: [UInt8]) {
     var from: String?
     var isConnect = false

@@ -1,11 +1,11 @@
 /// A count of inbound connections, which decides which are too many.
 ///
 /// Three caps: all together, so that strangers can't use up our descriptors and memory; for each address,
-/// so that one host can't take all places; and for each address those that have not shown that they speak
-/// the protocol. Where all places are taken, a new connection takes that of the address with most of them,
-/// if that has at least two more than its own: the one that has been idle longest. An IPv6 network of 64
-/// bits counts as one address. One of 48 bits, which may be one customer's, counts as one as well where all
-/// places are taken: otherwise a customer would have them all, each from another network of 64 bits.
+/// so that one host can't take them all; and for each address those that have not shown that they speak
+/// the protocol. At the first cap a new connection evicts one of the address with the most, if that has at
+/// least two more than its own: the one that has been idle longest. An IPv6 network of 64 bits counts as
+/// one address. For the eviction one of 48 bits, which may be one customer's, counts as one: otherwise a
+/// customer could have all connections, each from another network of 64 bits.
 ///
 /// It has no clock: instants are passed in.
 final class Admission: Sendable {

@@ -45,7 +45,8 @@ public struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
   private static func malformed(_ text: String) -> SwarmError {
     SwarmError(
       .address,
-      "\"\(text)\" is no address: write host:port, such as 192.0.2.7:3282 or [2001:db8::7]:3282.")
+      "\"\(text)\" is not an address: write host:port, such as 192.0.2.7:3282 or [2001:db8::7]:3282."
+    )
   }
 
   /// True if it is this machine's own address, written as a number.

@@ -5,7 +5,7 @@ public import HypercoreCrypto
 /// Unlike a ``PeerSource``, which names addresses for the swarm to dial, a transport hands over ready
 /// connections. The swarm decides which of them stay.
 public protocol PeerTransport: Sendable {
-  /// The kind of transport, which also tells how far its peers are known.
+  /// The kind of transport, which also says how far its peers are known.
   var origin: PeerOrigin { get }
 
   /// Events, from the first ``join(_:)`` on, until ``close()``. Read once, by the swarm. A connection

@@ -16,7 +16,7 @@ public struct SwarmError: Error, Sendable, CustomStringConvertible {
   public enum Code: Hashable, Sendable {
     /// A program, possibly this one, already listens on the port.
     case addressInUse
-    /// The text is no address, or the address is not one of this machine's.
+    /// The text is not an address, or the address is not one of this machine's.
     case address
     /// The system refused, for example a port below 1024.
     case permission

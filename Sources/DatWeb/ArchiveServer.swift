@@ -16,7 +16,7 @@ public struct ArchiveServer: Sendable {
   private let port: Int
   private let reading: ArchiveReadOptions
 
-  /// The limits on connections. Nothing distinguishes the browser of the local user from others: if all places
+  /// The limits on connections. Nothing distinguishes the browser of the local user from others: if all slots
   /// are taken the oldest is evicted, and half a request has only a short time.
   private static var places: ConnectionPlaces.Limits {
     var limits = ConnectionPlaces.Limits()

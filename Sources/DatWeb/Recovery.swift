@@ -43,7 +43,7 @@ extension RoomDirectory {
   /// - Throws: ``WebError`` if it can't be recovered from the page, with the next step.
   public func recovery(of room: PublicKey) async throws -> RecoveryPlan { throw Self.notHere }
 
-  /// Lets a room go on with a new writer key.
+  /// Continues a room with a new writer key.
   ///
   /// - Parameters:
   ///   - room: the room's key.

@@ -17,7 +17,7 @@ public protocol RoomDirectory: Sendable {
   func didRead(_ room: PublicKey, upTo place: Message.Place) async
   /// Returns what is missing elsewhere of a room whose own feed has two histories; see ``RecoveryPlan``.
   func recovery(of room: PublicKey) async throws -> RecoveryPlan
-  /// Lets a room go on with a new writer key. Returns the new location of the old folder.
+  /// Continues a room with a new writer key. Returns the new location of the old folder.
   func recover(_ room: PublicKey, keepsHistory: Bool) async throws -> String
   /// A signal whenever ``rooms()`` has changed.
   func changes() async -> AsyncStream<Void>

@@ -28,7 +28,7 @@ enum Wire {
     var name: String
     var look: Look
     var feed: String
-    /// The writer's own claim; nil if it is no date at all.
+    /// The writer's own claim; nil if it is not a date at all.
     var time: Int64?
     /// The place in the history, together with key and feed.
     var order: Int64

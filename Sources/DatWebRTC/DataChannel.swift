@@ -208,7 +208,7 @@
     /// Ends the channel in order: what was sent arrives before the other side sees the end.
     func finish() { if let peer { cdc_peer_finish(peer) } }
 
-    /// Has bytes handed over, or not: then the other side soon can't send more.
+    /// Starts or stops the delivery of bytes. While it is stopped, the other side soon can't send more.
     func setReading(_ isReading: Bool) { if let peer { cdc_peer_set_reading(peer, isReading) } }
 
     private func end(_ error: WebRTCError) {

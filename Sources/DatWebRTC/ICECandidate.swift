@@ -7,7 +7,7 @@ package struct ICECandidate: Hashable, Sendable {
   package enum Kind: String, Hashable, Sendable {
     case host, srflx, prflx, relay
 
-    /// The share of the kind in a priority. RFC 8445, section 5.1.2.2.
+    /// The type preference, which is the kind's part of a priority. RFC 8445, section 5.1.2.2.
     var preference: UInt32 {
       switch self {
       case .host: 126

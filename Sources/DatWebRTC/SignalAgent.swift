@@ -1,8 +1,8 @@
 package import DatSignal
 internal import HypercoreCrypto
 
-/// The protocol of one application at its hubs: who announces itself to whom, who offers a connection, and how
-/// many are started at a time.
+/// The protocol of one application at its hubs: which side announces itself and which offers a connection,
+/// and how many are started at a time.
 ///
 /// ```
 ///   connect (heard) ─► browser: announce ourselves to it, so that it offers   ─► answer
@@ -16,8 +16,8 @@ internal import HypercoreCrypto
 ///
 /// Browsers of 2018 keep the channel that they opened themselves, so theirs is used if there is one: this side
 /// offers to a browser only if that never offers. Nothing in the messages is proven: an ID ends no connection,
-/// and a message takes at most one of few places until the peer has proven to speak the protocol of the
-/// room.
+/// and a message takes at most one of a few slots until the peer has proven that it speaks the protocol
+/// of the room.
 ///
 /// Source: webrtc-swarm 2.9.0. Synchronous, without I/O, a clock or randomness of its own.
 package struct SignalAgent {
@@ -25,7 +25,7 @@ package struct SignalAgent {
   package typealias Instant = UInt64
   /// A connection, by number.
   package typealias Link = Int
-  /// A hub, by its place in the list.
+  /// A hub, by its index in the list.
   package typealias Hub = Int
 
   package enum Action: Hashable {
@@ -37,9 +37,9 @@ package struct SignalAgent {
     case answer(Link, from: String, sdp: String)
     /// Passes a signal to a connection.
     case take(Link, SignalMessage.Signal)
-    /// A connection that was begun is given up for another one.
+    /// Drops a connection that was begun in favour of another one.
     case drop(Link)
-    /// One with this peer is given up for it took too long: to open, or after that to complete the handshake.
+    /// Ends a connection with this peer that took too long: to open, or after that to complete the handshake.
     case giveUp(Link, of: String, wasOpen: Bool)
   }
 
@@ -52,8 +52,8 @@ package struct SignalAgent {
     package var total = 64
     /// IDs that are remembered.
     package var ids = 1024
-    /// The time that a connection may take to open, and after that to complete the protocol's handshake. The checks
-    /// give up before, after 30 s, and know why.
+    /// The time that a connection may take to open, and after that to complete the protocol's handshake, in
+    /// milliseconds. The connectivity checks end before, after 30 s, and know why.
     var patience: Instant = 40_000
     var handshakePatience: Instant = 10_000
     /// The announcements of a browser without an offer, after which this side offers.
@@ -266,7 +266,7 @@ package struct SignalAgent {
     return lastLink
   }
 
-  /// Drops one that is not open, at random, if there are too many: an honest peer needs its place for less than
+  /// Drops one that is not open, at random, if there are too many: an honest peer needs its slot for less than
   /// a second, and a stranger with made-up peers can't keep it from getting one.
   private mutating func makesRoom(_ pending: [Link: Connection]) -> Bool {
     guard pending.count >= limits.pending else { return true }

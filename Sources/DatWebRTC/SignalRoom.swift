@@ -188,7 +188,7 @@
 
     private func giveUp(_ link: SignalAgent.Link, _ peer: String, _ wasOpen: Bool) {
       guard let connection = connections.removeValue(forKey: link) else { return }
-      // What was open has been handed on; the swarm tells of its end.
+      // An open one has been handed on, and the swarm reports its end.
       if !wasOpen {
         let address = address(of: peer, connection)
         events.yield(.failed(address, key, reason: "The peer did not go on with the connection."))
@@ -196,7 +196,7 @@
       connection.close()
     }
 
-    /// Takes a connection's end, of which two tasks notice, in either order.
+    /// Handles the end of a connection, which two tasks notice, in either order.
     private func isOver(_ link: SignalAgent.Link, _ connection: WebRTCConnection) {
       guard connections[link] === connection else { return }
       if let failure = connection.failureToOpen {

@@ -6,7 +6,7 @@ internal import DatCoding
 /// Each connection's bytes are put in order. What arrives early is kept, up to a limit; a gap that is never
 /// filled ends the direction.
 package struct PacketCapture {
-  /// The most bytes of one packet. A larger one is no packet.
+  /// The most bytes of one packet. A larger one is not a packet.
   static let packetLimit = 256 << 10
   /// The most connections that are followed at a time.
   static let connectionLimit = 256
@@ -44,7 +44,7 @@ package struct PacketCapture {
   }
 
   /// - Parameter beginning: at least the first 24 bytes of a file. They are not taken yet.
-  /// - Returns: nil if it is no capture.
+  /// - Returns: nil if it is not a capture.
   /// - Throws: ``RecordingError`` if it is one that can't be read.
   init?(beginning: [UInt8]) throws(RecordingError) {
     guard beginning.count >= 24 else { return nil }
@@ -135,7 +135,7 @@ package struct PacketCapture {
         packet[ip + 6] & 0x3f == 0, packet[ip + 7] == 0
       else { return }
       let length = Int(packet[ip + 2]) << 8 | Int(packet[ip + 3])
-      // Zero where the network card cuts the packet.
+      // Zero if the network card cuts the packet.
       let end = length == 0 ? packet.count : min(packet.count, ip + length)
       try takeTCP(
         packet, ip + header, end, Array(packet[ip + 12..<ip + 16]),

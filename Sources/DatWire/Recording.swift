@@ -91,7 +91,7 @@ package enum RecordingFormat {
   /// Reads a line.
   ///
   /// - Returns: nil for the first line.
-  /// - Throws: ``RecordingError`` if it is none of a recording.
+  /// - Throws: ``RecordingError`` if it is not a recording's.
   package static func part(_ line: [UInt8], number: Int) throws(RecordingError) -> RecordedPart? {
     let fields = try fields(of: line, number)
     if let dat = fields.dat {
@@ -130,7 +130,7 @@ package enum RecordingFormat {
     if event == ForeignText("ended") { return .ended }
     if event == ForeignText("stopped") { return .stopped(fields.reason ?? "") }
     throw RecordingError(
-      "Line \(number) is none of a recording: it has neither bytes nor an event.")
+      "Line \(number) is not a recording's: it has neither bytes nor an event.")
   }
 
   private static func fields(of line: [UInt8], _ number: Int) throws(RecordingError) -> Fields {
@@ -156,13 +156,13 @@ package enum RecordingFormat {
         }
       }
     } catch {
-      throw RecordingError("Line \(number) is no JSON: \(error).")
+      throw RecordingError("Line \(number) is not JSON: \(error).")
     }
     return fields
   }
 }
 
-/// The error of a file that is no recording, or a damaged one.
+/// The error of a file that is not a recording, or a damaged one.
 package struct RecordingError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A sentence for people.
   package let description: String

@@ -29,7 +29,7 @@ package struct WireItem: Hashable, Sendable {
 
   /// The offset of its frame in the direction's bytes.
   package var offset: UInt64
-  /// The size of its frame in bytes, with the length prefix; 0 if it is no frame.
+  /// The size of its frame in bytes, with the length prefix; 0 if it is not a frame.
   package var size: Int
   /// The number of its channel, in the sender's count; nil if it has none.
   package var channel: UInt64?
@@ -156,7 +156,7 @@ package struct WireDecoder {
 
   private mutating func item(_ payload: [UInt8], _ size: Int) -> WireItem {
     guard case .value(let header, let count) = payload.withUnsafeBytes({ Varint.read($0) }) else {
-      return fail("A frame's header is no number", size: size)
+      return fail("A frame's header is not a number", size: size)
     }
     let (channel, type) = (header >> 4, UInt8(header & 15))
     var item = WireItem(

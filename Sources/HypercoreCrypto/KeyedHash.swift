@@ -5,8 +5,8 @@ package enum KeyedHash {
   /// Returns the hash of several byte strings, one after the other.
   ///
   /// - Parameters:
-  ///   - parts: the byte strings. Where their lengths are not fixed, they have to be among them.
-  ///   - key: 16 to 64 bytes; none or others count as no key.
+  ///   - parts: the byte strings. If their lengths are not fixed, the lengths have to be hashed, too.
+  ///   - key: 16 to 64 bytes; with any other count the hash has no key.
   ///   - count: the number of bytes of the hash, 16 to 64.
   package static func hash(_ parts: [[UInt8]], key: [UInt8], count: Int = 32) -> [UInt8] {
     _ = Sodium.ready

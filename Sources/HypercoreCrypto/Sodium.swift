@@ -1,8 +1,8 @@
 internal import CSodium
 
-/// libsodium, initialised once per process before its first use.
+/// libsodium, initialized once per process before its first use.
 enum Sodium {
-  /// Accessing it initialises libsodium. It stops the process on a machine on which libsodium can't
+  /// Accessing it initializes libsodium. It stops the process on a machine on which libsodium can't
   /// work at all.
   static let ready: Void = {
     precondition(sodium_init() >= 0, "libsodium could not be initialised")

@@ -33,7 +33,7 @@ private struct Field {
 
   static let lengthDelimited: UInt64 = 2
 
-  /// Reads the field at `position`; nil if the bytes are no field.
+  /// Reads the field at `position`; nil if the bytes are not a field.
   @inline(__always)
   init?(in body: UnsafeRawBufferPointer, at position: Int) {
     guard case .value(let key, let keyLength) = Self.varint(in: body, at: position) else {

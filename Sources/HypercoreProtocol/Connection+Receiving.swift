@@ -73,12 +73,12 @@ extension Connection {
     }
   }
 
-  /// The discovery key of the feed with which a stream starts, from its first bytes, which are in
-  /// clear: with it a listener chooses the owner of the connection.
+  /// Returns the discovery key of the feed with which a stream starts, from its first bytes, which are not encrypted.
+  /// By it a listener chooses the owner of the connection.
   ///
   /// - Parameter bytes: everything received so far.
   /// - Returns: nil if that needs more bytes; 62 are enough from the reference.
-  /// - Throws: ``ProtocolError`` if the bytes are no start of a stream.
+  /// - Throws: ``ProtocolError`` if no stream starts with these bytes.
   public static func peek(_ bytes: [UInt8]) throws(ProtocolError) -> DiscoveryKey? {
     var buffer = ReceiveBuffer()
     var cipher: StreamCipher?
@@ -259,7 +259,7 @@ private struct Header {
   let type: UInt8
   let body: Range<Int>
 
-  /// Nil if the start is no varint, or runs past the frame.
+  /// Nil if the start is not a varint, or runs past the frame.
   init?(in buffer: ReceiveBuffer, _ payload: ReceiveBuffer.Payload) {
     // The end of an incomplete frame is not there.
     let here = payload.clamped(to: buffer.places)

@@ -65,21 +65,6 @@ package final class MessageDecoder {
 
   /// Decodes a message of one of the types 2 to 9; returns nil for any other type as well.
   package func message(_ type: MessageType, _ body: UnsafeRawBufferPointer) -> Message? {
-    plainMessage(type, body) ?? anyMessage(type, body)
-  }
-
-  /// A Request or Data message in its usual form.
-  private func plainMessage(_ type: MessageType, _ body: UnsafeRawBufferPointer) -> Message? {
-    var plain = PlainBody(body)
-    return switch type {
-    case .data: plain.data().map { .data($0) }
-    case .request: plain.request().map { .request($0) }
-    default: nil
-    }
-  }
-
-  /// Decodes a message of any form; see ``message(_:_:)``.
-  package func anyMessage(_ type: MessageType, _ body: UnsafeRawBufferPointer) -> Message? {
     switch type {
     case .info:
       unpack(body, as: .info, dat_wire__info__unpack) { message, _ in

@@ -2,8 +2,8 @@ internal import CDatMessages
 internal import CProtobufC
 package import HypercoreCrypto
 
-/// An encoder that packs messages directly into an output buffer: Request and Data by a `BodyWriter`, the rest by
-/// protobuf-c, which only this and `MessageDecoder` know.
+/// An encoder that packs messages directly into an output buffer. With `MessageDecoder` the only
+/// place that knows protobuf-c.
 ///
 /// Fields that are nil are left out; all others are written even if they equal their default, as in
 /// the reference. Every method returns false if the frame would exceed the limit.
@@ -134,17 +134,18 @@ package struct MessageEncoder {
   package func request(
     index: UInt64, bytes: UInt64?, hash: Bool?, nodes: UInt64?, to output: inout OutputBuffer
   ) -> Bool {
-    var count = BodyWriter.length(integer: index)
-    if let bytes { count += BodyWriter.length(integer: bytes) }
-    if hash != nil { count += 2 }
-    if let nodes { count += BodyWriter.length(integer: nodes) }
-    return output.addFrame(channel: channel, type: .request, bodyCount: count) { place in
-      var body = BodyWriter(place)
-      body.integer(1, index)
-      if let bytes { body.integer(2, bytes) }
-      if let hash { body.integer(3, hash ? 1 : 0) }
-      if let nodes { body.integer(4, nodes) }
-    }
+    var message = DatWire__Request()
+    dat_wire__request__init(&message)
+    message.index = index
+    message.has_bytes = present(bytes)
+    message.bytes = bytes ?? 0
+    message.has_hash = present(hash)
+    message.hash = flag(hash)
+    message.has_nodes = present(nodes)
+    message.nodes = nodes ?? 0
+    return output.addFrame(
+      channel: channel, type: .request, bodyCount: dat_wire__request__get_packed_size(&message)
+    ) { _ = dat_wire__request__pack(&message, $0) }
   }
 
   package func cancel(index: UInt64, bytes: UInt64?, hash: Bool?, to output: inout OutputBuffer)
@@ -166,16 +167,50 @@ package struct MessageEncoder {
     index: UInt64, value: UnsafeRawBufferPointer?, nodes: [Node], signature: Signature?,
     to output: inout OutputBuffer
   ) -> Bool {
-    var count = BodyWriter.length(integer: index)
-    if let value { count += BodyWriter.length(bytes: value.count) }
-    for node in nodes { count += BodyWriter.length(bytes: BodyWriter.length(node: node)) }
-    if signature != nil { count += BodyWriter.length(bytes: Signature.byteCount) }
-    return output.addFrame(channel: channel, type: .data, bodyCount: count) { place in
-      var body = BodyWriter(place)
-      body.integer(1, index)
-      if let value { body.bytes(2, value) }
-      for node in nodes { body.node(3, node) }
-      signature?.withUnsafeBytes { body.bytes(4, $0) }
+    withNodes(nodes) { nodePointers in
+      (signature ?? Signature()).withUnsafeBytes { signatureBytes in
+        var message = DatWire__Data()
+        dat_wire__data__init(&message)
+        message.index = index
+        message.has_value = present(value)
+        message.value = value.map { ProtobufCBinaryData($0) } ?? ProtobufCBinaryData()
+        message.n_nodes = nodes.count
+        message.nodes = nodePointers.baseAddress
+        message.has_signature = present(signature)
+        message.signature = ProtobufCBinaryData(signatureBytes)
+        return output.addFrame(
+          channel: channel, type: .data, bodyCount: dat_wire__data__get_packed_size(&message)
+        ) { _ = dat_wire__data__pack(&message, $0) }
+      }
+    }
+  }
+
+  /// Calls `body` with the nodes in protobuf-c's form, on the stack if they are few.
+  private func withNodes(
+    _ nodes: [Node],
+    _ body: (UnsafeMutableBufferPointer<UnsafeMutablePointer<DatWire__Data__Node>?>) -> Bool
+  ) -> Bool {
+    withUnsafeTemporaryAllocation(of: Digest.self, capacity: nodes.count) { hashes in
+      withUnsafeTemporaryAllocation(of: DatWire__Data__Node.self, capacity: nodes.count) {
+        messages in
+        withUnsafeTemporaryAllocation(
+          of: UnsafeMutablePointer<DatWire__Data__Node>?.self, capacity: nodes.count
+        ) { pointers in
+          for (index, node) in nodes.enumerated() {
+            hashes.initializeElement(at: index, to: node.hash)
+            var message = DatWire__Data__Node()
+            dat_wire__data__node__init(&message)
+            message.index = node.index
+            message.size = node.size
+            let start = UnsafeRawPointer(hashes.baseAddress.map { $0 + index })
+            message.hash = ProtobufCBinaryData(
+              UnsafeRawBufferPointer(start: start, count: Digest.byteCount))
+            messages.initializeElement(at: index, to: message)
+            pointers.initializeElement(at: index, to: messages.baseAddress.map { $0 + index })
+          }
+          return body(pointers)
+        }
+      }
     }
   }
 

@@ -29,11 +29,10 @@ package struct OutputBuffer {
     reserve(frameCount)
     let start = count
     storage.withUnsafeMutableBufferPointer { bytes in
-      guard let place = bytes.baseAddress.map({ $0 + start }) else { return }
-      var writer = BodyWriter(place)
-      writer.varint(UInt64(length))
-      writer.varint(header)
-      pack(place + (frameCount - bodyCount))
+      guard var place = bytes.baseAddress.map({ $0 + start }) else { return }
+      Self.write(UInt64(length), to: &place)
+      Self.write(header, to: &place)
+      pack(place)
     }
     count += frameCount
     return true
@@ -75,5 +74,16 @@ package struct OutputBuffer {
       }
       initialized = size
     }
+  }
+
+  private static func write(_ value: UInt64, to place: inout UnsafeMutablePointer<UInt8>) {
+    var rest = value
+    while rest >= 0x80 {
+      place.pointee = UInt8(truncatingIfNeeded: rest) | 0x80
+      place += 1
+      rest >>= 7
+    }
+    place.pointee = UInt8(truncatingIfNeeded: rest)
+    place += 1
   }
 }

@@ -138,7 +138,7 @@ final class DescriptorPool: @unchecked Sendable {
 
   /// Closes descriptors that were not used since the last sweep.
   ///
-  /// - Returns: whether any file is still open.
+  /// - Returns: true if any file is still open.
   func sweep() -> Bool {
     let (closing, goesOn) = lock.withLock {
       var closing: [Int32] = []

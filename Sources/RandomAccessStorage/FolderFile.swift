@@ -1,7 +1,7 @@
 /// One file of a ``FolderStorage``.
 final class FolderFile: RandomAccessStorage {
   /// The size below which pieces are copied together before they are written, which is cheaper than
-  /// describing each to the system. Larger pieces are written from their place.
+  /// describing each to the system. Larger pieces are written from where they are.
   static let smallPiece = 16 * 1024
   /// The most bytes that are copied together.
   static let gatherSize = 64 * 1024

@@ -11,7 +11,7 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
     case full
     /// The system refused access.
     case permission
-    /// The name is no plain relative path, or leads through a symbolic link.
+    /// The name is not a plain relative path, or leads through a symbolic link.
     case name
     /// The system reported any other failure.
     case failed
@@ -28,7 +28,7 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A sentence for people: what happened, where and, if anything helps, what to do.
   public let reason: String
 
-  /// Creates a failure with its place and its reason.
+  /// Creates a failure of an operation on a file, with its reason.
   public init(
     code: Code, path: String, operation: String, errno: Int32? = nil, reason: String
   ) {

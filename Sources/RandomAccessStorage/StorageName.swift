@@ -12,7 +12,7 @@ enum StorageName {
       else {
         throw StorageError(
           code: .name, path: name, operation: "open",
-          reason: "\"\(name)\" is no name for a file here: give a relative path without empty "
+          reason: "\"\(name)\" is not a name for a file here: give a relative path without empty "
             + "parts, \".\" or \"..\".")
       }
     }

@@ -24,7 +24,7 @@ struct ArchiveDoctor {
 
   /// Checks the metadata feed, every entry, and the bytes of every file of the newest version.
   ///
-  /// - Returns: true if the feeds are sound. A file that was edited since the last import is no fault.
+  /// - Returns: true if the feeds are sound. A file that was edited since the last import is not a fault.
   func examine(
     _ folder: String, _ kind: Archive.FolderKind, _ repairing: Bool
   ) async throws -> Bool {

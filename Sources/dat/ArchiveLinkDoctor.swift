@@ -11,7 +11,7 @@ struct ArchiveLinkDoctor {
   let output: Output
   let peers: ArchivePeers
 
-  /// - Returns: whether somebody has the archive.
+  /// - Returns: true if somebody has the archive.
   func examine(_ link: ArchiveLink) async throws -> Bool {
     let archive = try await Archive.inMemory(
       options: Archive.Options(key: link.key, sparse: true, sparseMetadata: true))
@@ -88,7 +88,7 @@ private final class Meetings: @unchecked Sendable {
 
   private let lock = NSLock()
   private var state = Sum()
-  /// The most of each kind that are told one by one.
+  /// The most of each kind that are listed one by one.
   private static let most = 100
 
   var sum: Sum { lock.withLock { state } }

@@ -5,7 +5,7 @@ internal import Foundation
 enum ArchiveManifest {
   private static let bounds = JSONReader.Bounds(bytes: 65_536, depth: 32)
 
-  /// The link that a `dat.json`, or the one in a folder, has; nil where there is none.
+  /// The link that a `dat.json`, or the one in a folder, has; nil if there is none.
   static func link(at path: String) -> String? {
     var path = path
     var isFolder: ObjCBool = false

@@ -8,8 +8,8 @@ internal import Hyperdrive
 internal import NIOCore
 internal import NIOHTTP1
 
-/// Looks up the names of links: only if the user asks for it, since those who are asked learn which archive is
-/// wanted and by whom.
+/// Looks up the names of links: only if the user asks for it, since the servers that are asked learn which archive
+/// is wanted, and from which address.
 struct ArchiveNames: ParsableArguments {
   @Flag(
     help: ArgumentHelp(
@@ -23,14 +23,14 @@ struct ArchiveNames: ParsableArguments {
       valueName: "https-url"))
   var dns: String?
 
-  /// A link with the key in the place of a name; other text as it is.
+  /// Returns a link with the key in place of a name; other text as it is.
   ///
   /// - Throws: a sentence for a name that is not to be looked up, or that nobody knows.
   func link(_ text: String) async throws -> String {
     guard let named = NamedLink(text) else { return text }
     guard names || dns != nil else {
       throw ValidationError(
-        "\(SafeText.line(text, limit: 200)) has a name in the place of the key, and names are not looked "
+        "\(SafeText.line(text, limit: 200)) has a name in place of the key, and names are not looked "
           + "up unless --names is given, which asks the host named. Or give the 64 hex digits of the key."
       )
     }

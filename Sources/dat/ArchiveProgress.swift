@@ -27,7 +27,7 @@ struct ArchiveFetch {
       bar.show(now, at: clock.now)
       try await archive.checkRoom(in: folder)
       if let failure = await archive.folderFailure { throw failure }
-      // Refused where the first block turned out to be of something else.
+      // Throws if the first block has turned out to be of something else.
       _ = try await archive.checkout(0)
       if clock.now - lastChange > .seconds(timeout) { throw await Stalled(archive, timeout) }
       try await Task.sleep(for: .milliseconds(50))

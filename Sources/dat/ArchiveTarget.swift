@@ -95,7 +95,7 @@ enum ArchiveTarget {
         "\(SafeText.line(text, limit: 200)) has no key in it: give the 64 hex digits of the archive's key."
       )
     } else {
-      throw ValidationError("There is no folder \(text), and it is no link to an archive.")
+      throw ValidationError("There is no folder \(text), and it is not a link to an archive.")
     }
   }
 

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import Hyperdrive
 
-/// `dat LINK` and `dat DIR`, as the command of 2018 took them: a link or folder that is no command's name
+/// `dat LINK` and `dat DIR`, as the command of 2018 took them: a link or folder that is not a command's name
 /// stands for the command that is meant.
 enum BareArguments {
   /// Returns the arguments with the command written out.

@@ -6,7 +6,7 @@ internal import Saga
 enum ChatLine: Hashable, Sendable {
   case message(String)
   case command(Command, String)
-  /// A `/word` that is no command.
+  /// A `/word` that is not a command.
   case unknown(String)
   case nothing
 

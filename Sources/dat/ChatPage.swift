@@ -90,7 +90,7 @@ struct WebPlace: Hashable, Sendable, ExpressibleByArgument, CustomStringConverti
 
   func validate() throws {
     guard (0...65_535).contains(port) else {
-      throw ValidationError("--web takes a port, 0 to 65535; \(port) is none.")
+      throw ValidationError("--web takes a port, 0 to 65535, not \(port).")
     }
   }
 }

@@ -64,15 +64,15 @@ struct ChatScreen {
       gone += 1
       if gone <= Self.goneTold {
         note(
-          "feed \(Self.short(key)) has lost its place in this room to others: its messages are no part of "
-            + "it any more")
+          "feed \(Self.short(key)) has lost its place in this room to others: its messages are no longer part of "
+            + "it")
       }
     case .error(let error): output.problem(error.reason)
     default: break
     }
   }
 
-  /// Of how many feeds it is said that they lost their place.
+  /// The most feeds whose loss of their place is shown.
   private static let goneTold = 5
 
   /// Returns the reservations about a request that only claims its key; empty for a proven one.

@@ -302,7 +302,7 @@ actor ChatSession {
     case refused(HyperDBError)
   }
 
-  /// - Returns: the error that the key is no room's, if that ends it.
+  /// - Returns: the error that the key is not a room's, if that ends it.
   private func untilLeaving(
     _ interruptions: AsyncStream<Void>, _ refusals: AsyncStream<HyperDBError>
   ) async -> HyperDBError? {
@@ -342,7 +342,7 @@ actor ChatSession {
     return nil
   }
 
-  /// Reads piped lines. One that is no text is left out, and the others are read.
+  /// Reads piped lines. One that is not text is left out, and the others are read.
   private static func read(_ lines: InputLines, _ take: (Input) -> Void) async {
     var lines = lines
     do {

@@ -84,7 +84,7 @@ struct Dat: AsyncParsableCommand {
     Foundation.exit(code.rawValue)
   }
 
-  /// The sentence for a first word that is no command; nil if it is one.
+  /// The sentence for a first word that is not a command; nil if it is one.
   private static var unknownCommand: String? {
     guard let word = arguments.first, !word.hasPrefix("-"),
       word != "help",
@@ -105,7 +105,7 @@ struct Dat: AsyncParsableCommand {
       "\n  A value that begins with a dash goes behind --, at the end: -- \(SafeText.line(value))"
   }
 
-  /// Rejects arguments that are no text, which would otherwise be changed silently.
+  /// Rejects arguments that are not text, which would otherwise be changed silently.
   private static func checkArguments() throws {
     for number in 1..<max(1, Int(CommandLine.argc)) {
       guard let argument = CommandLine.unsafeArgv[number] else { continue }

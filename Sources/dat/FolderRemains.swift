@@ -38,7 +38,7 @@ struct FolderRemains {
 
 /// A copy of a database or room of which nothing has come yet, and in which nothing was written.
 enum EmptyCopy {
-  /// The sizes of a file's header, and of the signature over a writer's first block, which only tells the
+  /// The sizes of a file's header, and of the signature over a writer's first block, which only names the
   /// kind of the feed.
   private static let header = 32
   private static let signature = 64

@@ -1,7 +1,7 @@
 internal import DatCoding
 internal import DatHost
 
-/// A host's report as lines for people: at most 24 of 79 columns.
+/// A host's report as lines for people: at most 28 of 79 columns, four of them of a fleet.
 struct HostScreen {
   /// The lines, with colours if the output has them.
   private(set) var lines: [String] = []
@@ -21,6 +21,7 @@ struct HostScreen {
     self.output = output
     addHead()
     addKeys()
+    addFleet()
     addPeers()
     addResources()
     addWarnings()
@@ -62,6 +63,27 @@ struct HostScreen {
     }
     let hidden = open - report.complete - Self.shown.incomplete
     if hidden > 0 { add("", "and \(hidden) more; dat host list shows them") }
+  }
+
+  private mutating func addFleet() {
+    guard let fleet = report.fleet else { return }
+    let missing = fleet.missingCount == 0 ? "" : ", \(fleet.missingCount) of them missing"
+    let members = Amount.count(UInt64(max(fleet.members, 0)), "member")
+    add(
+      "fleet",
+      "\(members)\(missing), \(fleet.connected) connected; this is \(SafeText.line(fleet.name, limit: 40))"
+    )
+    if fleet.missingCount > 0 {
+      let names = fleet.missing.prefix(Self.shown.peers).map { SafeText.line($0, limit: 60) }
+      add("", "missing: \(names.joined(separator: ", "))")
+    }
+    add(
+      "",
+      "\(fleet.owned) of \(Amount.count(UInt64(max(fleet.keys, 0)), "key")) fall to it; "
+        + "\(fleet.fetching) not complete, \(fleet.leaving) to hand over, \(fleet.kept) kept")
+    if fleet.lostCount > 0 {
+      add("", "\(fleet.lostCount) had their last copies on hosts that are gone")
+    }
   }
 
   private mutating func addPeers() {
@@ -201,6 +223,7 @@ extension HostReport {
       ("connections", .integer(Int64(connections))), ("addresses", .integer(Int64(addresses))),
       ("peers", .array(peers.map(Self.json))),
       ("received", Self.number(received)), ("sent", Self.number(sent)),
+      ("fleet", fleet.map(Self.json) ?? .null),
       ("disk", disk),
       ("memory", .members([("resident", Self.number(memory)), ("own", Self.number(ownMemory))])),
       (
@@ -223,6 +246,28 @@ extension HostReport {
   private static func json(_ one: Incomplete) -> JSON {
     .members([
       ("key", .string(one.key)), ("stored", number(one.stored)), ("length", number(one.length)),
+    ])
+  }
+
+  private static func json(_ fleet: FleetReport) -> JSON {
+    .members([
+      ("name", .string(fleet.name)), ("members", .integer(Int64(fleet.members))),
+      ("missing", .array(fleet.missing.map { .string($0) })),
+      ("missingCount", .integer(Int64(fleet.missingCount))),
+      ("connected", .integer(Int64(fleet.connected))), ("keys", .integer(Int64(fleet.keys))),
+      ("owned", .integer(Int64(fleet.owned))), ("leaving", .integer(Int64(fleet.leaving))),
+      ("kept", .integer(Int64(fleet.kept))), ("fetching", .integer(Int64(fleet.fetching))),
+      (
+        "lost",
+        .array(
+          fleet.lost.map {
+            .members([
+              ("key", .string($0.key)), ("hosts", .array($0.hosts.map { .string($0) })),
+            ])
+          })
+      ),
+      ("lostCount", .integer(Int64(fleet.lostCount))),
+      ("trouble", fleet.trouble.map { .string($0) } ?? .null),
     ])
   }
 

@@ -231,7 +231,7 @@ private struct ControlLifetime: Service {
     do {
       try await cancelWhenGracefulShutdown { try await control.run() }
     } catch is CancellationError {
-      // It was asked to end, which is no failure.
+      // It was asked to end, which is not a failure.
     }
   }
 }

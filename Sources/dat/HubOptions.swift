@@ -164,7 +164,7 @@ enum HostName {
   }
 }
 
-/// The place of the workshop's page, so that its link can be shared.
+/// The address of the workshop's page, so that its link can be shared.
 struct PageLinkOption: ParsableArguments {
   @Option(
     name: .customLong("page-url"),

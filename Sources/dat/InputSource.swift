@@ -6,7 +6,7 @@ internal import Foundation
 /// A file, pipe or terminal that a command reads.
 struct InputSource: Sendable {
   /// The most bytes of a line, or of a value as a whole: enough for the largest value in JSON, escaped. A
-  /// longer one is no text that a person wrote, and would be held in memory until its end.
+  /// longer one is not text that a person wrote, and would be held in memory until its end.
   static let limit = 64 << 20
 
   private let descriptor: Int32
@@ -120,7 +120,7 @@ struct InputLine: Sendable {
 }
 
 /// The lines of an input, as `TextLines` cuts them. What was read stays with the value: a copy goes on from
-/// the place at which it was made.
+/// where it was made.
 struct InputLines: AsyncSequence, AsyncIteratorProtocol, Sendable {
   typealias Element = InputLine
   let source: InputSource

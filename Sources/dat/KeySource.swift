@@ -26,7 +26,7 @@ struct KeyFile: ParsableArguments {
   /// Returns the key that was given in any of the three ways.
   ///
   /// - Parameter argument: the argument KEY: a key, or `-` for standard input.
-  /// - Throws: ``Misuse`` for two keys, or if the first line is missing; a sentence if the text is no key.
+  /// - Throws: ``Misuse`` for two keys, or if the first line is missing; a sentence if the text is not a key.
   func read(_ argument: String?) async throws -> GivenKey {
     guard let path = try path(beside: argument) else {
       return GivenKey(key: try argument.map(RoomKey.parse))
@@ -91,7 +91,7 @@ struct KeyFile: ParsableArguments {
     return keys
   }
 
-  /// Returns the text of a line. If it is not UTF-8 this shows later, when it is no key.
+  /// Returns the text of a line. Text that is not UTF-8 is refused later, as not a key.
   private static func trimmed(_ line: InputLine) -> ForeignText? {
     let text = ForeignText(bytes: line.bytes).trimmed
     return text.utf8.isEmpty ? nil : text

@@ -8,7 +8,7 @@ struct CloneProgress: Equatable {
   var byteLength: UInt64 = 0
 }
 
-/// A line on the terminal that shows progress; nothing if standard error is no terminal.
+/// A line on the terminal that shows progress; nothing if standard error is not a terminal.
 struct ProgressBar {
   private let isShown: Bool
   private let write: (String) -> Void

@@ -4,8 +4,8 @@ internal import Foundation
 internal import HypercoreCrypto
 internal import Saga
 
-/// The notes that this side keeps of a room beside its feeds: the name to go by, whom not to show, up to where it
-/// was read.
+/// The notes that this side keeps of a room beside its feeds: the name to go by, the users not to show, up to where
+/// it was read.
 ///
 /// A file `chat.json` in the room's folder, which other programs leave alone.
 struct RoomNotes: Hashable, Sendable {

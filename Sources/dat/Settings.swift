@@ -8,7 +8,7 @@ struct Settings: Codable, Hashable {
   /// The name that others see.
   var name: String?
 
-  /// A file beyond this is none of ours.
+  /// The most bytes of a file; a larger one was not written here.
   private static let sizeLimit = 1 << 16
 
   /// The location of the settings; nil if no home folder is known.
@@ -30,9 +30,9 @@ struct Settings: Codable, Hashable {
 
   init() {}
 
-  /// Reads a file of settings; what isn't there is empty.
+  /// Reads a file of settings; without one they are empty.
   ///
-  /// - Throws: a sentence, if there is a file and it can't be read.
+  /// - Throws: `ValidationError`, with a sentence, for a file that can't be read.
   init(_ file: URL?) throws {
     guard let file, FileManager.default.fileExists(atPath: file.path) else { return }
     do {
@@ -50,7 +50,7 @@ struct Settings: Codable, Hashable {
     }
   }
 
-  /// Writes them, readable by the owner alone.
+  /// Writes the settings to a file that its owner alone can read.
   func write(to file: URL) throws {
     try FileManager.default.createDirectory(
       at: file.deletingLastPathComponent(), withIntermediateDirectories: true,
@@ -71,7 +71,7 @@ enum OwnName {
   ///
   /// - Parameters:
   ///   - folder: the room's; nil if nothing is kept of it.
-  ///   - mayAsk: whether somebody may be there to answer.
+  ///   - mayAsk: true if a person may be there to answer.
   static func find(_ given: String?, in folder: String?, mayAsk: Bool) throws -> String {
     if let given { return given }
     if let name = folder.flatMap({ RoomNotes(folder: $0).name }), isName(name) { return name }
@@ -80,14 +80,14 @@ enum OwnName {
     if let name = settings.name {
       do { try UserName.check(name) } catch {
         throw ValidationError(
-          "The name in \(SafeText.line(file?.path ?? "")) is none: mend or delete that file, or give --name."
+          "The name in \(SafeText.line(file?.path ?? "")) can't be used: mend or delete that file, or give --name."
         )
       }
       return name
     }
     guard mayAsk, isatty(STDIN_FILENO) == 1, StandardStreams.isOutputTerminal else {
       throw Misuse(
-        "Others have to see a name: give --name NAME; at a terminal dat chat asks for it once and remembers it."
+        "A room needs a name for you: give --name NAME; at a terminal dat chat asks for it once and remembers it."
       )
     }
     let name = try ask()
@@ -106,7 +106,7 @@ enum OwnName {
       if isName(name) { return name }
       StandardStreams.complain("dat: A name has 1 to 200 bytes, and not only spaces.\n")
     }
-    throw ValidationError("No name was given; --name NAME says one as well.")
+    throw ValidationError("No name was given; --name NAME gives one, too.")
   }
 
   private static func remember(_ settings: Settings, _ file: URL?) {
@@ -114,7 +114,7 @@ enum OwnName {
       guard let file else { throw Misuse("no home folder is known") }
       try settings.write(to: file)
       StandardStreams.write(
-        "It is noted in \(SafeText.line(file.path)) and used from now on; --name says another.\n")
+        "It is noted in \(SafeText.line(file.path)) and used from now on; --name gives another.\n")
     } catch {
       StandardStreams.complain(
         "dat: The name can't be noted: \(SafeText.line(Problem.sentence(for: error)))\n")

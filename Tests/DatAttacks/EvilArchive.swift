@@ -86,7 +86,7 @@ final class EvilArchive {
     return try await Archive.open(storage: storage)
   }
 
-  /// Signs the metadata alone, for one that is no archive.
+  /// Signs the metadata alone, for one that is not an archive.
   func openMetadata() async throws -> Feed {
     let feed = try await Feed.inMemory(options: Feed.Options(keyPair: pair, isNew: true))
     try await feed.append(source.blocks)

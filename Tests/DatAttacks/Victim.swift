@@ -12,7 +12,7 @@ final class Victim: Sendable {
 
   /// Starts `dat` with these arguments, or the Node script that takes its place.
   ///
-  /// - Parameter saysReady: whether it prints a key.
+  /// - Parameter saysReady: true if it prints a key.
   init(
     _ arguments: [String], _ kind: VictimKind = .dat, saysReady: Bool = true
   ) async throws {

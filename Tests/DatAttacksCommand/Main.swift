@@ -30,7 +30,7 @@ struct Main {
         print("| \(row) | \(name) | in \(place) | - | - | - |")
       }
     }
-    // The reference is there for contrast: what it does not hold is no failure of ours.
+    // The reference is there for contrast: what it does not hold is not a failure of ours.
     exit(failed == 0 || isNode ? 0 : 1)
   }
 

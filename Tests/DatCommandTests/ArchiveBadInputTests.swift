@@ -6,7 +6,7 @@ import HypercoreCrypto
 import RandomAccessStorage
 import Testing
 
-/// Folders and links that are no archive, or no sound one, given to the commands about archives: one sentence that
+/// Folders and links that are not an archive, or a damaged one, given to commands about archives: one sentence that
 /// says what they are, and nothing overwritten.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct ArchiveBadInputTests {
   private let world: TemporaryFolder
@@ -109,7 +109,7 @@ import Testing
     let cat = try await dat(["cat", path("site"), "b"])
     #expect(cat.status == 1 && cat.errors.split(separator: "\n").count == 1, "\(cat)")
     #expect(try await dat(["cat", path("site"), "c"]).lines == ["text of c"])
-    // The first entry's block is no entry any more.
+    // The first entry's block is not an entry any more.
     var data = try #require(FileManager.default.contents(atPath: path("site/.dat/metadata.data")))
     for index in 46..<60 { data[index] = 0xff }
     try data.write(to: URL(fileURLWithPath: path("site/.dat/metadata.data")))

@@ -3,7 +3,7 @@ import DatTesting
 import Foundation
 import Testing
 
-/// Names in the place of keys, and the peers of links, as processes.
+/// Names in place of keys, and the peers of links, as processes.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct ArchiveNameCommandTests {
   private let world: TemporaryFolder
   private var environment: [String: String] { ["HOME": world.path] }

@@ -24,7 +24,7 @@ import Testing
     return result.errors
   }
 
-  /// Makes a database with sound entries, and between them values and keys that are mere bytes.
+  /// Makes a database with correct entries, and between them values and keys that are mere bytes.
   private func makeOdd() async throws {
     let db = try await HyperDB.open(folder: dir)
     try await db.put("a", Array("1".utf8))

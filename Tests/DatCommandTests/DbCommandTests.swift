@@ -232,7 +232,7 @@ import Testing
     _ = try await dat("sync", other, "--connect", watcher.address, "--json")
     let line = try await watcher.process.line(containing: #""left""#)
     #expect(line.contains(#""value":3"#) && line.contains(#""value":2"#))
-    // A value that is no JSON is shown as it is, and the watcher goes on.
+    // A value that is not JSON is shown as it is, and the watcher goes on.
     _ = try await dat("put", other, "from/bad", "no JSON", "--encoding", "utf8", "--json")
     _ = try await dat("sync", other, "--connect", watcher.address, "--json")
     _ = try await watcher.process.line(

@@ -316,7 +316,7 @@ import Testing
     #expect(told["length"] as? Int == 500)
     #expect(told["fetchedBlocks"] as? Int == 500)
     #expect(try await feed("cat", dir("copy")) == (0..<500).map { "line \($0)" })
-    // Standard error is no terminal, so nothing appears there; and a second run fetches nothing.
+    // Standard error is not a terminal, so nothing appears there; and a second run fetches nothing.
     let again = try await feed("clone", dir("copy"), "dat://\(key)", "--connect", address)
     #expect(again.last?.contains("fetched 0 blocks") == true)
     await server.signal(SIGINT)

@@ -68,7 +68,7 @@ import Testing
     for (name, data) in before where !name.hasSuffix("chat.json") {
       #expect(try scene.contents(of: aside)[name] == data, "\(name)")
     }
-    // A folder that was moved aside is no room of the folder.
+    // A folder that was moved aside is not a room of the folder.
     rooms = try await DatProcess(arguments)
     page = try await self.page(of: rooms)
     let start = try await request("/api/start", page)

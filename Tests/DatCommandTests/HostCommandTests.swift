@@ -120,7 +120,12 @@ struct HostProcess {
   @Test(arguments: [
     (["not-a-key"], "no key"),
     (["--listen", "nowhere"], "host:port"),
-    (["--fleet", "/nonexistent", "--self", "a"], "can't be read"),
+    (["--fleet", "/nonexistent", "--self", "a"], "There is no file"),
+    (["--fleet", "/dev/null"], "--self NAME"),
+    (["--fleet", "/dev/null", "--self", "a"], "new-fleet-key"),
+    (["--fleet", "/dev/null", "--self", "a", "--fleet-key", "/dev/null"], "no fleet key"),
+    (["--fleet", "srv:a..b", "--self", "a"], "no SRV records"),
+    (["--fleet", "srv:_dat._tcp.example.org@dns", "--self", "a"], "no address of a DNS server"),
   ])
   func `what is wrong is said in one sentence`(arguments: [String], words: String) async throws {
     let result = try await DatProcess.run(["host", dir("bad")] + arguments)
@@ -136,5 +141,34 @@ struct HostProcess {
     #expect(result.errors.contains("process"), "\(result.errors)")
     #expect(try await host.ask("list").status == 0)
     #expect(await host.end() == 0)
+  }
+}
+
+extension HostCommandTests {
+  @Test func `two hosts of a fleet share what is added on one, and a new key overwrites none`()
+    async throws
+  {
+    let key = folder.path + "/fleet.key"
+    #expect(try await DatProcess.run(["host", "new-fleet-key", key]).status == 0)
+    let mode = try FileManager.default.attributesOfItem(atPath: key)[.posixPermissions]
+    #expect(mode as? Int == 0o600)
+    let again = try await DatProcess.run(["host", "new-fleet-key", key])
+    #expect(again.status == 1 && again.errors.contains("is there already"), "\(again.errors)")
+    let hosts = folder.path + "/hosts.txt"
+    try Data("a\n".utf8).write(to: URL(fileURLWithPath: hosts))
+    func start(_ name: String) async throws -> HostProcess {
+      try await HostProcess(
+        folder.path + "/" + name, ["--fleet", hosts, "--fleet-key", key, "--self", name])
+    }
+    let (a, b) = (try await start("a"), try await start("b"))
+    try Data("a \(a.address)\nb \(b.address)\n".utf8).write(to: URL(fileURLWithPath: hosts))
+    let added = String(repeating: "ab", count: 32)
+    #expect(try await a.ask("add", ["feed:\(added)"]).status == 0)
+    while try await b.ask("list").replicas.first?["key"] as? String != added {}
+    let screen = try await DatProcess.run(["host", "status", "--dir", b.dir])
+    #expect(screen.lines.contains { $0.contains("2 members, 1 connected") }, "\(screen.lines)")
+    #expect(try await b.ask("remove", [added]).status == 0)
+    while try await !a.ask("list").replicas.isEmpty {}
+    for host in [a, b] { #expect(await host.end() == 0) }
   }
 }

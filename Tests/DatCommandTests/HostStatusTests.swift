@@ -64,11 +64,19 @@ import Testing
       "diskTotal": max, "diskReserve": max, "memory": max, "ownMemory": max,
       "descriptors": Int.max, "descriptorLimit": Int.max,
       "warnings": (0..<100).map { _ in ["key": key, "sentence": evil] }, "warningCount": Int.max,
+      "fleet": [
+        "name": evil, "members": Int.max, "missing": (0..<100).map { _ in evil },
+        "missingCount": Int.max, "connected": Int.max, "keys": Int.max, "owned": Int.max,
+        "leaving": Int.max, "kept": Int.max, "fetching": Int.max, "lostCount": Int.max,
+        "lost": (0..<100).map { _ in ["key": evil, "hosts": [evil]] as [String: Any] },
+        "trouble": evil,
+      ] as [String: Any],
     ]
     let data = try JSONSerialization.data(withJSONObject: fields)
     let report = try JSONDecoder().decode(HostReport.self, from: data)
     let lines = HostScreen(report, Output(json: true)).lines
-    #expect(lines.count <= 32)
+    #expect(lines.count <= 36)
+    #expect(lines.contains { $0.hasPrefix("fleet ") })
     for line in lines {
       #expect(line.count <= 79 && !line.contains("\u{1b}") && !line.contains("\u{202e}"), "\(line)")
     }

@@ -63,6 +63,7 @@ import Testing
     let old = plan.advance(to: 0)
     // b is gone and d or a takes its place.
     _ = plan.answer(members: ["a", "c", "d"], at: 1)
+    _ = plan.answer(members: ["a", "c", "d"], at: 601)
     _ = plan.advance(to: 601)
     #expect(proofs(&plan, old, at: 602) == [])
     #expect(plan.place(of: key) != .kept(seconds: 3600))
@@ -112,6 +113,7 @@ import Testing
     for key in keys { _ = plan.insert(key, stored: .served) }
     _ = plan.answer(members: ["b", "c"], at: 0)
     #expect(plan.counts.owned > 10)
+    _ = plan.answer(members: ["b", "c"], at: 600)
     let asked = plan.advance(to: 600)
     #expect(plan.counts == (0, 40, 0))
     #expect(proofs(&plan, asked, at: 600).count == 40)
@@ -141,6 +143,7 @@ import Testing
       if Set(plan.owners(of: key)) == ["host-2", "host-3"] { lost.insert(key) }
     }
     _ = plan.answer(members: ["host-0", "host-1"], at: 0)
+    _ = plan.answer(members: ["host-0", "host-1"], at: 600)
     let actions = plan.advance(to: 600)
     #expect(lost.allSatisfy { actions.contains(.hold($0)) })
     #expect(Set(plan.orphans.keys) == lost)
@@ -165,5 +168,112 @@ import Testing
     for number in 0..<1000 { _ = plan.insert(simulatedKey(number), stored: .served) }
     #expect((0..<5).map { _ in plan.advance(to: 0).count } == [256, 256, 256, 232, 0])
     #expect(plan.deadline == 30)
+  }
+}
+
+@Suite struct FleetRestartTests {
+  @Test func `a key that is served again because somebody lacked it is kept no longer for that`()
+    throws
+  {
+    var options = FleetPlan.Options()
+    options.keep = 3600
+    var plan = FleetPlan(name: "a", members: ["b", "c"], options: options)
+    let key = simulatedKey(1)
+    #expect(plan.insert(key, stored: .kept(seconds: 0)) == [])
+    guard case .ask(_, let hosts, let round)? = plan.advance(to: 10).first else {
+      Issue.record("nobody is asked")
+      return
+    }
+    #expect(
+      plan.answer(.incomplete, of: key, by: hosts[0], round: round, at: 10) == [.hold(key)])
+    func proofs(at time: UInt64) -> [FleetPlan.Action] {
+      var next: [FleetPlan.Action] = []
+      for action in plan.advance(to: time) {
+        guard case .ask(_, let hosts, let round) = action else { continue }
+        for host in hosts {
+          next += plan.answer(.proved, of: key, by: host, round: round, at: time)
+        }
+      }
+      return next
+    }
+    #expect(proofs(at: 50) == [.release(key)])
+    #expect(proofs(at: 51) == [.free(key)])
+  }
+
+  @Test func `keys that had their last copies on hosts that are gone are known after a restart`() {
+    let names = ["a", "b", "c", "d"]
+    var plan = FleetPlan(name: "a", members: names)
+    var key = simulatedKey(0)
+    for number in 0... {
+      key = simulatedKey(number)
+      if Set(plan.owners(of: key)) == ["c", "d"] { break }
+    }
+    _ = plan.insert(key, stored: .nothing)
+    _ = plan.answer(members: ["a", "b"], at: 0)
+    _ = plan.answer(members: ["a", "b"], at: 600)
+    _ = plan.advance(to: 600)
+    #expect(Set(plan.orphans[key] ?? []) == ["c", "d"])
+    var next = FleetPlan(name: "a", members: plan.membership.names)
+    _ = next.insert(key, stored: .nothing)
+    next.restore(gone: plan.membership.gone, orphans: plan.orphans)
+    #expect(next.orphans == plan.orphans)
+    _ = next.answer(members: ["a", "b", "d"], at: 0)
+    #expect(next.orphans.isEmpty)
+  }
+}
+
+@Suite struct FleetNeighboursTests {
+  /// Returns the hosts that a change reaches, over as many hosts at most.
+  private func reached(_ start: Int, _ names: [String], _ down: Set<String>, hops: Int) -> Int {
+    var links: [String: Set<String>] = [:]
+    for name in names where !down.contains(name) {
+      for other in FleetNeighbours.names(of: name, among: names) where !down.contains(other) {
+        links[name, default: []].insert(other)
+        links[other, default: []].insert(name)
+      }
+    }
+    var reached: Set<String> = [names[start]]
+    for _ in 0..<hops { for name in reached { reached.formUnion(links[name] ?? []) } }
+    return reached.count
+  }
+
+  @Test func `a small fleet is connected all to all`() {
+    let names = (0..<16).map { "host-\($0)" }
+    for name in names {
+      #expect(FleetNeighbours.names(of: name, among: names) == Set(names).subtracting([name]))
+    }
+    #expect(FleetNeighbours.names(of: "a", among: [String]()) == [])
+  }
+
+  @Test
+  func `in a large one each dials few, and a change reaches all, also around hosts that are down`()
+  {
+    let names = (0..<300).map { "host-\($0)" }
+    #expect(names.allSatisfy { FleetNeighbours.names(of: $0, among: names).count == 9 })
+    #expect(reached(0, names, [], hops: 9) == 300)
+    #expect(reached(0, names, Set(names[100..<200]), hops: 9) == 200)
+  }
+}
+
+@Suite struct FleetKeyLogTests {
+  @Test(arguments: testSeeds(standard: 10))
+  func `what is torn or changed is passed over, and the rest is read`(seed: UInt64) {
+    var random = SeededRandom(seed: seed)
+    let entries = (0..<20).map { number in
+      FleetEntry(
+        key: PublicKey(bytes: random.bytes(32)) ?? PublicKey(), kind: number % 3 == 0 ? nil : 2,
+        stamp: UInt64(number))
+    }
+    var bytes = entries.flatMap { FleetKeyLog.record(of: $0) }
+    #expect(FleetKeyLog.read(bytes).entries == entries && FleetKeyLog.read(bytes).unreadable == 0)
+    #expect(FleetKeyLog.read([]).entries.isEmpty)
+    bytes.removeLast(Int.random(in: 1..<48, using: &random))
+    #expect(FleetKeyLog.read(bytes).entries == entries.dropLast())
+    #expect(FleetKeyLog.read(bytes).unreadable == 1)
+    let place = Int.random(in: 0..<48 * 19, using: &random)
+    bytes[place] ^= UInt8.random(in: 1...255, using: &random)
+    var left = entries.dropLast().map(\.self)
+    left.remove(at: place / 48)
+    #expect(FleetKeyLog.read(bytes).entries == left && FleetKeyLog.read(bytes).unreadable == 2)
   }
 }

@@ -105,6 +105,7 @@ private func publicKey(_ number: UInt8) -> PublicKey {
         FleetEntry(key: publicKey(1), kind: 3, stamp: 4),
         FleetEntry(key: publicKey(2), kind: nil, stamp: 5),
       ]),
+      .entries([]), .changed,
       .question(
         FleetQuestion(
           id: 9, key: publicKey(3).discoveryKey, nonce: random.bytes(32), feeds: feeds,

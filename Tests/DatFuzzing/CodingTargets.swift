@@ -57,9 +57,7 @@ extension FuzzTarget {
       case .feed: _ = decoder.feed(body)
       case .handshake: _ = decoder.handshake(body)
       default:
-        let decoded = decoder.message(type, body)
-        hold(decoded == decoder.anyMessage(type, body), "a plain body is read in another way")
-        guard let message = decoded else { return }
+        guard let message = decoder.message(type, body) else { return }
         let again = encoded(message).withUnsafeBytes { decoder.message(type, $0) }
         hold(again == message, "\(message) is not the same once encoded: \(again as Any)")
       }

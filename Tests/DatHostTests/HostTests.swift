@@ -144,25 +144,6 @@ import Testing
     await world.close()
   }
 
-  @Test func `a host of a fleet holds only the keys that fall to it`() async throws {
-    let fleet = Fleet(hosts: ["a", "b"])
-    var options = ReplicaHost.Options()
-    options.fleet = (fleet, "a", 1)
-    let world = try await HostWorld(options: options)
-    var kept = 0
-    for _ in 0..<12 {
-      let key = KeyPair.generate().publicKey
-      let owner = try #require(fleet.owners(of: key.discoveryKey).first)
-      let status = try await world.host.add(HostedKey(kind: .feed, key: key))
-      #expect(status.state == (owner == "a" ? .hosting : .elsewhere))
-      #expect(status.owner == (owner == "a" ? nil : "b"))
-      kept += owner == "a" ? 1 : 0
-    }
-    #expect(await world.swarm.topics.count == kept)
-    #expect(await world.host.status().count == 12)
-    await world.close()
-  }
-
   @Test func `a folder has one host at a time, and is its owner's alone`() async throws {
     let world = try await HostWorld()
     await #expect {

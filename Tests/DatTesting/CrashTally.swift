@@ -20,7 +20,7 @@ public struct CrashTally: CustomStringConvertible {
   ///   - share: this campaign's share of all states that the suite opens.
   ///   - standard: the number of all states in a normal run, unless the environment variable `CRASH_STATES`
   ///     says otherwise.
-  ///   - onlyProcess: whether only the process dies in this campaign, of whose states there are a quarter as
+  ///   - onlyProcess: true if only the process dies in this campaign, of whose states there are a quarter as
   ///     many.
   public init(_ name: String, share: Double, standard: Int, onlyProcess: Bool = false) {
     self.name = name

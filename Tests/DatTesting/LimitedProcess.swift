@@ -10,7 +10,7 @@ public enum LimitedProcess {
 
   /// Runs the tests that match a filter.
   ///
-  /// - Returns: whether there were any and all passed, and their output.
+  /// - Returns: true if there were any and all passed, and their output.
   public static func run(_ filter: String, openFiles: Int) throws -> (passed: Bool, output: String)
   {
     let process = Process()

@@ -117,7 +117,7 @@ public final class RecordedPeer {
 
   /// Carries bytes in both directions until neither end has more to send.
   ///
-  /// - Returns: whether the live end goes on; false once it has ended.
+  /// - Returns: true if the live end goes on; false once it has ended.
   @discardableResult
   package func exchange(with session: ReplicationSession, now: ContinuousClock.Instant) throws
     -> Bool

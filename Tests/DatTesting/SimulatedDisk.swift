@@ -109,7 +109,7 @@ public final class SimulatedDisk: StorageProvider {
 
     /// Returns the disk after the crash, with everything on it synced and nothing recorded.
     ///
-    /// - Parameter next: whether the next change had begun: if it is a write, some of its first sectors were
+    /// - Parameter next: true if the next change had begun: if it is a write, some of its first sectors were
     ///   written, in order.
     public func disk(
       losing loss: Loss, withPartOfNext next: Bool = false, random: inout SeededRandom

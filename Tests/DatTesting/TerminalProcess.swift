@@ -150,7 +150,7 @@ public actor TerminalProcess {
   /// Enters lines, and presses keys at a moment at which the command has the terminal as programs leave it,
   /// between one line and the next. The lines are entered anew until such a moment is met.
   ///
-  /// - Returns: whether it was met.
+  /// - Returns: true if it was met.
   public func type(_ lines: String, thenBetweenLines keys: String) async -> Bool {
     for _ in 0..<50 {
       type(lines)

@@ -1,6 +1,5 @@
 internal import DatFleet
 internal import DatFleetSimulation
-internal import DatTesting
 internal import Dispatch
 internal import Foundation
 
@@ -8,14 +7,15 @@ internal import Foundation
 @main struct FleetCampaign {
   static func main() {
     let numbers = CommandLine.arguments.dropFirst().map { Int($0) ?? 0 }
-    var settings = FleetDay<SeededRandom>.Settings()
+    var settings = FleetDay<CampaignRandom>.Settings()
     if numbers.count > 0, numbers[0] > 2 { settings.hosts = numbers[0] }
     if numbers.count > 1, numbers[1] > 0 { settings.keys = numbers[1] }
     let seed = UInt64(numbers.count > 2 ? max(numbers[2], 0) : 1)
     print("\(settings.hosts) hosts, \(settings.keys) keys, \(settings.copies) copies, seed \(seed)")
     let start = ContinuousClock.now
+    ListCosts.report(hosts: settings.hosts, keys: settings.keys)
     share(settings)
-    var day = FleetDay(settings: settings, random: SeededRandom(seed: seed)) { keys, rank in
+    var day = FleetDay(settings: settings, random: CampaignRandom(seed: seed)) { keys, rank in
       [FleetRanking](unsafeUninitializedCapacity: keys.count) { rankings, count in
         nonisolated(unsafe) let start = rankings.baseAddress
         nonisolated(unsafe) let rank = rank
@@ -36,7 +36,7 @@ internal import Foundation
   }
 
   /// Measures what one host computes to know its share.
-  private static func share(_ settings: FleetDay<SeededRandom>.Settings) {
+  private static func share(_ settings: FleetDay<CampaignRandom>.Settings) {
     var roll = FleetRoll((0..<settings.hosts).map { "host-\($0)" })
     var share = FleetShare(own: 0, copies: settings.copies)
     let keys = (0..<settings.keys).map { simulatedKey($0) }

@@ -3,7 +3,7 @@ import HyperDB
 import HypercoreCrypto
 import Testing
 
-/// Entries that claim to know blocks that don't exist, and sound writers that built on them.
+/// Entries that claim to know blocks that don't exist, and correct writers that built on them.
 struct ClaimedBlocksTests {
   /// Another replica of a room: it has the blocks that were in the room's feeds when it was made, and a feed
   /// of its own.

@@ -144,7 +144,7 @@ import Testing
       }
     }
     #expect(Set(told).count == told.count)
-    // The header is here as well, and is no entry.
+    // The header is here as well, and is not an entry.
     #expect(UInt64(told.count) + 1 == (await db.feeds[0].storedLength))
     #expect(told.contains(8) && told.contains(50))
     // And later entries.

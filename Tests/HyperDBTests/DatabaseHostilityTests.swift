@@ -6,7 +6,7 @@ import HypercoreCrypto
 import RandomAccessStorage
 import Testing
 
-/// Entries that no sound writer makes, read through the public database.
+/// Entries that no correct writer makes, read through the public database.
 @Suite(.timeLimit(.minutes(1))) struct DatabaseHostilityTests {
   /// Makes a replica of a database whose source has these blocks after the header.
   private func database(_ blocks: (PublicKey) throws -> [[UInt8]]) async throws -> HyperDB {

@@ -141,7 +141,7 @@ struct HidingEntryTests {
     for key in Self.keys { try room.core.put(Array(key.utf8), Array(key.utf8)) }
     let length = UInt64(room.core.log(of: 0).length)
     room.append(0, "liar", clock: [length, 2, 0])
-    // A sound writer that believed it leads only to the liar.
+    // A correct writer that believed it leads only to the liar.
     let believer = try room.core.trie(
       for: Array("believer".utf8),
       on: [try #require(try room.core.node(at: FeedSequence(feed: 1, seq: 1)))])

@@ -43,7 +43,7 @@ struct HostileCostTests {
   @Test func `the newest readable entry is found behind some that are not, once`() throws {
     let log = MemoryLog(key: try HostileRoom.key(7), isWritable: false)
     let writer = Writer(id: 0, log: log, fetchesBlocks: false)
-    let good = EntryNode(
+    let good = EntryNode.make(
       place: FeedSequence(feed: 0, seq: 10), key: [1], value: nil, isDeleted: false, clock: [],
       trie: .empty, inflate: 1)
     var loads = 0
@@ -60,7 +60,7 @@ struct HostileCostTests {
     #expect(loads == 52)
     #expect(head(below: 10) == nil)
     #expect(loads == 61)
-    // So many in a row are no sound writer's.
+    // So many in a row are no correct writer's.
     #expect(head(below: 200) == nil)
     #expect(loads == 61 + 64)
     #expect(head(below: 201) == nil)
@@ -153,6 +153,32 @@ struct HostileCostTests {
     for number in 0..<20 {
       #expect(try room.value("k/\(number)", room.core.snapshot()) == [[1]])
     }
+  }
+
+  /// One claim takes all steps of a comparison, and three of them all steps of a read: what is left is not
+  /// compared, and not believed.
+  @Test(arguments: [1, 4])
+  func `claims that take too long to check hide nothing`(count: Int) throws {
+    let room = try HostileRoom(evil: count)
+    for number in 0..<20 { try room.core.put(Array("k/\(number)".utf8), [1]) }
+    let length = UInt64(room.core.log(of: 0).length)
+    for writer in 0..<count {
+      let targets = (0..<60).map { number in
+        room.append(writer, "l/\(number)") { $0.value = Self.large }
+      }
+      var trie: [UInt8] = []
+      let path = PathHash.standard.path(of: Array("s\(writer)".utf8), terminated: true)
+      for index in 0..<40 {
+        var slots: [UInt8: [FeedSequence]] = [:]
+        for digit in UInt8(0)..<4 where digit != path.digit(index) { slots[digit] = targets }
+        HostileRoom.write(index, slots, to: &trie)
+      }
+      room.append(
+        writer, "s\(writer)", trie: trie,
+        clock: (0...count).map { $0 == 0 ? length : $0 == writer + 1 ? 62 : 0 })
+    }
+    let snapshot = try room.core.snapshot()
+    for number in 0..<20 { #expect(try room.value("k/\(number)", snapshot) == [[1]]) }
   }
 
   @Test func `a slot is found from any length of it`() {

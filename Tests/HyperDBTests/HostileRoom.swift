@@ -47,7 +47,7 @@ final class HostileRoom {
   /// The list that every hand-made writer publishes: the owner, then all writers.
   var list: [[UInt8]] { [core.key.bytes] + evil.map(\.key.bytes) }
 
-  /// Appends a hand-made entry, with a sound list if it is the first.
+  /// Appends a hand-made entry, with a correct list if it is the first.
   @discardableResult
   func append(
     _ writer: Int = 0, _ key: String, trie: [UInt8] = [], clock: [UInt64]? = nil,

@@ -75,7 +75,7 @@ struct LostPlaceTests {
     let known = arrivals.places.count
     #expect(arrivals.places == places(Array(1..<first.length)))
     arrivals.forget(1)
-    // A first block is no entry.
+    // A first block is not an entry.
     #expect(arrivals.places == places(Array(repeating: 0, count: known)))
     arrivals.add([1..<3], of: 1)
     arrivals.look(at: [own, second], local: 0)

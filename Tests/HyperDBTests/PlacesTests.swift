@@ -5,9 +5,9 @@ import Testing
 
 /// The feeds that have a place in a database, if writers list more than there are.
 struct PlacesTests {
-  /// Feeds by the numbers of their keys, with the entries that authorise others.
+  /// Feeds by the numbers of their keys, with the entries that authorize others.
   private struct Plan {
-    /// For each writer, lists in the order of writing: keys, and whether an authorising entry has them.
+    /// For each writer, lists in the order of writing: keys, and whether an authorizing entry has them.
     var lists: [Int: [(keys: [Int], isAuthorization: Bool)]] = [:]
 
     mutating func letIn(_ key: Int, by writer: Int) {

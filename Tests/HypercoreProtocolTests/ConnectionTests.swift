@@ -328,6 +328,7 @@ import Testing
     victim.connection.finishInput()
     #expect(try victim.connection.nextEvent() == .message(victim.channel, .have(start: 1)))
     #expect(try victim.connection.nextEvent() == .end)
+    #expect(victim.connection.unparsedCount == 0)
     #expect(try victim.connection.nextEvent() == nil)
     #expect(victim.connection.deadline == nil)
     try victim.connection.send(.have(start: 1), on: victim.channel)

@@ -145,6 +145,17 @@ import Testing
       by: Raw.feed(3, key(2).discoveryKey))
   }
 
+  @Test func `a large frame on a channel beyond the limit is refused by its first bytes`() throws {
+    for (number, code) in [(255, .invalidFeed), (256, .tooManyFeeds), (257, .tooManyFeeds)]
+      as [(UInt64, ProtocolError.Code)]
+    {
+      let frame = Raw.frame(number, 9, [UInt8](repeating: 0, count: 1_000_000))
+      try Victim().expectClosed(code, by: Array(frame.prefix(10)))
+      // A small one when it is whole.
+      try Victim().expectClosed(code, by: Raw.have(number, 1))
+    }
+  }
+
   // MARK: Messages on unopened channels
 
   @Test func `seventeen messages wait for a channel and the next closes`() throws {
@@ -195,6 +206,26 @@ import Testing
     }
     try victim.receive(Raw.feed(18, key(100).discoveryKey))
     victim.expectClosed(.tooManyMessages, by: Raw.frame(18, 9, body))
+  }
+
+  @Test(arguments: [1, 2])
+  func `what waits is a megabyte at most, to the byte`(room: Int) throws {
+    let victim = try Victim()
+    for number in 20..<36 as Range<UInt64> {
+      try victim.receive(Raw.feed(number, key(UInt8(number)).discoveryKey))
+      // Two bytes before the body, which has as many as the limit of a channel leaves.
+      let count = (number == 20 ? 65_536 - room : 65_536) - 8
+      let body = [0x08, 0x01, 0x12] + varint(UInt64(count)) + [UInt8](repeating: 0, count: count)
+      #expect(try victim.receive(Raw.frame(number, 9, body)).isEmpty)
+    }
+    try victim.receive(Raw.feed(36, key(36).discoveryKey))
+    // Two bytes.
+    let info = Raw.frame(36, 2, [])
+    if room < 2 {
+      victim.expectClosed(.tooManyMessages, by: info)
+    } else {
+      #expect(try victim.receive(info).isEmpty)
+    }
   }
 
   // MARK: Handshakes and extensions

@@ -130,57 +130,6 @@ import Testing
     #expect(decoder.largestReservation < 10_000)
   }
 
-  @Test func `a body in its usual form is read as protobuf-c reads it, whatever is changed in it`()
-  {
-    var random = SeededRandom(seed: 11)
-    var usual = 0
-    for round in 0..<20_000 {
-      let (type, body) = Self.usualBody(round, &random)
-      var changed = body
-      for _ in 0..<round % 4 { changed.change(&random) }
-      let (read, slowly) = changed.withUnsafeBytes { bytes in
-        (decoder.message(type, bytes), decoder.anyMessage(type, bytes))
-      }
-      #expect(read == slowly, "\(changed)")
-      if read != nil { usual += 1 }
-    }
-    #expect(usual > 7000)
-  }
-
-  /// The body of a Request or a Data message, as this side writes it.
-  private static func usualBody(
-    _ round: Int, _ random: inout SeededRandom
-  ) -> (MessageType, [UInt8]) {
-    func number(_ random: inout SeededRandom) -> UInt64 {
-      random.next() >> UInt64.random(in: 11...63, using: &random)
-    }
-    var output = OutputBuffer()
-    let encoder = MessageEncoder(channel: 0)
-    if round.isMultiple(of: 2) {
-      _ = encoder.request(
-        index: number(&random), bytes: number(&random), hash: Bool.random(using: &random),
-        nodes: random.next(), to: &output)
-    } else {
-      let nodes = (0..<Int.random(in: 0...4, using: &random)).map { _ in
-        Node(
-          index: number(&random), hash: Digest(bytes: random.bytes(32)) ?? Digest(),
-          size: number(&random))
-      }
-      let value = random.bytes(Int.random(in: 0...40, using: &random))
-      _ = value.withUnsafeBytes { value in
-        encoder.data(
-          index: number(&random), value: Bool.random(using: &random) ? value : nil, nodes: nodes,
-          signature: Bool.random(using: &random) ? Signature() : nil, to: &output)
-      }
-    }
-    let frame = output.take { _ in }
-    guard case .value(let length, _) = frame.withUnsafeBytes({ Varint.read($0) }) else {
-      return (.data, [])
-    }
-    // The channel and the type are one byte.
-    return (round.isMultiple(of: 2) ? .request : .data, Array(frame.suffix(Int(length) - 1)))
-  }
-
   @Test func `hashes and signatures of another length are refused`() {
     for count in [0, 3, 31, 33, 64] {
       let hash = [UInt8](repeating: 1, count: count)
@@ -198,6 +147,19 @@ import Testing
     for node in [hash, [0x08, 0x02] + hash, [0x08] + more + hash + [0x18, 0x01]] {
       #expect(decode(.data, [0x08, 0x01, 0x1a, UInt8(node.count)] + node) == nil)
     }
+  }
+
+  @Test func `a block comes with up to 256 nodes`() {
+    let node: [UInt8] = [0x08, 0x02, 0x12, 0x20] + [UInt8](repeating: 1, count: 32) + [0x18, 0x03]
+    func nodes(_ count: Int) -> [UInt8] {
+      [0x08, 0x01] + (0..<count).flatMap { _ in [0x1a, UInt8(node.count)] + node }
+    }
+    guard case .data(let data) = decode(.data, nodes(256)) else {
+      Issue.record("256 nodes are refused")
+      return
+    }
+    #expect(data.nodes.count == 256)
+    #expect(decode(.data, nodes(257)) == nil)
   }
 
   @Test func `lengths that leave the body are refused`() {
@@ -223,12 +185,28 @@ import Testing
     // The same inside one node.
     let inside = twoMillion([0x20, 0x01])
     #expect(decode(.data, [0x08, 0x01, 0x1a] + varint(UInt64(inside.count)) + inside) == nil)
+    // Or after a node that can't be read.
+    #expect(decode(.data, [0x08, 0x01, 0x1a, 0x01, 0x08] + twoMillion([0x1a, 0x00])) == nil)
     // One unknown field of 8 MiB is skipped.
     let large = [UInt8](repeating: 0, count: 8_000_000)
     #expect(
       decode(.data, [0x08, 0x01, 0x32] + varint(UInt64(large.count)) + large)
         == .data(DataMessage(index: 1)))
     #expect(decoder.largestReservation < 1_000_000)
+  }
+
+  @Test func `fields are counted up to their limit, those inside nodes as well`() {
+    func unknown(_ count: Int) -> [UInt8] {
+      Array(repeatElement([0x30, 0x01] as [UInt8], count: count).joined())
+    }
+    let limit = WireLimits.fields
+    #expect(decode(.data, [0x08, 0x01] + unknown(limit - 1)) == .data(DataMessage(index: 1)))
+    #expect(decode(.data, [0x08, 0x01] + unknown(limit)) == nil)
+    // A node, and its three fields.
+    let node: [UInt8] = [0x08, 0x02, 0x12, 0x20] + [UInt8](repeating: 1, count: 32) + [0x18, 0x03]
+    let start = [0x08, 0x01, 0x1a, UInt8(node.count)] + node
+    #expect(decode(.data, start + unknown(limit - 5)) != nil)
+    #expect(decode(.data, start + unknown(limit - 4)) == nil)
   }
 
   @Test func `a handshake is taken up to its limits`() {
@@ -249,6 +227,11 @@ import Testing
     #expect(handshake(names(1, of: 65)) == nil)
     #expect(handshake(userData(65_536))?.handshake.userData?.count == 65_536)
     #expect(handshake(userData(65_537)) == nil)
+    func id(_ count: Int) -> [UInt8] {
+      [0x0a] + varint(UInt64(count)) + [UInt8](repeating: 1, count: count)
+    }
+    #expect(handshake(id(256))?.handshake.id?.count == 256)
+    #expect(handshake(id(257)) == nil)
     #expect(handshake([])?.handshake == Handshake(id: nil))
     #expect(handshake([0x0a, 0x00])?.handshake.id == [])
     #expect(handshake([0x22, 0x02, 0xff, 0x00])?.extensionNames == [[0xff, 0x00]])
@@ -275,18 +258,4 @@ import Testing
 extension String {
   /// The text without its blanks, which only make it readable.
   fileprivate var spaceless: String { filter { $0 != " " } }
-}
-
-extension [UInt8] {
-  /// Changes, removes, inserts or repeats some bytes.
-  fileprivate mutating func change(_ random: inout SeededRandom) {
-    let place = Int.random(in: 0...count, using: &random)
-    switch Int.random(in: 0...4, using: &random) {
-    case 0 where place < count: self[place] ^= 1 << UInt8.random(in: 0...7, using: &random)
-    case 1 where place < count: self[place] |= 0x80
-    case 2 where place < count: remove(at: place)
-    case 3: insert(UInt8.random(in: 0...255, using: &random), at: place)
-    default: append(contentsOf: self[place...])
-    }
-  }
 }

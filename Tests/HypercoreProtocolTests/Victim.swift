@@ -14,7 +14,7 @@ final class Victim {
   let channel: ChannelID
   var now: Connection.Instant
 
-  /// - Parameter greeted: whether the remote's Feed and Handshake have arrived already.
+  /// - Parameter greeted: true if the remote's Feed and Handshake have arrived already.
   init(greeted: Bool = true, extensions: [String] = [], maximumChannels: Int = 256) throws {
     var random = SeededRandom(seed: 0)
     var options = Connection.Options.random(using: &random)

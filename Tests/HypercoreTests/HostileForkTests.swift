@@ -168,7 +168,7 @@ import Testing
       if scene.isClosed {
         #expect(scene.reason?.isOffence == true, "\(String(describing: scene.reason))")
       }
-      // Surplus nodes are no fault; anything else is.
+      // Surplus nodes are not a fault; anything else is.
       #expect(
         scene.isClosed || answer.nodes.count != sound.nodes.count
           || answer.signature == sound.signature)

@@ -33,8 +33,8 @@ final class HostilePeer {
   let disk = TrackingStorage()
 
   /// - Parameters:
-  ///   - serving: whether the victim is the feed's writer, with all its blocks.
-  ///   - sparse: whether it fetches only what a test gets.
+  ///   - serving: true if the victim is the feed's writer, with all its blocks.
+  ///   - sparse: true if it fetches only what a test gets.
   init(serving: Bool = false, sparse: Bool = true, count: Int = 10) throws {
     let pair = KeyPair(seed: [UInt8](repeating: 7, count: 32))!
     self.pair = pair
@@ -74,7 +74,7 @@ final class HostilePeer {
 
   /// Sends messages in one burst and receives the victim's.
   ///
-  /// - Parameter reading: whether the victim's answers are read.
+  /// - Parameter reading: true if the victim's answers are read.
   func say(_ messages: Message..., reading: Bool = true) throws {
     try say(messages, reading: reading)
   }

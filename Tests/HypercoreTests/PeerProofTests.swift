@@ -35,7 +35,7 @@ import Testing
     #expect(!verifies(theirs, nil, [1, 3]))
     #expect(!verifies(theirs, nil, nil))
     #expect(!verifies(theirs, nil, [1, 2], KeyPair.generate().publicKey))
-    // A signature of a feed's tree is no proof, and a proof is no signature of a tree.
+    // A signature of a feed's tree is not a proof, and a proof is not a signature of a tree.
     let tree = pair.secretKey.sign(TreeHash.leaf([1]))
     #expect(!PeerProof.verifies(key, tree, feed, theirs, userData: [1, 2]))
   }

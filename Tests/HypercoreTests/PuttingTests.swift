@@ -215,6 +215,25 @@ func fetch(
     #expect(reader.downloaded() == 0)
   }
 
+  @Test func `a node beyond what a feed can have is rejected, whatever else the proof says`() throws
+  {
+    var random = SeededRandom(seed: 4)
+    let writer = try makeFeed(8, random: &random)
+    let proof = try writer.proof(0)
+    let limit = 2 * FeedLimits.maximumLength
+    for index in [limit, limit + 1, FlatTree.maximumIndex, .max - 1, .max] {
+      let reader = try replica()
+      let far = Node(index: index, hash: proof.nodes[0].hash, size: 1)
+      let error = #expect(throws: FeedError.self) {
+        try reader.put(
+          0, value: writer.block(at: 0), nodes: proof.nodes + [far], signature: proof.signature)
+      }
+      #expect(error?.code == .proofRejected)
+      #expect(error?.reason == "Node \(index) is beyond what a feed can have.")
+      #expect(reader.length == 0)
+    }
+  }
+
   @Test func `sizes that a hash-only answer gets wrong are set right by the block`() throws {
     var random = SeededRandom(seed: 3)
     let writer = try FeedCore.open(in: MemoryStorage(), options: FeedOptions(keyPair: keyPair(1)))

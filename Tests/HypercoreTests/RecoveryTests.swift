@@ -257,6 +257,7 @@ import Testing
     }
     let core = try FeedCore.open(in: storage)
     while let block = core.nextMissing(from: 0, below: 20) {
+      #expect(!core.isWritable, "block \(block) is still lost")
       try fetch(block, from: peer, into: core)
     }
     #expect(core.isWritable)

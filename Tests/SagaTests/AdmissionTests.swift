@@ -97,6 +97,26 @@ import Testing
     for saga in [fay, eve, bea, ana] { await saga.close() }
   }
 
+  @Test func `a key that was accepted and then refused is not let in when its turn comes`()
+    async throws
+  {
+    let owner = try await open("owner")
+    try await owner.writeMessage("welcome")
+    let ana = try await open("ana", key: owner.key) { $0.authorization = .ask }
+    let cai = try await open("cai", key: owner.key)
+    let refused = KeyPair.generate().publicKey
+    // Ana is no writer yet, so both wait, the refused one first.
+    await ana.accept(refused)
+    await ana.accept(cai.db.localKey)
+    await ana.refuse(refused)
+    _ = try await connect(ana, cai)
+    _ = try await connect(owner, ana)
+    await untilAuthorized(cai)
+    #expect(await ana.db.isAuthorized(cai.db.localKey))
+    #expect(await !ana.db.isAuthorized(refused))
+    for saga in [cai, ana, owner] { await saga.close() }
+  }
+
   @Test func `a closure decides`() async throws {
     let ana = try await open("ana") { $0.authorization = .decide { $0.username == "bea" } }
     try await ana.writeMessage("welcome")

@@ -1,7 +1,7 @@
 internal import DatDNS
 internal import HypercoreCrypto
 
-/// The core of dns-discovery's multicast: when to ask, and what to answer to whom.
+/// The core of dns-discovery's multicast: when to ask, and what to answer to which peer.
 ///
 /// It is synchronous, without sockets, a clock or randomness of its own. The network has no
 /// announcements: a peer asks, hears its own question, and answers it for all to hear.
@@ -21,7 +21,7 @@ struct LANCore {
   enum Drop: String, CaseIterable {
     /// There are more packets than can be looked at.
     case flood
-    /// It is no DNS message, or not from a usable port.
+    /// It is not a DNS message, or not from a usable port.
     case malformed
     /// Its answer would have exceeded a limit.
     case unanswered

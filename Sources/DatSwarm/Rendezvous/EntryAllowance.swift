@@ -1,8 +1,7 @@
 /// The number of entries of a rendezvous server that one client may have while they are scarce.
 ///
-/// Some dozen hosts, each with as many as one may have, fill a server. So where they are nearly all taken,
-/// those go that clients with most of them have above an equal share, until a quarter is free. Whoever has
-/// few keeps all of them.
+/// Some dozen hosts, each with as many as one may have, fill a server. So when nearly all are taken, the clients with
+/// the most lose what they have above an equal share, until a quarter is free. A client that has few keeps all.
 struct EntryAllowance {
   /// Nobody loses the last of these: enough for the topics of a person's programs.
   private static let least = 32
@@ -14,7 +13,7 @@ struct EntryAllowance {
 
   init(total: Int) { self.total = total }
 
-  /// Takes in how many there are.
+  /// Sets the allowance by the numbers of entries that there are.
   ///
   /// - Returns: how many of them each client is to lose.
   mutating func update<Client>(_ counts: [Client: Int], count: Int) -> [Client: Int] {

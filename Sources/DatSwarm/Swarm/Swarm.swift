@@ -364,7 +364,7 @@ public actor Swarm {
     schedule(isClosed ? nil : core.deadline())
   }
 
-  /// Lets the sources look at once, at most every ten seconds.
+  /// Makes the sources look at once, but at most every ten seconds.
   private func lookAgain(_ key: DiscoveryKey, _ now: ContinuousClock.Instant) {
     guard services[key] != nil else { return }
     if let last = services[key]?.lookedAgain, now - last < .seconds(10) { return }

@@ -40,7 +40,7 @@ extension DatabaseCore {
       }
       guard let node else {
         throw HyperDBError(
-          .malformedEntry, "The entry in \(name(place)) is no entry of a hyperdb",
+          .malformedEntry, "The entry in \(name(place)) is not an entry of a hyperdb",
           feed: place.feed, seq: place.seq)
       }
       if let node { return node }
@@ -51,15 +51,15 @@ extension DatabaseCore {
   private func node(
     of fields: EntryFields, by list: FeedList, at place: FeedSequence
   ) throws -> EntryNode {
-    guard let clock = list.decode(clock: fields.clock, of: place) else {
+    guard let clockCount = list.clockCount(of: fields.clock, at: place) else {
       throw HyperDBError(
         .missingFeedMappings,
         "Missing feed mappings: the entry in \(name(place)) counts \(fields.clock.count) feeds, its "
           + "list has \(list.keyCount)", feed: place.feed, seq: place.seq)
     }
-    let trie: Trie
+    defer { trieScratch.trim() }
     do throws(TrieCoding.Fault) {
-      trie = try TrieCoding.decode(
+      try TrieCoding.decode(
         fields.trie, by: list, owner: place, scratch: &trieScratch)
     } catch {
       throw HyperDBError(
@@ -77,10 +77,17 @@ extension DatabaseCore {
     }
     let valueCount = fields.value?.count ?? 0
     let isApart = valueCount > EntryNode.keptValue
-    return EntryNode(
-      place: place, key: Array(fields.key), value: isApart ? nil : fields.value.map { Array($0) },
-      apartCount: isApart ? valueCount : 0, isDeleted: fields.isDeleted, clock: clock, trie: trie,
-      inflate: list.seq)
+    let entries = trieScratch.entries
+    let isWide = Trie.isWide(entries)
+    return EntryNode.make(
+      EntryNode.Parts(
+        place: place, key: fields.key, value: isApart ? nil : fields.value,
+        apartCount: isApart ? valueCount : 0, isDeleted: fields.isDeleted, inflate: list.seq),
+      clockCount: clockCount, trieCount: Trie.wordCount(entries, isWide: isWide), isWide: isWide
+    ) { words, clock in
+      Trie.write(entries, isWide: isWide, to: words)
+      list.decode(fields.clock, at: place, to: clock, count: clockCount)
+    }
   }
 
   /// The list in block `seq` of the feed that `place` is in.

@@ -66,7 +66,7 @@ extension DatabaseCore {
     withoutPlace = withoutPlace.filter { nearest.contains($0.key) }
   }
 
-  /// Takes in a feed that was named before, once a block of it is verified.
+  /// Adds a feed that was named before, once a block of it is verified.
   ///
   /// - Returns: true if it has a place.
   @discardableResult
@@ -162,7 +162,7 @@ extension DatabaseCore {
 
   // MARK: Authority to write
 
-  /// Takes in a list of feeds that a writer published.
+  /// Handles a list of feeds that a writer published.
   func learn(
     _ list: FeedList, _ keys: [PublicKey?], isAuthorization: Bool, from feed: Int
   ) {
@@ -182,11 +182,10 @@ extension DatabaseCore {
     }
   }
 
-  /// Has the keys that were named lately looked at, where a writer names many that are nobody's.
+  /// Looks at the keys that were named since the last look, if enough were, where a writer names many made-up ones.
   ///
-  /// What is done then costs as much as there are names. So they are looked at again when so many were named,
-  /// or so many blocks have come, that each of these had but a small part in it: one more made-up key costs
-  /// what it weighs.
+  /// A look costs as much as there are names in all. So the next one waits until so many keys were named, or so many
+  /// blocks have come, that each of these has only a small share in the cost, which a made-up key pays, too.
   func settleNamesInTime() {
     guard unsettledNames > 0 else { return }
     unsettledBlocks += 1
@@ -199,12 +198,12 @@ extension DatabaseCore {
     feedChanges += 1
   }
 
-  /// Has a key looked at now, if it was named lately.
+  /// Looks at a key at once, if it was named since the last look.
   func settleName(_ key: PublicKey) {
     if unsettledNames > 0, numbers[key] == nil, namings.isNoted(key) { settleNames() }
   }
 
-  /// Marks a feed as authorised, and every feed that it lists.
+  /// Marks a feed as authorized, and every feed that it lists.
   func authorize(_ feed: Int) {
     var next = [feed]
     while let feed = next.popLast() {
@@ -223,13 +222,13 @@ extension DatabaseCore {
     namings.isNoted(key) && authorized.contains { namings.names(feedKeys[$0], key) }
   }
 
-  /// Returns whether the source or any authorised writer lists the feed, as far as their lists were read.
+  /// Returns whether the source or any authorized writer lists the feed, as far as their lists were read.
   package func isAuthorized(_ key: PublicKey) -> Bool {
     if let number = numbers[key] { return writers[number].isAuthorized }
     return isNamedByWriter(key)
   }
 
-  /// Returns whether the feed with that number is authorised.
+  /// Returns whether the feed with that number is authorized.
   func isAuthorized(_ feed: Int) -> Bool { writers[feed].isAuthorized }
 
   /// The candidates that a writer let in, by writer, the newest first. All others were merely listed.

@@ -91,7 +91,7 @@ extension DatabaseCore {
         mergesAll = false
       }
       clock[local] = UInt64(seq) + 1
-      let node = EntryNode(
+      let node = EntryNode.make(
         place: place, key: key, value: change.value,
         isDeleted: change.isDelete, clock: clock, trie: merge.trie, inflate: list.seq, path: path)
       blocks.append(try encode(node, list, encodeMap))
@@ -112,7 +112,7 @@ extension DatabaseCore {
     guard let local, let last = nodes.last else { return }
     let writer = writers[local]
     if writer.newestList !== list {
-      let isAuthorization = nodes[0].key.isEmpty && nodes[0].value == nil
+      let isAuthorization = nodes[0].keyCount == 0 && nodes[0].valueCount == 0 && !nodes[0].hasValue
       let keys = list.keys.map { PublicKey(bytes: $0) }
       learn(list, keys, isAuthorization: isAuthorization, from: local)
     }
@@ -205,8 +205,9 @@ extension DatabaseCore {
       message.contentFeed = list.contentKey
       block = codec.encode(message)
     } else {
-      block = codec.encode(
-        node, value: try value(of: node), trie: trie, clock: clock, inflate: list.seq)
+      block = try withValue(of: node) {
+        codec.encode(node, value: $0, trie: trie, clock: clock, inflate: list.seq)
+      }
     }
     if block.count > HyperDBLimits.entryBytes {
       throw HyperDBError(
@@ -239,7 +240,7 @@ extension DatabaseCore {
       place: nil, bounds: Insertion.Bounds(steps: HyperDBLimits.lookupSteps))
   }
 
-  // MARK: Authorising
+  // MARK: Authorizing
 
   /// Lists a feed as one of the database's writers, for good.
   ///

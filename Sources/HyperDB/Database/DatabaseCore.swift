@@ -86,9 +86,9 @@ package final class DatabaseCore {
   /// Called with the number of a feed that loses its place, before another feed gets that number.
   package var onVacate: ((Int) -> Void)?
 
-  /// The authorised feeds, in the order of authorisation, which is the order of replication.
+  /// The authorized feeds, in the order of authorization, which is the order of replication.
   package internal(set) var authorized: [Int] = []
-  /// Goes up with every feed that is opened or authorised.
+  /// The number of changes of feeds so far: opened, authorized, lost or newly named ones.
   package internal(set) var feedChanges = 0
 
   /// Entries that can't be read, the first ``HyperDBLimits/rememberedIssues`` of them.
@@ -110,7 +110,7 @@ package final class DatabaseCore {
   /// - Parameters:
   ///   - source: the feed whose key is the database's.
   ///   - local: the feed to write, if it is not the source; nil to open for reading only.
-  /// - Throws: `HyperDBError` with code `notADatabase` if the source's first block is no hyperdb
+  /// - Throws: `HyperDBError` with code `notADatabase` if the source's first block is not a hyperdb
   ///   header, and whatever is wrong with the local feed's newest entry.
   package init(
     source: any EntryLog, local: (any EntryLog)?, options: Options = Options(),
@@ -138,7 +138,7 @@ package final class DatabaseCore {
         EntryScan.isEntryOfEarlyHyperDB(header)
         ? "Feed \(source.key) is a hyperdb of before May 2018 (3.0.0-0 to 3.0.0-4), whose entries are "
           + "others: copy its keys into a new one with the hyperdb that wrote it"
-        : "Feed \(source.key) is \(FeedKind(firstBlock: header).name); its first block is no database's."
+        : "Feed \(source.key) is \(FeedKind(firstBlock: header).name); its first block is not a database's."
       throw HyperDBError(.notADatabase, reason, feed: 0, seq: 0)
     }
     try openLocal()
@@ -221,6 +221,16 @@ package final class DatabaseCore {
         seq: node.seq)
     }
     return value
+  }
+
+  /// Passes the value of an entry to `body`; see ``value(of:)``.
+  func withValue<Result>(
+    of node: EntryNode, _ body: (UnsafeBufferPointer<UInt8>?) throws -> Result
+  ) throws -> Result {
+    guard node.isValueApart, let value = try value(of: node) else {
+      return try node.withValue(body)
+    }
+    return try value.withUnsafeBufferPointer { try body($0) }
   }
 
   /// The key and value of an entry, read from its block. The cache is neither asked nor filled, and the

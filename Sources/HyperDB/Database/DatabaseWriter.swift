@@ -99,7 +99,7 @@ public actor DatabaseWriter {
 }
 
 extension HyperDB {
-  /// Returns a writer that takes in changes and writes them in batches.
+  /// Returns a writer that collects changes and writes them in batches.
   public nonisolated func writer() -> DatabaseWriter { DatabaseWriter(db: self) }
 }
 

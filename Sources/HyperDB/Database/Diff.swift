@@ -47,7 +47,7 @@ package final class Diff {
         if left == nil, right == nil { return nil }
         return take(left: true, right: true)
       }
-      if left[0].key == right[0].key {
+      if left[0].hasKey(of: right[0]) {
         if isSame(left, right) {
           _ = take(left: true, right: true)
           continue

@@ -1,5 +1,5 @@
 extension DatabaseCore {
-  /// Every entry of every writer, deletes and authorisations included.
+  /// Every entry of every writer, deletes and authorizations included.
   ///
   /// An entry comes after all that its writer knew, or before them in reverse. Concurrent entries come in
   /// the order of their feeds. With `raw` the order is the reference's, which does not always hold to
@@ -62,7 +62,7 @@ package final class History {
     }
   }
 
-  /// The first cursor that may precede all others. If clocks cover each other, which those of sound writers
+  /// The first cursor that may precede all others. If clocks cover each other, which those of correct writers
   /// never do, it is the first cursor of all.
   private func select() -> Int? {
     var first: Int?

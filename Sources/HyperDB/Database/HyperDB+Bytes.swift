@@ -52,7 +52,7 @@ extension HyperDB {
       var skipped = 0
       return {
         while let node = try history.next() {
-          if EntryKey.isUnder(prefix, node.key) { return try db.publicNode(node) }
+          if node.withKey({ EntryKey.isUnder(prefix, $0) }) { return try db.publicNode(node) }
           skipped += 1
           if skipped.isMultiple(of: 1024) { throw WalkPause() }
         }

@@ -198,7 +198,13 @@ extension HyperDB {
     ) { db in
       let listing = db.core.list(prefix, options.core, in: try db.snapshot(fixed))
       let transform = options.transform ?? db.options.transform
-      return { try listing.next().map { try transform($0.map(db.publicNode)) } }
+      return {
+        switch try listing.nextGroup() {
+        case .one(let node): try transform([db.publicNode(node)])
+        case .several(let nodes): try transform(nodes.map(db.publicNode))
+        case nil: nil
+        }
+      }
     }
   }
 

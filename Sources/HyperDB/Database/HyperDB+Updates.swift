@@ -17,8 +17,8 @@ public enum DatabaseUpdate: Sendable {
   case forked(ForkEvidence)
   /// A peer has what was missing of the feed that is written here: writing is possible again.
   case restored
-  /// A feed has lost its place to others: what was told of it is no part of the database any more. If it
-  /// comes back, its entries are told again.
+  /// A feed has lost its place to others: the entries of it that were delivered are no longer part of the database.
+  /// If it comes back, they are delivered again.
   case left(PublicKey)
   /// An entry can't be read, and is left out.
   case issue(HyperDBError)
@@ -164,7 +164,7 @@ final class UpdateReader: @unchecked Sendable {
     }
   }
 
-  /// A feed that has lost its place, once each. They are told before anything else, since a feed may be
+  /// Returns a feed that has lost its place, each one once. These come before anything else, since a feed may be
   /// back by then.
   func takeLost() -> PublicKey? { lost.popLast() }
 
@@ -183,8 +183,8 @@ extension HyperDB {
     updates(after: [:], valuesUpTo: limit)
   }
 
-  /// The same without the entries up to these blocks, which the reader has from another time. Of a feed that
-  /// has no place any more it is told that it left. In a sparse database the entries are told all the same.
+  /// Returns every entry but those up to these blocks, which the reader already has. If one of these feeds no longer
+  /// has a place, that it left is delivered. In a sparse database all entries are delivered.
   package nonisolated func updates(
     after start: [PublicKey: UInt64], valuesUpTo limit: Int
   ) -> DatabaseUpdates {

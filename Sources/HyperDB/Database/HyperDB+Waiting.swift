@@ -13,7 +13,7 @@ struct Waiting {
 /// only carry it there.
 final class PendingWait: @unchecked Sendable {
   fileprivate var continuation: CheckedContinuation<Void, any Error>?
-  /// Cancels the request if the wait is given up.
+  /// Cancels the request if the wait ends before an answer.
   fileprivate var onGivingUp: (() -> Void)?
 
   fileprivate init() {}

@@ -206,10 +206,16 @@ extension HyperDB {
 
   /// Returns an entry as it is given out, without a value that is larger than the limit.
   func publicNode(_ node: EntryNode, valueUpTo limit: Int) throws -> DatabaseNode {
-    let value = node.valueCount > limit ? nil : try core.value(of: node)
-    shownBytes &+= node.key.count + (value?.count ?? 0)
+    let value: DatabaseNode.Value
+    shownBytes &+= node.keyCount
+    if node.valueCount > limit {
+      value = .other(nil)
+    } else {
+      shownBytes &+= node.valueCount
+      value = node.isValueApart ? .other(try core.value(of: node)) : .own
+    }
     return DatabaseNode(
-      node, value: value, feeds: core.feedKeys, isAuthorized: core.isAuthorized(node.feed))
+      node, value, feeds: core.feedKeys, isAuthorized: core.isAuthorized(node.feed))
   }
 
   func publicNode(_ node: EntryNode) throws -> DatabaseNode {

@@ -63,7 +63,7 @@ public actor HyperDB {
   var wasAuthorized = false
   var knownFeedChanges = -1
   var isClosed = false
-  /// The reason why the key is no database's.
+  /// The reason why the key is not a database's.
   var refusal: HyperDBError?
 
   /// Opens the database in a folder: the one stored there, a new one, or the one of `key`.
@@ -186,7 +186,7 @@ public actor HyperDB {
 
   /// The number of the database's feeds, this replica's own included.
   ///
-  /// A feed counts once its first block is here: a key that a writer listed is no feed yet.
+  /// A feed counts once its first block is here: a key that a writer listed is not a feed yet.
   public var feedCount: Int { core.feedCount }
 
   /// The feeds of the database: their authority to write, and how much of each is here.

@@ -13,9 +13,9 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
     case notWritable
     /// Writing to a checkout, a snapshot or a database opened for reading. Nothing was written.
     case readOnly
-    /// Giving up blocks of a database that isn't sparse. Nothing was given up.
+    /// Clearing blocks of a database that isn't sparse. Nothing was cleared.
     case notSparse
-    /// Giving up blocks of the feed that is written here. Nothing was given up.
+    /// Clearing blocks of the feed that is written here. Nothing was cleared.
     case ownFeed
     /// A feed key that is not 32 bytes. Nothing was written.
     case invalidKey
@@ -29,9 +29,9 @@ public struct HyperDBError: Error, Sendable, CustomStringConvertible {
     case missingFeedMappings
     /// An entry names a list of feeds that is not there.
     case malformedFeedList
-    /// The feed is no hyperdb: its first block is not the header. The message names those of before May 2018.
+    /// The feed is not a hyperdb: its first block is not the header. The message names those of before May 2018.
     case notADatabase
-    /// A walk through the entries took more steps than sound entries can need.
+    /// A walk through the entries took more steps than correct entries can need.
     case tooManySteps
     /// The write hook, ``HyperDB/Options/onWrite``, refused; ``HyperDBError/cause`` is what it threw.
     /// Nothing was written.
@@ -93,13 +93,13 @@ public enum HyperDBLimits {
   static let unprovenNewcomers = 64
   /// Feeds without a place that are remembered until they may get one.
   static let waitingFeeds = 512
-  /// Keys in a list that is read, and values in a clock. A sound list has at most ``feeds`` that exist.
+  /// Keys in a list that is read, and values in a clock. A correct list has at most ``feeds`` that exist.
   /// The reference's lists repeat all keys that their writer has met, and some of those have no feed.
   static let listedKeys = 4096
-  /// Bytes that one database caches: decoded entries, about 100,000 of them, and an index of their paths,
+  /// Bytes that one database caches: decoded entries, about 180,000 of them, and an index of their paths,
   /// which takes at most half.
   public static let cacheBytes = 64 * 1024 * 1024
-  /// Pointers that one lookup or one put may follow. The deepest sound lookup, 64 segments of 32
+  /// Pointers that one lookup or one put may follow. The deepest lookup of a correct key, 64 segments of 32
   /// levels for each of 255 heads, needs half of it even if every level leads on.
   public static let lookupSteps = 1_000_000
   /// Bytes of an entry that count as one step if they have to be read, as a power of two: reading takes
@@ -107,14 +107,14 @@ public enum HyperDBLimits {
   static let stepShift = 8
   /// Steps that one put may take to merge what others wrote. A pointer looked at is a step, and so are
   /// 32 bytes of an entry that has to be read. They take some 5 ms, and a put that leaves out what is too
-  /// costly takes up to four times as many. A sound put in a database of 100 writers takes some 5,000.
+  /// costly takes up to four times as many. A usual put in a database of 100 writers takes some 5,000.
   public static let mergeSteps = 100_000
   /// See ``mergeSteps``: a power of two.
   static let mergeStepShift = 5
   /// Bytes of a trie that is merged of several heads at once; beyond it each head has its share.
   /// It is half of ``trieBytes``, so that the next entry has room for what the last one points to.
   static let mergedTrieBytes = 32_768
-  /// Segments of a key that is read: its path takes 8 bytes for each. Sound keys have a
+  /// Segments of a key that is read: its path takes 8 bytes for each. Usual keys have a
   /// few.
   public static let readSegments = 1 << 18
   /// Bytes of a trie that is read: the reference has no room for more.
@@ -125,7 +125,7 @@ public enum HyperDBLimits {
   /// Pairs of entries that are compared to find out whether a head leads to what it claims to know.
   public static let headComparisons = 256
   /// Steps to the next result of a list: this many, and `listStepsPerEntry` more for each entry of the
-  /// database, so that a long run of deleted keys is no error.
+  /// database, so that a long run of deleted keys is not an error.
   public static let listSteps = 1_000_000
   /// See ``listSteps``.
   public static let listStepsPerEntry = 64

@@ -80,7 +80,7 @@ public struct ProposedEntry: Sendable {
   public let seq: UInt64
   /// The whole block.
   public let block: [UInt8]
-  /// The entry's key; nil if the block is no entry. Such a block is stored, but later left out.
+  /// The entry's key; nil if the block is not an entry. Such a block is stored, but later left out.
   public let keyBytes: [UInt8]?
   /// The entry's value.
   public let value: [UInt8]?

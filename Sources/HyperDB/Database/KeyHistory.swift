@@ -57,7 +57,8 @@ package final class KeyHistory {
   private func view(before nodes: [EntryNode]) throws -> Snapshot {
     var heads: [EntryNode] = []
     for node in nodes {
-      for (feed, value) in node.clock.enumerated() {
+      for feed in 0..<node.clockCount {
+        let value = node.clock(of: feed)
         let length: Int
         if feed == node.feed {
           length = node.seq

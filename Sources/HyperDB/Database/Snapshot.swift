@@ -85,7 +85,7 @@ extension DatabaseCore {
   ///
   /// A put's clock is exactly these lengths, its heads are the newest entries below them, and its trie
   /// points to nothing beyond them. So an entry claims to know what it was built from, no more, and
-  /// nothing that a peer merely announced gets into it. Since the clocks of a sound writer only
+  /// nothing that a peer merely announced gets into it. Since the clocks of a correct writer only
   /// grow, its newest entry below a length speaks for those before; an entry that can't be read is
   /// taken as knowing nothing. From one cut to the next only what was stored in between is looked
   /// at.
@@ -111,8 +111,8 @@ extension DatabaseCore {
   /// Returns what is stored of the feeds without a gap, as far as the newest entry of each knows only what is
   /// stored, and all that those entries know.
   ///
-  /// What a sound entry knows knows nothing more, so the second part adds only entries of others: those that
-  /// claim blocks that don't exist, and that a sound writer has built on before it could see that. If such a
+  /// The entries that a correct entry knows know nothing more than it does. So the second part adds only entries that
+  /// claim blocks that don't exist, and that a correct writer has built on before it could see that. If such a
   /// claim counted, it would cut off that writer, whose later entries all know the entry that makes it.
   private func closedLengths() throws -> [Int] {
     let stored = writers.map { $0.log.isStopped ? Int.max : $0.prefix }
@@ -125,8 +125,9 @@ extension DatabaseCore {
       guard let head = try writers[feed].head(below: length, node(at:)),
         feed == local || isInside(head, stored)
       else { continue }
-      for (other, value) in head.clock.enumerated() where other < known.count {
-        known[other] = max(known[other], min(Int(clamping: value), writers[other].prefix))
+      for other in 0..<min(head.clockCount, known.count) {
+        let value = Int(clamping: head.clock(of: other))
+        known[other] = max(known[other], min(value, writers[other].prefix))
       }
     }
     return known
@@ -137,7 +138,7 @@ extension DatabaseCore {
 
   /// Returns the longest prefix of a feed whose newest entry's clock lies inside `stored`.
   ///
-  /// Since a sound writer's clocks only grow, the search is binary: a feed of a million entries
+  /// Since a correct writer's clocks only grow, the search is binary: a feed of a million entries
   /// that claim to know the future costs twenty looks. After ``settlingSteps`` it ends with what it has found.
   private func fit(_ feed: Int, _ stored: [Int], floor: Int) throws -> Int {
     let length = writers[feed].prefix
@@ -174,8 +175,8 @@ extension DatabaseCore {
   }
 
   private func isInside(_ head: EntryNode, _ stored: [Int]) -> Bool {
-    head.clock.enumerated().allSatisfy { feed, value in
-      value <= UInt64(feed < stored.count ? stored[feed] : 0) || feed == head.feed
+    (0..<head.clockCount).allSatisfy { feed in
+      head.clock(of: feed) <= UInt64(feed < stored.count ? stored[feed] : 0) || feed == head.feed
     }
   }
 }

@@ -46,7 +46,7 @@ extension DatabaseCore {
   /// Returns the database as the source knew it with its block `seq`.
   package func checkout(source seq: Int) throws -> Snapshot {
     guard seq > 0 else {
-      throw HyperDBError(.invalidVersion, "Invalid version: block \(seq) is no entry")
+      throw HyperDBError(.invalidVersion, "Invalid version: block \(seq) is not an entry")
     }
     return checkout([try head(FeedSequence(feed: 0, seq: seq))])
   }

@@ -5,7 +5,7 @@ final class Writer {
   /// Its number in the open database's list.
   let id: Int
   let log: any EntryLog
-  /// True if the source lists it, or any authorised writer does. Never revoked.
+  /// True if the source lists it, or any authorized writer does. Never revoked.
   var isAuthorized = false
   /// The list at the highest block so far.
   @exclusivity(unchecked) private(set) var newestList: FeedList?
@@ -14,7 +14,7 @@ final class Writer {
   private var leftOut = false
   /// True if the newest list has other numbers than its feeds have now.
   @exclusivity(unchecked) private var isStale = false
-  /// Lists by block, the least recently used first; a sound writer has few.
+  /// Lists by block, the least recently used first; a correct writer has few.
   @exclusivity(unchecked) private var lists: [FeedList] = []
   private static let keptLists = 16
 
@@ -102,7 +102,7 @@ final class Writer {
 
   /// A head whose trie takes more memory is not kept for lengths that were asked for earlier.
   private static let largeTrie = 1 << 16
-  /// Unreadable entries in a row that are passed over. No sound writer leaves one; beyond them the writer
+  /// Unreadable entries in a row that are passed over. No correct writer leaves one; beyond them the writer
   /// has no head until it writes one again.
   private static let passedOver = 64
 
@@ -117,7 +117,7 @@ final class Writer {
     while seq >= least {
       node = try load(FeedSequence(feed: id, seq: seq))
       if node != nil { break }
-      // An earlier search tells the rest of this one.
+      // An earlier search has the rest of this one's answer.
       if let known = known(below: seq) {
         if let found = known.node, found.seq >= least { node = found }
         break

@@ -4,7 +4,7 @@ public import HypercoreCrypto
 /// One feed of a database, as a feed: what it is made of, rather than the entries in it.
 ///
 /// It is a view on the feed that the database has open, without a copy of anything. The database appends to it,
-/// closes it and decides with whom it is replicated.
+/// closes it and decides with which peers it is replicated.
 ///
 /// ```swift
 /// for feed in await db.feeds {
@@ -71,11 +71,11 @@ public struct WriterFeed: Sendable {
   /// `cancel(start, end)`.
   public func cancel(_ range: Range<UInt64>) async throws { try await feed.cancel(range) }
 
-  /// Gives up the blocks of a range, but for the header. They are fetched again when a read or a download needs
-  /// them.
+  /// Removes the blocks of a range from the storage, except the header. They are fetched again when a read or a
+  /// download needs them.
   ///
   /// - Throws: ``HyperDBError`` with `notSparse` unless the database was opened with ``HyperDB/Options/sparse``;
-  ///   with `ownFeed` for the feed that is written here, whose next entries build on these. Nothing is given up
+  ///   with `ownFeed` for the feed that is written here, whose next entries build on these. Nothing is removed
   ///   in either case. `FeedError` if the storage fails.
   ///
   /// Stands for hypercore `clear(start, end)`.
@@ -94,6 +94,9 @@ public struct WriterFeed: Sendable {
     guard range.upperBound > 1 else { return }
     try await feed.clear(max(range.lowerBound, 1)..<range.upperBound)
   }
+
+  /// Returns the proof of a block, as `proof(of:)` of `Feed` does.
+  package func proof(of index: UInt64) async throws -> Proof { try await feed.proof(of: index) }
 
   /// Hashes every block that is recorded as stored. Those that are missing, or don't match, count as not stored
   /// while the database is open, so that peers can bring them.

@@ -49,7 +49,9 @@ final class EntryCache {
   /// The most bytes to keep.
   @exclusivity(unchecked) var limit: Int
   @exclusivity(unchecked) private var bytes = 0
-  @exclusivity(unchecked) private var pages: [[Page?]] = []
+  /// The pages of each feed, which ``ring`` keeps alive: counting references to them would cost each lookup
+  /// more than it does otherwise.
+  @exclusivity(unchecked) private var pages: [[Unmanaged<Page>?]] = []
   /// The number of page slots of all feeds.
   @exclusivity(unchecked) private var placeCount = 0
   /// The most page slots. A writer can sign a feed to be as long as it likes, and write at its end. These
@@ -60,6 +62,7 @@ final class EntryCache {
   @exclusivity(unchecked) private var bytesOfFeed: [Int] = []
   /// The number of feeds with pages.
   @exclusivity(unchecked) private var feedsWithPages = 0
+  @exclusivity(unchecked) private var touched: UInt = 0
   /// All pages, in the order in which they are considered for eviction.
   @exclusivity(unchecked) private var ring: [Page] = []
   @exclusivity(unchecked) private var hand = 0
@@ -69,7 +72,7 @@ final class EntryCache {
   @exclusivity(unchecked) private var missedCount = 0
   private static let missedBits: UInt64 = 1 << 16
   /// The stand-in for entries that can't be read.
-  private let bad = EntryNode(
+  private let bad = EntryNode.make(
     place: FeedSequence(feed: 0, seq: 0), key: [], value: nil, isDeleted: true, clock: [],
     trie: .empty, inflate: 0)
 
@@ -89,10 +92,41 @@ final class EntryCache {
     else {
       return nil
     }
-    return page.withUnsafeMutablePointers { header, nodes in
-      if !header.pointee.isTouched { header.pointee.isTouched = true }
-      return nodes[seq & (Self.pageEntries - 1)]
+    return page._withUnsafeGuaranteedRef { page in
+      page.withUnsafeMutablePointers { header, nodes in
+        if !header.pointee.isTouched { header.pointee.isTouched = true }
+        return nodes[seq & (Self.pageEntries - 1)]
+      }
     }
+  }
+
+  /// Reads a word of each entry that a walk will look at next, so far as they are cached: memory brings
+  /// several at a time, while the looks themselves wait for one after the other.
+  ///
+  /// - Parameter slot: the first of the slots of `trie` at one index, all of whose first pointers are meant.
+  func touch(_ trie: Trie, from slot: Int) {
+    let index = trie.slot(slot).index
+    var position = slot
+    while position < trie.count, trie.slot(position).index == index {
+      touch(trie.pointer(position))
+      position = trie.pointers(position).upperBound
+    }
+  }
+
+  @inline(__always)
+  private func touch(_ place: FeedSequence) {
+    let (feed, seq) = (place.feed, place.seq)
+    guard feed < pages.count, seq >> Self.pageShift < pages[feed].count,
+      let page = pages[feed][seq >> Self.pageShift]
+    else { return }
+    let address = page._withUnsafeGuaranteedRef { page in
+      page.withUnsafeMutablePointerToElements { nodes in
+        UnsafeRawPointer(nodes + (seq & (Self.pageEntries - 1))).load(as: UInt.self)
+      }
+    }
+    guard let node = UnsafeRawPointer(bitPattern: address) else { return }
+    // Nothing is done with it, but the compiler can't know.
+    touched &+= node.load(as: UInt.self) &+ node.load(fromByteOffset: 64, as: UInt.self)
   }
 
   /// Caches an entry of a block that exists.
@@ -109,10 +143,10 @@ final class EntryCache {
     }
     let page: Page
     if let known = pages[feed][index] {
-      page = known
+      page = known.takeUnretainedValue()
     } else {
       page = Page.make(feed: feed, index: index)
-      pages[feed][index] = page
+      pages[feed][index] = Unmanaged.passUnretained(page)
       ring.append(page)
       count(page.header.bytes, of: feed)
     }

@@ -16,7 +16,7 @@ package protocol EntryLog: AnyObject {
   func firstMissing(from start: Int) -> Int
   /// Returns a block; nil if it is not stored here.
   func block(at index: Int) throws -> [UInt8]?
-  /// The size of a block in bytes, without reading it; nil where that is not known.
+  /// The size of a block in bytes, without reading it; nil if that is not known.
   func byteCount(at index: Int) -> Int?
   /// Appends blocks under one signature, all or nothing, and returns the index of the first.
   @discardableResult

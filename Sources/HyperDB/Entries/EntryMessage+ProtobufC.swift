@@ -24,7 +24,7 @@ package final class EntryMessageCodec {
     }
   }()
 
-  /// Returns the protocol that a feed's first block names; nil if it is no header.
+  /// Returns the protocol that a feed's first block names; nil if it is not a header.
   package func headerProtocol(_ block: [UInt8]) -> [UInt8]? {
     block.withUnsafeBytes { bytes in
       guard let scan = EntryScan(bytes), scan.fieldCount <= Self.fieldLimit else { return nil }
@@ -48,7 +48,7 @@ package final class EntryMessageCodec {
     byteCount + 16 * scan.fieldCount + bytesPerField * (scan.fieldCount + 4) + 4096
   }
 
-  /// Returns the entry in a block; nil if the bytes are none.
+  /// Returns the entry in a block; nil if the bytes are not one.
   ///
   /// - Parameter inflated: true to read the list of feeds as well, if there is one.
   package func decode(_ block: [UInt8], inflated: Bool) -> EntryMessage? {
@@ -141,45 +141,48 @@ package final class EntryMessageCodec {
       guard entry.feeds == nil, entry.contentFeed == nil else {
         return Self.encodeInflated(entry, trie)
       }
-      return Self.encode(
-        entry.key, entry.value, entry.deleted, trie, entry.clock, inflate: entry.inflate)
+      return entry.key.withData { key in
+        func encode(_ value: UnsafeBufferPointer<UInt8>?) -> [UInt8] {
+          Self.encode(key, value, entry.deleted, trie, entry.clock, inflate: entry.inflate)
+        }
+        guard let value = entry.value else { return encode(nil) }
+        return value.withUnsafeBufferPointer { encode($0) }
+      }
     }
   }
 
   /// Returns the block of an entry that has no list of its own.
   func encode(
-    _ node: EntryNode, value: [UInt8]?, trie: UnsafeBufferPointer<UInt8>, clock: [UInt64],
-    inflate: Int
+    _ node: EntryNode, value: UnsafeBufferPointer<UInt8>?, trie: UnsafeBufferPointer<UInt8>,
+    clock: [UInt64], inflate: Int
   ) -> [UInt8] {
-    Self.encode(
-      node.key, value, node.isDeleted, ProtobufCBinaryData(trie), clock,
-      inflate: UInt64(inflate))
+    node.withKey {
+      Self.encode(
+        ProtobufCBinaryData($0), value, node.isDeleted, ProtobufCBinaryData(trie), clock,
+        inflate: UInt64(inflate))
+    }
   }
 
   private static func encode(
-    _ key: [UInt8], _ value: [UInt8]?, _ isDeleted: Bool, _ trie: ProtobufCBinaryData,
-    _ clock: [UInt64], inflate: UInt64?
+    _ key: ProtobufCBinaryData, _ value: UnsafeBufferPointer<UInt8>?, _ isDeleted: Bool,
+    _ trie: ProtobufCBinaryData, _ clock: [UInt64], inflate: UInt64?
   ) -> [UInt8] {
-    key.withData { key in
-      (value ?? []).withData { data in
-        clock.withUnsafeBufferPointer { clock in
-          var message = DatHyperdb__Entry()
-          dat_hyperdb__entry__init(&message)
-          message.key = key
-          message.has_value = value != nil ? 1 : 0
-          message.value = data
-          message.has_deleted = isDeleted ? 1 : 0
-          message.deleted = isDeleted ? 1 : 0
-          message.trie = trie
-          message.n_clock = clock.count
-          message.clock = UnsafeMutablePointer(mutating: clock.baseAddress)
-          message.has_inflate = inflate != nil ? 1 : 0
-          message.inflate = inflate ?? 0
-          let size = dat_hyperdb__entry__get_packed_size(&message)
-          return [UInt8](unsafeUninitializedCapacity: size) {
-            $1 = dat_hyperdb__entry__pack(&message, $0.baseAddress)
-          }
-        }
+    clock.withUnsafeBufferPointer { clock in
+      var message = DatHyperdb__Entry()
+      dat_hyperdb__entry__init(&message)
+      message.key = key
+      message.has_value = value != nil ? 1 : 0
+      message.value = ProtobufCBinaryData(value ?? UnsafeBufferPointer(start: nil, count: 0))
+      message.has_deleted = isDeleted ? 1 : 0
+      message.deleted = isDeleted ? 1 : 0
+      message.trie = trie
+      message.n_clock = clock.count
+      message.clock = UnsafeMutablePointer(mutating: clock.baseAddress)
+      message.has_inflate = inflate != nil ? 1 : 0
+      message.inflate = inflate ?? 0
+      let size = dat_hyperdb__entry__get_packed_size(&message)
+      return [UInt8](unsafeUninitializedCapacity: size) {
+        $1 = dat_hyperdb__entry__pack(&message, $0.baseAddress)
       }
     }
   }

@@ -71,7 +71,7 @@ struct EntryScan {
   var isInflated: Bool { feedCount > 0 || hasContentFeed }
   private var hasContentFeed = false
 
-  /// Nil if the bytes are no protobuf message or have a known field of the wrong kind.
+  /// Nil if the bytes are not a protobuf message or have a known field of the wrong kind.
   init?(_ bytes: UnsafeRawBufferPointer) {
     var position = 0
     while position < bytes.count {

@@ -37,31 +37,40 @@ final class FeedList {
       contentKey: contentKey)
   }
 
-  /// Returns the clock of an entry by the database's numbers; nil if it is longer than the list.
+  /// Returns the number of feeds in the clock of an entry by the database's numbers; nil if it is longer than
+  /// the list.
+  func clockCount(of clock: UnsafeBufferPointer<UInt64>, at place: FeedSequence) -> Int? {
+    guard clock.count <= keyCount else { return nil }
+    var count = names(place.feed) ? place.feed + 1 : 0
+    if isIdentity { return max(count, clock.count) }
+    for position in 0..<min(clock.count, decodeMap.count) {
+      count = max(count, decodeMap[position] + 1)
+    }
+    return count
+  }
+
+  /// Writes the clock of an entry by the database's numbers, all ``clockCount(of:at:)`` values.
   ///
   /// A writer knows its own feed whatever its clock says: its later entries cover its earlier ones.
-  func decode(clock: UnsafeBufferPointer<UInt64>, of place: FeedSequence) -> [UInt64]? {
-    guard clock.count <= keyCount else { return nil }
-    for position in decodeMap.count..<max(decodeMap.count, clock.count) where clock[position] > 1 {
-      hasLeftOut = true
-    }
-    let clock = UnsafeBufferPointer(rebasing: clock.prefix(decodeMap.count))
-    var count = decodeMap.contains(place.feed) ? place.feed + 1 : 0
-    let namesOwner = count > 0
-    for position in clock.indices { count = max(count, decodeMap[position] + 1) }
-    return [UInt64](unsafeUninitializedCapacity: count) { decoded, filled in
-      decoded.initialize(repeating: 0)
-      for position in clock.indices {
-        let feed = decodeMap[position]
-        if feed >= 0 {
-          decoded[feed] = clock[position]
-        } else if clock[position] > 1 {
-          hasLeftOut = true
-        }
+  func decode(
+    _ clock: UnsafeBufferPointer<UInt64>, at place: FeedSequence,
+    to decoded: UnsafeMutablePointer<UInt64>, count: Int
+  ) {
+    decoded.initialize(repeating: 0, count: count)
+    for position in clock.indices {
+      let feed = position < decodeMap.count ? decodeMap[position] : -1
+      if feed >= 0 {
+        decoded[feed] = clock[position]
+      } else if clock[position] > 1 {
+        hasLeftOut = true
       }
-      if namesOwner { decoded[place.feed] = UInt64(place.seq) + 1 }
-      filled = count
     }
+    if names(place.feed) { decoded[place.feed] = UInt64(place.seq) + 1 }
+  }
+
+  /// Returns whether the list has the feed of that number.
+  private func names(_ feed: Int) -> Bool {
+    isIdentity ? feed < decodeMap.count : decodeMap.contains(feed)
   }
 
   /// Returns the clock by the list's numbers, 0 for a feed that this database doesn't have open.

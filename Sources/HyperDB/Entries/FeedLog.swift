@@ -43,7 +43,7 @@ package final class FeedLog: EntryLog {
 
   package func byteCount(at index: Int) -> Int? {
     guard index >= 0, UInt64(index) <= Varint.maximum / 2 else { return nil }
-    // What can't be read is an error of whoever reads the block.
+    // A node that can't be read is reported by the read of the block.
     return (try? core.node(at: 2 * UInt64(index))).map { Int(clamping: $0.size) }
   }
 

@@ -15,10 +15,10 @@ extension [EntryNode] {
 
   /// The entries that no other entry of the same key covers.
   func withoutCoveredOfSameKey() -> [EntryNode] {
-    withoutCovered { $0.covers($1) && $0.key == $1.key }
+    withoutCovered { $0.covers($1) && $0.hasKey(of: $1) }
   }
 
-  /// Sound entries never cover each other. Hostile ones may claim to, and then each would be dropped for
+  /// Entries of correct writers never cover each other. Hostile ones may claim to, and then each would be dropped for
   /// the other, together with everything both claim to know. So entries that are covered only by entries
   /// that they cover themselves are kept.
   private func withoutCovered(_ covers: (EntryNode, EntryNode) -> Bool) -> [EntryNode] {
@@ -31,7 +31,7 @@ extension [EntryNode] {
     return isReached ? heads : sources(covers)
   }
 
-  /// The most entries that are compared. No sound database has more for one key; if there are more, all stay.
+  /// The most entries that are compared. No correct database has more for one key; if there are more, all stay.
   private static var comparedEntries: Int { 1024 }
 
   /// The entries that are covered, directly or by way of others, only by entries that they cover in turn.

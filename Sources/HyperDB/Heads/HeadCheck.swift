@@ -200,7 +200,7 @@ final class HeadCheck {
         if isOutside(pointer, core) { continue }
         // A key that the newer one overwrote is no longer in the chain of its path.
         if place.digit == HashPath.terminator, place.index + 1 == path.count,
-          try load(pointer, core)?.key == newer.key
+          try load(pointer, core)?.hasKey(of: newer) == true
         {
           continue
         }
@@ -210,7 +210,7 @@ final class HeadCheck {
       }
     }
     if split >= path.count {
-      if newer.key == older.key { return true }
+      if newer.hasKey(of: older) { return true }
       let last = path.count - 1
       let chain = newer.trie.pointers(at: last, HashPath.terminator)
       return try stands(chain, of: newer, for: older.place, at: last, core)

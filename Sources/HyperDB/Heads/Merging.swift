@@ -23,7 +23,7 @@ package struct Merging {
     package var together = HyperDBLimits.mergeSteps
     /// For all walks from one head alone, in equal shares of at least ``least``.
     package var apart = HyperDBLimits.mergeSteps
-    /// For the walk from any one head: enough for a sound one of a room of 200 writers.
+    /// For the walk from any one head: enough for that of a correct writer in a room of 200.
     package var least = 1_000
     /// For each walk from the newest local entry.
     package var local = HyperDBLimits.mergeSteps / 4

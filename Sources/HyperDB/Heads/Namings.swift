@@ -7,7 +7,7 @@ internal import HypercoreCrypto
 ///
 /// If there are more such feeds than places, their prices decide, which follow from the blocks alone:
 ///
-/// - A writer *lets in* a key by an entry that authorises it: one with an empty key and no value, whose
+/// - A writer *lets in* a key by an entry that authorizes it: one with an empty key and no value, whose
 ///   list names a key that no earlier list of that writer named; if it names several, the last.
 /// - First come the feeds that the owner let in, then those that another writer with a place let in, then
 ///   those that a writer with a place merely listed.
@@ -36,7 +36,7 @@ struct Namings {
   private var byWriter: [PublicKey: Named] = [:]
   /// For each key, the number of writers that name it.
   private var counts: [PublicKey: Int] = [:]
-  /// Goes up with what may change who has a place.
+  /// The number of changes so far after which other feeds may have a place.
   private(set) var placeChanges = 0
   /// The number of keys that any writer names.
   var keyCount: Int { counts.count }
@@ -66,12 +66,12 @@ struct Namings {
     byWriter[writer].map { $0.mentions.values.map(\.seq) } ?? []
   }
 
-  /// Takes in a list.
+  /// Notes the keys of a list.
   ///
   /// - Parameters:
-  ///   - keys: nil in the place of what is no key.
-  ///   - isAuthorization: whether the entry that has the list is one that authorises.
-  ///   - isProven: whether a block of the feed with a key is verified.
+  ///   - keys: the keys; nil for each element that is not one.
+  ///   - isAuthorization: true if the entry that has the list is one that authorizes.
+  ///   - isProven: true if a block of the feed with a key is verified.
   /// - Returns: how many keys the list names that the writer had not named, and whether a block of any of
   ///   them is verified.
   mutating func note(

@@ -5,10 +5,10 @@ internal import Hypercore
 /// Kept from the moment the database has a follower: 8 bytes a block.
 struct Arrivals {
   private(set) var places: [FeedSequence] = []
-  /// By number, whether what comes of a feed is noted.
+  /// By feed number, true if the blocks that arrive are noted.
   private var watched: [Bool] = []
 
-  /// Takes in what is already stored of new feeds, the local one aside.
+  /// Adds the blocks of new feeds that are already stored, but for the local feed's.
   mutating func look(at feeds: [ReplicatedFeed?], local: Int?) {
     while watched.count < feeds.count { watched.append(false) }
     for (number, feed) in feeds.enumerated() where !watched[number] {
@@ -22,7 +22,7 @@ struct Arrivals {
     }
   }
 
-  /// Takes in blocks that have come of a watched feed.
+  /// Adds blocks of a feed that have arrived, if it is watched.
   mutating func add(_ ranges: [Range<UInt64>], of feed: Int) {
     guard feed < watched.count, watched[feed] else { return }
     for range in ranges {
@@ -32,7 +32,7 @@ struct Arrivals {
     }
   }
 
-  /// Forgets a feed, whose number another one may get. The places of the others stay where they are.
+  /// Forgets a feed, whose number another one may get. The others' blocks keep their indexes.
   mutating func forget(_ feed: Int) {
     guard feed < watched.count, watched[feed] else { return }
     watched[feed] = false

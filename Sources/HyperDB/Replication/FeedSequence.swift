@@ -4,6 +4,8 @@ package struct FeedSequence: Hashable, CustomStringConvertible {
   let raw: UInt64
 
   private static let seqBits: UInt64 = 56
+  /// The bits of the block in ``raw``.
+  static let seqMask: UInt64 = 1 << seqBits - 1
 
   /// - Parameters:
   ///   - feed: 0 to 255.
@@ -15,7 +17,7 @@ package struct FeedSequence: Hashable, CustomStringConvertible {
   init(raw: UInt64) { self.raw = raw }
 
   package var feed: Int { Int(truncatingIfNeeded: raw >> Self.seqBits) }
-  package var seq: Int { Int(truncatingIfNeeded: raw & (1 << Self.seqBits - 1)) }
+  package var seq: Int { Int(truncatingIfNeeded: raw & Self.seqMask) }
 
   package var description: String { "\(feed)/\(seq)" }
 }

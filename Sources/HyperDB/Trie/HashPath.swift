@@ -7,13 +7,15 @@ package struct HashPath: Hashable, CustomStringConvertible {
 
   /// The digits, 32 to a word, the first in the lowest two bits. Bits past the last digit are zero.
   private var words: PathWords
-  /// The number of digits, without the terminator.
-  private(set) var digits: Int
+  /// The number of digits. Every entry has a path, so it is small; no key has 2^27 components.
+  private let digitCount: UInt32
   let isTerminated: Bool
+  /// The number of digits, without the terminator.
+  var digits: Int { Int(digitCount) }
 
   init(words: PathWords, digits: Int, isTerminated: Bool) {
     self.words = words
-    self.digits = digits
+    digitCount = UInt32(truncatingIfNeeded: digits)
     self.isTerminated = isTerminated
   }
 
@@ -86,9 +88,11 @@ struct PathWords: Hashable {
   private var second: UInt64 = 0
   private var third: UInt64 = 0
   private var rest: [UInt64] = []
-  private(set) var count = 0
+  private var wordCount: UInt32 = 0
 
   init() {}
+
+  var count: Int { Int(wordCount) }
 
   @inline(__always)
   subscript(_ index: Int) -> UInt64 {
@@ -111,7 +115,7 @@ struct PathWords: Hashable {
   }
 
   mutating func append(_ word: UInt64) {
-    count += 1
+    wordCount += 1
     if count > 3 { rest.append(word) } else { self[count - 1] = word }
   }
 

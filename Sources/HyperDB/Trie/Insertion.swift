@@ -14,7 +14,7 @@ final class Insertion {
   private enum Turn {
     /// Keeps a pointer unless it leads to the new key itself.
     case check(worker: Int, digit: UInt8, pointer: FeedSequence)
-    /// Goes on from the node of a pointer.
+    /// Continues from the node of a pointer.
     case step(worker: Int, pointer: FeedSequence)
     /// Starts workers for more pointers of a node's trie.
     case fork(worker: Int, trie: Trie, pointers: Range<Int>)
@@ -42,9 +42,9 @@ final class Insertion {
   @exclusivity(unchecked) private var passed: [Int: Int] = [:]
   /// True if the run left nothing out.
   @exclusivity(unchecked) private(set) var isWhole = true
-  /// If a slot has more pointers than this, only those are taken that a sound trie would have.
+  /// If a slot has more pointers than this, only those are taken that a correct trie would have.
   @exclusivity(unchecked) private var slotLimit = 0
-  /// Each feed has one pointer in a sound slot, except for keys of the same path.
+  /// Each feed has one pointer in a correct slot, except for keys of the same path.
   private static let soundSlot = 2 * HyperDBLimits.feeds
 
   /// The limits of a run's cost.
@@ -192,7 +192,7 @@ final class Insertion {
       let nodePath = node.path(core.hash)
       let trie = node.trie
       var split = nodePath.firstDifference(from: path)
-      if split == end, node.key != key { split -= 1 }
+      if split == end, !node.hasKey(key) { split -= 1 }
       var slot = trie.firstSlot(from: index)
       while slot < trie.count {
         let (place, slotDigit) = (trie.slot(slot).index, trie.slot(slot).digit)
@@ -205,7 +205,7 @@ final class Insertion {
           for position in pointers {
             let pointer = trie.pointer(position)
             let other = try follow(pointer, to: path, depth: place, core, snapshot)
-            if let other, other.key != key, core.isInside(pointer, snapshot) {
+            if let other, !other.hasKey(key), core.isInside(pointer, snapshot) {
               builder.add(pointer, at: place, slotDigit)
             }
           }
@@ -259,7 +259,7 @@ final class Insertion {
     let nodePath = node.path(context.core.hash)
     var split = nodePath.firstDifference(from: path)
     // A node of the same path and another key is left at the terminator.
-    if split == path.count, node.key != context.key { split -= 1 }
+    if split == path.count, !node.hasKey(context.key) { split -= 1 }
     var index = workers[worker].index
     var slot = node.trie.firstSlot(from: index)
     try charge(1, node.feed)
@@ -370,7 +370,7 @@ final class Insertion {
     case .check(let checked, let digit, let pointer):
       worker = checked
       let node = try follow(pointer, workers[worker].index, context)
-      if let node, node.key != context.key { add(pointer, worker, digit, context) }
+      if let node, !node.hasKey(context.key) { add(pointer, worker, digit, context) }
     case .step(let stepping, let pointer):
       worker = stepping
       if let node = try follow(pointer, depthBelow(worker, context), context) {

@@ -57,7 +57,31 @@ package final class Listing {
     case walk(EntryNode, Int)
   }
 
-  private static let upwards: [UInt8] = [4, 0, 1, 2, 3]
+  /// The entries of one key. Nearly every key has one, which needs no array.
+  enum Group {
+    case one(EntryNode)
+    case several([EntryNode])
+
+    var first: EntryNode? {
+      switch self {
+      case .one(let node): node
+      case .several(let nodes): nodes.first
+      }
+    }
+
+    var nodes: [EntryNode] {
+      switch self {
+      case .one(let node): [node]
+      case .several(let nodes): nodes
+      }
+    }
+  }
+
+  /// The digits in the order of lists.
+  private static func digit(_ step: Int, isReverse: Bool) -> UInt8 {
+    let step = isReverse ? 4 - step : step
+    return step == 0 ? HashPath.terminator : UInt8(step - 1)
+  }
 
   private let core: DatabaseCore
   private let snapshot: Snapshot
@@ -93,11 +117,14 @@ package final class Listing {
   }
 
   /// Returns the next key's entries, nil at the end.
-  package func next() throws -> [EntryNode]? {
+  package func next() throws -> [EntryNode]? { try nextGroup()?.nodes }
+
+  /// Returns the same as a group.
+  func nextGroup() throws -> Group? {
     steps = 0
     while true {
       if let group = collisions.popLast() {
-        if comesAfter(group) { return group }
+        if comesAfter(.several(group)) { return .several(group) }
         continue
       }
       guard let item = stack.popLast() else { return nil }
@@ -147,7 +174,7 @@ package final class Listing {
   }
 
   /// Returns whether a group follows the key after which the list begins.
-  private func comesAfter(_ group: [EntryNode]) -> Bool {
+  private func comesAfter(_ group: Group) -> Bool {
     guard let first, let node = group.first else { return true }
     let path = node.path(core.hash)
     let index = path.firstDifference(from: first.path)
@@ -161,7 +188,7 @@ package final class Listing {
     return !isBefore(path.digit(index), first.path.digit(index))
   }
 
-  private func take(_ item: Item) throws -> [EntryNode]? {
+  private func take(_ item: Item) throws -> Group? {
     steps += 1
     switch item {
     case .walk(let node, let index):
@@ -173,32 +200,34 @@ package final class Listing {
     }
   }
 
-  private func expand(_ path: HashPath) throws -> [EntryNode]? {
+  private func expand(_ path: HashPath) throws -> Group? {
     let nodes = try core.find(path, key: nil, raw: options.raw, in: snapshot)
     guard let first = nodes.first else { return nil }
     steps += path.wordCount / 16 + core.lookup.steps + core.headCheck.steps
     if steps > stepLimit { throw tooManySteps(first) }
     if nodes.count == 1 { return try walk(first, path.count) }
-    return split(path, nodes)
+    return split(path, nodes).map { .several($0) }
   }
 
   // MARK: One node
 
-  private func walk(_ node: EntryNode, _ index: Int) throws -> [EntryNode]? {
-    let slot = node.trie.firstSlot(from: index)
+  private func walk(_ node: EntryNode, _ index: Int) throws -> Group? {
+    let trie = node.trie
+    let slot = trie.firstSlot(from: index)
     let path = node.path(core.hash)
-    // A sound node keeps nothing past the end of its own path.
-    guard slot < node.trie.count, node.trie.slot(slot).index < min(end, path.count) else {
+    // A correct node keeps nothing past the end of its own path.
+    guard slot < trie.count, trie.slot(slot).index < min(end, path.count) else {
       return single(node)
     }
-    let place = node.trie.slot(slot).index
+    core.cache.touch(trie, from: slot)
+    let place = trie.slot(slot).index
     let own = path.digit(place)
     let before = stack.count
     do {
       for step in 0..<5 {
-        let digit = Self.upwards[options.reverse ? step : 4 - step]
+        let digit = Self.digit(step, isReverse: !options.reverse)
         if isLeftOut(digit, place) { continue }
-        let pointers = node.trie.pointers(at: place, digit)
+        let pointers = trie.pointers(at: place, digit, from: slot)
         if digit == own {
           stack.append(
             pointers.isEmpty ? .walk(node, place + 1) : .branch(node, place, digit))
@@ -206,7 +235,7 @@ package final class Listing {
           stack.append(.branch(node, place, digit))
         } else if let pointer = pointers.first {
           let child = try core.follow(
-            node.trie.pointer(pointer), to: path, depth: place, in: snapshot)
+            trie.pointer(pointer), to: path, depth: place, in: snapshot)
           // A pointer to an entry that isn't there would lead around in circles.
           if let child, child.path(core.hash).digit(place) == digit {
             stack.append(.walk(child, place + 1))
@@ -220,13 +249,13 @@ package final class Listing {
     return nil
   }
 
-  private func single(_ node: EntryNode) -> [EntryNode]? {
+  private func single(_ node: EntryNode) -> Group? {
     if node.isDeleted, !options.deletes { return nil }
-    return belongs(node) ? [node] : nil
+    return belongs(node) ? .one(node) : nil
   }
 
   private func belongs(_ node: EntryNode) -> Bool {
-    guard EntryKey.hasPrefix(node.key, prefix) else { return false }
+    guard node.withKey({ EntryKey.hasPrefix($0, prefix) }) else { return false }
     // The reference forgets this check if a node leads nowhere else.
     return options.raw || !(options.after || start == 0)
       || node.path(core.hash).count != start + 1
@@ -247,7 +276,7 @@ package final class Listing {
         return nil
       }
       for step in 0..<5 {
-        let digit = Self.upwards[options.reverse ? step : 4 - step]
+        let digit = Self.digit(step, isReverse: !options.reverse)
         if isLeftOut(digit, depth) { continue }
         let isThere = nodes.contains {
           $0.path(core.hash).digit(depth) == digit || $0.trie.hasPointers(at: depth, digit)
@@ -280,11 +309,11 @@ package final class Listing {
   /// Groups nodes by key, in order; the nodes of one key are sorted by feed, the last first.
   private func byKey(_ nodes: [EntryNode]) -> [[EntryNode]] {
     let sorted = nodes.sorted {
-      $0.key == $1.key ? $0.feed > $1.feed : EntryKey.precedes($0.key, $1.key)
+      $0.hasKey(of: $1) ? $0.feed > $1.feed : EntryKey.precedes($0.key, $1.key)
     }
     var groups: [[EntryNode]] = []
     for node in sorted {
-      if let last = groups.last, last[0].key == node.key {
+      if let last = groups.last, last[0].hasKey(of: node) {
         groups[groups.count - 1].append(node)
       } else {
         groups.append([node])

@@ -57,7 +57,7 @@ extension DatabaseCore {
     var node = snapshot.heads[0]
     if let key, let arrival = try arrive(at: path, in: snapshot) {
       switch arrival {
-      case .found(let found): return found.key == key ? [found] : []
+      case .found(let found): return found.hasKey(key) ? [found] : []
       case .nothing: return []
       case .entry(let entry): node = entry
       }
@@ -68,7 +68,7 @@ extension DatabaseCore {
       if index == path.count {
         let last = path.count - 1
         if last >= 0, node.trie.hasPointers(at: last, path.digit(last)) { return nil }
-        return key == nil || node.key == key ? [node] : []
+        return key.map(node.hasKey) ?? true ? [node] : []
       }
       let pointers = node.trie.pointers(at: index, path.digit(index))
       if pointers.isEmpty { return [] }
@@ -140,7 +140,7 @@ final class Lookup {
   private var turns: [Turn] = []
   private var results: [EntryNode] = []
   private var isRaw = false
-  /// The birth places of walkers, once there are more than sound entries lead to.
+  /// The birth places of walkers, once there are more than correct entries lead to.
   private var births: Set<FeedSequence> = []
   private static let manyWalkers = 64
   /// The number of pointers that the last walk followed.
@@ -253,7 +253,7 @@ final class Lookup {
   }
 
   private func accept(_ node: EntryNode, _ key: [UInt8]?) {
-    if let key, node.key != key { return }
+    if let key, !node.hasKey(key) { return }
     if !isRaw, results.contains(where: { $0.place == node.place }) { return }
     results.append(node)
   }

@@ -26,21 +26,24 @@ package struct PathHash: Sendable {
   ///
   /// Source: hyperdb `lib/hash.js`. Fixture: `vectors/path-hash.json`.
   package func path(of key: [UInt8], terminated: Bool) -> HashPath {
-    key.withUnsafeBytes { bytes in
-      var words = PathWords()
-      var start = 0
-      var end = bytes.count
-      let slash = UInt8(ascii: "/")
-      if end > 0, bytes[0] == slash { start = 1 }
-      if start == end { return HashPath(words: words, digits: 0, isTerminated: terminated) }
-      if bytes[end - 1] == slash { end -= 1 }
-      var segmentStart = start
-      for index in start...end where index == end || bytes[index] == slash {
-        words.append(component(UnsafeRawBufferPointer(rebasing: bytes[segmentStart..<index])))
-        segmentStart = index + 1
-      }
-      return HashPath(words: words, digits: words.count * 32, isTerminated: terminated)
+    key.withUnsafeBytes { path(of: $0, terminated: terminated) }
+  }
+
+  /// Returns the path of a key in memory.
+  func path(of bytes: UnsafeRawBufferPointer, terminated: Bool) -> HashPath {
+    var words = PathWords()
+    var start = 0
+    var end = bytes.count
+    let slash = UInt8(ascii: "/")
+    if end > 0, bytes[0] == slash { start = 1 }
+    if start == end { return HashPath(words: words, digits: 0, isTerminated: terminated) }
+    if bytes[end - 1] == slash { end -= 1 }
+    var segmentStart = start
+    for index in start...end where index == end || bytes[index] == slash {
+      words.append(component(UnsafeRawBufferPointer(rebasing: bytes[segmentStart..<index])))
+      segmentStart = index + 1
     }
+    return HashPath(words: words, digits: words.count * 32, isTerminated: terminated)
   }
 }
 
@@ -52,21 +55,21 @@ package enum EntryKey {
   }
 
   /// Returns whether `key` starts with `prefix`, byte for byte.
-  static func hasPrefix(_ key: [UInt8], _ prefix: [UInt8]) -> Bool {
+  static func hasPrefix(_ key: UnsafeBufferPointer<UInt8>, _ prefix: [UInt8]) -> Bool {
     guard key.count >= prefix.count else { return false }
     for index in prefix.indices where key[index] != prefix[index] { return false }
     return true
   }
 
   /// Returns whether a key is `prefix` or in the folder of that name, with or without a slash at its end.
-  static func isUnder(_ prefix: [UInt8], _ key: [UInt8]) -> Bool {
+  static func isUnder(_ prefix: [UInt8], _ key: UnsafeBufferPointer<UInt8>) -> Bool {
     guard hasPrefix(key, prefix) else { return false }
     let slash = UInt8(ascii: "/")
     return prefix.isEmpty || prefix.last == slash || key.count == prefix.count
       || key[prefix.count] == slash
   }
 
-  /// Returns whether a key has no components. Such a key would stand with the entries that authorise, and no
+  /// Returns whether a key has no components. Such a key would stand with the entries that authorize, and no
   /// list would show it.
   static func isEmpty(_ key: [UInt8]) -> Bool { key.isEmpty || key == [UInt8(ascii: "/")] }
 

@@ -117,7 +117,7 @@ extension PathIndex {
     case done
     /// The trie has everything before `index`; a walk from the entry finds the rest.
     case entry(EntryNode, index: Int)
-    /// Something is not as in sound entries. A walk from the head has to do it, and the index has to be built
+    /// Something is not as in correct entries. A walk from the head has to do it, and the index has to be built
     /// anew.
     case unsound
   }
@@ -132,7 +132,7 @@ extension PathIndex {
     let nearestPath = nearest.path(core.hash)
     let split = nearestPath.firstDifference(from: path)
     // Keys that share one path hang in chains, which only walks know.
-    if split == path.count, nearest.key != key { return .unsound }
+    if split == path.count, !nearest.hasKey(key) { return .unsound }
     var position: Position?
     var link = root
     root.newest = new
@@ -145,7 +145,7 @@ extension PathIndex {
         if beside.seq == 0 { continue }
         if own == HashPath.terminator {
           let other = try core.follow(beside, to: path, depth: place, in: snapshot)
-          guard let other, other.key != key else { return .unsound }
+          guard let other, !other.hasKey(key) else { return .unsound }
         }
         builder.append(beside, at: place, digit)
       }

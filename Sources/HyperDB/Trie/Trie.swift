@@ -1,44 +1,96 @@
 /// An entry's index into the database: for each place in its path and each digit, pointers to the entries
 /// that agree with it before that place and have that digit there.
 ///
-/// Flat: one array of pointers, sorted by place and digit, each in one word if it fits. The pointers of
-/// one place and digit are a slot, and stand in the order in which they were added.
-package struct Trie: Hashable {
-  /// Place, digit and pointer together; in a wide trie two words each.
-  private var words: [UInt64]
+/// Flat: pointers sorted by place and digit, each in one word if it fits. The pointers of one place and digit
+/// are a slot, and stand in the order in which they were added. The words of an entry's trie are in the memory
+/// of the entry, which this keeps alive.
+package struct Trie: Equatable {
+  /// The object whose memory has the words: an entry, or what a builder made. Nil for an empty trie.
+  private let owner: AnyObject?
+  /// Place, digit and pointer together; in a wide trie two words each. Valid as long as ``owner`` is kept.
+  private let words: UnsafePointer<UInt64>?
+  /// The number of words.
+  let wordCount: Int
   /// True if there is an index from 2^21 or a block from 2^32 on.
-  private var isWide: Bool
+  let isWide: Bool
 
   /// The highest place of a pointer: beyond the path of any key that fits a block.
   static let maximumIndex = 1 << 28
 
-  static let empty = Trie([])
+  static var empty: Trie { Trie(owner: nil, words: nil, count: 0, isWide: false) }
 
   /// One pointer and its place: `index * 8 + digit`.
   typealias Entry = (place: UInt64, pointer: FeedSequence)
 
+  /// A trie in the memory of an object.
+  init(owner: AnyObject?, words: UnsafePointer<UInt64>?, count: Int, isWide: Bool) {
+    self.owner = owner
+    self.words = words
+    wordCount = count
+    self.isWide = isWide
+  }
+
   /// - Parameter entries: sorted by place.
   init(_ entries: [Entry]) {
-    isWide = entries.contains { $0.place >= 1 << 24 || $0.pointer.seq >= 1 << 32 }
     if entries.isEmpty {
-      words = []
-    } else if isWide {
-      words = []
-      words.reserveCapacity(entries.count * 2)
-      for entry in entries {
-        words.append(entry.place)
-        words.append(entry.pointer.raw)
-      }
-    } else {
-      words = [UInt64](unsafeUninitializedCapacity: entries.count) { words, count in
-        for (position, entry) in entries.enumerated() {
-          words[position] =
-            entry.place << 40 | UInt64(truncatingIfNeeded: entry.pointer.feed) << 32
-            | UInt64(truncatingIfNeeded: entry.pointer.seq)
-        }
-        count = entries.count
+      self = .empty
+      return
+    }
+    let isWide = Self.isWide(entries)
+    let holder = TrieWords.make(entries, isWide: isWide)
+    self.init(
+      owner: holder, words: holder.words, count: Self.wordCount(entries, isWide: isWide),
+      isWide: isWide)
+  }
+
+  /// Returns whether entries need two words each.
+  static func isWide(_ entries: [Entry]) -> Bool {
+    var places: UInt64 = 0
+    var seqs: UInt64 = 0
+    for entry in entries {
+      places |= entry.place
+      seqs |= entry.pointer.raw & FeedSequence.seqMask
+    }
+    return places >= 1 << 24 || seqs >= 1 << 32
+  }
+
+  /// Returns the number of words that entries take.
+  static func wordCount(_ entries: [Entry], isWide: Bool) -> Int {
+    isWide ? entries.count << 1 : entries.count
+  }
+
+  /// Writes the words of entries to memory that has room for them.
+  static func write(_ entries: [Entry], isWide: Bool, to words: UnsafeMutablePointer<UInt64>) {
+    for (position, entry) in entries.enumerated() {
+      if isWide {
+        words[position << 1] = entry.place
+        words[position << 1 + 1] = entry.pointer.raw
+      } else {
+        words[position] =
+          entry.place << 40 | UInt64(truncatingIfNeeded: entry.pointer.feed) << 32
+          | UInt64(truncatingIfNeeded: entry.pointer.seq)
       }
     }
+  }
+
+  /// Copies the words to memory that has room for them.
+  func copy(to memory: UnsafeMutablePointer<UInt64>) {
+    guard let words else { return }
+    withExtendedLifetime(owner) { memory.update(from: words, count: wordCount) }
+  }
+
+  @inline(__always)
+  private func word(_ position: Int) -> UInt64 {
+    assert(position >= 0 && position < wordCount)
+    return withExtendedLifetime(owner) { words.unsafelyUnwrapped[position] }
+  }
+
+  package static func == (one: Trie, other: Trie) -> Bool {
+    guard one.wordCount == other.wordCount, one.isWide == other.isWide else { return false }
+    for position in 0..<one.wordCount where one.word(position) != other.word(position) {
+      return false
+    }
+    return true
   }
 
   static func place(_ index: Int, _ digit: UInt8) -> UInt64 { UInt64(index) << 3 | UInt64(digit) }
@@ -51,14 +103,14 @@ package struct Trie: Hashable {
   }
 
   /// The number of pointers.
-  var count: Int { isWide ? words.count >> 1 : words.count }
+  var count: Int { isWide ? wordCount >> 1 : wordCount }
   /// The memory of the trie, in bytes.
-  var byteCount: Int { words.count * 8 }
-  var isEmpty: Bool { words.isEmpty }
+  var byteCount: Int { wordCount * 8 }
+  var isEmpty: Bool { wordCount == 0 }
 
   @inline(__always)
   private func place(at position: Int) -> UInt64 {
-    isWide ? words[position << 1] : words[position] >> 40
+    isWide ? word(position << 1) : word(position) >> 40
   }
 
   /// Returns the slot of the pointer at a position from 0 to ``count`` - 1.
@@ -69,7 +121,7 @@ package struct Trie: Hashable {
   func pointers(_ position: Int) -> Range<Int> {
     let place = place(at: position)
     let count = count
-    // Sound slots are short. Those of others may have a hundred thousand: looked for by doubling steps.
+    // Usual slots are short. A hostile one may have a hundred thousand pointers: its end is found by doubling steps.
     var step = 1
     while position + step < count, self.place(at: position + step) == place { step *= 2 }
     var low = position + step / 2
@@ -83,8 +135,8 @@ package struct Trie: Hashable {
 
   /// Returns one pointer of a range.
   func pointer(_ position: Int) -> FeedSequence {
-    if isWide { return FeedSequence(raw: words[position << 1 + 1]) }
-    let word = words[position]
+    if isWide { return FeedSequence(raw: word(position << 1 + 1)) }
+    let word = word(position)
     return FeedSequence(
       feed: Int(truncatingIfNeeded: word >> 32 & 0xff),
       seq: Int(truncatingIfNeeded: word & 0xffff_ffff))
@@ -97,6 +149,17 @@ package struct Trie: Hashable {
   func pointers(at index: Int, _ digit: UInt8) -> Range<Int> {
     let place = Self.place(index, digit)
     let position = lowerBound(place)
+    guard position < count, self.place(at: position) == place else { return 0..<0 }
+    return pointers(position)
+  }
+
+  /// Returns the same if no slot at that index is before `slot`.
+  func pointers(at index: Int, _ digit: UInt8, from slot: Int) -> Range<Int> {
+    let place = Self.place(index, digit)
+    var position = slot
+    while position < count, self.place(at: position) < place {
+      position = pointers(position).upperBound
+    }
     guard position < count, self.place(at: position) == place else { return 0..<0 }
     return pointers(position)
   }
@@ -115,6 +178,19 @@ package struct Trie: Hashable {
     }
     return low
   }
+}
+
+/// The words of a trie that no entry has yet.
+private final class TrieWords: ManagedBuffer<Void, UInt64> {
+  static func make(_ entries: [Trie.Entry], isWide: Bool) -> TrieWords {
+    let words = create(minimumCapacity: Trie.wordCount(entries, isWide: isWide)) { _ in }
+    words.withUnsafeMutablePointerToElements { Trie.write(entries, isWide: isWide, to: $0) }
+    // `create` makes an instance of the class that it is called on.
+    return unsafeDowncast(words, to: TrieWords.self)
+  }
+
+  /// The start of the words, which stay where they are.
+  var words: UnsafePointer<UInt64> { withUnsafeMutablePointerToElements { UnsafePointer($0) } }
 }
 
 /// A trie in the making: pointers by place, each once, in the order in which they were added.

@@ -116,18 +116,20 @@ package enum TrieCoding {
     _ bytes: [UInt8], decodeMap: [Int], keyCount: Int? = nil, owner: FeedSequence,
     scratch: inout Scratch
   ) throws(Fault) -> Trie {
-    try bytes.withUnsafeBufferPointer { (bytes) throws(Fault) -> Trie in
+    try bytes.withUnsafeBufferPointer { (bytes) throws(Fault) in
       try decode(
         bytes, decodeMap: decodeMap, keyCount: keyCount ?? decodeMap.count, owner: owner,
         scratch: &scratch)
     }
+    defer { scratch.trim() }
+    return Trie(scratch.entries)
   }
 
-  /// Decodes the trie of an entry that is read by a list.
+  /// Decodes the trie of an entry that is read by a list, into the entries of `scratch`.
   static func decode(
     _ bytes: UnsafeBufferPointer<UInt8>, by list: FeedList, owner: FeedSequence,
     scratch: inout Scratch
-  ) throws(Fault) -> Trie {
+  ) throws(Fault) {
     try decode(
       bytes, decodeMap: list.decodeMap, keyCount: list.keyCount, owner: owner, scratch: &scratch)
   }
@@ -135,11 +137,9 @@ package enum TrieCoding {
   private static func decode(
     _ bytes: UnsafeBufferPointer<UInt8>, decodeMap: [Int], keyCount: Int, owner: FeedSequence,
     scratch: inout Scratch
-  ) throws(Fault) -> Trie {
-    if bytes.isEmpty { return .empty }
-    guard bytes.count <= HyperDBLimits.readTrieBytes else { throw .tooLarge }
+  ) throws(Fault) {
     scratch.entries.removeAll(keepingCapacity: true)
-    defer { scratch.trim() }
+    guard bytes.count <= HyperDBLimits.readTrieBytes else { throw .tooLarge }
     var reader = VarintReader(bytes: bytes)
     var previous = -1
     while reader.position < bytes.count {
@@ -172,7 +172,6 @@ package enum TrieCoding {
         }
       }
     }
-    return Trie(scratch.entries)
   }
 
   /// Buffers that decoding reuses.

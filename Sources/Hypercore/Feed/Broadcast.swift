@@ -82,7 +82,7 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
       })
   }
 
-  /// Gives events to every reader, who wakes once.
+  /// Adds events to every reader's queue, and wakes each reader once.
   @inlinable package func send(contentsOf events: [Queue.Event]) {
     if events.isEmpty { return }
     wake(
@@ -111,7 +111,7 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
 
   /// Shows `body` the queue of each reader, under the lock.
   ///
-  /// - Returns: those who waited for it.
+  /// - Returns: the continuations of the readers that waited.
   @inlinable func forEachReader(
     _ body: (inout Queue) -> Void
   ) -> [CheckedContinuation<Void, Never>] {
@@ -229,7 +229,7 @@ package final class Broadcast<Queue: BroadcastQueue>: @unchecked Sendable {
 package struct ChangeQueue: BroadcastQueue {
   @usableFromInline var isDue: Bool
 
-  /// - Parameter isDue: whether there is a change to look at already.
+  /// - Parameter isDue: true if there is a change to look at already.
   @inlinable package init(isDue: Bool = false) { self.isDue = isDue }
 
   @inlinable package mutating func add(_ event: Void) { isDue = true }

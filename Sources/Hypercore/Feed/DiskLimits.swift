@@ -143,7 +143,7 @@ final class DiskMeter {
 
   /// Counts a block that was stored.
   ///
-  /// - Returns: whether the limits have to be checked again.
+  /// - Returns: true if the limits have to be checked again.
   func count(_ size: Int) -> Bool {
     bytes += size
     blocks += 1

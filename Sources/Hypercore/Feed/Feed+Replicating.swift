@@ -16,7 +16,7 @@ public struct ReplicationOptions: Sendable {
   public var id: [UInt8]?
   /// Bytes for the application on the other side, at most 64 KiB.
   public var userData: [UInt8]?
-  /// The names of the extensions that are spoken here: at most 63 with ``proves``, else 64.
+  /// The names of the extensions that are spoken here: at most 63 with ``proves``, otherwise 64.
   public var extensions: [String] = []
   /// Announces that acknowledgements are wanted, and does nothing else, as in the reference.
   public var ack = false

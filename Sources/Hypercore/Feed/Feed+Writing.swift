@@ -218,11 +218,12 @@ extension Feed {
     return first
   }
 
-  /// Gives up the blocks of a range. They can be downloaded again; the feed's length and its hashes stay.
+  /// Removes the blocks of a range from the storage. They can be downloaded again; length and hashes of the feed
+  /// stay.
   ///
   /// - Parameters:
   ///   - range: the blocks.
-  ///   - keepingBytes: whether their bytes stay where they are, as in files that belong to the user.
+  ///   - keepingBytes: true if their bytes stay where they are, as in files that belong to the user.
   ///
   /// Stands for hypercore `clear(start, end)`.
   public func clear(_ range: Range<UInt64>, keepingBytes: Bool = false) async throws {
@@ -231,12 +232,12 @@ extension Feed {
     try replicator.flush()
   }
 
-  /// Gives up the blocks that lie in a range of the feed's bytes as a whole. A block of which a byte lies outside
+  /// Removes the blocks from the storage that lie wholly in a range of the feed's bytes. A block with a byte outside
   /// of the range stays.
   ///
   /// - Parameters:
-  ///   - bytes: the range, in bytes from the start of the feed. What lies beyond its end counts for nothing.
-  ///   - keepingBytes: whether their bytes stay where they are, as in files that belong to the user.
+  ///   - bytes: the range, in bytes from the start of the feed. What lies beyond the feed's end is ignored.
+  ///   - keepingBytes: true if their bytes stay where they are, as in files that belong to the user.
   /// - Returns: the blocks that are not stored here any more; empty if no whole block lies in the range.
   ///
   /// hypercore takes such a range as the options `byteOffset` and `byteLength` of `clear(start, end)`, beside the

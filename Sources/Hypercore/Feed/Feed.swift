@@ -93,7 +93,7 @@ public actor Feed {
     /// Creates options that open the feed of a key pair, to write it.
     ///
     /// - Parameter keyPair: the feed's keys.
-    /// - Parameter isNew: whether nothing was ever written with them; see ``isNew``.
+    /// - Parameter isNew: true if nothing was ever written with them; see ``isNew``.
     public init(keyPair: KeyPair, isNew: Bool = false) {
       key = keyPair.publicKey
       secretKey = keyPair.secretKey

@@ -20,7 +20,7 @@ public enum FeedEvent: Hashable, Sendable {
   case peerAdd(FeedPeerID)
   /// A peer has stopped replicating this feed.
   case peerRemove(FeedPeerID)
-  /// Blocks were given up here.
+  /// Blocks were cleared here.
   case clear(Range<UInt64>)
   /// Blocks that counted as stored were found missing or changed, and count as not stored from now on. This
   /// happens to a feed whose blocks are kept in files that others change, and in an audit.

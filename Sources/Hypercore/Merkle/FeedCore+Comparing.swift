@@ -42,7 +42,7 @@ extension FeedCore {
 
   /// Replaces the evidence of a fork by evidence that shows more of the history that both sides share.
   ///
-  /// - Returns: whether it was replaced.
+  /// - Returns: true if it was replaced.
   func narrowFork(_ block: UInt64, nodes: [Node], signature: Signature?) throws(FeedError) -> Bool {
     guard let known = forkEvidence, let signature else { return false }
     let start = try Climb(block: block, value: nil, nodes: nodes)

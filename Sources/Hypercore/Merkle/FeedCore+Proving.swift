@@ -12,7 +12,7 @@ extension FeedCore {
   /// - Parameters:
   ///   - block: the block's index, whether its bytes are stored here or not.
   ///   - digest: what the peer says it knows; see ``digest(_:)``.
-  ///   - hash: whether the block's own node comes first, for an answer without the block.
+  ///   - hash: true if the block's own node comes first, for an answer without the block.
   ///   - remoteTree: the nodes that the peer is known to have, which this call adds to. Nil for a proof on
   ///     its own.
   /// - Throws: ``FeedError/Code/nodeMissing`` if the block was never verified here;

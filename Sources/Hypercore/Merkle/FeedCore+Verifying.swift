@@ -69,7 +69,7 @@ struct VerifiedRoots {
 extension FeedCore {
   /// Climbs until a trusted node is reached.
   ///
-  /// - Returns: whether one was reached; if not, `top` has to be a root.
+  /// - Returns: true if one was reached; if not, `top` has to be a root.
   /// - Throws: ``FeedError`` if a trusted node has another hash.
   func climbToTrusted(_ climb: inout Climb) throws(FeedError) -> Bool {
     while FlatTree.depth(climb.top.index) < 40 {
@@ -185,7 +185,7 @@ extension FeedCore {
 
   /// The roots of which `top` is one, from the peer's remaining nodes and those that are known here.
   ///
-  /// - Parameter trustingKnown: whether a peer's root has to equal the one that is known here.
+  /// - Parameter trustingKnown: true if a peer's root has to equal the one that is known here.
   func collectRoots(_ climb: inout Climb, trustingKnown: Bool) throws(FeedError) -> VerifiedRoots {
     let top = climb.top
     let last = climb.rest.last?.index ?? top.index

@@ -171,7 +171,7 @@ extension ForkEvidence: Codable {
     return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
   }
 
-  /// Nil if it is no such file, or an incomplete one.
+  /// Nil if the bytes are not such a file, or an incomplete one.
   init?(fileBytes: [UInt8]) {
     guard let evidence = try? JSONText.decode(Self.self, from: fileBytes) else { return nil }
     self = evidence

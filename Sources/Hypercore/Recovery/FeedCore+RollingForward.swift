@@ -16,7 +16,7 @@ extension FeedCore {
     }
     if length <= last, found.isComplete { try signTornAgain(last + 1, found.hash, from: start) }
     guard length <= last else { return }
-    // A last slot that the file cuts off was no candidate.
+    // A last slot that the file cuts off was not a candidate.
     if found.candidates.last?.length == last + 1, length == start, start > 0 || wasOverwritten {
       // Complete nodes without a fitting signature: a feed that the reference overwrote left them behind.
       report.findings.append(.staleSignatures(last + 1 - length))

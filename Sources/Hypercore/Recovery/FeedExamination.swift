@@ -86,9 +86,9 @@ extension Feed {
   /// - Parameters:
   ///   - storage: the storage of the feed; nothing in it is changed without `repairing`.
   ///   - prefix: the prefix of its files' names.
-  ///   - repairing: whether to repair what can be repaired without a risk of forking the feed. It needs a
+  ///   - repairing: true to repair what can be repaired without a risk of forking the feed. It needs a
   ///     writable storage, and takes the lock.
-  ///   - holdsLock: whether the caller holds the lock of the folder that the feed is in.
+  ///   - holdsLock: true if the caller holds the lock of the folder that the feed is in.
   ///   - progress: called from time to time with the number of blocks that were read.
   /// - Throws: ``FeedError`` if no feed is stored there or, when repairing, if another process holds the
   ///   lock.

@@ -15,7 +15,7 @@ extension RepairReport.Finding: CustomStringConvertible {
     case .steppedDown(let from, let to):
       "The bitfield has \(Words.blocks(from)), but the feed is signed up to \(to): it ends there."
     case .unsignedBytesRemoved(let count):
-      "\(count) bytes are of an append that was never signed; they are no part of the feed."
+      "\(count) bytes are of an append that was never signed; they are not part of the feed."
     case .staleSignatures(let count):
       "\(count) \(count == 1 ? "signature is" : "signatures are") of a feed that was overwritten here; "
         + "\(count == 1 ? "it is" : "they are") disregarded."

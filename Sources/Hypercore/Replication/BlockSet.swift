@@ -4,7 +4,7 @@ internal import DatCoding
 ///
 /// Full pages of 8,192 are kept as ranges, so a claim to have 2^50 blocks costs as much as a claim to one
 /// page. Partial pages are bitmaps. There are at most `mixedPageLimit` of each. Claims beyond that are
-/// dropped: the set is a hint about whom to ask, never a proof.
+/// dropped: the set is a hint about which peer to ask, never a proof.
 ///
 /// Bits are numbered as in the files and on the wire: the top bit of a word comes first.
 struct BlockSet {
@@ -112,7 +112,7 @@ struct BlockSet {
 
   // MARK: Changing
 
-  /// - Returns: whether the bit was clear.
+  /// - Returns: true if the bit was clear.
   @discardableResult
   mutating func insert(_ index: UInt64) -> Bool {
     let number = index >> 13
@@ -205,8 +205,8 @@ struct BlockSet {
   /// The bitmap of a page.
   ///
   /// - Parameters:
-  ///   - makingFull: whether a full page is turned into a bitmap.
-  ///   - adding: whether a missing page is created.
+  ///   - makingFull: true if a full page is turned into a bitmap.
+  ///   - adding: true if a missing page is created.
   private mutating func page(_ number: UInt64, makingFull: Bool, adding: Bool) -> Page? {
     let place = Self.place(of: number, in: numbers)
     if place < numbers.count, numbers[place] == number { return pages[place] }
@@ -312,7 +312,7 @@ struct BlockSet {
 
   /// Replaces ranges of full pages by others.
   ///
-  /// - Returns: whether there is room for them; if not, nothing changes.
+  /// - Returns: true if there is room for them; if not, nothing changes.
   @discardableResult
   private mutating func replaceFull(_ places: Range<Int>, with ranges: [Range<UInt64>]) -> Bool {
     let growth = ranges.count - places.count

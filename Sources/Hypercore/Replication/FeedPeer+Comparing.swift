@@ -17,7 +17,7 @@ struct PeerComparison {
   struct Question {
     var index: UInt64
     var sent: Moment
-    /// True if the peer was told of no known node before, so that it has to send all of them.
+    /// True if no known node was named to the peer before, so that it has to send all of them.
     var toldNothing: Bool
   }
 
@@ -34,7 +34,7 @@ struct PeerComparison {
   var agreedLength: UInt64 = 0
   /// The number of questions without a usable answer.
   var failures = 0
-  /// True if the digest of a request has told the peer which nodes are known here.
+  /// True if the digest of a request has named known nodes to the peer.
   var hasToldNodes = false
   /// The number of common blocks in the evidence that the peer is known to have; nil for no evidence.
   var knownEvidence: UInt64?
@@ -133,7 +133,7 @@ extension FeedPeer {
       if length > core.length, core.isOwned { try catchUp(with: data) }
     case .unproven:
       comparison.failures += 1
-      // A correct peer that was told nothing has no reason to leave anything out.
+      // A correct peer to which no node was named has no reason to leave any out.
       guard !question.toldNothing || data.signature == nil else {
         throw FeedError.rejected(
           "The peer's signature over the roots above block \(data.index) could not be verified.")

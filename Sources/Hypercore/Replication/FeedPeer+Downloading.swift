@@ -124,7 +124,7 @@ extension FeedPeer {
 
   /// Stores an answer, or keeps it if those that it relies on may still arrive.
   ///
-  /// - Returns: whether it is stored.
+  /// - Returns: true if it is stored.
   private func store(_ data: DataMessage, sentAs number: UInt64) throws -> Bool {
     do {
       try replicator.store(data, from: self)

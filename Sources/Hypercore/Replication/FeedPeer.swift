@@ -147,7 +147,7 @@ package final class FeedPeer {
       do {
         runs = try BitfieldRLE.Runs(bitfield, limit: Int(ReplicationLimits.wantLength / 8))
       } catch {
-        throw FeedError.peer("sent a bitfield that is no run-length encoding of 2^20 blocks")
+        throw FeedError.peer("sent a bitfield that is not a run-length encoding of 2^20 blocks")
       }
       remoteBlocks.replace(from: start, with: runs)
       completePrefix = min(completePrefix, start)

@@ -29,7 +29,7 @@ package final class FrameBudget: @unchecked Sendable {
 
     /// Sets the number of bytes of an incomplete frame that the connection holds.
     ///
-    /// - Returns: whether to go on reading.
+    /// - Returns: true to go on reading.
     package func set(_ count: Int) -> Bool {
       budget.set(count > ReplicationLimits.uncountedBytes ? count : 0, of: ObjectIdentifier(self))
     }

@@ -12,7 +12,7 @@ package final class NonceMemory {
 
   package init() {}
 
-  /// - Returns: whether the nonce is new.
+  /// - Returns: true if the nonce is new.
   func insert(_ nonce: Nonce) -> Bool {
     guard known.insert(nonce).inserted else { return false }
     if order.count < Self.limit {

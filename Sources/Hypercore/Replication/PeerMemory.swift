@@ -5,7 +5,7 @@ final class PeerMemory {
 
   init(_ bytes: Int = ReplicationLimits.connectionBytes) { left = bytes }
 
-  /// - Returns: whether there is enough; if not, nothing is taken.
+  /// - Returns: true if there is enough; if not, nothing is taken.
   func take(_ bytes: Int) -> Bool {
     guard bytes <= left else { return false }
     left -= bytes

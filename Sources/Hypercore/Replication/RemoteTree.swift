@@ -25,7 +25,7 @@ package final class RemoteTree {
     while set(index), contains(FlatTree.sibling(index)) { index = FlatTree.parent(index) }
   }
 
-  /// - Returns: whether the node is new.
+  /// - Returns: true if the node is new.
   private func set(_ index: UInt64) -> Bool {
     if nodes.insert(index) { return true }
     if nodes.contains(index) { return false }

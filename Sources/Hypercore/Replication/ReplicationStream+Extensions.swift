@@ -41,7 +41,7 @@ extension ReplicationStream {
     session.connection.remoteSupports(name)
   }
 
-  /// The messages of extensions from now on. Ends with the connection.
+  /// Returns the messages of extensions from now on, up to the end of the connection.
   ///
   /// None is dropped: while 256 of them or 1 MiB wait to be read, ``receive(_:)`` is suspended, and the peer
   /// with it. A reader that needs all of them calls this before the transport starts; without a reader they
@@ -185,7 +185,7 @@ final class ExtensionQueue: @unchecked Sendable {
       guard !Task.isCancelled, var place = places[number] else { return (nil, true, []) }
       guard place.count > 0 else { return (nil, isFinished, []) }
       let wasFull = place.isFull
-      // Removed first, so that the array is changed in its place.
+      // Removed first, so that the array is changed in place.
       places[number] = nil
       let message = place.messages[place.taken]
       place.taken += 1

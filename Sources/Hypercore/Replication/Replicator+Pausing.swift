@@ -45,7 +45,7 @@ extension Replicator {
     needsUpdate()
   }
 
-  /// Lets time pass in a pause.
+  /// Tries to resume if a pause has lasted long enough.
   func tickPause(now: Moment) {
     guard pause != nil else { return }
     guard let end = pauseEnd else {

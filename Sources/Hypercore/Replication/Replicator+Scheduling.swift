@@ -19,7 +19,7 @@ extension Replicator {
     selections.append(selection)
     needsUpdate()
     if let reason = refusal, completion != nil || core.forkEvidence != nil {
-      // Blocks that are here already are no failure.
+      // Blocks that are here already are not a failure.
       try? finishSelections()
       undownload(selection.id, reason)
     }

@@ -57,7 +57,7 @@ extension Replicator {
 
   /// Calls `completion` once the feed is verified to have `length` blocks.
   ///
-  /// - Parameter isProofOnly: whether to fetch only the proof of the length, without the last block.
+  /// - Parameter isProofOnly: true to fetch only the proof of the length, without the last block.
   package func update(
     to length: UInt64, isProofOnly: Bool = false,
     completion: @escaping (Result<UInt64, FeedError>) -> Void

@@ -85,7 +85,7 @@ package final class Replicator {
   @exclusivity(unchecked) package internal(set) var pause: DownloadPause? {
     didSet { isPaused = pause != nil }
   }
-  /// Tells whether there is a ``pause``: asked for every message.
+  /// True if there is a ``pause``. Read for every message.
   @exclusivity(unchecked) private(set) var isPaused = false
   /// The time at which resuming is tried.
   var pauseEnd: Moment?
@@ -264,7 +264,7 @@ package final class Replicator {
     needsUpdate()
   }
 
-  /// Tells peers that blocks are no longer here.
+  /// Announces to peers that blocks are no longer here.
   private func withdraw(_ range: Range<UInt64>) {
     for peer in peers where peer.wantsAnnouncements {
       peer.send(.unhave(start: range.lowerBound, length: UInt64(range.count)))
@@ -325,7 +325,7 @@ package final class Replicator {
 
   /// Fails everything that waits for peers.
   ///
-  /// - Parameter keepingOpen: whether ranges without a completion stay selected.
+  /// - Parameter keepingOpen: true if ranges without a completion stay selected.
   func failWaiting(_ error: FeedError, keepingOpen: Bool = false) {
     let all = waiting.values.flatMap { $0 }
     waiting = [:]

@@ -1,6 +1,6 @@
 internal import HypercoreProtocol
 
-/// The requests of one peer that wait to be answered, in its order.
+/// The requests of one peer that wait to be answered, in the order in which it sent them.
 ///
 /// A Cancel costs the same however many requests wait: the requests that it cancels are counted, skipped when
 /// their turn comes, and removed once there are many.
@@ -84,7 +84,7 @@ struct RequestQueue {
     cancelledCount = 0
   }
 
-  /// - Returns: whether the request that is passed was cancelled.
+  /// - Returns: true if the request that is passed was cancelled.
   private mutating func countOut(_ question: Question) -> Bool {
     if passOver(question) { return true }
     if let number = waiting?[question] { waiting?[question] = number > 1 ? number - 1 : nil }
@@ -93,7 +93,7 @@ struct RequestQueue {
 
   /// Skips a request that was cancelled.
   ///
-  /// - Returns: whether there is one with this content.
+  /// - Returns: true if there is one with this content.
   private mutating func passOver(_ question: Question) -> Bool {
     guard let number = cancelled[question] else { return false }
     cancelled[question] = number > 1 ? number - 1 : nil

@@ -6,7 +6,7 @@ enum TreeDigest {
   ///
   /// - Parameters:
   ///   - bound: twice the length up to which nodes may be known.
-  ///   - has: whether a tree node is known.
+  ///   - has: returns whether a tree node is known.
   ///
   /// Source: hypercore `lib/tree-index.js`, `digest`. Fixture: `digests` of the feeds' manifest.
   @inline(__always)

@@ -39,7 +39,7 @@ extension Bitfield {
 
   /// Treats every node from an index on as unknown, and leaves their bits in the file as they are.
   ///
-  /// - Returns: whether there were any.
+  /// - Returns: true if there were any.
   @discardableResult
   func setAsideNodes(from index: UInt64) -> Bool {
     var changed = false
@@ -99,7 +99,7 @@ extension Bitfield {
 
   /// Clears the bits of the blocks in a range that are set aside in the file too, with the next ``flush()``.
   ///
-  /// - Returns: whether there were any.
+  /// - Returns: true if there were any.
   @discardableResult
   func forgetAside(_ range: Range<UInt64>) -> Bool {
     var changed = false
@@ -121,7 +121,7 @@ extension Bitfield {
 
   /// Clears the bits of the nodes that are set aside in the file too, with the next ``flush()``.
   ///
-  /// - Returns: whether there were any.
+  /// - Returns: true if there were any.
   @discardableResult
   func forgetAsideNodes() -> Bool {
     var changed = false

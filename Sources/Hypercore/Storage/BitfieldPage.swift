@@ -66,8 +66,7 @@ final class BitfieldPage {
     return data[word] | aside[word]
   }
 
-  /// Has bits of a word no longer set aside. Out of line, as nearly no page has any: what sets bits asks for
-  /// ``aside`` first.
+  /// Clears bits of a word in ``aside``. Out of line, as hardly any page has them: callers check ``aside`` first.
   @inline(never)
   func clearAside(_ mask: UInt64, _ word: Int) { aside?[word] &= ~mask }
 

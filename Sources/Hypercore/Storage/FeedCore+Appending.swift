@@ -172,6 +172,8 @@ extension FeedCore {
 
   /// The leaves that are put into the tree together, so that their nodes stay in the processor's cache.
   private static let leavesTogether = 1024
+  /// The fewest leaves for which it is worth collecting the nodes of a level to hash them together.
+  private static let leavesOfALevel = 8
 
   /// Puts the blocks' leaves, and every parent that they complete, into the tree.
   ///
@@ -180,24 +182,41 @@ extension FeedCore {
     _ count: Int, _ leaf: (Int) -> (hash: Digest, size: UInt64)
   ) throws(FeedError) -> [Node] {
     var roots = roots
-    for start in stride(from: 0, to: count, by: Self.leavesTogether) {
-      let places = start..<min(start + Self.leavesTogether, count)
-      let leaves = places.map { place in
-        let (hash, size) = leaf(place)
-        return Node(index: 2 * (length + UInt64(place)), hash: hash, size: size)
-      }
+    var leaves: [Node] = []
+    for offset in 0..<count {
+      let (hash, size) = leaf(offset)
+      let node = Node(index: 2 * (length + UInt64(offset)), hash: hash, size: size)
       // The reference writes all slots between the batch's leaves, and leaves incomplete ones blank.
-      for (place, node) in zip(places, leaves) where place + 1 < count {
-        try tree.blank(node.index + 1)
+      if offset + 1 < count { try tree.blank(node.index + 1) }
+      guard count >= Self.leavesOfALevel else {
+        try add(node, to: &roots)
+        continue
       }
-      try add(leaves, to: &roots)
+      leaves.append(node)
+      if leaves.count == Self.leavesTogether || offset + 1 == count {
+        try addLevels(leaves, to: &roots)
+        leaves.removeAll(keepingCapacity: true)
+      }
     }
     return roots
   }
 
+  /// Puts one leaf that follows the roots into the tree, and every parent that it completes.
+  private func add(_ leaf: Node, to roots: inout [Node]) throws(FeedError) {
+    var node = leaf
+    try tree.put(node)
+    while FlatTree.isRight(node.index), let left = roots.popLast() {
+      node = Node(
+        index: FlatTree.parent(node.index), hash: TreeHash.parent(left, node),
+        size: left.size + node.size)
+      try tree.put(node)
+    }
+    roots.append(node)
+  }
+
   /// Puts leaves that follow the roots into the tree, and every parent that they complete, one level after another: the
   /// nodes of a level are hashed together.
-  private func add(_ leaves: [Node], to roots: inout [Node]) throws(FeedError) {
+  private func addLevels(_ leaves: [Node], to roots: inout [Node]) throws(FeedError) {
     var level = leaves
     var unpaired: [Node] = []
     while let first = level.first {

@@ -2,10 +2,10 @@ internal import HypercoreCrypto
 internal import RandomAccessStorage
 
 extension FeedCore {
-  /// Gives up blocks: they are no longer stored, but their hashes still are.
+  /// Removes blocks: they are no longer stored, but their hashes still are.
   ///
-  /// - Parameter keepingBytes: whether the bytes stay where they are, as in a file that belongs to the user.
-  /// - Returns: whether any of them was stored.
+  /// - Parameter keepingBytes: true if the bytes stay where they are, as in a file that belongs to the user.
+  /// - Returns: true if any of them was stored.
   ///
   /// Source: hypercore v6.26.0 `index.js`, `clear`. Fixture: `feeds/cleared`.
   @discardableResult
@@ -15,7 +15,7 @@ extension FeedCore {
     try checkStorable()
     try commitBatch()
     let range = range.clamped(to: 0..<bits.dataLimit)
-    // Blocks that are given up are not missing.
+    // Blocks that are cleared are not missing.
     if bits.hasAside, bits.forgetAside(range) {
       try writing { () throws(FeedError) in try bits.flush() }
     }
@@ -35,8 +35,8 @@ extension FeedCore {
     return true
   }
 
-  /// The blocks all of whose bytes lie in a range of the feed's bytes. Where the sizes of blocks are not known
-  /// here, nothing is stored either, and such blocks are left out.
+  /// The blocks all of whose bytes lie in a range of the feed's bytes. Blocks whose sizes are not known here
+  /// are not stored either, and are left out.
   ///
   /// - Complexity: two searches down the tree.
   func blocks(inBytes bytes: Range<UInt64>) throws(FeedError) -> Range<UInt64> {

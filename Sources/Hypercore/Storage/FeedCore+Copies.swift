@@ -101,7 +101,7 @@ extension FeedCore {
   /// Ends restoring once a peer has proven how long the feed is. What connected peers have of it is fetched
   /// before the next append, as for a copy.
   ///
-  /// - Returns: whether the feed was restoring.
+  /// - Returns: true if the feed was restoring.
   func settleRestoring() -> Bool {
     guard isRestoring, length > 0 else { return false }
     isRestoring = false

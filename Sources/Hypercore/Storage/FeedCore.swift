@@ -9,7 +9,7 @@ package enum FeedChange: Equatable {
   case grew(to: UInt64)
   /// Blocks from elsewhere were stored, in runs.
   case stored([Range<UInt64>])
-  /// Blocks were given up.
+  /// Blocks were cleared.
   case cleared(Range<UInt64>)
   /// Blocks that counted as stored were found missing or changed; the record of them stays as it is.
   case setAside(Range<UInt64>)
@@ -71,7 +71,7 @@ package final class FeedCore {
   @exclusivity(unchecked) var failure: FeedError? {
     didSet { noteStop() }
   }
-  /// Tells whether there is a ``stopReason``: asked for every message, so it copies none.
+  /// True if there is a ``stopReason``. Read for every message, so it copies none.
   @exclusivity(unchecked) package private(set) var isStopped = false
   /// The last roots that ``isSigned(_:by:)`` found to be signed, and their signature.
   @exclusivity(unchecked) private var lastSigned: (roots: Digest, signature: Signature)?

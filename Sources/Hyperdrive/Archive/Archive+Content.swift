@@ -23,7 +23,7 @@ extension Archive {
     let found = try await reading(options) {
       let head = try tree.head(version ?? tree.version)
       if let entry = try tree.put(path, from: head) { return entry }
-      // Throws if it isn't there; a folder is no file either.
+      // Throws if it isn't there; a folder is not a file either.
       _ = try tree.stat(path, from: head)
       return ArchiveEntry(seq: 0, path: path, stat: .folder)
     }

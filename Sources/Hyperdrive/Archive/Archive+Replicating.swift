@@ -91,7 +91,7 @@ extension Archive {
     return entry.session.expectedFeeds == 0
   }
 
-  /// Fails those who wait for files while nothing is fetched, such as on a full disk.
+  /// Ends all waiting for files while nothing is fetched, such as on a full disk.
   private func notePause() {
     hub.send(.trouble)
     wakeSettled()

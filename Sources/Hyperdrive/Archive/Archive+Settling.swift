@@ -1,11 +1,11 @@
 internal import Hypercore
 internal import RandomAccessStorage
 
-/// The progress with which the folder of an archive, or the content that is kept of it, follows its versions.
+/// The state of an archive's folder, or of the content that is kept of it, on the way to the newest version.
 struct Settling {
   /// The version of the map; nil before the first.
   var version: UInt64?
-  /// True if a look at new blocks is already due: several in a row are one.
+  /// True if a look at new blocks is already scheduled: several requests in a row lead to one look.
   var isDue = false
   /// Blocks of content that came since the last look.
   var arrived: [Range<UInt64>] = []
@@ -77,7 +77,7 @@ extension Archive {
     hub.send(.trouble)
   }
 
-  /// Looks again after a while at what the disk had no room for.
+  /// Looks again after ``Settling/pause``, when the disk may have room.
   private func settleLater() {
     Task { [weak self] in
       do { try await Task.sleep(for: Settling.pause) } catch { return }
@@ -96,7 +96,7 @@ extension Archive {
   /// Source: hyperdrive `index.js`, `_fetchVersion` and `_clear`.
   func settle() throws {
     guard let content = feeds.content, !isClosed else { return }
-    // Files of one folder come together; after them the user may move it, and nothing is to follow it.
+    // Files of one folder come one after the other. Then the user may move it, and nothing must go where it went.
     defer { files?.folder.leave() }
     let metadata = feeds.metadata.core
     let version = tree.version
@@ -116,8 +116,8 @@ extension Archive {
 
   private func follow(from last: UInt64?, to version: UInt64, _ content: Replicator) throws {
     if isFollowing {
-      // The first look after opening covers everything; what was removed since the last one is less, and of the
-      // empty archive nothing.
+      // After opening, everything is put, but only what was removed since the version that was laid out last is
+      // cleared. If that was the empty archive, it is nothing.
       let before = try last ?? min(feeds.readLatest(), version)
       if before > 0 { try giveUp(tree.diff(from: before, to: version), content) }
     }
@@ -139,7 +139,7 @@ extension Archive {
         if above.contains(file.seq) { refuse(file) }
       }
     }
-    // Not before: what the disk had no room for is gone through again.
+    // Not before: if the disk had no room, all of the difference is gone through again.
     settling.version = version
     guard isFollowing else { return }
     try feeds.writeLatest(version)
@@ -148,8 +148,8 @@ extension Archive {
     if !options.sparse { download(content) }
   }
 
-  /// Follows entries that were appended here. They are the difference to the version before, which would else be
-  /// looked for in every folder on their way.
+  /// Follows entries that were appended here. They are the difference from the version before, which would
+  /// otherwise be looked for in every folder on their paths.
   func settle(appended nodes: [ArchiveNode]) throws {
     guard let files, let content = feeds.content?.core, !isFollowing,
       let version = settling.version, version + UInt64(nodes.count) == tree.version
@@ -171,10 +171,11 @@ extension Archive {
     settling.version = tree.version
   }
 
-  /// Returns what two versions differ by in the order of its bytes, so that each file goes to the end of the map;
-  /// the older ones last where several begin at one byte. In an owner's folder files that are gone leave the map.
+  /// Lists the difference of two versions in the order of the files' bytes, so that each file goes to the end of the
+  /// map; of several that begin at one byte, the newest comes first. In an owner's folder, files that are gone are
+  /// removed from the map.
   ///
-  /// - Returns: the files and folders, and the entries of those that have names below their own.
+  /// - Returns: the files and folders that were put, and the entries of those that have names below their own.
   private func puts(
     from first: UInt64, to second: UInt64
   ) throws -> (files: [FileMap.File], above: Set<UInt64>) {
@@ -198,8 +199,8 @@ extension Archive {
     return (puts, above)
   }
 
-  /// Which of the files claim bytes of the file that begins after them. They are left out, so that one that
-  /// claims everything leaves the others their own.
+  /// Returns the entries of files that claim bytes of the file that begins after them. They are refused, so that an
+  /// entry that claims everything takes nothing from the others.
   private static func overlapping(_ files: [FileMap.File]) -> Set<UInt64> {
     var found: Set<UInt64> = []
     var next = UInt64.max
@@ -220,11 +221,11 @@ extension Archive {
       guard let stat = entry.stat else { continue }
       settling.pending[stat.offset] = nil
       settling.refused[entry.path] = nil
-      // Compared with the file in its place before its hashes' blocks are cleared.
+      // Before the blocks are cleared, since the file on the disk is compared with their hashes.
       if let files {
         files.map.remove(entry.path)
         files.discard(entry.seq)
-        // What never came was never laid out: a file of its size and time is the user's.
+        // If its blocks never came it was never laid out, and a file of its size and time is the user's.
         let wasHere = stat.blockRange.map { content.core.has($0) } == true
         if !kept.contains(entry.path) {
           try removeLaidOut(entry, wasHere: wasHere, content.core, files)
@@ -345,7 +346,7 @@ extension Archive {
 
   /// Returns once everything wanted of the newest version is here.
   ///
-  /// - Throws: ``ArchiveError``: `folder`, such as for a full disk; `closed`; `CancellationError`.
+  /// - Throws: ``ArchiveError`` with `folder`, such as for a full disk, or `closed`; `CancellationError`.
   public func untilComplete() async throws {
     while !isComplete {
       try checkOpen()

@@ -17,7 +17,7 @@ public struct ArchiveError: Error, Sendable, CustomStringConvertible {
     case readOnly
     /// The archive does not have this version, as far as is known here.
     case invalidVersion
-    /// The feed is no archive of this kind, according to its first block.
+    /// The feed is not an archive of this kind, according to its first block.
     case notAnArchive
     /// The entry contradicts the content feed or can't be read.
     case damagedEntry
@@ -27,7 +27,7 @@ public struct ArchiveError: Error, Sendable, CustomStringConvertible {
     case timedOut
     /// The archive is closed.
     case closed
-    /// The walk exceeded a step limit that no sound archive reaches.
+    /// The walk exceeded a step limit that no correct archive reaches.
     case tooManySteps
     /// The folder, or a file in it, can't be used.
     case folder

@@ -20,12 +20,12 @@ public enum ArchiveLimits {
   public static let chunkBytes = 65_536
   /// Bytes of an entry that is written here: with its proof it has to fit a frame of 8 MiB.
   public static let entryBytes = 8 * 1024 * 1024 - 65_536
-  /// Fields of an entry that are read. Sound ones have three, their stats nine.
+  /// Fields of an entry that are read. Usual entries have three, their stats nine.
   static let fields = 64
   /// Bytes of decoded entries that an archive caches: about 50,000 of them. A listing meets the entries of a
   /// folder together, and needs no more than those of the largest one.
   public static let cacheBytes = 16 * 1024 * 1024
-  /// The same while a folder is taken in, or laid out: its files come together, so that few entries are met again.
+  /// The same while a folder is imported or laid out: its files come together, so few entries are met again.
   /// Enough for the newest entries of 7,000 neighbours.
   static let importCacheBytes = 4 * 1024 * 1024
   /// Bytes of an index that are kept with their entry: those of folders with up to about 500 names. In larger

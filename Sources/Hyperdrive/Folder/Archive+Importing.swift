@@ -37,8 +37,9 @@ public struct ImportReport: Sendable {
 }
 
 extension Archive {
-  /// Takes in what has changed in the archive's folder: files that are new or have other bytes are put, those
-  /// that are gone are removed. What can't be read stays in the archive as it was. A file that is as it was when it was last taken in is not read.
+  /// Imports what has changed in the archive's folder: files that are new or have other bytes are put, those that
+  /// are gone are removed. What can't be read stays in the archive as it was. A file with the size, time and inode
+  /// that the last import noted is not read.
   ///
   /// If it is killed, the next import goes on from there: each batch of files is complete.
   ///
@@ -150,7 +151,7 @@ extension Archive {
   }
 
   /// Returns whether a file equals that of the archive's newest version: by the record of the last import, or
-  /// by its bytes if the record doesn't tell.
+  /// by its bytes if the record leaves it open.
   private func isUnchanged(
     _ found: FolderScan.Found, _ work: inout ImportWork, _ content: FeedCore, _ files: ContentFiles
   ) -> Bool {

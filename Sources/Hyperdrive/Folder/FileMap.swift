@@ -33,7 +33,7 @@ struct FileMap {
       (mtime, mode) = (stat.mtime, stat.mode)
     }
 
-    /// Something that stands for the file of a path where that is looked for.
+    /// Makes a stand-in for the file of a path, with which to search for it.
     fileprivate convenience init(of path: ArchivePath) { self.init(0, path, .folder) }
 
     static func == (left: File, right: File) -> Bool { left.path == right.path }
@@ -146,7 +146,7 @@ struct FileMap {
 }
 
 extension Array {
-  /// Returns the place of the first element of a sorted array whose key is `key` or greater; the end if there is
+  /// Returns the index of the first element of a sorted array whose key is `key` or greater; the end if there is
   /// none.
   func firstPlace<Key: Comparable>(from key: Key, by keyOf: (Element) -> Key) -> Int {
     var low = 0

@@ -172,7 +172,7 @@ enum FileSystem {
     }
   }
 
-  /// The path of what a path leads to, without links; nil where it leads nowhere.
+  /// The path of what a path leads to, without links; nil if it leads nowhere.
   static func realPath(_ path: [UInt8]) -> [UInt8]? {
     let found = try? named(path) { path throws(SystemError) -> [UInt8]? in
       guard let real = realpath(path, nil) else { return nil }

@@ -7,7 +7,7 @@ struct FolderScan {
 
   /// The files that belong in it, sorted by path.
   private(set) var files: [Found] = []
-  /// The files that don't, with the reasons: ignored, a link to a folder, a pipe, a name that is no text.
+  /// The files that don't, with the reasons: ignored, a link to a folder, a pipe, a name that is not text.
   private(set) var leftOut: [(path: ArchivePath, reason: String)] = []
   /// Folders that could not be read, and names that could not be looked at: what is there is not known.
   private var unread: Set<ArchivePath> = []

@@ -68,7 +68,7 @@ public struct IgnoreRules: Sendable {
   /// The reason why a link to a file is left out; nil if the file may be imported. A folder that came from
   /// somebody else may have links to private files.
   ///
-  /// - Parameter isInside: whether the file is in the folder; else the path has the names that lead to it from
+  /// - Parameter isInside: true if the file is in the folder; otherwise the path has the names that lead to it from
   ///   the last folder that both are in.
   func reason(forLinkTo target: ArchivePath, _ isInside: Bool) -> String? {
     if isInside {

@@ -24,12 +24,12 @@ struct ImportRecord {
 
   init() {}
 
-  /// Reads the record; empty if the bytes are none.
+  /// Reads the record; empty if the bytes are not one.
   init(_ bytes: [UInt8]) {
     known = Self.files(in: bytes) ?? []
   }
 
-  /// Nil if the bytes are no record, or one that is cut short.
+  /// Returns the files of a record; nil if the bytes are not a whole one.
   private static func files(in bytes: [UInt8]) -> [File]? {
     guard bytes.starts(with: Self.head) else { return nil }
     var rest = bytes[Self.head.count...]
@@ -68,7 +68,7 @@ struct ImportRecord {
     }
   }
 
-  /// Takes the state over of a file that this import can't read.
+  /// Keeps the last state of a file that this import can't read.
   mutating func keep(_ seq: UInt64) {
     if let file = self[seq] { note(file) }
   }

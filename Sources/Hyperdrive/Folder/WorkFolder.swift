@@ -31,8 +31,8 @@ final class WorkFolder {
     own = nil
   }
 
-  /// Closes the folder that was used last, unless it is the archive's own: the user may move it, and nothing is
-  /// to follow it.
+  /// Closes the folder that was used last, unless it is the archive's own. The user may move it, and what is written
+  /// later must not go where it went.
   func leave() {
     if let last { FileSystem.closeFile(last.descriptor) }
     last = nil
@@ -77,8 +77,10 @@ final class WorkFolder {
     }
   }
 
-  /// The place to which a link leads in the end: the path in this folder or, outside of it, the names that
-  /// follow on the last folder that both are in. Nil if it leads nowhere.
+  /// Follows all links in a path.
+  ///
+  /// - Returns: the path in this folder that it leads to or, if that is outside, the names below the last folder that
+  ///   both have in common; nil if it leads nowhere.
   func target(of path: ArchivePath) -> (path: ArchivePath, isInside: Bool)? {
     let own = Array(self.path.utf8)
     guard let root = FileSystem.realPath(own), let real = FileSystem.realPath(own + path.bytes)
@@ -152,7 +154,7 @@ final class WorkFolder {
     }
   }
 
-  /// True if the file system treats names as one that differ only by case. Checked once, by the archive's
+  /// True if the file system treats names that differ only by case as one. Checked once, with the archive's
   /// own folder.
   private(set) lazy var foldsNames: Bool =
     (try? status(of: ArchivePath(components: [Array(".DAT".utf8)]))) != nil

@@ -1,6 +1,6 @@
 public import HypercoreCrypto
 
-/// The archive that a name in the place of a link's key stands for, as its host says it in the file
+/// The archive that a name in place of a link's key stands for, as its host says in the file
 /// `/.well-known/dat`, or its owner in a DNS record.
 ///
 /// Source: the name rules of Beaker, dat-dns 3.
@@ -86,14 +86,14 @@ public struct ArchiveNameAnswer: Hashable, Sendable {
   }
 }
 
-/// A link with a host's name in the place of the key, such as `dat://example.com/page.html`.
+/// A link with a host's name in place of the key, such as `dat://example.com/page.html`.
 public struct NamedLink: Hashable, Sendable {
   /// The host, in lower case, with a port if there is one.
   public let host: String
   /// The rest of the link as it is written: version, path, query.
   public let rest: String
 
-  /// Reads a link; nil for one with a key, of another scheme, or with what is no host.
+  /// Reads a link; nil for one with a key, of another scheme, or without a host's name.
   public init?(_ text: String) {
     let bytes = Array(text.utf8.prefix(16_384))
     guard ArchiveLink(text) == nil, bytes.prefix(6).map(Self.lowercased) == Array("dat://".utf8)
@@ -108,7 +108,7 @@ public struct NamedLink: Hashable, Sendable {
     self.rest = String(decoding: rest, as: UTF8.self)
   }
 
-  /// The link with the key in the place of the name.
+  /// Returns the link with the key in place of the name.
   public func link(with key: PublicKey) -> String { "dat://\(key.hex)\(rest)" }
 
   private static func lowercased(_ byte: UInt8) -> UInt8 {

@@ -20,7 +20,7 @@ public struct ArchiveEntry: Hashable, Sendable {
 /// A decoded block of the metadata feed.
 package final class ArchiveNode {
   package let entry: ArchiveEntry
-  /// Its index where that is kept with it; ``ArchiveTree/index(of:)`` gives it in any case.
+  /// Its index, if that is kept with it; ``ArchiveTree/index(of:)`` returns it in any case.
   let keptIndex: EntryIndex?
 
   package init(_ entry: ArchiveEntry, index: EntryIndex?) {

@@ -10,7 +10,7 @@ package final class ArchiveMessageCodec {
 
   package init() {}
 
-  /// Returns block 0; nil if the bytes are none.
+  /// Returns the header in block 0; nil if the bytes are not one.
   package func decodeHeader(_ block: [UInt8]) -> ArchiveHeader? {
     unpack(block, known: 2, kind: 2, dat_hyperdrive__index__unpack) { message in
       ArchiveHeader(
@@ -19,7 +19,7 @@ package final class ArchiveMessageCodec {
     }
   }
 
-  /// Returns an entry; nil if the bytes are none.
+  /// Returns an entry; nil if the bytes are not one.
   package func decode(_ block: [UInt8]) -> ArchiveMessage? {
     unpack(block, known: 3, kind: 2, dat_hyperdrive__entry__unpack) { message in
       ArchiveMessage(
@@ -29,7 +29,7 @@ package final class ArchiveMessageCodec {
     }
   }
 
-  /// Returns the value of a put; nil if the bytes are none, or lack a mode.
+  /// Returns the value of a put; nil if the bytes are not one, or lack a mode.
   package func decodeStat(_ value: [UInt8]) -> StatMessage? {
     unpack(value, known: 9, kind: 0, dat_hyperdrive__stat__unpack) { message in
       var stat = StatMessage(mode: message.mode)

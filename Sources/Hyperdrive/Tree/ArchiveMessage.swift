@@ -79,7 +79,7 @@ package struct ArchiveHeader: Hashable {
 struct FieldCount {
   private(set) var count = 0
 
-  /// Nil for bytes that are no protobuf message, that have more fields than any writer makes, or a known field
+  /// Nil for bytes that are not a protobuf message, that have more fields than any writer makes, or a known field
   /// (up to `known`) of another kind than `kind`.
   init?(_ bytes: UnsafeRawBufferPointer, known: UInt64, kind: UInt64) {
     var position = 0

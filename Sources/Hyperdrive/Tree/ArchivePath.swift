@@ -151,7 +151,7 @@ extension ArchivePath: Comparable {
 }
 
 extension ArchivePath: CustomStringConvertible {
-  /// The stored name as text; bytes that are no UTF-8 are replaced. It is foreign: escape it before a terminal
+  /// The stored name as text; bytes that are not UTF-8 are replaced. It is foreign: escape it before a terminal
   /// shows it.
   public var description: String { String(decoding: stored, as: UTF8.self) }
 }

@@ -2,7 +2,7 @@
 // put has to leave out the one name among them that is its own.
 
 extension ArchiveNode {
-  /// The same entry without its index where that is large.
+  /// The same entry, without its index if that is large.
   var withoutLargeIndex: ArchiveNode {
     guard let keptIndex, keptIndex.bytes.count > ArchiveLimits.keptIndexBytes else { return self }
     return ArchiveNode(entry, index: nil)
@@ -54,8 +54,8 @@ extension ArchiveTree {
     return index
   }
 
-  /// Divides the list of `head` where `path` leaves its way: the branch that `path` is in, if there is one
-  /// before the head, and the others.
+  /// Divides the list of `head` at the depth at which `path` parts from it: the branch that `path` is in, if there is
+  /// one before the head, and the others.
   func parting(
     _ head: ArchiveNode, _ index: EntryIndex, _ shared: Int, from path: ArchivePath
   ) throws -> (branch: ArchiveNode?, others: [UInt64]) {
@@ -78,8 +78,8 @@ extension ArchiveTree {
     return (branch, others)
   }
 
-  /// The names that the entries of a list stand for. Nil for short lists, which are looked through faster, and
-  /// where a name is there twice or an entry can't be read.
+  /// Returns the names that the entries of a list stand for. Nil for short lists, which are searched faster, and if a
+  /// name occurs twice or an entry can't be read.
   private func names(
     of head: ArchiveNode, _ list: [UInt64], _ depth: Int
   ) throws -> [ArraySlice<UInt8>: UInt64]? {

@@ -100,7 +100,7 @@ package final class ArchiveTree {
     func damage(_ what: String) -> Result<ArchiveNode, ArchiveError> {
       .failure(ArchiveError(.damagedEntry, "Entry \(seq) is left out: \(what).", seq: seq))
     }
-    guard let message = codec.decode(block) else { return damage("it is no entry of an archive") }
+    guard let message = codec.decode(block) else { return damage("it is not an archive's entry") }
     guard message.name.count <= ArchiveLimits.readNameBytes else {
       return damage("its name has \(message.name.count) bytes")
     }

@@ -41,7 +41,7 @@ package final class ArchiveWalk {
     self.version = version
     start = folder
     self.isRecursive = isRecursive
-    // A folder costs one step for each entry that its list has; sound archives have fewer folders than entries.
+    // A folder costs one step for each entry that its list has; correct archives have fewer folders than entries.
     budget = 64 * version + UInt64(ArchiveLimits.steps)
   }
 

@@ -31,7 +31,7 @@ struct CompactKey: Hashable {
 
 /// The keys of a room's messages, compactly.
 ///
-/// A beginning of more than 64 bytes, which no sound writer makes, is kept as its first 64 and a hash. Such
+/// A beginning of more than 64 bytes, which no correct writer makes, is kept as its first 64 and a hash. Such
 /// keys are ordered by these, and read from their entries when they are shown.
 struct KeyTable {
   /// The most bytes of a beginning that is kept whole.
@@ -42,6 +42,8 @@ struct KeyTable {
   /// For each beginning, its end in ``bytes``.
   private var ends: [UInt32] = []
   private var table = NumberTable()
+  /// The beginning that was found or added last: keys come in runs of one.
+  private var last: UInt32?
 
   /// The number of beginnings.
   var count: Int { ends.count }
@@ -56,12 +58,29 @@ struct KeyTable {
 
   /// Returns the compact form of a key, which is added if it is new; nil if the table is full.
   mutating func insert(_ key: [UInt8]) -> CompactKey? {
+    let cut = Self.cut(key)
+    if let last, cut <= Self.wholeBytes, isBeginning(last, of: key, cut) {
+      return Self.compact(last, key[cut...])
+    }
     let (beginning, end) = Self.parts(of: key)
     let hash = beginning.withUnsafeBytes { Self.hash($0) }
-    if let number = beginning.withUnsafeBytes({ self.number($0, hash) }) {
-      return Self.compact(number, end)
+    let known = beginning.withUnsafeBytes { self.number($0, hash) }
+    guard let number = known ?? add(beginning, hash) else { return nil }
+    last = number
+    return Self.compact(number, end)
+  }
+
+  /// Returns whether the first `cut` bytes of a key are a beginning.
+  private func isBeginning(_ number: UInt32, of key: [UInt8], _ cut: Int) -> Bool {
+    let range = range(number)
+    guard range.count == cut else { return false }
+    return key.withUnsafeBytes { key in
+      bytes.withUnsafeBytes { bytes in
+        Self.areEqual(
+          UnsafeRawBufferPointer(rebasing: bytes[range]),
+          UnsafeRawBufferPointer(rebasing: key[..<cut]))
+      }
     }
-    return add(beginning, hash).map { Self.compact($0, end) }
   }
 
   private mutating func add(_ beginning: [UInt8], _ hash: Int) -> UInt32? {
@@ -155,10 +174,17 @@ struct KeyTable {
     }
   }
 
-  /// Cuts a key behind its last slash, or before its last eleven bytes if that is later.
+  /// Returns the offset of a key's end: behind its last slash, or that of its last eleven bytes if that is
+  /// later.
+  private static func cut(_ key: [UInt8]) -> Int {
+    let cut = max(0, key.count - CompactKey.endBytes)
+    let slash = key[cut...].lastIndex(of: UInt8(ascii: "/"))
+    return slash.map { $0 + 1 } ?? cut
+  }
+
+  /// Cuts a key at its end.
   private static func parts(of key: [UInt8]) -> (beginning: [UInt8], end: ArraySlice<UInt8>) {
-    var cut = max(0, key.count - CompactKey.endBytes)
-    if let slash = key[cut...].lastIndex(of: UInt8(ascii: "/")) { cut = slash + 1 }
+    let cut = cut(key)
     guard cut > wholeBytes else { return (Array(key[..<cut]), key[cut...]) }
     let hash = TreeHash.leaf(Array(key[wholeBytes..<cut]))
     return (Array(key[..<wholeBytes]) + hash.bytes.prefix(hashBytes), key[cut...])

@@ -12,7 +12,7 @@ struct RoomIndex {
     var key: [UInt8]
     var feed: PublicKey
     var seq: UInt64
-    /// The time of a text; nil for a deletion, and for a value that is no message.
+    /// The time of a text; nil for a deletion, and for a value that is not a message.
     var timestamp: Int64?
     var isDeletion: Bool
   }
@@ -78,7 +78,7 @@ struct RoomIndex {
       feeds[Int(record.feed)].count += 1
       feeds[Int(record.feed)].newest = UInt32(number)
     }
-    order = RecordOrder(sorted: (0..<UInt32(shownCount)).map { $0 })
+    order = RecordOrder(sortedCount: shownCount)
     table.reserve(records.count) { Self.hash(records[Int($0)].key) }
     for (number, record) in records.enumerated() {
       table.insert(UInt32(number), hash: Self.hash(record.key)) { Self.hash(records[Int($0)].key) }
@@ -144,11 +144,21 @@ struct RoomIndex {
 
   private mutating func show(_ number: UInt32) {
     let feed = Int(record(number).feed)
-    // Not needed any more when the feeds change: they would be copied.
-    let comparison = comparison
-    order.insert(number) { comparison.precedes($0, number) }
-    let isNewest =
-      feeds[feed].newest.map { comparison.precedes($0, number) } ?? (feeds[feed].count == 0)
+    let time = record(number).timestamp
+    // Nearly all come after the last one.
+    if let last = order.last, record(last).timestamp < time {
+      order.append(number)
+    } else {
+      let comparison = comparison
+      order.insert(number) { comparison.precedes($0, number) }
+    }
+    let isNewest: Bool
+    if let newest = feeds[feed].newest {
+      let other = record(newest).timestamp
+      isNewest = other == time ? comparison.precedes(newest, number) : other < time
+    } else {
+      isNewest = feeds[feed].count == 0
+    }
     count(number, of: feed, isNewest: isNewest)
   }
 
@@ -357,7 +367,7 @@ extension RoomIndex.Record {
     get { packed & Self.edited != 0 }
     set { packed = newValue ? packed | Self.edited : packed & ~Self.edited }
   }
-  /// Tells whether the feed has an entry of the key; not if it has lost its place.
+  /// True if the feed has an entry of the key; false if it has lost its place.
   var hasEntry: Bool { seq > 0 }
   /// Makes it a record of no entry.
   mutating func clear() { packed = UInt64(feed) << 48 }

@@ -19,7 +19,7 @@ package struct CarriedMessages {
     [RoomKind.messages, .operations].first { key.starts(with: Array($0.prefix.utf8)) }
   }
 
-  /// Returns the content of an entry; nil if its value is no message or operation.
+  /// Returns the content of an entry; nil if its value is neither a message nor an operation.
   package static func content(_ value: [UInt8], _ kind: RoomKind) -> MessageContent? {
     kind.content(value)
   }

@@ -9,7 +9,7 @@ public struct Message: Hashable, Sendable, Identifiable {
   /// The name of a message: the key of its entry, and the feed that wrote it.
   ///
   /// Keys are compared byte by byte. As JSON it is an object of `key`, as text, and `feed`, in hex; a key
-  /// that is no UTF-8 is in `keyHex` instead.
+  /// that is not UTF-8 is in `keyHex` instead.
   public struct ID: Hashable, Sendable {
     /// The key of the entry in the database, `messages/<id>`, as bytes.
     public let keyBytes: [UInt8]
@@ -27,7 +27,7 @@ public struct Message: Hashable, Sendable, Identifiable {
       self.feed = feed
     }
 
-    /// The key as text. Bytes that are no UTF-8 are replaced.
+    /// The key as text. Bytes that are not UTF-8 are replaced.
     public var key: String { String(decoding: keyBytes, as: UTF8.self) }
   }
 
@@ -110,9 +110,13 @@ public struct Message: Hashable, Sendable, Identifiable {
   }
 
   init(_ id: ID, _ content: MessageContent, seq: UInt64, isEdited: Bool, sharesKey: Bool) {
-    self.init(
-      id: id, text: content.text, username: content.username, timestamp: content.timestamp,
-      seq: seq, isEdited: isEdited, sharesKey: sharesKey)
+    self.id = id
+    foreignText = content.foreignText
+    foreignName = content.foreignName
+    timestamp = content.timestamp
+    self.seq = seq
+    self.isEdited = isEdited
+    self.sharesKey = sharesKey
   }
 }
 
@@ -123,7 +127,7 @@ extension Message.ID: Codable {
 
   /// Reads what ``encode(to:)`` writes.
   ///
-  /// - Throws: `DecodingError` if the feed is no key.
+  /// - Throws: `DecodingError` if the feed is not a key.
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: Field.self)
     guard let feed = PublicKey(hex: try fields.decode(String.self, forKey: .feed)) else {

@@ -2,14 +2,14 @@ internal import DatCoding
 
 /// The content of an entry under `messages/` or `operations/`.
 package struct MessageContent: Hashable, Sendable {
-  private var foreignText: ForeignText
-  private var foreignName: ForeignText
+  let foreignText: ForeignText
+  let foreignName: ForeignText
   package var timestamp: Int64
 
   package var text: String { foreignText.string }
   package var username: String { foreignName.string }
 
-  /// The times that a Date of JavaScript can hold, in milliseconds. Any other counts as 0: it is no time.
+  /// The times that a Date of JavaScript can hold, in milliseconds. Any other counts as 0.
   static let times: ClosedRange<Int64> = -8_640_000_000_000_000...8_640_000_000_000_000
   /// The longest text in bytes that is shown whole; longer ones are shown cut.
   package static let textLimit = 64 << 10
@@ -25,7 +25,7 @@ package struct MessageContent: Hashable, Sendable {
   /// The bounds within which an entry's value is read.
   static let bounds = JSONReader.Bounds(bytes: valueLimit, depth: 32)
 
-  /// Reads an entry's value; nil if it is no message.
+  /// Reads an entry's value; nil if it is not a message.
   package init?(value: [UInt8]) {
     self.init(value: value, field: "message") { reader throws(JSONError) in
       try reader.readStringIfPresent().map { text in

@@ -11,6 +11,7 @@ struct RecentTexts {
   private struct Kept {
     let seq: UInt64
     let content: MessageContent
+    let bytes: Int
     let feed: UInt32
     /// A number that distinguishes it from a replaced content of the same record.
     let turn: UInt64
@@ -32,6 +33,9 @@ struct RecentTexts {
   private(set) var byteCount = 0
   private var turn: UInt64 = 0
   private let limit: Int
+  /// The part of the limit, as a divisor, that is evicted at once beyond what has to be: choosing a writer
+  /// costs a look at all of them.
+  private static let evictedPart = 16
 
   init(limit: Int = byteLimit) { self.limit = limit }
 
@@ -47,30 +51,49 @@ struct RecentTexts {
     let bytes = Self.bytes(content)
     guard bytes <= limit / 4 else { return }
     turn += 1
-    kept[record] = Kept(seq: seq, content: content, feed: feed, turn: turn)
+    kept[record] = Kept(seq: seq, content: content, bytes: bytes, feed: feed, turn: turn)
     queues[feed, default: Queue()].append(record, turn, bytes)
     byteCount += bytes
-    while byteCount > limit { evict() }
+    if byteCount > limit { evict() }
   }
 
   /// Evicts the content of a record.
   mutating func remove(_ record: UInt32) {
     guard let old = kept.removeValue(forKey: record) else { return }
-    let bytes = Self.bytes(old.content)
-    byteCount -= bytes
-    queues[old.feed]?.bytes -= bytes
+    byteCount -= old.bytes
+    queues[old.feed]?.bytes -= old.bytes
     tidy(old.feed)
   }
 
+  /// Evicts the oldest of those writers that hold the most, down to one number of bytes for each of them.
   private mutating func evict() {
-    guard let (feed, queue) = queues.max(by: { $0.value.bytes < $1.value.bytes }) else { return }
-    for (record, turn) in queue.entries[queue.first...] {
-      queues[feed]?.first += 1
-      guard let old = kept[record], old.turn == turn else { continue }
-      remove(record)
-      return
+    let excess = byteCount - (limit - limit / Self.evictedPart)
+    let sizes = queues.values.map(\.bytes).sorted(by: >)
+    var level = 0
+    var sum = 0
+    for (index, size) in sizes.enumerated() {
+      sum += size
+      let next = index + 1 < sizes.count ? sizes[index + 1] : 0
+      guard sum - (index + 1) * next >= excess else { continue }
+      level = max((sum - excess) / (index + 1), 0)
+      break
     }
-    queues[feed] = nil
+    for feed in Array(queues.keys) where queues[feed]?.bytes ?? 0 > level { cut(feed, to: level) }
+  }
+
+  private mutating func cut(_ feed: UInt32, to level: Int) {
+    guard var queue = queues.removeValue(forKey: feed) else { return }
+    while queue.bytes > level, queue.first < queue.entries.count {
+      let (record, turn) = queue.entries[queue.first]
+      queue.first += 1
+      guard let old = kept[record], old.turn == turn else { continue }
+      kept[record] = nil
+      queue.bytes -= old.bytes
+      byteCount -= old.bytes
+    }
+    guard queue.first < queue.entries.count else { return }
+    queues[feed] = queue
+    tidy(feed)
   }
 
   /// Drops evicted entries from a queue, so that one whose messages are edited again and again stays small.

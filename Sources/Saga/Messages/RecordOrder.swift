@@ -12,20 +12,53 @@ struct RecordOrder {
   /// The most numbers in a piece.
   private static let pieceCount = 1024
 
-  private var pieces: [[UInt32]] = []
+  /// Numbers of neighbours in the order. Those of a stored index count up, and take no memory of their own
+  /// until they change.
+  private struct Piece {
+    private var first: UInt32 = 0
+    private var runCount = 0
+    private var list: [UInt32] = []
+
+    init(_ numbers: [UInt32]) { list = numbers }
+
+    init(from first: UInt32, count: Int) {
+      self.first = first
+      runCount = count
+    }
+
+    var count: Int { runCount > 0 ? runCount : list.count }
+
+    subscript(_ offset: Int) -> UInt32 {
+      runCount > 0 ? first + UInt32(truncatingIfNeeded: offset) : list[offset]
+    }
+
+    /// Changes the numbers.
+    mutating func change<Result>(_ body: (inout [UInt32]) -> Result) -> Result {
+      if runCount > 0 {
+        list = (0..<runCount).map { first + UInt32(truncatingIfNeeded: $0) }
+        runCount = 0
+      }
+      return body(&list)
+    }
+  }
+
+  private var pieces: [Piece] = []
   private(set) var count = 0
 
   init() {}
 
-  /// Makes an order of numbers that are already sorted.
-  init(sorted numbers: [UInt32]) {
-    count = numbers.count
-    for start in stride(from: 0, to: numbers.count, by: Self.pieceCount) {
-      pieces.append(Array(numbers[start..<min(start + Self.pieceCount, numbers.count)]))
+  /// Makes an order of the numbers from 0 on, which are already sorted.
+  init(sortedCount: Int) {
+    count = sortedCount
+    for start in stride(from: 0, to: sortedCount, by: Self.pieceCount) {
+      pieces.append(
+        Piece(
+          from: UInt32(truncatingIfNeeded: start), count: min(Self.pieceCount, sortedCount - start))
+      )
     }
   }
 
-  var last: UInt32? { pieces.last?.last }
+  var last: UInt32? { pieces.last.map { $0[$0.count - 1] } }
 
   // MARK: Walking
 
@@ -92,29 +125,30 @@ struct RecordOrder {
 
   // MARK: Changing
 
+  /// Adds a number behind all others.
+  mutating func append(_ number: UInt32) {
+    count += 1
+    let piece = pieces.count - 1
+    if piece >= 0, pieces[piece].count < Self.pieceCount {
+      pieces[piece].change { $0.append(number) }
+    } else {
+      pieces.append(Piece([number]))
+    }
+  }
+
   /// Inserts a number before the first one for which `isBefore` is false.
   mutating func insert(_ number: UInt32, isBefore: (UInt32) -> Bool) {
-    count += 1
     // New messages nearly always go to the end.
-    if let last, isBefore(last) {
-      let piece = pieces.count - 1
-      if pieces[piece].count < Self.pieceCount {
-        pieces[piece].append(number)
-      } else {
-        pieces.append([number])
-      }
-      return
-    }
-    guard !pieces.isEmpty else {
-      pieces = [[number]]
-      return
-    }
+    guard let last, !isBefore(last) else { return append(number) }
+    count += 1
     let place = firstPlace(notBefore: isBefore)
-    pieces[place.piece].insert(number, at: place.offset)
-    guard pieces[place.piece].count > Self.pieceCount else { return }
-    let half = Array(pieces[place.piece][(Self.pieceCount / 2)...])
-    pieces[place.piece].removeSubrange((Self.pieceCount / 2)...)
-    pieces.insert(half, at: place.piece + 1)
+    let half = pieces[place.piece].change { numbers -> [UInt32]? in
+      numbers.insert(number, at: place.offset)
+      guard numbers.count > Self.pieceCount else { return nil }
+      defer { numbers.removeSubrange((Self.pieceCount / 2)...) }
+      return Array(numbers[(Self.pieceCount / 2)...])
+    }
+    if let half { pieces.insert(Piece(half), at: place.piece + 1) }
   }
 
   /// Removes a number.
@@ -122,7 +156,7 @@ struct RecordOrder {
     let place = firstPlace(notBefore: isBefore)
     guard place.piece < pieces.count, pieces[place.piece][place.offset] == number else { return }
     count -= 1
-    pieces[place.piece].remove(at: place.offset)
-    if pieces[place.piece].isEmpty { pieces.remove(at: place.piece) }
+    pieces[place.piece].change { _ = $0.remove(at: place.offset) }
+    if pieces[place.piece].count == 0 { pieces.remove(at: place.piece) }
   }
 }

@@ -37,7 +37,7 @@ public struct UserData: Hashable, Sendable {
   /// The bounds within which a peer's user data is read.
   private static let bounds = JSONReader.Bounds(bytes: 64 << 10, depth: 32)
 
-  /// Reads the data that a peer sent; nil if it is no JSON object, or its key isn't 32 bytes.
+  /// Reads the data that a peer sent; nil if it is not a JSON object, or its key isn't 32 bytes.
   ///
   /// The key may be in JavaScript's form, `{"type":"Buffer","data":[…]}`, or a bare list of numbers.
   public init?(bytes: [UInt8]) {

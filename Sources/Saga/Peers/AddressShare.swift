@@ -1,10 +1,10 @@
-/// The share that an address has of what all newcomers may have: of an IPv4 address its own, of an IPv6
-/// address that of its network of 48 bits, since one customer may have the whole of that.
+/// The unit that has one share of what all newcomers may have: an IPv4 address, or an IPv6 network of 48 bits,
+/// since that may be one customer's.
 struct AddressShare: Hashable {
   private let bytes: [UInt8]
 
-  /// - Parameter address: a numeric address as `getnameinfo` writes it; nil where none is known. All of these
-  ///   have one share.
+  /// - Parameter address: a numeric address as `getnameinfo` writes it; nil if none is known. Those without one
+  ///   have one share together.
   init(_ address: String?) {
     let text = Array((address ?? "").utf8.prefix(64))
     let colon = UInt8(ascii: ":")

@@ -26,12 +26,12 @@ struct Newcomer {
 /// The newcomers that wait to be let in, and the order in which they are.
 ///
 /// Anybody can come with ever new keys, and only so many are let in a minute. So the turn goes by address:
-/// the next is of the address of which the fewest were let in lately, and of those the first that is due.
+/// the next is of the address of which the fewest were let in recently, and of those the first that is due.
 /// An address that sends a crowd waits behind everybody else.
 struct Newcomers {
   typealias Instant = ContinuousClock.Instant
 
-  /// For how long it counts of which address somebody was let in.
+  /// The time for which the address of somebody that was let in counts.
   private static let memory = Duration.seconds(600)
 
   private var waiting: [PublicKey: Newcomer] = [:]
@@ -66,7 +66,7 @@ struct Newcomers {
     recent.append((newcomer.share, now))
   }
 
-  /// Has all that are due wait: until an instant, or for good where there is no room.
+  /// Puts off all that are due: until an instant, or for good if there is no room.
   ///
   /// - Returns: their keys.
   mutating func putOff(until instant: Instant?) -> [PublicKey] {
@@ -82,8 +82,8 @@ struct Newcomers {
     return keys
   }
 
-  /// A key that waits is claimed from another address: of the two that counts of which fewer come, so that
-  /// nobody takes a key's turn by claiming it.
+  /// Notes that a key that waits is claimed from another address, too. The address of which fewer come counts, so
+  /// that nobody takes a key's turn by claiming it.
   mutating func claimAgain(_ data: UserData, now: Instant) {
     guard let known = waiting[data.key] else { return }
     let share = AddressShare(data.address)
@@ -92,10 +92,10 @@ struct Newcomers {
     if counts[share] ?? 0 < counts[known.share] ?? 0 { waiting[data.key]?.share = share }
   }
 
-  /// Has another make room for one of an address: one that is gone, of the address with most of them, which
-  /// has waited longest; or of those that are here one of an address with at least two more than its own.
+  /// Evicts another newcomer to make room for one: the one that has waited longest among the disconnected ones of the
+  /// address with the most; or, if all are connected, one of an address with at least two more than its own.
   ///
-  /// - Returns: whether there is room now.
+  /// - Returns: true if there is room now.
   mutating func makeRoom(for data: UserData, present: Set<PublicKey>) -> Bool {
     let counts = waiting.values.reduce(into: [:]) { $0[$1.share, default: 0] += 1 }
     func count(_ newcomer: Newcomer) -> Int { counts[newcomer.share] ?? 0 }
@@ -113,9 +113,9 @@ struct Newcomers {
 struct BurstLimit {
   private var recent: [ContinuousClock.Instant] = []
 
-  /// Takes one of the minute's places.
+  /// Takes one of the minute's turns.
   ///
-  /// - Returns: nil where there was one, else when the next is free.
+  /// - Returns: nil if there was one, otherwise the time of the next.
   mutating func take(now: ContinuousClock.Instant, limit: Int) -> ContinuousClock.Instant? {
     recent.removeAll { $0 + .seconds(60) <= now }
     guard recent.count >= limit, let first = recent.first else {

@@ -27,7 +27,7 @@ public struct Presence: Sendable {
       case join
       /// A person has been away for longer than the patience.
       case leave
-      /// A feed holds something that is no message.
+      /// A feed holds something that is not a message.
       case unreadable
       /// A person can't be let in yet.
       case waiting
@@ -136,7 +136,7 @@ public struct Presence: Sendable {
     return !gone.isEmpty
   }
 
-  /// Notes that a feed holds something that is no message.
+  /// Notes that a feed holds something that is not a message.
   ///
   /// - Parameters:
   ///   - feed: the feed that holds it.

@@ -11,7 +11,7 @@ extension Saga {
     case .entries(let entries):
       let changes = entries.compactMap(take)
       noteTaken(entries)
-      // Each reader receives what was there before sorted, once all of it is read.
+      // What was stored before is delivered to each reader in order, once all of it is read.
       if isReady {
         tell(changes)
       } else {
@@ -41,11 +41,11 @@ extension Saga {
     return true
   }
 
-  /// The index is written when this many entries have come since, or half as many as it has messages. That is
-  /// seldom enough to cost little, and often enough that little has to be read again after a kill.
+  /// The index is written when more entries than this have come since, and more than half as many as it has messages.
+  /// So what is written stays in proportion to what comes, and a part alone has to be read again after a kill.
   private static let entriesBetweenWrites = 1_000
 
-  /// Takes out the messages of a feed that has lost its place.
+  /// Removes the messages of a feed that has lost its place.
   private func remove(_ feed: PublicKey) {
     for record in index.remove(feed) { recent.remove(record) }
     taken[feed] = nil
@@ -61,20 +61,20 @@ extension Saga {
         for waiter in done { waiter.1.resume() }
       }
     }
-    // Keys are kept while the room is open, so a writer of huge ones would fill the memory. No sound writer
+    // Keys are kept while the room is open, so a writer of huge ones would fill the memory. No correct writer
     // makes them.
-    guard options.keepsMessages, entry.keyBytes.count <= HyperDBLimits.keyBytes,
-      entry.keyBytes.starts(with: prefix)
-    else { return nil }
+    guard options.keepsMessages else { return nil }
+    let key = entry.keyBytes
+    guard key.count <= HyperDBLimits.keyBytes, key.starts(with: prefix) else { return nil }
     let content = entry.value.flatMap(options.kind.content)
     let change = index.add(
       RoomIndex.Entry(
-        key: entry.keyBytes, feed: entry.feed, seq: entry.seq, timestamp: content?.timestamp,
+        key: key, feed: entry.feed, seq: entry.seq, timestamp: content?.timestamp,
         isDeletion: entry.isDeleted))
     switch change {
     case .none: return nil
     case .unreadable:
-      return .other(.unreadable(Message.ID(keyBytes: entry.keyBytes, feed: entry.feed)))
+      return .other(.unreadable(Message.ID(keyBytes: key, feed: entry.feed)))
     case .added(let record), .edited(let record):
       if let content, index.record(record).seq == entry.seq {
         recent.keep(content, of: record, feed: index.record(record).feed, at: entry.seq)
@@ -84,7 +84,7 @@ extension Saga {
     return .change(change)
   }
 
-  /// Notes that entries were taken in, which come in runs of one feed.
+  /// Counts entries that were handled, and notes the newest of each feed. They come in runs of one feed.
   private func noteTaken(_ entries: [DatabaseNode]) {
     unwritten += entries.count
     var index = 0
@@ -221,7 +221,7 @@ extension Saga {
     reader.walk = (order, place)
   }
 
-  /// Returns the event of a change, with the current text; nil if the message is gone meanwhile.
+  /// Returns the event of a change, with the current text; nil if the message has gone since.
   private func event(of change: RoomIndex.Change) -> SagaEvent? {
     switch change {
     case .added(let record), .edited(let record):

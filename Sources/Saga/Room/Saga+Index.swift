@@ -10,7 +10,7 @@ extension Saga {
     var last: [PublicKey: UInt64] = [:]
     let placed = Set(await db.feeds.map(\.key))
     for (key, known) in stored.feeds {
-      // The database tells of those that have lost their place since.
+      // The database reports those that have lost their place since.
       let holds = placed.contains(key) ? await db.holds(known, of: key) : true
       guard known.length > 0, holds else { return }
       last[key] = known.length - 1

@@ -35,7 +35,7 @@ extension Saga {
     guard let bytes = handshake.userData, var data = UserData(bytes: bytes) else {
       let problem =
         handshake.userData == nil
-        ? "The peer does not have user data." : "The peer's user data is no user's."
+        ? "The peer does not have user data." : "The peer's user data is not a user's."
       throw SagaError(.noUserData, problem)
     }
     data.address = address
@@ -247,7 +247,7 @@ extension Saga {
   private func wait(_ key: PublicKey, _ reason: String) {
     guard let newcomer = newcomers[key], !newcomer.waitWasTold else { return }
     newcomers[key]?.waitWasTold = true
-    // Strangers can come by the hundred; the first few tell enough.
+    // Strangers can come by the hundred; the first few are enough to show it.
     guard waits.take(now: .now, limit: Self.waitsPerMinute) == nil else { return }
     tell(.waiting(newcomer.data, reason: reason))
   }

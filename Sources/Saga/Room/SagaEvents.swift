@@ -20,7 +20,7 @@ public enum SagaEvent: Hashable, Sendable {
   /// The author deleted a message, or an operation, whose text is its JSON. The text is the last one that
   /// was shown.
   case removal(Message)
-  /// An entry that is no message; it is skipped.
+  /// An entry that is not a message; it is skipped.
   case unreadable(Message.ID)
   /// A user has come, with its first connection. Its name and key are claims unless
   /// ``UserData/isProven``.
@@ -42,8 +42,8 @@ public enum SagaEvent: Hashable, Sendable {
   case waiting(UserData, reason: String)
   /// The messages of this feed are no longer to be shown here, or are again.
   case muted(PublicKey, Bool)
-  /// A feed has lost its place in the room to others: its messages are no part of the room any more, and
-  /// each comes as a new one if the feed comes back.
+  /// A feed has lost its place in the room to others: its messages are no longer part of the room, and
+  /// each is delivered as a new one if the feed comes back.
   case feedGone(PublicKey)
   /// A block of the local feed was sent to a peer that had requested it: entries up to `seq`.
   case sent(seq: UInt64)
@@ -70,7 +70,7 @@ public struct SagaError: Error, Hashable, Sendable, CustomStringConvertible {
     case wrongKind
     /// There is no message of the local user under that key. Nothing was written.
     case noMessage
-    /// An operation is no JSON.
+    /// An operation is not JSON.
     case notJSON
     /// The database failed.
     case database

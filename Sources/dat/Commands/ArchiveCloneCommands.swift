@@ -145,7 +145,7 @@ struct ArchivePullCommand: AsyncParsableCommand {
   private func untilSomebody(_ archive: Archive) async throws {
     let end = ContinuousClock.now + .seconds(peers.timeout)
     while await archive.metadata.remoteLength == 0 {
-      // Where nothing can be fetched, nothing is asked for either, and nobody says what it has.
+      // If nothing can be fetched, no Want is sent either, and no peer says what it has.
       try await archive.checkRoom(in: dir)
       if ContinuousClock.now > end {
         throw ValidationError(

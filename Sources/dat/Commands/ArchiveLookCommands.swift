@@ -43,7 +43,7 @@ struct ArchiveListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ls", abstract: "List a folder of an archive, here or elsewhere.",
     discussion: """
-      Of a link only the entries that are needed are fetched. With --json one object a line: path, type, size, \
+      From a link, only the entries that are needed are fetched. With --json, one object a line: path, type, size, \
       mode, mtime, ctime (in ms), blocks, offset, byteOffset, seq, stored.
 
       EXAMPLES
@@ -54,13 +54,13 @@ struct ArchiveListCommand: AsyncParsableCommand {
 
   @OptionGroup var look: ArchiveLook
 
-  @Argument(help: "A folder or file in the archive; its root if it is left out.")
+  @Argument(help: "A folder or file in the archive; the root if left out.")
   var path: String?
 
-  @Flag(name: [.customShort("r"), .long], help: "List all below it.")
+  @Flag(name: [.customShort("r"), .long], help: "List everything below it.")
   var recursive = false
 
-  @Option(help: "As it was at this version.")
+  @Option(help: "Show it as it was at this version.")
   var version: UInt64?
 
   func run() async throws {
@@ -103,7 +103,7 @@ struct ArchiveCatCommand: AsyncParsableCommand {
   @Argument(help: "The file; with a link to a file it can be left out.")
   var path: String?
 
-  @Option(help: "As it was at this version.")
+  @Option(help: "Show it as it was at this version.")
   var version: UInt64?
 
   func run() async throws {
@@ -120,7 +120,7 @@ struct ArchiveLogCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "log", abstract: "Show every change of an archive, in order.",
     discussion: """
-      With --json one object a line: version, change (put or del), path, size.
+      With --json, one object a line: version, change (put or del), path, size.
 
       EXAMPLES
         dat log ~/site
@@ -165,7 +165,7 @@ struct ArchiveDiffCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff", abstract: "Show the changes from one version of an archive to another.",
     discussion: """
-      Sorted by path; an overwritten file has a line for what is removed and one for what is put. With --json \
+      Sorted by path; an overwritten file has a line for what is removed and one for what is put. With --json, \
       one object a line: change (put or del), path, seq.
 
       EXAMPLES
@@ -204,7 +204,7 @@ struct ArchiveFindCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "find", abstract: "Find files of an archive by a part of their names.",
     discussion: """
-      With --json lines as those of `dat ls --json`.
+      With --json, the lines of `dat ls --json`, but `stored` is always 0.
 
       EXAMPLES
         dat find ~/site '*.jpg'
@@ -215,7 +215,7 @@ struct ArchiveFindCommand: AsyncParsableCommand {
   @Argument(help: "A part of the path, or a pattern with * and ?.")
   var name: String
 
-  @Option(help: "As it was at this version.")
+  @Option(help: "Show it as it was at this version.")
   var version: UInt64?
 
   func run() async throws {

@@ -11,9 +11,8 @@ struct FeedCloneCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "clone", abstract: "Fetch all of a feed from peers.",
     discussion: """
-      Ends when everything is here that the connected peers have, which of a feed with gaps may be less \
-      than all. Run again it goes on where it was, and fetches \
-      what was added since.
+      Ends when everything that the connected peers have is here; of a feed with gaps that may be less than \
+      all. Run it again to go on where it stopped, and to fetch what was added since.
 
       EXAMPLES
         dat feed clone ~/copy 4c1f..e9 --connect 192.0.2.7:3282
@@ -32,7 +31,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
   var connect: [String]
 
   @Option(
-    help: ArgumentHelp("Give up when nothing came for this long.", valueName: "seconds"))
+    help: ArgumentHelp("Give up if nothing comes for this long.", valueName: "seconds"))
   var timeout: Double = 30
 
   func validate() throws {
@@ -83,7 +82,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
         throw FeedError.forked(evidence)
       }
       if await feed.isSynced { return }
-      // Blocks that no peer has are not waited for; a peer that is still fetching itself gets its chance.
+      // Blocks that no peer has are not waited for; a peer that is still fetching them gets half a second.
       if now.blocks > 0, clock.now - lastChange > .milliseconds(500), await peers.isSettled,
         await feed.hasAllOfPeers
       {

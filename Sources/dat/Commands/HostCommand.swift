@@ -15,11 +15,12 @@ struct HostCommand: AsyncParsableCommand {
         dat host add --dir /var/lib/dat room:9b30..c2
         dat host list --dir /var/lib/dat
         dat host status --dir /var/lib/dat
-        dat host /var/lib/dat --fleet hosts.txt --self host-2 --copies 2
+        dat host new-fleet-key fleet.key
+        dat host /var/lib/dat --fleet hosts.txt --fleet-key fleet.key --self host-2
       """,
     subcommands: [
       HostRunCommand.self, HostAddCommand.self, HostRemoveCommand.self, HostListCommand.self,
-      HostStatusCommand.self,
+      HostStatusCommand.self, HostNewFleetKeyCommand.self,
     ],
     defaultSubcommand: HostRunCommand.self)
 }

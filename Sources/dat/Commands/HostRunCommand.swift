@@ -16,13 +16,15 @@ struct HostRunCommand: AsyncParsableCommand {
       to be let in.
 
       A host needs a file descriptor for each key, one for each connection, and about 200 more. With \
-      --fleet several hosts share the keys: give each the same list of hosts and the same keys, and each \
-      holds those that fall to it.
+      --fleet several hosts share the keys, and each holds those that fall to it. The hosts are those that a \
+      directory names: SRV records, as Consul and Kubernetes publish them, or a file with a name a line and an \
+      address after it. A key that is added on one of them is added on all.
 
       EXAMPLES
         dat host run /var/lib/dat room:4c1f..e9
         dat host run /var/lib/dat --key-file keys.txt --metrics 9100
         dat host run /var/lib/dat room:4c1f..e9 --signal-listen 127.0.0.1:3300
+        dat host run /var/lib/dat --fleet srv:_dat._tcp.hosts.example.org --fleet-key fleet.key --self a.example.org
       """)
 
   @Argument(help: "The folder of the host.", completion: .directory)
@@ -78,17 +80,7 @@ struct HostRunCommand: AsyncParsableCommand {
       valueName: "port"))
   var metrics: Int?
 
-  @Option(
-    help: ArgumentHelp("The hosts that share the keys, a name a line.", valueName: "file"))
-  var fleet: String?
-
-  @Option(
-    name: .customLong("self"),
-    help: ArgumentHelp("This host's name in the fleet.", valueName: "name"))
-  var selfName: String?
-
-  @Option(help: ArgumentHelp("How many hosts of the fleet hold each key.", valueName: "number"))
-  var copies = 1
+  @OptionGroup(title: "A fleet of hosts") var fleet: FleetOptionGroup
 
   @Option(help: ArgumentHelp("The log level: debug, info, warning or error.", valueName: "level"))
   var log = HostLogLevel.info
@@ -102,10 +94,6 @@ struct HostRunCommand: AsyncParsableCommand {
     if let metrics, !(0...65_535).contains(metrics) {
       throw ValidationError("--metrics takes a port, 0 to 65535.")
     }
-    guard (fleet == nil) == (selfName == nil) else {
-      throw ValidationError("--fleet FILE and --self NAME go together.")
-    }
-    guard copies >= 1 else { throw ValidationError("--copies takes a number from 1.") }
   }
 
   func run() async throws {
@@ -117,7 +105,7 @@ struct HostRunCommand: AsyncParsableCommand {
       options.name = name
       options.authorization = authorize.policy
       options.peers = try connect.map { try PeerAddress(parsing: $0) }
-      options.fleet = try await readFleet()
+      options.fleet = try await fleet.options()
       options.disk = disk.limits(or: options.disk)
       options.quota = quota.flatMap { $0.bytes == 0 ? nil : $0.bytes }
       let sources = try discovery.sources(
@@ -133,24 +121,6 @@ struct HostRunCommand: AsyncParsableCommand {
     } catch {
       throw output.ending(with: error, isEvent: true)
     }
-  }
-
-  private func readFleet() async throws -> (fleet: Fleet, name: String, copies: Int)? {
-    guard let path = fleet, let selfName else { return nil }
-    let bytes: [UInt8]
-    do { bytes = try await InputSource(path: path).bytes(limit: 1 << 20) } catch {
-      throw ValidationError("The fleet's file can't be read: \(Problem.sentence(for: error))")
-    }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw ValidationError(
-        "The fleet's file \(SafeText.line(path)) can't be read: it is not UTF-8.")
-    }
-    let fleet = try Fleet(parsing: text)
-    guard fleet.hosts.contains(selfName) else {
-      throw ValidationError(
-        "The fleet's file \(SafeText.line(path)) names no host \"\(SafeText.line(selfName))\".")
-    }
-    return (fleet, selfName, copies)
   }
 }
 

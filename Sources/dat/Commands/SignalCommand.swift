@@ -98,7 +98,7 @@ struct SignalCommand: AsyncParsableCommand {
   }
 }
 
-/// The place at which a hub of this process listens.
+/// The address at which a hub of this process listens.
 struct HubListening {
   let host: String
   let port: Int

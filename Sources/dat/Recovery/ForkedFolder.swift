@@ -155,7 +155,7 @@ struct ForkedFolder {
       guard let kind else { return .entry(isDeleted: node.isDeleted, node.value) }
       if node.isDeleted { return .left("only the old key can delete it") }
       guard let content = node.value.flatMap({ CarriedMessages.content($0, kind) }) else {
-        return .left("it is no message")
+        return .left("it is not a message")
       }
       return .message(content, kind)
     }

@@ -101,7 +101,7 @@ final class Recorder: @unchecked Sendable {
       if hasStopped { return nil }
       if written + bytes.count > limit {
         hasStopped = true
-        let reason = "The recording has its \(limit) bytes: nothing more is recorded."
+        let reason = "The recording has reached \(limit) bytes: nothing more is recorded."
         let last = RecordedPart(
           connection: max(connections, 1), time: now(), content: .stopped(reason))
         _ = Descriptor.write(Array(RecordingFormat.line(last).utf8) + [10], to: descriptor)

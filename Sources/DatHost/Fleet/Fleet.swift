@@ -1,4 +1,5 @@
 internal import DatCoding
+internal import DatFleet
 public import HypercoreCrypto
 
 /// Several hosts that share many keys: each key belongs to the few hosts with the highest weights for it.
@@ -24,7 +25,8 @@ public struct Fleet: Hashable, Sendable {
       if name.utf8.isEmpty { continue }
       guard name.utf8.count <= 255 else {
         throw HostError(
-          .malformedFile, "A host's name can have 255 bytes; \"\(name.line(limit: 40))\" has more.")
+          .malformedFile,
+          "A host's name has at most 255 bytes; \"\(name.line(limit: 40))\" has more.")
       }
       guard !hosts.contains(name) else {
         throw HostError(.malformedFile, "The host \"\(name.line())\" is in the list twice.")
@@ -35,7 +37,7 @@ public struct Fleet: Hashable, Sendable {
     self.init(hosts: hosts.map(\.string))
   }
 
-  /// Returns the hosts that a key belongs to, the one with the highest weight first.
+  /// Returns the hosts that a key belongs to, at most `copies` of them, the one with the highest weight first.
   public func owners(of key: DiscoveryKey, copies: Int = 1) -> [String] {
     hosts.map { (weight: weight(of: $0, for: key), name: $0) }
       .sorted { ($0.weight, $0.name) > ($1.weight, $1.name) }
@@ -43,7 +45,6 @@ public struct Fleet: Hashable, Sendable {
   }
 
   private func weight(of host: String, for key: DiscoveryKey) -> UInt64 {
-    let digest = TreeHash.leaf(Array(key.bytes) + Array(host.utf8))
-    return digest.bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    Rendezvous.weight(of: Array(host.utf8), for: key)
   }
 }
