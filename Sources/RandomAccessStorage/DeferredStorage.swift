@@ -9,7 +9,7 @@
 public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   private let base: any StorageProvider
   private let memory = MemoryStorage()
-  private var files: [DeferredFile] = []
+  private var files: [Reference] = []
   private var isSettled = false
 
   /// Creates a storage that creates files in `base` only when something is written.
@@ -19,10 +19,9 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
 
   public func storage(named name: String) throws(StorageError) -> any RandomAccessStorage {
     if isSettled { return try base.storage(named: name) }
-    let file = DeferredFile(
-      owner: self, file: try memory.storage(named: name), final: try base.storage(named: name),
-      isKey: name.hasSuffix("key"))
-    files.append(file)
+    let (inMemory, final) = (try memory.storage(named: name), try base.storage(named: name))
+    let file = DeferredFile(owner: self, file: inMemory, isKey: name.hasSuffix("key"))
+    files.append(Reference(file: file, inMemory: inMemory, final: final))
     return file
   }
 
@@ -48,8 +47,31 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   fileprivate func settle() throws(StorageError) {
     guard !isSettled else { return }
     isSettled = true
-    for file in files { try file.settle() }
+    for reference in files { try reference.settle() }
     files = []
+  }
+
+  /// A file, in memory and on the disk. The file that was handed out keeps its owner, so the owner doesn't keep
+  /// it: a feed that is dropped without being closed would never be freed.
+  private struct Reference {
+    weak var file: DeferredFile?
+    let inMemory: any RandomAccessStorage
+    let final: any RandomAccessStorage
+
+    func settle() throws(StorageError) {
+      let bytes = try Self.content(of: inMemory)
+      file?.settle(in: final)
+      if !bytes.isEmpty { try final.write([StorageWrite(offset: 0, bytes: bytes)]) }
+    }
+
+    private static func content(of file: any RandomAccessStorage) throws(StorageError) -> [UInt8] {
+      var bytes = [UInt8](repeating: 0, count: Int(try file.length()))
+      var result = Result<Int, StorageError>.success(0)
+      bytes.withUnsafeMutableBytes { buffer in
+        result = Result { () throws(StorageError) in try file.read(at: 0, into: buffer) }
+      }
+      return Array(bytes.prefix(try result.get()))
+    }
   }
 }
 
@@ -59,33 +81,17 @@ private final class DeferredFile: RandomAccessStorage {
   /// The owner lives as long as its files may have to be written; released when they are, or closed.
   private var owner: DeferredStorage?
   private var file: any RandomAccessStorage
-  private let final: any RandomAccessStorage
   private let isKey: Bool
 
-  init(
-    owner: DeferredStorage, file: any RandomAccessStorage, final: any RandomAccessStorage,
-    isKey: Bool
-  ) {
+  init(owner: DeferredStorage, file: any RandomAccessStorage, isKey: Bool) {
     self.owner = owner
     self.file = file
-    self.final = final
     self.isKey = isKey
   }
 
-  func settle() throws(StorageError) {
-    let length = try file.length()
-    var bytes = [UInt8](repeating: 0, count: Int(length))
-    var failure: StorageError?
-    let count = bytes.withUnsafeMutableBytes { buffer -> Int in
-      do throws(StorageError) { return try file.read(at: 0, into: buffer) } catch {
-        failure = error
-        return 0
-      }
-    }
-    if let failure { throw failure }
+  func settle(in final: any RandomAccessStorage) {
     file = final
     owner = nil
-    if count > 0 { try final.write([StorageWrite(offset: 0, bytes: bytes)]) }
   }
 
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(StorageError)

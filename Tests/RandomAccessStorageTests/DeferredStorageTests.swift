@@ -1,0 +1,49 @@
+import RandomAccessStorage
+import Testing
+
+/// Files that stay in memory until there is something worth keeping.
+struct DeferredStorageTests {
+  private static let header = [UInt8](repeating: 1, count: 32)
+
+  @Test func `headers and keys alone create nothing, and the first entry writes all`() throws {
+    let base = MemoryStorage()
+    let storage = DeferredStorage(base)
+    let (key, tree, data) = (
+      try storage.storage(named: "key"), try storage.storage(named: "tree"),
+      try storage.storage(named: "data")
+    )
+    try key.write([StorageWrite(offset: 0, bytes: Self.header + Self.header)])
+    try tree.write([StorageWrite(offset: 0, bytes: Self.header)])
+    #expect(base.names == [])
+    try tree.write([StorageWrite(offset: 32, bytes: [2])])
+    #expect(base.names == ["key", "tree"])
+    #expect(try base.storage(named: "key").length() == 64)
+    #expect(try base.storage(named: "tree").length() == 33)
+    try data.write([StorageWrite(offset: 0, bytes: [3])])
+    #expect(try base.storage(named: "data").length() == 1)
+  }
+
+  @Test func `a file that was let go of is written with the others`() throws {
+    let base = MemoryStorage()
+    let storage = DeferredStorage(base)
+    do {
+      let key = try storage.storage(named: "key")
+      try key.write([StorageWrite(offset: 0, bytes: Self.header)])
+      key.close()
+    }
+    try storage.storage(named: "data").write([StorageWrite(offset: 0, bytes: Self.header + [4])])
+    #expect(base.names == ["data", "key"])
+  }
+
+  @Test func `a storage that is dropped without being closed is freed`() throws {
+    weak var dropped: DeferredStorage?
+    do {
+      let storage = DeferredStorage(MemoryStorage())
+      dropped = storage
+      try storage.storage(named: "tree").write([StorageWrite(offset: 0, bytes: Self.header)])
+      let tree = try storage.storage(named: "tree")
+      #expect(try tree.length() == 32)
+    }
+    #expect(dropped == nil)
+  }
+}
