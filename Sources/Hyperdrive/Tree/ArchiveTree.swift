@@ -56,24 +56,35 @@ package final class ArchiveTree {
     }
   }
 
+  /// A list that was read up to the first entry that isn't here, so that the read which is run again once more
+  /// entries have come decodes none of them twice. Of one list at a time, and no longer than the list.
+  private var unfinished: (list: [UInt64], count: Int, nodes: [ArchiveNode])?
+
   /// Returns the readable entries of a list.
   ///
   /// - Throws: ``MissingEntries`` with all that aren't stored here, up to a limit.
   func nodes(_ seqs: [UInt64]) throws -> [ArchiveNode] {
     countSteps(seqs.count)
-    var nodes: [ArchiveNode] = []
+    var (count, nodes) = (0, [ArchiveNode]())
+    if let begun = unfinished, begun.list == seqs { (count, nodes) = (begun.count, begun.nodes) }
+    unfinished = nil
     nodes.reserveCapacity(seqs.count)
     var missing: [UInt64] = []
-    for seq in seqs {
+    for place in seqs.indices.dropFirst(count) {
       do {
-        if let node = try node(seq) { nodes.append(node) }
+        let node = try node(seqs[place])
+        if missing.isEmpty {
+          count = place + 1
+          if let node { nodes.append(node) }
+        }
       } catch let gap as MissingEntries {
         missing += gap.seqs
         if missing.count >= ArchiveLimits.missingAtOnce { break }
       }
     }
-    if !missing.isEmpty { throw MissingEntries(seqs: missing) }
-    return nodes
+    if missing.isEmpty { return nodes }
+    unfinished = (seqs, count, nodes)
+    throw MissingEntries(seqs: missing)
   }
 
   /// The large index that was read last, and the names of the folder that was written to last.
