@@ -13,8 +13,7 @@ struct ArchiveLinkDoctor {
 
   /// - Returns: true if somebody has the archive.
   func examine(_ link: ArchiveLink) async throws -> Bool {
-    let archive = try await Archive.inMemory(
-      options: Archive.Options(key: link.key, sparse: true, sparseMetadata: true))
+    let archive = try await Archive.inMemory(options: ArchiveTarget.passing(link.key))
     let meetings = Meetings()
     let result = await Result<Bool, any Error>.of {
       let swarm = try await peers.join(

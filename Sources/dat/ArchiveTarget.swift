@@ -137,17 +137,35 @@ enum ArchiveTarget {
       try await archive.close()
       return try result.get()
     case .link(let link):
-      let archive = try await Archive.inMemory(
-        options: Archive.Options(key: link.key, sparse: true, sparseMetadata: true))
+      let archive = try await Archive.inMemory(options: Self.passing(link.key))
       let swarm = try await peers.join(archive, output: nil)
       let result = await Swift.Result.of {
         try await Self.untilNewest(archive, peers.timeout)
         return try await body(archive, peers.reading)
       }
+      let pause = await archive.downloadPause
       await swarm.close()
       try await archive.close()
+      if pause != nil, case .failure = result { throw Self.tooMuch(link.key) }
       return try result.get()
     }
+  }
+
+  /// Bytes of memory for each feed of an archive that is only looked at.
+  static let lookedAtBytes: UInt64 = 256 << 20
+
+  /// The options of an archive in memory of which only what is needed is fetched, and nothing kept for long.
+  static func passing(_ key: PublicKey) -> Archive.Options {
+    var options = Archive.Options(key: key, sparse: true, sparseMetadata: true)
+    options.forgetsContent = true
+    options.disk.perWriter = lookedAtBytes
+    return options
+  }
+
+  private static func tooMuch(_ key: PublicKey) -> ValidationError {
+    ValidationError(
+      "This takes more than \(lookedAtBytes >> 20) MiB of memory. Clone the archive, and look into the folder: "
+        + "dat clone dat://\(key.hex) FOLDER")
   }
 
   /// Runs `body`; if peers are given, bytes that are not in the folder come from them.
@@ -155,8 +173,7 @@ enum ArchiveTarget {
     of archive: Archive, _ peers: ArchivePeers, _ body: () async throws -> Result
   ) async throws -> Result {
     guard !peers.connect.isEmpty else { return try await body() }
-    let copy = try await Archive.inMemory(
-      options: Archive.Options(key: archive.key, sparse: true, sparseMetadata: true))
+    let copy = try await Archive.inMemory(options: passing(archive.key))
     let swarm = try await peers.join(copy, output: nil)
     let result = await Swift.Result.of {
       try await untilNewest(copy, peers.timeout)

@@ -117,6 +117,33 @@ import Testing
     await connection.end()
   }
 
+  @Test(arguments: [true, false])
+  func `a file that is only looked at passes through, and a kept one stays`(forgets: Bool)
+    async throws
+  {
+    let archive = try await Archive.inMemory()
+    let bytes = (0..<320).flatMap { [UInt8](repeating: UInt8($0 & 255), count: 1 << 16) }
+    try await archive.write("/large", bytes)
+    var options = Archive.Options(key: archive.key, sparse: true, sparseMetadata: true)
+    options.forgetsContent = forgets
+    let copy = try await Archive.inMemory(options: options)
+    let connection = try await LiveConnection(archive, copy)
+    for start in [UInt64(0), 5 << 20] {
+      let part = start..<UInt64(bytes.count)
+      var (count, most) = (0, UInt64(0))
+      for try await piece in try await copy.read("/large", range: part) {
+        #expect(piece == Array(bytes[(Int(start) + count)...].prefix(piece.count)))
+        count += piece.count
+        most = max(most, await copy.content?.downloaded() ?? 0)
+      }
+      #expect(count == bytes.count - Int(start))
+      // Of 320 blocks: those that were read, and those that are fetched ahead.
+      #expect(forgets ? most <= 192 : most == 320)
+    }
+    #expect(await copy.content?.downloaded() == (forgets ? 0 : 320))
+    await connection.end()
+  }
+
   @Test func `a feed of another kind is refused with what it is`() async throws {
     let feed = try await Feed.inMemory()
     try await feed.append("hello", as: .utf8)

@@ -115,13 +115,32 @@ extension Archive {
     return try await translated { try await feed.get(index, options: options) }
   }
 
-  /// Requests the rest of a file, so that its blocks come in a row.
+  /// The number of blocks that are let go of together, of an archive that keeps none: up to 4 MiB of its own.
+  fileprivate static let passingBlocks: UInt64 = 64
+
+  /// Requests the rest of a file, so that its blocks come in a row; of an archive that keeps none, only the next
+  /// ones.
   func prefetch(_ range: Range<UInt64>) async throws -> DownloadToken? {
+    let range =
+      options.forgetsContent
+      ? range.lowerBound..<min(range.upperBound, range.lowerBound + 2 * Self.passingBlocks) : range
     guard let content, files == nil, !range.isEmpty, !(await content.has(range)) else { return nil }
     let handle = try await translated {
       try await content.startDownload(DownloadRange(range))
     }
     return DownloadToken(feed: content, handle: handle)
+  }
+
+  /// True if content that is read here has to be let go of, here or in the copy that brings it.
+  fileprivate var isPassing: Bool {
+    get async { options.forgetsContent ? true : await fallback?.isPassing ?? false }
+  }
+
+  /// Lets go of blocks that were read, if this archive or the copy that brought them keeps none.
+  fileprivate func forget(_ blocks: Range<UInt64>) async throws {
+    try await fallback?.forget(blocks)
+    guard options.forgetsContent, let content else { return }
+    try await translated { try await content.clear(blocks) }
   }
 }
 
@@ -134,6 +153,9 @@ final class DownloadToken: Sendable {
     self.feed = feed
     self.handle = handle
   }
+
+  /// Cancels the download now.
+  func cancel() async { try? await feed.undownload(handle) }
 
   deinit {
     // A feed that is closed by then has nothing to cancel.
@@ -187,6 +209,8 @@ public struct ArchiveContent: AsyncSequence, Sendable {
     private var skip: UInt64 = 0
     private var rest: UInt64
     private var token: DownloadToken?
+    /// The first block that was read and not let go of.
+    private var kept: UInt64 = 0
 
     init(content: ArchiveContent) {
       self.content = content
@@ -202,14 +226,13 @@ public struct ArchiveContent: AsyncSequence, Sendable {
       if rest == 0 { return nil }
       if next == nil {
         let start = try await archive.start(of: content)
-        (next, skip) = (start.block, start.skip)
-        if content.options.wait {
-          token = try await archive.prefetch(start.block..<content.blocks.upperBound)
-        }
+        (next, skip, kept) = (start.block, start.skip, start.block)
+        try await prefetch()
       }
       while let index = next, index < content.blocks.upperBound {
         var block = try await archive.block(index, of: content)[...]
         next = index + 1
+        try await pass(index + 1)
         if skip > 0 {
           guard skip <= UInt64(block.count) else { break }
           block = block.dropFirst(Int(skip))
@@ -221,6 +244,24 @@ public struct ArchiveContent: AsyncSequence, Sendable {
         return Array(block)
       }
       throw Archive.damage(content.entry, "its blocks are shorter than it says")
+    }
+
+    private mutating func prefetch() async throws {
+      guard content.options.wait, let next else { return }
+      token = try await content.archive.prefetch(next..<Swift.max(next, content.blocks.upperBound))
+    }
+
+    /// Lets go of the blocks before `end` if the archive keeps none, so that a large file passes through memory.
+    private mutating func pass(_ end: UInt64) async throws {
+      guard end - kept >= Archive.passingBlocks || end == content.blocks.upperBound,
+        await content.archive.isPassing
+      else { return }
+      // Before they are let go of: they would be fetched again.
+      await token?.cancel()
+      token = nil
+      try await content.archive.forget(kept..<end)
+      kept = end
+      try await prefetch()
     }
   }
 }

@@ -44,6 +44,8 @@ public actor Archive {
     public var sparseMetadata = false
     /// True if only the content of the newest version is kept.
     public var latest = false
+    /// True if content is let go of once it has been read: of an archive in memory that is only looked at.
+    public var forgetsContent = false
     /// The point at which a write counts as done.
     public var durability = Durability.buffered
     /// The limits of the disk space that peers' blocks take. The limit of a writer applies to each feed.
