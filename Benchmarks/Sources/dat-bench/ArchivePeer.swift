@@ -39,8 +39,7 @@ enum ArchivePeer {
     let listener = try await TCPListener(host: "127.0.0.1")
     let serving = Task {
       await listener.run { socket in
-        guard let stream = try? await archive.replicate(.live) else { return }
-        try? await socket.pump(stream)
+        await pump(socket, archive)
       }
     }
     fields["port"] = listener.address.port
@@ -52,7 +51,18 @@ enum ArchivePeer {
 
   private static func connect(_ archive: Archive, _ port: String) {
     let address = PeerAddress(host: "127.0.0.1", port: Int(port) ?? 0)
-    Task { try await TCPDialer.connect(to: address).pump(try await archive.replicate(.live)) }
+    Task {
+      do { await pump(try await TCPDialer.connect(to: address), archive) } catch { warn(error) }
+    }
+  }
+
+  /// Connects a socket and an archive. A row that waits for what does not come has to say why.
+  private static func pump(_ socket: PeerSocket, _ archive: Archive) async {
+    do { try await socket.pump(try await archive.replicate(.live)) } catch { warn(error) }
+  }
+
+  private static func warn(_ error: any Error) {
+    FileHandle.standardError.write(Data("dat-bench peer: \(error)\n".utf8))
   }
 
   /// From the dial to the last file's having its name.
