@@ -48,9 +48,9 @@ struct ClaimedBlocksTests {
     #expect(try reader.value(key) == [[99]])
     #expect(try reader.value("shared") == [[1]])
     let owner = reader.logs[0]
-    let place = FeedSequence(
+    let location = FeedSequence(
       feed: try #require(reader.core.number(of: owner.key)), seq: owner.length - 1)
-    #expect(written.covers(try #require(try reader.core.node(at: place))))
+    #expect(written.covers(try #require(try reader.core.node(at: location))))
   }
 
   @Test func `a claim on a feed that comes later cuts nobody off from those who built on it`()

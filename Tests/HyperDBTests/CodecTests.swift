@@ -36,7 +36,7 @@ private func bytes(_ text: String) -> [UInt8] {
   text.hasPrefix("hex:") ? [UInt8](hex: String(text.dropFirst(4))) : Array(text.utf8)
 }
 
-/// Returns the pointers of a trie by place and digit, as sets.
+/// Returns the pointers of a trie by index and digit, as sets.
 func pointers(_ trie: Trie) -> [String: Set<FeedSequence>] {
   var all: [String: Set<FeedSequence>] = [:]
   trie.forEachSlot { index, digit, pointers in all["\(index) \(digit)"] = Set(pointers) }

@@ -13,8 +13,8 @@ struct DefaultModeTests {
     return !deletes && current.allSatisfy(\.isDeleted) ? [] : current
   }
 
-  private func nodes(_ places: [FeedSequence], _ core: DatabaseCore) throws -> [EntryNode] {
-    try places.map { try #require(try core.node(at: $0)) }
+  private func nodes(_ locations: [FeedSequence], _ core: DatabaseCore) throws -> [EntryNode] {
+    try locations.map { try #require(try core.node(at: $0)) }
   }
 
   @Test(arguments: RecordedDatabase.all)
@@ -22,14 +22,14 @@ struct DefaultModeTests {
     let core = try database.open()
     let snapshot = try core.snapshot()
     for (key, recorded) in database.get {
-      let expected = current(try nodes(recorded.map(\.place), core), deletes: false)
+      let expected = current(try nodes(recorded.map(\.location), core), deletes: false)
       let found = try core.get(Array(key.utf8), in: snapshot)
-      #expect(found.places == expected.places, "\(key)")
+      #expect(found.locations == expected.locations, "\(key)")
     }
     for (key, recorded) in database.getPrefix {
-      let expected = current(try nodes(recorded.map(\.place), core), deletes: true)
+      let expected = current(try nodes(recorded.map(\.location), core), deletes: true)
       let found = try core.get(Array(key.utf8), GetOptions(isPrefix: true), in: snapshot)
-      #expect(found.places == expected.places, "\(key)")
+      #expect(found.locations == expected.locations, "\(key)")
     }
   }
 
@@ -45,7 +45,7 @@ struct DefaultModeTests {
       var folders: Set<String> = []
       var expected: [Set<FeedSequence>] = []
       for group in list.nodes {
-        let group = current(try nodes(group.map(\.place), core), deletes: options.deletes)
+        let group = current(try nodes(group.map(\.location), core), deletes: options.deletes)
         guard let first = group.first else { continue }
         let key = String(decoding: first.key, as: UTF8.self)
         let parts = key.split(separator: "/", omittingEmptySubsequences: false)
@@ -54,20 +54,20 @@ struct DefaultModeTests {
         {
           continue
         }
-        expected.append(group.places)
+        expected.append(group.locations)
       }
       let found = try core.groups(list.prefix, options, in: snapshot)
       guard options.reverse else {
-        #expect(found.map(\.places) == expected, "\(list.prefix) \(list.options)")
+        #expect(found.map(\.locations) == expected, "\(list.prefix) \(list.options)")
         continue
       }
       // The reference doesn't reverse the order of keys with the same path.
       var forward = options
       forward.reverse = false
-      #expect(Set(found.map(\.places)) == Set(expected))
+      #expect(Set(found.map(\.locations)) == Set(expected))
       #expect(
-        found.map(\.places)
-          == (try core.groups(list.prefix, forward, in: snapshot).reversed().map(\.places)))
+        found.map(\.locations)
+          == (try core.groups(list.prefix, forward, in: snapshot).reversed().map(\.locations)))
     }
   }
 
@@ -77,8 +77,8 @@ struct DefaultModeTests {
     let snapshot = try core.snapshot()
     let forward = try core.entries(in: snapshot)
     let backward = try core.entries(reverse: true, in: snapshot)
-    #expect(forward.places == Set(database.history.map(\.place)))
-    #expect(backward.places == forward.places)
+    #expect(forward.locations == Set(database.history.map(\.location)))
+    #expect(backward.locations == forward.locations)
     #expect(forward.count == database.history.count)
     for (index, node) in forward.enumerated() {
       #expect(!forward[..<index].contains { $0.covers(node) }, "\(node)")
@@ -96,11 +96,11 @@ struct DefaultModeTests {
     let snapshot = try core.snapshot()
     for (key, recorded) in database.keyHistory {
       let expected = try recorded.flatMap {
-        current(try nodes($0.map(\.place), core), deletes: true).map(\.place)
+        current(try nodes($0.map(\.location), core), deletes: true).map(\.location)
       }
       let found = try core.keyGroups(key, in: snapshot).flatMap { $0 }
-      #expect(found.places.isSuperset(of: expected), "\(key)")
-      #expect(found.count == found.places.count)
+      #expect(found.locations.isSuperset(of: expected), "\(key)")
+      #expect(found.count == found.locations.count)
       for (index, node) in found.enumerated() {
         #expect(!found[(index + 1)...].contains { $0.covers(node) && $0 !== node }, "\(key)")
       }
@@ -121,15 +121,15 @@ struct DefaultModeTests {
         let right = try core.groups("", options, in: other)
         let differences = try core.differences(snapshot, other, options)
         var keys: [[UInt8]: (left: Set<FeedSequence>?, right: Set<FeedSequence>?)] = [:]
-        for group in left { keys[group[0].key, default: (nil, nil)].left = group.places }
-        for group in right { keys[group[0].key, default: (nil, nil)].right = group.places }
+        for group in left { keys[group[0].key, default: (nil, nil)].left = group.locations }
+        for group in right { keys[group[0].key, default: (nil, nil)].right = group.locations }
         keys = keys.filter { $0.value.left != $0.value.right }
         #expect(differences.count == keys.count)
         for difference in differences {
           let key = try #require((difference.left ?? difference.right)?.first?.key)
           let expected = try #require(keys[key])
-          #expect(difference.left?.places == expected.left)
-          #expect(difference.right?.places == expected.right)
+          #expect(difference.left?.locations == expected.left)
+          #expect(difference.right?.locations == expected.right)
         }
         #expect(
           differences.compactMap { $0.left?[0].key }

@@ -39,7 +39,7 @@ struct HidingEntryTests {
     let room = try room()
     let length = UInt64(room.core.log(of: 0).length)
     let liar = room.append(0, "liar", clock: [length, 2])
-    #expect(try room.core.snapshot().heads.map(\.place) == [liar])
+    #expect(try room.core.snapshot().heads.map(\.location) == [liar])
     try checkNothingIsHidden(room, "an empty trie")
     #expect(try room.value("liar", room.core.snapshot()) == [[0xee]])
     // The reference takes its word.
@@ -107,8 +107,8 @@ struct HidingEntryTests {
     HostileRoom.write(0, [third: pointers, digit(other): [older]], to: &trie)
     let newer = room.append(1, liar, trie: trie, clock: [0, 2, 2])
     let snapshot = try room.core.snapshot()
-    #expect(snapshot.heads.map(\.place).contains(newer))
-    #expect(snapshot.beside.map(\.place) == [older])
+    #expect(snapshot.heads.map(\.location).contains(newer))
+    #expect(snapshot.beside.map(\.location) == [older])
   }
 
   @Test func `a liar whose own entries stand in for others' hides nothing`() throws {

@@ -19,10 +19,10 @@ struct HostileCostTests {
   /// A value that takes 12,500 steps to read.
   private static let large = [UInt8](repeating: 1, count: 400_000)
 
-  /// Pointers to one entry, at the first place of every path.
-  private static func leading(to places: [FeedSequence]) -> [UInt8] {
+  /// Pointers to one entry, at the first index of every path.
+  private static func leading(to locations: [FeedSequence]) -> [UInt8] {
     var trie: [UInt8] = []
-    HostileRoom.write(0, [0: places, 1: places, 2: places, 3: places], to: &trie)
+    HostileRoom.write(0, [0: locations, 1: locations, 2: locations, 3: locations], to: &trie)
     return trie
   }
 
@@ -44,13 +44,13 @@ struct HostileCostTests {
     let log = MemoryLog(key: try HostileRoom.key(7), isWritable: false)
     let writer = Writer(id: 0, log: log, fetchesBlocks: false)
     let good = EntryNode.make(
-      place: FeedSequence(feed: 0, seq: 10), key: [1], value: nil, isDeleted: false, clock: [],
+      location: FeedSequence(feed: 0, seq: 10), key: [1], value: nil, isDeleted: false, clock: [],
       trie: .empty, inflate: 1)
     var loads = 0
     func head(below length: Int) -> EntryNode? {
-      writer.head(below: length) { place in
+      writer.head(below: length) { location in
         loads += 1
-        return place.seq == 10 ? good : nil
+        return location.seq == 10 ? good : nil
       }
     }
     #expect(head(below: 60) === good)
@@ -80,9 +80,9 @@ struct HostileCostTests {
       }
     }
     for number in 0..<3 {
-      let before = room.core.settlingLooks
+      let before = room.core.snapshots.cutLooks
       try room.core.put(Array("a/\(number)".utf8), [1])
-      #expect(room.core.settlingLooks - before < 200 * count)
+      #expect(room.core.snapshots.cutLooks - before < 200 * count)
       room.append(number, "k/more")
     }
     try room.checkSound("claims in a ring")
@@ -186,7 +186,7 @@ struct HostileCostTests {
       var entries: [Trie.Entry] = []
       for (index, length) in lengths.enumerated() {
         for seq in 0..<length {
-          entries.append((Trie.place(index, 1), FeedSequence(feed: 0, seq: seq + 1)))
+          entries.append((Trie.slotKey(index, 1), FeedSequence(feed: 0, seq: seq + 1)))
         }
       }
       let trie = Trie(entries)
@@ -220,10 +220,10 @@ struct HostileCostTests {
     for writer in 0..<4 { try name(writer, (0..<1_000).map { Self.junk(writer * 10_000 + $0) }) }
     #expect(room.core.candidates.count == 4_000)
     let before = room.core.feedChanges
-    let places = room.core.namings.placeChanges
+    let changes = room.core.admission.namings.placeChanges
     for number in 0..<500 { try name(number % 4, [Self.junk(100_000 + number)]) }
     #expect(room.core.feedChanges - before < 30)
-    #expect(room.core.namings.placeChanges == places, "they have no place")
+    #expect(room.core.admission.namings.placeChanges == changes, "they have no place")
     // One of a writer that names little else is looked at now.
     try name(4, [Self.junk(300_000)])
     #expect(room.core.candidates.contains(try #require(PublicKey(bytes: Self.junk(300_000)))))
@@ -239,7 +239,7 @@ struct HostileCostTests {
     // One that a peer calls its own is looked at now, and so is one that the owner lets in.
     try name(0, [Self.junk(200_000)])
     let key = try #require(PublicKey(bytes: Self.junk(200_000)))
-    room.core.settleName(key)
+    room.core.reviewName(key)
     #expect(room.core.candidates.contains(key))
     let other = try #require(PublicKey(bytes: Self.junk(200_001)))
     try room.core.authorize(other.bytes)

@@ -156,7 +156,7 @@ struct HostileEntryTests {
   @Test func `an entry that claims to know everything hides no entry from the history`() throws {
     let room = try HostileRoom()
     room.append(0, "liar", clock: [1 << 40, 2])
-    let places = try room.core.entries(in: room.core.snapshot()).places
+    let places = try room.core.entries(in: room.core.snapshot()).locations
     #expect(places.count == 4)
     // It is outside the local cut, so local entries don't build on it.
     let snapshot = try room.core.snapshot(.local)

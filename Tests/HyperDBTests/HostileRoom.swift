@@ -77,7 +77,8 @@ final class HostileRoom {
       #expect(try core.entries(in: snapshot).contains { $0.feed == 0 }, "\(note)")
     }
     let written = try core.put(Array("after".utf8), [3])
-    #expect(try core.get(Array("after".utf8), in: core.snapshot()).places.contains(written.place))
+    #expect(
+      try core.get(Array("after".utf8), in: core.snapshot()).locations.contains(written.location))
     #expect(try value("shared", core.snapshot()).contains([1]), "\(note)")
     _ = try core.keyGroups("shared", in: core.snapshot())
   }

@@ -27,8 +27,8 @@ import Testing
         MemoryLog(key: $0, isWritable: false)
       }
       for node in [
-        snapshot.heads[0], try #require(try core.node(at: written.place)),
-        try #require(try reopened.node(at: written.place)),
+        snapshot.heads[0], try #require(try core.node(at: written.location)),
+        try #require(try reopened.node(at: written.location)),
       ] {
         #expect((node.value != nil) == isKept)
         #expect(node.isValueApart == !isKept)

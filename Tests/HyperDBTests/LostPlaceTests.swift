@@ -17,46 +17,46 @@ struct LostPlaceTests {
       Broadcast<UpdateQueue>().subscribe(UpdateQueue()), valueLimit: .max, start: start)
   }
 
-  @Test func `a feed that loses its place is told of, and begins anew if it comes back`() {
+  @Test func `a feed that loses its place is reported, and begins anew if it comes back`() {
     let (one, two, three) = (Self.key(1), Self.key(2), Self.key(3))
     let reader = reader(from: [two: 5])
     reader.follow([one, two], changes: 1)
-    #expect(reader.takeLost() == nil)
-    #expect(reader.cursors == [1, 6])
-    reader.advance(1)
+    #expect(reader.cursors.nextLost() == nil)
+    #expect(reader.cursors.nextBlocks == [1, 6])
+    reader.cursors.advance(1)
     // Its number is free for a while, and then another's.
     reader.follow([one, PublicKey()], changes: 2)
-    #expect(reader.takeLost() == two)
-    #expect(reader.takeLost() == nil)
+    #expect(reader.cursors.nextLost() == two)
+    #expect(reader.cursors.nextLost() == nil)
     reader.follow([one, three], changes: 3)
     reader.follow([one, three, two], changes: 4)
-    #expect(reader.takeLost() == nil)
-    #expect(reader.cursors == [1, 1, 1])
+    #expect(reader.cursors.nextLost() == nil)
+    #expect(reader.cursors.nextBlocks == [1, 1, 1])
   }
 
   @Test func `feeds that change their numbers between two looks begin anew`() {
     let (one, two, three) = (Self.key(1), Self.key(2), Self.key(3))
     let reader = reader()
     reader.follow([one, two, three], changes: 1)
-    for number in 0..<3 { reader.advance(number) }
-    reader.deferred = [FeedSequence(feed: 0, seq: 4), FeedSequence(feed: 1, seq: 4)]
+    for number in 0..<3 { reader.cursors.advance(number) }
+    for feed in 0..<2 { reader.arrivals.putOff(FeedSequence(feed: feed, seq: 4)) }
     reader.follow([one, three, two], changes: 2)
-    #expect(Set([reader.takeLost(), reader.takeLost()]) == [two, three])
-    #expect(reader.takeLost() == nil)
-    #expect(reader.cursors == [2, 1, 1])
-    #expect(reader.deferred == [FeedSequence(feed: 0, seq: 4)])
+    #expect(Set([reader.cursors.nextLost(), reader.cursors.nextLost()]) == [two, three])
+    #expect(reader.cursors.nextLost() == nil)
+    #expect(reader.cursors.nextBlocks == [2, 1, 1])
+    #expect(reader.arrivals.deferred == [FeedSequence(feed: 0, seq: 4)])
   }
 
-  @Test func `a feed that lost its place while nobody followed is told of at first`() {
+  @Test func `a feed that lost its place while nobody followed is reported at first`() {
     let (one, two, three) = (Self.key(1), Self.key(2), Self.key(3))
     let reader = reader(from: [one: 3, two: 5])
     reader.follow([one, three], changes: 0)
-    #expect(reader.takeLost() == two)
-    #expect(reader.takeLost() == nil)
-    #expect(reader.cursors == [4, 1])
+    #expect(reader.cursors.nextLost() == two)
+    #expect(reader.cursors.nextLost() == nil)
+    #expect(reader.cursors.nextBlocks == [4, 1])
     reader.follow([one, three, two], changes: 1)
-    #expect(reader.takeLost() == nil)
-    #expect(reader.cursors == [4, 1, 1])
+    #expect(reader.cursors.nextLost() == nil)
+    #expect(reader.cursors.nextBlocks == [4, 1, 1])
   }
 
   @Test func `what came of a feed is not taken for the next one's with its number`() throws {
@@ -67,18 +67,18 @@ struct LostPlaceTests {
     }
     var arrivals = Arrivals()
     let (own, first, second) = (try feed(9), try feed(3), try feed(4))
-    func places(_ seqs: [Int]) -> [FeedSequence] { seqs.map { FeedSequence(feed: 1, seq: $0) } }
+    func locations(_ seqs: [Int]) -> [FeedSequence] { seqs.map { FeedSequence(feed: 1, seq: $0) } }
     arrivals.look(at: [own, nil], local: 0)
     arrivals.add([1..<3], of: 1)
-    #expect(arrivals.places.isEmpty, "nothing is there to watch")
+    #expect(arrivals.locations.isEmpty, "nothing is there to watch")
     arrivals.look(at: [own, first], local: 0)
-    let known = arrivals.places.count
-    #expect(arrivals.places == places(Array(1..<first.length)))
-    arrivals.forget(1)
+    let known = arrivals.locations.count
+    #expect(arrivals.locations == locations(Array(1..<first.length)))
+    arrivals.remove(1)
     // A first block is not an entry.
-    #expect(arrivals.places == places(Array(repeating: 0, count: known)))
+    #expect(arrivals.locations == locations(Array(repeating: 0, count: known)))
     arrivals.add([1..<3], of: 1)
     arrivals.look(at: [own, second], local: 0)
-    #expect(arrivals.places.dropFirst(known) == places(Array(1..<second.length))[...])
+    #expect(arrivals.locations.dropFirst(known) == locations(Array(1..<second.length))[...])
   }
 }

@@ -232,7 +232,7 @@ struct ModelDatabase {
 
   // MARK: Checks
 
-  private func places(_ entries: [ModelEntry], _ core: DatabaseCore) -> Set<FeedSequence> {
+  private func locations(_ entries: [ModelEntry], _ core: DatabaseCore) -> Set<FeedSequence> {
     Set(
       entries.map { FeedSequence(feed: core.number(of: keys[$0.feed]) ?? -1, seq: $0.seq) })
   }
@@ -260,10 +260,11 @@ struct ModelDatabase {
         let live = expected.allSatisfy(\.isDeleted) ? [] : expected
         let found = try core.get(Array(key.utf8), in: snapshot)
         try expect(
-          isRight(found.places, places(live, core)),
-          "get \(key) finds \(found.places) of \(places(live, core)) \(note)")
+          isRight(found.locations, locations(live, core)),
+          "get \(key) finds \(found.locations) of \(locations(live, core)) \(note)")
         let all = try core.get(Array(key.utf8), GetOptions(deletes: true), in: snapshot)
-        try expect(isRight(all.places, places(expected, core)), "get \(key) with deletes \(note)")
+        try expect(
+          isRight(all.locations, locations(expected, core)), "get \(key) with deletes \(note)")
         for node in found {
           let feed = try #require(modelFeed(core, node.feed))
           let entry = entries[feed][node.seq - 1]
@@ -280,7 +281,7 @@ struct ModelDatabase {
         for group in groups {
           let key = String(decoding: group[0].key, as: UTF8.self)
           let nodes = expected.removeValue(forKey: key) ?? []
-          try expect(isRight(group.places, places(nodes, core)), "list \(key) \(note)")
+          try expect(isRight(group.locations, locations(nodes, core)), "list \(key) \(note)")
         }
         try expect(expected.isEmpty, "list \(options) lacks \(expected.keys) \(note)")
         let order = groups.map { self.order($0[0].key) }

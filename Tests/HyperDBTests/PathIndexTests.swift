@@ -37,9 +37,9 @@ struct PathIndexTests {
   /// Gets a key three times, of which the index answers the last at the latest, and once without it.
   private static func checkGet(_ core: DatabaseCore, _ key: [UInt8]) throws {
     let snapshot = try core.snapshot(.local)
-    let walked = try core.get(key, in: snapshot, onLookup: { _ in }).map(\.place)
+    let walked = try core.get(key, in: snapshot, onLookup: { _ in }).map(\.location)
     for _ in 0..<3 {
-      let found = try core.get(key, in: core.snapshot(.local)).map(\.place)
+      let found = try core.get(key, in: core.snapshot(.local)).map(\.location)
       try #require(found == walked, "\(String(decoding: key, as: UTF8.self))")
     }
   }

@@ -82,7 +82,7 @@ struct PlacesTests {
             inspected.next[key, default: 1] += 1
           }
         }
-        try core.settlePlaces()
+        try core.assignPlaces()
       }
     }
   }

@@ -20,7 +20,7 @@ struct RecordedDatabase: Decodable, Sendable, CustomTestStringConvertible {
     var seq: Int
     var clock: [UInt64]
     var inflate: Int
-    var place: FeedSequence { FeedSequence(feed: feed, seq: seq) }
+    var location: FeedSequence { FeedSequence(feed: feed, seq: seq) }
   }
 
   struct Pointer: Decodable, Hashable {
@@ -54,7 +54,7 @@ struct RecordedDatabase: Decodable, Sendable, CustomTestStringConvertible {
     var key: String
     var feed: Int
     var seq: Int
-    var place: FeedSequence { FeedSequence(feed: feed, seq: seq) }
+    var location: FeedSequence { FeedSequence(feed: feed, seq: seq) }
 
     init(from decoder: any Decoder) throws {
       var container = try decoder.unkeyedContainer()
@@ -205,5 +205,5 @@ extension DatabaseCore {
 }
 
 extension [EntryNode] {
-  var places: Set<FeedSequence> { Set(map(\.place)) }
+  var locations: Set<FeedSequence> { Set(map(\.location)) }
 }

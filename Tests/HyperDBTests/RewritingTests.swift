@@ -66,8 +66,8 @@ struct RewritingTests {
     #expect(head.allSatisfy { node.covers($0) })
     core = try open()
     let found = try core.get(Array("/written/on".utf8), in: core.snapshot())
-    #expect(found.map(\.place) == [node.place])
-    #expect(try core.snapshot().heads.map(\.place) == [node.place])
+    #expect(found.map(\.location) == [node.location])
+    #expect(try core.snapshot().heads.map(\.location) == [node.location])
     // The list did not change, so it is not written again.
     let second = try core.put(Array("written/on".utf8), Array("2".utf8))
     #expect(second.inflate < second.seq)

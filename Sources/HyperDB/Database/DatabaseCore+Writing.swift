@@ -59,20 +59,21 @@ extension DatabaseCore {
   /// - Parameter newcomer: the key of a feed to list as well.
   private func write(_ changes: [Change], lettingIn newcomer: PublicKey?) throws -> [EntryNode] {
     if changes.isEmpty { return [] }
-    guard let local, writers[local].log.isWritable else {
+    guard let local, feeds[local].log.isWritable else {
       throw HyperDBError(
         .notWritable, "This replica has no feed of its own to write to")
     }
     for change in changes where newcomer == nil { try Self.check(change) }
     let snapshot = try snapshot(.local)
-    let writer = writers[local]
-    pendingStart = writer.log.length
-    defer { pending.removeAll() }
+    let writer = feeds[local]
+    let start = writer.log.length
+    pending.begin(at: FeedSequence(feed: local, seq: start))
+    defer { pending.end() }
     var isWritten = false
-    defer { if !isWritten { index?.reset(to: nil) } }
+    defer { if !isWritten { memory.index?.reset(to: nil) } }
 
-    let list = try writableList(of: writer, seq: pendingStart, newcomer)
-    let encodeMap = list.encodeMap(feedCount: writers.count)
+    let list = try writableList(of: writer, seq: start, newcomer)
+    let encodeMap = list.encodeMap(feedCount: feeds.writers.count)
     var clock = snapshot.lengths.map { UInt64($0) }
     var blocks: [[UInt8]] = []
     blocks.reserveCapacity(changes.count)
@@ -81,27 +82,27 @@ extension DatabaseCore {
     var heads = snapshot.roots(raw: false)
     var mergesAll = true
     for change in changes {
-      let seq = pendingStart + blocks.count
+      let seq = start + blocks.count
       let key = EntryKey.normalize(change.key)
       let path = hash.path(of: key, terminated: true)
-      let place = FeedSequence(feed: local, seq: seq)
-      let merge = try Merging(self, key, path, place, snapshot, encodeMap).run(heads)
+      let location = FeedSequence(feed: local, seq: seq)
+      let merge = try Merging(self, key, path, location, snapshot, encodeMap).run(heads)
       if let less = merge.clock {
         clock = less
         mergesAll = false
       }
       clock[local] = UInt64(seq) + 1
       let node = EntryNode.make(
-        place: place, key: key, value: change.value,
+        location: location, key: key, value: change.value,
         isDeleted: change.isDelete, clock: clock, trie: merge.trie, inflate: list.seq, path: path)
       blocks.append(try encode(node, list, encodeMap))
       written.append(node)
       pending.append(node.kept)
-      heads = [pending[pending.count - 1]]
+      heads = [pending.nodes[pending.nodes.count - 1]]
     }
     try writer.log.append(blocks)
     isWritten = true
-    commit(pending, list, snapshot, mergesAll: mergesAll)
+    commit(pending.nodes, list, snapshot, mergesAll: mergesAll)
     return written
   }
 
@@ -110,18 +111,16 @@ extension DatabaseCore {
     _ nodes: [EntryNode], _ list: FeedList, _ snapshot: Snapshot, mergesAll: Bool
   ) {
     guard let local, let last = nodes.last else { return }
-    let writer = writers[local]
+    let writer = feeds[local]
     if writer.newestList !== list {
       let isAuthorization = nodes[0].keyCount == 0 && nodes[0].valueCount == 0 && !nodes[0].hasValue
       let keys = list.keys.map { PublicKey(bytes: $0) }
       learn(list, keys, isAuthorization: isAuthorization, from: local)
     }
-    for node in nodes { keep(node) }
+    for node in nodes { memory.entries.insert(.node(node), at: node.location) }
     _ = writer.extendPrefix()
-    cut = snapshot.lengths
-    cut[local] = last.seq + 1
-    cutSnapshot = mergesAll ? Snapshot(heads: [last], lengths: cut, isBounded: true) : nil
-    shareCache()
+    snapshots.extend(snapshot, by: last, isOnlyHead: mergesAll)
+    memory.share()
   }
 
   private static func check(_ change: Change) throws {
@@ -164,80 +163,50 @@ extension DatabaseCore {
       known = writer.newestList
     }
     let listed = known?.decodeMap ?? []
-    let missing = writers.indices.filter { !listed.contains($0) && !vacantNumbers.contains($0) }
+    let missing = feeds.occupied.filter { !listed.contains($0) }
     var keys = known?.keys ?? []
     let repeated =
       options.repeatsKeys ? candidates.map(\.bytes).filter { !keys.contains($0) } : []
     if let known, missing.isEmpty, newcomer == nil, repeated.isEmpty { return known }
-    keys += missing.map { writers[$0].log.key.bytes } + repeated
-    if let newcomer, numbers[newcomer] == nil {
-      let isProven = Set(numbers.keys.map(\.bytes)).union(withoutPlace.keys.map(\.bytes))
-      let unproven = keys.indices.filter { !isProven.contains(keys[$0]) }
-      if unproven.count >= HyperDBLimits.unprovenNewcomers {
-        keys[unproven[0]] = newcomer.bytes
+    keys += missing.map { feeds.keys[$0].bytes } + repeated
+    if let newcomer, feeds.number(of: newcomer) == nil {
+      if let index = admission.replaceable(in: keys, feeds) {
+        keys[index] = newcomer.bytes
       } else {
         keys.append(newcomer.bytes)
       }
     }
     return FeedList(
-      seq: seq, keyCount: keys.count, keys: keys,
-      decodeMap: keys.map { PublicKey(bytes: $0).flatMap { numbers[$0] } ?? -1 },
+      seq: seq, keyCount: keys.count, keys: keys, decodeMap: feeds.decodeMap(of: keys),
       contentKey: options.contentKey)
   }
 
   private func encode(_ node: EntryNode, _ list: FeedList, _ encodeMap: [Int]) throws -> [UInt8] {
-    let trie = trieRoom.fill(node.trie, encodeMap: encodeMap)
-    if trie.count > HyperDBLimits.trieBytes {
-      throw HyperDBError(
-        .entryTooLarge,
-        "The index of the entry would take \(trie.count) bytes; other implementations read "
-          + "at most \(HyperDBLimits.trieBytes)")
-    }
-    let block: [UInt8]
-    let clock = list.encode(clock: node.clock)
-    if list.seq == node.seq {
-      var message = EntryMessage(key: node.key, value: try value(of: node))
-      message.deleted = node.isDeleted
-      message.trie = Array(trie)
-      message.clock = clock
-      message.inflate = UInt64(list.seq)
-      message.feeds = list.keys
-      message.contentFeed = list.contentKey
-      block = codec.encode(message)
-    } else {
-      block = try withValue(of: node) {
-        codec.encode(node, value: $0, trie: trie, clock: clock, inflate: list.seq)
-      }
-    }
-    if block.count > HyperDBLimits.entryBytes {
-      throw HyperDBError(
-        .entryTooLarge,
-        "The entry would take \(block.count) bytes; at most \(HyperDBLimits.entryBytes) fit")
-    }
-    return block
+    let value = node.isValueApart ? try value(of: node) : nil
+    return try coder.encode(node, value: value, list, encodeMap: encodeMap)
   }
 
   /// The bytes of an entry as they are in its feed, encoded anew from what was decoded.
   ///
   /// Source of the comparison: every `raw` of `hyperdbs/manifest.json`.
   package func reencode(_ node: EntryNode) throws -> [UInt8]? {
-    guard var list = writers[node.feed].list(at: node.inflate) else { return nil }
-    if list.keys.isEmpty, let block = try writers[node.feed].log.block(at: list.seq),
-      let keys = codec.decode(block, inflated: true)?.feeds
+    guard var list = feeds[node.feed].list(at: node.inflate) else { return nil }
+    if list.keys.isEmpty, let block = try feeds[node.feed].log.block(at: list.seq),
+      let keys = coder.codec.decode(block, inflated: true)?.feeds
     {
       list = FeedList(
         seq: list.seq, keyCount: keys.count, keys: keys, decodeMap: list.decodeMap,
         contentKey: list.contentKey)
     }
-    return try encode(node, list, list.encodeMap(feedCount: writers.count))
+    return try encode(node, list, list.encodeMap(feedCount: feeds.writers.count))
   }
 
   /// The trie that an entry of `key` gets when it is written on top of `heads`.
   package func trie(for key: [UInt8], on heads: [EntryNode]) throws -> Trie {
     let snapshot = Snapshot(heads: heads, lengths: [], isBounded: false)
-    return try insertion.run(
+    return try walks.insertion.run(
       self, key: key, path: hash.path(of: key, terminated: true), heads: heads, in: snapshot,
-      place: nil, bounds: Insertion.Bounds(steps: HyperDBLimits.lookupSteps))
+      location: nil, bounds: Insertion.Bounds(steps: HyperDBLimits.lookupSteps))
   }
 
   // MARK: Authorizing
@@ -253,20 +222,20 @@ extension DatabaseCore {
     guard let key = PublicKey(bytes: key) else {
       throw HyperDBError(.invalidKey, "A feed's key has 32 bytes, this one has \(key.count)")
     }
-    guard let local, writers[local].log.isWritable else {
+    guard let local, feeds[local].log.isWritable else {
       throw HyperDBError(
         .notWritable, "This replica has no feed of its own to write to")
     }
-    if let known = numbers[key], writers[known].isAuthorized { return nil }
-    if writers[local].newestList?.keys.contains(key.bytes) == true { return nil }
-    guard numbers[key] != nil || hasPlace else {
+    if let known = feeds.number(of: key), feeds[known].isAuthorized { return nil }
+    if feeds[local].newestList?.keys.contains(key.bytes) == true { return nil }
+    guard feeds.number(of: key) != nil || feeds.hasPlace else {
       throw HyperDBError(
         .tooManyFeeds,
-        "The database has \(writers.count) feeds; more than that no other implementation can follow"
+        "The database has \(feeds.writers.count) feeds; more than that no other implementation can follow"
       )
     }
-    if numbers[key] == nil, let log = try openFeed(key), try isProven(log) {
-      if namings.isNoted(key) { try admit(log) } else { add(log) }
+    if feeds.number(of: key) == nil, let log = try openFeed(key), try isProven(log) {
+      if admission.namings.isNoted(key) { try admit(log) } else { feeds.add(log) }
     }
     return try write([.put([], nil)], lettingIn: key)[0]
   }

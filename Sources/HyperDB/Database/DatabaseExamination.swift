@@ -103,12 +103,13 @@ extension HyperDB {
       while let block = stored.nextStored(from: next, below: stored.length) {
         next = block + 1
         let seq = Int(clamping: block)
-        let place = FeedSequence(feed: number, seq: seq)
+        let location = FeedSequence(feed: number, seq: seq)
         do {
-          if try core.node(at: place) != nil {
+          if try core.node(at: location) != nil {
             result.entryCount += 1
           } else {
-            let reason = core.fault(at: place)?.reason ?? "The entry in \(core.name(place)) is bad."
+            let reason =
+              core.fault(at: location)?.reason ?? "The entry in \(core.name(location)) is bad."
             result.badEntries.append(.init(feed: log.key, seq: seq, message: reason))
           }
         } catch is MissingBlock {

@@ -34,7 +34,7 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
     let sequence: DatabaseSequence
     private var walk: OnReplica<DatabaseWalk<Element>>?
     private var ahead: [Element] = []
-    private var place = 0
+    private var nextIndex = 0
     private var isDone = false
 
     init(sequence: DatabaseSequence) { self.sequence = sequence }
@@ -44,9 +44,9 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
     /// - Throws: the errors of ``HyperDB``'s reading calls. If one is about a single element, such as a value
     ///   that a transform can't read, the next call goes on after it.
     public mutating func next() async throws -> Element? {
-      if place < ahead.count {
-        defer { place += 1 }
-        return ahead[place]
+      if nextIndex < ahead.count {
+        defer { nextIndex += 1 }
+        return ahead[nextIndex]
       }
       if isDone { return nil }
       do {
@@ -59,10 +59,10 @@ public struct DatabaseSequence<Element: Sendable>: AsyncSequence, Sendable {
         isDone =
           walk == nil || error is CancellationError || (error as? HyperDBError)?.code == .closed
         ahead = []
-        place = 0
+        nextIndex = 0
         throw error
       }
-      place = 1
+      nextIndex = 1
       return ahead.first
     }
   }

@@ -67,9 +67,9 @@ package final class Diff {
   }
 
   private func isSame(_ left: [EntryNode], _ right: [EntryNode]) -> Bool {
-    let leftPlaces = left.map(\.place)
-    let rightPlaces = right.map(\.place)
-    return options.raw ? leftPlaces == rightPlaces : Set(leftPlaces) == Set(rightPlaces)
+    let leftLocations = left.map(\.location)
+    let rightLocations = right.map(\.location)
+    return options.raw ? leftLocations == rightLocations : Set(leftLocations) == Set(rightLocations)
   }
 
   /// Returns whether one entry precedes another in the order of both lists.

@@ -11,7 +11,7 @@ extension DatabaseCore {
   ) -> History {
     var ends = snapshot.lengths
     if raw {
-      ends = writers.indices.map { feed in
+      ends = feeds.writers.indices.map { feed in
         Int(snapshot.heads.map { $0.clock(of: feed) }.max() ?? 0)
       }
     }
@@ -72,7 +72,7 @@ package final class History {
       if first == nil { first = feed }
       var isFree = true
       for other in cursors {
-        guard let other = other.node, other.place != node.place else { continue }
+        guard let other = other.node, other.location != node.location else { continue }
         if isReverse ? other.covers(node) : node.covers(other) {
           isFree = false
           break

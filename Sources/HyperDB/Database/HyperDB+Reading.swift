@@ -126,8 +126,8 @@ extension HyperDB {
 
   /// The database as it was with these nodes as its newest.
   public func checkout(heads: [DatabaseNode], timeout: Duration? = nil) async throws -> Checkout {
-    let places = heads.map { ($0.feed, $0.seq) }
-    return try await checkout(timeout) { try core.checkout(places) }
+    let locations = heads.map { ($0.feed, $0.seq) }
+    return try await checkout(timeout) { try core.checkout(locations) }
   }
 
   private func checkout(_ timeout: Duration?, _ make: () throws -> Snapshot) async throws

@@ -48,130 +48,6 @@ public struct DatabaseUpdates: AsyncSequence, Sendable {
   }
 }
 
-/// The signals that wait for a follower. The data that they stand for is read from the database.
-struct UpdateQueue: BroadcastQueue {
-  enum Event: Sendable {
-    case changed
-    case authorized
-    case forked
-    case restored
-  }
-
-  private var changed = false
-  private(set) var authorizedIsDue = false
-  private var restoredIsDue = false
-  /// True if there may be a forked feed that was not reported, at first one that was found earlier.
-  private(set) var forksAreDue = true
-
-  mutating func add(_ event: Event) {
-    changed = true
-    switch event {
-    case .changed: break
-    case .authorized: authorizedIsDue = true
-    case .forked: forksAreDue = true
-    case .restored: restoredIsDue = true
-    }
-  }
-
-  mutating func next() -> Event? {
-    defer { changed = false }
-    return changed ? .changed : nil
-  }
-
-  mutating func takeAuthorized() -> Bool {
-    defer { authorizedIsDue = false }
-    return authorizedIsDue
-  }
-
-  mutating func takeRestored() -> Bool {
-    defer { restoredIsDue = false }
-    return restoredIsDue
-  }
-
-  mutating func noteForksTold() { forksAreDue = false }
-
-  var pendingCount: Int { changed ? 1 : 0 }
-}
-
-/// The progress of one follower.
-///
-/// Unchecked, with this proof: the subscription is Sendable, `valueLimit` and `start` never change, and
-/// everything else is touched on the database's executor only.
-final class UpdateReader: @unchecked Sendable {
-  let subscription: Broadcast<UpdateQueue>.Subscription
-  /// The largest value to deliver, in bytes; larger ones are left out.
-  let valueLimit: Int
-  /// By feed, the last block that need not be delivered.
-  let start: [PublicKey: UInt64]
-  /// By feed number, the next block, and the feed's key, since a number may pass to another feed.
-  private(set) var cursors: [Int] = []
-  private var keys: [PublicKey] = []
-  /// The count of changes of feeds when the cursors were last compared with them.
-  private var followedChanges = -1
-  /// Feeds that have lost their place, of which the reader is to be notified, and those that begin anew if
-  /// they come back.
-  private var lost: [PublicKey] = []
-  private var left: Set<PublicKey> = []
-  /// In a sparse database: the index of the next of ``Arrivals/places``, and the entries that can't be read
-  /// before another block is here.
-  var nextArrival = 0
-  var deferred: [FeedSequence] = []
-  var isCaughtUp = false
-  /// The feeds whose forks were reported.
-  var toldForks: Set<PublicKey> = []
-  var uploaded: UInt64 = 0
-  var issueCount = 0
-
-  init(
-    _ subscription: Broadcast<UpdateQueue>.Subscription, valueLimit: Int,
-    start: [PublicKey: UInt64]
-  ) {
-    self.subscription = subscription
-    self.valueLimit = valueLimit
-    self.start = start
-  }
-
-  /// Sees to it that each number has the cursor of its feed.
-  ///
-  /// - Parameter changes: a number that is another one whenever a feed has got or lost a number.
-  func follow(_ feeds: [PublicKey], changes: Int) {
-    if changes == followedChanges { return }
-    if followedChanges < 0 {
-      let gone = start.keys.filter { !feeds.contains($0) }
-      lost += gone
-      left.formUnion(gone)
-    }
-    followedChanges = changes
-    // Before any is looked for: a feed may have got a lower number.
-    let changed = keys.indices.filter { keys[$0] != feeds[$0] }
-    if !changed.isEmpty {
-      // A number that is nobody's has the key of none.
-      let gone = changed.map { keys[$0] }.filter { $0 != PublicKey() }
-      lost += gone
-      left.formUnion(gone)
-      deferred.removeAll { changed.contains($0.feed) }
-    }
-    for number in changed + Array(keys.count..<feeds.count) {
-      let key = feeds[number]
-      let next = left.contains(key) ? 1 : Int(clamping: start[key] ?? 0) &+ 1
-      if number < keys.count {
-        keys[number] = key
-        cursors[number] = next
-      } else {
-        keys.append(key)
-        cursors.append(next)
-      }
-    }
-  }
-
-  /// Returns a feed that has lost its place, each one once. These come before anything else, since a feed may be
-  /// back by then.
-  func takeLost() -> PublicKey? { lost.popLast() }
-
-  /// Counts the next block of a feed as looked at.
-  func advance(_ feed: Int) { cursors[feed] += 1 }
-}
-
 extension HyperDB {
   /// Returns every entry, once each, from the first on.
   ///
@@ -197,7 +73,7 @@ extension HyperDB {
     while !isClosed, !Task.isCancelled {
       // Emptied before the look at the database, so that no later signal is missed.
       _ = reader.subscription.withQueue { $0.next() }
-      if let update = take(from: reader) { return update }
+      if let update = update(for: reader) { return update }
       guard await reader.subscription.waits() else { return nil }
     }
     return nil
@@ -213,52 +89,47 @@ extension HyperDB {
     nodes.count < Self.entriesAtOnce && shownBytes &- shownBefore < Self.bytesAtOnce
   }
 
-  private func take(from reader: UpdateReader) -> DatabaseUpdate? {
+  /// Returns what a follower is to be given now; nil if it has everything.
+  private func update(for reader: UpdateReader) -> DatabaseUpdate? {
+    reader.follow(core.feedKeys, changes: core.feedChanges)
+    if let feed = reader.cursors.nextLost() { return .left(feed) }
+    let nodes = newEntries(for: reader)
+    // The entries that were read just now may have named feeds.
+    if knownFeedChanges != core.feedChanges + contentChanges { followUp() }
+    if !nodes.isEmpty { return .entries(nodes) }
+    if let issue = reader.reported.nextIssue(of: core.issues) { return .issue(issue) }
+    if reader.reported.noteCaughtUp() { return .caughtUp }
+    if reader.subscription.withQueue({ $0.forksAreDue }) ?? false {
+      if let fork = reader.reported.nextFork(of: forks) { return .forked(fork) }
+      reader.subscription.withQueue { $0.noteForksReported() }
+    }
+    if reader.subscription.withQueue({ $0.nextRestored() }) ?? false { return .restored }
+    if reader.subscription.withQueue({ $0.nextAuthorized() }) ?? false { return .authorized }
+    return reader.reported.noteUploaded(uploadedLength) ? .uploaded(seq: uploadedLength - 1) : nil
+  }
+
+  /// Returns the next entries that a follower was not given yet, as many as are delivered at once.
+  private func newEntries(for reader: UpdateReader) -> [DatabaseNode] {
     var nodes: [DatabaseNode] = []
     let shownBefore = shownBytes
-    reader.follow(core.feedKeys, changes: core.feedChanges)
-    if let feed = reader.takeLost() { return .left(feed) }
-    if options.sparse { takeArrivals(from: reader, &nodes, shownBefore: shownBefore) }
+    if options.sparse { readArrivals(for: reader, &nodes, shownBefore: shownBefore) }
     for feed in core.feedKeys.indices where !options.sparse || feed == core.local {
       // Entries that were read a moment ago may have given a free number to another feed. None loses its
       // number by that.
       reader.follow(core.feedKeys, changes: core.feedChanges)
       guard let log = feedSet.logs[core.feedKeys[feed]] else { continue }
-      while hasRoom(nodes, shownBefore: shownBefore), reader.cursors[feed] < log.length {
-        let place = FeedSequence(feed: feed, seq: reader.cursors[feed])
+      while hasRoom(nodes, shownBefore: shownBefore), reader.cursors.nextBlocks[feed] < log.length {
+        let location = FeedSequence(feed: feed, seq: reader.cursors.nextBlocks[feed])
         let node: DatabaseNode?
         do {
-          node = try core.node(at: place).map {
+          node = try core.node(at: location).map {
             try publicNode($0, valueUpTo: reader.valueLimit)
           }
         } catch is MissingBlock { break } catch { node = nil }
-        reader.advance(feed)
+        reader.cursors.advance(feed)
         if let node { nodes.append(node) }
       }
     }
-    // The entries that were read just now may have named feeds.
-    if knownFeedChanges != core.feedChanges + contentChanges { settle() }
-    if !nodes.isEmpty { return .entries(nodes) }
-    if reader.issueCount < core.issues.count {
-      reader.issueCount += 1
-      return .issue(core.issues[reader.issueCount - 1])
-    }
-    if !reader.isCaughtUp {
-      reader.isCaughtUp = true
-      return .caughtUp
-    }
-    if reader.subscription.withQueue({ $0.forksAreDue }) ?? false {
-      if let fork = forks.first(where: { reader.toldForks.insert($0.key).inserted }) {
-        return .forked(fork)
-      }
-      reader.subscription.withQueue { $0.noteForksTold() }
-    }
-    if reader.subscription.withQueue({ $0.takeRestored() }) ?? false { return .restored }
-    if reader.subscription.withQueue({ $0.takeAuthorized() }) ?? false { return .authorized }
-    if reader.uploaded < uploadedLength {
-      reader.uploaded = uploadedLength
-      return .uploaded(seq: uploadedLength - 1)
-    }
-    return nil
+    return nodes
   }
 }

@@ -82,7 +82,7 @@ extension HyperDB {
     do {
       let nodes = try core.get(
         prefix, GetOptions(isPrefix: true, deletes: true, raw: true), in: snapshot(nil))
-      return nodes.map(\.place).sorted { ($0.feed, $0.seq) < ($1.feed, $1.seq) }
+      return nodes.map(\.location).sorted { ($0.feed, $0.seq) < ($1.feed, $1.seq) }
     } catch let missing as MissingBlock {
       prefetch(missing)
       return nil

@@ -257,6 +257,6 @@ extension HyperDB {
   /// Announces what was appended, and notifies the followers of the database.
   private func afterWriting() {
     if let local = core.local, let log = feedSet.logs[core.feedKeys[local]] { flush(log) }
-    settle()
+    followUp()
   }
 }

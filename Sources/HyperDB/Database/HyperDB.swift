@@ -168,7 +168,7 @@ public actor HyperDB {
     wasAuthorized = isLocalAuthorized
     // What is stored is read now, so that every writer is known.
     for feed in core.feedKeys.indices { inspect(feed) }
-    settle()
+    followUp()
   }
 
   // MARK: State

@@ -47,7 +47,7 @@ package final class KeyHistory {
       }
       view = older
       if isRaw { return nodes.isEmpty ? nil : nodes }
-      let new = nodes.filter { given.insert($0.place).inserted }
+      let new = nodes.filter { given.insert($0.location).inserted }
       if !new.isEmpty { return new }
     }
     return nil
@@ -70,7 +70,7 @@ package final class KeyHistory {
         guard length > 1 else { continue }
         let bound = feed < snapshot.lengths.count ? snapshot.lengths[feed] : 0
         let limit = snapshot.isBounded || !isRaw ? min(length, max(bound, 1)) : length
-        let head = try core.writers[feed].head(below: limit, core.node(at:))
+        let head = try core.head(of: feed, below: limit)
         if let head { heads.append(head) }
       }
     }

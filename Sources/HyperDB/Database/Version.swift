@@ -8,7 +8,7 @@ extension DatabaseCore {
   package func version(of snapshot: Snapshot) -> [UInt8] {
     var bytes: [UInt8] = []
     for head in snapshot.heads {
-      bytes += writers[head.feed].log.key.bytes
+      bytes += feeds.keys[head.feed].bytes
       Varint.write(UInt64(head.seq), to: &bytes)
     }
     return bytes
@@ -53,21 +53,21 @@ extension DatabaseCore {
 
   /// Returns the database as seen from some entries.
   package func checkout(_ heads: [EntryNode]) -> Snapshot {
-    let lengths = writers.map { writer in
+    let lengths = feeds.writers.map { writer in
       min(
         Int(heads.map { $0.clock(of: writer.id) }.max() ?? 0), writer.log.length)
     }
     let known = (try? newest(below: lengths)) ?? []
-    let isKnown = { (node: EntryNode) in heads.contains { $0.place == node.place } }
+    let isKnown = { (node: EntryNode) in heads.contains { $0.location == node.location } }
     let beside =
       (try? roots(of: heads + known.filter { !isKnown($0) }).beside.filter { !isKnown($0) }) ?? []
     return Snapshot(heads: heads, beside: beside, lengths: lengths, isBounded: false)
   }
 
-  /// Returns the database as seen from the entries at some places.
-  package func checkout(_ places: [(feed: PublicKey, seq: UInt64)]) throws -> Snapshot {
+  /// Returns the database as seen from the entries at some locations.
+  package func checkout(_ locations: [(feed: PublicKey, seq: UInt64)]) throws -> Snapshot {
     checkout(
-      try places.map { key, seq in
+      try locations.map { key, seq in
         guard let feed = number(of: key) else {
           throw HyperDBError(
             .invalidVersion, "Invalid version: the database has no feed \(key)")
@@ -76,19 +76,19 @@ extension DatabaseCore {
       })
   }
 
-  private func head(_ place: FeedSequence) throws -> EntryNode {
-    let log = writers[place.feed].log
-    guard place.seq < log.length else {
+  private func head(_ location: FeedSequence) throws -> EntryNode {
+    let log = feeds[location.feed].log
+    guard location.seq < log.length else {
       throw HyperDBError(
         .invalidVersion,
-        "Invalid version: it names block \(place.seq) of feed \(log.key), which is known to have "
-          + "\(log.length) blocks", feed: place.feed, seq: place.seq)
+        "Invalid version: it names block \(location.seq) of feed \(log.key), which is known to have "
+          + "\(log.length) blocks", feed: location.feed, seq: location.seq)
     }
-    guard let node = try node(at: place) else {
+    guard let node = try node(at: location) else {
       throw HyperDBError(
-        .invalidVersion, "Invalid version: the entry in \(name(place)) can't be read",
-        feed: place.feed,
-        seq: place.seq)
+        .invalidVersion, "Invalid version: the entry in \(name(location)) can't be read",
+        feed: location.feed,
+        seq: location.seq)
     }
     return node
   }

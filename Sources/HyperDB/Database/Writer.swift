@@ -1,6 +1,6 @@
 internal import HypercoreCrypto
 
-/// One author: a feed, and what was learned from its entries so far.
+/// One feed of a database, and what was learned from its entries so far.
 final class Writer {
   /// Its number in the open database's list.
   let id: Int
@@ -69,9 +69,10 @@ final class Writer {
     }
   }
 
-  func forgetHeads() { heads = [] }
+  /// Invalidates the newest entries that were found.
+  func invalidateHeads() { heads = [] }
 
-  /// Forgets lists that were read before feeds got their present numbers.
+  /// Invalidates the lists that were read before feeds got their present numbers.
   ///
   /// - Returns: true if one of them read a clock that counts entries of a feed without a number.
   func invalidate(_ numbers: [PublicKey: Int]) -> Bool {

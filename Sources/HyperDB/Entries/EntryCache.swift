@@ -2,7 +2,7 @@
 /// by second chance, about the least recently used first. Once the cache is full, a walk inserts only pages
 /// that were missed before.
 final class EntryCache {
-  /// The cached knowledge of one place.
+  /// The cached knowledge of one location.
   enum Slot {
     case empty
     case node(EntryNode)
@@ -53,10 +53,10 @@ final class EntryCache {
   /// more than it does otherwise.
   @exclusivity(unchecked) private var pages: [[Unmanaged<Page>?]] = []
   /// The number of page slots of all feeds.
-  @exclusivity(unchecked) private var placeCount = 0
+  @exclusivity(unchecked) private var slotCount = 0
   /// The most page slots. A writer can sign a feed to be as long as it likes, and write at its end. These
   /// are slots for 33 million entries, in 33 MB.
-  private static let places = 1 << 22
+  private static let maximumSlots = 1 << 22
   /// The bytes of each feed's entries. Every feed has an equal share, and what exceeds it is evicted first,
   /// so that no writer's entries push out those of others.
   @exclusivity(unchecked) private var bytesOfFeed: [Int] = []
@@ -73,20 +73,20 @@ final class EntryCache {
   private static let missedBits: UInt64 = 1 << 16
   /// The stand-in for entries that can't be read.
   private let bad = EntryNode.make(
-    place: FeedSequence(feed: 0, seq: 0), key: [], value: nil, isDeleted: true, clock: [],
+    location: FeedSequence(feed: 0, seq: 0), key: [], value: nil, isDeleted: true, clock: [],
     trie: .empty, inflate: 0)
 
   init(limit: Int) { self.limit = limit }
 
-  subscript(_ place: FeedSequence) -> Slot {
-    guard let node = node(at: place) else { return .empty }
+  subscript(_ location: FeedSequence) -> Slot {
+    guard let node = node(at: location) else { return .empty }
     return node === bad ? .bad : .node(node)
   }
 
   @inline(__always)
-  private func node(at place: FeedSequence) -> EntryNode? {
-    let feed = place.feed
-    let seq = place.seq
+  private func node(at location: FeedSequence) -> EntryNode? {
+    let feed = location.feed
+    let seq = location.seq
     guard feed < pages.count, seq >> Self.pageShift < pages[feed].count,
       let page = pages[feed][seq >> Self.pageShift]
     else {
@@ -114,8 +114,8 @@ final class EntryCache {
   }
 
   @inline(__always)
-  private func touch(_ place: FeedSequence) {
-    let (feed, seq) = (place.feed, place.seq)
+  private func touch(_ location: FeedSequence) {
+    let (feed, seq) = (location.feed, location.seq)
     guard feed < pages.count, seq >> Self.pageShift < pages[feed].count,
       let page = pages[feed][seq >> Self.pageShift]
     else { return }
@@ -130,15 +130,15 @@ final class EntryCache {
   }
 
   /// Caches an entry of a block that exists.
-  func insert(_ slot: Slot, at place: FeedSequence) {
+  func insert(_ slot: Slot, at location: FeedSequence) {
     if case .node(let node) = slot, node.byteCount > max(limit / 4, Self.smallEntry) { return }
-    let feed = place.feed
-    let index = place.seq >> Self.pageShift
+    let feed = location.feed
+    let index = location.seq >> Self.pageShift
     while pages.count <= feed { pages.append([]) }
     if pages[feed].count <= index {
       let missing = index + 1 - pages[feed].count
-      guard placeCount + missing <= Self.places else { return }
-      placeCount += missing
+      guard slotCount + missing <= Self.maximumSlots else { return }
+      slotCount += missing
       pages[feed].append(contentsOf: repeatElement(nil, count: missing))
     }
     let page: Page
@@ -157,25 +157,25 @@ final class EntryCache {
     case .bad: node = bad
     }
     page.withUnsafeMutablePointers { header, nodes in
-      if nodes[place.seq & (Self.pageEntries - 1)] == nil {
+      if nodes[location.seq & (Self.pageEntries - 1)] == nil {
         header.pointee.bytes += node.byteCount
         count(node.byteCount, of: feed)
       }
-      nodes[place.seq & (Self.pageEntries - 1)] = node
+      nodes[location.seq & (Self.pageEntries - 1)] = node
     }
     if bytes > limit { shrink() }
   }
 
   /// Returns whether an entry that a walk passed through is worth caching.
-  func admits(_ place: FeedSequence) -> Bool {
-    let index = place.seq >> Self.pageShift
+  func admits(_ location: FeedSequence) -> Bool {
+    let index = location.seq >> Self.pageShift
     if missed.isEmpty
-      || place.feed < pages.count && index < pages[place.feed].count
-        && pages[place.feed][index] != nil
+      || location.feed < pages.count && index < pages[location.feed].count
+        && pages[location.feed][index] != nil
     {
       return true
     }
-    let page = UInt64(truncatingIfNeeded: index) << 8 | UInt64(truncatingIfNeeded: place.feed)
+    let page = UInt64(truncatingIfNeeded: index) << 8 | UInt64(truncatingIfNeeded: location.feed)
     let bit = (page &* 0x9e37_79b9_7f4a_7c15) >> 32 & (Self.missedBits - 1)
     if missed[Int(bit >> 6)] & 1 << (bit & 63) != 0 { return true }
     missedCount += 1
@@ -193,7 +193,7 @@ final class EntryCache {
     ring = []
     hand = 0
     bytes = 0
-    placeCount = 0
+    slotCount = 0
     bytesOfFeed = []
     feedsWithPages = 0
   }

@@ -11,7 +11,7 @@ package final class EntryNode: ManagedBuffer<EntryHeader, UInt64> {
 
   /// What an entry is made of, besides its trie and clock.
   struct Parts {
-    let place: FeedSequence
+    let location: FeedSequence
     var key: UnsafeBufferPointer<UInt8>
     /// The value; nil if none was stored, or if it is kept apart.
     var value: UnsafeBufferPointer<UInt8>?
@@ -38,7 +38,7 @@ package final class EntryNode: ManagedBuffer<EntryHeader, UInt64> {
     let buffer = create(minimumCapacity: words + (byteCount + 7) >> 3) { _ in
       // A block has far less than 2^32 of anything.
       EntryHeader(
-        place: parts.place, inflate: parts.inflate, path: parts.path,
+        location: parts.location, inflate: parts.inflate, path: parts.path,
         keyCount: UInt32(truncatingIfNeeded: parts.key.count),
         valueCount: UInt32(truncatingIfNeeded: parts.value?.count ?? 0),
         apartCount: UInt32(clamping: parts.apartCount),
@@ -61,7 +61,7 @@ package final class EntryNode: ManagedBuffer<EntryHeader, UInt64> {
   /// Makes an entry of arrays. A value of more than ``keptValue`` bytes is referred to, until the entry is
   /// ``kept``.
   static func make(
-    place: FeedSequence, key: [UInt8], value: [UInt8]?, isDeleted: Bool, clock: [UInt64],
+    location: FeedSequence, key: [UInt8], value: [UInt8]?, isDeleted: Bool, clock: [UInt64],
     trie: Trie, inflate: Int, path: HashPath? = nil
   ) -> EntryNode {
     let isLarge = (value?.count ?? 0) > keptValue
@@ -69,7 +69,7 @@ package final class EntryNode: ManagedBuffer<EntryHeader, UInt64> {
       func node(_ valueBytes: UnsafeBufferPointer<UInt8>?) -> EntryNode {
         make(
           Parts(
-            place: place, key: keyBytes, value: valueBytes,
+            location: location, key: keyBytes, value: valueBytes,
             apartCount: isLarge ? value?.count ?? 0 : 0, isDeleted: isDeleted, inflate: inflate,
             path: path),
           clockCount: clock.count, trieCount: trie.wordCount, isWide: trie.isWide
@@ -98,9 +98,9 @@ package final class EntryNode: ManagedBuffer<EntryHeader, UInt64> {
   }
 
   /// Its feed and block.
-  package var place: FeedSequence { header.place }
-  package var feed: Int { header.place.feed }
-  package var seq: Int { header.place.seq }
+  package var location: FeedSequence { header.location }
+  package var feed: Int { header.location.feed }
+  package var seq: Int { header.location.seq }
   /// True if the entry deletes its key.
   package var isDeleted: Bool { header.isDeleted }
   /// The block of the same feed whose list this entry is read by.
@@ -160,7 +160,7 @@ package final class EntryNode: ManagedBuffer<EntryHeader, UInt64> {
     guard header.large != nil else { return self }
     return withKey { key in
       let parts = Parts(
-        place: place, key: key, value: nil, apartCount: Int(header.apartCount),
+        location: location, key: key, value: nil, apartCount: Int(header.apartCount),
         isDeleted: isDeleted, inflate: inflate, path: header.path)
       let (trieCount, clockCount) = (Int(header.trieCount), Int(header.clockCount))
       return Self.make(
@@ -218,13 +218,13 @@ package final class EntryNode: ManagedBuffer<EntryHeader, UInt64> {
 
 extension EntryNode: CustomStringConvertible {
   package var description: String {
-    "\(place) \(isDeleted ? "delete" : "put") \(String(decoding: key, as: UTF8.self))"
+    "\(location) \(isDeleted ? "delete" : "put") \(String(decoding: key, as: UTF8.self))"
   }
 }
 
 /// The fixed part of an entry.
 package struct EntryHeader {
-  fileprivate let place: FeedSequence
+  fileprivate let location: FeedSequence
   fileprivate let inflate: Int
   fileprivate var path: HashPath?
   /// A large value of an entry that was just made.

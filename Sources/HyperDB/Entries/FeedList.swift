@@ -39,9 +39,9 @@ final class FeedList {
 
   /// Returns the number of feeds in the clock of an entry by the database's numbers; nil if it is longer than
   /// the list.
-  func clockCount(of clock: UnsafeBufferPointer<UInt64>, at place: FeedSequence) -> Int? {
+  func clockCount(of clock: UnsafeBufferPointer<UInt64>, at location: FeedSequence) -> Int? {
     guard clock.count <= keyCount else { return nil }
-    var count = names(place.feed) ? place.feed + 1 : 0
+    var count = names(location.feed) ? location.feed + 1 : 0
     if isIdentity { return max(count, clock.count) }
     for position in 0..<min(clock.count, decodeMap.count) {
       count = max(count, decodeMap[position] + 1)
@@ -53,7 +53,7 @@ final class FeedList {
   ///
   /// A writer knows its own feed whatever its clock says: its later entries cover its earlier ones.
   func decode(
-    _ clock: UnsafeBufferPointer<UInt64>, at place: FeedSequence,
+    _ clock: UnsafeBufferPointer<UInt64>, at location: FeedSequence,
     to decoded: UnsafeMutablePointer<UInt64>, count: Int
   ) {
     decoded.initialize(repeating: 0, count: count)
@@ -65,7 +65,7 @@ final class FeedList {
         hasLeftOut = true
       }
     }
-    if names(place.feed) { decoded[place.feed] = UInt64(place.seq) + 1 }
+    if names(location.feed) { decoded[location.feed] = UInt64(location.seq) + 1 }
   }
 
   /// Returns whether the list has the feed of that number.

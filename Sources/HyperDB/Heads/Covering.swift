@@ -10,7 +10,7 @@ extension [EntryNode] {
   func withoutReached(by heads: [EntryNode]) -> [EntryNode] {
     if heads.count == count { return heads }
     return heads
-      + filter { node in !heads.contains { $0.place == node.place || $0.covers(node) } }
+      + filter { node in !heads.contains { $0.location == node.location || $0.covers(node) } }
   }
 
   /// The entries that no other entry of the same key covers.
@@ -23,10 +23,10 @@ extension [EntryNode] {
   /// that they cover themselves are kept.
   private func withoutCovered(_ covers: (EntryNode, EntryNode) -> Bool) -> [EntryNode] {
     if count < 2 { return self }
-    let heads = filter { node in !contains { $0.place != node.place && covers($0, node) } }
+    let heads = filter { node in !contains { $0.location != node.location && covers($0, node) } }
     if heads.count == count { return heads }
     let isReached = allSatisfy { node in
-      heads.contains { $0.place == node.place || covers($0, node) }
+      heads.contains { $0.location == node.location || covers($0, node) }
     }
     return isReached ? heads : sources(covers)
   }
@@ -40,7 +40,7 @@ extension [EntryNode] {
     var knows = [BitRow](repeating: BitRow(count: count), count: count)
     for one in indices {
       for other in indices
-      where self[one].place != self[other].place && covers(self[one], self[other]) {
+      where self[one].location != self[other].location && covers(self[one], self[other]) {
         knows[one].insert(other)
       }
     }

@@ -42,8 +42,8 @@ final class HeadCheck {
     charges.removeAll(keepingCapacity: true)
   }
 
-  /// Forgets all results, since feeds have new numbers.
-  func forget() { known.removeAll() }
+  /// Invalidates all results, since feeds have new numbers.
+  func invalidate() { known.removeAll() }
 
   private func step(_ count: Int = 1) throws {
     steps += count
@@ -112,7 +112,7 @@ final class HeadCheck {
     if newer.feed == core.local || newer.feed == older.feed || !core.options.checksHeads {
       return true
     }
-    let pair = Pair(newer: newer.place, older: older.place)
+    let pair = Pair(newer: newer.location, older: older.location)
     if let known = known[pair] { return known }
     if known.count > Self.keptPairs { known.removeAll() }
     defer { queue.removeAll(keepingCapacity: true) }
@@ -133,27 +133,27 @@ final class HeadCheck {
       }
     } catch let missing as MissingBlock {
       // Unknown for want of a block, which is not worth fetching if there is one.
-      let length = core.writers[missing.feed].log.length
+      let length = core.feeds[missing.feed].log.length
       return core.options.fetchesBlocks && missing.seq < length
     } catch is TooManySteps {
       known[pair] = false
       return false
     }
     for (newer, older) in queue.prefix(next) {
-      known[Pair(newer: newer.place, older: older.place)] = true
+      known[Pair(newer: newer.location, older: older.location)] = true
     }
     return true
   }
 
   /// An entry, read if the steps left allow it.
-  private func load(_ place: FeedSequence, _ core: DatabaseCore) throws -> EntryNode? {
-    if isOutside(place, core) { throw MissingBlock(feed: place.feed, seq: place.seq) }
+  private func load(_ location: FeedSequence, _ core: DatabaseCore) throws -> EntryNode? {
+    if isOutside(location, core) { throw MissingBlock(feed: location.feed, seq: location.seq) }
     let left = max(HyperDBLimits.headSteps - (steps - stepsBefore), 0)
     let before = core.loadedBytes
     let node: EntryNode?
     do {
       node = try core.withAllowance(left << HyperDBLimits.mergeStepShift) {
-        try core.node(at: place)
+        try core.node(at: location)
       }
     } catch is OversizedBlock {
       throw TooManySteps()
@@ -163,9 +163,9 @@ final class HeadCheck {
   }
 
   /// Returns whether reads pass over an entry.
-  private func isOutside(_ place: FeedSequence, _ core: DatabaseCore) -> Bool {
-    guard place.feed != core.local, place.feed < bounds.count else { return false }
-    return place.seq >= bounds[place.feed]
+  private func isOutside(_ location: FeedSequence, _ core: DatabaseCore) -> Bool {
+    guard location.feed != core.local, location.feed < bounds.count else { return false }
+    return location.seq >= bounds[location.feed]
   }
 
   /// Returns whether `newer` points wherever `older` does. Entries that replace another are queued.
@@ -175,16 +175,16 @@ final class HeadCheck {
     let path = newer.path(core.hash)
     let olderPath = older.path(core.hash)
     let split = path.firstDifference(from: olderPath)
-    var slot = 0
-    while slot < older.trie.count {
+    var position = 0
+    while position < older.trie.count {
       try step()
-      let place = older.trie.slot(slot)
-      if place.index > split { break }
-      let pointed = older.trie.pointers(slot)
-      slot = pointed.upperBound
-      if place.digit == path.digit(place.index) {
-        // The newer entry has this place itself, and stands for what is there.
-        guard place.index == split else { continue }
+      let slot = older.trie.slot(position)
+      if slot.index > split { break }
+      let pointed = older.trie.pointers(position)
+      position = pointed.upperBound
+      if slot.digit == path.digit(slot.index) {
+        // The newer entry has this slot itself, and stands for what is there.
+        guard slot.index == split else { continue }
         for index in pointed {
           try step()
           let pointer = older.trie.pointer(index)
@@ -193,18 +193,18 @@ final class HeadCheck {
         }
         continue
       }
-      let pointers = newer.trie.pointers(at: place.index, place.digit)
+      let pointers = newer.trie.pointers(at: slot.index, slot.digit)
       for index in pointed {
         try step()
         let pointer = older.trie.pointer(index)
         if isOutside(pointer, core) { continue }
         // A key that the newer one overwrote is no longer in the chain of its path.
-        if place.digit == HashPath.terminator, place.index + 1 == path.count,
+        if slot.digit == HashPath.terminator, slot.index + 1 == path.count,
           try load(pointer, core)?.hasKey(of: newer) == true
         {
           continue
         }
-        guard try stands(pointers, of: newer, for: pointer, at: place.index, core) else {
+        guard try stands(pointers, of: newer, for: pointer, at: slot.index, core) else {
           return false
         }
       }
@@ -213,42 +213,42 @@ final class HeadCheck {
       if newer.hasKey(of: older) { return true }
       let last = path.count - 1
       let chain = newer.trie.pointers(at: last, HashPath.terminator)
-      return try stands(chain, of: newer, for: older.place, at: last, core)
+      return try stands(chain, of: newer, for: older.location, at: last, core)
     }
     let pointers = newer.trie.pointers(at: split, olderPath.digit(split))
-    return try stands(pointers, of: newer, for: older.place, at: split, core)
+    return try stands(pointers, of: newer, for: older.location, at: split, core)
   }
 
-  /// Returns whether one of the entries at `pointers`, those of one place in the path of `newer`, is the
-  /// one at `place`, or knew it and is nearer to it. Entries that point to each other replace nothing.
+  /// Returns whether one of the entries at `pointers`, those of one slot of `newer`, is the
+  /// one at `location`, or knew it and is nearer to it. Entries that point to each other replace nothing.
   private func stands(
-    _ pointers: Range<Int>, of newer: EntryNode, for place: FeedSequence, at index: Int,
+    _ pointers: Range<Int>, of newer: EntryNode, for location: FeedSequence, at index: Int,
     _ core: DatabaseCore
   ) throws -> Bool {
     for position in pointers {
       try step()
-      if newer.trie.pointer(position) == place { return true }
+      if newer.trie.pointer(position) == location { return true }
     }
     // An unreadable entry hides nothing if it is left out.
-    guard let older = try load(place, core) else { return true }
+    guard let older = try load(location, core) else { return true }
     let path = older.path(core.hash)
     for position in pointers {
       try step()
       guard let node = try load(newer.trie.pointer(position), core),
         node.path(core.hash).firstDifference(from: path) > index
       else { continue }
-      if try stands(node, for: place, core) { return true }
+      if try stands(node, for: location, core) { return true }
     }
     return false
   }
 
   private func stands(
-    _ node: EntryNode, for place: FeedSequence, _ core: DatabaseCore
+    _ node: EntryNode, for location: FeedSequence, _ core: DatabaseCore
   ) throws -> Bool {
-    guard node.clock(of: place.feed) > UInt64(place.seq) else { return false }
-    if node.feed == place.feed { return true }
-    if let known = known[Pair(newer: node.place, older: place)] { return known }
-    if let older = try load(place, core) { queue.append((node, older)) }
+    guard node.clock(of: location.feed) > UInt64(location.seq) else { return false }
+    if node.feed == location.feed { return true }
+    if let known = known[Pair(newer: node.location, older: location)] { return known }
+    if let older = try load(location, core) { queue.append((node, older)) }
     return true
   }
 }

@@ -44,19 +44,19 @@ package struct Merging {
   private var steps: Steps { core.options.mergeSteps }
   private let key: [UInt8]
   private let path: HashPath
-  private let place: FeedSequence
+  private let location: FeedSequence
   private let snapshot: Snapshot
   private let encodeMap: [Int]
 
-  /// - Parameter place: the place of the new entry.
+  /// - Parameter location: the location of the new entry.
   init(
-    _ core: DatabaseCore, _ key: [UInt8], _ path: HashPath, _ place: FeedSequence,
+    _ core: DatabaseCore, _ key: [UInt8], _ path: HashPath, _ location: FeedSequence,
     _ snapshot: Snapshot, _ encodeMap: [Int]
   ) {
     self.core = core
     self.key = key
     self.path = path
-    self.place = place
+    self.location = location
     self.snapshot = snapshot
     self.encodeMap = encodeMap
   }
@@ -64,8 +64,8 @@ package struct Merging {
   /// Merges `heads`, which are those of the cut, or in a batch the entry before.
   func run(_ heads: [EntryNode]) throws -> Result {
     do {
-      let trie = try core.insertion.run(
-        core, key: key, path: path, heads: heads, in: snapshot, place: place,
+      let trie = try core.walks.insertion.run(
+        core, key: key, path: path, heads: heads, in: snapshot, location: location,
         bounds: Insertion.Bounds(steps: steps.together))
       if TrieCoding.maximumBytes(trie) <= HyperDBLimits.mergedTrieBytes
         || byteCount(trie) <= HyperDBLimits.mergedTrieBytes
@@ -73,23 +73,23 @@ package struct Merging {
         return Result(trie: trie, clock: nil)
       }
     } catch is Insertion.OutOfSteps {}
-    core.index?.reset(to: nil)
+    core.memory.index?.reset(to: nil)
     return try runApart(heads)
   }
 
   private func byteCount(_ trie: Trie) -> Int {
-    core.trieRoom.fill(trie, encodeMap: encodeMap).count
+    core.coder.byteCount(trie, encodeMap: encodeMap)
   }
 
   // MARK: Each head alone
 
   private func runApart(_ heads: [EntryNode]) throws -> Result {
     let newest = try core.pending.isEmpty ? core.newest(below: snapshot.lengths) : []
-    let own = core.pending.last ?? newest.first { $0.feed == place.feed }
+    let own = core.pending.nodes.last ?? newest.first { $0.feed == location.feed }
     let (ownTrie, isWhole) = try own.map(walkOwn) ?? (.empty, true)
-    var others = heads.filter { $0.feed != place.feed }
+    var others = heads.filter { $0.feed != location.feed }
     if !isWhole, core.pending.isEmpty {
-      let roots = try core.roots(of: newest.filter { $0.feed != place.feed })
+      let roots = try core.roots(of: newest.filter { $0.feed != location.feed })
       others = roots.heads + roots.beside
     }
     var builder = TrieBuilder()
@@ -114,8 +114,8 @@ package struct Merging {
     let share = max(steps.apart / max(heads.count, 1), steps.least)
     for head in heads {
       do {
-        let trie = try core.insertion.run(
-          core, key: key, path: path, heads: [head], in: snapshot, place: nil,
+        let trie = try core.walks.insertion.run(
+          core, key: key, path: path, heads: [head], in: snapshot, location: nil,
           bounds: Insertion.Bounds(steps: share, looksFirst: true))
         shares.append(Share(head: head, trie: trie, byteCount: byteCount(trie)))
       } catch is Insertion.OutOfSteps { continue }
@@ -133,30 +133,30 @@ package struct Merging {
     var bounds = Insertion.Bounds(steps: steps.local)
     let limit = HyperDBLimits.mergedTrieBytes
     if let trie = try walk(head, bounds), byteCount(trie) <= limit { return (trie, true) }
-    let charges = core.insertion.charges
+    let charges = core.walks.insertion.cost.charges
     bounds.isCareful = true
     if let trie = try walk(head, bounds), byteCount(trie) <= limit { return (trie, true) }
     bounds.passesOver = Set(
       charges.indices.filter {
-        $0 != place.feed && charges[$0] > bounds.steps / Self.greedyPart
+        $0 != location.feed && charges[$0] > bounds.steps / Self.greedyPart
       })
     if !bounds.passesOver.isEmpty, let trie = try walk(head, bounds), byteCount(trie) <= limit {
-      return (trie, core.insertion.isWhole)
+      return (trie, core.walks.insertion.cost.isWhole)
     }
-    bounds.passesOver = Set(core.writers.indices.filter { $0 != place.feed })
+    bounds.passesOver = Set(core.feeds.writers.indices.filter { $0 != location.feed })
     bounds.endsEarly = true
     bounds.steps = steps.last
     let trie = try walk(head, bounds) ?? .empty
-    if byteCount(trie) <= limit { return (trie, core.insertion.isWhole) }
+    if byteCount(trie) <= limit { return (trie, core.walks.insertion.cost.isWhole) }
     var builder = TrieBuilder()
-    builder.add(trie) { $0.feed == place.feed }
+    builder.add(trie) { $0.feed == location.feed }
     return (builder.finish(), false)
   }
 
   private func walk(_ head: EntryNode, _ bounds: Insertion.Bounds) throws -> Trie? {
     do {
-      return try core.insertion.run(
-        core, key: key, path: path, heads: [head], in: snapshot, place: nil, bounds: bounds)
+      return try core.walks.insertion.run(
+        core, key: key, path: path, heads: [head], in: snapshot, location: nil, bounds: bounds)
     } catch is Insertion.OutOfSteps { return nil }
   }
 
@@ -175,7 +175,7 @@ package struct Merging {
       clock[head.feed] = max(clock[head.feed], UInt64(head.seq) + 1)
     }
     let known = own.map { [$0] + merged } ?? merged
-    for entry in newest where entry.feed != place.feed {
+    for entry in newest where entry.feed != location.feed {
       guard clock[entry.feed] > UInt64(entry.seq) else { continue }
       let isReached = try known.contains { head in
         guard head !== entry else { return true }

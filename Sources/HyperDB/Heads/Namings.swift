@@ -113,7 +113,7 @@ struct Namings {
       .prefix(unproven.count - Self.unproven)
     for key in oldest {
       named.mentions[key] = nil
-      forget(key)
+      countUnnamed(key)
     }
     named.order.removeAll { named.mentions[$0] == nil }
   }
@@ -123,15 +123,16 @@ struct Namings {
     return (one.seq, one.position) < (other.seq, other.position)
   }
 
-  private mutating func forget(_ key: PublicKey) {
+  /// Counts one writer less that names a key.
+  private mutating func countUnnamed(_ key: PublicKey) {
     let count = counts[key, default: 1] - 1
     counts[key] = count > 0 ? count : nil
   }
 
-  /// Forgets the keys that a writer named.
+  /// Removes the keys that a writer named.
   mutating func remove(_ writer: PublicKey) {
     guard let named = byWriter.removeValue(forKey: writer) else { return }
-    for key in named.order { forget(key) }
+    for key in named.order { countUnnamed(key) }
     placeChanges += 1
   }
 
@@ -230,26 +231,26 @@ private struct Heap<Element: Comparable> {
 
   mutating func insert(_ element: Element) {
     elements.append(element)
-    var place = elements.count - 1
-    while place > 0, elements[place] < elements[(place - 1) / 2] {
-      elements.swapAt(place, (place - 1) / 2)
-      place = (place - 1) / 2
+    var index = elements.count - 1
+    while index > 0, elements[index] < elements[(index - 1) / 2] {
+      elements.swapAt(index, (index - 1) / 2)
+      index = (index - 1) / 2
     }
   }
 
   mutating func removeFirst() {
     guard let last = elements.popLast(), !elements.isEmpty else { return }
     elements[0] = last
-    var place = 0
+    var index = 0
     while true {
-      var least = place
-      for child in [2 * place + 1, 2 * place + 2]
+      var least = index
+      for child in [2 * index + 1, 2 * index + 2]
       where child < elements.count && elements[child] < elements[least] {
         least = child
       }
-      if least == place { return }
-      elements.swapAt(place, least)
-      place = least
+      if least == index { return }
+      elements.swapAt(index, least)
+      index = least
     }
   }
 }

@@ -4,7 +4,7 @@ internal import Hypercore
 ///
 /// Kept from the moment the database has a follower: 8 bytes a block.
 struct Arrivals {
-  private(set) var places: [FeedSequence] = []
+  private(set) var locations: [FeedSequence] = []
   /// By feed number, true if the blocks that arrive are noted.
   private var watched: [Bool] = []
 
@@ -16,7 +16,7 @@ struct Arrivals {
       watched[number] = true
       var seq: UInt64 = 1
       while let stored = core.nextStored(from: seq, below: core.length) {
-        places.append(FeedSequence(feed: number, seq: Int(clamping: stored)))
+        locations.append(FeedSequence(feed: number, seq: Int(clamping: stored)))
         seq = stored + 1
       }
     }
@@ -27,18 +27,18 @@ struct Arrivals {
     guard feed < watched.count, watched[feed] else { return }
     for range in ranges {
       for seq in range where seq > 0 {
-        places.append(FeedSequence(feed: feed, seq: Int(clamping: seq)))
+        locations.append(FeedSequence(feed: feed, seq: Int(clamping: seq)))
       }
     }
   }
 
-  /// Forgets a feed, whose number another one may get. The others' blocks keep their indexes.
-  mutating func forget(_ feed: Int) {
+  /// Removes a feed, whose number another one may get. The others' blocks keep their indexes.
+  mutating func remove(_ feed: Int) {
     guard feed < watched.count, watched[feed] else { return }
     watched[feed] = false
     // No entry is in a first block.
-    for index in places.indices where places[index].feed == feed {
-      places[index] = FeedSequence(feed: feed, seq: 0)
+    for index in locations.indices where locations[index].feed == feed {
+      locations[index] = FeedSequence(feed: feed, seq: 0)
     }
   }
 }
@@ -50,36 +50,36 @@ extension HyperDB {
     arrivals.look(at: core.feedKeys.map { feedSet.logs[$0] }, local: core.local)
   }
 
-  /// The entries that have come since the last time.
-  func takeArrivals(
-    from reader: UpdateReader, _ nodes: inout [DatabaseNode], shownBefore: Int
+  /// Adds the entries that have come since the last time.
+  func readArrivals(
+    for reader: UpdateReader, _ nodes: inout [DatabaseNode], shownBefore: Int
   ) {
     lookForArrivals()
-    let waiting = reader.deferred
-    reader.deferred = []
-    for place in waiting {
+    for location in reader.arrivals.removeDeferred() {
       if hasRoom(nodes, shownBefore: shownBefore) {
-        take(place, from: reader, &nodes)
+        readArrival(at: location, for: reader, &nodes)
       } else {
-        reader.deferred.append(place)
+        reader.arrivals.putOff(location)
       }
     }
-    while hasRoom(nodes, shownBefore: shownBefore), reader.nextArrival < arrivals.places.count {
-      reader.nextArrival += 1
-      take(arrivals.places[reader.nextArrival - 1], from: reader, &nodes)
+    while hasRoom(nodes, shownBefore: shownBefore), reader.arrivals.next < arrivals.locations.count
+    {
+      let location = arrivals.locations[reader.arrivals.next]
+      reader.arrivals.advance()
+      readArrival(at: location, for: reader, &nodes)
     }
   }
 
-  private func take(
-    _ place: FeedSequence, from reader: UpdateReader, _ nodes: inout [DatabaseNode]
+  private func readArrival(
+    at location: FeedSequence, for reader: UpdateReader, _ nodes: inout [DatabaseNode]
   ) {
     do {
-      if let node = try core.node(at: place) {
+      if let node = try core.node(at: location) {
         nodes.append(try publicNode(node, valueUpTo: reader.valueLimit))
       }
     } catch let missing as MissingBlock {
       prefetch(missing)
-      reader.deferred.append(place)
+      reader.arrivals.putOff(location)
     } catch {
       // A storage that fails: the reads that need the block report it.
       return

@@ -28,9 +28,9 @@ extension HyperDB {
     claimedKeys.removeAll { $0 == key }
     claimedKeys.append(key)
     if claimedKeys.count > Self.rememberedClaims { claimedKeys.removeFirst() }
-    core.settleName(key)
+    core.reviewName(key)
     knownFeedChanges = -1
-    settle()
+    followUp()
   }
 
   /// Opens some candidates on a connection.
@@ -83,8 +83,9 @@ extension HyperDB {
     do { try core.admit(log.log) } catch { return }
   }
 
-  func settlePlaces() {
-    do { try core.settlePlaces() } catch { return }
+  func assignPlaces() {
+    // A storage that fails: the reads that need the block report it.
+    do { try core.assignPlaces() } catch { return }
   }
 
   /// Releases, at the end of a connection, the candidates that no other connection has open.
@@ -100,6 +101,6 @@ extension HyperDB {
     feedSet.logs[core.feedKeys[number]]?.inspected = 0
     contents[number] = nil
     refusedContents.remove(number)
-    arrivals.forget(number)
+    arrivals.remove(number)
   }
 }

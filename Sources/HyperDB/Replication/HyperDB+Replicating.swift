@@ -66,13 +66,13 @@ extension HyperDB {
   }
 
   private func ended(_ id: ObjectIdentifier) {
-    guard let place = place(of: id) else { return }
-    let entry = sessions.remove(at: place)
+    guard let index = index(of: id) else { return }
+    let entry = sessions.remove(at: index)
     entry.close()
     releaseCandidates(of: entry)
   }
 
-  private func place(of id: ObjectIdentifier) -> Int? {
+  private func index(of id: ObjectIdentifier) -> Int? {
     sessions.firstIndex { ObjectIdentifier($0.session) == id }
   }
 
@@ -107,8 +107,8 @@ extension HyperDB {
   /// Returns whether a connection that has exchanged the feeds that it knew of may end: not if that
   /// brought new feeds.
   private func mayFinish(_ id: ObjectIdentifier) -> Bool {
-    guard let entry = place(of: id).map({ sessions[$0] }) else { return true }
-    settle()
+    guard let entry = index(of: id).map({ sessions[$0] }) else { return true }
+    followUp()
     return entry.session.expectedFeeds == 0
   }
 
@@ -142,7 +142,7 @@ extension HyperDB {
       } else {
         admit(key)
       }
-      settle()
+      followUp()
     case .peerAdded:
       if options.sparse, let log = feedSet.logs[key] { askForNewest(log, isNewPeer: true) }
     case .remoteUpdate:
@@ -159,7 +159,7 @@ extension HyperDB {
     case .resumed:
       options.onPause?(key, nil)
       if let number = core.number(of: key) { inspect(number) }
-      settle()
+      followUp()
     default: break
     }
   }
@@ -230,12 +230,12 @@ extension HyperDB {
   }
 
   /// Follows up on feeds that were opened or authorized, and wakes the followers of the database.
-  func settle() {
+  func followUp() {
     attachContents()
     while knownFeedChanges != core.feedChanges + contentChanges {
       knownFeedChanges = core.feedChanges + contentChanges
       for number in core.feedKeys.indices { inspect(number) }
-      settlePlaces()
+      assignPlaces()
       attachContents()
       for entry in sessions {
         entry.session.perform { try openFeeds(entry) }

@@ -50,10 +50,10 @@ package final class Listing {
   private enum Item {
     /// Everything at a path, which still has to be looked up.
     case expand(HashPath)
-    /// The same at the path that a node's has up to a place, followed by a digit. The path is made when its
+    /// The same at the path that a node's has up to an index, followed by a digit. The path is made when its
     /// turn comes: paths may be long, and many wait.
     case branch(EntryNode, Int, UInt8)
-    /// Everything that a node knows from a place on.
+    /// Everything that a node knows from an index on.
     case walk(EntryNode, Int)
   }
 
@@ -151,12 +151,12 @@ package final class Listing {
     switch item {
     case .expand(let path): return isBefore(path, upTo: path.count, first.path)
     case .walk(let node, let index): return isBefore(node.path(core.hash), upTo: index, first.path)
-    case .branch(let node, let place, let digit):
+    case .branch(let node, let depth, let digit):
       let path = node.path(core.hash)
-      if min(path.firstDifference(from: first.path), first.path.count) < place {
-        return isBefore(path, upTo: place, first.path)
+      if min(path.firstDifference(from: first.path), first.path.count) < depth {
+        return isBefore(path, upTo: depth, first.path)
       }
-      return place < first.path.count && isBefore(digit, first.path.digit(place))
+      return depth < first.path.count && isBefore(digit, first.path.digit(depth))
     }
   }
 
@@ -195,15 +195,15 @@ package final class Listing {
       if steps > stepLimit { throw tooManySteps(node) }
       return try walk(node, index)
     case .expand(let path): return try expand(path)
-    case .branch(let node, let place, let digit):
-      return try expand(node.path(core.hash).prefix(place, then: digit))
+    case .branch(let node, let depth, let digit):
+      return try expand(node.path(core.hash).prefix(depth, then: digit))
     }
   }
 
   private func expand(_ path: HashPath) throws -> Group? {
     let nodes = try core.find(path, key: nil, raw: options.raw, in: snapshot)
     guard let first = nodes.first else { return nil }
-    steps += path.wordCount / 16 + core.lookup.steps + core.headCheck.steps
+    steps += path.wordCount / 16 + core.walks.lookup.steps + core.walks.headCheck.steps
     if steps > stepLimit { throw tooManySteps(first) }
     if nodes.count == 1 { return try walk(first, path.count) }
     return split(path, nodes).map { .several($0) }
@@ -219,26 +219,26 @@ package final class Listing {
     guard slot < trie.count, trie.slot(slot).index < min(end, path.count) else {
       return single(node)
     }
-    core.cache.touch(trie, from: slot)
-    let place = trie.slot(slot).index
-    let own = path.digit(place)
+    core.memory.entries.touch(trie, from: slot)
+    let depth = trie.slot(slot).index
+    let own = path.digit(depth)
     let before = stack.count
     do {
       for step in 0..<5 {
         let digit = Self.digit(step, isReverse: !options.reverse)
-        if isLeftOut(digit, place) { continue }
-        let pointers = trie.pointers(at: place, digit, from: slot)
+        if isLeftOut(digit, depth) { continue }
+        let pointers = trie.pointers(at: depth, digit, from: slot)
         if digit == own {
           stack.append(
-            pointers.isEmpty ? .walk(node, place + 1) : .branch(node, place, digit))
+            pointers.isEmpty ? .walk(node, depth + 1) : .branch(node, depth, digit))
         } else if pointers.count > 1 {
-          stack.append(.branch(node, place, digit))
+          stack.append(.branch(node, depth, digit))
         } else if let pointer = pointers.first {
           let child = try core.follow(
-            trie.pointer(pointer), to: path, depth: place, in: snapshot)
+            trie.pointer(pointer), to: path, depth: depth, in: snapshot)
           // A pointer to an entry that isn't there would lead around in circles.
-          if let child, child.path(core.hash).digit(place) == digit {
-            stack.append(.walk(child, place + 1))
+          if let child, child.path(core.hash).digit(depth) == digit {
+            stack.append(.walk(child, depth + 1))
           }
         }
       }
@@ -262,8 +262,8 @@ package final class Listing {
   }
 
   /// Returns whether a list that leaves out its prefix, as that of everything does, leaves out a branch.
-  private func isLeftOut(_ digit: UInt8, _ place: Int) -> Bool {
-    digit == HashPath.terminator && place == start && (options.after || start == 0)
+  private func isLeftOut(_ digit: UInt8, _ depth: Int) -> Bool {
+    digit == HashPath.terminator && depth == start && (options.after || start == 0)
   }
 
   // MARK: Several nodes
@@ -292,18 +292,18 @@ package final class Listing {
   }
 
   /// Returns the path at which the nodes part, if that is beyond `depth` and nothing else branches off before:
-  /// a lookup at every place between would find the same nodes again.
+  /// a lookup at every index between would find the same nodes again.
   private func commonPath(_ nodes: [EntryNode], from depth: Int) -> HashPath? {
     let path = nodes[0].path(core.hash)
     if isLeftOut(path.digit(depth), depth) { return nil }
-    var place = min(end, path.count)
+    var common = min(end, path.count)
     for node in nodes {
-      place = min(place, path.firstDifference(from: node.path(core.hash)))
+      common = min(common, path.firstDifference(from: node.path(core.hash)))
       let slot = node.trie.firstSlot(from: depth)
-      if slot < node.trie.count { place = min(place, node.trie.slot(slot).index) }
+      if slot < node.trie.count { common = min(common, node.trie.slot(slot).index) }
     }
-    guard place > depth + 1 else { return nil }
-    return path.prefix(place - 1, then: path.digit(place - 1))
+    guard common > depth + 1 else { return nil }
+    return path.prefix(common - 1, then: path.digit(common - 1))
   }
 
   /// Groups nodes by key, in order; the nodes of one key are sorted by feed, the last first.
@@ -356,7 +356,7 @@ package final class Listing {
   private func tooManySteps(_ node: EntryNode) -> HyperDBError {
     HyperDBError(
       .tooManySteps,
-      "A list was given up at \(core.name(node.place)) after \(stepLimit) steps without a result",
+      "A list was given up at \(core.name(node.location)) after \(stepLimit) steps without a result",
       feed: node.feed, seq: node.seq)
   }
 }

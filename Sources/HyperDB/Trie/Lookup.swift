@@ -44,7 +44,7 @@ extension DatabaseCore {
     onLookup: ((FeedSequence) -> Void)? = nil
   ) throws -> [EntryNode] {
     if onLookup == nil, let found = try findAlone(path, key: key, in: snapshot) { return found }
-    return try lookup.run(self, path, key: key, raw: raw, in: snapshot, onLookup: onLookup)
+    return try walks.lookup.run(self, path, key: key, raw: raw, in: snapshot, onLookup: onLookup)
   }
 
   /// Does the same if one head leads to one node all the way, as in a database of one writer; nil
@@ -53,7 +53,7 @@ extension DatabaseCore {
     _ path: HashPath, key: [UInt8]?, in snapshot: Snapshot
   ) throws -> [EntryNode]? {
     guard snapshot.heads.count == 1, snapshot.beside.isEmpty else { return nil }
-    lookup.steps = 0
+    walks.lookup.steps = 0
     var node = snapshot.heads[0]
     if let key, let arrival = try arrive(at: path, in: snapshot) {
       switch arrival {
@@ -84,7 +84,7 @@ extension DatabaseCore {
   /// Returns what the index leads to; nil if there is none for it.
   private func arrive(at path: HashPath, in snapshot: Snapshot) throws -> PathIndex.Arrival? {
     guard let index = index(for: snapshot) else { return nil }
-    defer { shareCache() }
+    defer { memory.share() }
     do { return try index.arrive(at: path, self, in: snapshot) } catch is MissingBlock {
       // A walk may not need that block.
       return nil
@@ -103,11 +103,11 @@ extension DatabaseCore {
   }
 
   /// Returns whether an entry is part of a snapshot, or of the batch that is being built on it.
-  func isInside(_ place: FeedSequence, _ snapshot: Snapshot) -> Bool {
+  func isInside(_ location: FeedSequence, _ snapshot: Snapshot) -> Bool {
     if !snapshot.isBounded { return true }
-    let (feed, seq) = (place.feed, place.seq)
+    let (feed, seq) = (location.feed, location.seq)
     if feed < snapshot.lengths.count, seq < snapshot.lengths[feed] { return true }
-    return !pending.isEmpty && feed == local && seq >= pendingStart
+    return pending.reaches(location)
   }
 }
 
@@ -128,7 +128,7 @@ final class Lookup {
     var isListed = true
   }
 
-  /// A load that a walker awaits: the pointers at a place of its node's trie.
+  /// A load that a walker awaits: the pointers of a slot of its node's trie.
   private struct Turn {
     let walker: Int
     let pointers: Range<Int>
@@ -140,7 +140,7 @@ final class Lookup {
   private var turns: [Turn] = []
   private var results: [EntryNode] = []
   private var isRaw = false
-  /// The birth places of walkers, once there are more than correct entries lead to.
+  /// The entries that walkers were born with, once there are more than correct entries lead to.
   private var births: Set<FeedSequence> = []
   private static let manyWalkers = 64
   /// The number of pointers that the last walk followed.
@@ -157,14 +157,14 @@ final class Lookup {
     if !births.isEmpty { births = [] }
     results = []
     steps = 0
-    core.headCheck.begin()
+    core.walks.headCheck.begin()
     let loadedBefore = core.loadedBytes
     defer {
       // A lookup that has ended keeps no entries alive.
       walkers.removeAll(keepingCapacity: true)
       results = []
     }
-    if let onLookup { for root in roots { onLookup(root.place) } }
+    if let onLookup { for root in roots { onLookup(root.location) } }
     for root in roots { try spawn(root, 0, core, path, key) }
     var next = 0
     while next < turns.count {
@@ -172,7 +172,7 @@ final class Lookup {
       next += 1
       let loaded = core.loadedBytes &- loadedBefore
       if steps + loaded >> HyperDBLimits.stepShift > HyperDBLimits.lookupSteps {
-        throw tooManySteps(walkers[turn.walker].node.place, core)
+        throw tooManySteps(walkers[turn.walker].node.location, core)
       }
       try take(turn, core, path, key, snapshot, onLookup)
       if next > 4096 {
@@ -190,8 +190,8 @@ final class Lookup {
     if try isCovered(node, except: -1, core) { return }
     if !isRaw, walkers.count >= Self.manyWalkers {
       // A second walk from the same node would find nothing more.
-      if births.isEmpty { for walker in walkers { births.insert(walker.lock.place) } }
-      if !births.insert(node.place).inserted { return }
+      if births.isEmpty { for walker in walkers { births.insert(walker.lock.location) } }
+      if !births.insert(node.location).inserted { return }
     }
     walkers.append(Walker(lock: node, node: node, index: index))
     advance(walkers.count - 1, core, path, key)
@@ -224,7 +224,7 @@ final class Lookup {
     let depth = turn.isEnd ? path.count - 1 : walkers[turn.walker].index + 1
     steps += turn.pointers.count
     if steps > HyperDBLimits.lookupSteps {
-      throw tooManySteps(walkers[turn.walker].node.place, core)
+      throw tooManySteps(walkers[turn.walker].node.location, core)
     }
     if let onLookup { for index in turn.pointers { onLookup(trie.pointer(index)) } }
     if turn.pointers.count == 1, !turn.isEnd {
@@ -254,7 +254,7 @@ final class Lookup {
 
   private func accept(_ node: EntryNode, _ key: [UInt8]?) {
     if let key, !node.hasKey(key) { return }
-    if !isRaw, results.contains(where: { $0.place == node.place }) { return }
+    if !isRaw, results.contains(where: { $0.location == node.location }) { return }
     results.append(node)
   }
 
@@ -270,10 +270,10 @@ final class Lookup {
     return false
   }
 
-  private func tooManySteps(_ place: FeedSequence, _ core: DatabaseCore) -> HyperDBError {
+  private func tooManySteps(_ location: FeedSequence, _ core: DatabaseCore) -> HyperDBError {
     HyperDBError(
       .tooManySteps,
-      "A lookup was given up at \(core.name(place)) after \(HyperDBLimits.lookupSteps) steps: its "
-        + "writer's entries lead in circles", feed: place.feed, seq: place.seq)
+      "A lookup was given up at \(core.name(location)) after \(HyperDBLimits.lookupSteps) steps: its "
+        + "writer's entries lead in circles", feed: location.feed, seq: location.seq)
   }
 }

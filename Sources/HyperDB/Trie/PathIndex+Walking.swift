@@ -18,7 +18,9 @@ extension PathIndex {
 
   /// Returns how many digits the entries behind a position share.
   @inline(__always)
-  private func depth(_ position: Position?) -> Int { position.map { place($0.branch) + 1 } ?? 0 }
+  private func depth(_ position: Position?) -> Int {
+    position.map { index(of: $0.branch) + 1 } ?? 0
+  }
 
   // MARK: Reading
 
@@ -40,7 +42,7 @@ extension PathIndex {
     while true {
       let link = link(at: position)
       if let branch = link.branch {
-        let digit = path.digit(place(branch))
+        let digit = path.digit(index(of: branch))
         guard digit <= HashPath.terminator, !self[branch, digit].isEmpty else { return .nothing }
         position = Position(branch: branch, digit: digit)
         continue
@@ -63,17 +65,17 @@ extension PathIndex {
     _ position: Position?, _ path: HashPath, _ core: DatabaseCore
   ) throws -> Bool {
     guard let position else { return true }
-    let place = place(position.branch)
+    let index = index(of: position.branch)
     let sure = sureDigit(position.branch)
-    if path.digit(place) != position.digit { return false }
+    if path.digit(index) != position.digit { return false }
     if position.digit == sure { return true }
     guard let beside = try core.load(self[position.branch, sure].newest, isPassing: true) else {
       return false
     }
-    return beside.path(core.hash).firstDifference(from: path) == place
+    return beside.path(core.hash).firstDifference(from: path) == index
   }
 
-  /// Finds out what is behind an unknown link: a leaf, a branch at the next place at which the trie of its
+  /// Finds out what is behind an unknown link: a leaf, a branch at the next index at which the trie of its
   /// newest entry has pointers, or something that is left to walks.
   private func extend(
     _ position: Position?, _ node: EntryNode, _ path: HashPath, _ core: DatabaseCore,
@@ -88,12 +90,12 @@ extension PathIndex {
       link.kind = Kind.leaf
       return
     }
-    let place = trie.slot(slot).index
-    let own = path.digit(place)
-    guard node.seq <= Self.maximumSeq, let branch = addBranch(at: place, sure: own) else { return }
+    let index = trie.slot(slot).index
+    let own = path.digit(index)
+    guard node.seq <= Self.maximumSeq, let branch = addBranch(at: index, sure: own) else { return }
     self[branch, own] = Link(
-      newest: node.place, kind: own == HashPath.terminator ? Kind.leaf : Kind.unknown)
-    while slot < trie.count, trie.slot(slot).index == place {
+      newest: node.location, kind: own == HashPath.terminator ? Kind.leaf : Kind.unknown)
+    while slot < trie.count, trie.slot(slot).index == index {
       let pointers = trie.pointers(slot)
       let digit = trie.slot(slot).digit
       let pointer = trie.pointer(slot)
@@ -137,21 +139,21 @@ extension PathIndex {
     var link = root
     root.newest = new
     for branch in way {
-      let place = place(branch)
-      if place > split { break }
-      let own = path.digit(place)
+      let index = index(of: branch)
+      if index > split { break }
+      let own = path.digit(index)
       for digit in 0...HashPath.terminator where digit != own {
         let beside = self[branch, digit].newest
         if beside.seq == 0 { continue }
         if own == HashPath.terminator {
-          let other = try core.follow(beside, to: path, depth: place, in: snapshot)
+          let other = try core.follow(beside, to: path, depth: index, in: snapshot)
           guard let other, !other.hasKey(key) else { return .unsound }
         }
-        builder.append(beside, at: place, digit)
+        builder.append(beside, at: index, digit)
       }
       link = self[branch, own]
       position = Position(branch: branch, digit: own)
-      if place == split {
+      if index == split {
         guard link.isEmpty else { return .unsound }
         self[branch, own] = Link(newest: new, kind: Kind.leaf)
         return .done
@@ -190,7 +192,7 @@ extension PathIndex {
       let link = link(at: position)
       if let branch = link.branch {
         way.append(branch)
-        let digit = path.digit(place(branch))
+        let digit = path.digit(index(of: branch))
         if digit > HashPath.terminator || self[branch, digit].isEmpty {
           return try core.load(
             self[branch, sureDigit(branch)].newest, isPassing: true)

@@ -39,12 +39,12 @@ final class PathIndex {
   @exclusivity(unchecked) var way: [Int] = []
   private let limit: Int
 
-  /// A branch is a place at which paths part, in 12 words: the place (21 bits), the digit that was there
+  /// A branch is an index at which paths part, in 12 words: the index (21 bits), the digit that was there
   /// first (3 bits) and the feed of digit 4; the feeds of the others; the blocks; the kinds.
   private static let words = 12
   private static let seqs = 2
   private static let kinds = 7
-  static let maximumPlace = 1 << 21 - 1
+  static let maximumIndex = 1 << 21 - 1
   static let maximumSeq = Int(UInt32.max)
 
   private static let chunkShift = 6
@@ -79,9 +79,9 @@ final class PathIndex {
     chunks[number >> Self.chunkShift] + (number & (Self.chunkBranches - 1)) * Self.words
   }
 
-  /// The place of a branch.
+  /// The index at which a branch's paths part.
   @inline(__always)
-  func place(_ number: Int) -> Int { Int(branch(number)[0] & 0x1f_ffff) }
+  func index(of number: Int) -> Int { Int(branch(number)[0] & 0x1f_ffff) }
 
   /// Returns the digit that a branch was made for: its newest entry is known to be
   /// there.
@@ -114,8 +114,8 @@ final class PathIndex {
   }
 
   /// Adds a branch without links; nil if there is no room for more.
-  func addBranch(at place: Int, sure digit: UInt8) -> Int? {
-    guard count < limit, place <= Self.maximumPlace else { return nil }
+  func addBranch(at index: Int, sure digit: UInt8) -> Int? {
+    guard count < limit, index <= Self.maximumIndex else { return nil }
     if count >> Self.chunkShift == chunks.count {
       chunks.append(.allocate(capacity: Self.chunkBranches * Self.words))
     }
@@ -123,7 +123,7 @@ final class PathIndex {
     count += 1
     let words = branch(number)
     words.update(repeating: 0, count: Self.words)
-    words[0] = UInt32(truncatingIfNeeded: place) | UInt32(digit) << 21
+    words[0] = UInt32(truncatingIfNeeded: index) | UInt32(digit) << 21
     return number
   }
 

@@ -1,7 +1,7 @@
-/// An entry's index into the database: for each place in its path and each digit, pointers to the entries
-/// that agree with it before that place and have that digit there.
+/// An entry's index into the database: for each index of its path and each digit, pointers to the entries
+/// that agree with it before that index and have that digit there.
 ///
-/// Flat: pointers sorted by place and digit, each in one word if it fits. The pointers of one place and digit
+/// Flat: pointers sorted by index and digit, each in one word if it fits. The pointers of one index and digit
 /// are a slot, and stand in the order in which they were added. The words of an entry's trie are in the memory
 /// of the entry, which this keeps alive.
 package struct Trie: Equatable {
@@ -14,13 +14,13 @@ package struct Trie: Equatable {
   /// True if there is an index from 2^21 or a block from 2^32 on.
   let isWide: Bool
 
-  /// The highest place of a pointer: beyond the path of any key that fits a block.
+  /// The highest index of a pointer: beyond the path of any key that fits a block.
   static let maximumIndex = 1 << 28
 
   static var empty: Trie { Trie(owner: nil, words: nil, count: 0, isWide: false) }
 
-  /// One pointer and its place: `index * 8 + digit`.
-  typealias Entry = (place: UInt64, pointer: FeedSequence)
+  /// One pointer and the key of its slot: `index * 8 + digit`.
+  typealias Entry = (slotKey: UInt64, pointer: FeedSequence)
 
   /// A trie in the memory of an object.
   init(owner: AnyObject?, words: UnsafePointer<UInt64>?, count: Int, isWide: Bool) {
@@ -30,7 +30,7 @@ package struct Trie: Equatable {
     self.isWide = isWide
   }
 
-  /// - Parameter entries: sorted by place.
+  /// - Parameter entries: sorted by the keys of their slots.
   init(_ entries: [Entry]) {
     if entries.isEmpty {
       self = .empty
@@ -45,13 +45,13 @@ package struct Trie: Equatable {
 
   /// Returns whether entries need two words each.
   static func isWide(_ entries: [Entry]) -> Bool {
-    var places: UInt64 = 0
+    var slotKeys: UInt64 = 0
     var seqs: UInt64 = 0
     for entry in entries {
-      places |= entry.place
+      slotKeys |= entry.slotKey
       seqs |= entry.pointer.raw & FeedSequence.seqMask
     }
-    return places >= 1 << 24 || seqs >= 1 << 32
+    return slotKeys >= 1 << 24 || seqs >= 1 << 32
   }
 
   /// Returns the number of words that entries take.
@@ -63,11 +63,11 @@ package struct Trie: Equatable {
   static func write(_ entries: [Entry], isWide: Bool, to words: UnsafeMutablePointer<UInt64>) {
     for (position, entry) in entries.enumerated() {
       if isWide {
-        words[position << 1] = entry.place
+        words[position << 1] = entry.slotKey
         words[position << 1 + 1] = entry.pointer.raw
       } else {
         words[position] =
-          entry.place << 40 | UInt64(truncatingIfNeeded: entry.pointer.feed) << 32
+          entry.slotKey << 40 | UInt64(truncatingIfNeeded: entry.pointer.feed) << 32
           | UInt64(truncatingIfNeeded: entry.pointer.seq)
       }
     }
@@ -93,13 +93,13 @@ package struct Trie: Equatable {
     return true
   }
 
-  static func place(_ index: Int, _ digit: UInt8) -> UInt64 { UInt64(index) << 3 | UInt64(digit) }
+  static func slotKey(_ index: Int, _ digit: UInt8) -> UInt64 { UInt64(index) << 3 | UInt64(digit) }
 
-  /// The place of a slot.
+  /// The pointers of one index and digit.
   struct Slot: Hashable {
-    let place: UInt64
-    var index: Int { Int(place >> 3) }
-    var digit: UInt8 { UInt8(place & 7) }
+    let slotKey: UInt64
+    var index: Int { Int(slotKey >> 3) }
+    var digit: UInt8 { UInt8(slotKey & 7) }
   }
 
   /// The number of pointers.
@@ -109,26 +109,26 @@ package struct Trie: Equatable {
   var isEmpty: Bool { wordCount == 0 }
 
   @inline(__always)
-  private func place(at position: Int) -> UInt64 {
+  private func slotKey(at position: Int) -> UInt64 {
     isWide ? word(position << 1) : word(position) >> 40
   }
 
   /// Returns the slot of the pointer at a position from 0 to ``count`` - 1.
-  func slot(_ position: Int) -> Slot { Slot(place: place(at: position)) }
+  func slot(_ position: Int) -> Slot { Slot(slotKey: slotKey(at: position)) }
 
   /// Returns the pointers of the slot that starts at `position`, for ``pointer(_:)``. The next slot starts at
   /// their end.
   func pointers(_ position: Int) -> Range<Int> {
-    let place = place(at: position)
+    let slotKey = slotKey(at: position)
     let count = count
     // Usual slots are short. A hostile one may have a hundred thousand pointers: its end is found by doubling steps.
     var step = 1
-    while position + step < count, self.place(at: position + step) == place { step *= 2 }
+    while position + step < count, self.slotKey(at: position + step) == slotKey { step *= 2 }
     var low = position + step / 2
     var high = min(position + step, count)
     while high - low > 1 {
       let middle = (low + high) >> 1
-      if self.place(at: middle) == place { low = middle } else { high = middle }
+      if self.slotKey(at: middle) == slotKey { low = middle } else { high = middle }
     }
     return position..<high
   }
@@ -145,36 +145,36 @@ package struct Trie: Equatable {
   /// Returns the start of the first slot at `index` or after it.
   func firstSlot(from index: Int) -> Int { lowerBound(UInt64(index) << 3) }
 
-  /// Returns the pointers at a place for a digit; empty if there are none.
+  /// Returns the pointers at an index for a digit; empty if there are none.
   func pointers(at index: Int, _ digit: UInt8) -> Range<Int> {
-    let place = Self.place(index, digit)
-    let position = lowerBound(place)
-    guard position < count, self.place(at: position) == place else { return 0..<0 }
+    let slotKey = Self.slotKey(index, digit)
+    let position = lowerBound(slotKey)
+    guard position < count, self.slotKey(at: position) == slotKey else { return 0..<0 }
     return pointers(position)
   }
 
   /// Returns the same if no slot at that index is before `slot`.
   func pointers(at index: Int, _ digit: UInt8, from slot: Int) -> Range<Int> {
-    let place = Self.place(index, digit)
+    let slotKey = Self.slotKey(index, digit)
     var position = slot
-    while position < count, self.place(at: position) < place {
+    while position < count, self.slotKey(at: position) < slotKey {
       position = pointers(position).upperBound
     }
-    guard position < count, self.place(at: position) == place else { return 0..<0 }
+    guard position < count, self.slotKey(at: position) == slotKey else { return 0..<0 }
     return pointers(position)
   }
 
-  /// Returns whether there is a pointer at a place for a digit.
+  /// Returns whether there is a pointer at an index for a digit.
   func hasPointers(at index: Int, _ digit: UInt8) -> Bool {
     !pointers(at: index, digit).isEmpty
   }
 
-  private func lowerBound(_ place: UInt64) -> Int {
+  private func lowerBound(_ slotKey: UInt64) -> Int {
     var low = 0
     var high = count
     while low < high {
       let middle = (low + high) >> 1
-      if self.place(at: middle) < place { low = middle + 1 } else { high = middle }
+      if self.slotKey(at: middle) < slotKey { low = middle + 1 } else { high = middle }
     }
     return low
   }
@@ -193,13 +193,13 @@ private final class TrieWords: ManagedBuffer<Void, UInt64> {
   var words: UnsafePointer<UInt64> { withUnsafeMutablePointerToElements { UnsafePointer($0) } }
 }
 
-/// A trie in the making: pointers by place, each once, in the order in which they were added.
+/// A trie in the making: pointers by slot, each once, in the order in which they were added.
 ///
 /// The few of a usual trie are kept sorted. Larger numbers, which others' entries may bring, are collected
 /// and sorted once.
 struct TrieBuilder {
   private struct Addition: Hashable {
-    let place: UInt64
+    let slotKey: UInt64
     let pointer: FeedSequence
   }
 
@@ -217,33 +217,35 @@ struct TrieBuilder {
     if !known.isEmpty { known = [] }
   }
 
-  /// Adds a pointer behind those at the same place, unless it is there already.
+  /// Adds a pointer behind those of the same slot, unless it is there already.
   mutating func add(_ pointer: FeedSequence, at index: Int, _ digit: UInt8) {
-    let place = Trie.place(index, digit)
+    let slotKey = Trie.slotKey(index, digit)
     if entries.count >= Self.searched {
-      addUnsearched(Addition(place: place, pointer: pointer))
+      addUnsearched(Addition(slotKey: slotKey, pointer: pointer))
       return
     }
     var position = entries.count
-    // Additions come at rising places, unless one worker lags behind another: search from the end.
-    while position > 0, entries[position - 1].place > place { position -= 1 }
+    // Additions come at rising indexes, unless one worker lags behind another: search from the end.
+    while position > 0, entries[position - 1].slotKey > slotKey { position -= 1 }
     var same = position
-    while same > 0, entries[same - 1].place == place {
+    while same > 0, entries[same - 1].slotKey == slotKey {
       if entries[same - 1].pointer == pointer { return }
       same -= 1
     }
     if position == entries.count {
-      entries.append((place, pointer))
+      entries.append((slotKey, pointer))
     } else {
-      entries.insert((place, pointer), at: position)
+      entries.insert((slotKey, pointer), at: position)
     }
   }
 
   private mutating func addUnsearched(_ addition: Addition) {
     if known.isEmpty {
-      for entry in entries { known.insert(Addition(place: entry.place, pointer: entry.pointer)) }
+      for entry in entries {
+        known.insert(Addition(slotKey: entry.slotKey, pointer: entry.pointer))
+      }
     }
-    if known.insert(addition).inserted { entries.append((addition.place, addition.pointer)) }
+    if known.insert(addition).inserted { entries.append((addition.slotKey, addition.pointer)) }
   }
 
   /// Adds a pointer that comes after all others.
@@ -251,7 +253,7 @@ struct TrieBuilder {
     if entries.count >= Self.searched {
       add(pointer, at: index, digit)
     } else {
-      entries.append((Trie.place(index, digit), pointer))
+      entries.append((Trie.slotKey(index, digit), pointer))
     }
   }
 
@@ -266,16 +268,16 @@ struct TrieBuilder {
   /// Returns the trie of what was added.
   func finish() -> Trie {
     if known.isEmpty { return Trie(entries) }
-    // The pointers of one place keep the order in which they were added.
+    // The pointers of one slot keep the order in which they were added.
     let sorted = entries.enumerated().sorted {
-      ($0.element.place, $0.offset) < ($1.element.place, $1.offset)
+      ($0.element.slotKey, $0.offset) < ($1.element.slotKey, $1.offset)
     }
     return Trie(sorted.map(\.element))
   }
 }
 
 extension Trie {
-  /// Calls `body` with all places, digits and pointers, in order.
+  /// Calls `body` with all indexes, digits and pointers, in order.
   package func forEachSlot(_ body: (Int, UInt8, [FeedSequence]) -> Void) {
     var position = 0
     while position < count {

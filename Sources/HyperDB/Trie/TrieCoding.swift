@@ -1,6 +1,6 @@
 internal import DatCoding
 
-/// The bytes of a trie: for each place `index`, `mask` of digits, then the digits' pointers, each
+/// The bytes of a trie: for each index that has pointers `index`, `mask` of digits, then the digits' pointers, each
 /// as `feed * 2 + more`, `seq`, with the feeds numbered as in the writer's own list.
 ///
 /// Source: hyperdb `lib/trie-encoding.js`. Fixture: `vectors/trie-encoding.json`.
@@ -14,7 +14,7 @@ package enum TrieCoding {
     }
   }
 
-  /// Returns the most bytes that a trie is encoded in: five for a place, one for its digits, two for a
+  /// Returns the most bytes that a trie is encoded in: five for an index, one for its digits, two for a
   /// feed and eight for a block.
   static func maximumBytes(_ trie: Trie) -> Int { trie.count * 16 }
 
@@ -89,7 +89,7 @@ package enum TrieCoding {
     case order
     /// A pointer leads to a feed that the writer's list doesn't have.
     case unknownFeed(UInt64)
-    /// A pointer leads to the header of a feed, by its place in the writer's list, or in the writer's own feed
+    /// A pointer leads to the header of a feed, by its number in the writer's list, or in the writer's own feed
     /// to the entry itself or a later one.
     case badPointer(feed: UInt64, seq: UInt64)
 
@@ -111,7 +111,7 @@ package enum TrieCoding {
   /// - Parameters:
   ///   - decodeMap: for each feed of the writer's list its number in the open database, or -1.
   ///   - keyCount: the number of feeds in the list; those past the end of the map are -1.
-  ///   - owner: the place of the entry itself.
+  ///   - owner: the location of the entry itself.
   package static func decode(
     _ bytes: [UInt8], decodeMap: [Int], keyCount: Int? = nil, owner: FeedSequence,
     scratch: inout Scratch
@@ -150,7 +150,7 @@ package enum TrieCoding {
       }
       previous = Int(index)
       for digit in UInt8(0)..<5 where mask & 1 << UInt64(digit) != 0 {
-        let place = Trie.place(previous, digit)
+        let slotKey = Trie.slotKey(previous, digit)
         var more = true
         while more {
           let feedAndMore = try reader.next()
@@ -168,7 +168,7 @@ package enum TrieCoding {
           guard feed != owner.feed || seq < UInt64(owner.seq) else {
             throw .badPointer(feed: number, seq: seq)
           }
-          scratch.entries.append((place, FeedSequence(feed: feed, seq: Int(seq))))
+          scratch.entries.append((slotKey, FeedSequence(feed: feed, seq: Int(seq))))
         }
       }
     }
