@@ -178,7 +178,7 @@ package struct FleetPlan: Sendable {
   }
 
   /// The stage of a key on this host.
-  package enum Place: Hashable, Sendable {
+  package enum KeyStage: Hashable, Sendable {
     /// It is not held here.
     case elsewhere
     /// It falls to this host.
@@ -190,7 +190,7 @@ package struct FleetPlan: Sendable {
   }
 
   /// Returns the stage of a key.
-  package func place(of key: DiscoveryKey) -> Place {
+  package func stage(of key: DiscoveryKey) -> KeyStage {
     switch held[key]?.stage {
     case nil: .elsewhere
     case .owned: .owned

@@ -9,7 +9,7 @@ package import HypercoreCrypto
 /// would take a hash for each of them.
 package struct FleetShare: Sendable {
   private var keys: [DiscoveryKey] = []
-  private var places: [DiscoveryKey: Int] = [:]
+  private var indexes: [DiscoveryKey: Int] = [:]
   /// For each key `copies` numbers of hosts with greater weights, -1 in free slots.
   private var witnesses: [FleetID] = []
   private let own: FleetID
@@ -31,17 +31,17 @@ package struct FleetShare: Sendable {
   package var count: Int { keys.count }
 
   /// Returns whether the fleet has a key.
-  package func contains(_ key: DiscoveryKey) -> Bool { places[key] != nil }
+  package func contains(_ key: DiscoveryKey) -> Bool { indexes[key] != nil }
 
   /// Returns whether a key falls to the host.
-  package func isMine(_ key: DiscoveryKey) -> Bool { places[key].map(isMine) ?? false }
+  package func isMine(_ key: DiscoveryKey) -> Bool { indexes[key].map(isMine) ?? false }
 
   /// Adds a key.
   ///
   /// - Returns: true if it falls to the host.
   package mutating func insert(_ key: DiscoveryKey, _ roll: FleetRoll) -> Bool {
-    if let place = places[key] { return isMine(place) }
-    places[key] = keys.count
+    if let index = indexes[key] { return isMine(index) }
+    indexes[key] = keys.count
     keys.append(key)
     witnesses += repeatElement(-1, count: copies)
     search(keys.count - 1, roll)
@@ -50,12 +50,12 @@ package struct FleetShare: Sendable {
 
   /// Removes a key.
   package mutating func remove(_ key: DiscoveryKey) {
-    guard let place = places.removeValue(forKey: key), let last = keys.last else { return }
+    guard let index = indexes.removeValue(forKey: key), let last = keys.last else { return }
     let end = keys.count - 1
-    if place != end {
-      keys[place] = last
-      places[last] = place
-      for slot in 0..<copies { witnesses[place * copies + slot] = witnesses[end * copies + slot] }
+    if index != end {
+      keys[index] = last
+      indexes[last] = index
+      for slot in 0..<copies { witnesses[index * copies + slot] = witnesses[end * copies + slot] }
     }
     keys.removeLast()
     witnesses.removeLast(copies)
@@ -69,55 +69,55 @@ package struct FleetShare: Sendable {
   {
     var (gained, lost) = ([DiscoveryKey](), [DiscoveryKey]())
     let isOwnChange = left.contains(own) || came.contains(own)
-    for place in keys.indices {
-      let wasMine = isMine(place)
-      if isOwnChange || (!left.isEmpty && hasWitness(place, in: left)) {
-        search(place, roll)
+    for index in keys.indices {
+      let wasMine = isMine(index)
+      if isOwnChange || (!left.isEmpty && hasWitness(index, in: left)) {
+        search(index, roll)
       } else if wasMine, !came.isEmpty {
-        let weight = RankedHost(host: own, weight: self.weight(of: own, place, roll))
-        for host in came where isMine(place) {
-          let other = RankedHost(host: host, weight: self.weight(of: host, place, roll))
-          if roll.precedes(other, weight) { note(host, at: place) }
+        let weight = RankedHost(host: own, weight: self.weight(of: own, index, roll))
+        for host in came where isMine(index) {
+          let other = RankedHost(host: host, weight: self.weight(of: host, index, roll))
+          if roll.precedes(other, weight) { note(host, at: index) }
         }
       }
-      guard wasMine != isMine(place) else { continue }
-      if wasMine { lost.append(keys[place]) } else { gained.append(keys[place]) }
+      guard wasMine != isMine(index) else { continue }
+      if wasMine { lost.append(keys[index]) } else { gained.append(keys[index]) }
     }
     return (gained, lost)
   }
 
-  private func isMine(_ place: Int) -> Bool { witnesses[place * copies + copies - 1] < 0 }
+  private func isMine(_ index: Int) -> Bool { witnesses[index * copies + copies - 1] < 0 }
 
-  private func hasWitness(_ place: Int, in hosts: Set<FleetID>) -> Bool {
-    witnesses[place * copies..<(place + 1) * copies].contains { $0 >= 0 && hosts.contains($0) }
+  private func hasWitness(_ index: Int, in hosts: Set<FleetID>) -> Bool {
+    witnesses[index * copies..<(index + 1) * copies].contains { $0 >= 0 && hosts.contains($0) }
   }
 
-  private mutating func note(_ host: FleetID, at place: Int) {
-    for slot in place * copies..<(place + 1) * copies where witnesses[slot] < 0 {
+  private mutating func note(_ host: FleetID, at index: Int) {
+    for slot in index * copies..<(index + 1) * copies where witnesses[slot] < 0 {
       witnesses[slot] = host
       return
     }
   }
 
-  private mutating func weight(of host: FleetID, _ place: Int, _ roll: FleetRoll) -> UInt64 {
+  private mutating func weight(of host: FleetID, _ index: Int, _ roll: FleetRoll) -> UInt64 {
     hashes += 1
-    return roll.weight(of: host, for: keys[place])
+    return roll.weight(of: host, for: keys[index])
   }
 
   /// Looks for hosts of greater weight, until there are enough.
-  private mutating func search(_ place: Int, _ roll: FleetRoll) {
-    for slot in 0..<copies { witnesses[place * copies + slot] = -1 }
+  private mutating func search(_ index: Int, _ roll: FleetRoll) {
+    for slot in 0..<copies { witnesses[index * copies + slot] = -1 }
     guard roll.contains(own) else {
       // This host is not a member, so everything falls to others. Until it is one, its own number fills the slots.
-      for slot in 0..<copies { witnesses[place * copies + slot] = own }
+      for slot in 0..<copies { witnesses[index * copies + slot] = own }
       return
     }
-    let mine = RankedHost(host: own, weight: weight(of: own, place, roll))
+    let mine = RankedHost(host: own, weight: weight(of: own, index, roll))
     for host in roll.present where host != own {
-      let other = RankedHost(host: host, weight: weight(of: host, place, roll))
+      let other = RankedHost(host: host, weight: weight(of: host, index, roll))
       guard roll.precedes(other, mine) else { continue }
-      note(host, at: place)
-      if !isMine(place) { return }
+      note(host, at: index)
+      if !isMine(index) { return }
     }
   }
 }

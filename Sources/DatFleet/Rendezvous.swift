@@ -3,7 +3,7 @@ package import HypercoreCrypto
 /// Rendezvous hashing: the weight of a host for a key, and the hosts of the greatest weight.
 ///
 /// The weight is the first eight bytes, big-endian, of the hash that a feed's block of these bytes would
-/// have: discovery key, then the host's name. Whoever knows the names gets the same result.
+/// have: discovery key, then the host's name. A host that knows the names gets the same result.
 package enum Rendezvous {
   /// Returns the weight of a host for a key.
   package static func weight(of host: [UInt8], for key: DiscoveryKey) -> UInt64 {
@@ -27,7 +27,8 @@ package struct FleetRoll: Sendable {
   /// By number, the name in UTF-8.
   package private(set) var names: [[UInt8]] = []
   private var numbers: [String: FleetID] = [:]
-  private var places: [Int] = []
+  /// By number, the index in ``present``; -1 for an absent host.
+  private var indexes: [Int] = []
   /// The numbers of the present hosts, in no order.
   package private(set) var present: [FleetID] = []
 
@@ -45,7 +46,7 @@ package struct FleetRoll: Sendable {
     let number = FleetID(names.count)
     numbers[name] = number
     names.append(Array(name.utf8))
-    places.append(-1)
+    indexes.append(-1)
     return number
   }
 
@@ -58,7 +59,7 @@ package struct FleetRoll: Sendable {
   }
 
   /// Returns whether a host is present.
-  package func contains(_ number: FleetID) -> Bool { places[Int(number)] >= 0 }
+  package func contains(_ number: FleetID) -> Bool { indexes[Int(number)] >= 0 }
 
   /// Makes a host present.
   ///
@@ -66,20 +67,20 @@ package struct FleetRoll: Sendable {
   @discardableResult
   package mutating func insert(_ name: String) -> FleetID {
     let number = number(of: name)
-    guard places[Int(number)] < 0 else { return number }
-    places[Int(number)] = present.count
+    guard indexes[Int(number)] < 0 else { return number }
+    indexes[Int(number)] = present.count
     present.append(number)
     return number
   }
 
   /// Makes a host absent.
   package mutating func remove(_ number: FleetID) {
-    let place = places[Int(number)]
-    guard place >= 0, let last = present.last else { return }
-    present[place] = last
-    places[Int(last)] = place
+    let index = indexes[Int(number)]
+    guard index >= 0, let last = present.last else { return }
+    present[index] = last
+    indexes[Int(last)] = index
     present.removeLast()
-    places[Int(number)] = -1
+    indexes[Int(number)] = -1
   }
 
   /// Returns the weight of a host for a key.
@@ -122,8 +123,8 @@ package struct FleetRanking: Sendable {
   ) -> Bool {
     let ranked = RankedHost(host: host, weight: roll.weight(of: host, for: key))
     if hosts.count >= copies, let last = hosts.last, !roll.precedes(ranked, last) { return false }
-    let place = hosts.firstIndex { roll.precedes(ranked, $0) } ?? hosts.count
-    hosts.insert(ranked, at: place)
+    let index = hosts.firstIndex { roll.precedes(ranked, $0) } ?? hosts.count
+    hosts.insert(ranked, at: index)
     if hosts.count > copies { hosts.removeLast() }
     return true
   }

@@ -94,7 +94,7 @@ public final class HostControl: Sendable {
           channel.eventLoop.makeCompletedFuture {
             try channel.pipeline.syncOperations.addHandlers(
               IdleStateHandler(allTimeout: Self.patience), ClosesWhenIdle())
-            clients.take(
+            clients.accept(
               try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel))
           }
         }
@@ -239,8 +239,8 @@ private final class Clients: Sendable {
 
   init(limit: Int) { self.limit = limit }
 
-  /// Takes over a client that has just connected.
-  func take(_ client: Client) {
+  /// Accepts a client that has just connected, if there is room.
+  func accept(_ client: Client) {
     state.withLockedValue { state in
       guard !state.isOver, state.early.count + state.running.count < limit else {
         Task { try? await client.executeThenClose { _, _ in } }

@@ -42,7 +42,7 @@ struct HostMetrics: Sendable {
   }
 }
 
-/// A count of the bytes of the host's connections: since the last ``take()``, and in all.
+/// A count of the bytes of the host's connections: since the last ``sinceLast()``, and in all.
 actor Traffic {
   private struct Entry {
     let stream: ReplicationStream
@@ -68,7 +68,7 @@ actor Traffic {
   }
 
   /// Returns the traffic since the last call.
-  func take() async -> (received: UInt64, sent: UInt64) {
+  func sinceLast() async -> (received: UInt64, sent: UInt64) {
     for number in Array(entries.keys) { await count(number) }
     defer { pending = (0, 0) }
     return pending

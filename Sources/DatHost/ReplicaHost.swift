@@ -323,7 +323,7 @@ public actor ReplicaHost {
   public func recordMetrics() async {
     recordCounts()
     if let fleet { metrics.elsewhere(await fleet.recordKeys() - kinds.count) }
-    let (received, sent) = await traffic.take()
+    let (received, sent) = await traffic.sinceLast()
     metrics.traffic(received: received, sent: sent)
     metrics.connections(await swarm.peers.count)
     var paused = 0

@@ -19,7 +19,7 @@ import Testing
         var other = FleetPlan(name: "a", members: ["a", "b", "d"])
         let isMine = other.insert(key, stored: .nothing) == [.hold(key)]
         _ = other.answer(members: ["a", "b", "c", "d"], at: 0)
-        return isMine && other.place(of: key) == .leaving && other.owners(of: key).contains("b")
+        return isMine && other.stage(of: key) == .leaving && other.owners(of: key).contains("b")
       })
     #expect(plan.insert(key, stored: .nothing) == [.hold(key)])
     return (plan, key)
@@ -44,17 +44,17 @@ import Testing
   @Test func `a host lets go when every new owner has proved that it has all`() throws {
     var (plan, key) = try scene()
     #expect(plan.answer(members: ["a", "b", "c", "d"], at: 10) == [])
-    #expect(plan.place(of: key) == .leaving && !plan.mayProve(key))
+    #expect(plan.stage(of: key) == .leaving && !plan.mayProve(key))
     var asked = plan.advance(to: 10)
     #expect(asked == [.ask(key, hosts: plan.owners(of: key), round: 1)])
     #expect(proofs(&plan, asked, at: 11, but: ["c": .incomplete]) == [])
-    #expect(plan.place(of: key) == .leaving)
+    #expect(plan.stage(of: key) == .leaving)
     // The one that lacked something is asked again.
     #expect(plan.advance(to: 39) == [])
     asked = plan.advance(to: 40)
     #expect(asked == [.ask(key, hosts: ["c"], round: 1)])
     #expect(proofs(&plan, asked, at: 41) == [.release(key)])
-    #expect(plan.place(of: key) == .kept(seconds: 3600))
+    #expect(plan.stage(of: key) == .kept(seconds: 3600))
   }
 
   @Test func `a proof from before the owners changed counts for nothing`() throws {
@@ -66,7 +66,7 @@ import Testing
     _ = plan.answer(members: ["a", "c", "d"], at: 601)
     _ = plan.advance(to: 601)
     #expect(proofs(&plan, old, at: 602) == [])
-    #expect(plan.place(of: key) != .kept(seconds: 3600))
+    #expect(plan.stage(of: key) != .kept(seconds: 3600))
   }
 
   @Test func `what is kept is freed after its time, and after two others have proved it anew`()
@@ -78,10 +78,10 @@ import Testing
     #expect(plan.advance(to: 3599) == [])
     var asked = plan.advance(to: 3600)
     #expect(proofs(&plan, asked, at: 3601, but: ["c": .unknown]) == [])
-    #expect(plan.place(of: key) == .kept(seconds: 0))
+    #expect(plan.stage(of: key) == .kept(seconds: 0))
     asked = plan.advance(to: 3700)
     #expect(proofs(&plan, asked, at: 3701) == [.free(key)])
-    #expect(plan.place(of: key) == .elsewhere)
+    #expect(plan.stage(of: key) == .elsewhere)
   }
 
   @Test func `an owner that lacks something gets it from one that kept it`() throws {
@@ -90,7 +90,7 @@ import Testing
     #expect(proofs(&plan, plan.advance(to: 0), at: 0) == [.release(key)])
     let asked = plan.advance(to: 3600)
     #expect(proofs(&plan, asked, at: 3600, but: ["c": .incomplete]).contains(.hold(key)))
-    #expect(plan.place(of: key) == .leaving)
+    #expect(plan.stage(of: key) == .leaving)
   }
 
   @Test func `one copy is never freed: two others can't prove it`() throws {
@@ -104,7 +104,7 @@ import Testing
       let asked = plan.advance(to: time)
       #expect(proofs(&plan, asked, at: time) == [])
     }
-    #expect(plan.place(of: key) == .kept(seconds: 0))
+    #expect(plan.stage(of: key) == .kept(seconds: 0))
   }
 
   @Test func `a host that is taken off the directory hands over everything, then lets go`() throws {

@@ -6,8 +6,8 @@ public import HypercoreCrypto
 ///
 /// This is rendezvous hashing: the weight of a host for a key is the first eight bytes, big-endian, of the
 /// hash that a feed's block of these bytes would have: discovery key, then the host's name. Every host with
-/// the same list gets the same result without asking the others. A host that is added or removed moves only
-/// the keys that it gets or had.
+/// the same list gets the same result without asking the others. The hosts of ``ReplicaHost/FleetOptions`` use the same
+/// weights. A host that is added or removed moves only the keys that it gets or had.
 public struct Fleet: Hashable, Sendable {
   /// The hosts' names; their order does not matter.
   public let hosts: [String]
@@ -39,12 +39,8 @@ public struct Fleet: Hashable, Sendable {
 
   /// Returns the hosts that a key belongs to, at most `copies` of them, the one with the highest weight first.
   public func owners(of key: DiscoveryKey, copies: Int = 1) -> [String] {
-    hosts.map { (weight: weight(of: $0, for: key), name: $0) }
-      .sorted { ($0.weight, $0.name) > ($1.weight, $1.name) }
-      .prefix(max(copies, 1)).map(\.name)
-  }
-
-  private func weight(of host: String, for key: DiscoveryKey) -> UInt64 {
-    Rendezvous.weight(of: Array(host.utf8), for: key)
+    let roll = FleetRoll(hosts)
+    return FleetRanking(of: key, copies: min(max(copies, 1), hosts.count), in: roll).hosts
+      .map { roll.name(of: $0.host) }
   }
 }

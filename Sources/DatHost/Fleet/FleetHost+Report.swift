@@ -11,7 +11,7 @@ extension FleetHost {
     var status = HostedStatus(
       key: key.key, kind: key.kind, folder: folder.path(of: key.key.discoveryKey))
     status.state = .elsewhere
-    switch plan.place(of: key.key.discoveryKey) {
+    switch plan.stage(of: key.key.discoveryKey) {
     // It is about to be opened.
     case .owned, .leaving: status.state = .queued
     case .elsewhere: status.owner = plan.owners(of: key.key.discoveryKey).first
@@ -28,7 +28,7 @@ extension FleetHost {
   /// Returns the status of all keys of the fleet but some.
   func elsewhere(than held: Set<PublicKey>) -> [HostedStatus] {
     let names = plan.membership.names.count
-    let all = list.keys
+    let all = keys.list.keys
     let isMuch = all.count * max(names, 1) > Self.maximumWeights
     return all.filter { !held.contains($0.key) }.map { key, kind in
       let key = HostedKey(kind: HostedKind(fleetNumber: kind), key: key)
@@ -70,17 +70,17 @@ extension FleetHost {
     report.connected = connectedMembers
     report.keys = keyCount
     (report.owned, report.leaving, report.kept) = plan.counts
-    report.trouble = trouble
+    report.trouble = contacts.trouble
     return report
   }
 
-  private var connectedMembers: Int { Set(links.values.compactMap(\.session.member)).count }
+  private var connectedMembers: Int { links.members.count }
 
   /// What needs attention, in a sentence each.
   var warnings: [String] {
     var warnings: [String] = []
     let (names, missing) = (plan.membership.names, plan.membership.missing)
-    if let trouble {
+    if let trouble = contacts.trouble {
       warnings.append(
         "\(trouble) The members of the fleet are those that the directory named last; nobody is removed."
       )

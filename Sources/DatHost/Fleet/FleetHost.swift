@@ -9,64 +9,37 @@ internal import Logging
 ///
 /// What is to be done with a key is never queued: the plan is looked at when its turn comes. So what happened meanwhile
 /// counts, and the order of events doesn't matter.
+///
+/// Of its 19 properties, eight are what it was opened with. The others are one for each of the things that it keeps
+/// track of, beside three for its own life.
 actor FleetHost {
   let options: ReplicaHost.FleetOptions
-  /// The host's own name, as the directory has it.
-  let name: String
   let swarm: Swarm
   let logger: Logger
   let metrics = FleetMetrics()
   /// The feed, always empty, about which members connect.
   let feed: Feed
   let topic: DiscoveryKey
-  private(set) weak var host: ReplicaHost?
   let folder: ReplicaFolders
-  var store: FleetStore
-  var list: FleetKeyList
+  private(set) weak var host: ReplicaHost?
+
+  var keys: FleetKeys
   var plan: FleetPlan
-  /// The keys of the list, and those that were taken off.
-  var keys: [DiscoveryKey: PublicKey] = [:]
-  /// The members' addresses, as the directory named them last.
-  var addresses: [String: PeerAddress] = [:]
-  private let opened = ContinuousClock.now
+  var contacts: FleetContacts
+  var links = FleetLinks()
+  var pulls = FleetPulls()
+  var questions = FleetQuestions()
+  var turns = KeyTurns()
+  private var timer = FleetTimer()
 
-  // What FleetHost+Links.swift keeps.
-  var links: [Int: FleetLink] = [:]
-  var early: [Int: ExtensionMessages] = [:]
-  /// Members that are dialled, with the addresses.
-  var dialled: [String: PeerAddress] = [:]
-  /// By name, when a member was needed last that is no neighbour.
-  var needed: [String: UInt64] = [:]
-  /// When another host gave this one's name last.
-  var twinSeen: UInt64?
-  var pulls: [Int] = []
-  var pull: FleetPull?
-  var isFlushing = false
-
-  // What FleetHost+Asking.swift keeps.
-  var asks: [FleetAsk] = []
-  var isAsking = false
-  /// Questions for members that are not connected yet.
-  var waiting: [String: [FleetAsk]] = [:]
-  var questions: [UInt32: FleetPending] = [:]
-  var lastQuestion: UInt32 = 0
-
-  // What FleetHost+Keys.swift keeps.
-  var due: [DiscoveryKey] = []
-  var isSettling = false
-  var settling: Set<DiscoveryKey> = []
-  var again: Set<DiscoveryKey> = []
-  /// Keys whose space is to be freed.
-  var freeing: Set<DiscoveryKey> = []
-  /// By key, the members with which the host stays connected about it.
-  var peers: [DiscoveryKey: [String: PeerAddress]] = [:]
-
-  private(set) var trouble: String?
   private var tasks: [Task<Void, Never>] = []
-  private var timer: (due: UInt64, task: Task<Void, Never>)?
-  private var lastStep: UInt64?
   private var isSaving = false
   private(set) var isClosed = false
+
+  /// The host's own name, as the directory has it.
+  var name: String { plan.name }
+  /// The seconds since the host was opened, of a clock that only goes forward.
+  var now: UInt64 { timer.now }
 
   /// Opens the files of a fleet.
   ///
@@ -96,34 +69,34 @@ actor FleetHost {
       throw HostError(.folder, "The fleet's feed can't be opened: \(error)")
     }
     let host = FleetHost(
-      options, folder, store, list, feed, pair.publicKey.discoveryKey, swarm, logger, state)
+      options, folder, FleetKeys(list, store), feed, pair.publicKey.discoveryKey, swarm, logger,
+      state)
     await host.insertAll(state)
     return host
   }
 
   private init(
-    _ options: ReplicaHost.FleetOptions, _ folder: ReplicaFolders, _ store: FleetStore,
-    _ list: FleetKeyList, _ feed: Feed, _ topic: DiscoveryKey, _ swarm: Swarm, _ logger: Logger,
+    _ options: ReplicaHost.FleetOptions, _ folder: ReplicaFolders, _ keys: FleetKeys, _ feed: Feed,
+    _ topic: DiscoveryKey, _ swarm: Swarm, _ logger: Logger,
     _ state: FleetStore.State
   ) {
     self.options = options
-    name = options.directory.memberName(options.name)
     self.folder = folder
-    self.store = store
-    self.list = list
+    self.keys = keys
     self.feed = feed
     self.topic = topic
     self.swarm = swarm
     self.logger = logger
-    addresses = state.members
-    plan = FleetPlan(name: name, members: state.members.keys, options: options.plan)
+    contacts = FleetContacts(addresses: state.members)
+    plan = FleetPlan(
+      name: options.directory.memberName(options.name), members: state.members.keys,
+      options: options.plan)
   }
 
   private func insertAll(_ state: FleetStore.State) {
     let stored = folder.stored()
-    for (publicKey, _) in list.keys {
+    for (publicKey, _) in keys.list.keys {
       let key = publicKey.discoveryKey
-      keys[key] = publicKey
       let found: FleetPlan.Stored =
         !stored.contains(key) ? .nothing : state.kept[key].map { .kept(seconds: $0) } ?? .served
       _ = plan.insert(key, stored: found)
@@ -134,17 +107,11 @@ actor FleetHost {
   /// The keys that this host serves by the plan.
   var served: [HostedKey] {
     plan.heldKeys.compactMap { key in
-      switch plan.place(of: key) {
-      case .owned, .leaving: hosted(key)
+      switch plan.stage(of: key) {
+      case .owned, .leaving: keys[key]
       case .kept, .elsewhere: nil
       }
     }
-  }
-
-  /// Returns a key of the list with its kind; nil if it is not in the list.
-  func hosted(_ key: DiscoveryKey) -> HostedKey? {
-    guard let publicKey = keys[key], let kind = list.kind(of: publicKey) else { return nil }
-    return HostedKey(kind: HostedKind(fleetNumber: kind), key: publicKey)
   }
 
   /// Begins to talk to the other members.
@@ -173,12 +140,9 @@ actor FleetHost {
       },
     ]
     await dial()
-    for key in plan.heldKeys { settleSoon(key) }
+    for key in plan.heldKeys { followPlanSoon(for: key) }
     schedule()
   }
-
-  /// The seconds since the host was opened, of a clock that only goes forward.
-  var now: UInt64 { UInt64(clamping: (ContinuousClock.now - opened).components.seconds) }
 
   // MARK: The directory
 
@@ -189,22 +153,24 @@ actor FleetHost {
     do throws(HostError) {
       let answer = try await options.directory.look()
       guard !isClosed else { return options.look }
-      if trouble != nil { logger.info("The fleet's directory answers again.") }
-      trouble = nil
-      await take(answer)
+      if contacts.trouble != nil { logger.info("The fleet's directory answers again.") }
+      contacts.trouble = nil
+      await handle(answer)
       guard let seconds = answer.seconds else { return options.look }
       return min(options.look, .seconds(max(seconds, 1)))
     } catch {
-      // The members are those that it named last: whoever is down with it loses nothing.
-      if trouble != error.reason { logger.warning("\(error.reason) The members stay as they are.") }
-      trouble = error.reason
+      // The members are those that it named last: a host that is down with it loses nothing.
+      if contacts.trouble != error.reason {
+        logger.warning("\(error.reason) The members stay as they are.")
+      }
+      contacts.trouble = error.reason
       return min(options.look, .seconds(5))
     }
   }
 
-  private func take(_ answer: FleetDirectory.Answer) async {
-    let before = (plan.membership.names, addresses)
-    for (name, address) in answer.members { addresses[name] = address }
+  private func handle(_ answer: FleetDirectory.Answer) async {
+    let before = (plan.membership.names, contacts.addresses)
+    contacts.add(answer.members)
     perform(plan.answer(members: Set(answer.members.keys), at: now))
     await membersChanged(from: before)
   }
@@ -213,9 +179,9 @@ actor FleetHost {
     async
   {
     let names = plan.membership.names
-    addresses = addresses.filter { names.contains($0.key) }
+    contacts.keep(names)
     recordMembers()
-    guard names != before.names || addresses != before.addresses else { return }
+    guard names != before.names || contacts.addresses != before.addresses else { return }
     if names != before.names {
       logger.info(
         "members of the fleet",
@@ -223,7 +189,7 @@ actor FleetHost {
     }
     saveSoon()
     await dial()
-    for key in plan.heldKeys { settleSoon(key) }
+    for key in plan.heldKeys { followPlanSoon(for: key) }
   }
 
   // MARK: Time
@@ -232,14 +198,14 @@ actor FleetHost {
   func perform(_ actions: [FleetPlan.Action]) {
     for action in actions {
       switch action {
-      case .hold(let key): settleSoon(key)
+      case .hold(let key): followPlanSoon(for: key)
       case .release(let key):
         metrics.countRelease()
-        settleSoon(key)
+        followPlanSoon(for: key)
         saveSoon()
       case .free(let key):
-        freeing.insert(key)
-        settleSoon(key)
+        turns.free(key)
+        followPlanSoon(for: key)
         saveSoon()
       case .ask(let key, let hosts, let round):
         ask(FleetAsk(key: key, hosts: hosts, round: round))
@@ -249,9 +215,8 @@ actor FleetHost {
   }
 
   private func step() async {
-    timer = nil
-    lastStep = now
-    let before = (plan.membership.names, addresses)
+    timer.noteStep()
+    let before = (plan.membership.names, contacts.addresses)
     let actions = plan.advance(to: now)
     for name in before.0.subtracting(plan.membership.names).sorted() {
       logger.warning(
@@ -261,20 +226,15 @@ actor FleetHost {
     await membersChanged(from: before)
   }
 
-  /// Sets the timer for what the plan has to do next: one step a second at most.
+  /// Sets the timer for what the plan has to do next.
   private func schedule() {
     guard !isClosed, let deadline = plan.deadline else { return }
-    let due = max(deadline, lastStep.map { $0 + 1 } ?? 0)
-    if let timer, timer.due <= due { return }
-    timer?.task.cancel()
-    let pause = Duration.seconds(min(due - min(due, now), 86_400))
-    timer = (
-      due,
+    timer.set(for: deadline) { pause in
       Task { [weak self] in
         do { try await Task.sleep(for: pause) } catch { return }
         await self?.step()
       }
-    )
+    }
   }
 
   // MARK: Files
@@ -294,12 +254,12 @@ actor FleetHost {
     var state = FleetStore.State()
     for name in plan.membership.names {
       state.members[name] =
-        addresses[name] ?? PeerAddress(host: name, port: FleetDirectory.usualPort)
+        contacts.addresses[name] ?? PeerAddress(host: name, port: FleetDirectory.usualPort)
     }
     state.gone = plan.membership.gone
     state.kept = plan.kept
     state.lost = plan.orphans
-    do throws(HostError) { try store.write(state) } catch { logger.error("\(error.reason)") }
+    do throws(HostError) { try keys.write(state) } catch { logger.error("\(error.reason)") }
   }
 
   /// Frees the space of a key that the plan lets go of.
@@ -316,10 +276,8 @@ actor FleetHost {
 
   /// Compares the list with that of one member, and writes what changes with time.
   private func compareLists() {
-    if let pull, now - pull.since > 120 { endPull() }
-    if let number = links.values.filter({ $0.session.member != nil }).randomElement()?.number {
-      queuePull(from: number)
-    }
+    if let pull = pulls.current, now - pull.since > 120 { endPull() }
+    if let number = links.numbers.randomElement() { queuePull(from: number) }
     if !plan.kept.isEmpty { saveSoon() }
   }
 
@@ -328,10 +286,10 @@ actor FleetHost {
     guard !isClosed else { return }
     isClosed = true
     for task in tasks { task.cancel() }
-    timer?.task.cancel()
+    timer.cancel()
     save()
     await swarm.leave(topic)
-    store.close()
+    keys.close()
     try? await feed.close()
   }
 }
