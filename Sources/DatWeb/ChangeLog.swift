@@ -12,26 +12,28 @@ struct ChangeLog {
   private var changes: [(number: Int, id: Message.ID)] = []
   private var bytes = 0
   /// The number of the last change that is no longer remembered.
-  private var forgotten = 0
+  private var lastRemoved = 0
 
   /// Notes that a message is new, changed or gone.
   mutating func note(_ id: Message.ID, _ number: Int) {
     changes.append((number, id))
     bytes += id.keyBytes.count
     // Cut rarely and by half, so that a change costs constant time on average.
-    if changes.count > 2 * Self.rememberedChanges { forget(changes.count - Self.rememberedChanges) }
-    while bytes > Self.rememberedBytes, !changes.isEmpty { forget((changes.count + 1) / 2) }
+    if changes.count > 2 * Self.rememberedChanges {
+      removeOldest(changes.count - Self.rememberedChanges)
+    }
+    while bytes > Self.rememberedBytes, !changes.isEmpty { removeOldest((changes.count + 1) / 2) }
   }
 
-  /// Forgets all changes: every page that knows of an earlier one starts over.
-  mutating func forgetAll(upTo number: Int) {
+  /// Removes all changes: every page that knows of an earlier one starts over.
+  mutating func removeAll(upTo number: Int) {
     changes = []
     bytes = 0
-    forgotten = number
+    lastRemoved = number
   }
 
-  private mutating func forget(_ count: Int) {
-    forgotten = changes[count - 1].number
+  private mutating func removeOldest(_ count: Int) {
+    lastRemoved = changes[count - 1].number
     for change in changes[..<count] { bytes -= change.id.keyBytes.count }
     changes.removeFirst(count)
   }
@@ -39,7 +41,7 @@ struct ChangeLog {
   /// Returns the messages that changed after the change of this number, in that order; nil if that is no
   /// longer remembered.
   func ids(since number: Int) -> [Message.ID]? {
-    guard number >= forgotten else { return nil }
+    guard number >= lastRemoved else { return nil }
     var ids: [Message.ID] = []
     var visited: Set<Message.ID> = []
     for change in changes.reversed() {

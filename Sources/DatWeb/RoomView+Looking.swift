@@ -107,7 +107,7 @@ extension RoomView {
   }
 
   private var requestList: [Wire.Request] {
-    (requests.filter(\.isProven) + requests.filter { !$0.isProven }).map {
+    (requests.list.filter(\.isProven) + requests.list.filter { !$0.isProven }).map {
       let name = Self.cut($0.username)
       return Wire.Request(
         key: $0.key.hex, name: name, look: Wire.Look(name), time: $0.timestamp,
@@ -199,7 +199,7 @@ extension RoomView {
       return Wire.RoomSummary(
         key: identity.room.hex, maker: maker(await source.authors),
         last: last.map { wire($0, listed: 200) }, unread: await unread,
-        here: presence.people.values.count { $0.isHere }, requests: requests.count)
+        here: presence.people.values.count { $0.isHere }, requests: requests.list.count)
     }
   }
 }

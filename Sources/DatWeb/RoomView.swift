@@ -17,7 +17,7 @@ public actor RoomView {
   private(set) var identity: RoomIdentity?
   private(set) var changes = ChangeLog()
   private(set) var presence: Presence
-  private(set) var requests: [UserData] = []
+  private(set) var requests = PendingRequests()
   private(set) var isAuthorized = false
   /// The feeds whose messages are hidden here.
   private(set) var muted: Set<PublicKey> = []
@@ -32,11 +32,8 @@ public actor RoomView {
   private(set) var parts = Parts()
   /// The place up to which the user has seen the room here.
   private(set) var readMark: Message.Place?
-  /// Own messages that no peer has fetched yet, by their block …
-  private var unsent: [(seq: UInt64, id: Message.ID)] = []
-  /// … the last block that was written before this run, and the last one that a peer has fetched in it.
-  private var firstOwn: UInt64 = 0
-  private var sent: UInt64 = 0
+  /// The user's own messages of this run.
+  private var own = OwnDeliveries()
 
   private var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
   private var nextListener = 0
@@ -92,7 +89,7 @@ public actor RoomView {
     follower = Task { [weak self] in
       for await event in events {
         guard let self else { return }
-        await self.take(event)
+        await self.handle(event)
       }
       await self?.end()
     }
@@ -109,23 +106,23 @@ public actor RoomView {
     self.identity = identity
     presence = Presence(
       patience: patience, here: state.people.filter { $0.key != identity.own }, now: now())
-    requests = Array(state.requests.prefix(Limits.requests))
+    requests = PendingRequests(state.requests)
     isAuthorized = state.isAuthorized
     muted = state.muted
     loaded = state.isLoading ? 0 : nil
-    firstOwn = state.ownSeq
+    own = OwnDeliveries(after: state.ownSeq)
   }
 
   // MARK: Events of the room
 
   /// Handles one event.
-  func take(_ event: SagaEvent) async {
+  func handle(_ event: SagaEvent) async {
     // The room is asked first: everything with one number is noted without a suspension.
     var others: [Message.ID] = []
     var name: String?
     switch event {
     case .message(let message) where message.sharesKey, .removal(let message):
-      // Whether other feeds' messages share its key may have changed.
+      // Other feeds' messages may share its key now, or no longer.
       others = await source.messages(sharingKeyOf: message.id)
     case .unreadable(let id):
       name = await source.authors.first { $0.feed == id.feed }?.username
@@ -133,68 +130,38 @@ public actor RoomView {
     }
     let number = revision + 1
     for other in others { changes.note(other, number) }
-    if take(event, name: name, now: now(), number) { announce(number) }
+    if note(event, name: name, number) { announce(number) }
   }
 
   /// - Returns: true if the pages are to be notified.
-  private func take(_ event: SagaEvent, name: String?, now time: Int64, _ number: Int) -> Bool {
+  private func note(_ event: SagaEvent, name: String?, _ number: Int) -> Bool {
     switch event {
     case .message(let message), .edit(let message): note(message, number)
     case .removal(let message):
       changes.note(message.id, number)
       parts.people = number
     case .unreadable(let id):
-      presence.noteUnreadable(id.feed, username: name, now: time)
+      presence.noteUnreadable(id.feed, username: name, now: now())
       parts.notices = number
-    case .waiting(let person, let reason):
-      presence.noteWaiting(person, reason: reason, now: time)
-      parts.notices = number
-    case .join(let person):
-      guard person.key != identity?.own else { return false }
-      presence.join(person, now: time)
-      parts.people = number
-      parts.notices = number
-    case .change(let person):
-      guard person.key != identity?.own else { return false }
-      presence.change(person)
-      parts.people = number
-    case .leave(let person):
-      presence.leave(person.key, now: time)
-      scheduleLeave()
-      return false
+    case .waiting, .join, .change, .leave, .request, .requestGone, .muted:
+      return notePerson(event, number)
     case .authorized:
       isAuthorized = true
       parts.me = number
-    case .request(let person):
-      guard noteRequest(person) else { return false }
-      parts.requests = number
-    case .requestGone(let key):
-      guard requests.contains(where: { $0.key == key }) else { return false }
-      forgetRequest(key, number)
-    case .muted(let key, let isMuted):
-      guard muted.contains(key) != isMuted else { return false }
-      noteMuted(key, isMuted, number)
-    case .sent(let seq):
-      sent = max(sent, seq)
-      for own in unsent where own.seq <= seq { changes.note(own.id, number) }
-      unsent.removeAll { $0.seq <= seq }
+    case .sent(let seq): for id in own.noteSent(seq) { changes.note(id, number) }
     case .forked(let evidence): noteFork(evidence, number)
     case .error(let error):
       problem = error.reason
       parts.problem = number
     case .loading(let done, let all):
-      guard loaded != nil else { return false }
-      loaded = all > 0 ? Int(min(done, all) * 100 / all) : 0
-      parts.loaded = number
+      return noteLoaded(all > 0 ? Int(min(done, all) * 100 / all) : 0, number)
     case .ready:
-      guard loaded != nil else { return false }
-      loaded = nil
+      guard noteLoaded(nil, number) else { return false }
       // The pages have seen none of them.
-      changes.forgetAll(upTo: number)
-      parts.loaded = number
+      changes.removeAll(upTo: number)
     case .feedGone:
       // The pages look at the room anew.
-      changes.forgetAll(upTo: number)
+      changes.removeAll(upTo: number)
       parts.people = number
     case .operation, .restored: return false
     @unknown default: return false
@@ -202,32 +169,52 @@ public actor RoomView {
     return true
   }
 
-  /// Lists a request, or that it is proven now; false if that changes nothing or there is no room.
-  private func noteRequest(_ person: UserData) -> Bool {
-    if let known = requests.firstIndex(where: { $0.key == person.key }) {
-      guard person.isProven, requests[known] != person else { return false }
-      requests[known] = person
-      return true
+  /// Notes an event about a person.
+  private func notePerson(_ event: SagaEvent, _ number: Int) -> Bool {
+    switch event {
+    case .waiting(let person, let reason):
+      presence.noteWaiting(person, reason: reason, now: now())
+      parts.notices = number
+    case .join(let person):
+      guard person.key != identity?.own else { return false }
+      presence.join(person, now: now())
+      parts.people = number
+      parts.notices = number
+    case .change(let person):
+      guard person.key != identity?.own else { return false }
+      presence.change(person)
+      parts.people = number
+    case .leave(let person):
+      presence.leave(person.key, now: now())
+      scheduleLeave()
+      return false
+    case .request(let person):
+      guard requests.add(person) else { return false }
+      parts.requests = number
+    case .requestGone(let key):
+      guard requests.remove(key) else { return false }
+      parts.requests = number
+    case .muted(let key, let isMuted):
+      guard muted.contains(key) != isMuted else { return false }
+      noteMuted(key, isMuted, number)
+    default: return false
     }
-    // A claim is evicted for a request that is proven.
-    if requests.count >= Limits.requests {
-      guard person.isProven, let claim = requests.lastIndex(where: { !$0.isProven }) else {
-        return false
-      }
-      requests.remove(at: claim)
-    }
-    requests.append(person)
+    return true
+  }
+
+  private func noteLoaded(_ percent: Int?, _ number: Int) -> Bool {
+    guard loaded != nil else { return false }
+    loaded = percent
+    parts.loaded = number
     return true
   }
 
   private func note(_ message: Message, _ number: Int) {
     changes.note(message.id, number)
     parts.people = number
-    if message.feed == identity?.own, message.seq > sent {
-      unsent.append((message.seq, message.id))
-    }
+    if message.feed == identity?.own { own.add(message) }
     // The author of a message that is read has been let in, by whichever writer.
-    if requests.contains(where: { $0.key == message.feed }) { forgetRequest(message.feed, number) }
+    if requests.remove(message.feed) { parts.requests = number }
   }
 
   private func noteFork(_ evidence: ForkEvidence, _ number: Int) {
@@ -245,11 +232,6 @@ public actor RoomView {
   private func noteMuted(_ key: PublicKey, _ isMuted: Bool, _ number: Int) {
     if isMuted { muted.insert(key) } else { muted.remove(key) }
     parts.people = number
-  }
-
-  private func forgetRequest(_ key: PublicKey, _ number: Int) {
-    requests.removeAll { $0.key == key }
-    parts.requests = number
   }
 
   /// Announces the change of a number to the pages.
@@ -299,7 +281,8 @@ public actor RoomView {
     if accept { try await source.accept(key) } else { try await source.refuse(key) }
     let number = revision + 1
     if accept { noteMuted(key, false, number) }
-    forgetRequest(key, number)
+    _ = requests.remove(key)
+    parts.requests = number
     announce(number)
   }
 
@@ -338,8 +321,7 @@ public actor RoomView {
 
   /// Returns the delivery of a message of the user; nil for any other, and for one from an earlier run.
   func delivery(of message: Message) -> Delivery? {
-    guard message.feed == identity?.own, message.seq > firstOwn else { return nil }
-    return message.seq <= sent ? .sent : .waiting
+    message.feed == identity?.own ? own.delivery(of: message) : nil
   }
 
   // MARK: Signals
@@ -351,17 +333,9 @@ public actor RoomView {
     let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     if hasEnded { continuation.finish() }
     listeners[id] = continuation
-    continuation.onTermination = { [weak self] _ in Task { await self?.forgetListener(id) } }
+    continuation.onTermination = { [weak self] _ in Task { await self?.removeListener(id) } }
     return stream
   }
 
-  private func forgetListener(_ id: Int) { listeners[id] = nil }
-}
-
-/// The progress of the user's own message to others.
-enum Delivery: String, Sendable {
-  /// Written here; no peer has requested it yet.
-  case waiting
-  /// Its block was sent to a peer that had requested it.
-  case sent
+  private func removeListener(_ id: Int) { listeners[id] = nil }
 }

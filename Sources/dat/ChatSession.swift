@@ -9,45 +9,64 @@ internal import HypercoreCrypto
 internal import Saga
 
 /// One run of `dat chat`: the room, its connections, and the person or program in front of it.
+///
+/// Its properties are 13, since the session is where the room, the network, the screen and what is typed meet.
 actor ChatSession {
+  /// The parts of the command's options that hold for the whole session.
+  struct Options {
+    /// True to stay after the end of standard input.
+    var stay: Bool
+    /// The time to wait for a delivery at that end.
+    var linger: Duration
+    /// The time for which a person may be away before it is shown.
+    var patience: Duration
+    /// True if there is any way to meet a peer.
+    var mayMeet: Bool
+    /// The address of the workshop's page.
+    var pageURL: String?
+    var notesFolder: String?
+    /// The piped lines; nil if none are expected.
+    var lines: InputLines?
+  }
+
   let saga: Saga
   let output: Output
+  private let options: Options
+  private let page: ChatPage?
+  private let editor: LineEditor?
   /// The lines for people; programs get the events themselves.
   var screen: ChatScreen
   /// The people who are here, with patience for connections that break and come back.
   var presence: Presence
+  private var leaveTimer: Task<Void, Never>?
   /// The latest name that each feed wrote under.
   private(set) var authors: [PublicKey: ForeignText] = [:]
   /// The page's address, once it is served.
   private(set) var pageAddress: String?
   /// The swarm, once it has started.
   private(set) var swarm: Swarm?
-  private let editor: LineEditor?
-  private let stay: Bool
-  private let linger: Duration
-  /// True if there is any way to meet a peer.
-  private let mayMeet: Bool
-  private let page: ChatPage?
-  /// The address of the workshop's page.
-  private let pageURL: String?
-  private let notesFolder: String?
-  /// The piped lines; nil if none are expected.
-  private let lines: InputLines?
-  private var leaveTimer: Task<Void, Never>?
-  /// The last entry written here, and the last one that a peer has fetched.
-  private var written: UInt64?
-  private var sent: UInt64 = 0
-  private var isReady = false
-  private var isLeaving = false
-  /// Lines that wait until the user's own feed is here again.
-  private var kept: KeptLines
-  /// True if a piped line was not accepted, which was reported.
-  private var isIncomplete = false
+  private var stage = Stage.loading
+  /// What was written, and what waits to be.
+  private var outbox: Outbox
 
-  init(
-    saga: Saga, output: Output, stay: Bool, linger: Duration, patience: Duration,
-    mayMeet: Bool, page: ChatPage?, pageURL: String?, notesFolder: String?, lines: InputLines?
-  ) {
+  private enum Stage {
+    case loading
+    /// The stored messages were shown.
+    case ready
+    /// The connections end because this side leaves.
+    case leaving
+  }
+
+  private struct Outbox {
+    /// The last entry written here.
+    var written: UInt64?
+    /// Lines that wait until the user's own feed is here again.
+    var kept: KeptLines
+    /// True if a line was not accepted or did not reach a peer, which was reported.
+    var isIncomplete = false
+  }
+
+  init(saga: Saga, output: Output, page: ChatPage?, options: Options) {
     self.saga = saga
     var output = output
     let editor =
@@ -55,16 +74,11 @@ actor ChatSession {
     if let editor { output.sink = { editor.print($0) } }
     self.output = output
     self.editor = editor
-    screen = ChatScreen(output: output, own: saga.userData)
-    presence = Presence(patience: patience, now: Self.now)
-    self.stay = stay
-    self.linger = linger
-    self.mayMeet = mayMeet
     self.page = page
-    self.pageURL = pageURL
-    self.notesFolder = notesFolder
-    self.lines = lines
-    kept = KeptLines(folder: notesFolder)
+    self.options = options
+    screen = ChatScreen(output: output, own: saga.userData)
+    presence = Presence(patience: options.patience, now: Self.now)
+    outbox = Outbox(kept: KeptLines(folder: options.notesFolder))
   }
 
   /// Returns when the person leaves, or standard input ends.
@@ -75,7 +89,7 @@ actor ChatSession {
   ) async throws {
     let interruptions = Interruption.requests()
     announceRoom()
-    if let path = kept.setAside {
+    if let path = outbox.kept.setAside {
       output.problem(
         "the lines that waited to be sent can't be read; what holds them is kept as \(SafeText.line(path))"
       )
@@ -97,13 +111,13 @@ actor ChatSession {
     let events = saga.events(stored: stored)
     let following = Task { await follow(events) }
     let refusal = await untilLeaving(interruptions, refusals)
-    if kept.hasLines, refusal == nil {
-      if editor == nil { isIncomplete = true }
+    if outbox.kept.hasLines, refusal == nil {
+      if editor == nil { outbox.isIncomplete = true }
       output.problem(
-        "\(kept.lines.count == 1 ? "1 line was" : "\(kept.lines.count) lines were") not sent, and \(kept.place)"
+        "\(outbox.kept.lines.count == 1 ? "1 line was" : "\(outbox.kept.lines.count) lines were") not sent, and \(outbox.kept.place)"
       )
     }
-    isLeaving = true
+    stage = .leaving
     leaveTimer?.cancel()
     await page?.close()
     await network.close()
@@ -112,7 +126,7 @@ actor ChatSession {
     await following.value
     await editor?.end()
     if let refusal { throw refusal }
-    if isIncomplete { throw ExitCode(1) }
+    if outbox.isIncomplete { throw ExitCode(1) }
   }
 
   private func note(_ text: String) {
@@ -129,7 +143,7 @@ actor ChatSession {
     } else {
       output.line("\(output.bold("dat://\(saga.key.hex)"))")
       output.line(output.dim("share this key: whoever has it can join the room"))
-      if let pageURL {
+      if let pageURL = options.pageURL {
         output.line("\(output.bold(RoomLink.page(at: pageURL, of: saga.key)))")
         output.line(output.dim("the same room in the browser, for those who have no dat"))
       }
@@ -143,15 +157,13 @@ actor ChatSession {
 
   private func follow(_ events: SagaEvents) async {
     for await event in events {
-      // The connections end because this side leaves.
-      if isLeaving, case .leave = event { continue }
+      if stage == .leaving, case .leave = event { continue }
       switch event {
       case .ready:
-        isReady = true
+        if stage == .loading { stage = .ready }
         if editor != nil { await noteOlder() }
         // Events before the subscription were missed.
         if await !saga.db.isRestoring { await writeKept() }
-      case .sent(let seq): sent = max(sent, seq)
       case .muted: await keepMuted()
       case .restored: await writeKept()
       default: break
@@ -185,7 +197,7 @@ actor ChatSession {
     switch event {
     case .message(let message), .edit(let message):
       let name = ForeignText(message.username)
-      return authors.updateValue(name, forKey: message.feed) != name && isReady
+      return authors.updateValue(name, forKey: message.feed) != name && stage != .loading
     case .ready, .join, .change, .request, .requestGone, .muted: return true
     default: return false
     }
@@ -193,7 +205,7 @@ actor ChatSession {
 
   /// Stores the muted feeds for the next run.
   private func keepMuted() async {
-    guard let notesFolder else { return }
+    guard let notesFolder = options.notesFolder else { return }
     var notes = RoomNotes(folder: notesFolder)
     notes.setMuted(await saga.muted)
     do { try notes.write(folder: notesFolder) } catch {
@@ -228,68 +240,6 @@ actor ChatSession {
     }
   }
 
-  private func showJSON(_ event: SagaEvent) {
-    switch event {
-    case .message(let message): output.object(["event": "message", "data": Self.json(message)])
-    case .edit(let message): output.object(["event": "edit", "data": Self.json(message)])
-    case .removal(let message): output.object(["event": "removal", "data": Self.json(message)])
-    case .unreadable(let id):
-      output.object([
-        "event": "unreadable", "data": ["key": .string(id.key), "feed": .string(id.feed.hex)],
-      ])
-    case .loading(let done, let all):
-      output.object([
-        "event": "loading",
-        "data": ["done": .integer(Int64(clamping: done)), "of": .integer(Int64(clamping: all))],
-      ])
-    case .join(let user): output.object(["event": "join", "data": Self.json(user)])
-    case .change(let user): output.object(["event": "change", "data": Self.json(user)])
-    case .leave(let user): output.object(["event": "leave", "data": Self.json(user)])
-    case .authorized: output.object(["event": "authorized"])
-    case .request(let user): output.object(["event": "request", "data": Self.json(user)])
-    case .requestGone(let key):
-      output.object(["event": "request-gone", "data": ["key": .string(key.hex)]])
-    case .waiting(let user, let reason):
-      output.object([
-        "event": "waiting", "data": Self.json(user), "message": .string(reason),
-      ])
-    case .muted(let key, let isMuted):
-      output.object([
-        "event": "muted", "data": ["key": .string(key.hex), "muted": .bool(isMuted)],
-      ])
-    case .forked(let evidence):
-      let isOwn = evidence.key == saga.db.localKey
-      output.object([
-        "event": "forked", "data": ["key": .string(evidence.key.hex), "own": .bool(isOwn)],
-        "message": .string(Saga.sentence(for: evidence, own: saga.db.localKey)),
-      ])
-    case .restored: output.object(["event": "restored"])
-    case .feedGone(let key):
-      output.object(["event": "feed-gone", "data": ["key": .string(key.hex)]])
-    case .error(let error): output.problem(error.reason)
-    case .ready, .sent, .operation: break
-    @unknown default: break
-    }
-  }
-
-  private static func json(_ message: Message) -> JSON {
-    var fields: [(String, JSON)] = [
-      ("key", .string(message.key)), ("message", .string(message.text)),
-      ("username", .string(message.username)), ("timestamp", .integer(message.timestamp)),
-      ("feed", .string(message.feed.hex)),
-    ]
-    if message.sharesKey { fields.append(("sharesKey", true)) }
-    return .members(fields)
-  }
-
-  private static func json(_ user: UserData) -> JSON {
-    let fields: [(String, JSON)] = [
-      ("username", .string(user.username)), ("key", .string(user.key.hex)),
-      ("timestamp", .integer(user.timestamp)), ("proven", .bool(user.isProven)),
-    ]
-    return .members(fields + (user.address.map { [("address", .string($0))] } ?? []))
-  }
-
   // MARK: Writing and leaving
 
   private enum Input: Sendable {
@@ -311,7 +261,7 @@ actor ChatSession {
       Task {
         if let editor {
           for await line in editor.lines() { arrivals.yield(.line(line)) }
-        } else if let lines {
+        } else if let lines = options.lines {
           await Self.read(lines) { arrivals.yield($0) }
         }
         arrivals.yield(.end)
@@ -322,15 +272,15 @@ actor ChatSession {
     defer { for task in tasks { task.cancel() } }
     for await input in inputs {
       switch input {
-      case .line(let text): if await !take(text) { return nil }
+      case .line(let text): if await !handle(text) { return nil }
       case .unreadable(let reason):
         output.problem(reason)
-        isIncomplete = true
+        outbox.isIncomplete = true
       case .interrupt, .delivered: return nil
       case .refused(let refusal): return refusal
       case .end:
         // Ctrl-D at a terminal means to leave now; a pipe's end leaves the page open.
-        if stay || (page != nil && editor == nil) { continue }
+        if options.stay || (page != nil && editor == nil) { continue }
         if editor != nil { return nil }
         tasks.append(
           Task {
@@ -343,23 +293,23 @@ actor ChatSession {
   }
 
   /// Reads piped lines. One that is not text is left out, and the others are read.
-  private static func read(_ lines: InputLines, _ take: (Input) -> Void) async {
+  private static func read(_ lines: InputLines, _ yield: (Input) -> Void) async {
     var lines = lines
     do {
       while let line = try await lines.next() {
-        do { take(.line(try line.text)) } catch {
-          take(.unreadable(Problem.sentence(for: error)))
+        do { yield(.line(try line.text)) } catch {
+          yield(.unreadable(Problem.sentence(for: error)))
         }
       }
     } catch {
-      take(.unreadable(Problem.sentence(for: error)))
+      yield(.unreadable(Problem.sentence(for: error)))
     }
   }
 
   /// Handles a line that was typed or piped.
   ///
   /// - Returns: true to go on.
-  private func take(_ text: String) async -> Bool {
+  private func handle(_ text: String) async -> Bool {
     if output.json {
       let text = ForeignText(text).trimmed.string
       if !text.isEmpty { await write(text) }
@@ -380,12 +330,12 @@ actor ChatSession {
   private func write(_ text: String) async {
     do {
       let id = try await saga.writeMessage(text)
-      if let message = await saga.message(id) { written = message.seq }
+      if let message = await saga.message(id) { outbox.written = message.seq }
     } catch let error as FeedError where error.code == .restoring {
       keep(text)
     } catch {
       output.problem(Problem.sentence(for: error))
-      if editor == nil { isIncomplete = true }
+      if editor == nil { outbox.isIncomplete = true }
     }
   }
 
@@ -393,19 +343,19 @@ actor ChatSession {
 
   /// Keeps a line until the user's feed can be written.
   private func keep(_ text: String) {
-    if !kept.hasLines {
+    if !outbox.kept.hasLines {
       output.problem(
         "your key is here, but not what you wrote before: what you type is kept until a peer has brought that; "
           + "if you never wrote anything in this room, leave and start with --new")
     }
-    do { try kept.add(text) } catch {
+    do { try outbox.kept.add(text) } catch {
       output.problem("a line can't be kept: \(Problem.sentence(for: error))")
     }
   }
 
   /// Writes the kept lines, once that is possible.
   private func writeKept() async {
-    let lines = kept.lines
+    let lines = outbox.kept.lines
     guard !lines.isEmpty else { return }
     note(
       "what you wrote before can be had again: \(lines.count == 1 ? "1 line is" : "\(lines.count) lines are") sent"
@@ -413,8 +363,8 @@ actor ChatSession {
     for line in lines {
       do {
         let id = try await saga.writeMessage(line)
-        if let message = await saga.message(id) { written = message.seq }
-        try kept.removeFirst()
+        if let message = await saga.message(id) { outbox.written = message.seq }
+        try outbox.kept.removeFirst()
       } catch {
         output.problem(Problem.sentence(for: error))
         return
@@ -427,12 +377,12 @@ actor ChatSession {
   private func untilDelivered() async {
     // What is stored is shown first: the room may have been opened without waiting for it.
     await saga.initialize()
-    guard mayMeet, linger > .zero else { return }
-    let deadline = ContinuousClock.now + linger
+    guard options.mayMeet, options.linger > .zero else { return }
+    let deadline = ContinuousClock.now + options.linger
     while ContinuousClock.now < deadline, !Task.isCancelled {
-      if kept.hasLines {
+      if outbox.kept.hasLines {
         // Until they are written or the time is up.
-      } else if let written {
+      } else if let written = outbox.written {
         if await saga.db.uploadedLength > written { return }
       } else if await saga.db.isSynced, await saga.isCaughtUp {
         return
@@ -440,16 +390,17 @@ actor ChatSession {
       try? await Task.sleep(for: .milliseconds(20))
     }
     // Kept lines are reported at the end.
-    guard !Task.isCancelled, !kept.hasLines else { return }
-    let time = linger.formatted(.units(allowed: [.hours, .minutes, .seconds], width: .wide))
-    if written != nil {
-      isIncomplete = true
+    guard !Task.isCancelled, !outbox.kept.hasLines else { return }
+    let time = options.linger.formatted(
+      .units(allowed: [.hours, .minutes, .seconds], width: .wide))
+    if outbox.written != nil {
+      outbox.isIncomplete = true
       let fate =
-        notesFolder == nil
+        options.notesFolder == nil
         ? "with --memory it is lost." : "it is stored here, and goes out when a peer is met."
       output.problem("Nobody took what was written within \(time); \(fate)")
     } else if await !saga.db.hasContent {
-      isIncomplete = true
+      outbox.isIncomplete = true
       output.problem("Nobody was met within \(time), and nothing of the room is here yet.")
     }
   }

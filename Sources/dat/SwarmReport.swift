@@ -20,7 +20,7 @@ actor SwarmReport {
   }
 
   func follow(_ events: AsyncStream<SwarmEvent>) async {
-    for await event in events { tell(event) }
+    for await event in events { report(event) }
     timer?.cancel()
   }
 
@@ -53,71 +53,66 @@ actor SwarmReport {
     schedule()
   }
 
-  private func tell(_ event: SwarmEvent) {
+  private func report(_ event: SwarmEvent) {
     switch event {
     case .listening(let address):
-      if output.json {
-        output.object([
+      report(
+        [
           "event": "listening", "host": .string(address.host),
           "port": .integer(Int64(address.port)),
-        ])
-      } else {
-        note("listening on \(address)")
-      }
+        ],
+        line: "listening on \(address)")
     case .connecting(let address, _):
-      tell("connecting", address)
+      report("connecting", address)
       if isVerbose { note("trying \(address)") }
     case .connected(let peer):
-      tell("connected", peer.address)
+      report("connected", peer.address)
       if peer.isInbound {
         pass("\(peer.address) connected", came: true)
       } else {
         note("connected to \(peer.address)")
       }
     case .disconnected(let peer, let reason):
-      tell("disconnected", peer.address)
+      report("disconnected", peer.address)
       if let reason { pass("\(peer.address): \(reason)", came: false) }
     case .failed(let address, _, let reason):
-      tell("failed", address)
+      report("failed", address)
       pass("\(address): \(reason)", came: false)
     case .waiting(let address, _, let until):
-      tell("waiting", address)
+      report("waiting", address)
       if isVerbose || flurry.deadline == nil {
         note("trying \(address) again in \(Self.seconds(until))")
       }
     case .trouble(_, let reason): complain(reason)
     case .evicted(let address):
-      if output.json {
-        output.object(["event": "evicted", "address": .string("\(address)")])
-      } else if isVerbose {
-        note("\(address) made room: all places were taken, most by its address")
-      }
-    case .forgotten(let address, _): tell("forgotten", address)
-    case .duplicate(let peer): if isVerbose { tell("duplicate", peer.address) }
+      report(
+        ["event": "evicted", "address": .string("\(address)")],
+        line: isVerbose ? "\(address) made room: all places were taken, most by its address" : nil)
+    case .forgotten(let address, _): report("forgotten", address)
+    case .duplicate(let peer): if isVerbose { report("duplicate", peer.address) }
     case .found(let address, _, let origin):
       guard isVerbose else { return }
-      if output.json {
-        output.object([
-          "event": "found", "address": .string("\(address)"), "origin": .string(origin.rawValue),
-        ])
-      } else {
-        note("found \(address) (\(origin.rawValue))")
-      }
+      report(
+        ["event": "found", "address": .string("\(address)"), "origin": .string(origin.rawValue)],
+        line: "found \(address) (\(origin.rawValue))")
     case .refused(let address, _, let refusal):
       guard isVerbose else { return }
-      if output.json {
-        output.object([
+      report(
+        [
           "event": "refused", "address": .string("\(address)"),
           "reason": .string(refusal.rawValue),
-        ])
-      } else {
-        note("refused \(address): \(refusal.rawValue)")
-      }
+        ], line: "refused \(address): \(refusal.rawValue)")
     @unknown default: break
     }
   }
 
-  private func tell(_ state: String, _ address: PeerAddress) {
+  /// Prints an object for programs, or a line for people, if there is one.
+  private func report(_ object: KeyValuePairs<String, JSON>, line: String?) {
+    if output.json { output.object(object) } else if let line { note(line) }
+  }
+
+  /// Prints the state of a connection for programs.
+  private func report(_ state: String, _ address: PeerAddress) {
     guard output.json else { return }
     output.object([
       "event": "connection", "address": .string("\(address)"), "state": .string(state),

@@ -14,7 +14,7 @@ private func id(_ key: String) -> Message.ID { Message.ID(key: key, feed: FakeRo
   for number in 5..<(5 + 3 * ChangeLog.rememberedChanges) { log.note(id("a"), number) }
   #expect(log.ids(since: 0) == nil)
   #expect(log.ids(since: 3 * ChangeLog.rememberedChanges) == [id("a")])
-  log.forgetAll(upTo: 100_000)
+  log.removeAll(upTo: 100_000)
   #expect(log.ids(since: 99_999) == nil && log.ids(since: 100_000) == [])
 }
 

@@ -143,11 +143,12 @@ struct ChatCommand: AsyncParsableCommand {
             pageURL: pageLink.pageURL)
         }
         let session = ChatSession(
-          saga: saga, output: output, stay: stay, linger: .seconds(linger),
-          patience: manners.patienceTime,
-          mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty || !transports.isEmpty,
-          page: page, pageURL: pageLink.pageURL,
-          notesFolder: memory ? nil : dir, lines: lines)
+          saga: saga, output: output, page: page,
+          options: ChatSession.Options(
+            stay: stay, linger: .seconds(linger), patience: manners.patienceTime,
+            mayMeet: !listen.isEmpty || !connect.isEmpty || !sources.isEmpty
+              || !transports.isEmpty,
+            pageURL: pageLink.pageURL, notesFolder: memory ? nil : dir, lines: lines))
         try await session.run(
           listen: listen, connect: connect, sources: sources, transports: transports,
           options: swarmOptions,
