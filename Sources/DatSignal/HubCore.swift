@@ -83,7 +83,7 @@ struct HubCore {
   mutating func rename(_ member: Member, to address: Name, now: Instant) -> Bool {
     guard let presence = members[member], presence.address != address else { return true }
     guard hosts[address]?.connections ?? 0 < limits.connectionsByAddress else { return false }
-    forget(presence.address)
+    countEnded(presence.address)
     hosts[address, default: Host(tokens: Double(limits.burst), filledAt: now)].connections += 1
     members[member]?.address = address
     return true
@@ -92,10 +92,10 @@ struct HubCore {
   /// Removes a connection.
   mutating func leave(_ member: Member) {
     unsubscribe(member)
-    if let presence = members.removeValue(forKey: member) { forget(presence.address) }
+    if let presence = members.removeValue(forKey: member) { countEnded(presence.address) }
   }
 
-  private mutating func forget(_ address: Name) {
+  private mutating func countEnded(_ address: Name) {
     hosts[address]?.connections -= 1
     // An address's rate is remembered after it hung up, as long as there is room. Beyond that the oldest half
     // of those without a connection is evicted, at a cost spread over as many.

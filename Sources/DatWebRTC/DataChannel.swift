@@ -39,18 +39,40 @@
     private var agent: ICEAgent
     private var role = Role.undecided
     private let own: ICECredentials
-    private var remote: ICECredentials?
-    private var mid = "0"
+    private var other = OtherSide()
     private var random = SystemRandomNumberGenerator()
     private(set) var isOpen = false
 
     /// The address of the other side, and whether a relay is between, once a path was found.
     private(set) var path: (address: TransportAddress, isRelayed: Bool)?
-    /// The addresses that the other side declares as its relays', up to the most that it may name.
-    private var relays: Set<TransportAddress> = []
+
+    /// The other side, as far as it has described itself.
+    private struct OtherSide {
+      /// Its credentials; nil until its description is here.
+      private(set) var credentials: ICECredentials?
+      /// The name that the offer gives the channel's part of the description.
+      private(set) var mid = "0"
+      /// The largest message that it accepts, in bytes.
+      private(set) var maximumMessage = 16 << 10
+      /// The addresses that it declares as its relays', up to the most that it may name.
+      private(set) var relays: Set<TransportAddress> = []
+
+      mutating func noteOffer(_ description: SessionDescription) { mid = description.mid }
+
+      mutating func accept(_ description: SessionDescription) {
+        credentials = description.credentials
+        guard let maximum = description.maximumMessage else { return }
+        // With less than a kilobyte a message each byte would be costly; no real peer asks for that.
+        maximumMessage = min(maximumMessage, max(Int(maximum), 1024))
+      }
+
+      mutating func addRelay(_ address: TransportAddress) {
+        if relays.count < ICEAgent.remoteLimit { relays.insert(address) }
+      }
+    }
 
     /// The largest message that the other side accepts, in bytes.
-    private(set) var maximumMessage = 16 << 10
+    var maximumMessage: Int { other.maximumMessage }
 
     /// - Throws: code `failed` if the libraries have no memory for another channel.
     init(_ options: WebRTCOptions, events: Events) throws(WebRTCError) {
@@ -88,28 +110,24 @@
       gather()
     }
 
-    /// Takes the other side's description; an offer is answered.
+    /// Applies the other side's description; an offer is answered.
     ///
     /// - Throws: code `description` if it can't be read or doesn't fit the state of the connection.
-    func take(_ description: SessionDescription) throws(WebRTCError) {
-      guard let peer, remote == nil else { return }
+    func apply(_ description: SessionDescription) throws(WebRTCError) {
+      guard let peer, other.credentials == nil else { return }
       let isClient: Bool
       switch (role, description.kind) {
       case (.undecided, .offer):
         role = .answerer
         isClient = description.setup != .active
-        mid = description.mid
+        other.noteOffer(description)
         describe(.answer, isClient ? .active : .passive)
         gather()
       case (.offerer, .answer): isClient = description.setup == .passive
       case (.offerer, .offer), (.answerer, _), (.undecided, .answer):
         throw WebRTCError(.description, "The other side's \(description.kind) came out of turn.")
       }
-      remote = description.credentials
-      if let maximum = description.maximumMessage {
-        // With less than a kilobyte a message each byte would be costly; no real peer asks for that.
-        maximumMessage = min(maximumMessage, max(Int(maximum), 1024))
-      }
+      other.accept(description)
       let label: String? = if case .offerer(let label) = role { label } else { nil }
       description.fingerprint.withUnsafeBufferPointer { bytes in
         cdc_peer_start(peer, bytes.baseAddress, isClient, description.sctpPort, label)
@@ -123,9 +141,7 @@
     func add(_ candidate: ICECandidate) {
       guard candidate.address.isUsable, options.dialsLoopback || !candidate.address.isLoopback
       else { return }
-      if candidate.kind == .relay, relays.count < ICEAgent.remoteLimit {
-        relays.insert(candidate.address)
-      }
+      if candidate.kind == .relay { other.addRelay(candidate.address) }
       agent.addRemote(candidate.address, priority: candidate.priority, now: cdc_now())
       advance()
     }
@@ -136,7 +152,7 @@
         UnsafeBufferPointer(start: cdc_peer_fingerprint(peer), count: Int(CDC_FINGERPRINT)))
       var description = SessionDescription(
         kind: kind, credentials: own, fingerprint: fingerprint, setup: setup)
-      description.mid = mid
+      description.mid = other.mid
       description.maximumMessage = UInt32(CDC_MAX_MESSAGE)
       events.described(kind, description.text(session: random.next()))
     }
@@ -159,7 +175,7 @@
         case .check(let number, let path, let isControlling, let nominates):
           send(number, path, isControlling, nominates, peer)
         case .select(let path):
-          self.path = (path.remote, agent.isRelayed || relays.contains(path.remote))
+          self.path = (path.remote, agent.isRelayed || other.relays.contains(path.remote))
           var c = path.c
           cdc_peer_select(peer, &c)
         case .fail(let why):
@@ -183,7 +199,7 @@
       _ number: UInt32, _ path: ICEAgent.Path, _ isControlling: Bool, _ nominates: Bool,
       _ peer: OpaquePointer
     ) {
-      guard let remote else { return }
+      guard let remote = other.credentials else { return }
       var c = path.c
       let failure = cdc_peer_check(
         peer, number, &c, "\(remote.name):\(own.name)", remote.password,

@@ -80,7 +80,7 @@
     }
 
     private func take(_ description: SessionDescription) throws(WebRTCError) {
-      try channel?.take(description)
+      try channel?.apply(description)
     }
 
     // MARK: Life

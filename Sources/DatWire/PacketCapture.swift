@@ -168,7 +168,7 @@ package struct PacketCapture {
     if flags & 2 != 0 {
       let first = sequence &+ 1
       // Begins: what was known of these ends is another connection's, unless this was sent twice.
-      if flags & 16 == 0, streams[ends]?.first != first { forget(ends) }
+      if flags & 16 == 0, streams[ends]?.first != first { remove(ends) }
       try follow(ends, time, found)
       if streams[ends]?.first == nil {
         streams[ends]?.first = first
@@ -183,11 +183,11 @@ package struct PacketCapture {
     if flags & 1 != 0 { streams[ends]?.isFinished = true }
     let isOver = streams[ends]?.isFinished == true && streams[ends.reversed]?.isFinished == true
     guard isOver || flags & 4 != 0, let stream = streams[ends] else { return }
-    forget(ends)
+    remove(ends)
     try found(RecordedPart(connection: stream.connection, time: time, content: .ended))
   }
 
-  private mutating func forget(_ ends: Ends) {
+  private mutating func remove(_ ends: Ends) {
     streams[ends] = nil
     streams[ends.reversed] = nil
   }

@@ -43,7 +43,7 @@ struct ArchiveDoctor {
     if fork?.key != key { findings.contentFork = fork }
     findings.hasContentSecret = try storage.exists("content.secret_key")
     let isHealthy = metadata.isHealthy && issues.isEmpty && findings.contentFork == nil
-    tell(metadata, findings, issues, key, isHealthy)
+    printReport(metadata, findings, issues, key, isHealthy)
     return isHealthy
   }
 
@@ -67,7 +67,7 @@ struct ArchiveDoctor {
     return findings
   }
 
-  private func tell(
+  private func printReport(
     _ metadata: FeedExamination, _ findings: Findings, _ issues: [UInt64: ArchiveError],
     _ key: PublicKey, _ isHealthy: Bool
   ) {

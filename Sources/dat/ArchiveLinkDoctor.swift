@@ -20,7 +20,7 @@ struct ArchiveLinkDoctor {
         archive, output: peers.discovery.verbose ? output : nil, watching: { meetings.note($0) })
       let isThere = await isThere(archive)
       await swarm.close()
-      await tell(archive, meetings, isThere)
+      await printReport(archive, meetings, isThere)
       return isThere
     }
     try await archive.close()
@@ -35,7 +35,7 @@ struct ArchiveLinkDoctor {
     } catch { return false }
   }
 
-  private func tell(_ archive: Archive, _ meetings: Meetings, _ isThere: Bool) async {
+  private func printReport(_ archive: Archive, _ meetings: Meetings, _ isThere: Bool) async {
     let met = meetings.sum
     let kind = await archive.hasContent ? "archive" : nil
     let length = await archive.metadata.length

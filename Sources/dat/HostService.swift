@@ -117,16 +117,16 @@ struct HostService {
     var options = SignalServer.Options()
     (options.host, options.port) = (hubPlace.host, hubPlace.port)
     let server = try await SignalServer(options)
-    tell("signal", PeerAddress(host: hubPlace.host, port: server.port))
+    announce("signal", PeerAddress(host: hubPlace.host, port: server.port))
     return server
   }
 
   private func open(_ swarm: Swarm) async throws {
     if listen.isEmpty {
-      tell("listening", try await swarm.listen(preferring: Swarm.datPorts))
+      announce("listening", try await swarm.listen(preferring: Swarm.datPorts))
     }
     for address in listen {
-      tell("listening", try await swarm.listen(host: address.host, port: address.port))
+      announce("listening", try await swarm.listen(host: address.host, port: address.port))
     }
   }
 
@@ -143,7 +143,7 @@ struct HostService {
       let page = MetricsPage(
         metrics, port: metricsPort, logger: logger,
         onReady: { [output] port in
-          Self.tell("metrics", PeerAddress(host: "127.0.0.1", port: port), output)
+          Self.announce("metrics", PeerAddress(host: "127.0.0.1", port: port), output)
         },
         refresh: { await host.recordMetrics() })
       services.append(MetricsLifetime(page: page, port: metricsPort))
@@ -162,9 +162,11 @@ struct HostService {
     try await group.run()
   }
 
-  private func tell(_ what: String, _ address: PeerAddress) { Self.tell(what, address, output) }
+  private func announce(_ what: String, _ address: PeerAddress) {
+    Self.announce(what, address, output)
+  }
 
-  private static func tell(_ what: String, _ address: PeerAddress, _ output: Output) {
+  private static func announce(_ what: String, _ address: PeerAddress, _ output: Output) {
     guard !output.json else {
       return output.object([
         "event": .string(what), "host": .string(address.host),

@@ -135,11 +135,11 @@ actor RoomFolder: RoomDirectory {
     lastListener += 1
     let number = lastListener
     listeners[number] = continuation
-    continuation.onTermination = { [weak self] _ in Task { await self?.forget(number) } }
+    continuation.onTermination = { [weak self] _ in Task { await self?.removeListener(number) } }
     return stream
   }
 
-  private func forget(_ listener: Int) { listeners[listener] = nil }
+  private func removeListener(_ listener: Int) { listeners[listener] = nil }
 
   // MARK: Opening
 

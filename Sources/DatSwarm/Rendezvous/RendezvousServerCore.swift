@@ -145,7 +145,7 @@ struct RendezvousServerCore {
       if pushes[message.id]?.packet.to == from.address { pushes[message.id] = nil }
       return []
     }
-    guard hasToken(message, host) else { return tell(message, from, now).map { [$0] } ?? [] }
+    guard hasToken(message, host) else { return giveToken(message, from, now).map { [$0] } ?? [] }
     var reply = DNSMessage(id: message.id, flags: DNSMessage.responseBit)
     // A question that is asked twice in a packet is answered once.
     for question in message.questions
@@ -182,7 +182,9 @@ struct RendezvousServerCore {
   }
 
   /// Answers a packet whose sender may be forged: one token, no peers, in at most 200 bytes.
-  private mutating func tell(_ message: DNSMessage, _ from: Endpoint, _ now: Instant) -> Packet? {
+  private mutating func giveToken(_ message: DNSMessage, _ from: Endpoint, _ now: Instant)
+    -> Packet?
+  {
     for record in (message.answers + message.additionals).prefix(8) {
       if case .text(let strings) = record.contents,
         DiscoveryMessages.topic(of: record.name) != nil,
@@ -250,13 +252,13 @@ struct RendezvousServerCore {
     if let port = fields["unannounce"].flatMap({ UInt16($0) }) {
       let peer = Endpoint(host: from.host, port: port == 0 ? from.port : port)
       if topics[topic]?.peers.remove(peer, from: from.port) == true {
-        forget(Client(from.host, socket: from.port))
+        countRemoved(Client(from.host, socket: from.port))
       }
     }
     if fields["subscribe"] != nil {
       store(from, from, topic, now, \.subscribers)
     } else if topics[topic]?.subscribers.remove(from, from: from.port) == true {
-      forget(Client(from.host, socket: from.port))
+      countRemoved(Client(from.host, socket: from.port))
     }
     if let entry = topics[topic], entry.peers.isEmpty, entry.subscribers.isEmpty {
       topics[topic] = nil
@@ -320,7 +322,7 @@ struct RendezvousServerCore {
       endpoint, from: from.port, now: now, lasting: limits.lasting, shares: limits.topic)
     if let evicted {
       statistics.evicted += 1
-      forget(evicted)
+      countRemoved(evicted)
     }
     switch outcome {
     case .renewed: return false
@@ -335,7 +337,7 @@ struct RendezvousServerCore {
     }
   }
 
-  private mutating func forget(_ client: Client, _ count: Int = 1) {
+  private mutating func countRemoved(_ client: Client, _ count: Int = 1) {
     let rest = entriesOfClient[client, default: 0] - count
     entriesOfClient[client] = rest > 0 ? rest : nil
     statistics.entries -= count
@@ -382,7 +384,7 @@ struct RendezvousServerCore {
         topics[topic]?[keyPath: kind] = EndpointTable()
         let lost = table.sweep(now: now, lasting: limits.lasting, excess: &excess)
         topics[topic]?[keyPath: kind] = table
-        for (client, count) in lost { forget(client, count) }
+        for (client, count) in lost { countRemoved(client, count) }
       }
       if let entry = topics[topic], entry.peers.isEmpty, entry.subscribers.isEmpty {
         topics[topic] = nil

@@ -39,12 +39,12 @@ struct NamingBudget {
       windows[account]?.count += 1
       return true
     }
-    if account.isForeign, windows.count >= Self.maximumAccounts { forgetOldest(now) }
+    if account.isForeign, windows.count >= Self.maximumAccounts { evictOldest(now) }
     windows[account] = Window(count: 1, since: now)
     return limit > 0
   }
 
-  private mutating func forgetOldest(_ now: Instant) {
+  private mutating func evictOldest(_ now: Instant) {
     windows = windows.filter { now - $0.value.since <= Self.length }
     guard windows.count >= Self.maximumAccounts else { return }
     let oldest = windows.filter { $0.key.isForeign }.sorted { $0.value.since < $1.value.since }

@@ -132,7 +132,7 @@ public actor Swarm {
     if listeners.isEmpty {
       readers.append(
         Task { [weak self, strangers] in
-          for await event in strangers.stream { await self?.tell(event) }
+          for await event in strangers.stream { await self?.notify(event) }
         })
     }
     listeners.append((listener, task))
@@ -257,19 +257,19 @@ public actor Swarm {
     observerCount += 1
     observers[number] = continuation
     continuation.onTermination = { [weak self] _ in
-      Task { await self?.forget(number) }
+      Task { await self?.removeObserver(number) }
     }
     return stream
   }
 
-  private func forget(_ observer: Int) { observers[observer] = nil }
+  private func removeObserver(_ observer: Int) { observers[observer] = nil }
 
   func emit(_ event: SwarmEvent) {
     metrics.count(event)
-    tell(event)
+    notify(event)
   }
 
-  private func tell(_ event: SwarmEvent) {
+  private func notify(_ event: SwarmEvent) {
     for observer in observers.values { observer.yield(event) }
   }
 

@@ -77,7 +77,7 @@ extension SwarmCore {
     guard let link = links.removeValue(forKey: number) else { return }
     let key = link.peer.discoveryKey
     if link.name != nil { wake(number, key, now: now) }
-    tell(link, reason)
+    report(link, reason)
     if !link.peer.isInbound { dialAgain(link, number, now) }
     unpark(key, now: now)
     if link.name != nil, rooms[key] != nil,
@@ -96,7 +96,7 @@ extension SwarmCore {
     return link.twins.filter { links[$0]?.replacedBy == nil && links[$0] != nil }.min()
   }
 
-  private mutating func tell(_ link: Link, _ reason: String?) {
+  private mutating func report(_ link: Link, _ reason: String?) {
     if link.isOwn { return }
     if link.replacedBy != nil || keeper(link) != nil {
       events.append(.duplicate(link.peer))

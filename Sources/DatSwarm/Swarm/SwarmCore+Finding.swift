@@ -80,19 +80,19 @@ extension SwarmCore {
           $0.value.isIdle && (candidate.speaksForItself || !$0.value.speaksForItself)
         }.max(by: Self.isBetter)
         guard let worst else { return .full }
-        forget(worst.key, in: key)
+        evict(worst.key, in: key)
         return nil
       }
     }
     guard room.candidates.count >= options.maximumCandidates else { return nil }
     let idle = room.candidates.filter { $0.value.isIdle }
     if let failing = idle.filter({ $0.value.failures > 0 }).max(by: Self.isBetter) {
-      forget(failing.key, in: key)
+      evict(failing.key, in: key)
       return nil
     }
     guard candidate.speaksForItself else { return .full }
     if let named = idle.filter({ !$0.value.speaksForItself }).max(by: Self.isBetter) {
-      forget(named.key, in: key)
+      evict(named.key, in: key)
       return nil
     }
     var counts: [IPAddress: Int] = [:]
@@ -104,7 +104,7 @@ extension SwarmCore {
       (other.host.flatMap { counts[$0.neighbourhood] } ?? 0) > own + 1
     }
     guard let worst = crowding.max(by: Self.isBetter) else { return .full }
-    forget(worst.key, in: key)
+    evict(worst.key, in: key)
     return nil
   }
 
@@ -116,7 +116,7 @@ extension SwarmCore {
       ? one.value.found > other.value.found : one.value.failures < other.value.failures
   }
 
-  private mutating func forget(_ address: PeerAddress, in key: DiscoveryKey) {
+  private mutating func evict(_ address: PeerAddress, in key: DiscoveryKey) {
     rooms[key]?.candidates[address] = nil
     events.append(.forgotten(address, key))
   }

@@ -64,7 +64,7 @@ struct RateMemory<Source: Hashable> {
     stamp += 1
     order.append((source, stamp))
     if rates[source] == nil {
-      if rates.count >= capacity { forgetOldest() }
+      if rates.count >= capacity { evictOldest() }
       rates[source] = Rate(
         bucket: TokenBucket(perSecond: perSecond, burst: burst), stamp: stamp)
     }
@@ -74,7 +74,7 @@ struct RateMemory<Source: Hashable> {
     return rates[source]?.bucket.take(now, count: count) == true
   }
 
-  private mutating func forgetOldest() {
+  private mutating func evictOldest() {
     while first < order.count {
       let (source, stamp) = order[first]
       first += 1

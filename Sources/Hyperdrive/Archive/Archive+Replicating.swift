@@ -113,7 +113,7 @@ extension Archive {
         }
       }
       openContents()
-      tellVersion()
+      notifyOfVersion()
       settleSoon()
     case .forked: hub.send(.trouble)
     case .peerAdded: askForNewest(isNewPeer: true)
@@ -137,7 +137,7 @@ extension Archive {
     if !settling.waiters.isEmpty, files == nil { wakeSettled() }
   }
 
-  private func tellVersion() {
+  private func notifyOfVersion() {
     guard tree.version != toldVersion else { return }
     toldVersion = tree.version
     hub.send(.update(version: toldVersion))

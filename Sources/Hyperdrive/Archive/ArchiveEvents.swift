@@ -51,7 +51,7 @@ final class ArchiveHub: @unchecked Sendable {
       if !self.isClosed { followers[last] = continuation }
       return (last, self.isClosed)
     }
-    continuation.onTermination = { [weak self] _ in self?.forget(number) }
+    continuation.onTermination = { [weak self] _ in self?.remove(number) }
     if isClosed {
       continuation.yield(.close)
       continuation.finish()
@@ -59,7 +59,7 @@ final class ArchiveHub: @unchecked Sendable {
     return ArchiveEvents(stream: stream)
   }
 
-  private func forget(_ number: UInt64) {
+  private func remove(_ number: UInt64) {
     _ = lock.withLock { followers.removeValue(forKey: number) }
   }
 

@@ -63,7 +63,7 @@ extension Archive {
       let rules = ignoreRules(files.folder, ignoresHidden: ignoresHidden)
       let scan = try FolderScan(files.folder, rules)
       var work = ImportWork(
-        scan: scan, record: try readImportRecord(), report: ImportReport(), tell: progress)
+        scan: scan, record: try readImportRecord(), report: ImportReport(), onProgress: progress)
       work.report.leftOut = scan.leftOut
       try await removeMissing(&work, rules)
       try await putChanged(&work, files)
@@ -195,7 +195,7 @@ extension Archive {
       if batch.leaves.count >= ImportWork.batchLeaves {
         do { try content.append(leaves: batch.leaves) } catch { throw Self.error(error) }
         batch.leaves = []
-        work.tell?(work.report.progress)
+        work.onProgress?(work.report.progress)
         await Task.yield()
         try Task.checkCancellation()
         try checkOpen()
@@ -263,7 +263,7 @@ struct ImportWork {
   private var taken: ArraySlice<FolderScan.Found> = []
   var record: ImportRecord
   var report: ImportReport
-  let tell: (@Sendable (ImportProgress) -> Void)?
+  let onProgress: (@Sendable (ImportProgress) -> Void)?
 
   /// The most files of one batch, which share one signature.
   static let batchFiles = 128
@@ -274,9 +274,9 @@ struct ImportWork {
 
   init(
     scan: FolderScan, record: ImportRecord, report: ImportReport,
-    tell: (@Sendable (ImportProgress) -> Void)?
+    onProgress: (@Sendable (ImportProgress) -> Void)?
   ) {
-    (self.scan, self.record, self.report, self.tell) = (scan, record, report, tell)
+    (self.scan, self.record, self.report, self.onProgress) = (scan, record, report, onProgress)
   }
 
   /// Takes the next file from the scan; nil at the end.
@@ -287,7 +287,7 @@ struct ImportWork {
 
   mutating func did(_ step: ImportProgress.Step) {
     report.progress.last = step
-    tell?(report.progress)
+    onProgress?(report.progress)
   }
 }
 

@@ -81,8 +81,8 @@ final class ContentFiles: RandomAccessStorage {
 
   private func descriptor(of file: FileMap.File) throws(SystemError) -> Int32 {
     let seq = file.seq
-    if let place = open.firstIndex(where: { $0.seq == seq }) {
-      let known = open.remove(at: place)
+    if let index = open.firstIndex(where: { $0.seq == seq }) {
+      let known = open.remove(at: index)
       open.append(known)
       return known.descriptor
     }
@@ -98,8 +98,8 @@ final class ContentFiles: RandomAccessStorage {
 
   /// Closes a file, so that its present content is read.
   func reopen(_ seq: UInt64) {
-    guard let place = open.firstIndex(where: { $0.seq == seq }) else { return }
-    FileSystem.closeFile(open.remove(at: place).descriptor)
+    guard let index = open.firstIndex(where: { $0.seq == seq }) else { return }
+    FileSystem.closeFile(open.remove(at: index).descriptor)
   }
 
   func length() throws(StorageError) -> UInt64 { map.end }
@@ -148,8 +148,8 @@ final class ContentFiles: RandomAccessStorage {
 
   /// Returns a file under its name in `.dat`, open for writing; it is created if it is missing.
   private func receiving(_ seq: UInt64) throws(SystemError) -> Int32 {
-    if incoming.contains(seq), let place = open.firstIndex(where: { $0.seq == seq }) {
-      open.append(open.remove(at: place))
+    if incoming.contains(seq), let index = open.firstIndex(where: { $0.seq == seq }) {
+      open.append(open.remove(at: index))
       return open[open.count - 1].descriptor
     }
     reopen(seq)
@@ -181,8 +181,8 @@ final class ContentFiles: RandomAccessStorage {
           try FileSystem.sync(known.descriptor)
           continue
         }
-        let place = incoming.contains(seq) ? Self.incomingPath(seq) : path
-        let descriptor = try folder.open(place)
+        let location = incoming.contains(seq) ? Self.incomingPath(seq) : path
+        let descriptor = try folder.open(location)
         defer { FileSystem.closeFile(descriptor) }
         try FileSystem.sync(descriptor)
       } catch {
@@ -196,7 +196,7 @@ final class ContentFiles: RandomAccessStorage {
   func close() {
     for file in open { FileSystem.closeFile(file.descriptor) }
     open = []
-    folder.forget()
+    folder.closeAll()
   }
 
   // MARK: Whole files

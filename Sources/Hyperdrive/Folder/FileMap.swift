@@ -45,8 +45,8 @@ struct FileMap {
     fileprivate var files: Set<File> = []
 
     subscript(path: ArchivePath) -> File? {
-      guard !files.isEmpty, let place = files.firstIndex(of: File(of: path)) else { return nil }
-      return files[place]
+      guard !files.isEmpty, let index = files.firstIndex(of: File(of: path)) else { return nil }
+      return files[index]
     }
   }
 
@@ -73,14 +73,14 @@ struct FileMap {
       current.files.insert(file)
       return true
     }
-    let place = firstPlace(from: bytes.lowerBound)
-    if let next = next(from: place), next.bytes.lowerBound < bytes.upperBound { return false }
-    if let before = previous(before: place), before.bytes.upperBound > bytes.lowerBound {
+    let index = firstIndex(from: bytes.lowerBound)
+    if let next = next(from: index), next.bytes.lowerBound < bytes.upperBound { return false }
+    if let before = previous(before: index), before.bytes.upperBound > bytes.lowerBound {
       return false
     }
     current.files.insert(file)
-    files.insert(file, at: place)
-    starts.insert(bytes.lowerBound, at: place)
+    files.insert(file, at: index)
+    starts.insert(bytes.lowerBound, at: index)
     return true
   }
 
@@ -89,14 +89,14 @@ struct FileMap {
     guard !current.files.isEmpty, let file = current.files.remove(File(of: path)) else { return }
     let bytes = file.bytes
     if bytes.isEmpty { return }
-    var place = firstPlace(from: bytes.lowerBound)
-    while place < files.count, starts[place] == bytes.lowerBound {
-      if files[place] === file {
-        files[place] = nil
+    var index = firstIndex(from: bytes.lowerBound)
+    while index < files.count, starts[index] == bytes.lowerBound {
+      if files[index] === file {
+        files[index] = nil
         gone += 1
         break
       }
-      place += 1
+      index += 1
     }
     if gone > 1024, gone > files.count / 2 { compact() }
   }
@@ -109,14 +109,14 @@ struct FileMap {
 
   /// Returns the file that has a byte of the content.
   func file(at byte: UInt64) -> File? {
-    guard let file = previous(before: firstPlace(from: byte + 1)), file.bytes.contains(byte) else {
+    guard let file = previous(before: firstIndex(from: byte + 1)), file.bytes.contains(byte) else {
       return nil
     }
     return file
   }
 
   /// Returns the first file that begins at `byte` or later.
-  func file(from byte: UInt64) -> File? { next(from: firstPlace(from: byte)) }
+  func file(from byte: UInt64) -> File? { next(from: firstIndex(from: byte)) }
 
   /// The files that have bytes, sorted by the first one.
   var withBytes: [File] { files.compactMap { $0 } }
@@ -124,22 +124,22 @@ struct FileMap {
   /// The end of the last file.
   var end: UInt64 { previous(before: files.count)?.bytes.upperBound ?? 0 }
 
-  private func firstPlace(from byte: UInt64) -> Int { starts.firstPlace(from: byte) { $0 } }
+  private func firstIndex(from byte: UInt64) -> Int { starts.firstIndex(from: byte) { $0 } }
 
-  private func next(from place: Int) -> File? {
-    var place = place
-    while place < files.count {
-      if let file = files[place] { return file }
-      place += 1
+  private func next(from index: Int) -> File? {
+    var index = index
+    while index < files.count {
+      if let file = files[index] { return file }
+      index += 1
     }
     return nil
   }
 
-  private func previous(before place: Int) -> File? {
-    var place = place
-    while place > 0 {
-      place -= 1
-      if let file = files[place] { return file }
+  private func previous(before index: Int) -> File? {
+    var index = index
+    while index > 0 {
+      index -= 1
+      if let file = files[index] { return file }
     }
     return nil
   }
@@ -148,7 +148,7 @@ struct FileMap {
 extension Array {
   /// Returns the index of the first element of a sorted array whose key is `key` or greater; the end if there is
   /// none.
-  func firstPlace<Key: Comparable>(from key: Key, by keyOf: (Element) -> Key) -> Int {
+  func firstIndex<Key: Comparable>(from key: Key, by keyOf: (Element) -> Key) -> Int {
     var low = 0
     var high = count
     while low < high {

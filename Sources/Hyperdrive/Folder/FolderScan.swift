@@ -88,8 +88,8 @@ struct FolderScan {
 
   /// Returns whether a file of that path belongs in the archive.
   func contains(_ path: ArchivePath) -> Bool {
-    let place = files.firstPlace(from: path) { $0.path }
-    return place < files.count && files[place].path == path
+    let index = files.firstIndex(from: path) { $0.path }
+    return index < files.count && files[index].path == path
   }
 
   /// Returns whether the content of a path is unknown because it or a folder above it could not be read. Its

@@ -152,18 +152,18 @@ private final class FolderWatch: @unchecked Sendable {
     private func readEvents() -> Bool {
       var buffer = [UInt8](repeating: 0, count: 65_536)
       let count = read(descriptor, &buffer, buffer.count)
-      var place = 0
+      var offset = 0
       var hasFolders = false
       // An event: number, mask, cookie and length of the name, 4 bytes each, then the name.
-      while place + 16 <= count {
+      while offset + 16 <= count {
         let (mask, length) = buffer.withUnsafeBytes {
           (
-            $0.loadUnaligned(fromByteOffset: place + 4, as: UInt32.self),
-            $0.loadUnaligned(fromByteOffset: place + 12, as: UInt32.self)
+            $0.loadUnaligned(fromByteOffset: offset + 4, as: UInt32.self),
+            $0.loadUnaligned(fromByteOffset: offset + 12, as: UInt32.self)
           )
         }
         if mask & UInt32(IN_ISDIR) != 0 || mask & UInt32(IN_Q_OVERFLOW) != 0 { hasFolders = true }
-        place += 16 + Int(length)
+        offset += 16 + Int(length)
       }
       return hasFolders
     }

@@ -123,18 +123,18 @@ struct Glob: Sendable {
   func matches(_ name: [UInt8]) -> Bool { patterns.contains { Self.matches($0, name) } }
 
   private static func matches(_ pattern: [UInt8], _ name: [UInt8]) -> Bool {
-    // True if the pattern up to a place matches the name up to an index, row by row.
+    // True if the pattern up to an offset matches the name up to an index, row by row.
     let slash = UInt8(ascii: "/")
     let star = UInt8(ascii: "*")
     var row = [Bool](repeating: false, count: name.count + 1)
     row[0] = true
-    var place = 0
-    while place < pattern.count {
+    var offset = 0
+    while offset < pattern.count {
       var next = [Bool](repeating: false, count: name.count + 1)
-      let byte = pattern[place]
-      if byte == star, place + 1 < pattern.count, pattern[place + 1] == star {
+      let byte = pattern[offset]
+      if byte == star, offset + 1 < pattern.count, pattern[offset + 1] == star {
         // `**/` also matches the empty string.
-        let takesSlash = place + 2 < pattern.count && pattern[place + 2] == slash
+        let takesSlash = offset + 2 < pattern.count && pattern[offset + 2] == slash
         var isOpen = false
         for index in 0...name.count {
           if row[index] {
@@ -149,7 +149,7 @@ struct Glob: Sendable {
             }
           }
         }
-        place += takesSlash ? 3 : 2
+        offset += takesSlash ? 3 : 2
       } else if byte == star || byte == UInt8(ascii: "?") {
         for index in 0...name.count where row[index] {
           // Neither matches a leading dot.
@@ -163,17 +163,17 @@ struct Glob: Sendable {
             if byte != star { break }
           }
         }
-        place += 1
-      } else if byte == UInt8(ascii: "["), let set = CharacterSet(pattern, from: place) {
+        offset += 1
+      } else if byte == UInt8(ascii: "["), let set = CharacterSet(pattern, from: offset) {
         for index in 0..<name.count where row[index] && name[index] != slash {
           if set.contains(name[index]) { next[index + 1] = true }
         }
-        place = set.end
+        offset = set.end
       } else {
         for index in 0..<name.count where row[index] && name[index] == byte {
           next[index + 1] = true
         }
-        place += 1
+        offset += 1
       }
       row = next
     }
@@ -186,23 +186,23 @@ struct Glob: Sendable {
     let end: Int
 
     init?(_ pattern: [UInt8], from start: Int) {
-      var place = start + 1
-      isNegated = place < pattern.count && (pattern[place] == 0x21 || pattern[place] == 0x5e)
-      if isNegated { place += 1 }
-      let first = place
-      while place < pattern.count, pattern[place] != UInt8(ascii: "]") || place == first {
-        if place + 2 < pattern.count, pattern[place + 1] == UInt8(ascii: "-"),
-          pattern[place + 2] != UInt8(ascii: "]"), pattern[place] <= pattern[place + 2]
+      var offset = start + 1
+      isNegated = offset < pattern.count && (pattern[offset] == 0x21 || pattern[offset] == 0x5e)
+      if isNegated { offset += 1 }
+      let first = offset
+      while offset < pattern.count, pattern[offset] != UInt8(ascii: "]") || offset == first {
+        if offset + 2 < pattern.count, pattern[offset + 1] == UInt8(ascii: "-"),
+          pattern[offset + 2] != UInt8(ascii: "]"), pattern[offset] <= pattern[offset + 2]
         {
-          ranges.append(pattern[place]...pattern[place + 2])
-          place += 3
+          ranges.append(pattern[offset]...pattern[offset + 2])
+          offset += 3
         } else {
-          ranges.append(pattern[place]...pattern[place])
-          place += 1
+          ranges.append(pattern[offset]...pattern[offset])
+          offset += 1
         }
       }
-      guard place < pattern.count else { return nil }
-      end = place + 1
+      guard offset < pattern.count else { return nil }
+      end = offset + 1
     }
 
     func contains(_ byte: UInt8) -> Bool { ranges.contains { $0.contains(byte) } != isNegated }
@@ -219,25 +219,25 @@ public struct PathPattern: Sendable {
   /// Returns whether a path matches this pattern. The cost is at most the product of the lengths.
   public func matches(_ path: ArchivePath) -> Bool {
     let name = path.stored
-    var (place, index) = (0, 0)
-    var back: (place: Int, index: Int)?
+    var (offset, index) = (0, 0)
+    var back: (offset: Int, index: Int)?
     while index < name.count {
-      if place < pattern.count, pattern[place] == UInt8(ascii: "*") {
-        back = (place, index)
-        place += 1
-      } else if place < pattern.count,
-        pattern[place] == UInt8(ascii: "?") || pattern[place] == name[index]
+      if offset < pattern.count, pattern[offset] == UInt8(ascii: "*") {
+        back = (offset, index)
+        offset += 1
+      } else if offset < pattern.count,
+        pattern[offset] == UInt8(ascii: "?") || pattern[offset] == name[index]
       {
-        place += 1
+        offset += 1
         index += 1
       } else if let last = back {
-        place = last.place + 1
+        offset = last.offset + 1
         index = last.index + 1
-        back = (last.place, index)
+        back = (last.offset, index)
       } else {
         return false
       }
     }
-    return pattern[place...].allSatisfy { $0 == UInt8(ascii: "*") }
+    return pattern[offset...].allSatisfy { $0 == UInt8(ascii: "*") }
   }
 }

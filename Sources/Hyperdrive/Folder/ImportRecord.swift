@@ -54,8 +54,8 @@ struct ImportRecord {
 
   /// The state at the last import of the file of an entry; nil for a file that is not known.
   subscript(seq: UInt64) -> File? {
-    let place = known.firstPlace(from: seq) { $0.seq }
-    return place < known.count && known[place].seq == seq ? known[place] : nil
+    let index = known.firstIndex(from: seq) { $0.seq }
+    return index < known.count && known[index].seq == seq ? known[index] : nil
   }
 
   /// Adds a file of this import.

@@ -20,12 +20,12 @@ final class WorkFolder {
   }
 
   deinit {
-    forget()
+    closeAll()
     FileSystem.closeFile(root)
   }
 
   /// Closes everything but the folder itself.
-  func forget() {
+  func closeAll() {
     leave()
     if let own { FileSystem.closeFile(own.descriptor) }
     own = nil
@@ -121,7 +121,7 @@ final class WorkFolder {
   func prune(_ path: ArchivePath) throws(SystemError) {
     var path = path
     while path.count > 0 {
-      forget()
+      closeAll()
       do {
         try inFolder(path.parent) { folder throws(SystemError) in
           try FileSystem.removeFolder(path.name, in: folder)

@@ -62,7 +62,7 @@ extension ArchiveTree {
     guard var list = index.list(shared) else { return (nil, []) }
     if let name = path.component(shared), let branches = try names(of: head, list, shared) {
       guard let seq = branches[name] else { return (nil, list) }
-      if let place = list.firstIndex(of: seq) { list.remove(at: place) }
+      if let found = list.firstIndex(of: seq) { list.remove(at: found) }
       return (seq < head.seq ? try node(seq) : nil, list)
     }
     var branch: ArchiveNode?

@@ -41,8 +41,8 @@ package final class ArchiveTree {
     if let known = cache[seq] { return known }
     guard seq > 0 else { return nil }
     if !staged.isEmpty, seq >= source.length {
-      let place = seq - source.length
-      return place < UInt64(staged.count) ? staged[Int(place)] : nil
+      let index = seq - source.length
+      return index < UInt64(staged.count) ? staged[Int(index)] : nil
     }
     guard let block = try source.block(at: seq) else { throw MissingEntries(seqs: [seq]) }
     switch decode(block, at: seq) {

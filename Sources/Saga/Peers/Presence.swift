@@ -62,7 +62,7 @@ public struct Presence: Sendable {
   /// The quiet time, in milliseconds, after which the next crowd gets a new line.
   static let crowdPause: Int64 = 600_000
 
-  /// Every person that was seen, by feed. Beyond 500, those who left longest ago are forgotten.
+  /// Every person that was seen, by feed. Beyond 500, those who left longest ago are evicted.
   public private(set) var people: [PublicKey: Person] = [:]
   /// The lines so far, the newest last; at most 200.
   public private(set) var notices: [Notice] = []
@@ -107,7 +107,7 @@ public struct Presence: Sendable {
     }
     people[person.key] = Person(person: person, isHere: true, since: now)
     pass(.join, person, at: now, now)
-    forgetSome()
+    evictSome()
   }
 
   /// Notes that the data of a person who is here has changed, or was proven to be the person's own.
@@ -185,7 +185,7 @@ public struct Presence: Sendable {
   }
 
   /// Forgets those who left longest ago, so that strangers with ever new keys can't fill the memory.
-  private mutating func forgetSome() {
+  private mutating func evictSome() {
     guard people.count > Self.keptPeople else { return }
     let gone = people.filter { !$0.value.isHere }.sorted { $0.value.since < $1.value.since }
     for (key, _) in gone.prefix(people.count - Self.keptPeople) { people[key] = nil }

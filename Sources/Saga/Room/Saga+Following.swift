@@ -9,14 +9,14 @@ extension Saga {
     if isClosed { return false }
     switch update {
     case .entries(let entries):
-      let changes = entries.compactMap(take)
+      let changes = entries.compactMap(add)
       noteTaken(entries)
       // What was stored before is delivered to each reader in order, once all of it is read.
       if isReady {
-        tell(changes)
+        send(changes)
       } else {
         countRead(entries.count)
-        await tellProgress(entries)
+        await sendProgress(entries)
       }
       tryNewcomers()
       if isReady, unwritten > max(Self.entriesBetweenWrites, index.count / 2) { writeIndex() }
@@ -28,15 +28,15 @@ extension Saga {
       broadcast.send(.wake)
     case .authorized:
       isAuthorized = true
-      tell(.authorized)
+      send(.authorized)
       tryNewcomers()
-    case .uploaded(let seq): tell(.sent(seq: seq))
+    case .uploaded(let seq): send(.sent(seq: seq))
     case .forked(let evidence):
       forks.append(evidence)
-      tell(.forked(evidence))
-    case .restored: tell(.restored)
+      send(.forked(evidence))
+    case .restored: send(.restored)
     case .left(let feed): remove(feed)
-    case .issue(let error): tell(.error(SagaError(.database, error.reason)))
+    case .issue(let error): send(.error(SagaError(.database, error.reason)))
     }
     return true
   }
@@ -50,10 +50,10 @@ extension Saga {
     for record in index.remove(feed) { recent.remove(record) }
     taken[feed] = nil
     unwritten += 1
-    tell(.feedGone(feed))
+    send(.feedGone(feed))
   }
 
-  private func take(_ entry: DatabaseNode) -> RoomQueue.Event? {
+  private func add(_ entry: DatabaseNode) -> RoomQueue.Event? {
     defer {
       if entry.feed == db.localKey, !ownWaiters.isEmpty {
         let done = ownWaiters.filter { $0.seq <= entry.seq }
@@ -99,12 +99,12 @@ extension Saga {
     }
   }
 
-  private func tellProgress(_ entries: [DatabaseNode]) async {
+  private func sendProgress(_ entries: [DatabaseNode]) async {
     loaded += UInt64(entries.count)
     guard loaded >= toldLoaded + 10_000, !broadcast.isEmpty else { return }
     toldLoaded = loaded
     let total = await db.feeds.reduce(0) { $0 + ($1.storedLength > 0 ? $1.storedLength - 1 : 0) }
-    tell(.loading(done: taken.values.reduce(0, +), of: total))
+    send(.loading(done: taken.values.reduce(0, +), of: total))
   }
 
   func databaseEnded() {
@@ -126,9 +126,9 @@ extension Saga {
   }
 
   /// Sends an event to every reader.
-  func tell(_ event: SagaEvent) { broadcast.send(.other(event)) }
+  func send(_ event: SagaEvent) { broadcast.send(.other(event)) }
 
-  private func tell(_ changes: [RoomQueue.Event]) { broadcast.send(contentsOf: changes) }
+  private func send(_ changes: [RoomQueue.Event]) { broadcast.send(contentsOf: changes) }
 
   /// The most events that are handed over at once, and about the most bytes of their texts.
   private static let eventsAtOnce = 512
@@ -140,7 +140,7 @@ extension Saga {
   /// Returns the events that wait for a reader, or suspends until there are some; nil at the end.
   func nextEvents(_ reader: RoomReader) async -> [SagaEvent]? {
     while !Task.isCancelled {
-      let events = takeEvents(reader)
+      let events = dueEvents(reader)
       if !events.isEmpty { return events }
       guard await reader.subscription.waits() else { return nil }
     }
@@ -157,7 +157,7 @@ extension Saga {
     return reader.ahead[reader.given]
   }
 
-  private func takeEvents(_ reader: RoomReader) -> [SagaEvent] {
+  private func dueEvents(_ reader: RoomReader) -> [SagaEvent] {
     var events: [SagaEvent] = []
     if !reader.knowsPresence {
       reader.knowsPresence = true

@@ -41,7 +41,7 @@ extension Saga {
     data.address = address
     lastConnection += 1
     let connection = lastConnection
-    if roster.connect(data, on: connection) { tell(.join(data)) }
+    if roster.connect(data, on: connection) { send(.join(data)) }
     await db.expect(data.key)
     let meeting = Task { await meet(data, stream, on: connection) }
     let result: Result<Void, any Error>
@@ -53,8 +53,8 @@ extension Saga {
     }
     meeting.cancel()
     let (gone, changed) = roster.disconnect(data.key, on: connection)
-    if let gone { tell(.leave(gone)) }
-    if let changed { tell(.change(changed)) }
+    if let gone { send(.leave(gone)) }
+    if let changed { send(.change(changed)) }
     left(connection, data.key)
     try result.get()
   }
@@ -87,7 +87,7 @@ extension Saga {
   private func proven(_ claim: UserData, on connection: UInt64) -> UserData {
     var data = claim
     data.isProven = true
-    if let shown = roster.prove(claim.key, on: connection) { tell(.change(shown)) }
+    if let shown = roster.prove(claim.key, on: connection) { send(.change(shown)) }
     return data
   }
 
@@ -121,19 +121,19 @@ extension Saga {
   private func answered(_ key: PublicKey) {
     guard asking.contains(key) else { return }
     asking.answer(key)
-    tell(.requestGone(key))
-    tellNewRequests()
+    send(.requestGone(key))
+    sendNewRequests()
   }
 
   private func left(_ connection: UInt64, _ key: PublicKey) {
     let wasListed = asking.listed.contains { $0.key == key }
     asking.leave(connection)
-    if wasListed, !asking.listed.contains(where: { $0.key == key }) { tell(.requestGone(key)) }
-    tellNewRequests()
+    if wasListed, !asking.listed.contains(where: { $0.key == key }) { send(.requestGone(key)) }
+    sendNewRequests()
   }
 
-  private func tellNewRequests() {
-    for user in asking.fill() { tell(.request(user)) }
+  private func sendNewRequests() {
+    for user in asking.fill() { send(.request(user)) }
   }
 
   /// Notes that what a feed holds is not to be shown here, or is again. Messages and events go on: a front end
@@ -141,7 +141,7 @@ extension Saga {
   public func setMuted(_ isMuted: Bool, _ key: PublicKey) {
     guard key != db.localKey, muted.contains(key) != isMuted else { return }
     if isMuted { muted.insert(key) } else { muted.remove(key) }
-    tell(.muted(key, isMuted))
+    send(.muted(key, isMuted))
   }
 
   /// Authorizes a feed at once, whatever the policy.
@@ -158,7 +158,7 @@ extension Saga {
     if newcomers.count >= options.limits.requests {
       guard newcomers.makeRoom(for: data, present: Set(roster.users.map(\.key))) else {
         if waits.take(now: .now, limit: Self.waitsPerMinute) == nil {
-          tell(.waiting(data, reason: "\(newcomers.count) others wait for an answer"))
+          send(.waiting(data, reason: "\(newcomers.count) others wait for an answer"))
         }
         return
       }
@@ -183,7 +183,7 @@ extension Saga {
         newcomers[data.key] == nil
       else { return }
       asking.add(data, on: connection)
-      tellNewRequests()
+      sendNewRequests()
     case .decide(let decision):
       guard await !db.isAuthorized(data.key), newcomers[data.key] == nil else { return }
       // A refusal is not kept, so that strangers with ever new keys leave nothing behind. The next time the
@@ -234,7 +234,7 @@ extension Saga {
         try await db.authorize(key)
         newcomers.letIn(key, now: .now)
       } catch {
-        tell(
+        send(
           .error(SagaError(.database, "\(next.data.username) could not be authorized: \(error)")))
         return
       }
@@ -249,6 +249,6 @@ extension Saga {
     newcomers[key]?.waitWasTold = true
     // Strangers can come by the hundred; the first few are enough to show it.
     guard waits.take(now: .now, limit: Self.waitsPerMinute) == nil else { return }
-    tell(.waiting(newcomer.data, reason: reason))
+    send(.waiting(newcomer.data, reason: reason))
   }
 }

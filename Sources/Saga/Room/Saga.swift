@@ -196,7 +196,7 @@ public actor Saga {
   public func delete(_ id: Message.ID) async throws {
     if isClosed { throw SagaError(.closed, "The room is closed.") }
     let node = try await db.delete(try ownKey(of: id))
-    await takenIn(node.seq)
+    await untilAdded(node.seq)
   }
 
   /// Returns the key under which a message of the local user can be overwritten.
@@ -225,7 +225,7 @@ public actor Saga {
   func write(_ value: [UInt8], key: String) async throws -> Message.ID {
     if isClosed { throw SagaError(.closed, "The room is closed.") }
     let node = try await db.put(key, value)
-    await takenIn(node.seq)
+    await untilAdded(node.seq)
     return Message.ID(keyBytes: node.keyBytes, feed: node.feed)
   }
 
@@ -240,7 +240,7 @@ public actor Saga {
   }
 
   /// Waits until an entry of the local feed is in the room.
-  private func takenIn(_ seq: UInt64) async {
+  private func untilAdded(_ seq: UInt64) async {
     if taken[db.localKey, default: 0] >= seq || isClosed { return }
     await withCheckedContinuation { ownWaiters.append((seq, $0)) }
   }

@@ -82,7 +82,7 @@ struct DoctorCommand: AsyncParsableCommand {
         isHealthy = examination.isHealthy
         // If the database can't be opened, that is the result.
         let index = try? await Saga.examineIndex(storage, removing: repair)
-        tell(examination, index ?? .missing, output)
+        printReport(examination, index ?? .missing, output)
       } else {
         guard
           try storage.exists(place.prefix + "key") || storage.exists(place.prefix + "secret_key")
@@ -98,7 +98,7 @@ struct DoctorCommand: AsyncParsableCommand {
             "feeds": [Self.json(examination, folder: "")],
           ])
         } else {
-          tell(examination, name: "feed", output)
+          printReport(examination, name: "feed", output)
         }
       }
       if !output.json, isHealthy { output.line(output.bold("healthy")) }
@@ -125,7 +125,7 @@ struct DoctorCommand: AsyncParsableCommand {
 
   // MARK: For people
 
-  private func tell(_ examination: FeedExamination, name: String, _ output: Output) {
+  private func printReport(_ examination: FeedExamination, name: String, _ output: Output) {
     var line = "\(name) \(examination.key?.hex ?? "without a key"): "
     line += "\(Amount.count(examination.length, "block")), \(Amount.bytes(examination.byteLength))"
     if examination.storedBlocks < examination.length {
@@ -142,7 +142,7 @@ struct DoctorCommand: AsyncParsableCommand {
     }
   }
 
-  private func tell(
+  private func printReport(
     _ examination: DatabaseExamination, _ index: RoomIndexState, _ output: Output
   ) {
     if output.json {
@@ -163,7 +163,7 @@ struct DoctorCommand: AsyncParsableCommand {
       ])
       return
     }
-    for feed in examination.feeds { tell(feed.examination, name: feed.folder, output) }
+    for feed in examination.feeds { printReport(feed.examination, name: feed.folder, output) }
     output.line("\(Amount.count(UInt64(max(examination.entryCount, 0)), "entry")) read")
     for entry in examination.badEntries {
       output.line(

@@ -63,7 +63,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
         throw error
       }
       await peers.stop()
-      try await tell(feed, output, clock.now - start)
+      try await printReport(feed, output, clock.now - start)
       try await feed.close()
     }
   }
@@ -105,7 +105,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
     }
   }
 
-  private func tell(_ feed: Feed, _ output: Output, _ duration: Duration) async throws {
+  private func printReport(_ feed: Feed, _ output: Output, _ duration: Duration) async throws {
     let (length, bytes) = (await feed.length, await feed.byteLength)
     let stored = await feed.downloaded()
     let fetched = await feed.statistics.totals

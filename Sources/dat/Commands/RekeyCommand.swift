@@ -49,18 +49,19 @@ struct RekeyCommand: AsyncParsableCommand {
     let output = Output(json: json)
     do {
       let path = Self.absolute(dir)
-      if let aside = try RecoveredFolder.settle(path) {
+      if let aside = try RecoveredFolder.finishEarlier(path) {
         output.failure("an earlier run was finished; the old folder is \(aside)")
         return
       }
       let folder = try await ForkedFolder.read(path)
       let isOnlyWriter = folder.isSource && folder.otherWriters.isEmpty
-      tell(folder, output, isOnlyWriter)
+      printReport(folder, output, isOnlyWriter)
       guard yes else { return }
       if isOnlyWriter {
         try await export(folder, output)
       } else {
-        tell(try await RecoveredFolder(old: folder, keepsHistory: keep).make(), folder, output)
+        printReport(
+          try await RecoveredFolder(old: folder, keepsHistory: keep).make(), folder, output)
       }
     } catch {
       throw output.ending(with: error)
@@ -75,7 +76,7 @@ struct RekeyCommand: AsyncParsableCommand {
 
   // MARK: The plan
 
-  private func tell(_ folder: ForkedFolder, _ output: Output, _ isOnlyWriter: Bool) {
+  private func printReport(_ folder: ForkedFolder, _ output: Output, _ isOnlyWriter: Bool) {
     let items = keep || isOnlyWriter ? [] : folder.items
     if output.json {
       output.object([
@@ -146,7 +147,9 @@ struct RekeyCommand: AsyncParsableCommand {
 
   // MARK: The result
 
-  private func tell(_ result: RecoveredFolder.Result, _ folder: ForkedFolder, _ output: Output) {
+  private func printReport(
+    _ result: RecoveredFolder.Result, _ folder: ForkedFolder, _ output: Output
+  ) {
     if output.json {
       output.object([
         "event": "recovered", "key": .string(result.newKey.hex), "folder": .string(folder.path),

@@ -44,7 +44,7 @@ struct RecoveredFolder {
   /// Finishes, or reverts, what a killed run left.
   ///
   /// - Returns: the location of the old folder, if the new one had already taken its place.
-  static func settle(_ path: String) throws -> String? {
+  static func finishEarlier(_ path: String) throws -> String? {
     let files = FileManager.default
     let building = building(path)
     var aside: String?
