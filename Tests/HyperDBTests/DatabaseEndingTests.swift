@@ -172,6 +172,6 @@ private actor Reading {
 extension HyperDB {
   /// True if a read waits for a block of a peer.
   fileprivate var waitsForBlock: Bool {
-    feedSet.logs.values.contains { !$0.replicator.waiting.isEmpty }
+    feedSet.logs.values.contains { $0.replicator.waits.hasBlocks }
   }
 }

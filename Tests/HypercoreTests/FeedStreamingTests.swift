@@ -133,10 +133,9 @@ import Testing
 extension Feed {
   /// The number of calls that wait for something.
   var waiterCount: Int {
-    replicator.waiting.values.reduce(0) { $0 + $1.count } + replicator.updates.count
-      + replicator.seeks.count + replicator.selections.count { $0.completion != nil }
+    replicator.waits.count + replicator.plan.selections.count { $0.completion != nil }
   }
 
   /// The number of ranges to download.
-  var selectionCount: Int { replicator.selections.count }
+  var selectionCount: Int { replicator.plan.selections.count }
 }

@@ -55,7 +55,7 @@ import Testing
     #expect(!peer.victim.has(5) && !peer.victim.has(6))
     #expect(peer.victim.downloaded() == 0)
     #expect(peer.replicator.statistics.downloadedBlocks == 0)
-    #expect(peer.replicator.peers.map(\.requests.activeCount) == [0])
+    #expect(peer.replicator.peers.map(\.download.requests.activeCount) == [0])
     // The hash alone is known, so the block alone can follow.
     #expect(peer.victim.digest(5) == 1)
     try peer.askFor(5)

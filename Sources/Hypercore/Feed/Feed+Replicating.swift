@@ -178,7 +178,8 @@ extension Feed {
   public var peers: [FeedPeerStatus] {
     replicator.peers.map {
       FeedPeerStatus(
-        peer: $0.publicID, remoteLength: $0.remoteLength, inFlight: $0.requests.activeCount,
+        peer: $0.publicID, remoteLength: $0.remoteLength,
+        inFlight: $0.download.requests.activeCount,
         statistics: $0.statistics)
     }
   }

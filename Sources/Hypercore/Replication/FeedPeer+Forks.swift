@@ -9,7 +9,7 @@ extension FeedPeer {
     guard let evidence = core.forkEvidence, !isClosed else { return }
     let index = evidence.commonLength
     guard !evidence.isExact, comparison.narrowings < ReplicationLimits.narrowings,
-      remoteBlocks.contains(index)
+      remote.blocks.contains(index)
     else {
       if comparison.narrowings > 0 { replicator.forkIsNarrowed() }
       return

@@ -2,26 +2,24 @@ internal import HypercoreCrypto
 internal import HypercoreProtocol
 
 extension FeedPeer {
-  /// True if the remote waits for an answer.
-  var hasQueuedAnswers: Bool { !queuedRequests.isEmpty || !queuedWants.isEmpty }
-
   /// Answers the remote's requests until the connection holds `limit` bytes. Called when the transport has
   /// room, so that a peer that doesn't read costs the memory of its requests and not of the answers.
   func answer(upTo limit: Int) throws {
     var sent = Sent()
+    // Blocks that are read ahead.
+    var run: BlockRun?
     defer {
-      run = nil
       if !sent.blocks.isEmpty {
         statistics.uploadedBlocks += sent.blocks.reduce(0) { $0 + UInt64($1.count) }
         statistics.uploadedBytes += sent.bytes
         replicator.uploaded(sent.blocks, size: sent.bytes, to: self)
       }
     }
-    while !queuedWants.isEmpty, session.connection.outputCount < limit {
-      try answerWant(queuedWants.removeFirst())
+    while session.connection.outputCount < limit, let region = upload.nextRegion() {
+      try answerWant(region)
     }
-    while session.connection.outputCount < limit, let request = queuedRequests.popFirst() {
-      try answerRequest(request, &sent)
+    while session.connection.outputCount < limit, let request = upload.nextRequest() {
+      try answerRequest(request, &sent, &run)
     }
   }
 
@@ -31,18 +29,14 @@ extension FeedPeer {
     var bytes: UInt64 = 0
   }
 
-  /// Makes sure that ``run`` has a block. If it doesn't, the block is read together with those requested
+  /// Makes sure that `run` has a block. If it doesn't, the block is read together with those requested
   /// next.
   ///
   /// - Returns: false if the block is not stored here.
-  private func readRun(to index: UInt64) throws -> Bool {
+  private func read(_ index: UInt64, into run: inout BlockRun?) throws -> Bool {
     guard core.has(index) else { return false }
     if run?.contains(index) == true { return true }
-    var count = 1
-    for request in queuedRequests.upcoming.prefix(ReplicationLimits.runBlocks) {
-      guard request.index == index + UInt64(count), request.bytes == 0, !request.hash else { break }
-      count += 1
-    }
+    let count = 1 + upload.requests.countFollowing(index, limit: ReplicationLimits.runBlocks)
     run = try core.run(from: index, count: count, bytes: ReplicationLimits.runBytes)
     return run != nil
   }
@@ -50,7 +44,7 @@ extension FeedPeer {
   private func answerWant(_ region: Range<UInt64>) throws {
     // Never more than there is: a region may be 2^53 blocks long. A side that uploads nothing says that it
     // has nothing, as the remote would wait for the answer.
-    let end = isUploading ? min(region.upperBound, core.length) : 0
+    let end = upload.isOn ? min(region.upperBound, core.length) : 0
     var bits: [UInt8] = []
     var told = region
     if region.lowerBound < end {
@@ -59,7 +53,7 @@ extension FeedPeer {
       bits = answer.bytes
       if answer.end < end {
         told = region.lowerBound..<answer.end
-        queuedWants.insert(answer.end..<region.upperBound, at: 0)
+        upload.putBack(answer.end..<region.upperBound)
       }
     }
     let isWhole = region.upperBound - region.lowerBound <= ReplicationLimits.wantEnd
@@ -67,7 +61,9 @@ extension FeedPeer {
     send(.have(start: told.lowerBound, length: length, bitfield: bits))
   }
 
-  private func answerRequest(_ request: Request, _ sent: inout Sent) throws {
+  private func answerRequest(
+    _ request: Request, _ sent: inout Sent, _ run: inout BlockRun?
+  ) throws {
     var index = request.index
     var digest = request.nodes
     if request.bytes > 0, let found = core.position(ofByte: request.bytes) {
@@ -79,7 +75,7 @@ extension FeedPeer {
       send(.unhave(start: index))
       return
     }
-    let isStored = try !request.hash && readRun(to: index)
+    let isStored = try !request.hash && read(index, into: &run)
     guard let proof = try proof(index, digest: digest, hash: !isStored) else {
       send(.unhave(start: index))
       return
@@ -102,7 +98,7 @@ extension FeedPeer {
   /// The proof of a block; nil if there is none.
   private func proof(_ index: UInt64, digest: UInt64, hash: Bool) throws -> Proof? {
     do {
-      return try core.proof(index, digest: digest, hash: hash, remoteTree: remoteTree)
+      return try core.proof(index, digest: digest, hash: hash, remoteTree: upload.remoteTree)
     } catch {
       if error.code == .nodeMissing || error.code == .signatureMissing { return nil }
       throw error

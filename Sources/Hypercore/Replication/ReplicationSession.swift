@@ -62,7 +62,7 @@ package final class ReplicationSession {
 
   /// The number of the remote's requests that wait to be answered, on all its feeds.
   var queuedRequestCount: Int {
-    peers.reduce(0) { $0 + ($1?.queuedRequests.count ?? 0) }
+    peers.reduce(0) { $0 + ($1?.upload.requests.count ?? 0) }
   }
 
   /// True if nothing is sent after what is queued.
@@ -248,7 +248,7 @@ package final class ReplicationSession {
       perform {
         var answered = false
         for peer in peers {
-          guard let peer, !peer.isClosed, peer.hasQueuedAnswers else { continue }
+          guard let peer, !peer.isClosed, peer.upload.hasQueue else { continue }
           try peer.answer(upTo: ReplicationLimits.outputBytes)
           touch(peer.replicator)
           peer.replicator.needsUpdate()
@@ -260,8 +260,7 @@ package final class ReplicationSession {
     let output = connection.takeOutput()
     if output.isEmpty, hasEnded { return nil }
     outputWasSignalled = false
-    if hasEnded || peers.contains(where: { $0?.hasQueuedAnswers == true && $0?.isClosed == false })
-    {
+    if hasEnded || peers.contains(where: { $0?.upload.hasQueue == true && $0?.isClosed == false }) {
       // More can be taken.
       hasOutput()
     }

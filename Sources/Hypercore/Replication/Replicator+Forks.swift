@@ -3,7 +3,7 @@
 
 extension Replicator {
   /// The proof that the feed has two histories, found here or sent by a peer.
-  package var forkEvidence: ForkEvidence? { core.forkEvidence ?? heardEvidence }
+  package var forkEvidence: ForkEvidence? { core.forkEvidence ?? doubts.evidence }
 
   /// Keeps a proof that a peer sent, and passes it on.
   ///
@@ -12,7 +12,7 @@ extension Replicator {
     if let known = forkEvidence {
       guard evidence.commonLength > known.commonLength else { return }
       if core.forkEvidence == nil {
-        heardEvidence = evidence
+        doubts.evidence = evidence
       } else {
         core.forkEvidence = evidence
       }
@@ -21,7 +21,7 @@ extension Replicator {
       // This also notifies all peers.
       try core.quarantine(evidence)
     } else {
-      heardEvidence = evidence
+      doubts.evidence = evidence
       passOnEvidence()
       onEvent?(.forked)
     }
@@ -43,9 +43,8 @@ extension Replicator {
   /// Fetches what is missing from `start` on in a feed that is written here, before anything is appended.
   func catchUp(from start: UInt64) {
     core.noteBehind()
-    guard restoring == nil else { return }
-    catchUp.start = start
-    restoring = download(DownloadRange(start: start))
+    guard catchUp.download == nil else { return }
+    catchUp.begin(from: start, download: download(DownloadRange(start: start)))
     for peer in peers { peer.startDownloading() }
   }
 }

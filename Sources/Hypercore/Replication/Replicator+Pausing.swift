@@ -4,64 +4,54 @@ internal import HypercoreProtocol
 // and what is here is served.
 
 extension Replicator {
-  /// The time after which a pause is checked for whether it is over.
-  private static var pauseTime: Duration { .seconds(5) }
-
   /// Checks the limits, and pauses if one is reached.
   func checkDisk() {
-    guard pause == nil, core.wantsBlocks, let reason = meter.pause() else { return }
+    guard !gate.isPaused, core.wantsBlocks, let reason = gate.meter.pause() else { return }
     startPause(reason, .paused(reason))
   }
 
   /// Pauses downloading, and notifies those that wait for blocks.
   func startPause(_ reason: DownloadPause, _ error: FeedError) {
-    let isNew = pause != reason
-    pause = reason
-    pauseEnd = peers.first.map { $0.session.now + Self.pauseTime }
+    let isNew = gate.startPause(reason, now: now)
     for peer in peers { peer.pauseDownloads() }
     failWaiting(error, keepingOpen: true)
-    catchUp.resumeAll()
+    resumeCaughtUp()
     if isNew { onEvent?(.paused(reason)) }
     needsUpdate()
   }
 
   /// Resumes downloading, if there is no reason left to pause.
   func endPause() {
-    guard let old = pause else { return }
-    pauseEnd = peers.first.map { $0.session.now + Self.pauseTime }
-    if let next = meter.pause(margin: 1) {
+    guard gate.isPaused else { return }
+    gate.postpone(now: now)
+    if let next = gate.meter.pause(margin: 1) {
       // The storage is not tried as long as there is no room.
-      if case .storage = old { return }
-      pause = next
+      if !gate.waitsForStorage { gate.replacePause(next) }
       return
     }
     if core.failure != nil {
       guard core.mayResume else { return }
       do { try core.resume() } catch { return }
     }
-    pause = nil
-    pauseEnd = nil
+    gate.endPause()
     onEvent?(.resumed)
     needsUpdate()
   }
 
   /// Tries to resume if a pause has lasted long enough.
   func tickPause(now: Moment) {
-    guard pause != nil else { return }
-    guard let end = pauseEnd else {
-      pauseEnd = now + Self.pauseTime
-      return
-    }
-    if now >= end { endPause() }
+    if gate.isPauseOver(at: now) { endPause() }
   }
+
+  /// The time, as a peer's session knows it; nil if none is connected.
+  private var now: Moment? { peers.first?.session.now }
 }
 
 extension FeedPeer {
   /// Releases the requests, which are made again later.
   func pauseDownloads() {
     dropRequests()
-    soughtBytes = []
-    stopCountingOnOrder()
+    download.removePromises()
   }
 }
 

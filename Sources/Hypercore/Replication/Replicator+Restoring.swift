@@ -4,14 +4,11 @@
 internal import HypercoreProtocol
 
 extension Replicator {
-  /// The longest time for which an append waits for peers that might know more of a copied feed.
-  static var catchUpTime: Duration { .seconds(5) }
-
   func startRestoring() {
     guard core.isOwned, core.wantsBlocks, core.stopReason == nil else { return }
-    catchUp.start = core.isRestoring ? 0 : core.length
     // A copy may lack blocks that were cleared; damage may be anywhere.
-    restoring = download(DownloadRange(start: core.damage == nil ? core.length : 0))
+    let range = DownloadRange(start: core.damage == nil ? core.length : 0)
+    catchUp.begin(from: core.isRestoring ? 0 : core.length, download: download(range))
   }
 
   /// Ends the download once everything that peers have is here.
@@ -19,11 +16,11 @@ extension Replicator {
     if core.settleRestoring() { onEvent?(.restored) }
     if core.isCopy, isCaughtUp {
       core.confirmFolder()
-      catchUp.resumeAll()
+      resumeCaughtUp()
     }
-    guard let id = restoring, !core.wantsBlocks else { return }
-    restoring = nil
-    selections.removeAll { $0.id == id }
+    guard let id = catchUp.download, !core.wantsBlocks else { return }
+    catchUp.end()
+    _ = plan.remove(id)
   }
 
   /// True if the connected peers were asked for more of the feed, and all of it has arrived.
@@ -31,8 +28,8 @@ extension Replicator {
     let asked = peers.filter(\.isDownloading)
     return !asked.isEmpty && core.has(min(catchUp.start, core.length)..<core.length)
       && asked.allSatisfy {
-        $0.openWants == 0 && !$0.wantedRegions.isEmpty && $0.remoteLength <= core.length
-          && $0.requests.activeCount == 0
+        !$0.remote.isAsked && $0.remote.askedCount > 0 && $0.remote.length <= core.length
+          && $0.download.requests.activeCount == 0
       }
   }
 
@@ -50,30 +47,15 @@ extension Replicator {
   /// Calls `body` when ``waitUntilCaughtUp()`` would return.
   func whenCaughtUp(_ body: @escaping () -> Void) {
     guard core.isCopy, !catchUp.isOver, let peer = peers.first else { return body() }
-    if catchUp.deadline == nil { catchUp.deadline = peer.session.now + Self.catchUpTime }
-    catchUp.waiters.append(body)
-  }
-}
-
-/// The state of waiting for peers of a copied feed.
-struct CatchUp {
-  /// The length of the feed when it was opened.
-  var start: UInt64 = 0
-  var deadline: Moment?
-  var waiters: [() -> Void] = []
-  /// True if the time is over: no call waits again.
-  private(set) var isOver = false
-
-  mutating func tick(now: Moment) {
-    guard let deadline, now >= deadline else { return }
-    isOver = true
-    resumeAll()
+    catchUp.wait(now: peer.session.now, body)
   }
 
-  mutating func resumeAll() {
-    deadline = nil
-    let waiters = waiters
-    self.waiters = []
-    for waiter in waiters { waiter() }
+  /// Resumes the calls that wait until this side has caught up, whether it has or not.
+  func resumeCaughtUp() {
+    for waiter in catchUp.removeWaiters() { waiter() }
+  }
+
+  func tickCatchUp(now: Moment) {
+    for waiter in catchUp.expire(at: now) { waiter() }
   }
 }

@@ -16,7 +16,7 @@ extension Replicator {
       selection.finish(.failure(.closed))
       return selection.id
     }
-    selections.append(selection)
+    plan.add(selection)
     needsUpdate()
     if let reason = refusal, completion != nil || core.forkEvidence != nil {
       // Blocks that are here already are not a failure.
@@ -28,13 +28,13 @@ extension Replicator {
 
   /// Removes a range from the downloads; its completion is called with `error`.
   package func undownload(_ id: UInt64, _ error: FeedError = .downloadCancelled) {
-    guard let place = selections.firstIndex(where: { $0.id == id }) else { return }
-    selections.remove(at: place).finish(.failure(error))
+    guard let selection = plan.remove(id) else { return }
+    selection.finish(.failure(error))
     needsUpdate()
   }
 
   func finishSelections() throws {
-    for selection in selections {
+    for selection in plan.selections {
       guard let end = selection.range.end, core.length >= end else { continue }
       let start = selection.range.start
       if start < end {
@@ -44,7 +44,7 @@ extension Replicator {
           guard core.has(start..<end) else { continue }
         }
       }
-      selections.removeAll { $0 === selection }
+      _ = plan.remove(selection.id)
       selection.finish(.success(()))
     }
   }
@@ -52,22 +52,20 @@ extension Replicator {
   /// Releases a block that is no longer requested from any peer. If it did not arrive, it is looked for
   /// again.
   func release(_ index: UInt64) {
-    reserved.remove(index)
+    plan.release(index)
     if core.has(index) { return }
-    for selection in selections { selection.lowerCursors(to: index) }
+    for selection in plan.selections { selection.lowerCursors(to: index) }
   }
 
   // MARK: Choosing requests
 
   /// Sends every request that is due.
   func schedule() throws {
-    guard !peers.isEmpty, pause == nil, wrongKind == nil,
-      !(waiting.isEmpty && seeks.isEmpty && updates.isEmpty && selections.isEmpty)
-    else { return }
+    guard !peers.isEmpty, gate.isOpen, !waits.isEmpty || !plan.selections.isEmpty else { return }
     for peer in peers where peer.isDownloading {
-      peer.sendWants(for: waitingOrder)
-      guard peer.remoteLength > 0 else { continue }
-      if firstBlockCheck != nil {
+      peer.sendWants(for: waits.blocks)
+      guard peer.remote.length > 0 else { continue }
+      if needsFirstBlock {
         // Nothing else is requested before it is known what the feed is.
         if peer.freeRequests > 0 { _ = try request(0, from: peer) }
         continue
@@ -78,18 +76,18 @@ extension Replicator {
         continue
       }
       var free = peer.freeRequests
-      for index in waitingOrder where free > 0 {
+      for index in waits.blocks where free > 0 {
         if try request(index, from: peer) { free -= 1 }
       }
-      if !updates.isEmpty { try requestUpdate(from: peer, &free) }
-      if !seeks.isEmpty { try requestSeeks(from: peer, &free) }
-      for selection in selections where free > 0 {
+      if !waits.updates.isEmpty { try requestUpdate(from: peer, &free) }
+      if !waits.seeks.isEmpty { try requestSeeks(from: peer, &free) }
+      for selection in plan.selections where free > 0 {
         if selection.range.linear || selection.range.hash {
           requestInOrder(selection, from: peer, &free)
           continue
         }
         while free > 0, let index = nextBlock(of: selection, from: peer) {
-          reserved.insert(index)
+          plan.reserve(index)
           peer.request(index, hash: false)
           free -= 1
         }
@@ -99,40 +97,37 @@ extension Replicator {
 
   /// Returns whether anything asks for a block. One look at each selection.
   func wants(_ index: UInt64) -> Bool {
-    waiting[index] != nil || index == 0 && firstBlockCheck != nil
-      || selections.contains {
-        !$0.range.hash && $0.range.start <= index && index < $0.range.end ?? .max
-      }
+    waits.contains(index) || index == 0 && needsFirstBlock || plan.covers(index)
   }
 
   private func request(
     _ index: UInt64, from peer: FeedPeer, hash: Bool = false
   ) throws -> Bool {
-    guard peer.remoteBlocks.contains(index), !reserved.contains(index), !core.has(index) else {
+    guard peer.remote.blocks.contains(index), !plan.reserved.contains(index), !core.has(index)
+    else {
       return false
     }
-    reserved.insert(index)
+    plan.reserve(index)
     peer.request(index, hash: hash)
     return true
   }
 
   /// Requests the last block of the length that is waited for, or its hash: it comes with the signed roots.
   private func requestUpdate(from peer: FeedPeer, _ free: inout Int) throws {
-    guard let target = updates.map(\.length).max(), target > core.length, free > 0 else { return }
-    let wanted = min(target, peer.remoteLength)
+    guard let target = waits.greatestLength, target > core.length, free > 0 else { return }
+    let wanted = min(target, peer.remote.length)
     guard wanted > core.length else { return }
-    let isProofOnly = updates.allSatisfy(\.isProofOnly)
-    if try request(wanted - 1, from: peer, hash: isProofOnly) { free -= 1 }
+    if try request(wanted - 1, from: peer, hash: waits.needsProofOnly) { free -= 1 }
   }
 
   private func requestSeeks(from peer: FeedPeer, _ free: inout Int) throws {
-    for seek in seeks where free > 0 {
-      guard !peer.soughtBytes.contains(seek.bytes) else { continue }
-      let span = core.seekSpan(seek.bytes, in: seek.range, length: peer.remoteLength)
+    for seek in waits.seeks where free > 0 {
+      guard !peer.download.seeks(byte: seek.bytes) else { continue }
+      let span = core.seekSpan(seek.bytes, in: seek.range, length: peer.remote.length)
       guard let index = try firstMissingLeaf(in: span, of: peer) else { continue }
-      peer.soughtBytes.insert(seek.bytes)
+      peer.download.seek(byte: seek.bytes)
       free -= 1
-      let digest = TreeDigest.digest(of: index, bound: peer.remoteLength * 2) {
+      let digest = TreeDigest.digest(of: index, bound: peer.remote.length * 2) {
         core.bits.hasNode($0)
       }
       peer.send(.request(Request(index: index, bytes: seek.bytes, hash: true, nodes: digest)))
@@ -143,7 +138,7 @@ extension Replicator {
     var index = span.lowerBound
     var steps = 0
     while index < span.upperBound, steps < 4096 {
-      if peer.remoteBlocks.contains(index), !core.has(index) { return index }
+      if peer.remote.blocks.contains(index), !core.has(index) { return index }
       index += 1
       steps += 1
     }
@@ -152,7 +147,7 @@ extension Replicator {
 
   /// Returns whether a peer has something that is selected and not here.
   func wantsAnything(from peer: FeedPeer) -> Bool {
-    selections.contains { selection in
+    plan.selections.contains { selection in
       let (start, end) = (selection.range.start, end(of: selection, from: peer))
       return start < end
         && nextWord(of: selection, from: peer, start..<end, ignoringReserved: true) != nil
@@ -162,14 +157,12 @@ extension Replicator {
   /// True if this side has everything that the connected peers have, and at least one has said what that is.
   /// Blocks that none of them has may be missing.
   package var hasAllOfPeers: Bool {
-    !peers.isEmpty && pause == nil && wrongKind == nil
+    !peers.isEmpty && gate.isOpen
       && peers.allSatisfy { peer in
-        let regions =
-          (peer.remoteLength + ReplicationLimits.wantLength - 1) / ReplicationLimits.wantLength
-        return peer.openWants == 0 && peer.requests.activeCount == 0
-          && peer.wantedRegions.count >= max(Int(clamping: regions), 1)
-          && (peer.remoteLength <= core.length
-            || peer.remoteBlocks.last(in: core.length..<peer.remoteLength) == nil)
+        !peer.remote.isAsked && peer.download.requests.activeCount == 0
+          && peer.remote.askedCount >= max(Int(clamping: peer.remote.regionCount), 1)
+          && (peer.remote.length <= core.length
+            || peer.remote.blocks.last(in: core.length..<peer.remote.length) == nil)
           && !wantsAnything(from: peer)
       }
   }
@@ -177,14 +170,15 @@ extension Replicator {
   /// Returns whether anyone waits for something that the peer can bring. A wait for what it doesn't have does
   /// not keep a session open.
   func waits(for peer: FeedPeer) throws -> Bool {
-    if waitingOrder.contains(where: { peer.remoteBlocks.contains($0) && !core.has($0) }) {
+    if waits.blocks.contains(where: { peer.remote.blocks.contains($0) && !core.has($0) }) {
       return true
     }
-    if peer.remoteLength > core.length, updates.contains(where: { $0.length > core.length }) {
+    if peer.remote.length > core.length, waits.updates.contains(where: { $0.length > core.length })
+    {
       return true
     }
-    return try seeks.contains { seek in
-      let span = core.seekSpan(seek.bytes, in: seek.range, length: peer.remoteLength)
+    return try waits.seeks.contains { seek in
+      let span = core.seekSpan(seek.bytes, in: seek.range, length: peer.remote.length)
       return try firstMissingLeaf(in: span, of: peer) != nil
     }
   }
@@ -204,7 +198,7 @@ extension Replicator {
         peer.request(number << 6 + bit, hash: selection.range.hash)
         free -= 1
       }
-      reserved.insert(bits & ~rest, inWord: number)
+      plan.reserve(bits & ~rest, inWord: number)
       position = rest == 0 ? (number + 1) << 6 : number << 6 + UInt64(rest.leadingZeroBitCount)
     }
     // If no request is free any more, the rest was not checked.
@@ -212,14 +206,14 @@ extension Replicator {
   }
 
   private func end(of selection: Selection, from peer: FeedPeer) -> UInt64 {
-    min(selection.range.end ?? .max, peer.remoteLength)
+    min(selection.range.end ?? .max, peer.remote.length)
   }
 
   /// A block at a random position.
   private func nextBlock(of selection: Selection, from peer: FeedPeer) -> UInt64? {
     let (start, end) = (selection.range.start, end(of: selection, from: peer))
     guard start < end else { return nil }
-    let middle = UInt64.random(in: start..<end, using: &random)
+    let middle = plan.randomBlock(in: start..<end)
     let found =
       nextWord(of: selection, from: peer, middle..<end)
       ?? nextWord(of: selection, from: peer, start..<middle)
@@ -236,7 +230,7 @@ extension Replicator {
     var position = range.lowerBound
     while position < end {
       let page = position / BlockSet.pageBits
-      guard let next = peer.remoteBlocks.nextPage(from: page) else { return nil }
+      guard let next = peer.remote.blocks.nextPage(from: page) else { return nil }
       if next > page {
         position = next * BlockSet.pageBits
         continue
@@ -244,11 +238,11 @@ extension Replicator {
       let pageEnd = (page + 1) * BlockSet.pageBits
       while position < min(end, pageEnd) {
         let number = position >> 6
-        var bits = peer.remoteBlocks.word(number) & (.max >> (position & 63))
+        var bits = peer.remote.blocks.word(number) & (.max >> (position & 63))
         if end - number << 6 < 64 { bits &= ~(.max >> (end & 63)) }
         if bits != 0 {
           bits &= selection.range.hash ? ~leafWord(number) : ~core.bits.dataWord(number)
-          if !ignoringReserved { bits &= ~reserved.word(number) }
+          if !ignoringReserved { bits &= ~plan.reserved.word(number) }
           if bits != 0 { return (number, bits) }
         }
         position = (number + 1) << 6

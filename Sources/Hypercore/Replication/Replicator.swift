@@ -34,100 +34,87 @@ package final class Replicator {
   package typealias Instant = ContinuousClock.Instant
 
   package let core: FeedCore
-  /// True if only blocks that are asked for are downloaded.
-  package let isSparse: Bool
-  /// True if a sparse feed lets a session that is not live end after a while without requests. The reference
-  /// never ends such a session.
-  package var endsWhenIdle = false
   /// Called for every event.
   package var onEvent: ((ReplicatorEvent) -> Void)?
-  /// May refuse a verified block before it is stored: the hook `onwrite`. The peer is nil for a block that the
-  /// application put.
-  @exclusivity(unchecked) package var onWrite: ((UInt64, [UInt8], FeedPeer?) throws -> Void)?
-
-  /// Checks the first block before anything else is fetched, and returns the reason if the feed is of another
-  /// kind than expected; nil if it isn't. The owner sets it while that block is not here; it is removed once
-  /// it is.
-  @exclusivity(unchecked) package var firstBlockCheck: ((FeedKind) -> FeedError?)?
-  /// The reason why nothing is fetched of this feed: it is of another kind than expected.
-  package private(set) var wrongKind: FeedError?
-
   @exclusivity(unchecked) package internal(set) var peers: [FeedPeer] = []
-  @exclusivity(unchecked) var selections: [Selection] = []
-  var waiting: [UInt64: [Waiter]] = [:]
-  /// The blocks that are waited for, in the order in which they were asked for.
-  var waitingOrder: [UInt64] = []
-  var seeks: [SeekWaiter] = []
-  var updates: [UpdateWaiter] = []
-  /// True if new peers are assumed to answer in the order of the requests.
-  var countsOnOrder = true
-  /// The blocks that are requested from some peer.
-  @exclusivity(unchecked) var reserved = BlockSet()
-  @exclusivity(unchecked) private var updateIsDue = false
-  /// True if the limits of the disk have to be checked at the end of the burst.
-  @exclusivity(unchecked) private var diskIsDue = false
-  @exclusivity(unchecked) private var batchedBytes = 0
-  /// The blocks of the core's batch, in the order in which they came, after those that are being reported.
-  @exclusivity(unchecked) var arrivals: [BlockArrival] = []
-  @exclusivity(unchecked) var reportedArrivals = 0
-  private var nextID: UInt64 = 0
-  var random: any RandomNumberGenerator
-  @exclusivity(unchecked) private(set) var isClosed = false
-  private var wasSynced = false
-  /// The running mean of the size of received blocks.
-  @exclusivity(unchecked) private(set) var averageBlockSize = 0
   @exclusivity(unchecked) package private(set) var statistics = PeerStatistics()
-  /// The download by which a feed that is written here recovers what it lost.
-  var restoring: UInt64?
+  private var lastID: UInt64 = 0
+
+  /// What the application refuses of what peers bring.
+  @exclusivity(unchecked) private var check = BlockCheck()
+  /// What is to be downloaded, and what of it is requested.
+  @exclusivity(unchecked) var plan: RequestPlan
+  /// The calls that wait for peers.
+  @exclusivity(unchecked) var waits = Waits()
+  /// What has to be done at the end of the burst.
+  @exclusivity(unchecked) private var burst = Burst()
+  /// Why nothing is downloaded.
+  @exclusivity(unchecked) var gate: DownloadGate
+  /// The signs that there may be another history.
+  @exclusivity(unchecked) var doubts = ForkDoubts()
+  /// The restoring of a feed that is written here.
   var catchUp = CatchUp()
-  let meter: DiskMeter
-  /// The reason why downloading is paused.
-  @exclusivity(unchecked) package internal(set) var pause: DownloadPause? {
-    didSet { isPaused = pause != nil }
-  }
-  /// True if there is a ``pause``. Read for every message.
-  @exclusivity(unchecked) private(set) var isPaused = false
-  /// The time at which resuming is tried.
-  var pauseEnd: Moment?
-  /// Blocks for which a peer's answer contradicted what is here. They are requested with the whole proof, on
-  /// a connection on which no node was claimed to be known. If the feed's key has signed both histories, that
-  /// reveals it.
-  var contradicted: Set<UInt64> = []
-  /// The number of peers that were disconnected without blame because their answer contradicted what is here.
-  var doubts = 0
-  /// The proof of a fork of somebody else's feed, from a peer.
-  var heardEvidence: ForkEvidence?
 
   package init(
     core: FeedCore, isSparse: Bool = false, disk: DiskLimits = DiskLimits(),
     random: any RandomNumberGenerator = SystemRandomNumberGenerator()
   ) {
     self.core = core
-    self.isSparse = isSparse
-    self.random = random
-    meter = DiskMeter(core, disk)
+    plan = RequestPlan(isSparse: isSparse, random: random)
+    gate = DownloadGate(meter: DiskMeter(core, disk))
     if !isSparse, !core.isOwned {
-      selections.append(Selection(id: newID(), range: DownloadRange()))
+      plan.add(Selection(id: newID(), range: DownloadRange()))
     }
     startRestoring()
     core.onChange = { [unowned self] change in self.coreChanged(change) }
   }
 
   func newID() -> UInt64 {
-    nextID += 1
-    return nextID
+    lastID += 1
+    return lastID
   }
 
-  var isSeeking: Bool { !seeks.isEmpty }
+  // MARK: Options
+
+  /// May refuse a verified block before it is stored: the hook `onwrite`. The peer is nil for a block that the
+  /// application put.
+  package var onWrite: ((UInt64, [UInt8], FeedPeer?) throws -> Void)? {
+    get { check.onWrite }
+    set { check.onWrite = newValue }
+  }
+
+  /// Checks the first block before anything else is fetched, and returns the reason if the feed is of another
+  /// kind than expected; nil if it isn't. The owner sets it while that block is not here; it is removed once
+  /// it is.
+  package var firstBlockCheck: ((FeedKind) -> FeedError?)? {
+    get { check.firstBlock }
+    set { check.firstBlock = newValue }
+  }
+
+  /// True if nothing else is requested before the first block is here.
+  var needsFirstBlock: Bool { check.firstBlock != nil }
+
+  /// True if only blocks that are asked for are downloaded.
+  package var isSparse: Bool { plan.isSparse }
+
+  /// True if a sparse feed lets a session that is not live end after a while without requests. The reference
+  /// never ends such a session.
+  package var endsWhenIdle: Bool {
+    get { plan.endsWhenIdle }
+    set { plan.endsWhenIdle = newValue }
+  }
+
+  /// The reason why downloading is paused.
+  package var pause: DownloadPause? { gate.pause }
 
   // MARK: Peers
 
   func add(_ peer: FeedPeer) {
     peer.publicID = FeedPeerID(number: newID(), id: peer.remoteID)
     peers.append(peer)
-    if core.forkEvidence != nil { peer.isDownloading = false }
-    if pause != nil { endPause() } else if peers.count == 1 { checkDisk() }
-    wasSynced = false
+    if core.forkEvidence != nil { peer.ending.stop() }
+    if gate.isPaused { endPause() } else if peers.count == 1 { checkDisk() }
+    burst.forgetSynced()
     if let forkEvidence { peer.sendEvidence(forkEvidence) }
     onEvent?(.peerAdded(peer))
     needsUpdate()
@@ -136,9 +123,9 @@ package final class Replicator {
   func remove(_ peer: FeedPeer) {
     guard let place = peers.firstIndex(where: { $0 === peer }) else { return }
     peers.remove(at: place)
-    for selection in selections { selection.forget(peer) }
+    for selection in plan.selections { selection.forget(peer) }
     onEvent?(.peerRemoved(peer))
-    if peers.isEmpty { catchUp.resumeAll() }
+    if peers.isEmpty { resumeCaughtUp() }
     needsUpdate()
   }
 
@@ -158,25 +145,24 @@ package final class Replicator {
   ///
   /// A feed that can't be written any more accepts nothing; the peer is not to blame for that.
   func store(_ data: DataMessage, from peer: FeedPeer) throws {
-    guard !core.isStopped, !isPaused else { return }
+    guard !core.isStopped, !gate.isPaused else { return }
     let length = core.length
     do {
       core.beginBatch()
       let result = try core.put(
         data.index, value: data.value, nodes: data.nodes, signature: data.signature,
-        accept: acceptance(from: peer))
+        accept: check.from(peer))
       if let newLength = result.newLength {
-        peer.comparison.agreedLength = max(peer.comparison.agreedLength, newLength)
+        peer.comparison.agree(on: newLength)
         // The path up from the next block passes all roots that were here.
         if data.index == length { peer.comparison.question = nil }
       }
       if result.outcome == .stored, let value = data.value {
-        noteArrival(of: data.index, from: peer)
-        averageBlockSize =
-          averageBlockSize == 0 ? value.count : (averageBlockSize * 15 + value.count) / 16
-        batchedBytes += value.count
+        burst.arrived(data.index, from: peer)
+        burst.count(value.count)
+        plan.count(value.count)
         statistics.countDownload(value.count)
-        if meter.count(value.count) { diskIsDue = true }
+        if gate.meter.count(value.count) { burst.needsDisk() }
       }
     } catch {
       if error.code == .wrongKind { refuse(error) }
@@ -184,42 +170,46 @@ package final class Replicator {
       peer.narrowFork()
       return
     }
-    if data.index == 0, firstBlockCheck != nil, core.has(0) { firstBlockCheck = nil }
+    if data.index == 0, needsFirstBlock, core.has(0) { check.firstBlock = nil }
     needsUpdate()
-    if batchedBytes >= ReplicationLimits.batchBytes { try commit() }
+    if burst.isFull { try commit() }
   }
 
-  func acceptance(
-    from peer: FeedPeer?
-  ) -> ((UInt64, [UInt8]) throws(FeedError) -> Void)? {
-    guard onWrite != nil || firstBlockCheck != nil else { return nil }
-    return { [onWrite, check = firstBlockCheck] index, value throws(FeedError) in
-      if index == 0, let reason = check?(FeedKind(firstBlock: value)) { throw reason }
-      guard let onWrite else { return }
-      do { try onWrite(index, value, peer) } catch { throw FeedError.refused(index, error) }
+  /// Verifies a block or hash that the application has from elsewhere, and stores it.
+  func put(_ index: UInt64, _ block: [UInt8]?, _ proof: Proof) throws {
+    core.beginBatch()
+    do {
+      let result = try core.put(
+        index, value: block, nodes: proof.nodes, signature: proof.signature,
+        accept: check.from(nil))
+      if result.outcome == .stored {
+        if index == 0 { check.firstBlock = nil }
+        burst.arrived(index, from: nil)
+      }
+    } catch {
+      if core.failure == nil { try core.commitBatch() }
+      throw error
     }
+    try core.commitBatch()
+    try flush()
   }
 
   /// Stops downloading a feed of another kind than expected, and ends its connections.
   private func refuse(_ reason: FeedError) {
-    guard wrongKind == nil else { return }
-    wrongKind = reason
+    guard gate.refuse(reason) else { return }
     failWaiting(reason)
     onEvent?(.failed(reason))
     for peer in peers { peer.session.close(reason) }
   }
 
   private func commit() throws {
-    batchedBytes = 0
+    burst.written()
     do {
       try core.commitBatch()
     } catch {
       guard core.stopReason != nil else { throw error }
     }
-    if diskIsDue {
-      diskIsDue = false
-      checkDisk()
-    }
+    if burst.takeDisk() { checkDisk() }
   }
 
   /// Stops downloading, and fails every wait. What is stored is still served.
@@ -227,7 +217,7 @@ package final class Replicator {
     if reason.code == .forked {
       for peer in peers { peer.dropDownloads() }
       failWaiting(reason)
-      catchUp.resumeAll()
+      resumeCaughtUp()
       passOnEvidence()
       onEvent?(.forked)
     } else {
@@ -238,7 +228,7 @@ package final class Replicator {
 
   /// Handles a change that the feed's core reports.
   private func coreChanged(_ change: FeedChange) {
-    if isPaused, case .storage = pause, core.failure == nil { endPause() }
+    if gate.waitsForStorage, core.failure == nil { endPause() }
     switch change {
     case .appended(let range):
       for peer in peers { peer.announce(range) }
@@ -256,30 +246,35 @@ package final class Replicator {
       withdraw(range)
       onEvent?(.setAside(range))
     case .stopped:
-      arrivals = []
-      reportedArrivals = 0
+      burst.dropArrivals()
       if let reason = core.stopReason { stop(reason) }
     }
-    wasSynced = false
+    burst.forgetSynced()
     needsUpdate()
+  }
+
+  /// Reports that blocks were stored. More may come before this returns.
+  private func report(stored ranges: [Range<UInt64>]) {
+    let start = burst.beginReport()
+    onEvent?(.stored(ranges, by: burst.arrivals(from: start)))
+    burst.endReport(start)
   }
 
   /// Announces to peers that blocks are no longer here.
   private func withdraw(_ range: Range<UInt64>) {
-    for peer in peers where peer.wantsAnnouncements {
+    for peer in peers where peer.upload.isSubscribed {
       peer.send(.unhave(start: range.lowerBound, length: UInt64(range.count)))
     }
-    for selection in selections { selection.lowerCursors(to: range.lowerBound) }
+    for selection in plan.selections { selection.lowerCursors(to: range.lowerBound) }
   }
 
   /// Makes the next ``flush()`` check everything again.
-  func needsUpdate() { updateIsDue = true }
+  func needsUpdate() { burst.needsUpdate() }
 
   /// Ends a burst: writes what arrived, announces it, resumes waits, sends requests, and ends the sessions
   /// that are done.
   package func flush() throws {
-    while updateIsDue, !isClosed {
-      updateIsDue = false
+    while !isClosed, burst.takeUpdate() {
       try commit()
       try resumeWaiters()
       for peer in peers { peer.flushAnnouncements() }
@@ -302,24 +297,29 @@ package final class Replicator {
   package var isSynced: Bool {
     !peers.isEmpty && core.has(0..<core.length)
       && peers.allSatisfy {
-        $0.openWants == 0 && $0.requests.activeCount == 0 && $0.remoteLength <= core.length
-          && (core.length > 0 || !$0.wantedRegions.isEmpty) && !$0.isComparing
+        !$0.remote.isAsked && $0.download.requests.activeCount == 0
+          && $0.remote.length <= core.length
+          && (core.length > 0 || $0.remote.askedCount > 0) && !$0.isComparing
       }
   }
 
   private func checkSynced() throws {
-    guard !wasSynced, !core.isOwned, core.length > 0, core.has(0..<core.length) else { return }
-    wasSynced = true
+    guard burst.canSaySynced, !core.isOwned, core.length > 0, core.has(0..<core.length) else {
+      return
+    }
+    burst.saySynced()
     onEvent?(.synced)
   }
 
   // MARK: The end
 
+  var isClosed: Bool { gate.isClosed }
+
   /// Fails everything that waits and ends all peers.
   package func close() {
     guard !isClosed else { return }
     for peer in peers { peer.close() }
-    isClosed = true
+    gate.close()
     failWaiting(.closed)
   }
 
@@ -327,16 +327,9 @@ package final class Replicator {
   ///
   /// - Parameter keepingOpen: true if ranges without a completion stay selected.
   func failWaiting(_ error: FeedError, keepingOpen: Bool = false) {
-    let all = waiting.values.flatMap { $0 }
-    waiting = [:]
-    waitingOrder = []
-    for waiter in all { waiter.completion(.failure(error)) }
-    let (seeks, updates) = (seeks, updates)
-    let (kept, selections) =
-      keepingOpen
-      ? (selections.filter { $0.completion == nil }, selections.filter { $0.completion != nil })
-      : ([], selections)
-    (self.seeks, self.updates, self.selections) = ([], [], kept)
+    for waiter in waits.removeAllWaiters() { waiter.completion(.failure(error)) }
+    let (seeks, updates) = waits.removeSeeksAndUpdates()
+    let selections = plan.removeAll(keepingOpen: keepingOpen)
     for seek in seeks { seek.completion(.failure(error)) }
     for update in updates { update.completion(.failure(error)) }
     for selection in selections { selection.finish(.failure(error)) }

@@ -27,8 +27,21 @@ struct RequestQueue {
 
   var isEmpty: Bool { count == 0 }
 
-  /// The requests that wait, and some that are cancelled: those to read ahead for.
+  /// The requests that wait, and some that are cancelled.
   var upcoming: ArraySlice<Request> { requests[next...] }
+
+  /// The number of requests at the front that ask for the blocks after `index`, one after another: those to read
+  /// ahead for.
+  func countFollowing(_ index: UInt64, limit: Int) -> Int {
+    var count = 0
+    for request in upcoming.prefix(limit) {
+      guard request.index == index + UInt64(count) + 1, request.bytes == 0, !request.hash else {
+        break
+      }
+      count += 1
+    }
+    return count
+  }
 
   mutating func append(_ request: Request) {
     requests.append(request)
