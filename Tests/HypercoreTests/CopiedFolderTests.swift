@@ -114,7 +114,7 @@ import Testing
     let simulation = Simulation(seed: 3)
     let copy = try SimulatedReplica("copy", FeedOptions(keyPair: keyPair(1)), seed: 3)
     try copy.core.append([[1], [2]])
-    copy.core.isCopy = true
+    copy.core.recovery.foundCopy()
     copy.replicator.startRestoring()
     // It says that there are 1,000 blocks, and has none of them.
     let liar = try SimulatedReplica("liar", FeedOptions(key: keyPair(1).publicKey), seed: 4)

@@ -160,7 +160,7 @@ final class DiskMeter {
       return .quota(of: "this writer", bytes: limit)
     }
     if let exhausted = limits.budget?.exhausted { return exhausted }
-    guard let space = try? core.storage.space() else { return nil }
+    guard let space = try? core.files.provider.space() else { return nil }
     let reserve = limits.reserve(of: space)
     let needed = reserve + reserve / 16 * margin
     return space.available < needed ? .reserve(available: space.available, bytes: reserve) : nil

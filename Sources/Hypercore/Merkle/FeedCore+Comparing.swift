@@ -51,7 +51,7 @@ extension FeedCore {
       evidence.commonLength > known.commonLength
         || (evidence.isExact && evidence.commonLength == known.commonLength)
     else { return false }
-    forkEvidence = evidence
+    standing.stop(evidence)
     return true
   }
 
@@ -86,7 +86,7 @@ extension FeedCore {
       }
       var attempt = climb
       if let roots = try? collectRoots(&attempt, trustingKnown: false),
-        isSigned(TreeHash.tree(roots.nodes), by: signature)
+        keys.isSigned(TreeHash.tree(roots.nodes), by: signature)
       {
         for root in roots.nodes { try note(root) }
         return SignedProof(

@@ -170,7 +170,7 @@ extension FeedCore {
     }
     let hash = TreeHash.tree(roots.nodes)
     if let signature {
-      guard isSigned(hash, by: signature) else {
+      guard keys.isSigned(hash, by: signature) else {
         throw .rejected("The signature sent with block \(block) could not be verified.")
       }
     } else if length > 0, isLive {

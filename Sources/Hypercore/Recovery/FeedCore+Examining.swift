@@ -179,7 +179,7 @@ extension FeedCore {
 
   /// Makes all nodes below one again from the leaves, or from the blocks, if that leads to this node.
   private func rebuild(_ top: Node) throws(FeedError) -> Bool {
-    places.removeAll()
+    locations.removePlaces()
     for fromBlocks in [false, true] {
       var nodes: [Node] = []
       guard let made = try made(top.index, fromBlocks, &nodes), made == top else { continue }

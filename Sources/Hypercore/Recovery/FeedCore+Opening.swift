@@ -34,10 +34,7 @@ extension FeedCore {
         file: files.bitfield, pageSize: stored.pageSize,
         pageCount: options.overwrite ? 0 : stored.pageCount)
       let core = try FeedCore(
-        files, in: provider, options: options, bits: bits, lock: lock)
-      core.setKey(identity.key)
-      core.secretKey = identity.secretKey
-      core.report.findings = identity.findings
+        files, identity, options: options, bits: bits, lock: lock)
       if identity.isGenerated { stored.isNew = true }
       try core.settle(stored, options)
       return core
@@ -56,7 +53,7 @@ extension FeedCore {
       try recover(stored)
     }
     if !options.overwrite { try readForkEvidence() }
-    isRestoring = try lacksItsBlocks(stored, options)
+    if try lacksItsBlocks(stored, options) { recovery.foundKeysAlone() }
     guard access == .readWrite else { return }
     // The mark comes first, so that a crash does not make this look like a new feed.
     if isRestoring { try markAsRestoring() } else { try forgetRestoring() }

@@ -17,7 +17,7 @@ extension FeedCore {
           + "signature here does not cover it: the files are damaged. Have `dat doctor` look at them."
       )
     }
-    forkEvidence = evidence
+    standing.stop(evidence)
     keepForkEvidence()
     onChange?(.stopped)
   }
@@ -32,7 +32,7 @@ extension FeedCore {
       try files.fork.sync()
     } catch {
       // The evidence holds while the feed is open; after that the fork has to be found again.
-      failure = FeedError.wrapping(error)
+      standing.fail(FeedError.wrapping(error))
     }
   }
 
@@ -45,10 +45,10 @@ extension FeedCore {
         fileBytes: try files.fork.read(at: 0, count: Int(length))), evidence.key == key,
       evidence.isProven
     else {
-      report.findings.append(.forkEvidenceUnreadable)
+      recovery.report.findings.append(.forkEvidenceUnreadable)
       return
     }
-    forkEvidence = evidence
-    report.findings.append(.forked)
+    standing.stop(evidence)
+    recovery.report.findings.append(.forked)
   }
 }

@@ -1,26 +1,6 @@
 internal import HypercoreCrypto
 internal import RandomAccessStorage
 
-/// The losses that peers have to restore before the feed may be written again.
-struct Damage {
-  /// The length that the feed has to reach again.
-  var length: UInt64
-  /// The blocks that have to be stored again.
-  var lost: [Range<UInt64>]
-
-  var reason: String {
-    var parts: [String] = []
-    if !lost.isEmpty {
-      let count = Words.count(lost)
-      parts.append("\(count) of its blocks \(count == 1 ? "is" : "are") missing")
-    }
-    parts.append("it was signed up to length \(length) before")
-    return "The feed is read-only until peers have restored it: "
-      + parts.joined(separator: ", and ")
-      + ". Writing now could fork it."
-  }
-}
-
 // Recovery of the files after a crash, a copy or a loss. The signature of a batch's last block commits the
 // batch, so the newest signature that verifies decides the length of the feed. All decisions rest on cheap
 // evidence: the tree bits, one signature, the lengths of the files.
@@ -58,11 +38,10 @@ extension FeedCore {
     if isOwned, stored.signatureCount > length {
       try rollForward(stored.signatureCount, wasOverwritten: stored.hasBlankPageSize)
     }
-    if length < claimed { report.findings.append(.steppedDown(from: claimed, to: length)) }
+    if length < claimed { recovery.report.findings.append(.steppedDown(from: claimed, to: length)) }
     try checkData()
-    offsetMarks = []
-    places.removeAll()
-    report.isDamaged = damage != nil
+    locations.releaseMemory()
+    recovery.report.isDamaged = damage != nil
     guard access == .readWrite, isOwned, damage == nil else { return }
     // Nothing is cut if there is no signature at all, as the files may have lost their signatures, or if
     // there are signatures beyond this length, as what they sign may be there.
@@ -75,16 +54,14 @@ extension FeedCore {
   }
 
   private func adopt(_ known: KnownLength) {
-    length = known.length
-    roots = known.roots
-    byteLength = known.roots.reduce(0) { $0 + $1.size }
-    if length > 0 { isLive = known.isSigned }
+    extent.adopt(length: known.length, roots: known.roots)
+    if length > 0 { extent.setLive(known.isSigned) }
   }
 
   /// Sets aside the blocks of a static feed that was closed before it got its key: nothing can verify them.
   private func forgetUnfinalized(_ stored: StoredFeed, length: UInt64) throws(FeedError) -> Bool {
     guard stored.signatureCount == 0 else { return false }
-    report.findings.append(.unfinalizedForgotten(length: length))
+    recovery.report.findings.append(.unfinalizedForgotten(length: length))
     bits.setAside(from: 0)
     return true
   }
@@ -179,8 +156,8 @@ extension FeedCore {
       Self.grow(&running, with: leaf)
     }
     guard running == roots else { return false }
-    try signatures.file.write(signature.bytes, at: SignatureFile.offset(of: length - 1))
-    report.findings.append(.signedAgain(length: length))
+    try files.signatures.write(signature.bytes, at: SignatureFile.offset(of: length - 1))
+    recovery.report.findings.append(.signedAgain(length: length))
     return true
   }
 
@@ -255,14 +232,7 @@ extension FeedCore {
   /// Reports blocks that should be here and are not. A feed that is owned here can't be written before it has
   /// them again.
   func addLost(_ lost: [Range<UInt64>]) {
-    guard !lost.isEmpty else { return }
-    var all = lost
-    for case .blocksLost(let others) in report.findings { all += others }
-    report.findings.removeAll { if case .blocksLost = $0 { true } else { false } }
-    report.findings.append(.blocksLost(all.sorted { $0.lowerBound < $1.lowerBound }))
-    guard isOwned else { return }
-    damage = Damage(
-      length: max(damage?.length ?? 0, length), lost: (damage?.lost ?? []) + lost)
+    recovery.addLost(lost, length: length, isOwned: isOwned)
   }
 
   private func ends(_ block: UInt64, by end: UInt64) throws(FeedError) -> Bool {
@@ -296,7 +266,7 @@ extension FeedCore {
     try tree.flush()
     if treeLength > treeEnd { try tree.truncate(toSlots: slots) }
     if dataLength > byteLength { try files.data.truncate(to: byteLength) }
-    report.findings.append(.unsignedBytesRemoved(extra))
+    recovery.report.findings.append(.unsignedBytesRemoved(extra))
   }
 }
 

@@ -12,7 +12,7 @@ extension FeedCore {
     guard failure != nil, key != nil, forkEvidence == nil, !isClosed, access == .readWrite else {
       return false
     }
-    return !syncHasFailed
+    return !diskSync.hasFailed
   }
 
   /// Resumes after a failed write: drops the state in memory and reads that of the files, as opening does.
@@ -25,21 +25,21 @@ extension FeedCore {
       for file in files.growing { file.storage.close() }
       let stored = try StoredFeed(files, overwriting: false)
       batch = PutBatch()
-      (damage, nextOffset, offsetMarks) = (nil, nil, [])
-      places.removeAll()
-      (length, byteLength, roots) = (0, 0, [])
+      recovery.restart()
+      locations.removeAll()
+      extent.adopt(length: 0, roots: [])
       try tree.restart()
       bits.restart(pageSize: stored.pageSize, pageCount: stored.pageCount)
-      let found = report
-      report = RepairReport()
-      defer { report.findings = found.findings + report.findings }
+      let found = report.findings
+      recovery.report = RepairReport()
+      defer { recovery.report.findings.insert(contentsOf: found, at: 0) }
       if stored.hasTreeHeader || stored.hasBitfieldHeader { try recover(stored) }
       try writeHeaders(stored, overwriting: false)
     } catch {
-      failure = error
+      standing.fail(error)
       throw error
     }
-    failure = nil
+    standing.resume()
     if length > before {
       onChange?(isOwned ? .appended(before..<length) : .grew(to: length))
     }

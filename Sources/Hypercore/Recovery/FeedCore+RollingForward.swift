@@ -12,18 +12,18 @@ extension FeedCore {
     let start = length
     if let target = try newestSigned(of: found.candidates) {
       try takeOver(upTo: target)
-      report.findings.append(.rolledForward(from: start, to: target))
+      recovery.report.findings.append(.rolledForward(from: start, to: target))
     }
     if length <= last, found.isComplete { try signTornAgain(last + 1, found.hash, from: start) }
     guard length <= last else { return }
     // A last slot that the file cuts off was not a candidate.
     if found.candidates.last?.length == last + 1, length == start, start > 0 || wasOverwritten {
       // Complete nodes without a fitting signature: a feed that the reference overwrote left them behind.
-      report.findings.append(.staleSignatures(last + 1 - length))
+      recovery.report.findings.append(.staleSignatures(last + 1 - length))
       return
     }
-    report.findings.append(.signedLengthLost(last + 1))
-    damage = Damage(length: last + 1, lost: [])
+    recovery.report.findings.append(.signedLengthLost(last + 1))
+    recovery.require(last + 1)
   }
 
   private struct SignedLength {
@@ -86,9 +86,11 @@ extension FeedCore {
     guard try signatures.agrees(signature, at: length - 1) else { return }
     let before = self.length
     try takeOver(upTo: length)
-    try signatures.file.write(signature.bytes, at: SignatureFile.offset(of: length - 1))
-    report.findings.removeAll { $0 == .rolledForward(from: start, to: before) }
-    report.findings += [.rolledForward(from: start, to: length), .signedAgain(length: length)]
+    try files.signatures.write(signature.bytes, at: SignatureFile.offset(of: length - 1))
+    recovery.report.findings.removeAll { $0 == .rolledForward(from: start, to: before) }
+    recovery.report.findings += [
+      .rolledForward(from: start, to: length), .signedAgain(length: length),
+    ]
   }
 
   /// Extends the feed to the length of a signature that was verified.
@@ -101,9 +103,7 @@ extension FeedCore {
         if try tree.node(at: parent.index) != parent { try tree.put(parent) }
       }
     }
-    roots = running
-    length = end
-    byteLength = running.reduce(0) { $0 + $1.size }
+    extent.adopt(length: end, roots: running)
     setTreeBits(range)
     if files.dataIsElsewhere {
       // The data bits decide what is stored.
@@ -127,7 +127,7 @@ extension FeedCore {
       bits.setBlock(end - 1)
       end -= 1
     }
-    if end < length { report.findings.append(.rolledForward(from: end, to: length)) }
+    if end < length { recovery.report.findings.append(.rolledForward(from: end, to: length)) }
   }
 }
 

@@ -14,7 +14,7 @@ extension Replicator {
       if core.forkEvidence == nil {
         doubts.evidence = evidence
       } else {
-        core.forkEvidence = evidence
+        core.standing.stop(evidence)
       }
       forkIsNarrowed()
     } else if core.isOwned {
@@ -42,7 +42,7 @@ extension Replicator {
 
   /// Fetches what is missing from `start` on in a feed that is written here, before anything is appended.
   func catchUp(from start: UInt64) {
-    core.noteBehind()
+    core.recovery.foundMore()
     guard catchUp.download == nil else { return }
     catchUp.begin(from: start, download: download(DownloadRange(start: start)))
     for peer in peers { peer.startDownloading() }

@@ -13,7 +13,7 @@ extension Replicator {
 
   /// Ends the download once everything that peers have is here.
   func checkRestored() {
-    if core.settleRestoring() { onEvent?(.restored) }
+    if core.recovery.endRestoring(length: core.length) { onEvent?(.restored) }
     if core.isCopy, isCaughtUp {
       core.confirmFolder()
       resumeCaughtUp()

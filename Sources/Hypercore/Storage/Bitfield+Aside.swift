@@ -32,6 +32,7 @@ extension Bitfield {
 
   /// Treats one node as unknown, and leaves its bit in the file as it is.
   func setAside(node index: UInt64) {
+    lostNodes += 1
     guard index < treeLimit, let page = page(Int(index >> 14)) else { return }
     let word = Int((index & 16383) >> 6)
     setAsideNodes(BitfieldPage.mask(index), word, of: page)

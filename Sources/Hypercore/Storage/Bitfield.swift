@@ -25,6 +25,8 @@ package final class Bitfield {
   /// The page that was used last.
   @exclusivity(unchecked) private var current: BitfieldPage
   @exclusivity(unchecked) private var dirty: [Int] = []
+  /// The number of nodes that were set aside one at a time, as they turned out to be lost.
+  @exclusivity(unchecked) var lostNodes = 0
   /// The numbers of the pages with bits that are set aside.
   @exclusivity(unchecked) var asidePages: Set<Int> = []
 

@@ -24,7 +24,7 @@ extension FeedCore {
     try commitBatch()
     let first = length
     if blocks.isEmpty {
-      if durability != .buffered, unsyncedBlocks > 0 { try sync() }
+      if diskSync.isPending { try sync() }
       return first
     }
     let total = try totalSize(of: blocks.lazy.map { UInt64($0.count) }, count: blocks.count)
@@ -81,9 +81,7 @@ extension FeedCore {
       }
       bits.setBlocks(first..<end, to: true)
       setTreeBits(first..<end)
-      self.roots = roots
-      length = end
-      byteLength += total
+      extent.grow(to: end, byteLength: byteLength + total, roots: roots)
       try bits.flush()
     }
     onChange?(.appended(first..<length))
@@ -102,8 +100,7 @@ extension FeedCore {
   ) throws(FeedError) {
     try files.data.write(data)
     try tree.flush()
-    unsyncedBlocks += blocks
-    let isSynced = isSyncDue
+    let isSynced = diskSync.wrote(blocks)
     if isSynced {
       try bringToDisk(files.data)
       try bringToDisk(tree.file)
@@ -112,7 +109,7 @@ extension FeedCore {
       try files.signatures.write(signatures)
       if isSynced { try bringToDisk(files.signatures) }
     }
-    if isSynced { unsyncedBlocks = 0 }
+    if isSynced { diskSync.synced() }
   }
 
   /// Checks that a peer could receive each of these blocks.
@@ -160,14 +157,6 @@ extension FeedCore {
       throw .outOfBounds("A feed holds at most \(FeedLimits.maximumLength) blocks and 2^53 bytes.")
     }
     return total
-  }
-
-  private var isSyncDue: Bool {
-    switch durability {
-    case .buffered: false
-    case .synced: true
-    case .grouped(let blocks): unsyncedBlocks >= blocks
-    }
   }
 
   /// The leaves that are put into the tree together, so that their nodes stay in the processor's cache.
@@ -290,7 +279,7 @@ extension FeedCore {
     try checkStorable()
     if key == nil {
       guard let hash = PublicKey(bytes: treeHash.bytes) else { return }
-      setKey(hash)
+      keys.finalize(hash)
     }
     guard let key else { return }
     try writing { () throws(FeedError) in try files.key.write(key.bytes, at: 0) }

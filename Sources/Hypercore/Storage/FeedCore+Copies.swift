@@ -18,45 +18,32 @@ extension FeedCore {
     let stored = (try? files.marker.read(at: 0, count: Self.markerSize)) ?? []
     if stored == Self.restoringMark, length > 0 {
       // Peers have brought some of the feed; they were not asked yet whether that is all.
-      isCopy = true
-      isMarkedRestoring = true
+      recovery.foundBeginning()
       return
     }
     guard !stored.isEmpty, !isNew, length > 0 else {
-      needsMarker = true
+      recovery.foundNoMarker()
       return
     }
     guard let identity = folderIdentity, stored != identity else { return }
-    isCopy = true
-    report.findings.append(.folderCopied)
+    recovery.foundCopy()
+    recovery.report.findings.append(.folderCopied)
   }
 
   /// Records that this is the folder in which the feed is written, unless that is known.
   func mark() {
-    guard needsMarker else { return }
-    needsMarker = false
+    guard let isMarkedRestoring = recovery.takeMarking() else { return }
     if let identity = folderIdentity {
       try? files.marker.truncate(to: 0)
       try? files.marker.write(identity, at: 0)
     } else if isMarkedRestoring {
       try? files.marker.truncate(to: 0)
     }
-    isMarkedRestoring = false
-  }
-
-  /// Records that a peer has proven that there is more of the feed: the folder was restored without leaving a
-  /// trace.
-  func noteBehind() {
-    isCopy = true
-    needsMarker = true
   }
 
   /// Records that there is no more of the feed elsewhere: from now on it is written in this folder.
   package func confirmFolder() {
-    guard isCopy else { return }
-    isCopy = false
-    needsMarker = true
-    mark()
+    if recovery.confirm() { mark() }
   }
 
   /// True if the marker is another folder's; nil if there is none, or nothing to compare it with.
@@ -78,15 +65,13 @@ extension FeedCore {
     let isMarked = try files.marker.read(at: 0, count: Self.markerSize) == Self.restoringMark
     let isEmpty =
       !stored.hasTreeHeader && !stored.hasSignaturesHeader && !stored.hasBitfieldHeader
-    guard isMarked || isEmpty else { return false }
-    report.findings.append(.blocksMissing)
-    return true
+    return isMarked || isEmpty
   }
 
   func markAsRestoring() throws(FeedError) {
     try files.marker.truncate(to: 0)
     try files.marker.write(Self.restoringMark, at: 0)
-    isMarkedRestoring = true
+    recovery.markedRestoring()
     if durability != .buffered { try files.marker.sync() }
   }
 
@@ -98,23 +83,12 @@ extension FeedCore {
     try files.marker.truncate(to: 0)
   }
 
-  /// Ends restoring once a peer has proven how long the feed is. What connected peers have of it is fetched
-  /// before the next append, as for a copy.
-  ///
-  /// - Returns: true if the feed was restoring.
-  func settleRestoring() -> Bool {
-    guard isRestoring, length > 0 else { return false }
-    isRestoring = false
-    isCopy = true
-    return true
-  }
-
   /// The content of the file `marker` while the feed may not be written because its blocks are missing.
   package static let restoringMark = Array("restoring\n".utf8)
   private static let markerSize = 128
 
   private var folderIdentity: [UInt8]? {
-    guard let identity = try? storage.identity(of: files.key.name) else { return nil }
+    guard let identity = try? files.provider.identity(of: files.key.name) else { return nil }
     return Array("\(identity)\n".utf8)
   }
 }

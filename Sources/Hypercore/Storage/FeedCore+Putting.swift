@@ -17,46 +17,6 @@ package struct PutResult: Equatable {
   package var newLength: UInt64?
 }
 
-/// Verified blocks and nodes that are waiting to be written together.
-struct PutBatch {
-  /// The most bytes that may wait before they are written, with or without the owner's commit: 4 MiB.
-  static let limit = 4 << 20
-  /// The size up to which consecutive small blocks are gathered.
-  static let pieceBytes = 64 << 10
-  private static let smallBlock = 4096
-
-  var isOpen = false
-  var data: [StorageWrite] = []
-  var dataSize = 0
-  /// The number of blocks in `data`.
-  var blockCount = 0
-  var signatures: [(slot: UInt64, signature: Signature)] = []
-  /// True if nodes or bits have changed.
-  var hasNodes = false
-  /// The blocks of which observers are notified at the end.
-  var stored: [Range<UInt64>] = []
-  var newLength: UInt64?
-
-  /// The state of the feed before the first pending write.
-  var before: (length: UInt64, byteLength: UInt64, roots: [Node], isLive: Bool)?
-
-  /// Adds a block's bytes.
-  mutating func add(_ value: [UInt8], at offset: UInt64) {
-    dataSize += value.count
-    if value.count < Self.smallBlock, let last = data.indices.last,
-      data[last].offset + UInt64(data[last].bytes.count) == offset,
-      data[last].bytes.count < Self.pieceBytes
-    {
-      data[last].bytes.append(contentsOf: value)
-    } else {
-      data.append(StorageWrite(offset: offset, bytes: value))
-    }
-  }
-
-  /// True if all blocks and signatures can be read from the files.
-  var isWritten: Bool { data.isEmpty && signatures.isEmpty }
-}
-
 extension FeedCore {
   // MARK: Batches
 
@@ -75,7 +35,7 @@ extension FeedCore {
     guard !stored.isEmpty || newLength != nil else { return }
     batch.stored = []
     batch.newLength = nil
-    settleDamage()
+    checkRestored()
     if let newLength { onChange?(.grew(to: newLength)) }
     if !stored.isEmpty { onChange?(.stored(stored)) }
   }
@@ -109,9 +69,7 @@ extension FeedCore {
   /// Discards what could not be written, so that what was stored before can still be read and served.
   func dropBatch() {
     for range in batch.stored { bits.setBlocks(range, to: false) }
-    if let before = batch.before {
-      (length, byteLength, roots, isLive) = before
-    }
+    if let before = batch.before { extent = before }
     batch = PutBatch()
   }
 
@@ -145,7 +103,7 @@ extension FeedCore {
     try checkStorable()
     var climb = try Climb(block: block, value: value, nodes: nodes)
     var roots: VerifiedRoots?
-    let lostBefore = lostNodes
+    let lostBefore = bits.lostNodes
     do {
       if try climbToTrusted(&climb) {
         let beyond = try climbOn(climb, signature)
@@ -155,7 +113,7 @@ extension FeedCore {
         roots = try verifyRoots(&climb, signature)
       }
     } catch {
-      guard lostNodes == lostBefore else {
+      guard bits.lostNodes == lostBefore else {
         throw .damaged(
           "A node that block \(block) needs was lost here. It is fetched with the next request.")
       }
@@ -166,7 +124,7 @@ extension FeedCore {
       throw fork
     }
     if let accept, let value, !bits.hasBlock(block) { try accept(block, value) }
-    if batch.before == nil { batch.before = (length, byteLength, self.roots, isLive) }
+    if batch.before == nil { batch.before = extent }
     let result = try writing { () throws(FeedError) in
       try store(block, value: value, climb: climb, roots: roots)
     }
@@ -222,11 +180,9 @@ extension FeedCore {
       if let signature = roots.signature {
         batch.signatures.append((roots.length - 1, signature))
       }
-      isLive = roots.signature != nil
+      extent.setLive(roots.signature != nil)
       if roots.length > length {
-        length = roots.length
-        byteLength = roots.byteLength
-        self.roots = roots.nodes
+        extent.grow(to: roots.length, byteLength: roots.byteLength, roots: roots.nodes)
         batch.newLength = length
         result.newLength = length
       }
@@ -240,7 +196,7 @@ extension FeedCore {
       let offset = try byteOffset(of: block)
       if bits.hasAside { try forgetAside(before: block, end: offset + UInt64(value.count)) }
       batch.add(value, at: offset)
-      nextOffset = (block + 1, offset + UInt64(value.count))
+      locations.keepNext(block + 1, at: offset + UInt64(value.count))
     }
     bits.setBlock(block)
     batch.blockCount += 1
@@ -271,7 +227,7 @@ extension FeedCore {
 
   /// Corrects the sizes of a leaf and its sibling, of which a hash-only proof proves only the sum.
   private func correctSizes(of block: UInt64, size: UInt64) throws(FeedError) {
-    places.removeAll()
+    locations.removePlaces()
     var leaf = try node(at: 2 * block)
     let parent = try node(at: FlatTree.parent(leaf.index))
     guard size <= parent.size else {
@@ -287,9 +243,8 @@ extension FeedCore {
   }
 
   /// Lets the feed be written again once peers have restored what was lost.
-  func settleDamage() {
-    guard let damage else { return }
-    guard length >= damage.length, damage.lost.allSatisfy({ has($0) }) else { return }
-    self.damage = nil
+  private func checkRestored() {
+    guard damage != nil else { return }
+    recovery.checkRestored(length: length, has: has)
   }
 }

@@ -77,7 +77,7 @@ extension FeedCore {
   /// Returns the place of a block in `data`; nil if its node is missing. Keeps the place, and those of the
   /// neighbours that are on the same page of the tree.
   private func place(of block: UInt64) throws(FeedError) -> (offset: UInt64, size: UInt64)? {
-    if let place = places.place(of: block) { return place }
+    if let place = locations.place(of: block) { return place }
     guard let size = try knownNode(2 * block)?.size else { return nil }
     let offset = try byteOffset(of: block)
     let run = block >> BlockPlaces.runBits
@@ -89,7 +89,7 @@ extension FeedCore {
         sizes.append(node.size)
       }
       if sizes.count == BlockPlaces.runLength {
-        places.keep(run, offset: try markOffset(run), sizes: sizes)
+        locations.keepRun(run, at: try markOffset(run), sizes: sizes)
       }
     }
     return (offset, size)
@@ -192,12 +192,11 @@ extension FeedCore {
   @inline(never)
   private func noteLost(node index: UInt64) {
     bits.setAside(node: index)
-    lostNodes += 1
   }
 
   /// The offset of a block in `data`, which is known for every verified block.
   package func byteOffset(of block: UInt64) throws(FeedError) -> UInt64 {
-    if let nextOffset, nextOffset.block == block { return nextOffset.offset }
+    if let offset = locations.offset(of: block) { return offset }
     let mark = block >> 6
     var offset = try markOffset(mark)
     for root in FlatTree.fullRoots(length: block & 63) {
@@ -210,19 +209,12 @@ extension FeedCore {
   /// The offset of block 64 * `mark`.
   private func markOffset(_ mark: UInt64) throws(FeedError) -> UInt64 {
     guard mark > 0 else { return 0 }
-    let place = Int(mark)
-    if place < offsetMarks.count, offsetMarks[place] != .max { return offsetMarks[place] }
+    if let offset = locations.mark(mark) { return offset }
     var offset: UInt64 = 0
     for index in FlatTree.fullRoots(length: mark << 6) {
       offset = try sum(offset, try node(at: index).size, at: index)
     }
-    if place < FeedLimits.offsetMarks {
-      if place >= offsetMarks.count {
-        let count = max(place + 1, min(Int(length >> 6) + 1, FeedLimits.offsetMarks))
-        offsetMarks.append(contentsOf: repeatElement(.max, count: count - offsetMarks.count))
-      }
-      offsetMarks[place] = offset
-    }
+    locations.keepMark(mark, at: offset, length: length)
     return offset
   }
 
@@ -273,26 +265,5 @@ extension FeedCore {
   package func verify(_ signature: Signature, at block: UInt64) throws(FeedError) -> Bool {
     guard let key else { return false }
     return key.verifies(signature, of: TreeHash.tree(try rootHashes(at: block)))
-  }
-}
-
-/// Consecutive blocks, read together.
-struct BlockRun {
-  let first: UInt64
-  let bytes: [UInt8]
-  /// The end of each block, counted in bytes from the start of the first.
-  let ends: [Int]
-
-  func contains(_ index: UInt64) -> Bool {
-    index >= first && index - first < UInt64(ends.count)
-  }
-
-  /// Calls `body` with the bytes of a block of this run.
-  func withBlock<Result>(_ index: UInt64, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-    let place = Int(index - first)
-    let start = place == 0 ? 0 : ends[place - 1]
-    return bytes.withUnsafeBytes {
-      body(UnsafeRawBufferPointer(rebasing: $0[start..<ends[place]]))
-    }
   }
 }
