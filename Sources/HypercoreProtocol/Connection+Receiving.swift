@@ -13,7 +13,7 @@ extension Connection {
     let waiting = input.count + bytes.count
     if isWaitingForKey, waiting > WireLimits.parkedBytes { throw fail(.tooManyParkedBytes) }
     if waiting > WireLimits.unparsedBytes { throw fail(.tooManyUnparsedBytes) }
-    input.append(bytes, decrypting: &incomingCipher)
+    input.append(bytes)
   }
 
   /// Receives bytes from the remote, cut anywhere.
@@ -42,15 +42,9 @@ extension Connection {
       case .closed, .waitingForKey: return nil
       case .waitingForFeed, .open: break
       }
-      let limit = frameLimit
-      switch input.nextFrame(limit: limit) {
+      switch input.nextFrame() {
       case .incomplete:
-        if inputEnded {
-          input.removeAll()
-          if endWasReported { return nil }
-          endWasReported = true
-          return .end
-        }
+        if input.hasEnded { return input.reportEnd() ? .end : nil }
         if input.count > 0 {
           timers.frameBegan()
           try refuseUnfinished()
@@ -60,9 +54,7 @@ extension Connection {
           input.trim()
         }
         return nil
-      case .tooLarge:
-        throw fail(
-          limit == WireLimits.frameBytes ? .remoteFrameTooLarge : sizeError())
+      case .tooLarge: throw fail(input.sizeError())
       case .payload(let payload):
         timers.frameCompleted()
         statistics.framesReceived += 1
@@ -99,34 +91,18 @@ extension Connection {
 
   /// The next message that was queued for its channel and whose channel is still open.
   private func nextReplayed() -> Event? {
-    while replayPlace < replay.count {
-      let event = replay[replayPlace]
-      replayPlace += 1
-      if replayPlace == replay.count {
-        replay = []
-        replayPlace = 0
-      }
-      if case .message(let channel, _) = event, channels.isOpen(channel) { return event }
+    while let (channel, message) = replay.popFirst() {
+      if channels.isOpen(channel) { return .message(channel, message) }
     }
     return nil
-  }
-
-  /// The error for a length beyond the limit before the Handshake. It has the reference's text if
-  /// the protocol's limit is exceeded as well.
-  private func sizeError() -> ProtocolError {
-    var copy = input
-    if case .tooLarge = copy.nextFrame(limit: WireLimits.frameBytes) {
-      return .remoteFrameTooLarge
-    }
-    return .earlyFrameTooLarge
   }
 
   /// Refuses a large frame by its first bytes if nothing would use it, rather than buffering all of
   /// it.
   private func refuseUnfinished() throws(ProtocolError) {
-    guard case .open = state, let frame = input.unfinishedFrame(),
+    guard case .open = state, let frame = input.buffer.unfinishedFrame(),
       frame.length > WireLimits.queuedBytes,
-      let header = Header(in: input, frame.start..<frame.start + frame.length)
+      let header = Header(in: input.buffer, frame.start..<frame.start + frame.length)
     else { return }
     guard header.channel < UInt64(maximumChannels) else {
       throw fail(.tooManyFeeds(maximumChannels))
@@ -150,7 +126,7 @@ extension Connection {
   private func handle(_ payload: ReceiveBuffer.Payload) throws(ProtocolError) -> Event? {
     // As in the reference: a message without fields on a low channel is ignored.
     guard payload.count >= 2 else { return nil }
-    guard let header = Header(in: input, payload) else { throw fail(.invalidHeader) }
+    guard let header = Header(in: input.buffer, payload) else { throw fail(.invalidHeader) }
     guard header.channel < UInt64(maximumChannels) else {
       throw fail(.tooManyFeeds(maximumChannels))
     }
@@ -182,14 +158,14 @@ extension Connection {
   private func decode(
     _ type: MessageType, _ body: Range<Int>, on number: Int
   ) throws(ProtocolError) -> Message {
-    guard let message = input.withBytes(body, { decoder.message(type, $0) }) else {
+    guard let message = input.buffer.withBytes(body, { decoder.message(type, $0) }) else {
       throw fail(.invalidMessage(type, on: number))
     }
     return message
   }
 
   private func handleFeed(_ body: Range<Int>, on number: Int) throws(ProtocolError) -> Event {
-    guard let feed = input.withBytes(body, decoder.feed),
+    guard let feed = input.buffer.withBytes(body, decoder.feed),
       channels.openRemotely(feed.discoveryKey, number: number)
     else { throw fail(.invalidFeed) }
     if case .waitingForFeed = state { try handleFirstFeed(feed) }
@@ -197,26 +173,25 @@ extension Connection {
   }
 
   private func handleFirstFeed(_ feed: MessageDecoder.Feed) throws(ProtocolError) {
-    remoteFirstFeed = feed.discoveryKey
+    remote.firstFeed = feed.discoveryKey
     guard options.isEncrypted else {
       state = .open
       return
     }
     guard let nonce = feed.nonce else { throw fail(.nonceMissing) }
-    remoteNonce = nonce
-    guard let firstKey else {
+    remote.nonce = nonce
+    guard let firstFeed else {
       state = .waitingForKey(nonce)
       timers.waitsForKey()
       return
     }
-    guard firstFeed == feed.discoveryKey else { throw fail(.firstFeedMismatch) }
-    startDecrypting(with: firstKey, nonce: nonce)
+    guard firstFeed.discoveryKey == feed.discoveryKey else { throw fail(.firstFeedMismatch) }
+    startDecrypting(with: firstFeed.key, nonce: nonce)
   }
 
   /// Decrypts everything from here on, including bytes that have arrived already.
   func startDecrypting(with key: PublicKey, nonce: Nonce) {
-    incomingCipher = StreamCipher(key: key, nonce: nonce)
-    input.decryptRest(with: &incomingCipher)
+    input.startDecrypting(with: key, nonce: nonce)
     state = .open
   }
 
@@ -225,11 +200,12 @@ extension Connection {
   ) throws(ProtocolError) -> Event? {
     // Only the first one counts.
     if remoteHandshake != nil { return nil }
-    guard let raw = input.withBytes(body, decoder.handshake) else {
+    guard let raw = input.buffer.withBytes(body, decoder.handshake) else {
       throw fail(.invalidMessage(.handshake, on: number))
     }
     extensions.setRemote(raw.extensionNames)
-    remoteHandshake = raw.handshake
+    remote.handshake = raw.handshake
+    input.allowLargeFrames()
     timers.handshakeArrived()
     return .handshake(raw.handshake)
   }
@@ -238,7 +214,8 @@ extension Connection {
     _ body: Range<Int>, on channel: ChannelTable.Channel
   ) throws(ProtocolError) -> Event? {
     if body.isEmpty { return nil }
-    guard case .value(let place, let length) = input.withBytes(body, { Varint.read($0) }) else {
+    guard case .value(let place, let length) = input.buffer.withBytes(body, { Varint.read($0) })
+    else {
       throw fail(.invalidExtension)
     }
     switch extensions.lookup(place) {
@@ -247,7 +224,7 @@ extension Connection {
     case .name(let name):
       // An extension message doesn't wait: if the channel is not open it is dropped.
       guard let id = channel.localID, !channel.isClosedLocally else { return nil }
-      let payload = input.withBytes(body.dropFirst(length)) { Array($0) }
+      let payload = input.buffer.withBytes(body.dropFirst(length)) { Array($0) }
       return .extension(id, name: name, payload: payload)
     }
   }

@@ -27,9 +27,10 @@ extension Connection {
     let (channel, queue) = channels.openLocally(name)
     let encoder = MessageEncoder(channel: channel.number)
     try sent(
-      encoder.feed(name, nonce: isFirst && options.isEncrypted ? options.nonce : nil, to: &output))
+      encoder.feed(
+        name, nonce: isFirst && options.isEncrypted ? options.nonce : nil, to: &output.buffer))
     if isFirst { try begin(with: key, name: name, encoder) }
-    for message in queue { replay.append(.message(channel, message)) }
+    for message in queue { replay.append(message, on: channel) }
     return channel
   }
 
@@ -45,32 +46,32 @@ extension Connection {
     let encoder = try encoder(for: channel)
     switch message {
     case .info(let uploading, let downloading):
-      try sent(encoder.info(uploading: uploading, downloading: downloading, to: &output))
+      try sent(encoder.info(uploading: uploading, downloading: downloading, to: &output.buffer))
     case .have(let start, let length, let bitfield, let ack):
       // The reference leaves out the length of one block, and `ack` if it is false.
       let isOneBlock = length == 1 && bitfield == nil
       try sent(
         encoder.have(
           start: start, length: isOneBlock ? nil : length, bitfield: bitfield,
-          ack: ack ? true : nil, to: &output))
+          ack: ack ? true : nil, to: &output.buffer))
     case .unhave(let start, let length):
-      try sent(encoder.unhave(start: start, length: length, to: &output))
+      try sent(encoder.unhave(start: start, length: length, to: &output.buffer))
     case .want(let start, let length):
-      try sent(encoder.want(start: start, length: length, to: &output))
+      try sent(encoder.want(start: start, length: length, to: &output.buffer))
     case .unwant(let start, let length):
-      try sent(encoder.unwant(start: start, length: length, to: &output))
+      try sent(encoder.unwant(start: start, length: length, to: &output.buffer))
     case .request(let request):
       try sent(
         encoder.request(
           index: request.index, bytes: request.bytes, hash: request.hash, nodes: request.nodes,
-          to: &output))
+          to: &output.buffer))
     case .cancel(let index, let bytes, let hash):
-      try sent(encoder.cancel(index: index, bytes: bytes, hash: hash, to: &output))
+      try sent(encoder.cancel(index: index, bytes: bytes, hash: hash, to: &output.buffer))
     case .data(let data):
       let fits = data.value.withBytes { value in
         encoder.data(
           index: data.index, value: value, nodes: data.nodes, signature: data.signature,
-          to: &output)
+          to: &output.buffer)
       }
       try sent(fits)
     }
@@ -85,7 +86,8 @@ extension Connection {
   ) throws(ProtocolError) {
     let encoder = try encoder(for: channel)
     try sent(
-      encoder.data(index: index, value: value, nodes: nodes, signature: signature, to: &output))
+      encoder.data(
+        index: index, value: value, nodes: nodes, signature: signature, to: &output.buffer))
   }
 
   /// Queues a message of an extension, whether or not the remote speaks it: see ``remoteSupports(_:)``.
@@ -103,7 +105,7 @@ extension Connection {
     body.reserveCapacity(payload.count + 2)
     Varint.write(UInt64(place), to: &body)
     body.append(contentsOf: payload)
-    let fits = output.addFrame(
+    let fits = output.buffer.addFrame(
       channel: encoder.channel, type: .extension, bodyCount: body.count
     ) { $0.update(from: body, count: body.count) }
     try sent(fits)
@@ -115,12 +117,8 @@ extension Connection {
   /// Returns everything there is to send, encrypted; empty if there is nothing.
   public func takeOutput() -> [UInt8] {
     if output.count == 0 { return [] }
-    let clear = clearOutputCount
-    clearOutputCount = 0
     statistics.bytesSent += UInt64(output.count)
-    return output.take { bytes in
-      outgoingCipher?.apply(to: UnsafeMutableRawBufferPointer(rebasing: bytes[clear...]))
-    }
+    return output.take()
   }
 
   // MARK: Parts
@@ -129,16 +127,13 @@ extension Connection {
   private func begin(
     with key: PublicKey, name: DiscoveryKey, _ encoder: MessageEncoder
   ) throws(ProtocolError) {
-    firstKey = key
-    firstFeed = name
-    if options.isEncrypted {
-      clearOutputCount = output.count
-      outgoingCipher = StreamCipher(key: key, nonce: options.nonce)
-    }
+    firstFeed = (key, name)
+    if options.isEncrypted { output.startEncrypting(with: key, nonce: options.nonce) }
     try sent(
       encoder.handshake(
         id: options.id, live: options.live, userData: options.userData,
-        extensions: extensions.localNames.map { Array($0.utf8) }, ack: options.ack, to: &output))
+        extensions: extensions.localNames.map { Array($0.utf8) }, ack: options.ack,
+        to: &output.buffer))
     if case .waitingForKey(let nonce) = state {
       startDecrypting(with: key, nonce: nonce)
       timers.hasKey()

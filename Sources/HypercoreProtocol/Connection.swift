@@ -91,40 +91,26 @@ public final class Connection {
   public let options: Options
   /// The amounts that went through so far.
   @exclusivity(unchecked) public internal(set) var statistics = Statistics()
-  /// The remote's Handshake, once it has arrived.
-  public internal(set) var remoteHandshake: Handshake? {
-    didSet { frameLimit = WireLimits.frameBytes }
-  }
-  /// The nonce from which the remote's encryption starts, once it has arrived. Every connection has a new
-  /// one: a nonce that was seen before belongs to a replayed recording.
-  public internal(set) var remoteNonce: Nonce?
-  /// The discovery key of the remote's first feed, once it is known.
-  public internal(set) var remoteFirstFeed: DiscoveryKey?
-
   // Properties that are used for every frame are `@exclusivity(unchecked)`: nothing calls out while it
   // changes such a property, and checking each access took an eighth of the time.
   @exclusivity(unchecked) var state = State.waitingForFeed
-  @exclusivity(unchecked) var input = ReceiveBuffer()
-  @exclusivity(unchecked) var output = OutputBuffer()
-  /// The most bytes of a frame.
-  @exclusivity(unchecked) var frameLimit = WireLimits.frameBytesBeforeHandshake
-  /// The number of bytes at the start of the output that are sent in clear: the first Feed.
-  @exclusivity(unchecked) var clearOutputCount = 0
-  @exclusivity(unchecked) var incomingCipher: StreamCipher?
-  @exclusivity(unchecked) var outgoingCipher: StreamCipher?
-  /// This side's first feed: its key encrypts both directions.
-  var firstKey: PublicKey?
-  var firstFeed: DiscoveryKey?
+  @exclusivity(unchecked) var input = ConnectionInput()
+  @exclusivity(unchecked) var output = ConnectionOutput()
   @exclusivity(unchecked) var channels = ChannelTable()
-  var extensions: ExtensionTable
   @exclusivity(unchecked) var timers: ConnectionTimers
-  /// Messages that waited for their channel and are returned before anything newer.
-  @exclusivity(unchecked) var replay: [Event] = []
-  @exclusivity(unchecked) var replayPlace = 0
-  var inputEnded = false
-  var endWasReported = false
+  @exclusivity(unchecked) var replay = ReplayQueue()
+  var extensions: ExtensionTable
+  /// This side's first feed: its key encrypts both directions.
+  var firstFeed: (key: PublicKey, discoveryKey: DiscoveryKey)?
+  var remote = Remote()
   let decoder = MessageDecoder()
-  package let maximumChannels: Int
+
+  /// The other side's introduction.
+  struct Remote {
+    var handshake: Handshake?
+    var nonce: Nonce?
+    var firstFeed: DiscoveryKey?
+  }
 
   /// Creates a connection. It sends nothing before the first ``open(_:)``.
   public init(options: Options, now: Instant) {
@@ -132,10 +118,22 @@ public final class Connection {
     extensions = ExtensionTable(options.extensions)
     timers = ConnectionTimers(
       timeout: options.timeout, handshakeTimeout: options.handshakeTimeout, now: now)
-    maximumChannels = min(max(options.maximumChannels, 1), WireLimits.channels)
   }
 
   // MARK: State
+
+  /// The remote's Handshake, once it has arrived.
+  public var remoteHandshake: Handshake? { remote.handshake }
+
+  /// The nonce from which the remote's encryption starts, once it has arrived. Every connection has a new
+  /// one: a nonce that was seen before belongs to a replayed recording.
+  public var remoteNonce: Nonce? { remote.nonce }
+
+  /// The discovery key of the remote's first feed, once it is known.
+  public var remoteFirstFeed: DiscoveryKey? { remote.firstFeed }
+
+  /// The most feeds that either side may open.
+  package var maximumChannels: Int { min(max(options.maximumChannels, 1), WireLimits.channels) }
 
   /// True if it was closed, by a fault or by ``close()``.
   public var isClosed: Bool {
@@ -180,7 +178,7 @@ public final class Connection {
     switch timers.tick(now) {
     case .none: break
     case .sendKeepAlive:
-      output.addKeepAlive()
+      output.buffer.addKeepAlive()
       timers.sent()
     case .close(let error): throw fail(error)
     }
@@ -189,7 +187,7 @@ public final class Connection {
   /// Receives the end of the remote's output. Events from before still follow, then ``Event/end``; an
   /// incomplete frame is dropped. Timers stop.
   public func finishInput() {
-    inputEnded = true
+    input.finish()
     timers.stop()
   }
 
@@ -199,9 +197,7 @@ public final class Connection {
     state = .closed
     input.removeAll()
     output.removeAll()
-    clearOutputCount = 0
-    replay = []
-    replayPlace = 0
+    replay.removeAll()
     timers.stop()
   }
 
