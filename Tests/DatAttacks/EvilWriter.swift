@@ -43,7 +43,7 @@ actor EvilWriter {
       options: options.connectionOptions(defaultID: randomBytes(32)), now: .now)
     let session = ReplicationSession(connection: connection, expectedFeeds: 0, now: .now)
     let (own, name) = (own, pair.publicKey.discoveryKey)
-    session.onFeed = { [unowned session] key in
+    session.hooks.onFeed = { [unowned session] key in
       if key == name { try session.open(own, download: false) }
     }
     try session.open(source, download: true)

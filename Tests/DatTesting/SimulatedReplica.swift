@@ -114,7 +114,7 @@ package final class SimulatedConnection {
     self.other = other
     self.sessions = sessions
     for (side, session) in sessions.enumerated() {
-      session.onClose = { [weak self] reason in
+      session.hooks.onClose = { [weak self] reason in
         self?.hasEnded[side] = true
         self?.reasons[side] = reason
       }

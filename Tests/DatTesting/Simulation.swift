@@ -29,6 +29,11 @@ package struct ConnectionLost: Error {
 }
 
 extension ReplicationSession: NetworkEnd {
+  package var onOutput: (() -> Void)? {
+    get { hooks.onOutput }
+    set { hooks.onOutput = newValue }
+  }
+
   package func lose(now: Instant) { close(ConnectionLost()) }
 }
 

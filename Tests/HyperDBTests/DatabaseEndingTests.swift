@@ -21,8 +21,8 @@ import Testing
       var ends: [RoomEnd] = []
       for member in [one, other] {
         let session = try await member.session(live: false, in: simulation, change)
-        let onClose = session.onClose
-        session.onClose = { [unowned self] reason in
+        let onClose = session.hooks.onClose
+        session.hooks.onClose = { [unowned self] reason in
           endings.append(reason)
           onClose?(reason)
         }

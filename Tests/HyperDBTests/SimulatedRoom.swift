@@ -88,8 +88,8 @@ final class RoomEnd: NetworkEnd {
   }
 
   var onOutput: (() -> Void)? {
-    get { session.onOutput }
-    set { session.onOutput = newValue }
+    get { session.hooks.onOutput }
+    set { session.hooks.onOutput = newValue }
   }
 }
 
@@ -371,8 +371,8 @@ private final class RoomConnection {
     self.members = members
     self.link = link
     for session in sessions {
-      let onClose = session.onClose
-      session.onClose = { [weak self] reason in
+      let onClose = session.hooks.onClose
+      session.hooks.onClose = { [weak self] reason in
         onClose?(reason)
         if let reason { self?.reason = reason }
       }

@@ -45,7 +45,7 @@ import Testing
       connection = Connection(options: options(), now: now)
       try session.open(replicator, download: !isOwned)
       channel = try connection.open(pair.publicKey)
-      session.onClose = { [unowned self] error in
+      session.hooks.onClose = { [unowned self] error in
         isClosed = true
         reason = error as? FeedError
       }

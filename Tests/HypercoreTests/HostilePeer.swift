@@ -63,12 +63,12 @@ final class HostilePeer {
     connection = Connection(options: options(), now: now)
     try session.open(replicator, download: true)
     channel = try connection.open(pair.publicKey)
-    session.onClose = { [unowned self] error in
+    session.hooks.onClose = { [unowned self] error in
       isClosed = true
       reason = error as? FeedError
       protocolReason = error as? ProtocolError
     }
-    good.onClose = { [unowned self] _ in goodIsClosed = true }
+    good.hooks.onClose = { [unowned self] _ in goodIsClosed = true }
     try exchange()
   }
 

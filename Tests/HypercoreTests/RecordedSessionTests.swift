@@ -107,16 +107,16 @@ private final class OurEnd {
       expectedFeeds: 1, now: now)
     try session.open(replicator, download: keyPair == nil)
     let feed = recorded.key.discoveryKey
-    session.onExtension = { [unowned self] _, name, payload in
+    session.hooks.onExtension = { [unowned self] _, name, payload in
       extensions.append(.extension(feed, name: name, payload: payload))
     }
-    session.onHandshake = { [unowned self] _ in
+    session.hooks.onHandshake = { [unowned self] _ in
       guard let channel = session.connection.channel(of: feed) else { return }
       for case .extension(_, let name, let payload) in recorded.said(by: side) {
         try? session.connection.sendExtension(name, payload: payload, on: channel)
       }
     }
-    session.onClose = { [unowned self] in closeReasons.append($0) }
+    session.hooks.onClose = { [unowned self] in closeReasons.append($0) }
   }
 
   func get(_ index: UInt64) {

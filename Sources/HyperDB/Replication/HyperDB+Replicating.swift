@@ -56,10 +56,10 @@ extension HyperDB {
     let entry = DatabaseSession(
       session: session, options: options, random: self.options.makeRandom())
     let id = ObjectIdentifier(session)
-    session.onFinish = { [weak self] in
+    session.hooks.onFinish = { [weak self] in
       self?.assumeIsolated { $0.mayFinish(id) } ?? true
     }
-    session.onClose = { [weak self] _ in self?.assumeIsolated { $0.ended(id) } }
+    session.hooks.onClose = { [weak self] _ in self?.assumeIsolated { $0.ended(id) } }
     sessions.append(entry)
     try openFeeds(entry)
     return OnReplica(session, on: replica)

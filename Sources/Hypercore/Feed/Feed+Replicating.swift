@@ -81,7 +81,7 @@ extension Feed {
       replicator, download: options.download ?? core.wantsBlocks, upload: options.upload)
     let id = ObjectIdentifier(session)
     sessions[id] = session
-    session.onClose = { [weak self] _ in self?.assumeIsolated { $0.sessions[id] = nil } }
+    session.hooks.onClose = { [weak self] _ in self?.assumeIsolated { $0.sessions[id] = nil } }
     return await ReplicationStream(OnReplica(session, on: replica))
   }
 

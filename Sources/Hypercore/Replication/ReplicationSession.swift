@@ -13,39 +13,29 @@ package final class ReplicationSession {
   package typealias Instant = ContinuousClock.Instant
 
   package let connection: Connection
-  package let isLive: Bool
   /// The account of the memory that the remote makes this side keep for all its feeds.
   let memory = PeerMemory()
+  /// The nonces of the replica's earlier connections.
   private let nonces: NonceMemory?
+  /// The key pair that this side proves to hold; nil for none.
+  package var identity: KeyPair?
+  /// The functions by which it notifies its owner.
+  @exclusivity(unchecked) package var hooks = SessionHooks()
+  @exclusivity(unchecked) private var feeds: SessionFeeds
   /// The instant of the current call.
   @exclusivity(unchecked) private(set) var now: Moment
   /// The time at which the last message arrived.
   @exclusivity(unchecked) private(set) var lastReceived: Moment
 
-  /// Called when the remote opens a feed; the owner may answer with ``open(_:download:upload:)``.
-  package var onFeed: ((DiscoveryKey) throws -> Void)?
-  /// The key pair that this side proves to hold; nil for none.
-  package var identity: KeyPair?
-  package var onHandshake: ((Handshake) -> Void)?
-  package var onExtension: ((ChannelID, String, [UInt8]) -> Void)?
-  /// Called when every expected feed has ended; returns whether to end the connection. It may raise
-  /// ``expectedFeeds`` and return false.
-  package var onFinish: (() throws -> Bool)?
-  /// Called once, with the reason if it was not a proper end.
-  package var onClose: (((any Error)?) -> Void)?
-  /// Called when there is output to take, or the end of it: once until ``takeOutput(now:)``.
-  @exclusivity(unchecked) package var onOutput: (() -> Void)?
+  private enum Phase {
+    case open
+    /// What is queued is still sent.
+    case ending
+    case closed
+  }
 
-  /// The number of feeds that must end before the connection does; 0 if it doesn't end by itself.
-  package var expectedFeeds: Int
-
-  @exclusivity(unchecked) private var peers: [FeedPeer?] = []
-  private var opened: [(replicator: Replicator, channel: ChannelID, download: Bool, upload: Bool)] =
-    []
-  @exclusivity(unchecked) private var touched: [Replicator] = []
+  @exclusivity(unchecked) private var phase = Phase.open
   @exclusivity(unchecked) private var outputWasSignalled = false
-  @exclusivity(unchecked) private var isEnding = false
-  @exclusivity(unchecked) private var isClosed = false
   private var isProcessing = false
 
   /// - Parameter nonces: the nonces of the replica's earlier connections.
@@ -54,69 +44,64 @@ package final class ReplicationSession {
   ) {
     self.connection = connection
     self.nonces = nonces
-    isLive = connection.options.live
-    self.expectedFeeds = expectedFeeds
+    feeds = SessionFeeds(expected: expectedFeeds)
     self.now = Moment(now)
     lastReceived = self.now
   }
 
   /// The number of the remote's requests that wait to be answered, on all its feeds.
-  var queuedRequestCount: Int {
-    peers.reduce(0) { $0 + ($1?.upload.requests.count ?? 0) }
-  }
+  var queuedRequestCount: Int { feeds.queuedRequestCount }
+
+  package var isLive: Bool { connection.options.live }
 
   /// True if nothing is sent after what is queued.
-  package var hasEnded: Bool { isClosed || isEnding }
+  package var hasEnded: Bool { phase != .open }
+
+  private var isClosed: Bool { phase == .closed }
 
   // MARK: Feeds
 
+  /// The number of feeds that must end before the connection does; 0 if it doesn't end by itself.
+  package var expectedFeeds: Int {
+    get { feeds.expected }
+    set { feeds.expected = newValue }
+  }
+
   /// The number of feeds that can still be opened: a channel is never reused for another one.
-  package var freeChannels: Int { max(connection.maximumChannels - opened.count, 0) }
+  package var freeChannels: Int { max(connection.maximumChannels - feeds.opened.count, 0) }
 
   /// Opens a feed on this connection. The first feed of an encrypted connection must be the same on both
   /// sides.
   package func open(_ replicator: Replicator, download: Bool, upload: Bool = true) throws {
     guard let key = replicator.core.key else { throw FeedError.notFinalized }
     let channel = try connection.open(key)
-    guard !opened.contains(where: { $0.channel == channel }) else { return }
-    opened.append((replicator, channel, download, upload))
-    if connection.remoteHandshake != nil {
-      activate(replicator, channel, download: download, upload: upload)
-    }
+    let feed = SessionFeeds.Opened(
+      replicator: replicator, channel: channel, download: download, upload: upload)
+    guard feeds.open(feed) else { return }
+    if connection.remoteHandshake != nil { activate(feed) }
     hasOutput()
   }
 
   /// The peer of the feed with this discovery key, once it is active.
   package func peer(of discoveryKey: DiscoveryKey) -> FeedPeer? {
-    guard let channel = connection.channel(of: discoveryKey), channel.number < peers.count else {
-      return nil
-    }
-    return peers[channel.number]
+    connection.channel(of: discoveryKey).flatMap { feeds.peer(on: $0) }
   }
 
   /// The discovery key of the feed of a channel that was opened here.
   func discoveryKey(of channel: ChannelID) -> DiscoveryKey? {
-    opened.first { $0.channel == channel }?.replicator.core.discoveryKey
+    feeds.discoveryKey(of: channel)
   }
 
   /// The channel of the feed that was opened here first.
-  var firstChannel: ChannelID? { opened.first?.channel }
+  var firstChannel: ChannelID? { feeds.opened.first?.channel }
 
-  private func activate(
-    _ replicator: Replicator, _ channel: ChannelID, download: Bool, upload: Bool
-  ) {
+  private func activate(_ feed: SessionFeeds.Opened) {
     let peer = FeedPeer(
-      replicator: replicator, session: self, channel: channel, download: download, upload: upload)
-    while peers.count <= channel.number { peers.append(nil) }
-    peers[channel.number] = peer
-    replicator.add(peer)
-    touch(replicator)
-  }
-
-  private func touch(_ replicator: Replicator) {
-    // Successive messages are often about one feed.
-    if touched.last === replicator { return }
-    if !touched.contains(where: { $0 === replicator }) { touched.append(replicator) }
+      replicator: feed.replicator, session: self, channel: feed.channel, download: feed.download,
+      upload: feed.upload)
+    feeds.add(peer)
+    feed.replicator.add(peer)
+    feeds.touch(feed.replicator)
   }
 
   // MARK: Input
@@ -147,8 +132,8 @@ package final class ReplicationSession {
     self.now = Moment(now)
     perform {
       try connection.tick(now: now)
-      for peer in peers { peer?.tick(now: self.now) }
-      for peer in peers { if let peer { touch(peer.replicator) } }
+      for peer in feeds.peers { peer?.tick(now: self.now) }
+      for peer in feeds.peers { if let peer { feeds.touch(peer.replicator) } }
       try process()
     }
     if connection.outputCount > 0 { hasOutput() }
@@ -157,7 +142,7 @@ package final class ReplicationSession {
   /// The time at which ``tick(now:)`` has something to do.
   package var deadline: Instant? {
     var next = connection.deadline
-    for peer in peers { next = min(next, peer?.deadline) }
+    for peer in feeds.peers { next = min(next, peer?.deadline) }
     return next
   }
 
@@ -194,7 +179,7 @@ package final class ReplicationSession {
     while !isClosed {
       if let event = try connection.nextEvent() {
         try handle(event)
-      } else if let replicator = touched.popLast() {
+      } else if let replicator = feeds.popTouched() {
         try replicator.flush()
       } else {
         return
@@ -204,27 +189,25 @@ package final class ReplicationSession {
 
   private func handle(_ event: Connection.Event) throws {
     switch event {
-    case .feed(let discoveryKey): try onFeed?(discoveryKey)
+    case .feed(let discoveryKey): try hooks.onFeed?(discoveryKey)
     case .handshake(let handshake):
       if handshake.id == connection.options.id { throw ProtocolError.connectedToItself }
       // Only a peer with the key gets here, so strangers can't push nonces out of the memory.
       if let nonce = connection.remoteNonce, nonces?.insert(nonce) == false {
         throw ProtocolError.replayed
       }
-      for (replicator, channel, download, upload) in opened {
-        activate(replicator, channel, download: download, upload: upload)
-      }
-      onHandshake?(handshake)
+      for feed in feeds.opened { activate(feed) }
+      hooks.onHandshake?(handshake)
     case .message(let channel, let message):
       lastReceived = now
-      guard channel.number < peers.count, let peer = peers[channel.number] else { return }
-      touch(peer.replicator)
+      guard let peer = feeds.peer(on: channel) else { return }
+      feeds.touch(peer.replicator)
       try peer.receive(message)
     case .extension(let channel, ForkEvidence.extensionName, let payload):
-      guard channel.number < peers.count, let peer = peers[channel.number] else { return }
-      touch(peer.replicator)
+      guard let peer = feeds.peer(on: channel) else { return }
+      feeds.touch(peer.replicator)
       try peer.receiveEvidence(payload)
-    case .extension(let channel, let name, let payload): onExtension?(channel, name, payload)
+    case .extension(let channel, let name, let payload): hooks.onExtension?(channel, name, payload)
     case .end: end()
     }
   }
@@ -235,7 +218,7 @@ package final class ReplicationSession {
   func hasOutput() {
     guard !outputWasSignalled else { return }
     outputWasSignalled = true
-    onOutput?()
+    hooks.onOutput?()
   }
 
   /// Returns the next bytes to send. Answers are made now, up to ``ReplicationLimits/outputBytes``.
@@ -247,10 +230,10 @@ package final class ReplicationSession {
     if !isClosed {
       perform {
         var answered = false
-        for peer in peers {
+        for peer in feeds.peers {
           guard let peer, !peer.isClosed, peer.upload.hasQueue else { continue }
           try peer.answer(upTo: ReplicationLimits.outputBytes)
-          touch(peer.replicator)
+          feeds.touch(peer.replicator)
           peer.replicator.needsUpdate()
           answered = true
         }
@@ -260,7 +243,9 @@ package final class ReplicationSession {
     let output = connection.takeOutput()
     if output.isEmpty, hasEnded { return nil }
     outputWasSignalled = false
-    if hasEnded || peers.contains(where: { $0?.upload.hasQueue == true && $0?.isClosed == false }) {
+    if hasEnded
+      || feeds.peers.contains(where: { $0?.upload.hasQueue == true && $0?.isClosed == false })
+    {
       // More can be taken.
       hasOutput()
     }
@@ -271,12 +256,10 @@ package final class ReplicationSession {
 
   /// Handles the end of a feed on this connection.
   func peerClosed(_ peer: FeedPeer) {
-    if peer.channel.number < peers.count { peers[peer.channel.number] = nil }
-    guard expectedFeeds > 0, !isEnding, !isClosed else { return }
-    expectedFeeds -= 1
-    guard expectedFeeds == 0 else { return }
+    feeds.remove(peer)
+    guard phase == .open, feeds.ended() else { return }
     do {
-      if try onFinish?() ?? true { end() }
+      if try hooks.onFinish?() ?? true { end() }
     } catch {
       close(error)
     }
@@ -284,9 +267,9 @@ package final class ReplicationSession {
 
   /// Ends in order: what is queued is still sent, then the transport is ended.
   package func end() {
-    guard !isEnding, !isClosed else { return }
-    isEnding = true
-    for peer in peers { peer?.close() }
+    guard phase == .open else { return }
+    phase = .ending
+    for peer in feeds.peers { peer?.close() }
     hasOutput()
     report(nil)
   }
@@ -294,9 +277,9 @@ package final class ReplicationSession {
   /// Ends at once.
   package func close(_ error: (any Error)? = nil) {
     guard !isClosed else { return }
-    isClosed = true
-    let replicators = peers.compactMap { $0?.replicator }
-    for peer in peers { peer?.close() }
+    phase = .closed
+    let replicators = feeds.peers.compactMap { $0?.replicator }
+    for peer in feeds.peers { peer?.close() }
     connection.close()
     hasOutput()
     // What arrived before is verified and stays; the other peers take over the requests of this one.
@@ -307,8 +290,8 @@ package final class ReplicationSession {
   }
 
   private func report(_ error: (any Error)?) {
-    let report = onClose
-    onClose = nil
+    let report = hooks.onClose
+    hooks.onClose = nil
     report?(error)
   }
 }

@@ -46,17 +46,18 @@ public actor ReplicationStream {
   }
 
   private func start() {
-    let previousHandshake = session.onHandshake
-    session.onHandshake = { [weak self] handshake in
+    let previousHandshake = session.hooks.onHandshake
+    session.hooks.onHandshake = { [weak self] handshake in
       previousHandshake?(handshake)
       self?.assumeIsolated { $0.handshakeArrived(handshake) }
     }
-    let previousClose = session.onClose
-    session.onClose = { [weak self] error in
+    let previousClose = session.hooks.onClose
+    session.hooks.onClose = { [weak self] error in
       previousClose?(error)
       self?.assumeIsolated { $0.closed(error) }
     }
-    session.onExtension = { [extensionQueue, unowned session, weak self] channel, name, payload in
+    session.hooks.onExtension = {
+      [extensionQueue, unowned session, weak self] channel, name, payload in
       if name == PeerProof.extensionName {
         self?.assumeIsolated { $0.proofArrived(payload) }
         return
@@ -64,7 +65,7 @@ public actor ReplicationStream {
       guard let feed = session.discoveryKey(of: channel) else { return }
       extensionQueue.add(ExtensionMessage(name: name, payload: payload, feed: feed))
     }
-    session.onOutput = { [weak self] in self?.assumeIsolated { $0.wakeOutput() } }
+    session.hooks.onOutput = { [weak self] in self?.assumeIsolated { $0.wakeOutput() } }
     ticker = Task { [weak self] in
       while let due = await self?.nextTick {
         guard (try? await Task.sleep(until: due, clock: .continuous)) != nil else { return }

@@ -39,11 +39,11 @@ extension Archive {
       nonces: nonces)
     let entry = ArchiveSession(session: session, options: options)
     let id = ObjectIdentifier(session)
-    session.onFinish = { [weak self] in
+    session.hooks.onFinish = { [weak self] in
       guard let self else { return true }
       return try self.assumeIsolated { try $0.mayFinish(id) }
     }
-    session.onClose = { [weak self] _ in
+    session.hooks.onClose = { [weak self] _ in
       self?.assumeIsolated { archive in
         archive.sessions.removeAll { ObjectIdentifier($0.session) == id }
       }
