@@ -49,10 +49,7 @@ extension FeedPeer {
 
   /// Handles the answer to the question, if the message is one.
   func receiveRoots(_ data: DataMessage) throws -> Bool {
-    guard let question = comparison.question, question.index == data.index, data.value == nil else {
-      return false
-    }
-    comparison.question = nil
+    guard data.value == nil, let question = comparison.answered(data.index) else { return false }
     ending.lastActivity = session.now
     if core.forkEvidence != nil {
       try receiveNarrowing(data)
@@ -69,12 +66,11 @@ extension FeedPeer {
     }
     switch result {
     case .same(let length):
-      comparison.failures = 0
-      comparison.agree(on: min(length, core.length))
+      comparison.confirm(min(length, core.length))
       // A reader adopts a length only with a block that it requests separately.
       if length > core.length, core.isOwned { try catchUp(with: data) }
     case .unproven:
-      comparison.failures += 1
+      comparison.fail()
       // A correct peer to which no node was named has no reason to leave any out.
       guard !question.toldNothing || data.signature == nil else {
         throw FeedError.rejected(

@@ -14,9 +14,7 @@ extension FeedPeer {
       if comparison.narrowings > 0 { replicator.forkIsNarrowed() }
       return
     }
-    comparison.narrowings += 1
-    comparison.question = PeerComparison.Question(
-      index: index, sent: session.now, toldNothing: false)
+    comparison.narrow(at: index, now: session.now)
     send(.request(Request(index: index, hash: true, nodes: 0)))
   }
 
@@ -33,10 +31,8 @@ extension FeedPeer {
   func sendEvidence(_ evidence: ForkEvidence) {
     let common = evidence.commonLength
     guard !isClosed, session.connection.remoteSupports(ForkEvidence.extensionName),
-      comparison.knownEvidence.map({ common > $0 }) ?? true
+      comparison.send(evidence: common), let payload = try? evidence.fileBytes()
     else { return }
-    comparison.knownEvidence = common
-    guard let payload = try? evidence.fileBytes() else { return }
     try? session.connection.sendExtension(
       ForkEvidence.extensionName, payload: payload, on: channel)
     session.hasOutput()
@@ -44,12 +40,11 @@ extension FeedPeer {
 
   /// Handles a proof of a fork that a peer sent.
   func receiveEvidence(_ payload: [UInt8]) throws {
-    guard !isClosed, comparison.evidenceCount < ReplicationLimits.evidenceMessages else { return }
-    comparison.evidenceCount += 1
+    guard !isClosed, comparison.countEvidence() else { return }
     guard payload.count <= Int(ForkEvidence.maximumFileSize),
       let evidence = ForkEvidence(fileBytes: payload), evidence.key == core.key, evidence.isProven
     else { throw FeedError.peer("sent evidence of a fork that proves nothing") }
-    comparison.knownEvidence = evidence.commonLength
+    comparison.received(evidence: evidence.commonLength)
     try replicator.takeEvidence(evidence)
   }
 }

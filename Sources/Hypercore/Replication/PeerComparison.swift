@@ -28,19 +28,21 @@ struct PeerComparison {
   private var patience = 1
   /// True if the peer was asked what it has, for this question alone.
   var hasWanted = false
-  var question: Question?
+  private(set) var question: Question?
   /// The length up to which the peer's history, as the key signed it, is the same as the one here.
   private(set) var agreedLength: UInt64 = 0
   /// The number of questions without a usable answer.
-  var failures = 0
+  private(set) var failures = 0
   /// True if the digest of a request has named known nodes to the peer.
   var hasToldNodes = false
   /// The number of common blocks in the evidence that the peer is known to have; nil for no evidence.
-  var knownEvidence: UInt64?
+  private var knownEvidence: UInt64?
   /// The number of messages with evidence from the peer.
-  var evidenceCount = 0
+  private var evidenceCount = 0
   /// The number of questions asked to find the beginning of a fork.
-  var narrowings = 0
+  private(set) var narrowings = 0
+
+  // MARK: The question
 
   /// Records that the peer claims the blocks below `end`, which may be of another history.
   ///
@@ -61,8 +63,27 @@ struct PeerComparison {
     question = Question(index: index, sent: now, toldNothing: !hasToldNodes)
   }
 
+  /// Removes the question, if an answer about this block belongs to it.
+  mutating func answered(_ index: UInt64) -> Question? {
+    guard let question, question.index == index else { return nil }
+    self.question = nil
+    return question
+  }
+
+  /// Drops the question, as another answer has shown the same.
+  mutating func dropQuestion() { question = nil }
+
   /// Records that both histories are the same up to a length.
   mutating func agree(on length: UInt64) { agreedLength = max(agreedLength, length) }
+
+  /// The answer to a question shows that both histories are the same up to a length.
+  mutating func confirm(_ length: UInt64) {
+    failures = 0
+    agree(on: length)
+  }
+
+  /// The answer to a question shows nothing.
+  mutating func fail() { failures += 1 }
 
   /// Gives up the question, if it is about this block, which the peer lacks.
   mutating func lacks(_ index: UInt64) {
@@ -83,4 +104,33 @@ struct PeerComparison {
     failures += 1
     return true
   }
+
+  // MARK: A fork
+
+  /// Records that a question about the beginning of a fork is sent.
+  mutating func narrow(at index: UInt64, now: Moment) {
+    narrowings += 1
+    question = Question(index: index, sent: now, toldNothing: false)
+  }
+
+  /// Records that the peer gets evidence of a fork.
+  ///
+  /// - Returns: false if it has evidence that is as good.
+  mutating func send(evidence common: UInt64) -> Bool {
+    if let knownEvidence, common <= knownEvidence { return false }
+    knownEvidence = common
+    return true
+  }
+
+  /// Counts a message with evidence.
+  ///
+  /// - Returns: false if there were too many to look at it.
+  mutating func countEvidence() -> Bool {
+    guard evidenceCount < ReplicationLimits.evidenceMessages else { return false }
+    evidenceCount += 1
+    return true
+  }
+
+  /// Records that the peer has evidence of a fork.
+  mutating func received(evidence common: UInt64) { knownEvidence = common }
 }

@@ -12,7 +12,7 @@ struct PeerDownload {
     case kept
     /// It relies on no other answer: it is wrong.
     case none
-    /// What it relies on was given up.
+    /// An answer that it relies on was given up.
     case tooLate
     /// There is no memory to keep it.
     case noRoom

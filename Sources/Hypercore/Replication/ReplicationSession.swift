@@ -29,7 +29,7 @@ package final class ReplicationSession {
 
   private enum Phase {
     case open
-    /// What is queued is still sent.
+    /// Nothing follows that is not queued yet.
     case ending
     case closed
   }

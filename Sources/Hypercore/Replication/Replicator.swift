@@ -40,15 +40,15 @@ package final class Replicator {
   @exclusivity(unchecked) package private(set) var statistics = PeerStatistics()
   private var lastID: UInt64 = 0
 
-  /// What the application refuses of what peers bring.
+  /// The application's say in which blocks are stored.
   @exclusivity(unchecked) private var check = BlockCheck()
-  /// What is to be downloaded, and what of it is requested.
+  /// The blocks to download, and those of them that are requested.
   @exclusivity(unchecked) var plan: RequestPlan
   /// The calls that wait for peers.
   @exclusivity(unchecked) var waits = Waits()
-  /// What has to be done at the end of the burst.
+  /// The work that is left for the end of the burst.
   @exclusivity(unchecked) private var burst = Burst()
-  /// Why nothing is downloaded.
+  /// The reasons for which nothing is downloaded.
   @exclusivity(unchecked) var gate: DownloadGate
   /// The signs that there may be another history.
   @exclusivity(unchecked) var doubts = ForkDoubts()
@@ -155,7 +155,7 @@ package final class Replicator {
       if let newLength = result.newLength {
         peer.comparison.agree(on: newLength)
         // The path up from the next block passes all roots that were here.
-        if data.index == length { peer.comparison.question = nil }
+        if data.index == length { peer.comparison.dropQuestion() }
       }
       if result.outcome == .stored, let value = data.value {
         burst.arrived(data.index, from: peer)
