@@ -85,7 +85,7 @@ extension FeedPeer {
       // An answer that relies on nodes that are not here yet looks like one that leads nowhere.
       switch download.keep(data, sentAs: number) {
       case .kept: return false
-      case .none: throw fault(of: error, at: data.index)
+      case .wrong: throw fault(of: error, at: data.index)
       case .tooLate: throw FeedError.unansweredRequest
       case .noRoom:
         // Not a fault: another connection of this feed requests only proofs that stand alone.

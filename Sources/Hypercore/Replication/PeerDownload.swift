@@ -7,11 +7,11 @@ internal import HypercoreProtocol
 /// the answers to store, the way an answer failed.
 struct PeerDownload {
   /// The handling of an answer that leads to no node that is known here.
-  enum Rescue {
+  enum Rescue: Equatable {
     /// The answer is kept until those that it relies on are here.
     case kept
     /// It relies on no other answer: it is wrong.
-    case none
+    case wrong
     /// An answer that it relies on was given up.
     case tooLate
     /// There is no memory to keep it.
@@ -80,7 +80,7 @@ struct PeerDownload {
   ///
   /// - Parameter number: the number of its request.
   mutating func keep(_ data: DataMessage, sentAs number: UInt64) -> Rescue {
-    guard promised.wereCounted, let older = requests.oldest(before: number) else { return .none }
+    guard promised.wereCounted, let older = requests.oldest(before: number) else { return .wrong }
     if older.isStalled { return .tooLate }
     // This peer does not answer in order, so later requests rely on no promised nodes.
     promised.distrust()

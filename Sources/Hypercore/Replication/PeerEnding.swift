@@ -24,7 +24,7 @@ struct PeerEnding {
   }
 
   /// A step that the peer's owner has to take.
-  enum Step {
+  enum Step: Equatable {
     case wait
     /// Say that this side requests nothing more; then close, if the remote has said so, too.
     case finish(closes: Bool)
