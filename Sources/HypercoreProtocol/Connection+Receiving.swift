@@ -10,7 +10,7 @@ extension Connection {
     if isClosed { return }
     timers.received(now)
     statistics.bytesReceived += UInt64(bytes.count)
-    let waiting = input.count + bytes.count
+    let waiting = input.buffer.count + bytes.count
     if isWaitingForKey, waiting > WireLimits.parkedBytes { throw fail(.tooManyParkedBytes) }
     if waiting > WireLimits.unparsedBytes { throw fail(.tooManyUnparsedBytes) }
     input.append(bytes)
@@ -45,7 +45,7 @@ extension Connection {
       switch input.nextFrame() {
       case .incomplete:
         if input.hasEnded { return input.reportEnd() ? .end : nil }
-        if input.count > 0 {
+        if input.buffer.count > 0 {
           timers.frameBegan()
           try refuseUnfinished()
         } else {

@@ -112,12 +112,12 @@ extension Connection {
   }
 
   /// The number of bytes that wait to be taken.
-  public var outputCount: Int { output.count }
+  public var outputCount: Int { output.buffer.count }
 
   /// Returns everything there is to send, encrypted; empty if there is nothing.
   public func takeOutput() -> [UInt8] {
-    if output.count == 0 { return [] }
-    statistics.bytesSent += UInt64(output.count)
+    if output.buffer.count == 0 { return [] }
+    statistics.bytesSent += UInt64(output.buffer.count)
     return output.take()
   }
 

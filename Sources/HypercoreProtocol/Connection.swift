@@ -142,7 +142,7 @@ public final class Connection {
 
   /// The number of received bytes that are not events yet: after ``nextEvent()`` has returned nil, those of
   /// an incomplete frame.
-  public var unparsedCount: Int { input.count }
+  public var unparsedCount: Int { input.buffer.count }
 
   /// True if the remote's first feed is known and this side has not opened it: bytes are kept and not read.
   /// The owner should stop reading from the transport, as only ``WireLimits/parkedBytes`` are kept.

@@ -10,9 +10,6 @@ struct ConnectionInput {
   private(set) var hasEnded = false
   private var endWasReported = false
 
-  /// The number of bytes that are not parsed yet.
-  var count: Int { buffer.count }
-
   // MARK: Bytes
 
   mutating func append(_ bytes: UnsafeRawBufferPointer) {

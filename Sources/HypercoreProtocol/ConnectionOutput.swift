@@ -7,9 +7,6 @@ struct ConnectionOutput {
   private var clearCount = 0
   private var cipher: StreamCipher?
 
-  /// The number of bytes that wait to be taken.
-  var count: Int { buffer.count }
-
   /// Encrypts everything after what is queued.
   mutating func startEncrypting(with key: PublicKey, nonce: Nonce) {
     clearCount = buffer.count

@@ -13,6 +13,8 @@ struct DownloadGate {
   private(set) var pause: DownloadPause?
   /// True if there is a ``pause``. Read for every message.
   private(set) var isPaused = false
+  /// True if requests may be sent.
+  private(set) var isOpen = true
   /// The time at which resuming is tried.
   private(set) var pauseEnd: Moment?
 
@@ -21,13 +23,9 @@ struct DownloadGate {
   /// The reason why waiting for peers is in vain; nil if there is none.
   var refusal: FeedError? { wrongKind ?? pause.map(FeedError.paused) }
 
-  /// True if requests may be sent.
-  var isOpen: Bool { !isPaused && wrongKind == nil }
-
   /// True if the storage failed and downloading waits for it.
   var waitsForStorage: Bool {
-    guard isPaused, case .storage = pause else { return false }
-    return true
+    if case .storage = pause { true } else { false }
   }
 
   /// Starts a pause, or gives the current one another reason.
@@ -35,10 +33,9 @@ struct DownloadGate {
   /// - Parameter now: the time; nil if it is not known, as no peer is connected.
   /// - Returns: false if this was the reason already.
   mutating func startPause(_ reason: DownloadPause, now: Moment?) -> Bool {
-    defer { checkInvariants() }
     let isNew = pause != reason
     pause = reason
-    isPaused = true
+    update()
     postpone(now: now)
     return isNew
   }
@@ -54,8 +51,8 @@ struct DownloadGate {
 
   mutating func endPause() {
     pause = nil
-    isPaused = false
     pauseEnd = nil
+    update()
   }
 
   /// Returns whether a pause has lasted long enough to try to resume.
@@ -74,11 +71,14 @@ struct DownloadGate {
   mutating func refuse(_ reason: FeedError) -> Bool {
     guard wrongKind == nil else { return false }
     wrongKind = reason
+    update()
     return true
   }
 
   mutating func close() { isClosed = true }
 
-  @inline(__always)
-  private func checkInvariants() { assert(isPaused == (pause != nil)) }
+  private mutating func update() {
+    isPaused = pause != nil
+    isOpen = !isPaused && wrongKind == nil
+  }
 }

@@ -8,17 +8,19 @@ struct ForkDoubts {
   private var excused = 0
   /// The proof of a fork of somebody else's feed, from a peer.
   var evidence: ForkEvidence?
-
-  /// True if an answer contradicted what is here, and none has proven that block since.
-  var isContradicted: Bool { !blocks.isEmpty }
+  /// True if an answer contradicted what is here, and none has proven that block since. Read for every request.
+  private(set) var isContradicted = false
 
   mutating func contradict(_ block: UInt64) {
     if blocks.count < ReplicationLimits.contradictedBlocks { blocks.insert(block) }
+    isContradicted = true
   }
 
   /// An answer has proven a block.
   mutating func prove(_ block: UInt64) {
-    if !blocks.isEmpty { blocks.remove(block) }
+    guard isContradicted else { return }
+    blocks.remove(block)
+    isContradicted = !blocks.isEmpty
   }
 
   /// Excuses a peer that may have another history.

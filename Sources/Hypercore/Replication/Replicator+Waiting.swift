@@ -1,6 +1,6 @@
 extension Replicator {
   /// The reason why waiting for peers is in vain; nil if there is none.
-  var refusal: FeedError? { core.stopReason ?? gate.refusal }
+  var refusal: FeedError? { core.stopReason ?? (gate.isOpen ? nil : gate.refusal) }
 
   /// Calls `completion` once block `index` is here: at once if it is here already.
   ///

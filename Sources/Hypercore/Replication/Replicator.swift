@@ -228,7 +228,7 @@ package final class Replicator {
 
   /// Handles a change that the feed's core reports.
   private func coreChanged(_ change: FeedChange) {
-    if gate.waitsForStorage, core.failure == nil { endPause() }
+    if gate.isPaused, gate.waitsForStorage, core.failure == nil { endPause() }
     switch change {
     case .appended(let range):
       for peer in peers { peer.announce(range) }

@@ -27,9 +27,9 @@ extension FeedCore {
   /// The first write that failed.
   var failure: FeedError? { standing.failure }
   /// Two histories signed by the feed's key, found now or before; see ``quarantine(_:)``.
-  package var forkEvidence: ForkEvidence? { standing.forkEvidence }
+  package var forkEvidence: ForkEvidence? { isStopped ? standing.forkEvidence : nil }
   /// The reason why nothing is written before ``resume()`` succeeds, or ever; nil if there is none.
-  package var stopReason: FeedError? { standing.stopReason }
+  package var stopReason: FeedError? { isStopped ? standing.stopReason : nil }
   /// True if there is a ``stopReason``.
   package var isStopped: Bool { standing.isStopped }
   /// A count of uses, by which an owner detects whether there was one.
@@ -56,7 +56,7 @@ extension FeedCore {
 
   /// True if ``append(_:)`` is possible.
   package var isWritable: Bool {
-    access == .readWrite && (secretKey != nil || key == nil) && damage == nil && !isClosed
+    access == .readWrite && (isOwned || keys.key == nil) && recovery.damage == nil && !isClosed
       && !isStopped && !isRestoring
   }
 

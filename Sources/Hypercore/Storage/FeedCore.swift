@@ -72,7 +72,7 @@ package final class FeedCore {
   /// Checks that blocks or bits may be written.
   func checkStorable() throws(FeedError) {
     try standing.use()
-    try standing.checkWriting()
+    if standing.isStopped { try standing.throwStop() }
     if let failure = bits.failure { throw failure }
     guard access == .readWrite else {
       throw FeedError(code: .notWritable, reason: "The feed was opened read-only.")

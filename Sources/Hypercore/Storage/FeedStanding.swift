@@ -21,9 +21,8 @@ struct FeedStanding {
     if isClosed { throw FeedError(code: .closed, reason: "The feed is closed.") }
   }
 
-  /// Throws the reason why nothing may be written.
-  func checkWriting() throws(FeedError) {
-    guard isStopped else { return }
+  /// Throws the reason why nothing may be written, if ``isStopped``.
+  func throwStop() throws(FeedError) {
     if let failure {
       throw FeedError(
         code: failure.code,
