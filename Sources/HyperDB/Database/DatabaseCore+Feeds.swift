@@ -92,7 +92,6 @@ extension DatabaseCore {
     let log = feeds.vacate(number)
     admission.removeNames(by: log.key)
     wait(log)
-    snapshots.invalidateCut()
     invalidate(hasLost: true)
   }
 
@@ -106,6 +105,8 @@ extension DatabaseCore {
     for writer in feeds.writers { writer.invalidateHeads() }
     memory.removeAll()
     walks.headCheck.invalidate()
+    // An entry may be in the cut because what it claims to know of that feed was left out.
+    snapshots.invalidateCut()
     snapshots.invalidate()
   }
 

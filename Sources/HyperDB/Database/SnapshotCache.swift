@@ -30,7 +30,7 @@ struct SnapshotCache {
   /// Counts a look at an entry.
   mutating func countLook() { cutLooks &+= 1 }
 
-  /// Invalidates the lengths of the cut, since a feed has lost its number.
+  /// Invalidates the lengths of the cut, since clocks are read by other numbers of feeds.
   mutating func invalidateCut() { cut = [] }
 
   /// Invalidates both snapshots.

@@ -55,6 +55,7 @@ final class Writer {
   func learn(_ list: FeedList) {
     guard let newest = newestList else {
       newestList = list
+      isStale = false
       return
     }
     if newest.seq < list.seq {
