@@ -66,6 +66,48 @@ import Testing
     #expect(error?.code == .notWritable && core.length == 0)
   }
 
+  /// A file that loses what is written to it first.
+  private final class ForgetfulFile: RandomAccessStorage {
+    private let file: any RandomAccessStorage
+    private(set) var hasForgotten = false
+
+    init() throws { file = try MemoryStorage().storage(named: "files") }
+
+    func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(StorageError)
+      -> Int
+    { try file.read(at: offset, into: buffer) }
+
+    func write(_ pieces: [StorageWrite]) throws(StorageError) {
+      defer { hasForgotten = true }
+      if hasForgotten { try file.write(pieces) }
+    }
+
+    func length() throws(StorageError) -> UInt64 { try file.length() }
+    func delete(at offset: UInt64, count: UInt64) throws(StorageError) {}
+    func truncate(to length: UInt64) throws(StorageError) {}
+    func sync() throws(StorageError) {}
+    func close() {}
+  }
+
+  @Test func `a block that is lost as soon as it is stored is waited for until it comes again`()
+    throws
+  {
+    let simulation = Simulation(seed: 1)
+    let writer = try SimulatedReplica("writer", FeedOptions(keyPair: keyPair(1)), seed: 1)
+    try writer.core.append(blocks)
+    let file = try ForgetfulFile()
+    var options = FeedOptions(key: keyPair(1).publicKey)
+    options.data = file
+    let reader = try SimulatedReplica("reader", options, isSparse: true, seed: 2)
+    try SimulatedReplica.connect(writer, reader, live: true, in: simulation)
+    var found: [UInt8]?
+    _ = reader.replicator.get(7) { found = try? $0.get() }
+    simulation.run(for: .seconds(20))
+    #expect(file.hasForgotten)
+    #expect(found == blocks[7])
+    #expect(writer.uploads == 2)
+  }
+
   @Test func `opening asks nothing of the files, whatever is left of them, and changes no byte`()
     throws
   {

@@ -103,16 +103,16 @@ extension Replicator {
 
   func resumeWaiters() throws {
     if waits.hasBlocks {
-      for index in waits.blocks where core.has(index) {
-        guard let waiters = waits.removeWaiters(for: index) else { continue }
+      for index in waits.blocks where core.has(index) && waits.contains(index) {
         let result: Result<[UInt8], FeedError>
         do {
+          // If it was lost already, a peer has to bring it once more.
           guard let block = try core.block(at: index) else { continue }
           result = .success(block)
         } catch {
           result = .failure(FeedError.wrapping(error))
         }
-        for waiter in waiters { waiter.completion(result) }
+        for waiter in waits.removeWaiters(for: index) ?? [] { waiter.completion(result) }
       }
       waits.removeDone()
     }
