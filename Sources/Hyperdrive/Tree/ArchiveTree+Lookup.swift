@@ -52,18 +52,23 @@ extension ArchiveTree {
     of list: [UInt64], to path: ArchivePath, at shared: Int, from head: ArchiveNode
   ) throws -> ArchiveNode? {
     var missing: [UInt64] = []
+    var left = list.count
+    if let begun = unfinishedSearch, begun.path == path, begun.list == list { left = begun.left }
+    unfinishedSearch = nil
     // The newest first: if an index is wrong, the newest entry of a branch is the one that counts.
-    for seq in list.reversed() where seq < head.seq {
+    for (place, seq) in list.prefix(left).enumerated().reversed() where seq < head.seq {
       countSteps(1)
       do {
         guard let node = try node(seq) else { continue }
         let common = node.path.common(path)
         if common > shared || (common == path.count && node.path.count == common) { return node }
       } catch let gap as MissingEntries {
+        if missing.isEmpty { left = place + 1 }
         if missing.count < ArchiveLimits.missingAtOnce { missing += gap.seqs }
       }
     }
     if missing.isEmpty { return nil }
+    unfinishedSearch = (list, path, left)
     throw MissingEntries(seqs: missing.reversed())
   }
 

@@ -60,6 +60,10 @@ package final class ArchiveTree {
   /// entries have come decodes none of them twice. Of one list at a time, and no longer than the list.
   private var unfinished: (list: [UInt64], count: Int, nodes: [ArchiveNode])?
 
+  /// A list that was searched for a path from its newest entry down to the first that isn't here, for the same
+  /// reason, and the number of entries that are left.
+  var unfinishedSearch: (list: [UInt64], path: ArchivePath, left: Int)?
+
   /// Returns the readable entries of a list.
   ///
   /// - Throws: ``MissingEntries`` with all that aren't stored here, up to a limit.
