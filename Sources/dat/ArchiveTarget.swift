@@ -180,8 +180,10 @@ enum ArchiveTarget {
       await archive.readMissing(from: copy)
       return try await body()
     }
+    let pause = await copy.downloadPause
     await swarm.close()
     try await copy.close()
+    if pause != nil, case .failure = result { throw tooMuch(archive.key) }
     return try result.get()
   }
 

@@ -46,7 +46,7 @@ actor ChatSession {
   /// The swarm, once it has started.
   private(set) var swarm: Swarm?
   private var stage = Stage.loading
-  /// What was written, and what waits to be.
+  /// The lines that were written, and those that wait to be.
   private var outbox: Outbox
 
   private enum Stage {

@@ -40,7 +40,7 @@ private func evidence(of key: PublicKey) -> ForkEvidence {
 
       let other = FakeRoom("bea", room: room)
       await fake.meet(other)
-      // What happens together may be told together or apart.
+      // Events that happen together may be told together or apart.
       var people: [[String: Any]] = []
       var notices: [[String: Any]] = []
       var deliveries: [String] = []
@@ -92,7 +92,7 @@ private func evidence(of key: PublicKey) -> ForkEvidence {
       let event = try await events.next()
       #expect(reason(event)?.contains("two histories") == true)
     }
-    // What a program was started with can't be exchanged below it.
+    // A running program's own room can't be exchanged for another.
     let plan = try await server.get("\(path)/recovery")
     #expect(plan.status == 403 || plan.status == 409, "\(plan.status)")
     #expect(try await server.post("\(path)/recover", #"{"keep":true}"#).status == plan.status)
@@ -124,7 +124,7 @@ private func evidence(of key: PublicKey) -> ForkEvidence {
         texts += event[list: "messages"].compactMap { $0["text"] as? String }
         removed += event[list: "removed"].compactMap { $0["key"] as? String }
       }
-      // What happens to it later tells it again.
+      // A later event of it tells it again.
       #expect(Set(texts) == ["missed"])
       #expect(removed == ["messages/made-up/3"])
     }

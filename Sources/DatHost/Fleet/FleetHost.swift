@@ -7,7 +7,7 @@ internal import Logging
 /// The part of a host in its fleet, at the edge: it asks the directory, talks to the other members, keeps the list of
 /// keys, and lets its ``ReplicaHost`` hold what the plan says.
 ///
-/// What is to be done with a key is never queued: the plan is looked at when its turn comes. So what happened meanwhile
+/// Only keys are queued, never the work on them: the plan is looked at when a key's turn comes. So what happened meanwhile
 /// counts, and the order of events doesn't matter.
 ///
 /// Of its 19 properties, eight are what it was opened with. The others are one for each of the things that it keeps

@@ -6,7 +6,7 @@ internal import HypercoreCrypto
 struct FleetLinks {
   /// One of them.
   private struct Link {
-    /// What the other program calls itself on its connections; random, and the same on all of them.
+    /// The name that the other program gives itself on its connections; random, and the same on all of them.
     let program: [UInt8]
     /// When the connection began.
     let since: UInt64

@@ -2,7 +2,7 @@ internal import HypercoreCrypto
 
 /// The keys for which the plan is to be followed, and those for which it is being followed, which takes a while.
 ///
-/// What is to be done with a key is not in here: the plan is looked at when the key's turn comes.
+/// The work on a key is not in here: it follows from the plan, which is looked at when the key's turn comes.
 struct KeyTurns {
   private var due: [DiscoveryKey] = []
   private var isRunning = false

@@ -115,15 +115,8 @@ extension Archive {
     return try await translated { try await feed.get(index, options: options) }
   }
 
-  /// The number of blocks that are let go of together, of an archive that keeps none: up to 4 MiB of its own.
-  fileprivate static let passingBlocks: UInt64 = 64
-
-  /// Requests the rest of a file, so that its blocks come in a row; of an archive that keeps none, only the next
-  /// ones.
+  /// Requests the rest of a file, so that its blocks come in a row.
   func prefetch(_ range: Range<UInt64>) async throws -> DownloadToken? {
-    let range =
-      options.forgetsContent
-      ? range.lowerBound..<min(range.upperBound, range.lowerBound + 2 * Self.passingBlocks) : range
     guard let content, files == nil, !range.isEmpty, !(await content.has(range)) else { return nil }
     let handle = try await translated {
       try await content.startDownload(DownloadRange(range))
@@ -131,9 +124,15 @@ extension Archive {
     return DownloadToken(feed: content, handle: handle)
   }
 
-  /// True if content that is read here has to be let go of, here or in the copy that brings it.
-  fileprivate var isPassing: Bool {
-    get async { options.forgetsContent ? true : await fallback?.isPassing ?? false }
+  /// Bytes of a file that are let go of together, of an archive that keeps none.
+  private static let passingBytes: UInt64 = 4 << 20
+
+  /// The number of blocks of a file that are let go of together, as many as take 4 MiB; nil if they are kept, here
+  /// and in the copy that brings them.
+  fileprivate func passingBlocks(of content: ArchiveContent) async -> UInt64? {
+    guard options.forgetsContent else { return await fallback?.passingBlocks(of: content) }
+    let mean = UInt64(content.bytes.count) / UInt64(max(content.blocks.count, 1))
+    return max(Self.passingBytes / max(mean, 1 << 16), 1)
   }
 
   /// Lets go of blocks that were read, if this archive or the copy that brought them keeps none.
@@ -209,6 +208,8 @@ public struct ArchiveContent: AsyncSequence, Sendable {
     private var skip: UInt64 = 0
     private var rest: UInt64
     private var token: DownloadToken?
+    /// The number of blocks that are let go of together; nil if they are kept.
+    private var passing: UInt64?
     /// The first block that was read and not let go of.
     private var kept: UInt64 = 0
 
@@ -227,12 +228,13 @@ public struct ArchiveContent: AsyncSequence, Sendable {
       if next == nil {
         let start = try await archive.start(of: content)
         (next, skip, kept) = (start.block, start.skip, start.block)
+        passing = await archive.passingBlocks(of: content)
         try await prefetch()
       }
       while let index = next, index < content.blocks.upperBound {
         var block = try await archive.block(index, of: content)[...]
         next = index + 1
-        try await pass(index + 1)
+        if passing != nil { try await pass(index + 1) }
         if skip > 0 {
           guard skip <= UInt64(block.count) else { break }
           block = block.dropFirst(Int(skip))
@@ -246,16 +248,17 @@ public struct ArchiveContent: AsyncSequence, Sendable {
       throw Archive.damage(content.entry, "its blocks are shorter than it says")
     }
 
+    /// Requests the rest, or only the next blocks if they are let go of.
     private mutating func prefetch() async throws {
-      guard content.options.wait, let next else { return }
-      token = try await content.archive.prefetch(next..<Swift.max(next, content.blocks.upperBound))
+      guard content.options.wait, let next, next < content.blocks.upperBound else { return }
+      var end = content.blocks.upperBound
+      if let passing { end = Swift.min(end, next + 2 * passing) }
+      token = try await content.archive.prefetch(next..<end)
     }
 
-    /// Lets go of the blocks before `end` if the archive keeps none, so that a large file passes through memory.
+    /// Lets go of the blocks before `end`, so that a large file passes through memory.
     private mutating func pass(_ end: UInt64) async throws {
-      guard end - kept >= Archive.passingBlocks || end == content.blocks.upperBound,
-        await content.archive.isPassing
-      else { return }
+      guard let passing, end - kept >= passing || end == content.blocks.upperBound else { return }
       // Before they are let go of: they would be fetched again.
       await token?.cancel()
       token = nil

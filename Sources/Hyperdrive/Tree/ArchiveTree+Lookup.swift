@@ -53,22 +53,27 @@ extension ArchiveTree {
   ) throws -> ArchiveNode? {
     var missing: [UInt64] = []
     var left = list.count
-    if let begun = unfinishedSearch, begun.path == path, begun.list == list { left = begun.left }
-    unfinishedSearch = nil
+    if let begun = unfinishedSearch, begun.head == head.seq, begun.shared == shared,
+      begun.path == path
+    {
+      left = min(begun.left, left)
+      unfinishedSearch = nil
+    }
     // The newest first: if an index is wrong, the newest entry of a branch is the one that counts.
-    for (place, seq) in list.prefix(left).enumerated().reversed() where seq < head.seq {
+    for index in list.indices.prefix(left).reversed() where list[index] < head.seq {
+      let seq = list[index]
       countSteps(1)
       do {
         guard let node = try node(seq) else { continue }
         let common = node.path.common(path)
         if common > shared || (common == path.count && node.path.count == common) { return node }
       } catch let gap as MissingEntries {
-        if missing.isEmpty { left = place + 1 }
+        if missing.isEmpty { left = index + 1 }
         if missing.count < ArchiveLimits.missingAtOnce { missing += gap.seqs }
       }
     }
     if missing.isEmpty { return nil }
-    unfinishedSearch = (list, path, left)
+    unfinishedSearch = Search(head: head.seq, shared: shared, path: path, left: left)
     throw MissingEntries(seqs: missing.reversed())
   }
 

@@ -60,9 +60,17 @@ package final class ArchiveTree {
   /// entries have come decodes none of them twice. Of one list at a time, and no longer than the list.
   private var unfinished: (list: [UInt64], count: Int, nodes: [ArchiveNode])?
 
-  /// A list that was searched for a path from its newest entry down to the first that isn't here, for the same
-  /// reason, and the number of entries that are left.
-  var unfinishedSearch: (list: [UInt64], path: ArchivePath, left: Int)?
+  /// A search of an entry's list for a path, from the newest down to the first that isn't here, for the same reason.
+  struct Search {
+    let head: UInt64
+    let shared: Int
+    let path: ArchivePath
+    /// The number of entries that were not looked at.
+    let left: Int
+  }
+
+  /// The search that was broken off last.
+  var unfinishedSearch: Search?
 
   /// Returns the readable entries of a list.
   ///
@@ -70,15 +78,18 @@ package final class ArchiveTree {
   func nodes(_ seqs: [UInt64]) throws -> [ArchiveNode] {
     countSteps(seqs.count)
     var (count, nodes) = (0, [ArchiveNode]())
-    if let begun = unfinished, begun.list == seqs { (count, nodes) = (begun.count, begun.nodes) }
-    unfinished = nil
+    // Other lists may be read first when a read is run again, and leave it as it is.
+    if let begun = unfinished, begun.list == seqs {
+      (count, nodes) = (begun.count, begun.nodes)
+      unfinished = nil
+    }
     nodes.reserveCapacity(seqs.count)
     var missing: [UInt64] = []
-    for place in seqs.indices.dropFirst(count) {
+    for index in seqs.indices.dropFirst(count) {
       do {
-        let node = try node(seqs[place])
+        let node = try node(seqs[index])
         if missing.isEmpty {
-          count = place + 1
+          count = index + 1
           if let node { nodes.append(node) }
         }
       } catch let gap as MissingEntries {
@@ -106,6 +117,8 @@ package final class ArchiveTree {
       for node in staged { cache.insert(node.withoutLargeIndex) }
     } else {
       recent = RecentFolder()
+      // Other entries will have these seqs.
+      (unfinished, unfinishedSearch) = (nil, nil)
     }
     staged = []
   }
