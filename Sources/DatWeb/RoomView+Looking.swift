@@ -1,4 +1,3 @@
-internal import DatCoding
 public import HypercoreCrypto
 public import Saga
 
@@ -9,13 +8,12 @@ extension RoomView {
   func update(since: Int?, run pageRun: String?) async -> Wire.Update {
     // Changes while the room is being asked are part of the next update as well.
     let revision = revision
-    guard let since, pageRun == run, since <= revision, let ids = changes.ids(since: since),
-      ids.count <= 2 * Limits.page
+    guard let since, pageRun == run, let changes = state.revisions.changes(since: since),
+      changes.messages.count <= 2 * Limits.page
     else { return await whole(revision) }
-    let parts = parts
     var update = Wire.Update(run: run, revision: revision, isWhole: false, total: 0)
     let horizon = horizon
-    for id in ids {
+    for id in changes.messages {
       if let message = await source.message(id) {
         guard message.place < horizon else { continue }
         update.messages = (update.messages ?? []) + [wire(message)]
@@ -23,14 +21,19 @@ extension RoomView {
         update.removed = (update.removed ?? []) + [Wire.Name(id)]
       }
     }
-    if parts.me > since { update.me = me }
-    if parts.people > since { update.people = await people() }
-    if parts.requests > since { update.requests = requestList }
-    if parts.notices > since { update.notices = noticeList }
-    if parts.problem > since { update.problem = problem }
-    if parts.fork > since { update.fork = fork.map(Wire.Fork.init) }
-    update.loaded = parts.loaded > since ? loaded ?? 100 : nil
-    update.ahead = await source.messageCount(after: horizon, without: muted)
+    let authors = changes.parts.contains(.people) ? await source.authors : []
+    for part in changes.parts {
+      switch part {
+      case .me: update.me = state.me
+      case .people: update.people = state.people.list(authors)
+      case .requests: update.requests = state.people.requestList
+      case .notices: update.notices = state.people.noticeList
+      case .problem: update.problem = state.problem
+      case .fork: update.fork = state.fork.map(Wire.Fork.init)
+      case .loaded: update.loaded = state.loaded ?? 100
+      }
+    }
+    update.ahead = await source.messageCount(after: horizon, without: state.people.muted)
     update.total = await source.messageCount
     return update
   }
@@ -41,91 +44,21 @@ extension RoomView {
     update.total = await source.messageCount
     update.isStart = page?.isStart ?? true
     update.messages = page?.messages ?? []
-    update.ahead = await source.messageCount(after: horizon, without: muted)
-    update.me = me
-    update.people = await people()
-    update.room = await room()
-    update.requests = requestList
-    update.notices = noticeList
-    update.fork = fork.map(Wire.Fork.init)
-    update.loaded = loaded ?? 100
+    update.ahead = await source.messageCount(after: horizon, without: state.people.muted)
+    let authors = await source.authors
+    update.me = state.me
+    update.people = state.people.list(authors)
+    update.room = state.room(authors)
+    update.requests = state.people.requestList
+    update.notices = state.people.noticeList
+    update.fork = state.fork.map(Wire.Fork.init)
+    update.loaded = state.loaded ?? 100
     return update
   }
 
   /// Returns a message in the form that a page receives.
   func wire(_ message: Message, listed: Int = Limits.listedText) -> Wire.Message {
-    Wire.Message(message, delivery: delivery(of: message), listed: listed)
-  }
-
-  private var me: Wire.Me? {
-    identity.map {
-      let name = Self.cut($0.username)
-      return Wire.Me(
-        key: $0.own.hex, name: name, look: Wire.Look(name), isAuthorized: isAuthorized)
-    }
-  }
-
-  private func room() async -> Wire.Room? {
-    guard let identity else { return nil }
-    return Wire.Room(
-      key: identity.room.hex, maker: maker(await source.authors), asks: identity.asks)
-  }
-
-  /// Returns the name of the room's maker: the room's key is that of the maker's feed.
-  private func maker(_ authors: [Author]) -> String? {
-    guard let identity else { return nil }
-    if identity.own == identity.room { return Self.cut(identity.username) }
-    let author = authors.first { $0.feed == identity.room }
-    let name = author?.username ?? presence.people[identity.room]?.person.username
-    return name.map(Self.cut)
-  }
-
-  /// Returns everybody but the user: first those who are here, by name; then the others, the latest first.
-  private func people() async -> [Wire.Person] {
-    var list: [PublicKey: Wire.Person] = [:]
-    for author in await source.authors where author.feed != identity?.own {
-      let name = Self.cut(author.username)
-      list[author.feed] = Wire.Person(
-        key: author.feed.hex, name: name, look: Wire.Look(name), isHere: false,
-        isMuted: muted.contains(author.feed), since: author.last, messages: author.messages)
-    }
-    for (key, known) in presence.people where key != identity?.own {
-      // A name that a feed has signed is worth more than one of a handshake, which anybody can make.
-      let name = list[key]?.name ?? Self.cut(known.person.username)
-      list[key] = Wire.Person(
-        key: key.hex, name: name, look: Wire.Look(name), isHere: known.isHere,
-        isMuted: muted.contains(key), isProven: known.isHere ? known.person.isProven : nil,
-        since: known.since, messages: list[key]?.messages ?? 0)
-    }
-    return list.values.sorted { left, right in
-      if left.isHere != right.isHere { return left.isHere }
-      if left.isHere {
-        return (ForeignText(left.name), left.key) < (ForeignText(right.name), right.key)
-      }
-      return (left.since, left.key) > (right.since, right.key)
-    }
-  }
-
-  private var requestList: [Wire.Request] {
-    (requests.list.filter(\.isProven) + requests.list.filter { !$0.isProven }).map {
-      let name = Self.cut($0.username)
-      return Wire.Request(
-        key: $0.key.hex, name: name, look: Wire.Look(name), time: $0.timestamp,
-        isProven: $0.isProven, address: $0.isProven ? nil : $0.address)
-    }
-  }
-
-  private var noticeList: [Wire.Notice] {
-    presence.notices.map {
-      let name = Self.cut($0.username)
-      return Wire.Notice(
-        id: $0.id, kind: $0.kind.rawValue, time: $0.time, key: $0.key.hex,
-        name: name, look: Wire.Look(name), detail: $0.detail)
-    }
-  }
-
-  private static func cut(_ name: String) -> String {
-    VisibleText.prefix(name, bytes: Limits.name)
+    Wire.Message(message, delivery: state.delivery(of: message), listed: listed)
   }
 
   // MARK: History
@@ -157,7 +90,8 @@ extension RoomView {
   {
     var result = Wire.SearchResult(found: [], isMore: false)
     guard let pattern = SearchPattern(query) else { return result }
-    let found = await source.search(query, before: place, without: muted, limit: limit + 1)
+    let found = await source.search(
+      query, before: place, without: state.people.muted, limit: limit + 1)
     result.isMore = found.count > limit
     result.found = found.prefix(limit).map {
       Wire.Found(message: wire($0, listed: 0), excerpt: Self.excerpt($0.text, pattern))
@@ -185,9 +119,9 @@ extension RoomView {
     get async {
       guard let identity else { return nil }
       return RoomOverview(
-        key: identity.room, maker: maker(await source.authors),
+        key: identity.room, maker: state.maker(await source.authors),
         messages: await source.messageCount, unread: await unread,
-        last: await source.latestMessage(before: horizon, without: muted))
+        last: await source.latestMessage(before: horizon, without: state.people.muted))
     }
   }
 
@@ -195,11 +129,11 @@ extension RoomView {
   var summary: Wire.RoomSummary? {
     get async {
       guard let identity else { return nil }
-      let last = await source.latestMessage(before: horizon, without: muted)
+      let last = await source.latestMessage(before: horizon, without: state.people.muted)
       return Wire.RoomSummary(
-        key: identity.room.hex, maker: maker(await source.authors),
+        key: identity.room.hex, maker: state.maker(await source.authors),
         last: last.map { wire($0, listed: 200) }, unread: await unread,
-        here: presence.people.values.count { $0.isHere }, requests: requests.list.count)
+        here: state.people.hereCount, requests: state.people.requests.list.count)
     }
   }
 }
