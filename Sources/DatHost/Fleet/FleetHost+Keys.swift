@@ -39,7 +39,7 @@ extension FleetHost {
     if isClosed { throw HostError(.closed, "The host is closing.") }
     let entry = try keys.change(key, kind)
     apply(entry)
-    push([entry], except: nil)
+    push([entry])
   }
 
   /// Takes in entries of another member.
@@ -62,7 +62,7 @@ extension FleetHost {
     if plan.contains(key) {
       if plan.stage(of: key) != .elsewhere { followPlanSoon(for: key) }
     } else {
-      perform(plan.insert(key, stored: isStored(key) ? .served : .nothing))
+      perform(plan.insert(key, stored: keys.isStored(key) ? .served : .nothing))
     }
   }
 
@@ -106,6 +106,6 @@ extension FleetHost {
     let wanted = plan.owners(of: key).filter { owner in
       owner != name && (isLeaving || name.utf8.lexicographicallyPrecedes(owner.utf8))
     }
-    await change(contacts.connect(key, with: wanted), about: key)
+    await swarm.apply(contacts.connect(key, with: wanted), about: key)
   }
 }

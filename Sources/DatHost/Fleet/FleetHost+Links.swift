@@ -7,21 +7,14 @@ internal import Logging
 
 /// Connections with other members.
 extension FleetHost {
-  /// The name of the extension of the protocol by which members talk.
-  static let extensionName = "dat/fleet"
   /// The time for which entries are collected before they are sent.
   private static let flushPause = Duration.milliseconds(50)
+
   // MARK: Dialling
 
   /// Dials the neighbours, and those that are needed beside them.
   func dial() async {
-    await change(contacts.dial(plan.membership.names, own: name, now: now), about: topic)
-  }
-
-  /// Ends and begins connections about a topic.
-  func change(_ change: FleetContacts.Change, about topic: DiscoveryKey) async {
-    for address in change.removed { await swarm.disconnect(from: address, about: topic) }
-    for address in change.added { await swarm.connect(to: address, about: topic) }
+    await swarm.apply(contacts.dial(plan.membership.names, own: name, now: now))
   }
 
   /// The names that more than one program gives; see ``FleetLinks/sharedNames(own:after:now:)``.
@@ -33,12 +26,9 @@ extension FleetHost {
 
   /// Makes the stream of a connection.
   func stream(for peer: SwarmPeer) async throws -> ReplicationStream {
-    var options = ReplicationOptions.live
-    options.extensions = [Self.extensionName]
-    (options.download, options.upload) = (false, false)
-    let stream = try await feed.replicate(options)
-    // Before the first byte comes, so that no message is missed.
-    links.keep(await stream.extensionMessages(), of: peer.number)
+    // The messages are kept before the first byte comes, so that none is missed.
+    let (stream, messages) = try await swarm.stream()
+    links.keep(messages, of: peer.number)
     Task { [weak self] in
       try? await stream.finished()
       await self?.removeMessages(of: peer.number)
@@ -57,16 +47,14 @@ extension FleetHost {
     let session = FleetSession(
       fleet: options.secret.key, name: name, greeting: randomBytes(FleetSession.greetingSize))
     links.add(number, program: program, session: session, outbox: outbox, now: now)
-    let sending = Task { [weak self] in
+    let sending = Task { [weak self, swarm] in
       for await bytes in outgoing {
-        do {
-          try await stream.send(extension: Self.extensionName, payload: bytes)
-        } catch { return }
+        do { try await swarm.send(bytes, on: stream) } catch { return }
         await self?.sent(bytes.count, on: number)
       }
     }
     links.queue(session.greeting, on: number)
-    for await message in messages where message.name == Self.extensionName {
+    for await message in messages where swarm.isFleetMessage(message) {
       do throws(FleetSession.Refusal) {
         try await receive(message.payload, on: number)
       } catch {
@@ -84,10 +72,8 @@ extension FleetHost {
   }
 
   private func ended(_ number: Int) {
-    links.remove(number)
     questions.remove(on: number)
-    pulls.remove(number)
-    if pulls.current?.number == number { endPull() }
+    if links.remove(number) { endPull() }
     recordMembers()
   }
 
@@ -141,41 +127,37 @@ extension FleetHost {
 
   private func handle(_ entries: [FleetEntry], on number: Int) {
     guard !entries.isEmpty else {
-      if pulls.current?.number == number { endPull() }
+      if links.isPulling(from: number) { endPull() }
       return
     }
     links.removeKnown(entries, on: number)
     let news = merge(entries)
-    if !pulls.add(news, from: number) { push(news, except: number) }
+    if links.passOn(news, from: number) { flushSoon() }
   }
 
   /// Asks a member for what its list has and this one lacks, as soon as no other is asked.
   func queuePull(from number: Int) {
-    pulls.add(number)
+    links.queuePull(from: number)
     nextPull()
   }
 
   private func nextPull() {
-    guard !isClosed, let number = pulls.begin(now: now, isMember: { links.isMember($0) }) else {
-      return
-    }
+    guard !isClosed, let number = links.beginPull(now: now) else { return }
     links.send(.digests(keys.list.digests), on: number)
   }
 
   /// Ends a comparison, and passes on what was news.
   func endPull() {
-    guard let pull = pulls.end() else { return }
-    if pull.isLarge {
-      for number in links.numbers where number != pull.number { links.send(.changed, on: number) }
-    } else {
-      push(pull.news, except: pull.number)
-    }
+    if links.endPull() { flushSoon() }
     nextPull()
   }
 
-  /// Sends entries to all connected members but one.
-  func push(_ entries: [FleetEntry], except number: Int?) {
-    guard !entries.isEmpty, links.collect(entries, except: number) else { return }
+  /// Sends entries to all connected members.
+  func push(_ entries: [FleetEntry]) {
+    if links.collect(entries, except: nil) { flushSoon() }
+  }
+
+  private func flushSoon() {
     Task {
       try? await Task.sleep(for: Self.flushPause)
       flush()

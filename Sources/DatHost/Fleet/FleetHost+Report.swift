@@ -9,7 +9,7 @@ extension FleetHost {
   /// Returns the status of a key that is elsewhere.
   func status(of key: HostedKey) -> HostedStatus {
     var status = HostedStatus(
-      key: key.key, kind: key.kind, folder: folder.path(of: key.key.discoveryKey))
+      key: key.key, kind: key.kind, folder: keys.path(of: key.key.discoveryKey))
     status.state = .elsewhere
     switch plan.stage(of: key.key.discoveryKey) {
     // It is about to be opened.
@@ -34,7 +34,7 @@ extension FleetHost {
       let key = HostedKey(kind: HostedKind(fleetNumber: kind), key: key)
       guard isMuch else { return status(of: key) }
       var status = HostedStatus(
-        key: key.key, kind: key.kind, folder: folder.path(of: key.key.discoveryKey))
+        key: key.key, kind: key.kind, folder: keys.path(of: key.key.discoveryKey))
       status.state = .elsewhere
       return status
     }

@@ -9,37 +9,26 @@ internal import Logging
 ///
 /// Only keys are queued, never the work on them: the plan is looked at when a key's turn comes. So what happened meanwhile
 /// counts, and the order of events doesn't matter.
-///
-/// Of its 19 properties, eight are what it was opened with. The others are one for each of the things that it keeps
-/// track of, beside three for its own life.
 actor FleetHost {
   let options: ReplicaHost.FleetOptions
-  let swarm: Swarm
+  let swarm: FleetSwarm
   let logger: Logger
   let metrics = FleetMetrics()
-  /// The feed, always empty, about which members connect.
-  let feed: Feed
-  let topic: DiscoveryKey
-  let folder: ReplicaFolders
   private(set) weak var host: ReplicaHost?
 
   var keys: FleetKeys
   var plan: FleetPlan
   var contacts: FleetContacts
   var links = FleetLinks()
-  var pulls = FleetPulls()
   var questions = FleetQuestions()
   var turns = KeyTurns()
-  private var timer = FleetTimer()
-
-  private var tasks: [Task<Void, Never>] = []
-  private var isSaving = false
-  private(set) var isClosed = false
+  private var schedule = FleetSchedule()
 
   /// The host's own name, as the directory has it.
   var name: String { plan.name }
   /// The seconds since the host was opened, of a clock that only goes forward.
-  var now: UInt64 { timer.now }
+  var now: UInt64 { schedule.now }
+  var isClosed: Bool { schedule.isClosed }
 
   /// Opens the files of a fleet.
   ///
@@ -49,59 +38,31 @@ actor FleetHost {
     _ options: ReplicaHost.FleetOptions, folder: ReplicaFolders, listed: [HostedKey], swarm: Swarm,
     logger: Logger
   ) async throws(HostError) -> FleetHost {
-    guard let pair = options.secret.key.feed else {
-      throw HostError(.malformedKey, "No feed can be derived from the fleet key.")
-    }
-    var store = FleetStore(folder: folder.path)
-    let state = try store.readState()
-    var (list, unreadable) = try store.openKeys()
+    let swarm = try await FleetSwarm.open(options.secret.key, in: swarm)
+    let (keys, state, unreadable) = try FleetKeys.open(folder, listed: listed)
     if unreadable > 0 {
       logger.warning(
         "\(unreadable) entries of the fleet's list of keys can't be read; other members send them again."
       )
     }
-    let news = listed.filter { !list.knows($0.key) }.map {
-      list.change($0.key, kind: $0.kind.fleetNumber)
-    }
-    try store.append(news, to: list)
-    let feed: Feed
-    do { feed = try await Feed.inMemory(options: Feed.Options(key: pair.publicKey)) } catch {
-      throw HostError(.folder, "The fleet's feed can't be opened: \(error)")
-    }
-    let host = FleetHost(
-      options, folder, FleetKeys(list, store), feed, pair.publicKey.discoveryKey, swarm, logger,
-      state)
-    await host.insertAll(state)
-    return host
+    return FleetHost(options, keys, state, swarm, logger)
   }
 
   private init(
-    _ options: ReplicaHost.FleetOptions, _ folder: ReplicaFolders, _ keys: FleetKeys, _ feed: Feed,
-    _ topic: DiscoveryKey, _ swarm: Swarm, _ logger: Logger,
-    _ state: FleetStore.State
+    _ options: ReplicaHost.FleetOptions, _ keys: FleetKeys, _ state: FleetStore.State,
+    _ swarm: FleetSwarm, _ logger: Logger
   ) {
     self.options = options
-    self.folder = folder
     self.keys = keys
-    self.feed = feed
-    self.topic = topic
     self.swarm = swarm
     self.logger = logger
     contacts = FleetContacts(addresses: state.members)
-    plan = FleetPlan(
+    var plan = FleetPlan(
       name: options.directory.memberName(options.name), members: state.members.keys,
       options: options.plan)
-  }
-
-  private func insertAll(_ state: FleetStore.State) {
-    let stored = folder.stored()
-    for (publicKey, _) in keys.list.keys {
-      let key = publicKey.discoveryKey
-      let found: FleetPlan.Stored =
-        !stored.contains(key) ? .nothing : state.kept[key].map { .kept(seconds: $0) } ?? .served
-      _ = plan.insert(key, stored: found)
-    }
+    for (key, stored) in keys.stored(kept: state.kept) { _ = plan.insert(key, stored: stored) }
     plan.restore(gone: state.gone, orphans: state.lost)
+    self.plan = plan
   }
 
   /// The keys that this host serves by the plan.
@@ -117,31 +78,30 @@ actor FleetHost {
   /// Begins to talk to the other members.
   func start(_ host: ReplicaHost) async {
     self.host = host
-    await swarm.join(topic, search: Swarm.Search(announces: false, origins: [])) {
-      [weak self] peer in
+    await swarm.join { [weak self] peer in
       guard let self else { throw HostError(.closed, "The host is closing.") }
       return try await self.stream(for: peer)
     } meet: { [weak self] stream, peer in
       await self?.meet(stream, peer)
     }
     guard !isClosed else { return }
-    tasks = [
+    schedule.add(
       Task { [weak self] in
         while !Task.isCancelled {
           guard let pause = await self?.look() else { return }
           do { try await Task.sleep(for: pause) } catch { return }
         }
-      },
+      })
+    schedule.add(
       Task { [weak self, pause = options.compare] in
         while !Task.isCancelled {
           do { try await Task.sleep(for: pause) } catch { return }
           await self?.compareLists()
         }
-      },
-    ]
+      })
     await dial()
     for key in plan.heldKeys { followPlanSoon(for: key) }
-    schedule()
+    scheduleStep()
   }
 
   // MARK: The directory
@@ -211,11 +171,11 @@ actor FleetHost {
         ask(FleetAsk(key: key, hosts: hosts, round: round))
       }
     }
-    schedule()
+    scheduleStep()
   }
 
   private func step() async {
-    timer.noteStep()
+    schedule.noteStep()
     let before = (plan.membership.names, contacts.addresses)
     let actions = plan.advance(to: now)
     for name in before.0.subtracting(plan.membership.names).sorted() {
@@ -226,10 +186,10 @@ actor FleetHost {
     await membersChanged(from: before)
   }
 
-  /// Sets the timer for what the plan has to do next.
-  private func schedule() {
-    guard !isClosed, let deadline = plan.deadline else { return }
-    timer.set(for: deadline) { pause in
+  /// Sets the time of what the plan has to do next.
+  private func scheduleStep() {
+    guard let deadline = plan.deadline else { return }
+    schedule.setStep(for: deadline) { pause in
       Task { [weak self] in
         do { try await Task.sleep(for: pause) } catch { return }
         await self?.step()
@@ -241,12 +201,10 @@ actor FleetHost {
 
   /// Writes the state, a moment from now, so that many changes are one.
   func saveSoon() {
-    guard !isSaving, !isClosed else { return }
-    isSaving = true
+    guard schedule.beginWaitingToSave() else { return }
     Task {
       try? await Task.sleep(for: .seconds(1))
-      isSaving = false
-      if !isClosed { save() }
+      if schedule.endWaitingToSave() { save() }
     }
   }
 
@@ -265,32 +223,25 @@ actor FleetHost {
   /// Frees the space of a key that the plan lets go of.
   func free(_ key: DiscoveryKey) {
     do throws(HostError) {
-      try folder.free(key)
+      try keys.free(key)
       metrics.countFreed()
       logger.info("freed", metadata: ["discoveryKey": "\(key)"])
     } catch { logger.error("\(error.reason)") }
   }
 
-  /// Returns whether something of a key is in the folder.
-  func isStored(_ key: DiscoveryKey) -> Bool { folder.isStored(key) }
-
   /// Compares the list with that of one member, and writes what changes with time.
   private func compareLists() {
-    if let pull = pulls.current, now - pull.since > 120 { endPull() }
+    if links.isPullLate(now: now) { endPull() }
     if let number = links.numbers.randomElement() { queuePull(from: number) }
     if !plan.kept.isEmpty { saveSoon() }
   }
 
   /// Ends all connections with members.
   func close() async {
-    guard !isClosed else { return }
-    isClosed = true
-    for task in tasks { task.cancel() }
-    timer.cancel()
+    guard schedule.close() else { return }
     save()
-    await swarm.leave(topic)
+    await swarm.close()
     keys.close()
-    try? await feed.close()
   }
 }
 

@@ -2,7 +2,7 @@ internal import DatFleet
 internal import Hypercore
 internal import HypercoreCrypto
 
-/// The connections with other members.
+/// The connections with other members, and the comparisons of lists on them.
 struct FleetLinks {
   /// One of them.
   private struct Link {
@@ -26,6 +26,7 @@ struct FleetLinks {
   private var early: [Int: ExtensionMessages] = [:]
   /// When another host gave this one's name last.
   private var twinSeen: UInt64?
+  private var pulls = FleetPulls()
   private var isCollecting = false
 
   // MARK: Beginning and end
@@ -48,14 +49,17 @@ struct FleetLinks {
   }
 
   /// Removes a connection that has ended.
-  mutating func remove(_ number: Int) { links[number] = nil }
+  ///
+  /// - Returns: true if lists are being compared on it: ``endPull()`` is to be called.
+  mutating func remove(_ number: Int) -> Bool {
+    links[number] = nil
+    pulls.remove(number)
+    return isPulling(from: number)
+  }
 
   // MARK: Members
 
   func contains(_ number: Int) -> Bool { links[number] != nil }
-
-  /// Returns whether the other end has proved to be a member.
-  func isMember(_ number: Int) -> Bool { links[number]?.session.member != nil }
 
   /// The names of the members that are connected.
   var members: Set<String> { Set(links.values.compactMap(\.session.member)) }
@@ -123,12 +127,49 @@ struct FleetLinks {
     return false
   }
 
+  // MARK: Comparing lists
+
+  /// Adds a member, by its connection, to those that are asked for what their lists have and this one lacks.
+  mutating func queuePull(from number: Int) { pulls.add(number) }
+
+  /// Begins the next comparison, if none is in flight.
+  ///
+  /// - Returns: the connection on which to ask.
+  mutating func beginPull(now: UInt64) -> Int? {
+    pulls.begin(now: now) { [links] in links[$0]?.session.member != nil }
+  }
+
+  /// Returns whether lists are being compared on a connection.
+  func isPulling(from number: Int) -> Bool { pulls.current?.number == number }
+
+  /// Returns whether a comparison has taken so long that it is given up.
+  func isPullLate(now: UInt64) -> Bool { pulls.isLate(now: now) }
+
+  /// Passes on to other members what was news to this host: at once or, if it is part of a comparison, at its end.
+  ///
+  /// - Returns: true if a time is to be set at which ``removeCollected()`` is called.
+  mutating func passOn(_ news: [FleetEntry], from number: Int) -> Bool {
+    pulls.add(news, from: number) ? false : collect(news, except: number)
+  }
+
+  /// Ends the comparison, and passes on what was news: entry by entry or, if that is much, by letting the other members
+  /// compare lists themselves.
+  ///
+  /// - Returns: true if a time is to be set at which ``removeCollected()`` is called.
+  mutating func endPull() -> Bool {
+    guard let pull = pulls.end() else { return false }
+    guard pull.isLarge else { return collect(pull.news, except: pull.number) }
+    for number in numbers where number != pull.number { send(.changed, on: number) }
+    return false
+  }
+
   // MARK: Entries
 
   /// Adds entries to those that are sent to all members but one, a moment from now.
   ///
   /// - Returns: true if a time is to be set at which ``removeCollected()`` is called.
   mutating func collect(_ entries: [FleetEntry], except number: Int?) -> Bool {
+    guard !entries.isEmpty else { return false }
     for (other, link) in links where link.session.member != nil && other != number {
       for entry in entries { links[other]?.entries[entry.key] = entry }
     }

@@ -19,6 +19,8 @@ struct FleetPulls {
 
   /// The news of a comparison that are passed on entry by entry; of more, others are notified, and compare lists.
   private static let maximumPassedOn = 1000
+  /// The seconds after which a comparison that has not ended is given up.
+  private static let patience: UInt64 = 120
 
   private var queue: [Int] = []
   /// The comparison that is in flight.
@@ -52,6 +54,9 @@ struct FleetPulls {
     current = pull
     return true
   }
+
+  /// Returns whether the comparison has taken so long that it is given up.
+  func isLate(now: UInt64) -> Bool { current.map { now - $0.since > Self.patience } ?? false }
 
   /// Ends the comparison.
   mutating func end() -> Pull? {
