@@ -8,6 +8,8 @@ internal import Foundation
 actor ChatPage {
   private let server: WebServer
   private let place: WebPlace
+  /// The address to open, with its secret; nil before it is served.
+  private(set) var address: WebAddress?
   private var serving: Task<Void, any Error>?
 
   /// - Parameters:
@@ -34,7 +36,10 @@ actor ChatPage {
       try await server.run { continuation.yield($0) }
     }
     self.serving = serving
-    for await address in addresses { return address }
+    for await address in addresses {
+      self.address = address
+      return address
+    }
     do {
       try await serving.value
       return nil

@@ -1,5 +1,6 @@
 internal import DatCoding
 internal import DatSwarm
+internal import DatWeb
 internal import Foundation
 internal import HyperDB
 internal import HypercoreCrypto
@@ -13,7 +14,7 @@ extension ChatSession {
     case .who: await showPeople()
     case .key:
       output.line("\(output.bold("dat://\(saga.key.hex)"))")
-      if let url = pageAddress { output.line(output.bold(url)) }
+      if let url = await page?.address?.url { output.line(output.bold(url)) }
     case .search: await search(argument)
     case .edit: await edit(argument)
     case .delete: await delete()
@@ -35,7 +36,7 @@ extension ChatSession {
     output.line(
       "  \(output.name(screen.tag(saga.username, saga.db.localKey), of: saga.db.localKey.bytes)) (you)"
     )
-    let here = presence.here.filter { $0.key != saga.db.localKey }
+    let here = people.here
     for user in here {
       let claim = user.isProven ? "" : output.dim(" (unproven)")
       output.line("  \(person(user.username, user.key)) is here\(claim)")
@@ -93,11 +94,11 @@ extension ChatSession {
   // MARK: People by name or key
 
   private func answer(_ command: ChatLine.Command, _ argument: String) async {
-    var pool = await saga.requests.map { ($0.username, $0.key) }
+    var pool = await saga.requests.map { (name: $0.username, key: $0.key) }
     // By name or key also those that were refused before.
     if !argument.isEmpty {
-      let asking = Set(pool.map(\.1))
-      pool += knownPeople().filter { !asking.contains($0.1) }
+      let asking = Set(pool.map(\.key))
+      pool += knownPeople().filter { !asking.contains($0.key) }
     }
     guard let (name, key) = choose(argument, from: pool, "wait for an answer") else { return }
     if command == .accept {
@@ -117,19 +118,14 @@ extension ChatSession {
     screen.note("\(screen.tag(name, key)) is \(command == .mute ? "muted here" : "shown again")")
   }
 
-  private func knownPeople() -> [(String, PublicKey)] {
-    var names: [PublicKey: String] = [:]
-    for user in presence.people.values { names[user.person.key] = user.person.username }
-    names.merge(authors.mapValues(\.string)) { $1 }
-    for key in screen.muted where names[key] == nil { names[key] = "" }
-    names[saga.db.localKey] = nil
-    return names.map { ($1, $0) }
+  private func knownPeople() -> [(name: String, key: PublicKey)] {
+    people.known(muted: screen.muted)
   }
 
   /// Returns the person that a name or the beginning of a key means; without one the only person.
   private func choose(
-    _ wanted: String, from people: [(String, PublicKey)], _ what: String
-  ) -> (String, PublicKey)? {
+    _ wanted: String, from people: [(name: String, key: PublicKey)], _ what: String
+  ) -> (name: String, key: PublicKey)? {
     let typed = ForeignText(wanted)
     let digits = String(
       decoding: typed.asciiLowercased.utf8.filter { $0 != UInt8(ascii: " ") }, as: UTF8.self)
@@ -147,6 +143,6 @@ extension ChatSession {
 
   /// Returns the names that words can be completed to.
   func completionNames() async -> [String] {
-    await saga.requests.map(\.username) + knownPeople().map(\.0)
+    await saga.requests.map(\.username) + knownPeople().map(\.name)
   }
 }

@@ -9,8 +9,6 @@ internal import HypercoreCrypto
 internal import Saga
 
 /// One run of `dat chat`: the room, its connections, and the person or program in front of it.
-///
-/// Its properties are 13, since the session is where the room, the network, the screen and what is typed meet.
 actor ChatSession {
   /// The parts of the command's options that hold for the whole session.
   struct Options {
@@ -31,23 +29,17 @@ actor ChatSession {
 
   let saga: Saga
   let output: Output
-  private let options: Options
-  private let page: ChatPage?
-  private let editor: LineEditor?
+  let options: Options
+  let page: ChatPage?
+  let editor: LineEditor?
   /// The lines for people; programs get the events themselves.
   var screen: ChatScreen
-  /// The people who are here, with patience for connections that break and come back.
-  var presence: Presence
+  private(set) var people: ChatPeople
   private var leaveTimer: Task<Void, Never>?
-  /// The latest name that each feed wrote under.
-  private(set) var authors: [PublicKey: ForeignText] = [:]
-  /// The page's address, once it is served.
-  private(set) var pageAddress: String?
   /// The swarm, once it has started.
   private(set) var swarm: Swarm?
   private var stage = Stage.loading
-  /// The lines that were written, and those that wait to be.
-  private var outbox: Outbox
+  var outbox: ChatOutbox
 
   private enum Stage {
     case loading
@@ -55,15 +47,6 @@ actor ChatSession {
     case ready
     /// The connections end because this side leaves.
     case leaving
-  }
-
-  private struct Outbox {
-    /// The last entry written here.
-    var written: UInt64?
-    /// Lines that wait until the user's own feed is here again.
-    var kept: KeptLines
-    /// True if a line was not accepted or did not reach a peer, which was reported.
-    var isIncomplete = false
   }
 
   init(saga: Saga, output: Output, page: ChatPage?, options: Options) {
@@ -77,8 +60,8 @@ actor ChatSession {
     self.page = page
     self.options = options
     screen = ChatScreen(output: output, own: saga.userData)
-    presence = Presence(patience: options.patience, now: Self.now)
-    outbox = Outbox(kept: KeptLines(folder: options.notesFolder))
+    people = ChatPeople(own: saga.db.localKey, patience: options.patience, now: Self.now)
+    outbox = ChatOutbox(folder: options.notesFolder)
   }
 
   /// Returns when the person leaves, or standard input ends.
@@ -89,7 +72,7 @@ actor ChatSession {
   ) async throws {
     let interruptions = Interruption.requests()
     announceRoom()
-    if let path = outbox.kept.setAside {
+    if let path = outbox.unreadable {
       output.problem(
         "the lines that waited to be sent can't be read; what holds them is kept as \(SafeText.line(path))"
       )
@@ -99,11 +82,7 @@ actor ChatSession {
       isVerbose: verbose)
     let swarm = network.swarm
     self.swarm = swarm
-    let address = try await page?.open()
-    if let address {
-      pageAddress = address.url
-      output.announce(address)
-    }
+    if let address = try await page?.open() { output.announce(address) }
     screen.muted = await saga.muted
     let key = saga.db.discoveryKey
     try await swarm.join(saga)
@@ -111,11 +90,9 @@ actor ChatSession {
     let events = saga.events(stored: stored)
     let following = Task { await follow(events) }
     let refusal = await untilLeaving(interruptions, refusals)
-    if outbox.kept.hasLines, refusal == nil {
-      if editor == nil { outbox.isIncomplete = true }
-      output.problem(
-        "\(outbox.kept.lines.count == 1 ? "1 line was" : "\(outbox.kept.lines.count) lines were") not sent, and \(outbox.kept.place)"
-      )
+    if let remains = outbox.remains, refusal == nil {
+      if editor == nil { outbox.noteIncomplete() }
+      output.problem(remains)
     }
     stage = .leaving
     leaveTimer?.cancel()
@@ -129,7 +106,8 @@ actor ChatSession {
     if outbox.isIncomplete { throw ExitCode(1) }
   }
 
-  private func note(_ text: String) {
+  /// Prints a line that is not a message, for people.
+  func note(_ text: String) {
     if !output.json { screen.note(text) }
   }
 
@@ -182,22 +160,22 @@ actor ChatSession {
 
   private func show(_ event: SagaEvent) {
     switch event {
-    case .join(let user): present { $0.join(user, now: Self.now) }
-    case .change(let user): presence.change(user)
-    case .leave(let user):
-      presence.leave(user.key, now: Self.now)
-      scheduleLeave()
+    case .join, .change, .leave: show(people.handle(event, now: Self.now))
     default: screen.show(event)
     }
+    if case .leave = event { scheduleLeave() }
     if changesNames(event) { refreshCompletion() }
+  }
+
+  private func show(_ notices: [Presence.Notice]) {
+    for notice in notices { screen.show(notice) }
   }
 
   /// Returns whether an event changes the names that words can be completed to.
   private func changesNames(_ event: SagaEvent) -> Bool {
     switch event {
     case .message(let message), .edit(let message):
-      let name = ForeignText(message.username)
-      return authors.updateValue(name, forKey: message.feed) != name && stage != .loading
+      return people.noteName(of: message) && stage != .loading
     case .ready, .join, .change, .request, .requestGone, .muted: return true
     default: return false
     }
@@ -213,21 +191,14 @@ actor ChatSession {
     }
   }
 
-  /// Changes who is here, and shows the resulting notices.
-  private func present(_ change: (inout Presence) -> Void) {
-    let last = presence.notices.last?.id ?? 0
-    change(&presence)
-    for notice in presence.notices where notice.id > last { screen.show(notice) }
-  }
-
   /// Sleeps until the next leave is to be shown.
   private func scheduleLeave() {
-    guard leaveTimer == nil, let deadline = presence.deadline else { return }
+    guard leaveTimer == nil, let time = people.nextLeave else { return }
     leaveTimer = Task {
-      try? await Task.sleep(for: .milliseconds(max(0, deadline - Self.now)))
+      try? await Task.sleep(for: .milliseconds(max(0, time - Self.now)))
       guard !Task.isCancelled else { return }
       leaveTimer = nil
-      present { $0.tick(Self.now) }
+      show(people.showLeaves(now: Self.now))
       scheduleLeave()
     }
   }
@@ -237,171 +208,6 @@ actor ChatSession {
     Task {
       let names = await completionNames()
       editor.setCompletion { ChatLine.completions(of: $1, after: $0, names: names) }
-    }
-  }
-
-  // MARK: Writing and leaving
-
-  private enum Input: Sendable {
-    case line(String)
-    /// A line, or everything after it, can't be read; the reason.
-    case unreadable(String)
-    case end
-    case interrupt
-    case delivered
-    case refused(HyperDBError)
-  }
-
-  /// - Returns: the error that the key is not a room's, if that ends it.
-  private func untilLeaving(
-    _ interruptions: AsyncStream<Void>, _ refusals: AsyncStream<HyperDBError>
-  ) async -> HyperDBError? {
-    let (inputs, arrivals) = AsyncStream.makeStream(of: Input.self)
-    var tasks = [
-      Task {
-        if let editor {
-          for await line in editor.lines() { arrivals.yield(.line(line)) }
-        } else if let lines = options.lines {
-          await Self.read(lines) { arrivals.yield($0) }
-        }
-        arrivals.yield(.end)
-      },
-      Task { for await _ in interruptions { arrivals.yield(.interrupt) } },
-      Task { for await refusal in refusals { arrivals.yield(.refused(refusal)) } },
-    ]
-    defer { for task in tasks { task.cancel() } }
-    for await input in inputs {
-      switch input {
-      case .line(let text): if await !handle(text) { return nil }
-      case .unreadable(let reason):
-        output.problem(reason)
-        outbox.isIncomplete = true
-      case .interrupt, .delivered: return nil
-      case .refused(let refusal): return refusal
-      case .end:
-        // Ctrl-D at a terminal means to leave now; a pipe's end leaves the page open.
-        if options.stay || (page != nil && editor == nil) { continue }
-        if editor != nil { return nil }
-        tasks.append(
-          Task {
-            await untilDelivered()
-            arrivals.yield(.delivered)
-          })
-      }
-    }
-    return nil
-  }
-
-  /// Reads piped lines. One that is not text is left out, and the others are read.
-  private static func read(_ lines: InputLines, _ yield: (Input) -> Void) async {
-    var lines = lines
-    do {
-      while let line = try await lines.next() {
-        do { yield(.line(try line.text)) } catch {
-          yield(.unreadable(Problem.sentence(for: error)))
-        }
-      }
-    } catch {
-      yield(.unreadable(Problem.sentence(for: error)))
-    }
-  }
-
-  /// Handles a line that was typed or piped.
-  ///
-  /// - Returns: true to go on.
-  private func handle(_ text: String) async -> Bool {
-    if output.json {
-      let text = ForeignText(text).trimmed.string
-      if !text.isEmpty { await write(text) }
-      return true
-    }
-    switch ChatLine(text) {
-    case .nothing: break
-    case .message(let text): await write(text)
-    case .command(let command, let argument): return await run(command, argument)
-    case .unknown(let word):
-      output.problem(
-        "/\(SafeText.line(word, limit: 40)) is no command; /help lists them, and // sends a line "
-          + "that begins with a slash")
-    }
-    return true
-  }
-
-  private func write(_ text: String) async {
-    do {
-      let id = try await saga.writeMessage(text)
-      if let message = await saga.message(id) { outbox.written = message.seq }
-    } catch let error as FeedError where error.code == .restoring {
-      keep(text)
-    } catch {
-      output.problem(Problem.sentence(for: error))
-      if editor == nil { outbox.isIncomplete = true }
-    }
-  }
-
-  // MARK: Before the user's own feed is here
-
-  /// Keeps a line until the user's feed can be written.
-  private func keep(_ text: String) {
-    if !outbox.kept.hasLines {
-      output.problem(
-        "your key is here, but not what you wrote before: what you type is kept until a peer has brought that; "
-          + "if you never wrote anything in this room, leave and start with --new")
-    }
-    do { try outbox.kept.add(text) } catch {
-      output.problem("a line can't be kept: \(Problem.sentence(for: error))")
-    }
-  }
-
-  /// Writes the kept lines, once that is possible.
-  private func writeKept() async {
-    let lines = outbox.kept.lines
-    guard !lines.isEmpty else { return }
-    note(
-      "what you wrote before can be had again: \(lines.count == 1 ? "1 line is" : "\(lines.count) lines are") sent"
-    )
-    for line in lines {
-      do {
-        let id = try await saga.writeMessage(line)
-        if let message = await saga.message(id) { outbox.written = message.seq }
-        try outbox.kept.removeFirst()
-      } catch {
-        output.problem(Problem.sentence(for: error))
-        return
-      }
-    }
-  }
-
-  /// Waits, at the end of standard input, until what was written has reached a peer or, if nothing was written,
-  /// until what peers have is here; up to a time limit.
-  private func untilDelivered() async {
-    // What is stored is shown first: the room may have been opened without waiting for it.
-    await saga.initialize()
-    guard options.mayMeet, options.linger > .zero else { return }
-    let deadline = ContinuousClock.now + options.linger
-    while ContinuousClock.now < deadline, !Task.isCancelled {
-      if outbox.kept.hasLines {
-        // Until they are written or the time is up.
-      } else if let written = outbox.written {
-        if await saga.db.uploadedLength > written { return }
-      } else if await saga.db.isSynced, await saga.isCaughtUp {
-        return
-      }
-      try? await Task.sleep(for: .milliseconds(20))
-    }
-    // Kept lines are reported at the end.
-    guard !Task.isCancelled, !outbox.kept.hasLines else { return }
-    let time = options.linger.formatted(
-      .units(allowed: [.hours, .minutes, .seconds], width: .wide))
-    if outbox.written != nil {
-      outbox.isIncomplete = true
-      let fate =
-        options.notesFolder == nil
-        ? "with --memory it is lost." : "it is stored here, and goes out when a peer is met."
-      output.problem("Nobody took what was written within \(time); \(fate)")
-    } else if await !saga.db.hasContent {
-      outbox.isIncomplete = true
-      output.problem("Nobody was met within \(time), and nothing of the room is here yet.")
     }
   }
 }
