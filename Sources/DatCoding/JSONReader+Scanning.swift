@@ -11,13 +11,19 @@ extension JSONReader {
     }
   }
 
-  mutating func take(_ byte: UInt8) -> Bool {
+  /// Skips a byte if it is next.
+  ///
+  /// - Returns: true if it was.
+  mutating func consume(_ byte: UInt8) -> Bool {
     guard current == byte else { return false }
     position += 1
     return true
   }
 
-  mutating func take(_ word: StaticString) -> Bool {
+  /// Skips a word if it is next.
+  ///
+  /// - Returns: true if it was.
+  mutating func consume(_ word: StaticString) -> Bool {
     let count = word.utf8CodeUnitCount
     guard bytes.count - position >= count else { return false }
     for offset in 0..<count where bytes[position + offset] != word.utf8Start[offset] {
@@ -28,7 +34,7 @@ extension JSONReader {
   }
 
   mutating func expect(_ byte: UInt8) throws(JSONError) {
-    guard take(byte) else { throw malformed() }
+    guard consume(byte) else { throw malformed() }
   }
 
   /// Skips one value.
@@ -60,7 +66,7 @@ extension JSONReader {
       while let end = ends.last {
         skipSpace()
         let start = position
-        if take(end) {
+        if consume(end) {
           ends.removeLast()
           try token(.mark, start..<position)
           continue
@@ -102,7 +108,7 @@ extension JSONReader {
       _ = try skipString()
       try token(.string, start..<position)
     case UInt8(ascii: "t"), UInt8(ascii: "f"), UInt8(ascii: "n"):
-      guard take("true") || take("false") || take("null") else { throw malformed() }
+      guard consume("true") || consume("false") || consume("null") else { throw malformed() }
       try token(.word, start..<position)
     default:
       _ = try skipNumber()
@@ -153,20 +159,20 @@ extension JSONReader {
   ///
   /// - Returns: true if it has neither a fraction nor an exponent.
   mutating func skipNumber() throws(JSONError) -> Bool {
-    _ = take(UInt8(ascii: "-"))
+    _ = consume(UInt8(ascii: "-"))
     let first = position
     try skipDigits()
     if position - first > 1, bytes[first] == UInt8(ascii: "0") {
       throw JSONError(.malformed, at: first)
     }
     var isWhole = true
-    if take(UInt8(ascii: ".")) {
+    if consume(UInt8(ascii: ".")) {
       isWhole = false
       try skipDigits()
     }
-    if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
+    if consume(UInt8(ascii: "e")) || consume(UInt8(ascii: "E")) {
       isWhole = false
-      if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
+      if !consume(UInt8(ascii: "+")) { _ = consume(UInt8(ascii: "-")) }
       try skipDigits()
     }
     return isWhole
@@ -254,8 +260,8 @@ struct JSONEscape {
 
   private func value(at start: Int) -> UInt32 {
     var value: UInt32 = 0
-    for place in start..<min(start + 4, end) {
-      value = value << 4 | UInt32(Hex.value(bytes[place]) ?? 0)
+    for index in start..<min(start + 4, end) {
+      value = value << 4 | UInt32(Hex.value(bytes[index]) ?? 0)
     }
     return value
   }

@@ -91,12 +91,12 @@ package struct JSONReader {
   ) throws(JSONError) {
     try open(UInt8(ascii: "{"))
     skipSpace()
-    if !take(UInt8(ascii: "}")) {
+    if !consume(UInt8(ascii: "}")) {
       repeat {
         let name = try readName()
         try readWhole { reader throws(JSONError) in try field(name, &reader) }
         skipSpace()
-      } while take(UInt8(ascii: ","))
+      } while consume(UInt8(ascii: ","))
       try expect(UInt8(ascii: "}"))
     }
     depth -= 1
@@ -108,11 +108,11 @@ package struct JSONReader {
   ) throws(JSONError) {
     try open(UInt8(ascii: "["))
     skipSpace()
-    if !take(UInt8(ascii: "]")) {
+    if !consume(UInt8(ascii: "]")) {
       repeat {
         try readWhole(element)
         skipSpace()
-      } while take(UInt8(ascii: ","))
+      } while consume(UInt8(ascii: ","))
       try expect(UInt8(ascii: "]"))
     }
     depth -= 1
@@ -162,8 +162,8 @@ package struct JSONReader {
   /// Reads `true` or `false`.
   package mutating func readBool() throws(JSONError) -> Bool {
     skipSpace()
-    if take("true") { return true }
-    guard take("false") else { throw malformed() }
+    if consume("true") { return true }
+    guard consume("false") else { throw malformed() }
     return false
   }
 

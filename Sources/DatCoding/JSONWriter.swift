@@ -82,15 +82,15 @@ package enum JSON: Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLit
     case .raw(let text): output.append(contentsOf: text.utf8)
     case .array(let values):
       output.append(UInt8(ascii: "["))
-      for (place, value) in values.enumerated() {
-        if place > 0 { output.append(UInt8(ascii: ",")) }
+      for (index, value) in values.enumerated() {
+        if index > 0 { output.append(UInt8(ascii: ",")) }
         value.append(to: &output)
       }
       output.append(UInt8(ascii: "]"))
     case .members(let members):
       output.append(UInt8(ascii: "{"))
-      for (place, (name, value)) in members.enumerated() {
-        if place > 0 { output.append(UInt8(ascii: ",")) }
+      for (index, (name, value)) in members.enumerated() {
+        if index > 0 { output.append(UInt8(ascii: ",")) }
         JSONWriter.append(name, to: &output)
         output.append(UInt8(ascii: ":"))
         value.append(to: &output)

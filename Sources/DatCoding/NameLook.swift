@@ -70,8 +70,8 @@ package struct NameLook: Hashable, Sendable {
       }
       let first = Int(LookalikeTable.prototypes.number(of: record, at: 4, digits: 3))
       let count = Int(LookalikeTable.prototypes.number(of: record, at: 7, digits: 1))
-      for place in first..<first + count {
-        let code = UInt32(LookalikeTable.letters.number(of: place, at: 0, digits: 4))
+      for index in first..<first + count {
+        let code = UInt32(LookalikeTable.letters.number(of: index, at: 0, digits: 4))
         if let letter = Unicode.Scalar(code) { mapped.append(letter) }
       }
     }
@@ -98,7 +98,7 @@ package struct NameLook: Hashable, Sendable {
     }
 
     mutating func formIntersection(_ other: Scripts) {
-      for place in masks.indices { masks[place] &= other.masks[place] }
+      for index in masks.indices { masks[index] &= other.masks[index] }
     }
 
     var isEmpty: Bool { masks.allSatisfy { $0 == 0 } }

@@ -34,14 +34,14 @@ extension DNSMessage {
 /// Reads a packet from its start to its end.
 private struct DNSReader {
   private let bytes: [UInt8]
-  private var place = 0
+  private var offset = 0
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   mutating func uint16() -> UInt16? {
-    guard bytes.count - place >= 2 else { return nil }
-    defer { place += 2 }
-    return UInt16(bytes[place]) << 8 | UInt16(bytes[place + 1])
+    guard bytes.count - offset >= 2 else { return nil }
+    defer { offset += 2 }
+    return UInt16(bytes[offset]) << 8 | UInt16(bytes[offset + 1])
   }
 
   mutating func uint32() -> UInt32? {
@@ -49,10 +49,10 @@ private struct DNSReader {
     return UInt32(high) << 16 | UInt32(low)
   }
 
-  mutating func take(_ count: Int) -> [UInt8]? {
-    guard count <= bytes.count - place else { return nil }
-    defer { place += count }
-    return Array(bytes[place..<place + count])
+  mutating func read(_ count: Int) -> [UInt8]? {
+    guard count <= bytes.count - offset else { return nil }
+    defer { offset += count }
+    return Array(bytes[offset..<offset + count])
   }
 
   /// Reads a name, following pointers. Each must point before the beginning of the part that holds it, so
@@ -60,8 +60,8 @@ private struct DNSReader {
   mutating func name() -> DNSName? {
     var labels: [[UInt8]] = []
     var length = 1
-    var at = place
-    var limit = place
+    var at = offset
+    var limit = offset
     var end: Int?
     while true {
       guard at < bytes.count else { return nil }
@@ -70,7 +70,7 @@ private struct DNSReader {
       case 0:
         at += 1
         if first == 0 {
-          place = end ?? at
+          offset = end ?? at
           return DNSName(labels: labels)
         }
         let count = Int(first)
@@ -101,10 +101,10 @@ private struct DNSReader {
 
   private mutating func record() -> DNSRecord? {
     guard let name = name(), let type = uint16(), let code = uint16(), let ttl = uint32(),
-      let count = uint16(), Int(count) <= bytes.count - place
+      let count = uint16(), Int(count) <= bytes.count - offset
     else { return nil }
-    let end = place + Int(count)
-    guard let contents = contents(type, end), place == end else { return nil }
+    let end = offset + Int(count)
+    guard let contents = contents(type, end), offset == end else { return nil }
     return DNSRecord(name, contents, ttl: ttl, classCode: code)
   }
 
@@ -112,22 +112,22 @@ private struct DNSReader {
     switch type {
     case DNSRecord.textType:
       var strings: [[UInt8]] = []
-      while place < end {
-        let length = Int(bytes[place])
-        place += 1
-        guard place + length <= end, let string = take(length) else { return nil }
+      while offset < end {
+        let length = Int(bytes[offset])
+        offset += 1
+        guard offset + length <= end, let string = read(length) else { return nil }
         strings.append(string)
       }
       return .text(strings)
     case DNSRecord.serviceType:
-      guard end - place >= 7, let priority = uint16(), let weight = uint16(), let port = uint16(),
+      guard end - offset >= 7, let priority = uint16(), let weight = uint16(), let port = uint16(),
         let target = name()
       else { return nil }
       return .service(priority: priority, weight: weight, port: port, target: target)
-    case DNSRecord.addressType where end - place == 4:
-      return take(4).map { .address($0) }
+    case DNSRecord.addressType where end - offset == 4:
+      return read(4).map { .address($0) }
     default:
-      return take(end - place).map { .other(type: type, $0) }
+      return read(end - offset).map { .other(type: type, $0) }
     }
   }
 }

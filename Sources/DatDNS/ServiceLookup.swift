@@ -3,7 +3,7 @@
 /// An answer is taken as a whole or not at all: one with a record that can't be read names nobody.
 package struct ServiceLookup: Sendable {
   /// A host that offers the service.
-  package struct Place: Hashable, Sendable {
+  package struct Host: Hashable, Sendable {
     /// The target's name: lower case, without a dot at its end; letters, digits, `-`, `_` and dots alone.
     package let target: String
     /// Its port, from 1.
@@ -22,7 +22,7 @@ package struct ServiceLookup: Sendable {
   /// An answer's content.
   package enum Reading: Hashable, Sendable {
     /// All hosts, by name, and the seconds for which that holds.
-    case places([Place], ttl: UInt32)
+    case hosts([Host], ttl: UInt32)
     /// The answer was cut to fit the packet: ask over TCP.
     case truncated
     /// No answer to go by, with a sentence.
@@ -35,7 +35,7 @@ package struct ServiceLookup: Sendable {
   package let id: UInt16
 
   /// The most hosts of an answer: a message over TCP, of 65,535 bytes at most, has room for about 1,000.
-  package static let maximumPlaces = 4096
+  package static let maximumHosts = 4096
   /// The size of packets that this side takes: 1,232 bytes pass everywhere in one piece.
   static let packetSize: UInt16 = 1232
   private static let optionType: UInt16 = 41
@@ -97,7 +97,7 @@ package struct ServiceLookup: Sendable {
   /// - Returns: nil if it is not an answer to this question. It may come from anybody: wait on.
   package func read(_ bytes: [UInt8], isPacket: Bool) -> Reading? {
     guard
-      let message = DNSMessage(decoding: bytes, maximumRecords: Self.maximumPlaces * 2),
+      let message = DNSMessage(decoding: bytes, maximumRecords: Self.maximumHosts * 2),
       message.id == id, message.isResponse, message.questions.count == 1,
       let question = message.questions.first, question.type == DNSRecord.serviceType,
       question.classCode == DNSRecord.internet, isSame(question.name)
@@ -106,7 +106,7 @@ package struct ServiceLookup: Sendable {
       return isPacket ? .truncated : .unusable("The answer is cut short.")
     }
     switch message.flags & 15 {
-    case 0: return places(message.answers, message.additionals)
+    case 0: return hosts(message.answers, message.additionals)
     case 3: return .unusable("The name does not exist.")
     case let code: return .unusable("The server answers with error \(code).")
     }
@@ -117,7 +117,7 @@ package struct ServiceLookup: Sendable {
     return other == Self.text(name)
   }
 
-  private func places(_ records: [DNSRecord], _ more: [DNSRecord]) -> Reading {
+  private func hosts(_ records: [DNSRecord], _ more: [DNSRecord]) -> Reading {
     var ports: [String: UInt16] = [:]
     var ttl = UInt32.max
     for record in records {
@@ -132,16 +132,16 @@ package struct ServiceLookup: Sendable {
       // A host with two ports is one host; every lookup takes the same of them.
       ports[name] = min(ports[name] ?? port, port)
       ttl = min(ttl, record.ttl)
-      guard ports.count <= Self.maximumPlaces else {
-        return .unusable("The answer names more than \(Self.maximumPlaces) hosts.")
+      guard ports.count <= Self.maximumHosts else {
+        return .unusable("The answer names more than \(Self.maximumHosts) hosts.")
       }
     }
     guard !ports.isEmpty else { return .unusable("The answer names no host.") }
     let addresses = Self.addresses(more)
-    let places = ports.map {
-      Place(target: $0.key, port: $0.value, address: addresses[$0.key])
+    let hosts = ports.map {
+      Host(target: $0.key, port: $0.value, address: addresses[$0.key])
     }
-    return .places(places.sorted { $0.target < $1.target }, ttl: ttl)
+    return .hosts(hosts.sorted { $0.target < $1.target }, ttl: ttl)
   }
 
   /// Returns the addresses that an answer adds, by name.

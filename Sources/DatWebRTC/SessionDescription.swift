@@ -43,7 +43,7 @@ package struct SessionDescription: Hashable, Sendable {
     }
     var fields = Fields()
     for line in Array(text).split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }) {
-      fields.take(line)
+      fields.read(line)
     }
     guard let name = fields.name, let password = fields.password,
       let credentials = ICECredentials(name: name, password: password)
@@ -71,7 +71,7 @@ package struct SessionDescription: Hashable, Sendable {
     var maximumMessage: UInt32?
     var candidates: [ICECandidate] = []
 
-    mutating func take(_ line: ArraySlice<UInt8>) {
+    mutating func read(_ line: ArraySlice<UInt8>) {
       func value(_ name: StaticString) -> ArraySlice<UInt8>? {
         let starts = name.withUTF8Buffer { line.starts(with: $0) }
         return starts ? line.dropFirst(name.utf8CodeUnitCount) : nil

@@ -35,8 +35,8 @@ package struct SignalAgent {
     case offer(Link, to: String)
     /// Starts a connection with the peer's offer.
     case answer(Link, from: String, sdp: String)
-    /// Passes a signal to a connection.
-    case take(Link, SignalMessage.Signal)
+    /// Applies a signal to a connection.
+    case apply(Link, SignalMessage.Signal)
     /// Drops a connection that was begun in favour of another one.
     case drop(Link)
     /// Ends a connection with this peer that took too long: to open, or after that to complete the handshake.
@@ -151,7 +151,7 @@ package struct SignalAgent {
 
   /// Handles a message at a hub, on the common channel or on this side's own.
   package mutating func heard(_ message: SignalMessage, at hub: Hub = 0, now: Instant) {
-    guard takes(now) else {
+    guard admits(now) else {
       ignored += 1
       return
     }
@@ -162,7 +162,8 @@ package struct SignalAgent {
     }
   }
 
-  private mutating func takes(_ now: Instant) -> Bool {
+  /// Counts a message, and returns whether it is handled: there are limits to how fast they may come.
+  private mutating func admits(_ now: Instant) -> Bool {
     let passed = Double(now &- min(filledAt, now)) / 1000
     tokens = min(Double(limits.burst), tokens + passed * Double(limits.messagesPerSecond))
     filledAt = now
@@ -226,7 +227,7 @@ package struct SignalAgent {
       guard own[link]?.offer == nil, own[link]?.hasBeenAnswered == false else { return }
       connections[link]?.hasBeenAnswered = true
     }
-    actions.append(.take(link, signal))
+    actions.append(.apply(link, signal))
   }
 
   private mutating func heardOffer(_ from: String, _ sdp: String, _ hub: Hub, _ now: Instant) {

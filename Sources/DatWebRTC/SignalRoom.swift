@@ -81,9 +81,9 @@
         case .offer(let link, to: _):
           begin(link)?.offer(label: Self.label())
         case .answer(let link, from: _, let sdp):
-          if begin(link) != nil { take(link, .offer(sdp)) }
-        case .take(let link, .description(isOffer: _, let sdp)): take(link, .answer(sdp))
-        case .take(let link, .candidate(let candidate)): take(link, .candidate(candidate))
+          if begin(link) != nil { apply(link, .offer(sdp)) }
+        case .apply(let link, .description(isOffer: _, let sdp)): apply(link, .answer(sdp))
+        case .apply(let link, .candidate(let candidate)): apply(link, .candidate(candidate))
         case .drop(let link): connections.removeValue(forKey: link)?.close()
         case .giveUp(let link, let peer, let wasOpen): giveUp(link, peer, wasOpen)
         }
@@ -155,9 +155,9 @@
       return connection
     }
 
-    private func take(_ link: SignalAgent.Link, _ signal: WebRTCConnection.Signal) {
+    private func apply(_ link: SignalAgent.Link, _ signal: WebRTCConnection.Signal) {
       guard let connection = connections[link] else { return }
-      do { try connection.take(signal) } catch { failed(link, error.reason) }
+      do { try connection.apply(signal) } catch { failed(link, error.reason) }
     }
 
     private func opened(_ link: SignalAgent.Link, _ connection: WebRTCConnection) {

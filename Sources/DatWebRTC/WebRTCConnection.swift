@@ -60,14 +60,14 @@
     /// Offers a connection, with a channel of this label.
     package func offer(label: String) { channel?.offer(label: label) }
 
-    /// Takes a signal of the other side.
+    /// Applies a signal of the other side.
     ///
     /// - Throws: ``WebRTCError`` with code `description` if an offer or answer can't be read or comes out of
     ///   turn.
-    package func take(_ kind: Signal) throws(WebRTCError) {
+    package func apply(_ kind: Signal) throws(WebRTCError) {
       switch kind {
-      case .offer(let text): try take(SessionDescription(.offer, parsing: text.utf8))
-      case .answer(let text): try take(SessionDescription(.answer, parsing: text.utf8))
+      case .offer(let text): try apply(SessionDescription(.offer, parsing: text.utf8))
+      case .answer(let text): try apply(SessionDescription(.answer, parsing: text.utf8))
       case .candidate(let text):
         candidateCount += 1
         guard candidateCount <= Self.candidateLimit,
@@ -79,7 +79,7 @@
       }
     }
 
-    private func take(_ description: SessionDescription) throws(WebRTCError) {
+    private func apply(_ description: SessionDescription) throws(WebRTCError) {
       try channel?.apply(description)
     }
 

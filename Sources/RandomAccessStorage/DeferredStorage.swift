@@ -10,7 +10,8 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   private let base: any StorageProvider
   private let memory = MemoryStorage()
   private var files: [Reference] = []
-  private var isSettled = false
+  /// True once the files are in the base storage.
+  private var isWritten = false
 
   /// Creates a storage that creates files in `base` only when something is written.
   public init(_ base: any StorageProvider) { self.base = base }
@@ -18,7 +19,7 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   public var access: StorageAccess { base.access }
 
   public func storage(named name: String) throws(StorageError) -> any RandomAccessStorage {
-    if isSettled { return try base.storage(named: name) }
+    if isWritten { return try base.storage(named: name) }
     let (inMemory, final) = (try memory.storage(named: name), try base.storage(named: name))
     let file = DeferredFile(owner: self, file: inMemory, isKey: name.hasSuffix("key"))
     files.append(Reference(file: file, inMemory: inMemory, final: final))
@@ -26,28 +27,28 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   }
 
   public func lock(_ name: String) throws(StorageError) -> (any StorageLock)? {
-    isSettled ? try base.lock(name) : nil
+    isWritten ? try base.lock(name) : nil
   }
 
   public func space() throws(StorageError) -> StorageSpace? { try base.space() }
 
   public func remove(_ name: String) throws(StorageError) {
-    if isSettled { try base.remove(name) }
+    if isWritten { try base.remove(name) }
   }
 
   public func exists(_ name: String) throws(StorageError) -> Bool {
-    isSettled ? try base.exists(name) : try memory.exists(name)
+    isWritten ? try base.exists(name) : try memory.exists(name)
   }
 
   public func identity(of name: String) throws(StorageError) -> String? {
-    isSettled ? try base.identity(of: name) : nil
+    isWritten ? try base.identity(of: name) : nil
   }
 
   /// Writes the content of memory to the base storage.
-  fileprivate func settle() throws(StorageError) {
-    guard !isSettled else { return }
-    isSettled = true
-    for reference in files { try reference.settle() }
+  fileprivate func writeOut() throws(StorageError) {
+    guard !isWritten else { return }
+    isWritten = true
+    for reference in files { try reference.writeOut() }
     files = []
   }
 
@@ -58,9 +59,9 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
     let inMemory: any RandomAccessStorage
     let final: any RandomAccessStorage
 
-    func settle() throws(StorageError) {
+    func writeOut() throws(StorageError) {
       let bytes = try Self.content(of: inMemory)
-      file?.settle(in: final)
+      file?.move(to: final)
       if !bytes.isEmpty { try final.write([StorageWrite(offset: 0, bytes: bytes)]) }
     }
 
@@ -89,7 +90,8 @@ private final class DeferredFile: RandomAccessStorage {
     self.isKey = isKey
   }
 
-  func settle(in final: any RandomAccessStorage) {
+  /// Sends all calls to the file in the base storage from now on.
+  func move(to final: any RandomAccessStorage) {
     file = final
     owner = nil
   }
@@ -102,7 +104,7 @@ private final class DeferredFile: RandomAccessStorage {
 
   func write(_ pieces: [StorageWrite]) throws(StorageError) {
     if !isKey, pieces.contains(where: { $0.offset + UInt64($0.bytes.count) > Self.headerSize }) {
-      try owner?.settle()
+      try owner?.writeOut()
     }
     try file.write(pieces)
   }

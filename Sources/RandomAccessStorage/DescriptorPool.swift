@@ -13,11 +13,11 @@ final class DescriptorPool: @unchecked Sendable {
   static let shared = DescriptorPool(
     capacity: max(4, min(128, Platform.descriptorLimit / 2)), idleTime: .seconds(5))
 
-  /// The slot of a file in the pool. The ticket tells whether the slot is still that file's.
-  struct Place {
+  /// The slot of a file in the pool. The number tells whether the slot is still that file's.
+  struct Ticket {
     var slot: Int
-    var ticket: UInt64
-    static let none = Place(slot: -1, ticket: 0)
+    var number: UInt64
+    static let none = Ticket(slot: -1, number: 0)
   }
 
   private struct Slot {
@@ -51,32 +51,32 @@ final class DescriptorPool: @unchecked Sendable {
   }
 
   /// The descriptor in a slot, kept open until ``unpin(_:_:)``; nil if it was closed since.
-  func pin(_ place: Place) -> Int32? {
-    guard place.slot >= 0 else { return nil }
+  func pin(_ ticket: Ticket) -> Int32? {
+    guard ticket.slot >= 0 else { return nil }
     lock.lock()
     defer { lock.unlock() }
-    guard slots[place.slot].ticket == place.ticket else { return nil }
+    guard slots[ticket.slot].ticket == ticket.number else { return nil }
     clock += 1
-    slots[place.slot].pins += 1
-    slots[place.slot].lastUse = clock
-    return slots[place.slot].descriptor
+    slots[ticket.slot].pins += 1
+    slots[ticket.slot].lastUse = clock
+    return slots[ticket.slot].descriptor
   }
 
   /// Ends a use. A descriptor without a slot is closed.
-  func unpin(_ place: Place, _ descriptor: Int32) {
-    guard place.slot >= 0 else {
+  func unpin(_ ticket: Ticket, _ descriptor: Int32) {
+    guard ticket.slot >= 0 else {
       Platform.closeFile(descriptor)
       return
     }
     lock.lock()
-    slots[place.slot].pins -= 1
+    slots[ticket.slot].pins -= 1
     lock.unlock()
   }
 
   /// Takes over a newly opened descriptor, pinned, and closes another if there are too many.
   ///
-  /// - Returns: ``Place/none`` if all slots are pinned: the descriptor then serves this one use.
-  func adopt(_ descriptor: Int32) -> Place {
+  /// - Returns: ``Ticket/none`` if all slots are pinned: the descriptor then serves this one use.
+  func adopt(_ descriptor: Int32) -> Ticket {
     lock.lock()
     clock += 1
     var victim: Int32 = -1
@@ -94,24 +94,24 @@ final class DescriptorPool: @unchecked Sendable {
       return .none
     }
     slots[slot] = Slot(descriptor: descriptor, ticket: clock, pins: 1, lastUse: clock)
-    let place = Place(slot: slot, ticket: clock)
+    let ticket = Ticket(slot: slot, number: clock)
     let startsSweeping = idleTime != nil && !isSwept
     if startsSweeping { isSwept = true }
     lock.unlock()
     if startsSweeping { startSweeping() }
     if victim >= 0 { Platform.closeFile(victim) }
-    return place
+    return ticket
   }
 
   /// Closes the descriptor of a file, if it is still open.
-  func giveUp(_ place: Place) {
-    guard place.slot >= 0 else { return }
+  func release(_ ticket: Ticket) {
+    guard ticket.slot >= 0 else { return }
     lock.lock()
-    guard slots[place.slot].ticket == place.ticket else {
+    guard slots[ticket.slot].ticket == ticket.number else {
       lock.unlock()
       return
     }
-    let descriptor = empty(place.slot)
+    let descriptor = empty(ticket.slot)
     lock.unlock()
     Platform.closeFile(descriptor)
   }

@@ -9,8 +9,8 @@ final class FolderFile: RandomAccessStorage {
   private let location: FileLocation
   private let access: StorageAccess
   private let pool: DescriptorPool
-  private var place = DescriptorPool.Place.none
-  /// True if the descriptor at `place` can write.
+  private var ticket = DescriptorPool.Ticket.none
+  /// True if the descriptor of `ticket` can write.
   private var isWritable = false
   /// True if the folders on the way were brought to the disk since this file was first opened.
   private var foldersAreSynced = false
@@ -24,11 +24,11 @@ final class FolderFile: RandomAccessStorage {
     self.pool = pool
   }
 
-  deinit { pool.giveUp(place) }
+  deinit { pool.release(ticket) }
 
   func close() {
-    pool.giveUp(place)
-    place = .none
+    pool.release(ticket)
+    ticket = .none
   }
 
   func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(StorageError)
@@ -36,7 +36,7 @@ final class FolderFile: RandomAccessStorage {
   {
     guard buffer.count > 0, offset < StorageRange.maximum - UInt64(buffer.count) else { return 0 }
     guard let use = try begin(.read, "read") else { return 0 }
-    defer { pool.unpin(use.place, use.descriptor) }
+    defer { pool.unpin(use.ticket, use.descriptor) }
     switch Platform.read(use.descriptor, at: offset, into: buffer) {
     case .success(let count): return count
     case .failure(let number):
@@ -51,7 +51,7 @@ final class FolderFile: RandomAccessStorage {
         of: piece.offset, count: UInt64(piece.bytes.count), path: location.path)
     }
     guard let use = try begin(.readWriteCreate, "write") else { return }
-    defer { pool.unpin(use.place, use.descriptor) }
+    defer { pool.unpin(use.ticket, use.descriptor) }
     var index = 0
     while index < pieces.count {
       let piece = pieces[index]
@@ -70,7 +70,7 @@ final class FolderFile: RandomAccessStorage {
 
   func length() throws(StorageError) -> UInt64 {
     guard let use = try begin(.read, "ask for the length") else { return 0 }
-    defer { pool.unpin(use.place, use.descriptor) }
+    defer { pool.unpin(use.ticket, use.descriptor) }
     return try length(use.descriptor)
   }
 
@@ -78,7 +78,7 @@ final class FolderFile: RandomAccessStorage {
     guard offset < StorageRange.maximum, let use = try begin(.read, "look for data") else {
       return nil
     }
-    defer { pool.unpin(use.place, use.descriptor) }
+    defer { pool.unpin(use.ticket, use.descriptor) }
     switch Platform.nextData(use.descriptor, from: offset) {
     case .success(let next): return next
     case .failure(let number): throw location.error("look for data", number)
@@ -87,7 +87,7 @@ final class FolderFile: RandomAccessStorage {
 
   func occupied() throws(StorageError) -> UInt64 {
     guard let use = try begin(.read, "ask for the size on disk") else { return 0 }
-    defer { pool.unpin(use.place, use.descriptor) }
+    defer { pool.unpin(use.ticket, use.descriptor) }
     switch Platform.occupied(use.descriptor) {
     case .success(let bytes): return bytes
     case .failure(let number): throw location.error("ask for the size on disk", number)
@@ -97,7 +97,7 @@ final class FolderFile: RandomAccessStorage {
   func delete(at offset: UInt64, count: UInt64) throws(StorageError) {
     let end = try StorageRange.end(of: offset, count: count, path: location.path)
     guard let use = try begin(.readWrite, "delete") else { return }
-    defer { pool.unpin(use.place, use.descriptor) }
+    defer { pool.unpin(use.ticket, use.descriptor) }
     let length = try length(use.descriptor)
     // Bytes in the middle stay, as in the reference.
     guard offset < length, end >= length else { return }
@@ -107,13 +107,13 @@ final class FolderFile: RandomAccessStorage {
   func truncate(to length: UInt64) throws(StorageError) {
     _ = try StorageRange.end(of: 0, count: length, path: location.path)
     guard let use = try begin(length == 0 ? .readWrite : .readWriteCreate, "cut") else { return }
-    defer { pool.unpin(use.place, use.descriptor) }
+    defer { pool.unpin(use.ticket, use.descriptor) }
     try cut(use.descriptor, to: length)
   }
 
   func sync() throws(StorageError) {
     guard access == .readWrite, let use = try begin(.readWrite, "sync") else { return }
-    defer { pool.unpin(use.place, use.descriptor) }
+    defer { pool.unpin(use.ticket, use.descriptor) }
     try sync(use.descriptor)
     guard !foldersAreSynced else { return }
     for path in location.foldersOnTheWay {
@@ -190,7 +190,7 @@ final class FolderFile: RandomAccessStorage {
 
   private struct Use {
     var descriptor: Int32
-    var place: DescriptorPool.Place
+    var ticket: DescriptorPool.Ticket
   }
 
   /// Returns a descriptor for one call, to be unpinned after it; nil if the file is missing and the
@@ -201,7 +201,7 @@ final class FolderFile: RandomAccessStorage {
       if access == .readOnly { throw .readOnly(location.path, operation) }
       if !isWritable { close() }
     }
-    if let descriptor = pool.pin(place) { return Use(descriptor: descriptor, place: place) }
+    if let descriptor = pool.pin(ticket) { return Use(descriptor: descriptor, ticket: ticket) }
     return try open(mode, operation)
   }
 
@@ -220,7 +220,7 @@ final class FolderFile: RandomAccessStorage {
       opened = try location.open(mode, operation, pool)
     }
     guard let descriptor = opened else { return nil }
-    place = pool.adopt(descriptor)
-    return Use(descriptor: descriptor, place: place)
+    ticket = pool.adopt(descriptor)
+    return Use(descriptor: descriptor, ticket: ticket)
   }
 }

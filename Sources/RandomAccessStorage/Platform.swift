@@ -305,9 +305,9 @@ enum Platform {
       let fields = line.split(separator: " ")
       guard fields.count >= 6, fields[1] == "FLOCK", let process = Int32(fields[4]), process > 0
       else { continue }
-      let place = fields[5].split(separator: ":")
-      guard place.count == 3, UInt64(place[2]) == inode else { continue }
-      if UInt64(place[0], radix: 16) == major, UInt64(place[1], radix: 16) == minor {
+      let identity = fields[5].split(separator: ":")
+      guard identity.count == 3, UInt64(identity[2]) == inode else { continue }
+      if UInt64(identity[0], radix: 16) == major, UInt64(identity[1], radix: 16) == minor {
         return process
       }
       others.append(process)

@@ -39,7 +39,7 @@ private func record(
       of: "_DAT._tcp.Hosts.example.org")
     #expect(
       lookup.read(bytes, isPacket: true)
-        == .places(
+        == .hosts(
           [
             .init(target: "a.example.org", port: 3283), .init(target: "b.example.org", port: 3282),
           ], ttl: 20))
@@ -54,7 +54,7 @@ private func record(
     ]
     #expect(
       lookup.read(try #require(message.encoded()), isPacket: true)
-        == .places(
+        == .hosts(
           [
             .init(target: "a.org", port: 3282, address: "192.0.2.9"),
             .init(target: "b.org", port: 3282),
@@ -95,11 +95,11 @@ private func record(
     let records = (0..<1000).map { record("h\($0).example.org", of: service) }
     let bytes = answer(records)
     #expect(bytes.count <= 65_535)
-    guard case .places(let places, _) = lookup.read(bytes, isPacket: false) else {
-      Issue.record("no places")
+    guard case .hosts(let hosts, _) = lookup.read(bytes, isPacket: false) else {
+      Issue.record("no hosts")
       return
     }
-    #expect(places.count == 1000)
+    #expect(hosts.count == 1000)
   }
 
   @Test(arguments: testSeeds(standard: 20))
@@ -112,8 +112,8 @@ private func record(
         bytes[Int.random(in: bytes.indices, using: &random)] = UInt8.random(
           in: 0...255, using: &random)
       }
-      guard case .places(let places, _) = lookup.read(bytes, isPacket: true) else { continue }
-      #expect(places.allSatisfy { $0.target.utf8.count <= 253 && $0.port > 0 }, "SEED=\(seed)")
+      guard case .hosts(let hosts, _) = lookup.read(bytes, isPacket: true) else { continue }
+      #expect(hosts.allSatisfy { $0.target.utf8.count <= 253 && $0.port > 0 }, "SEED=\(seed)")
     }
   }
 

@@ -116,7 +116,7 @@ extension FuzzTarget {
         case .offer(let link, to: let id), .answer(let link, from: let id, sdp: _):
           hold(begun.insert(link).inserted, "a connection begins twice")
           hold(id != "m", "a connection with itself")
-        case .take(let link, _), .drop(let link), .giveUp(let link, of: _, wasOpen: _):
+        case .apply(let link, _), .drop(let link), .giveUp(let link, of: _, wasOpen: _):
           hold(begun.contains(link), "a connection that never began")
         case .say: break
         }

@@ -92,7 +92,7 @@ private let service = "_dat._tcp.hosts.example.org"
     let failing = try await SmallDNSServer { question, _ in [question.answer([], flags: 0x8182)] }
     let good = try await SmallDNSServer { question, _ in [question.answer([("a.org", 1)])] }
     func ask(_ servers: [SmallDNSServer]) async throws -> [String] {
-      try await DNSExchange.places(
+      try await DNSExchange.hosts(
         of: service, servers: servers.map(\.address), packetTime: .milliseconds(100)
       ).0.map(\.target)
     }

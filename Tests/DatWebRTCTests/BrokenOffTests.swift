@@ -36,11 +36,11 @@
           }
           var answer = try SessionDescription(.answer, parsing: sdp.utf8)
           if ending == .onCertificate { answer.fingerprint[0] ^= 1 }
-          try await connection.take(.answer(answer.text(session: 1)))
+          try await connection.apply(.answer(answer.text(session: 1)))
           isAnswered = true
         case .message(.signal(let from, .candidate(let text))) where from == peer && isAnswered:
           // Those that come before the answer are of a connection that is over.
-          try await connection.take(.candidate(text))
+          try await connection.apply(.candidate(text))
           // One path is enough.
           do { try await connection.opening() } catch {
             guard ending == .onCertificate, (error as? WebRTCError)?.code == .certificate else {

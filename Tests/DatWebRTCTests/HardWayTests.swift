@@ -119,12 +119,12 @@
       let carrying = Task {
         for await signal in one.signals {
           guard case .offer(let sdp) = signal else {
-            try? await other.take(signal)
+            try? await other.apply(signal)
             continue
           }
           var description = try? SessionDescription(.offer, parsing: sdp.utf8)
           description?.fingerprint = [UInt8](repeating: 0xab, count: 32)
-          try? await other.take(.offer(description?.text(session: 1) ?? ""))
+          try? await other.apply(.offer(description?.text(session: 1) ?? ""))
         }
       }
       let back = NativePairTests.carry(other, one)
@@ -141,7 +141,7 @@
       let one = try await WebRTCConnection(options: NativePairTests.loopback)
       let other = try await WebRTCConnection(options: NativePairTests.loopback)
       for number in 0..<10_000 {
-        try await other.take(
+        try await other.apply(
           .candidate("candidate:1 1 udp 7 192.0.2.\(number % 250 + 1) \(number + 1) typ host"))
       }
       let offer = Task {
@@ -152,11 +152,11 @@
       }
       await one.offer(label: "a label")
       let sdp = await offer.value
-      try await other.take(.offer(sdp))
+      try await other.apply(.offer(sdp))
       // The first one counts.
-      try await other.take(.offer(sdp))
+      try await other.apply(.offer(sdp))
       let third = try await WebRTCConnection(options: NativePairTests.loopback)
-      let error = await #expect(throws: WebRTCError.self) { try await third.take(.answer(sdp)) }
+      let error = await #expect(throws: WebRTCError.self) { try await third.apply(.answer(sdp)) }
       #expect(error?.code == .description)
       for connection in [one, other, third] { await connection.close() }
       await #expect(throws: (any Error).self) { try await other.opening() }

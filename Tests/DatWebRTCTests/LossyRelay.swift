@@ -91,7 +91,7 @@
       return Task { [ports] in
         for await signal in from.signals {
           guard case .candidate(let text) = signal else {
-            try? await to.take(signal)
+            try? await to.apply(signal)
             continue
           }
           guard var candidate = ICECandidate(parsing: text.utf8) else { continue }
@@ -99,7 +99,7 @@
             $0.peer = $0.peer ?? source(Int(candidate.address.port))
           }
           candidate.address.port = port
-          try? await to.take(.candidate(candidate.description))
+          try? await to.apply(.candidate(candidate.description))
         }
       }
     }

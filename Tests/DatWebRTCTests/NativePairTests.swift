@@ -67,7 +67,7 @@
     /// Carries signals between two connections until both have ended.
     static func carry(_ from: WebRTCConnection, _ to: WebRTCConnection) -> Task<Void, Never> {
       Task {
-        for await signal in from.signals { try? await to.take(signal) }
+        for await signal in from.signals { try? await to.apply(signal) }
       }
     }
 

@@ -61,7 +61,7 @@ struct SignalAgentTests {
           .say(.signal(from: "m", .description(isOffer: false, sdp: "ours")), channel: "ana", at: 0)
         ])
     agent.heard(.signal(from: "ana", .candidate("candidate:1")), now: 20)
-    #expect(actions(&agent) == [.take(1, .candidate("candidate:1"))])
+    #expect(actions(&agent) == [.apply(1, .candidate("candidate:1"))])
   }
 
   @Test func `a peer that never offers gets an offer`() {
@@ -71,7 +71,7 @@ struct SignalAgentTests {
     }
     #expect(actions(&agent).last == .offer(1, to: "ana"))
     agent.heard(answer("ana"), now: 16_000)
-    #expect(actions(&agent) == [.take(1, .description(isOffer: false, sdp: "answer of ana"))])
+    #expect(actions(&agent) == [.apply(1, .description(isOffer: false, sdp: "answer of ana"))])
     // A second answer is not the peer's.
     agent.heard(answer("ana"), now: 16_001)
     #expect(actions(&agent).isEmpty)

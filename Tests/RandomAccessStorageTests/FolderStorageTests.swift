@@ -139,27 +139,27 @@ func `many files share few descriptors and lose nothing`(seed: UInt64) throws {
   #expect(pool.openCount == 0)
 }
 
-@Test func `a pool whose places are all in use serves one call and lets go`() throws {
+@Test func `a pool whose slots are all in use serves one call and lets go`() throws {
   let folder = try TemporaryFolder()
   let pool = DescriptorPool(capacity: 1)
   let storage = FolderStorage(path: folder.path, pool: pool)
   try storage.storage(named: "a").write([1], at: 0)
   let opened = try FileLocation(root: folder.path, parts: ["a"]).open(.read, "read", pool)
   let descriptor = try #require(opened)
-  let place = pool.adopt(descriptor)
-  #expect(pool.pin(place) == descriptor)
-  pool.unpin(place, descriptor)
-  // `place` is still pinned by adopt.
+  let ticket = pool.adopt(descriptor)
+  #expect(pool.pin(ticket) == descriptor)
+  pool.unpin(ticket, descriptor)
+  // `ticket` is still pinned by adopt.
   let other = try storage.storage(named: "b")
   try other.write([2], at: 0)
   #expect(try other.bytes(at: 0, 1) == [2])
   #expect(pool.openCount == 1)
-  #expect(pool.pin(place) == descriptor)
-  pool.unpin(place, descriptor)
-  pool.unpin(place, descriptor)
+  #expect(pool.pin(ticket) == descriptor)
+  pool.unpin(ticket, descriptor)
+  pool.unpin(ticket, descriptor)
   pool.closeIdle()
   #expect(pool.openCount == 0)
-  #expect(pool.pin(place) == nil)
+  #expect(pool.pin(ticket) == nil)
 }
 
 @Test func `files of several threads stay apart under one small pool`() async throws {

@@ -161,17 +161,17 @@ import Testing
   @Test func `the least recently used file makes room`() throws {
     let pool = DescriptorPool(capacity: 2)
     let storage = FolderStorage(path: folder.path + "/root", pool: pool)
-    func place(_ name: String) throws -> (DescriptorPool.Place, Int32) {
+    func open(_ name: String) throws -> (DescriptorPool.Ticket, Int32) {
       let location = FileLocation(root: storage.path, parts: [name])
       let descriptor = try #require(try location.open(.readWriteCreate, "write", pool))
-      let place = pool.adopt(descriptor)
-      pool.unpin(place, descriptor)
-      return (place, descriptor)
+      let ticket = pool.adopt(descriptor)
+      pool.unpin(ticket, descriptor)
+      return (ticket, descriptor)
     }
-    let (one, two) = (try place("one"), try place("two"))
+    let (one, two) = (try open("one"), try open("two"))
     #expect(pool.pin(one.0) == one.1)
     pool.unpin(one.0, one.1)
-    _ = try place("three")
+    _ = try open("three")
     #expect(pool.pin(two.0) == nil)
     #expect(pool.pin(one.0) == one.1)
     pool.unpin(one.0, one.1)

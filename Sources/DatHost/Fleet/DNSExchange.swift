@@ -21,16 +21,16 @@ enum DNSExchange {
   ///   - servers: the servers to ask, one after the other; none for those of the system's settings.
   ///   - packetTime: the time for an answer over UDP, of two.
   /// - Throws: ``HostError`` with `malformedFile`: the reason of the last server.
-  static func places(
+  static func hosts(
     of name: String, servers: [PeerAddress], packetTime: Duration = packetTime
-  ) async throws(HostError) -> ([ServiceLookup.Place], ttl: UInt32) {
+  ) async throws(HostError) -> ([ServiceLookup.Host], ttl: UInt32) {
     var reason = "There is no DNS server to ask: /etc/resolv.conf names none."
     for server in servers.isEmpty ? systemServers() : servers {
       guard let lookup = ServiceLookup(name, id: .random(in: 0 ... .max)) else {
         throw HostError(.malformedFile, "\(name) is no name that can be looked up.")
       }
       switch await ask(server, lookup, packetTime) {
-      case .places(let places, let ttl): return (places, ttl)
+      case .hosts(let hosts, let ttl): return (hosts, ttl)
       case .truncated: reason = "The DNS server \(server) cuts its answers short, over TCP too."
       case .unusable(let sentence): reason = "\(sentence) (\(name), by the DNS server \(server))"
       }

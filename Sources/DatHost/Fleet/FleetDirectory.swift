@@ -17,7 +17,7 @@ public enum FleetDirectory: Hashable, Sendable, CustomStringConvertible {
   /// The most bytes of a file.
   private static let fileLimit = 1 << 20
   /// The most members, as of an answer to a question for SRV records.
-  static let maximumMembers = ServiceLookup.maximumPlaces
+  static let maximumMembers = ServiceLookup.maximumHosts
 
   /// Reads `srv:NAME`, `srv:NAME@SERVER` with the address of a DNS server and a port unless that is 53, or the path of a
   /// file.
@@ -95,8 +95,8 @@ public enum FleetDirectory: Hashable, Sendable, CustomStringConvertible {
       else { throw HostError(.malformedFile, "The fleet's file \(path) can't be read.") }
       return Answer(members: try Self.members(in: data))
     case .service(let name, let servers):
-      let (places, seconds) = try await DNSExchange.places(of: name, servers: servers)
-      let members = places.map {
+      let (hosts, seconds) = try await DNSExchange.hosts(of: name, servers: servers)
+      let members = hosts.map {
         ($0.target, PeerAddress(host: $0.address ?? $0.target, port: Int($0.port)))
       }
       return Answer(
