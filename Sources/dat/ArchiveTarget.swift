@@ -38,10 +38,10 @@ struct ArchivePeers: ParsableArguments {
     _ archive: Archive, output: Output?, watching: (@Sendable (SwarmEvent) -> Void)? = nil
   ) async throws -> ArchiveSwarm {
     let addresses = try connect.map { try PeerAddress(parsing: $0) }
-    let places = try listen.map { try ListenAddress(parsing: $0) }
+    let endpoints = try listen.map { try ListenAddress(parsing: $0) }
     try DescriptorLimit.check(isOnline: true)
     let sources = try discovery.sources(
-      hasAddresses: !addresses.isEmpty || !places.isEmpty, folder: nil, mayAsk: false)
+      hasAddresses: !addresses.isEmpty || !endpoints.isEmpty, folder: nil, mayAsk: false)
     let swarm = Swarm(sources: sources)
     let events = await swarm.events()
     let reporting = Task { [verbose = discovery.verbose] in
@@ -52,8 +52,12 @@ struct ArchivePeers: ParsableArguments {
       let events = await swarm.events()
       Task { for await event in events { watching(event) } }
     }
-    for place in places { try await swarm.listen(host: place.host, port: place.port) }
-    if places.isEmpty, !sources.isEmpty { _ = try await swarm.listen(preferring: Swarm.datPorts) }
+    for endpoint in endpoints {
+      try await swarm.listen(host: endpoint.host, port: endpoint.port)
+    }
+    if endpoints.isEmpty, !sources.isEmpty {
+      _ = try await swarm.listen(preferring: Swarm.datPorts)
+    }
     try await swarm.join(archive)
     for address in addresses { await swarm.connect(to: address, about: archive.discoveryKey) }
     return ArchiveSwarm(swarm: swarm, reporting: reporting)
@@ -157,7 +161,7 @@ enum ArchiveTarget {
   /// The options of an archive in memory of which only what is needed is fetched, and nothing kept for long.
   static func passing(_ key: PublicKey) -> Archive.Options {
     var options = Archive.Options(key: key, sparse: true, sparseMetadata: true)
-    options.forgetsContent = true
+    options.discardsContent = true
     options.disk.perWriter = lookedAtBytes
     return options
   }

@@ -118,14 +118,14 @@ import Testing
   }
 
   @Test(arguments: [true, false])
-  func `a file that is only looked at passes through, and a kept one stays`(forgets: Bool)
+  func `a file that is only looked at passes through, and a kept one stays`(discards: Bool)
     async throws
   {
     let archive = try await Archive.inMemory()
     let bytes = (0..<320).flatMap { [UInt8](repeating: UInt8($0 & 255), count: 1 << 16) }
     try await archive.write("/large", bytes)
     var options = Archive.Options(key: archive.key, sparse: true, sparseMetadata: true)
-    options.forgetsContent = forgets
+    options.discardsContent = discards
     let copy = try await Archive.inMemory(options: options)
     let connection = try await LiveConnection(archive, copy)
     for start in [UInt64(0), 5 << 20] {
@@ -138,9 +138,9 @@ import Testing
       }
       #expect(count == bytes.count - Int(start))
       // Of 320 blocks: those that were read, and those that are fetched ahead.
-      #expect(forgets ? most <= 192 : most == 320)
+      #expect(discards ? most <= 192 : most == 320)
     }
-    #expect(await copy.content?.downloaded() == (forgets ? 0 : 320))
+    #expect(await copy.content?.downloaded() == (discards ? 0 : 320))
     await connection.end()
   }
 

@@ -8,7 +8,7 @@ import Testing
 @testable import Hyperdrive
 
 extension Archive {
-  fileprivate func fail(_ error: ArchiveError) { settling.failure = error }
+  fileprivate func fail(_ error: ArchiveError) { reconciliation.failure = error }
   fileprivate func noteEndOfPause() { contentChanged(.resumed) }
 }
 

@@ -48,7 +48,7 @@ extension Archive {
 
   /// In a folder that is only read: locates one file's bytes, without a map of all files.
   private func mapForReading(_ entry: ArchiveEntry) throws {
-    guard let files, settling.version == nil,
+    guard let files, reconciliation.version == nil,
       try tree.put(entry.path, from: tree.head(tree.version))?.seq == entry.seq
     else { return }
     if let file = FileMap.File(entry) { files.map.insert(file) }
@@ -124,21 +124,21 @@ extension Archive {
     return DownloadToken(feed: content, handle: handle)
   }
 
-  /// Bytes of a file that are let go of together, of an archive that keeps none.
+  /// Bytes of a file that are discarded together, of an archive that keeps none.
   private static let passingBytes: UInt64 = 4 << 20
 
-  /// The number of blocks of a file that are let go of together, as many as take 4 MiB; nil if they are kept, here
+  /// The number of blocks of a file that are discarded together, as many as take 4 MiB; nil if they are kept, here
   /// and in the copy that brings them.
   fileprivate func passingBlocks(of content: ArchiveContent) async -> UInt64? {
-    guard options.forgetsContent else { return await fallback?.passingBlocks(of: content) }
+    guard options.discardsContent else { return await fallback?.passingBlocks(of: content) }
     let mean = UInt64(content.bytes.count) / UInt64(max(content.blocks.count, 1))
     return max(Self.passingBytes / max(mean, 1 << 16), 1)
   }
 
-  /// Lets go of blocks that were read, if this archive or the copy that brought them keeps none.
-  fileprivate func forget(_ blocks: Range<UInt64>) async throws {
-    try await fallback?.forget(blocks)
-    guard options.forgetsContent, let content else { return }
+  /// Discards blocks that were read, if this archive or the copy that brought them keeps none.
+  fileprivate func discard(_ blocks: Range<UInt64>) async throws {
+    try await fallback?.discard(blocks)
+    guard options.discardsContent, let content else { return }
     try await translated { try await content.clear(blocks) }
   }
 }
@@ -208,9 +208,9 @@ public struct ArchiveContent: AsyncSequence, Sendable {
     private var skip: UInt64 = 0
     private var rest: UInt64
     private var token: DownloadToken?
-    /// The number of blocks that are let go of together; nil if they are kept.
+    /// The number of blocks that are discarded together; nil if they are kept.
     private var passing: UInt64?
-    /// The first block that was read and not let go of.
+    /// The first block that was read and not discarded.
     private var kept: UInt64 = 0
 
     init(content: ArchiveContent) {
@@ -248,7 +248,7 @@ public struct ArchiveContent: AsyncSequence, Sendable {
       throw Archive.damage(content.entry, "its blocks are shorter than it says")
     }
 
-    /// Requests the rest, or only the next blocks if they are let go of.
+    /// Requests the rest, or only the next blocks if they are discarded.
     private mutating func prefetch() async throws {
       guard content.options.wait, let next, next < content.blocks.upperBound else { return }
       var end = content.blocks.upperBound
@@ -256,13 +256,13 @@ public struct ArchiveContent: AsyncSequence, Sendable {
       token = try await content.archive.prefetch(next..<end)
     }
 
-    /// Lets go of the blocks before `end`, so that a large file passes through memory.
+    /// Discards the blocks before `end`, so that a large file passes through memory.
     private mutating func pass(_ end: UInt64) async throws {
       guard let passing, end - kept >= passing || end == content.blocks.upperBound else { return }
-      // Before they are let go of: they would be fetched again.
+      // Before they are discarded: they would be fetched again.
       await token?.cancel()
       token = nil
-      try await content.archive.forget(kept..<end)
+      try await content.archive.discard(kept..<end)
       kept = end
       try await prefetch()
     }

@@ -31,8 +31,8 @@ extension Archive {
     _ options: ReplicationOptions, _ connection: Connection.Options, now: ContinuousClock.Instant
   ) throws -> OnReplica<ReplicationSession> {
     try checkOpen()
-    if files != nil, settling.version == nil {
-      do { try settle() } catch { noteFailure(error) }
+    if files != nil, reconciliation.version == nil {
+      do { try reconcile() } catch { noteFailure(error) }
     }
     let session = ReplicationSession(
       connection: Connection(options: connection, now: now), expectedFeeds: 1, now: now,
@@ -94,7 +94,7 @@ extension Archive {
   /// Ends all waiting for files while nothing is fetched, such as on a full disk.
   private func notePause() {
     hub.send(.trouble)
-    wakeSettled()
+    wakeWaiters()
   }
 
   // MARK: Events of the feeds
@@ -114,7 +114,7 @@ extension Archive {
       }
       openContents()
       notifyOfVersion()
-      settleSoon()
+      reconcileSoon()
     case .forked: hub.send(.trouble)
     case .peerAdded: askForNewest(isNewPeer: true)
     case .remoteUpdate: askForNewest(isNewPeer: false)
@@ -128,13 +128,13 @@ extension Archive {
     switch event {
     case .synced where !options.latest: hub.send(.sync(version: tree.version))
     case .stored(let ranges, _):
-      if isFollowing { settling.arrived += ranges }
-      settleSoon()
+      if isFollowing { reconciliation.arrived += ranges }
+      reconcileSoon()
     case .forked: hub.send(.trouble)
     case .paused, .resumed: notePause()
     default: break
     }
-    if !settling.waiters.isEmpty, files == nil { wakeSettled() }
+    if !reconciliation.waiters.isEmpty, files == nil { wakeWaiters() }
   }
 
   private func notifyOfVersion() {

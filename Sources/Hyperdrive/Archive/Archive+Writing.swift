@@ -88,7 +88,7 @@ extension Archive {
       for try await piece in pieces { try draft.add(piece) }
       try checkOpen()
       let time = attributes.mtime ?? Self.milliseconds
-      try files.place(draft, at: path, mode: attributes.mode ?? 0o644, time: time)
+      try files.install(draft, at: path, mode: attributes.mode ?? 0o644, time: time)
     } catch {
       files.drop(draft)
       throw (error as? SystemError).map { Self.folderError($0, path) } ?? error
@@ -160,7 +160,7 @@ extension Archive {
   /// Runs a write; writes run one at a time.
   func writing<Result>(_ body: () async throws -> Result) async throws -> Result {
     try checkOpen()
-    await writing.take()
+    await writing.acquire()
     defer { writing.release() }
     try checkOpen()
     // A folder that was copied or restored first asks the connected peers whether there is more.
@@ -200,7 +200,7 @@ extension Archive {
 
   /// The entry of a file that is overwritten or removed; nil if there is none.
   private func oldEntry(of path: ArchivePath) throws -> ArchiveEntry? {
-    if let files, !isFollowing, settling.version != nil, settling.refused[path] == nil {
+    if let files, !isFollowing, reconciliation.version != nil, reconciliation.refused[path] == nil {
       // A look-up of a new name would go through all names beside it.
       return files.map.current[path]?.entry
     }
@@ -268,12 +268,12 @@ extension Archive {
       throw Self.error(error)
     }
     tree.endStaging(appended: true)
-    if files != nil { try settle(appended: nodes) }
+    if files != nil { try reconcile(appended: nodes) }
     announce()
     return last.entry
   }
 
-  /// Tells peers at once what has changed in the feeds; else they would hear of it when a connection next looks
+  /// Notifies peers at once of what has changed in the feeds; else they would hear of it when a connection next looks
   /// at its clock. A fault of a feed is met by the next call that uses it.
   private func announce() {
     try? feeds.content?.flush()
@@ -289,19 +289,19 @@ extension Archive {
 ///
 /// Unchecked, with this proof: it is used on the archive's executor alone.
 final class WriteLock: @unchecked Sendable {
-  private var isTaken = false
+  private var isHeld = false
   private var waiters: [CheckedContinuation<Void, Never>] = []
 
-  func take() async {
-    if !isTaken {
-      isTaken = true
+  func acquire() async {
+    if !isHeld {
+      isHeld = true
       return
     }
     await withCheckedContinuation { waiters.append($0) }
   }
 
   func release() {
-    if waiters.isEmpty { isTaken = false } else { waiters.removeFirst().resume() }
+    if waiters.isEmpty { isHeld = false } else { waiters.removeFirst().resume() }
   }
 }
 

@@ -44,8 +44,8 @@ public actor Archive {
     public var sparseMetadata = false
     /// True if only the content of the newest version is kept.
     public var latest = false
-    /// True if content is let go of once it has been read: of an archive in memory that is only looked at.
-    public var forgetsContent = false
+    /// True if content is discarded once it has been read: of an archive in memory that is only looked at.
+    public var discardsContent = false
     /// The point at which a write counts as done.
     public var durability = Durability.buffered
     /// The limits of the disk space that peers' blocks take. The limit of a writer applies to each feed.
@@ -86,7 +86,7 @@ public actor Archive {
   /// The folder whose files are the archive's; nil for an archive that keeps its content itself.
   let files: ContentFiles?
   /// The progress of the folder towards the newest version.
-  var settling = Settling()
+  var reconciliation = Reconciliation()
   /// Another copy of the archive, which provides bytes that are not here.
   var fallback: Archive?
   var isClosed = false
@@ -164,7 +164,7 @@ public actor Archive {
   func start() throws {
     try openContent()
     toldVersion = tree.version
-    try startSettling()
+    try startReconciling()
     // The feed's own listener was set when it was wrapped.
     let listen = feeds.metadata.onEvent
     feeds.metadata.onEvent = { [weak self, replica] event in
@@ -222,7 +222,7 @@ public actor Archive {
     for session in sessions { session.session.end() }
     for waiter in firstContent { waiter.resume() }
     firstContent = []
-    wakeSettled()
+    wakeWaiters()
     defer {
       feeds.release()
       hub.close()

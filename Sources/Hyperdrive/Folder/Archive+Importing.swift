@@ -59,7 +59,7 @@ extension Archive {
       _ = try writableContent(for: .root)
       tree.cacheBytes = min(options.cacheBytes, ArchiveLimits.importCacheBytes)
       defer { tree.cacheBytes = options.cacheBytes }
-      try settle()
+      try reconcile()
       let rules = ignoreRules(files.folder, ignoresHidden: ignoresHidden)
       let scan = try FolderScan(files.folder, rules)
       var work = ImportWork(
@@ -259,8 +259,8 @@ extension Archive {
 /// The state of an import.
 struct ImportWork {
   var scan: FolderScan
-  /// Files that were taken from the scan.
-  private var taken: ArraySlice<FolderScan.Found> = []
+  /// Files of the scan that come next.
+  private var nextFiles: ArraySlice<FolderScan.Found> = []
   var record: ImportRecord
   var report: ImportReport
   let onProgress: (@Sendable (ImportProgress) -> Void)?
@@ -279,10 +279,10 @@ struct ImportWork {
     (self.scan, self.record, self.report, self.onProgress) = (scan, record, report, onProgress)
   }
 
-  /// Takes the next file from the scan; nil at the end.
+  /// Returns the next file of the scan; nil at the end.
   mutating func next() -> FolderScan.Found? {
-    if taken.isEmpty { taken = scan.takeFiles() }
-    return taken.popFirst()
+    if nextFiles.isEmpty { nextFiles = scan.removeFirstFiles() }
+    return nextFiles.popFirst()
   }
 
   mutating func did(_ step: ImportProgress.Step) {

@@ -4,23 +4,25 @@ internal import HypercoreCrypto
 extension Archive {
   /// Files of the newest version that are not laid out in the folder, with the reasons: names that lead out of
   /// it, names that differ only by case if the system folds it, damaged entries.
-  public var refusedFiles: [ArchivePath: String] { settling.refused }
+  public var refusedFiles: [ArchivePath: String] { reconciliation.refused }
 
   /// The user's files that were in the way of an archive's, under their new names.
-  public var keptFiles: [ArchivePath] { settling.kept }
+  public var keptFiles: [ArchivePath] { reconciliation.kept }
 
   /// Files of the newest version that are not complete yet, sorted.
-  public var pendingFiles: [ArchivePath] { settling.pending.values.map(\.path).sorted() }
+  public var pendingFiles: [ArchivePath] { reconciliation.pending.values.map(\.path).sorted() }
 
   /// The number of blocks of the files that are not complete yet.
   public var pendingBlocks: UInt64 {
-    settling.pending.values.reduce(0) { $0 &+ ($1.stat.blockRange.map { UInt64($0.count) } ?? 0) }
+    reconciliation.pending.values.reduce(0) {
+      $0 &+ ($1.stat.blockRange.map { UInt64($0.count) } ?? 0)
+    }
   }
 
   /// The failure to lay out files, such as a full disk, or else the reason why none are fetched; nil if there is
   /// neither. Both are tried again every few seconds.
   public var folderFailure: ArchiveError? {
-    if let failure = settling.failure { return failure }
+    if let failure = reconciliation.failure { return failure }
     guard files != nil || isFollowing else { return nil }
     return downloadPause.map { ArchiveError(.folder, $0.description) }
   }
@@ -30,68 +32,71 @@ extension Archive {
     return ArchiveError(.folder, "\(path) can't be written: \(reason).", path: path, cause: error)
   }
 
-  /// Puts every file whose last blocks came into its place.
-  func placeArrived(_ content: FeedCore) throws {
+  /// Lays out every file whose last blocks came.
+  func layOutArrived(_ content: FeedCore) throws {
     guard isFollowing else { return }
-    let arrived = settling.arrived
-    settling.arrived = []
+    let arrived = reconciliation.arrived
+    reconciliation.arrived = []
     for range in arrived {
-      var place = settling.pendingStarts.partition(at: range.lowerBound)
-      while place < settling.pendingStarts.count, settling.pendingStarts[place] < range.upperBound {
-        try placeIfComplete(settling.pendingStarts[place], content)
-        place += 1
+      var index = reconciliation.pendingStarts.partition(at: range.lowerBound)
+      while index < reconciliation.pendingStarts.count,
+        reconciliation.pendingStarts[index] < range.upperBound
+      {
+        try layOutIfComplete(reconciliation.pendingStarts[index], content)
+        index += 1
       }
     }
-    guard let version = settling.version, version == tree.version else { return }
-    if settling.pending.isEmpty, settling.synced != version {
-      settling.synced = version
-      settling.replaced = [:]
+    guard let version = reconciliation.version, version == tree.version else { return }
+    if reconciliation.pending.isEmpty, reconciliation.synced != version {
+      reconciliation.synced = version
+      reconciliation.replaced = [:]
       hub.send(.sync(version: version))
     }
-    if isComplete { wakeSettled() }
+    if isComplete { wakeWaiters() }
   }
 
-  private func placeIfComplete(_ start: UInt64, _ content: FeedCore) throws {
-    guard let file = settling.pending[start], let range = file.stat.blockRange, content.has(range)
+  private func layOutIfComplete(_ start: UInt64, _ content: FeedCore) throws {
+    guard let file = reconciliation.pending[start], let range = file.stat.blockRange,
+      content.has(range)
     else { return }
-    settling.pending[start] = nil
+    reconciliation.pending[start] = nil
     guard let files else { return }
     guard isTrue(file.stat, content) else {
-      settling.refused[file.path] = "its entry is damaged"
+      reconciliation.refused[file.path] = "its entry is damaged"
       return
     }
     do { try lay(file.entry, content, files) } catch {
-      settling.pending[start] = file
+      reconciliation.pending[start] = file
       throw error
     }
   }
 
-  /// Puts a file into its place. A file of the user's with its name is kept under another.
+  /// Lays out one file. A file of the user's with its name is kept under another.
   func lay(_ entry: ArchiveEntry, _ content: FeedCore, _ files: ContentFiles) throws {
     do {
-      if try files.place(entry, ifFree: true) { return }
+      if try files.install(entry, ifFree: true) { return }
       if let found = try files.folder.status(of: entry.path) {
         if found.isFolder {
-          settling.refused[entry.path] = "a folder is in its place"
+          reconciliation.refused[entry.path] = "a folder is in its place"
           return
         }
-        let old = settling.replaced[entry.path]
+        let old = reconciliation.replaced[entry.path]
         if !isLaidOut(old, as: found, at: entry.path, content, files),
           !matches(entry, at: entry.path, content, files)
         {
-          settling.kept.append(try files.folder.keepAside(entry.path))
+          reconciliation.kept.append(try files.folder.keepAside(entry.path))
         }
       }
-      try files.place(entry)
+      try files.install(entry)
     } catch {
       if error.isFull { throw Self.folderError(error, entry.path) }
-      settling.refused[entry.path] = error.isLink ? "a link is in its way" : error.message
+      reconciliation.refused[entry.path] = error.isLink ? "a link is in its way" : error.message
     }
   }
 
   func makeFolder(_ entry: ArchiveEntry, _ files: ContentFiles) {
     do { try files.folder.makeFolder(entry.path) } catch {
-      settling.refused[entry.path] = error.isLink ? "a link is in its way" : error.message
+      reconciliation.refused[entry.path] = error.isLink ? "a link is in its way" : error.message
     }
   }
 
@@ -100,7 +105,7 @@ extension Archive {
     _ entry: ArchiveEntry, wasHere: Bool, _ content: FeedCore, _ files: ContentFiles
   ) throws {
     guard LayoutRules.refusal(of: entry.path) == nil, let stat = entry.stat else { return }
-    settling.folded[LayoutRules.folded(entry.path)] = nil
+    reconciliation.folded[LayoutRules.folded(entry.path)] = nil
     do {
       if stat.kind == .directory { return try files.folder.prune(entry.path) }
       guard wasHere, let found = try files.folder.status(of: entry.path), found.isFile else {
@@ -109,7 +114,7 @@ extension Archive {
       if isLaidOut(entry, as: found, at: entry.path, content, files) {
         try files.folder.remove(entry.path)
       } else {
-        settling.kept.append(entry.path)
+        reconciliation.kept.append(entry.path)
       }
     } catch { throw Self.folderError(error, entry.path) }
   }

@@ -201,12 +201,12 @@ final class ContentFiles: RandomAccessStorage {
 
   // MARK: Whole files
 
-  /// Moves a received file to its place, with its permissions and time; an empty one is created.
+  /// Gives a received file its name, permissions and time; an empty one is created.
   ///
   /// - Parameter ifFree: true to leave what has its name already.
   /// - Returns: false if something may have its name, and nothing was moved.
   @discardableResult
-  func place(_ entry: ArchiveEntry, ifFree: Bool = false) throws(SystemError) -> Bool {
+  func install(_ entry: ArchiveEntry, ifFree: Bool = false) throws(SystemError) -> Bool {
     if !ready.contains(entry.seq) { try finish(entry, try receiving(entry.seq)) }
     let source = Self.incomingPath(entry.seq)
     try folder.makeFolder(entry.path.parent)
@@ -286,8 +286,8 @@ extension ContentFiles {
     } catch { throw Archive.folderError(error, path) }
   }
 
-  /// Gives a complete file its name.
-  func place(
+  /// Gives a file that is completely written its name, permissions and time.
+  func install(
     _ draft: FileDraft, at path: ArchivePath, mode: UInt32, time: UInt64
   ) throws(SystemError) {
     try FileSystem.setPermissions(mode, of: draft.descriptor)

@@ -79,7 +79,7 @@ struct FolderScan {
   }
 
   /// Removes the first files and returns them; none at the end. What is left takes less memory each time.
-  mutating func takeFiles() -> ArraySlice<Found> {
+  mutating func removeFirstFiles() -> ArraySlice<Found> {
     let count = max(8192, files.count / 16)
     let first = Array(files.prefix(count))
     files = Array(files.dropFirst(count))

@@ -134,7 +134,7 @@ struct Glob: Sendable {
       let byte = pattern[offset]
       if byte == star, offset + 1 < pattern.count, pattern[offset + 1] == star {
         // `**/` also matches the empty string.
-        let takesSlash = offset + 2 < pattern.count && pattern[offset + 2] == slash
+        let includesSlash = offset + 2 < pattern.count && pattern[offset + 2] == slash
         var isOpen = false
         for index in 0...name.count {
           if row[index] {
@@ -142,14 +142,14 @@ struct Glob: Sendable {
             next[index] = true
           }
           if isOpen {
-            if takesSlash {
+            if includesSlash {
               if index > 0, name[index - 1] == slash { next[index] = true }
             } else {
               next[index] = true
             }
           }
         }
-        offset += takesSlash ? 3 : 2
+        offset += includesSlash ? 3 : 2
       } else if byte == star || byte == UInt8(ascii: "?") {
         for index in 0...name.count where row[index] {
           // Neither matches a leading dot.

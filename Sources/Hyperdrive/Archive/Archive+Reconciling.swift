@@ -2,7 +2,7 @@ internal import Hypercore
 internal import RandomAccessStorage
 
 /// The state of an archive's folder, or of the content that is kept of it, on the way to the newest version.
-struct Settling {
+struct Reconciliation {
   /// The version of the map; nil before the first.
   var version: UInt64?
   /// True if a look at new blocks is already scheduled: several requests in a row lead to one look.
@@ -40,30 +40,30 @@ extension Archive {
     options.latest && !feeds.metadata.core.isOwned && feeds.access == .readWrite
   }
 
-  func startSettling() throws {
+  func startReconciling() throws {
     files?.followsLinks = feeds.metadata.core.isOwned
     // A folder that is only read locates files one by one.
     guard files != nil || isFollowing, feeds.access == .readWrite else { return }
-    do { try settle() } catch let error as ArchiveError where error.code == .tooManySteps {
+    do { try reconcile() } catch let error as ArchiveError where error.code == .tooManySteps {
       // A newer version may be sound, and comes only to an archive that is open.
       noteFailure(error)
     }
   }
 
   /// Schedules a look at new blocks, after the present one.
-  func settleSoon() {
-    guard files != nil || isFollowing, !settling.isDue, !isClosed else { return }
-    settling.isDue = true
-    Task { [weak self] in await self?.settleNow() }
+  func reconcileSoon() {
+    guard files != nil || isFollowing, !reconciliation.isDue, !isClosed else { return }
+    reconciliation.isDue = true
+    Task { [weak self] in await self?.reconcileNow() }
   }
 
-  private func settleNow() {
-    settling.isDue = false
+  private func reconcileNow() {
+    reconciliation.isDue = false
     guard !isClosed else { return }
     do {
-      try settle()
-      guard settling.failure != nil else { return }
-      settling.failure = nil
+      try reconcile()
+      guard reconciliation.failure != nil else { return }
+      reconciliation.failure = nil
     } catch { return noteFailure(error) }
     hub.send(.trouble)
   }
@@ -71,47 +71,47 @@ extension Archive {
   /// Notes why the folder can't follow. Peers are served what is here all the same.
   func noteFailure(_ error: any Error) {
     let failure = error as? ArchiveError ?? ArchiveError(.folder, "\(error)", cause: error)
-    settling.failure = failure
-    if failure.cause is SystemError { settleLater() }
-    wakeSettled()
+    reconciliation.failure = failure
+    if failure.cause is SystemError { reconcileLater() }
+    wakeWaiters()
     hub.send(.trouble)
   }
 
-  /// Looks again after ``Settling/pause``, when the disk may have room.
-  private func settleLater() {
+  /// Looks again after ``Reconciliation/pause``, when the disk may have room.
+  private func reconcileLater() {
     Task { [weak self] in
-      do { try await Task.sleep(for: Settling.pause) } catch { return }
-      await self?.settleAll()
+      do { try await Task.sleep(for: Reconciliation.pause) } catch { return }
+      await self?.reconcileAll()
     }
   }
 
-  private func settleAll() {
-    settling.arrived = [0..<(feeds.content?.core.length ?? 0)]
-    settleSoon()
+  private func reconcileAll() {
+    reconciliation.arrived = [0..<(feeds.content?.core.length ?? 0)]
+    reconcileSoon()
   }
 
   /// Goes from the version that is laid out to the newest whose entries are here: clears the content of
-  /// removed files, requests that of new ones, and puts complete files into their places.
+  /// removed files, requests that of new ones, and lays out complete files.
   ///
   /// Source: hyperdrive `index.js`, `_fetchVersion` and `_clear`.
-  func settle() throws {
+  func reconcile() throws {
     guard let content = feeds.content, !isClosed else { return }
     // Files of one folder come one after the other. Then the user may move it, and nothing must go where it went.
     defer { files?.folder.leave() }
     let metadata = feeds.metadata.core
     let version = tree.version
-    if metadata.has(0..<metadata.length), settling.version != version {
-      if let unreadable = settling.unreadable, unreadable.version == version {
+    if metadata.has(0..<metadata.length), reconciliation.version != version {
+      if let unreadable = reconciliation.unreadable, unreadable.version == version {
         throw unreadable.error
       }
-      do { try follow(from: settling.version, to: version, content) } catch let error
+      do { try follow(from: reconciliation.version, to: version, content) } catch let error
         as ArchiveError where error.code == .tooManySteps
       {
-        settling.unreadable = (version, error)
+        reconciliation.unreadable = (version, error)
         throw error
       }
     }
-    try placeArrived(content.core)
+    try layOutArrived(content.core)
   }
 
   private func follow(from last: UInt64?, to version: UInt64, _ content: Replicator) throws {
@@ -125,14 +125,14 @@ extension Archive {
     let untrue = files == nil ? [] : Self.overlapping(puts)
     for file in puts {
       if untrue.contains(file.seq) {
-        settling.refused[file.path] = "its entry is damaged"
+        reconciliation.refused[file.path] = "its entry is damaged"
       } else {
-        try take(file, content.core)
+        try add(file, content.core)
       }
     }
     if let files {
       var last: ArchivePath?
-      for file in puts where settling.refused[file.path] == nil {
+      for file in puts where reconciliation.refused[file.path] == nil {
         let folder = file.path.parent
         if folder != last { refuseFiles(above: folder, files) }
         last = folder
@@ -140,35 +140,35 @@ extension Archive {
       }
     }
     // Not before: if the disk had no room, all of the difference is gone through again.
-    settling.version = version
+    reconciliation.version = version
     guard isFollowing else { return }
     try feeds.writeLatest(version)
-    settling.pendingStarts = settling.pending.keys.sorted()
-    settling.arrived = [0..<content.core.length]
+    reconciliation.pendingStarts = reconciliation.pending.keys.sorted()
+    reconciliation.arrived = [0..<content.core.length]
     if !options.sparse { download(content) }
   }
 
   /// Follows entries that were appended here. They are the difference from the version before, which would
   /// otherwise be looked for in every folder on their paths.
-  func settle(appended nodes: [ArchiveNode]) throws {
+  func reconcile(appended nodes: [ArchiveNode]) throws {
     guard let files, let content = feeds.content?.core, !isFollowing,
-      let version = settling.version, version + UInt64(nodes.count) == tree.version
-    else { return try settle() }
+      let version = reconciliation.version, version + UInt64(nodes.count) == tree.version
+    else { return try reconcile() }
     for node in nodes {
       if let file = FileMap.File(node.entry) {
-        try take(file, content)
+        try add(file, content)
       } else {
         files.map.remove(node.path)
       }
     }
     for node in nodes {
-      guard let file = FileMap.File(node.entry), settling.refused[file.path] == nil else {
+      guard let file = FileMap.File(node.entry), reconciliation.refused[file.path] == nil else {
         continue
       }
       refuseFiles(above: file.path.parent, files)
       if node.keptIndex?.others(node.path.count).isEmpty == false { refuse(file) }
     }
-    settling.version = tree.version
+    reconciliation.version = tree.version
   }
 
   /// Lists the difference of two versions in the order of the files' bytes, so that each file goes to the end of the
@@ -219,8 +219,8 @@ extension Archive {
     for change in changes where change.kind == .deletion {
       let entry = change.entry
       guard let stat = entry.stat else { continue }
-      settling.pending[stat.offset] = nil
-      settling.refused[entry.path] = nil
+      reconciliation.pending[stat.offset] = nil
+      reconciliation.refused[entry.path] = nil
       // Before the blocks are cleared, since the file on the disk is compared with their hashes.
       if let files {
         files.map.remove(entry.path)
@@ -230,7 +230,7 @@ extension Archive {
         if !kept.contains(entry.path) {
           try removeLaidOut(entry, wasHere: wasHere, content.core, files)
         } else if wasHere {
-          settling.replaced[entry.path] = entry
+          reconciliation.replaced[entry.path] = entry
         }
       }
       guard let range = stat.blockRange, !range.isEmpty else { continue }
@@ -242,21 +242,21 @@ extension Archive {
   }
 
   /// Adds a file or folder of the newest version to the map.
-  private func take(_ file: FileMap.File, _ content: FeedCore) throws {
+  private func add(_ file: FileMap.File, _ content: FeedCore) throws {
     let stat = file.stat
     guard let files else {
       if stat.kind == .file, let range = stat.blockRange, !range.isEmpty {
-        settling.pending[range.lowerBound] = file
+        reconciliation.pending[range.lowerBound] = file
       }
       return
     }
     if stat.kind == .other {
-      settling.refused[file.path] = "it is neither a file nor a folder"
+      reconciliation.refused[file.path] = "it is neither a file nor a folder"
       return
     }
     var refusal = LayoutRules.refusal(of: file.path)
     let folds = isFollowing && files.folder.foldsNames
-    if refusal == nil, folds, let other = settling.folded[LayoutRules.folded(file.path)],
+    if refusal == nil, folds, let other = reconciliation.folded[LayoutRules.folded(file.path)],
       other != file.path
     {
       refusal = "its name differs from that of another file by case or form alone"
@@ -266,21 +266,21 @@ extension Archive {
       return
     }
     guard files.map.insert(file), let range = stat.blockRange else {
-      settling.refused[file.path] = "its entry is damaged"
+      reconciliation.refused[file.path] = "its entry is damaged"
       return
     }
     if let refusal {
-      settling.refused[file.path] = refusal
+      reconciliation.refused[file.path] = refusal
       return
     }
     guard isFollowing else { return }
-    if folds { settling.folded[LayoutRules.folded(file.path)] = file.path }
+    if folds { reconciliation.folded[LayoutRules.folded(file.path)] = file.path }
     if range.isEmpty {
       if try files.folder.status(of: file.path)?.size != 0 {
         try lay(file.entry, content, files)
       }
     } else if try !isLaidOut(file.entry, content, files) {
-      settling.pending[range.lowerBound] = file
+      reconciliation.pending[range.lowerBound] = file
     }
   }
 
@@ -294,25 +294,25 @@ extension Archive {
   }
 
   private func refuse(_ file: FileMap.File) {
-    guard file.stat.kind == .file, settling.refused[file.path] == nil else { return }
-    settling.refused[file.path] = "a folder has its name"
-    settling.pending[file.stat.offset] = nil
+    guard file.stat.kind == .file, reconciliation.refused[file.path] == nil else { return }
+    reconciliation.refused[file.path] = "a folder has its name"
+    reconciliation.pending[file.stat.offset] = nil
   }
 
   /// Requests the blocks of pending files, neighbours together, in place of the previous requests.
   private func download(_ content: Replicator) {
-    for id in settling.downloads { content.undownload(id) }
-    settling.downloads = []
+    for id in reconciliation.downloads { content.undownload(id) }
+    reconciliation.downloads = []
     var joined: [Range<UInt64>] = []
-    for start in settling.pendingStarts {
-      guard let range = settling.pending[start]?.stat.blockRange else { continue }
+    for start in reconciliation.pendingStarts {
+      guard let range = reconciliation.pending[start]?.stat.blockRange else { continue }
       if let last = joined.last, last.upperBound >= range.lowerBound {
         joined[joined.count - 1] = last.lowerBound..<max(last.upperBound, range.upperBound)
       } else {
         joined.append(range)
       }
     }
-    for range in joined { settling.downloads.append(content.download(DownloadRange(range))) }
+    for range in joined { reconciliation.downloads.append(content.download(DownloadRange(range))) }
     // What can't be written now fails again at the next block, which reports it.
     try? content.flush()
   }
@@ -325,7 +325,9 @@ extension Archive {
     guard content != nil, metadata.length > 0, metadata.has(0..<metadata.length) else {
       return false
     }
-    if isFollowing { return settling.version == tree.version && settling.pending.isEmpty }
+    if isFollowing {
+      return reconciliation.version == tree.version && reconciliation.pending.isEmpty
+    }
     return (try? missingBlocks())?.isEmpty ?? false
   }
 
@@ -355,22 +357,22 @@ extension Archive {
       await withTaskCancellationHandler {
         await withCheckedContinuation { continuation in
           // Names `self`, so that the closure is isolated to this actor.
-          self.waitSettled(continuation)
+          self.waitForProgress(continuation)
         }
       } onCancel: {
-        Task { await self.wakeSettled() }
+        Task { await self.wakeWaiters() }
       }
     }
   }
 
-  private func waitSettled(_ continuation: CheckedContinuation<Void, Never>) {
+  private func waitForProgress(_ continuation: CheckedContinuation<Void, Never>) {
     if Task.isCancelled || isClosed || isComplete { return continuation.resume() }
-    settling.waiters.append(continuation)
+    reconciliation.waiters.append(continuation)
   }
 
-  func wakeSettled() {
-    let waiters = settling.waiters
-    settling.waiters = []
+  func wakeWaiters() {
+    let waiters = reconciliation.waiters
+    reconciliation.waiters = []
     for waiter in waiters { waiter.resume() }
   }
 }
