@@ -79,8 +79,8 @@ struct ArchiveNames: ParsableArguments {
   private func record(
     of host: String, from server: String, _ client: HTTPClient
   ) async throws -> PublicKey? {
-    guard let url = URL(string: server), let place = url.host,
-      url.scheme == "https" || (url.scheme == "http" && Self.isLoopback(place))
+    guard let url = URL(string: server), let serverName = url.host,
+      url.scheme == "https" || (url.scheme == "http" && Self.isLoopback(serverName))
     else { throw ValidationError("--dns takes the https:// URL of a DNS server.") }
     let name = DNSName(host.prefix { $0 != ":" })
     guard name.labels.allSatisfy({ (1...63).contains($0.count) }),

@@ -43,10 +43,10 @@ struct ChatOutbox {
   /// Notes that a line was lost or did not reach a peer, which is reported.
   mutating func noteIncomplete() { isIncomplete = true }
 
-  /// The number of lines that wait and where, for people; nil if none do.
+  /// The number of lines that wait and what becomes of them, for people; nil if none do.
   var remains: String? {
     guard kept.hasLines else { return nil }
     let count = kept.lines.count
-    return "\(count == 1 ? "1 line was" : "\(count) lines were") not sent, and \(kept.place)"
+    return "\(count == 1 ? "1 line was" : "\(count) lines were") not sent, and \(kept.fate)"
   }
 }

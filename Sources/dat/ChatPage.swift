@@ -7,21 +7,21 @@ internal import Foundation
 /// The page, which is served while its rooms are open.
 actor ChatPage {
   private let server: WebServer
-  private let place: WebPlace
+  private let endpoint: PageEndpoint
   /// The address to open, with its secret; nil before it is served.
   private(set) var address: WebAddress?
   private var serving: Task<Void, any Error>?
 
   /// - Parameters:
   ///   - rooms: the rooms that it shows.
-  ///   - place: the address to listen at.
+  ///   - endpoint: the address to listen at.
   ///   - pageURL: the address of the workshop's page; nil if unknown.
-  init(_ rooms: any RoomDirectory, at place: WebPlace, pageURL: String? = nil) throws {
+  init(_ rooms: any RoomDirectory, at endpoint: PageEndpoint, pageURL: String? = nil) throws {
     var options = WebServer.Options()
-    options.host = place.host
-    options.port = place.port
+    options.host = endpoint.host
+    options.port = endpoint.port
     options.pageURL = pageURL
-    self.place = place
+    self.endpoint = endpoint
     server = try WebServer(rooms: rooms, options: options)
   }
 
@@ -46,7 +46,7 @@ actor ChatPage {
     } catch {
       throw WebError(
         .cannotListen,
-        SwarmError("The page can't be served at \(place)", error).reason
+        SwarmError("The page can't be served at \(endpoint)", error).reason
           + " --web without a number takes a free port.")
     }
   }
@@ -74,7 +74,7 @@ extension Output {
 }
 
 /// The address at which the page is served: a port on loopback, or one that was given.
-struct WebPlace: Hashable, Sendable, ExpressibleByArgument, CustomStringConvertible {
+struct PageEndpoint: Hashable, Sendable, ExpressibleByArgument, CustomStringConvertible {
   var host = "127.0.0.1"
   /// The port; 0 for any that is free.
   var port = 0

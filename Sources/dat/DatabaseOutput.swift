@@ -146,11 +146,11 @@ struct DatabaseOutput: Sendable {
   /// Prints one entry.
   func print(_ node: DatabaseNode) {
     if output.json { return output.value(json(node)) }
-    let place = output.dim("\(node.feed.hex.prefix(8)) \(node.seq)")
+    let location = output.dim("\(node.feed.hex.prefix(8)) \(node.seq)")
     if node.keyBytes.isEmpty, node.value == nil {
-      output.line("\(place) lists the writers")
+      output.line("\(location) lists the writers")
     } else {
-      output.line("\(place) \(output.bold(node.shownKey)): \(format.text(node))")
+      output.line("\(location) \(output.bold(node.shownKey)): \(format.text(node))")
     }
   }
 

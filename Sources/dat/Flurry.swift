@@ -18,7 +18,7 @@ struct Flurry {
   init(few: Int) { self.few = few }
 
   /// Returns whether one more line is shown by itself; otherwise it is held back.
-  mutating func take(_ now: Instant) -> Bool {
+  mutating func admit(_ now: Instant) -> Bool {
     guard deadline == nil else {
       held += 1
       return false

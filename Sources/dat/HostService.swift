@@ -21,7 +21,7 @@ struct HostService {
   let sources: [any PeerSource]
   let hubs: HubOptions
   /// The address to run a hub at; nil for none.
-  let hubPlace: ListenAddress?
+  let hubAddress: ListenAddress?
   /// True to report what is found, tried and refused.
   let isVerbose: Bool
   let metricsPort: Int?
@@ -66,7 +66,7 @@ struct HostService {
       ])
     let hub = try await openHub()
     let own = try hub.map {
-      try HubAddress(parsing: HubListening($0, at: hubPlace?.host ?? "").url(sockets: true))
+      try HubAddress(parsing: HubListening($0, at: hubAddress?.host ?? "").url(sockets: true))
     }
     let swarm = Swarm(
       options: swarmOptions, sources: sources,
@@ -113,11 +113,11 @@ struct HostService {
 
   /// Runs a hub, if one is wanted.
   private func openHub() async throws -> SignalServer? {
-    guard let hubPlace else { return nil }
+    guard let hubAddress else { return nil }
     var options = SignalServer.Options()
-    (options.host, options.port) = (hubPlace.host, hubPlace.port)
+    (options.host, options.port) = (hubAddress.host, hubAddress.port)
     let server = try await SignalServer(options)
-    announce("signal", PeerAddress(host: hubPlace.host, port: server.port))
+    announce("signal", PeerAddress(host: hubAddress.host, port: server.port))
     return server
   }
 

@@ -12,8 +12,8 @@ struct KeptLines {
 
   var hasLines: Bool { !lines.isEmpty }
 
-  /// The location of the lines, for people.
-  var place: String {
+  /// The fate of the lines, for people.
+  var fate: String {
     file.map { "wait in \(SafeText.line($0.path))" } ?? "are lost, since nothing is kept on disk"
   }
 

@@ -166,7 +166,7 @@ final class LineEditor: @unchecked Sendable {
         if errno == EINTR { continue }
         return 0
       }
-      if descriptors[1].revents != 0, !takeInbox() { return 0 }
+      if descriptors[1].revents != 0, !readInbox() { return 0 }
       if descriptors[0].revents != 0 {
         guard let scalar = Self.readScalar() else { return 0 }
         key.pointee = wchar_t(bitPattern: scalar.value)
@@ -176,10 +176,10 @@ final class LineEditor: @unchecked Sendable {
   }
 
   /// - Returns: true to go on.
-  private func takeInbox() -> Bool {
+  private func readInbox() -> Bool {
     var bytes = [UInt8](repeating: 0, count: 256)
     while read(wake.reading, &bytes, bytes.count) > 0 {}
-    let taken = lock.withLock {
+    let received = lock.withLock {
       defer {
         inbox.text = ""
         inbox.isResized = false
@@ -189,20 +189,20 @@ final class LineEditor: @unchecked Sendable {
     // The window changes before its signal comes: a line drawn for the old width could not be erased, and would
     // take the text above it along.
     let columns = Self.columns
-    if taken.isResized || columns != drawnColumns {
+    if received.isResized || columns != drawnColumns {
       drawnColumns = columns
       erase()
       dat_el_retake(editor)
       el_resize(editor)
-      Self.write(taken.text)
+      Self.write(received.text)
       dat_el_redraw(editor)
-    } else if !taken.text.isEmpty {
+    } else if !received.text.isEmpty {
       erase()
-      Self.write(taken.text)
-      if !taken.isEnding { dat_el_redraw(editor) }
+      Self.write(received.text)
+      if !received.isEnding { dat_el_redraw(editor) }
     }
-    if taken.isEnding { erase() }
-    return !taken.isEnding
+    if received.isEnding { erase() }
+    return !received.isEnding
   }
 
   /// Erases the prompt and the line from the screen.

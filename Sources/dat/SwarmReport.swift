@@ -30,7 +30,7 @@ actor SwarmReport {
       if !came { output.problem(text) }
       return
     }
-    guard !isVerbose, !flurry.take(.now) else { return note(text) }
+    guard !isVerbose, !flurry.admit(.now) else { return note(text) }
     if came { cameAndWent.came += 1 } else { cameAndWent.went += 1 }
     schedule()
   }

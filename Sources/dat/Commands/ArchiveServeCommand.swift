@@ -49,8 +49,8 @@ struct ArchiveServeCommand: AsyncParsableCommand {
       do { try await serving.value } catch is CancellationError {
         return
       } catch {
-        let place = PeerAddress(host: address.host, port: address.port)
-        throw SwarmError("The archive can't be served at \(place)", error)
+        let endpoint = PeerAddress(host: address.host, port: address.port)
+        throw SwarmError("The archive can't be served at \(endpoint)", error)
       }
     }
   }

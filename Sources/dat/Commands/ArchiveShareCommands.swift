@@ -177,7 +177,7 @@ struct ArchiveShareCommand: AsyncParsableCommand {
     await output.findings(of: archive)
     let troubles = ArchiveTroubles(archive, in: dir, output: output)
     let events = archive.events()
-    let telling = Task {
+    let reporting = Task {
       for await event in events where event == .trouble { await troubles.look() }
     }
     let importing = ArchiveImport(archive: archive, output: output, ignoresHidden: ignoreHidden)
@@ -205,7 +205,7 @@ struct ArchiveShareCommand: AsyncParsableCommand {
     }
     for await _ in interruptions { break }
     work.cancel()
-    telling.cancel()
+    reporting.cancel()
     await watching.value
     await swarm.close()
   }
@@ -259,7 +259,7 @@ struct ArchiveSyncCommand: AsyncParsableCommand {
     await output.findings(of: archive)
     let troubles = ArchiveTroubles(archive, in: dir, output: output)
     await troubles.look()
-    let telling = Task {
+    let reporting = Task {
       for await event in events {
         // Of many events at once only the newest come: what is the matter is looked for at each.
         await troubles.look()
@@ -280,7 +280,7 @@ struct ArchiveSyncCommand: AsyncParsableCommand {
       }
     }
     for await _ in interruptions { break }
-    telling.cancel()
+    reporting.cancel()
     await swarm.close()
   }
 }

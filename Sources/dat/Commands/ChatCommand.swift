@@ -70,11 +70,11 @@ struct ChatCommand: AsyncParsableCommand {
   @OptionGroup var recording: RecordOption
 
   @Option(
-    defaultAsFlag: WebPlace(),
+    defaultAsFlag: PageEndpoint(),
     help: ArgumentHelp(
       "Show the room in the browser, served on loopback unless another address is given; port 0 "
         + "takes any free one.", valueName: "[host:]port"))
-  var web: WebPlace?
+  var web: PageEndpoint?
 
   @OptionGroup var manners: RoomManners
 

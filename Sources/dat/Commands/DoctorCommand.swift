@@ -46,18 +46,18 @@ struct DoctorCommand: AsyncParsableCommand {
   var repair = false
 
   /// The folder, as the commands about feeds take it.
-  private var place: FeedPlace {
-    var place = FeedPlace()
-    (place.dir, place.json, place.prefix) = (dir, json, prefix)
-    return place
+  private var folder: FeedFolder {
+    var folder = FeedFolder()
+    (folder.dir, folder.json, folder.prefix) = (dir, json, prefix)
+    return folder
   }
 
   func validate() throws {
-    if dir.isEmpty { try place.validate() }
+    if dir.isEmpty { try folder.validate() }
   }
 
   func run() async throws {
-    try await place.run { output in
+    try await folder.run { output in
       if !FileManager.default.fileExists(atPath: dir),
         let link = ArchiveLink(try await peers.lookup.link(dir))
       {
@@ -65,30 +65,31 @@ struct DoctorCommand: AsyncParsableCommand {
         if !isThere { throw ExitCode(1) }
         return
       }
-      try place.validate()
-      let look = try FolderLook(place.dir, prefix: place.prefix)
+      try folder.validate()
+      let look = try FolderLook(folder.dir, prefix: folder.prefix)
       if case .file = look.content { throw ValidationError(look.words ?? "") }
-      if place.prefix.isEmpty, let kind = try Archive.kind(of: place.dir) {
-        let isHealthy = try await ArchiveDoctor(output: output).examine(place.dir, kind, repair)
+      if folder.prefix.isEmpty, let kind = try Archive.kind(of: folder.dir) {
+        let isHealthy = try await ArchiveDoctor(output: output).examine(folder.dir, kind, repair)
         if !output.json, isHealthy { output.line(output.bold("healthy")) }
         if !isHealthy { throw ExitCode(1) }
         return
       }
-      let storage = FolderStorage(path: place.dir)
+      let storage = FolderStorage(path: folder.dir)
       let isHealthy: Bool
-      if place.prefix.isEmpty, try storage.exists("source/key") {
+      if folder.prefix.isEmpty, try storage.exists("source/key") {
         let examination = try await HyperDB.examine(
-          storage, folders: Self.feedFolders(in: place.dir), repairing: repair)
+          storage, folders: Self.feedFolders(in: folder.dir), repairing: repair)
         isHealthy = examination.isHealthy
         // If the database can't be opened, that is the result.
         let index = try? await Saga.examineIndex(storage, removing: repair)
         printReport(examination, index ?? .missing, output)
       } else {
         guard
-          try storage.exists(place.prefix + "key") || storage.exists(place.prefix + "secret_key")
+          try storage.exists(folder.prefix + "key") || storage.exists(folder.prefix + "secret_key")
         else {
           throw FeedError(
-            code: .noFeedStored, reason: "Neither a feed nor a database is stored in \(place.dir).")
+            code: .noFeedStored, reason: "Neither a feed nor a database is stored in \(folder.dir)."
+          )
         }
         let examination = try examineFeed(storage)
         isHealthy = examination.isHealthy
@@ -118,7 +119,7 @@ struct DoctorCommand: AsyncParsableCommand {
   private func examineFeed(_ storage: FolderStorage) throws -> FeedExamination {
     let isShown = StandardStreams.isErrorTerminal
     defer { if isShown { StandardStreams.complain("\r\u{1b}[K") } }
-    return try Feed.examine(storage, prefix: place.prefix, repairing: repair) { blocks in
+    return try Feed.examine(storage, prefix: folder.prefix, repairing: repair) { blocks in
       if isShown { StandardStreams.complain("\r\u{1b}[K\(blocks) blocks checked") }
     }
   }

@@ -22,7 +22,7 @@ struct FeedAppendCommand: AsyncParsableCommand {
   /// The size of blocks, in which Dat cuts files.
   private static let blockSize = 65_536
 
-  @OptionGroup var place: FeedPlace
+  @OptionGroup var folder: FeedFolder
 
   @Option(
     help: ArgumentHelp("Append this file instead of lines.", valueName: "path"),
@@ -37,15 +37,15 @@ struct FeedAppendCommand: AsyncParsableCommand {
   var sync = false
 
   func run() async throws {
-    try await place.run { output in
+    try await folder.run { output in
       // Before anything is created.
       let source = try InputSource(path: file)
-      try place.check(isWriting: true)
+      try folder.check(isWriting: true)
       if file == nil { source.invite("Type lines to append") }
       var options = Feed.Options()
       options.durability = sync ? .synced : .buffered
       options.isNew = isNew
-      let feed = try await place.open(.readWrite, options)
+      let feed = try await folder.open(.readWrite, options)
       let start = await feed.length
       do {
         if file == nil {

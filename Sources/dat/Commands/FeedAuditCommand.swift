@@ -15,12 +15,12 @@ struct FeedAuditCommand: AsyncParsableCommand {
         dat feed audit ~/log
       """)
 
-  @OptionGroup var place: FeedPlace
+  @OptionGroup var folder: FeedFolder
 
   func run() async throws {
-    try await place.run { output in
+    try await folder.run { output in
       // The findings of opening are in the report.
-      let feed = try await place.view(isQuiet: true)
+      let feed = try await folder.view(isQuiet: true)
       let report = try await feed.audit()
       try await feed.close()
       if output.json {

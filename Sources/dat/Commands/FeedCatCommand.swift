@@ -17,7 +17,7 @@ struct FeedCatCommand: AsyncParsableCommand {
         dat feed cat ~/log --json
       """)
 
-  @OptionGroup var place: FeedPlace
+  @OptionGroup var folder: FeedFolder
 
   @Option(help: ArgumentHelp("The first block.", valueName: "N"))
   var start: UInt64 = 0
@@ -29,15 +29,15 @@ struct FeedCatCommand: AsyncParsableCommand {
   var raw = false
 
   func validate() throws {
-    if raw, place.json { throw ValidationError("Choose one of --raw and --json.") }
+    if raw, folder.json { throw ValidationError("Choose one of --raw and --json.") }
     if let end, end < start { throw ValidationError("--end comes before --start.") }
   }
 
   func run() async throws {
-    try await place.run { output in
-      let feed = try await place.view()
+    try await folder.run { output in
+      let feed = try await folder.view()
       let end = min(end ?? .max, await feed.length)
-      let shown = !raw && !place.json && StandardStreams.isOutputTerminal
+      let shown = !raw && !folder.json && StandardStreams.isOutputTerminal
       var index = start
       var waiting: [UInt8] = []
       let options = Feed.StreamOptions(start: start, end: max(start, end), get: .init(wait: false))
@@ -61,7 +61,7 @@ struct FeedCatCommand: AsyncParsableCommand {
   }
 
   private func bytes(of block: [UInt8], _ index: UInt64, shown: Bool) -> [UInt8] {
-    if place.json {
+    if folder.json {
       let line = JSON.object([
         "index": .integer(Int64(index)), "value": .string(Data(block).base64EncodedString()),
       ])

@@ -19,7 +19,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
         dat feed clone ~/copy --key-file key.txt --connect 192.0.2.7:3282
       """)
 
-  @OptionGroup var place: FeedPlace
+  @OptionGroup var folder: FeedFolder
 
   @Argument(help: "The feed's key in hex, a dat:// link, or - for standard input.")
   var key: String?
@@ -42,14 +42,14 @@ struct FeedCloneCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try await place.run { output in
+    try await folder.run { output in
       try DescriptorLimit.check(isOnline: true)
-      let isNew = try !place.check(isWriting: true)
-      let before = FolderRemains(before: place.dir)
+      let isNew = try !folder.check(isWriting: true)
+      let before = FolderRemains(before: folder.dir)
       guard let key = try await keyFile.read(key).key else { return }
       let addresses = try connect.map { try PeerAddress(parsing: $0) }
       let recorder = try recording.recorder(output)
-      let feed = try await place.open(.readWrite, Feed.Options(key: key))
+      let feed = try await folder.open(.readWrite, Feed.Options(key: key))
       let clock = ContinuousClock()
       let start = clock.now
       let peers = ClonePeers(feed: feed, addresses: addresses, recorder: recorder)
@@ -83,7 +83,7 @@ struct FeedCloneCommand: AsyncParsableCommand {
       }
       if await feed.isSynced { return }
       // Blocks that no peer has are not waited for; a peer that is still fetching them gets half a second.
-      if now.blocks > 0, clock.now - lastChange > .milliseconds(500), await peers.isSettled,
+      if now.blocks > 0, clock.now - lastChange > .milliseconds(500), await peers.areAllTried,
         await feed.hasAllOfPeers
       {
         return
@@ -181,7 +181,7 @@ private actor ClonePeers {
   private func add(_ failure: any Error) { failures.append(failure) }
 
   /// True if each address is connected, or has failed.
-  var isSettled: Bool {
+  var areAllTried: Bool {
     get async { await feed.peers.count + failures.count >= addresses.count }
   }
 

@@ -25,7 +25,7 @@ struct FeedCommand: AsyncParsableCommand {
 }
 
 /// The arguments by which a command finds its feed, and the form of its output.
-struct FeedPlace: ParsableArguments {
+struct FeedFolder: ParsableArguments {
   @Argument(help: "The folder of the feed.", completion: .directory)
   var dir: String
 

@@ -13,11 +13,11 @@ struct FeedInfoCommand: AsyncParsableCommand {
         dat feed info ~/.dat --prefix metadata. --json
       """)
 
-  @OptionGroup var place: FeedPlace
+  @OptionGroup var folder: FeedFolder
 
   func run() async throws {
-    try await place.run { output in
-      let feed = try await place.view(isQuiet: !place.json)
+    try await folder.run { output in
+      let feed = try await folder.view(isQuiet: !folder.json)
       let length = await feed.length
       let isLive = await feed.isLive
       let roots = try await feed.rootHashes()

@@ -16,7 +16,7 @@ struct FeedServeCommand: AsyncParsableCommand {
         dat feed serve ~/log --listen 0.0.0.0:3282
       """)
 
-  @OptionGroup var place: FeedPlace
+  @OptionGroup var folder: FeedFolder
 
   @Option(
     help: ArgumentHelp("Accept peers here; port 0 takes any free one.", valueName: "host:port"))
@@ -34,14 +34,14 @@ struct FeedServeCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try await place.run { output in
+    try await folder.run { output in
       try DescriptorLimit.check(isOnline: true)
-      guard try place.check(isWriting: false) else { throw place.missing }
+      guard try folder.check(isWriting: false) else { throw folder.missing }
       let addresses = try listen.map { try ListenAddress(parsing: $0) }
       let recorder = try recording.recorder(output)
       var options = Feed.Options()
       options.createIfMissing = false
-      let feed = try await place.openToServe(options)
+      let feed = try await folder.openToServe(options)
       // First, so that even an early signal ends it in order.
       let interruptions = Interruption.requests()
       var taking = TCPListener.Options()

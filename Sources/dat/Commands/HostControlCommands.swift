@@ -4,7 +4,7 @@ internal import DatHost
 internal import HypercoreCrypto
 
 /// The options that select a running host.
-struct HostPlace: ParsableArguments {
+struct RunningHost: ParsableArguments {
   @Option(help: "The folder of the running host.", completion: .directory)
   var dir = "."
 
@@ -85,12 +85,12 @@ struct HostAddCommand: AsyncParsableCommand {
   var keys: [String] = []
 
   @OptionGroup var keyFile: KeyFile
-  @OptionGroup var place: HostPlace
+  @OptionGroup var host: RunningHost
 
   func validate() throws { try keyFile.checkAny(keys) }
 
   func run() async throws {
-    try await place.ask { try await keyFile.readAll(keys).map { ControlRequest(.add, key: $0) } }
+    try await host.ask { try await keyFile.readAll(keys).map { ControlRequest(.add, key: $0) } }
   }
 }
 
@@ -114,12 +114,12 @@ struct HostRemoveCommand: AsyncParsableCommand {
     help: "Delete what is stored, with the host's own feed: in a room it would be a new user.")
   var delete = false
 
-  @OptionGroup var place: HostPlace
+  @OptionGroup var host: RunningHost
 
   func validate() throws { try keyFile.checkAny(keys) }
 
   func run() async throws {
-    try await place.ask {
+    try await host.ask {
       try await keyFile.readAll(keys).map { ControlRequest(.remove, key: $0, deletesData: delete) }
     }
   }
@@ -135,7 +135,7 @@ struct HostListCommand: AsyncParsableCommand {
         dat host list --dir /var/lib/dat --json
       """)
 
-  @OptionGroup var place: HostPlace
+  @OptionGroup var host: RunningHost
 
-  func run() async throws { try await place.ask { [ControlRequest(.list)] } }
+  func run() async throws { try await host.ask { [ControlRequest(.list)] } }
 }

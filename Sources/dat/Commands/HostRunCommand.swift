@@ -114,7 +114,7 @@ struct HostRunCommand: AsyncParsableCommand {
         folder: dir, keys: try keys.map { try HostedKey(parsing: $0) }, options: options,
         listen: try listen.map { try ListenAddress(parsing: $0) },
         swarmOptions: limits.swarmOptions(usual: 4096), sources: sources, hubs: hubs,
-        hubPlace: try signalListen.map { try ListenAddress(parsing: $0) },
+        hubAddress: try signalListen.map { try ListenAddress(parsing: $0) },
         isVerbose: discovery.verbose,
         metricsPort: metrics, logLevel: log.level, output: output)
       try await service.run()

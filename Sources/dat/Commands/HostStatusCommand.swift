@@ -15,13 +15,13 @@ struct HostStatusCommand: AsyncParsableCommand {
         watch -n 5 dat host status --dir /var/lib/dat
       """)
 
-  @OptionGroup var place: HostPlace
+  @OptionGroup var host: RunningHost
 
   func run() async throws {
-    let output = Output(json: place.json)
+    let output = Output(json: host.json)
     do {
-      try place.check()
-      let report = try await HostClient.report(hostIn: place.dir)
+      try host.check()
+      let report = try await HostClient.report(hostIn: host.dir)
       if output.json {
         output.value(report.json)
       } else {

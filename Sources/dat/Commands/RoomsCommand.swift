@@ -32,11 +32,11 @@ struct RoomsCommand: AsyncParsableCommand {
   var name: String?
 
   @Option(
-    defaultAsFlag: WebPlace(),
+    defaultAsFlag: PageEndpoint(),
     help: ArgumentHelp(
       "Serve the page, on loopback unless another address is given; port 0 takes any free one.",
       valueName: "[host:]port"))
-  var web: WebPlace?
+  var web: PageEndpoint?
 
   @Option(
     help: ArgumentHelp("Accept peers here; port 0 takes any free one.", valueName: "host:port"))
@@ -87,7 +87,7 @@ struct RoomsCommand: AsyncParsableCommand {
       swarm: swarm, peers: peers, complain: { output.problem($0) })
   }
 
-  private func serve(at place: WebPlace, _ output: Output) async throws {
+  private func serve(at endpoint: PageEndpoint, _ output: Output) async throws {
     try FileManager.default.createDirectory(atPath: dir, withIntermediateDirectories: true)
     let listen = try self.listen.map { try ListenAddress(parsing: $0) }
     let peers = try connect.map { try PeerAddress(parsing: $0) }
@@ -100,7 +100,7 @@ struct RoomsCommand: AsyncParsableCommand {
       isVerbose: discovery.verbose)
     let rooms = try folder(network.swarm, peers, output)
     try await rooms.openAll()
-    let page = try ChatPage(rooms, at: place, pageURL: pageLink.pageURL)
+    let page = try ChatPage(rooms, at: endpoint, pageURL: pageLink.pageURL)
     if let address = try await page.open() { output.announce(address) }
     for await _ in interruptions { break }
     await page.close()

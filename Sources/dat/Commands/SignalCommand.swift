@@ -62,16 +62,16 @@ struct SignalCommand: AsyncParsableCommand {
     let output = Output(json: json)
     do {
       try DescriptorLimit.check(isOnline: true)
-      let place = try ListenAddress(parsing: listen)
+      let address = try ListenAddress(parsing: listen)
       var options = SignalServer.Options()
-      (options.host, options.port) = (place.host, place.port)
+      (options.host, options.port) = (address.host, address.port)
       options.pageFolder = page.map { URL(fileURLWithPath: $0) }
       if let cert, let key { options.certificate = (cert, key) }
       options.trustedProxy = trustForwarded
       // First, so that even an early signal ends it in order.
       let interruptions = Interruption.requests()
       let server = try await SignalServer(options)
-      announce(HubListening(server, at: place.host, isSecure: cert != nil), output)
+      announce(HubListening(server, at: address.host, isSecure: cert != nil), output)
       let serving = Task { try await server.run() }
       for await _ in interruptions { break }
       await server.close()
@@ -82,19 +82,19 @@ struct SignalCommand: AsyncParsableCommand {
     }
   }
 
-  private func announce(_ place: HubListening, _ output: Output) {
+  private func announce(_ hub: HubListening, _ output: Output) {
     if json {
       output.object([
-        "event": "listening", "host": .string(place.host), "port": .integer(Int64(place.port)),
-        "url": .string(place.url(sockets: true)),
-        "page": .optional(page.map { _ in place.url(sockets: false) + "/" }),
+        "event": "listening", "host": .string(hub.host), "port": .integer(Int64(hub.port)),
+        "url": .string(hub.url(sockets: true)),
+        "page": .optional(page.map { _ in hub.url(sockets: false) + "/" }),
       ])
       return
     }
-    output.line("listening on \(place.url(sockets: true))")
-    if page != nil { output.line("page at \(place.url(sockets: false))/") }
+    output.line("listening on \(hub.url(sockets: true))")
+    if page != nil { output.line("page at \(hub.url(sockets: false))/") }
     output.line(
-      output.dim("dat chat DIR --name NAME --signal \(place.url(sockets: true)) meets peers here"))
+      output.dim("dat chat DIR --name NAME --signal \(hub.url(sockets: true)) meets peers here"))
   }
 }
 

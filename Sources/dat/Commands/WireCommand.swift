@@ -42,9 +42,9 @@ struct WireCommand: AsyncParsableCommand {
       var reader = RecordingReader()
       do {
         while let piece = try await source.piece() {
-          for part in try Self.parts(piece, &reader) { try printer.take(part) }
+          for part in try Self.parts(piece, &reader) { try printer.print(part) }
         }
-        for part in try Self.rest(&reader) { try printer.take(part) }
+        for part in try Self.rest(&reader) { try printer.print(part) }
       } catch let error as RecordingError {
         printer.finish()
         throw error

@@ -144,7 +144,7 @@ struct ForkedFolder {
         old.insert(key)
         return
       }
-      if let place = newest[key] { items[place] = nil }
+      if let index = newest[key] { items[index] = nil }
       newest[key] = items.count
       // What was written and deleted since concerns nobody else.
       let isGone = kind != nil && node.isDeleted && !old.contains(key)

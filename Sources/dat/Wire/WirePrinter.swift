@@ -44,7 +44,7 @@ struct WirePrinter {
   /// Prints what a part holds.
   ///
   /// - Throws: ``Misuse`` if the recording has more open connections, or more in them, than is kept.
-  mutating func take(_ part: RecordedPart) throws {
+  mutating func print(_ part: RecordedPart) throws {
     if start == nil { start = part.time }
     switch part.content {
     case .began(let peer, let isInbound, let feed):
