@@ -36,6 +36,9 @@ public final class Connection {
     /// The time without output after which a keep-alive is sent. The remote may be silent for one and a half
     /// times as long. Nil turns off every timer.
     public var timeout: Duration? = .seconds(5)
+    /// The time by which a keep-alive may be early: a tick sends one that is due within this time, so that
+    /// many connections can share their ticks.
+    package var keepAliveLead = Duration.zero
     /// The longest time until the remote's Handshake.
     public var handshakeTimeout: Duration = .seconds(5)
     /// The most feeds that either side may open, up to ``WireLimits/channels``.
@@ -117,7 +120,8 @@ public final class Connection {
     self.options = options
     extensions = ExtensionTable(options.extensions)
     timers = ConnectionTimers(
-      timeout: options.timeout, handshakeTimeout: options.handshakeTimeout, now: now)
+      timeout: options.timeout, keepAliveLead: options.keepAliveLead,
+      handshakeTimeout: options.handshakeTimeout, now: now)
   }
 
   // MARK: State

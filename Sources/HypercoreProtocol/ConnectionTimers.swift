@@ -14,6 +14,8 @@ struct ConnectionTimers {
 
   /// Nil turns every timer off.
   private let timeout: Duration?
+  /// The time by which a keep-alive may be early.
+  private let keepAliveLead: Duration
   private let handshakeTimeout: Duration
   /// The newest instant that was passed in. Output is assumed to be sent at that time, so a
   /// keep-alive is early rather than late.
@@ -28,8 +30,11 @@ struct ConnectionTimers {
   private var frameDeadline: Moment?
   private var isStopped = false
 
-  init(timeout: Duration?, handshakeTimeout: Duration, now: Instant) {
+  init(
+    timeout: Duration?, keepAliveLead: Duration = .zero, handshakeTimeout: Duration, now: Instant
+  ) {
     self.timeout = timeout.flatMap { $0 > .zero ? $0 : nil }
+    self.keepAliveLead = keepAliveLead
     self.handshakeTimeout = handshakeTimeout
     latest = Moment(now)
     lastReceived = latest
@@ -53,7 +58,7 @@ struct ConnectionTimers {
     if now >= silence(timeout) { return .close(.remoteTimedOut) }
     if let handshakeDeadline, now >= handshakeDeadline { return .close(.handshakeTimedOut) }
     if let frameDeadline, now >= frameDeadline { return .close(.frameTimedOut) }
-    if let lastSent, now >= lastSent + timeout { return .sendKeepAlive }
+    if let lastSent, now >= lastSent + timeout - keepAliveLead { return .sendKeepAlive }
     return .none
   }
 

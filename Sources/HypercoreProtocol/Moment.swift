@@ -30,6 +30,17 @@ package struct Moment: Comparable, Sendable {
     return Moment(nanoseconds: overflow ? .min : rest)
   }
 
+  /// Returns the last whole multiple of `step` that is not after this moment. Multiples are counted from the same
+  /// origin everywhere in the process, so all who round to a step arrive at the same moments.
+  package func rounded(downTo step: Duration) -> Moment {
+    let step = Self.nanoseconds(step)
+    guard step > 0 else { return self }
+    let (quotient, rest) = nanoseconds.quotientAndRemainder(dividingBy: step)
+    let count = rest < 0 ? quotient - 1 : quotient
+    let (rounded, overflow) = count.multipliedReportingOverflow(by: step)
+    return Moment(nanoseconds: overflow ? .min : rounded)
+  }
+
   /// Durations of more than a century count as endless.
   private static func nanoseconds(_ duration: Duration) -> Int64 {
     let (seconds, attoseconds) = duration.components

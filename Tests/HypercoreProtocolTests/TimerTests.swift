@@ -46,6 +46,40 @@ import Testing
     #expect(connection.takeOutput() == [0])
   }
 
+  @Test func `a keep-alive that may be early is sent by the last tick before it is due`() throws {
+    let start = Connection.Instant.now
+    var options = options(.seconds(5))
+    options.keepAliveLead = .seconds(1)
+    let connection = Connection(options: options, now: start)
+    _ = try connection.open(key(1))
+    _ = connection.takeOutput()
+    try connection.receive(Raw.feed(0, key(1).discoveryKey) + Raw.handshake(), now: start)
+    while try connection.nextEvent() != nil {}
+    #expect(connection.deadline == start.advanced(by: .seconds(5)))
+    try connection.tick(now: start.advanced(by: .milliseconds(3999)))
+    #expect(connection.outputCount == 0)
+    try connection.tick(now: start.advanced(by: .milliseconds(4000)))
+    #expect(connection.takeOutput() == [0])
+    try connection.receive([0], now: start.advanced(by: .seconds(4)))
+    #expect(try connection.nextEvent() == nil)
+    #expect(connection.deadline == start.advanced(by: .seconds(9)))
+  }
+
+  @Test func `moments round to the same steps`() {
+    let one = Moment(.now + .seconds(1000))
+    let step = one.rounded(downTo: .seconds(1))
+    #expect(step <= one && one < step + .seconds(1))
+    for milliseconds in [0, 1, 500, 999] {
+      #expect((step + .milliseconds(milliseconds)).rounded(downTo: .seconds(1)) == step)
+    }
+    #expect((step - .milliseconds(1)).rounded(downTo: .seconds(1)) == step - .seconds(1))
+    // Also before the origin.
+    let early = step - .seconds(4_000_000)
+    #expect((early + .milliseconds(1)).rounded(downTo: .seconds(1)) == early)
+    #expect((early - .milliseconds(1)).rounded(downTo: .seconds(1)) == early - .seconds(1))
+    #expect(one.rounded(downTo: .zero) == one)
+  }
+
   @Test func `a remote silent for one and a half timeouts is given up`() throws {
     let start = Connection.Instant.now
     let connection = try greeted(.seconds(4), at: start)

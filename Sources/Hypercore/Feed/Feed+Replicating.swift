@@ -51,6 +51,7 @@ public struct ReplicationOptions: Sendable {
     if connection.extensions.count < 64 { connection.extensions.append(ForkEvidence.extensionName) }
     connection.ack = ack
     connection.timeout = timeout
+    if let timeout { connection.keepAliveLead = min(timeout / 5, .seconds(1)) }
     return connection
   }
 }

@@ -149,14 +149,18 @@ package final class ReplicationSession {
   /// The time at which to call ``tick(now:)`` if nobody looks at ``deadline`` until then.
   ///
   /// What happens in between sets deadlines that are at least a timeout away, so a look at that distance is never
-  /// late, and an idle connection wakes only to send its keep-alive. A session that ends by itself may find at
-  /// any time that it has been idle for long enough, so it looks more often.
+  /// late, and an idle connection wakes only to send its keep-alive. What is due is rounded down to whole
+  /// seconds of the process, or as much as keep-alives may be early, so that idle connections wake together. A
+  /// session that ends by itself may find at any time that it has been idle for long enough, so it looks more
+  /// often.
   package func nextTick(now: Instant) -> Instant {
     let options = connection.options
     let shortest = [options.timeout ?? .zero, options.handshakeTimeout]
       .filter { $0 > .zero }.reduce(ReplicationLimits.requestTimeout) { min($0, $1) }
     let latest = now + (isLive ? shortest : shortest / 5)
-    guard let deadline, deadline < latest else { return latest }
+    guard let deadline, deadline <= latest else { return latest }
+    let shared = Moment(deadline).rounded(downTo: options.keepAliveLead).instant
+    if shared > now { return shared }
     // One that has passed and still stands waits for another connection.
     return deadline > now ? deadline : now + shortest / 20
   }

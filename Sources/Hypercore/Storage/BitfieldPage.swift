@@ -52,8 +52,12 @@ final class BitfieldPage {
   /// Stores the page in the form that it has in the file.
   func store(to bytes: UnsafeMutableRawBufferPointer) {
     for word in 0..<(Self.dataWords + Self.treeWords) {
-      let stored = data[word] | (aside?[word] ?? 0)
-      bytes.storeBytes(of: stored.bigEndian, toByteOffset: word * 8, as: UInt64.self)
+      bytes.storeBytes(of: data[word].bigEndian, toByteOffset: word * 8, as: UInt64.self)
+    }
+    if aside != nil {
+      for word in 0..<(Self.dataWords + Self.treeWords) {
+        bytes.storeBytes(of: storedWord(word).bigEndian, toByteOffset: word * 8, as: UInt64.self)
+      }
     }
     UnsafeMutableRawBufferPointer(rebasing: bytes[Self.indexOffset...])
       .copyMemory(from: UnsafeRawBufferPointer(index))
