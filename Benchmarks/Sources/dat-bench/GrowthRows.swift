@@ -92,7 +92,10 @@ enum GrowthRows {
         }
         samples.append(sample(name, count, time))
       }
-      samples.append(sample("messages.join", count, try join(folder, key, count)))
+      let joined = try join(folder, key, count)
+      samples.append(sample("messages.join", count, joined.seconds))
+      samples.append(
+        Sample(name: "room.join.memory.\(count)", value: joined.peak / 1e6, unit: "MB"))
     }
     return samples
   }
@@ -113,16 +116,22 @@ enum GrowthRows {
     return db.key
   }
 
-  /// The seconds of a newcomer's process, from its start to the last message.
-  private static func join(_ folder: String, _ key: PublicKey, _ count: Int) throws -> Double {
+  /// The seconds of a newcomer's process, from its start to the last message, and the most memory that it took. It
+  /// keeps the room in files.
+  private static func join(
+    _ folder: String, _ key: PublicKey, _ count: Int
+  ) throws -> (seconds: Double, peak: Double) {
+    let files = Scratch.folder()
+    defer { Scratch.remove(files) }
     let server = try Child(["peer", "serve-room", folder])
     defer { server.kill() }
-    let told = try server.expect("port")
+    let address = try server.expect("port")
     let child = try Child([
-      "peer", "join-room", key.hex, "\(told["port"] ?? 0)", "\(count)", "0", "0",
+      "peer", "join-room", key.hex, "\(address["port"] ?? 0)", "\(count)", "0", "0", files,
     ])
     defer { child.end() }
-    return try child.expect("seconds")["seconds"] as? Double ?? .nan
+    let told = try child.expect("seconds")
+    return (told["seconds"] as? Double ?? .nan, told["peak"] as? Double ?? .nan)
   }
 
   /// The same 100,000 blocks from more and more peers.

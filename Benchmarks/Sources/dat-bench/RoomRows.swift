@@ -65,12 +65,18 @@ enum RoomPeer {
   }
 
   static func join(_ rest: [String]) async throws {
-    guard rest.count == 5, let key = PublicKey(hex: rest[0]), let port = Int(rest[1]),
+    guard rest.count >= 5, let key = PublicKey(hex: rest[0]), let port = Int(rest[1]),
       let expected = Int(rest[2]), let rounds = Int(rest[3]), let roundTrip = Int(rest[4])
-    else { throw BenchFailure("join-room key port messages rounds roundtrip") }
+    else { throw BenchFailure("join-room key port messages rounds roundtrip [folder]") }
     let start = ContinuousClock.now
     let worked = Memory.processorSeconds
-    let room = try await Saga.open(storage: MemoryStorage(), key: key, username: "newcomer")
+    var options = Saga.Options()
+    // One writer of a million messages is beyond a writer's usual share.
+    options.database.disk = DiskLimits(perWriter: 4 << 30, inAll: 8 << 30)
+    let storage: any StorageProvider =
+      rest.count > 5 ? FolderStorage(path: rest[5]) : MemoryStorage()
+    let room = try await Saga.open(
+      storage: storage, key: key, username: "newcomer", options: options)
     var events = room.events().makeAsyncIterator()
     let connection = Task {
       await connect(

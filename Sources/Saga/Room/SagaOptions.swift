@@ -15,7 +15,7 @@ extension Saga {
       options.disk = Saga.Options.disk
       return options
     }()
-    /// The disk space that a room may take: 256 MiB a writer, which is a million messages and more, and
+    /// The disk space that a room may take: 256 MiB a writer, which is some 600,000 short messages, and
     /// 4 GiB in all, so that sixteen writers have to collude to fill it.
     public static let disk = DiskLimits(perWriter: 256 << 20, inAll: 4 << 30)
     /// The rule by which newcomers may write.
