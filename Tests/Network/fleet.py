@@ -248,6 +248,9 @@ class Scene:
         self.start(5)
         self.directory.add(5)
         self.until("all connected", self.connected)
+        # Each asks the directory at times of its own.
+        self.until("nobody missing", lambda: {
+            machine: host.fleet["missing"] for machine, host in self.hosts.items() if host.fleet["missing"]} or True)
         after = self.holders()
         if before != after:
             raise Missing(f"keys have moved: {before} {after}")
