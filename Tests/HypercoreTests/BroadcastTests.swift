@@ -28,6 +28,60 @@ import Testing
     #expect(await late.next() == nil)
   }
 
+  @Test func `events sent together reach every reader in order, and none after the end`() async {
+    let broadcast = Broadcast<Queue>()
+    let readers = [broadcast.subscribe(Queue()), broadcast.subscribe(Queue())]
+    broadcast.send(contentsOf: [1, 2, 3])
+    broadcast.send(contentsOf: [])
+    broadcast.finish()
+    broadcast.send(contentsOf: [4])
+    for reader in readers {
+      var events: [Int] = []
+      while let event = await reader.next() { events.append(event) }
+      #expect(events == [1, 2, 3])
+    }
+  }
+
+  @Test func `an event resumes everyone who waits, on one subscription or several`() async throws {
+    let broadcast = Broadcast<Queue>()
+    let readers = (0..<3).map { _ in broadcast.subscribe(Queue()) }
+    let waiting = readers.flatMap { reader in (0..<2).map { _ in Task { await reader.waits() } } }
+    for reader in readers { await waiters(2, of: reader, in: broadcast) }
+    let resumed = broadcast.lock.withLock { broadcast.forEachReader { $0.add(1) } }
+    try #require(resumed.count == waiting.count)
+    broadcast.wake(resumed)
+    for wait in waiting { #expect(await wait.value) }
+  }
+
+  @Test func `a wait is in vain if its task is cancelled, its subscription, or all ends`() async {
+    let broadcast = Broadcast<Queue>()
+    let reader = broadcast.subscribe(Queue())
+    let cancelled = Task { await reader.waits() }
+    await waiters(1, of: reader, in: broadcast)
+    cancelled.cancel()
+    #expect(await cancelled.value == false)
+
+    let other = broadcast.subscribe(Queue())
+    let left = Task { await other.waits() }
+    await waiters(1, of: other, in: broadcast)
+    other.cancel()
+    #expect(await left.value == false)
+
+    let ended = Task { await reader.waits() }
+    await waiters(1, of: reader, in: broadcast)
+    broadcast.finish()
+    #expect(await ended.value == false)
+  }
+
+  /// Returns once this many calls wait on a subscription.
+  private func waiters(
+    _ count: Int, of subscription: Broadcast<Queue>.Subscription, in broadcast: Broadcast<Queue>
+  ) async {
+    while broadcast.lock.withLock({ subscription.reader.waiters.count }) < count {
+      await Task.yield()
+    }
+  }
+
   @Test func `a reader that leaves early leaves nothing behind`() async {
     let broadcast = Broadcast<Queue>()
     var reader: Broadcast<Queue>.Subscription? = broadcast.subscribe(Queue())
