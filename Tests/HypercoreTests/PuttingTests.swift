@@ -222,6 +222,46 @@ import Testing
     }
   }
 
+  @Test func `a size that a hash-only answer gets wrong is set right by signed roots`() throws {
+    let writer = try FeedCore.open(in: MemoryStorage(), options: FeedOptions(keyPair: keyPair(1)))
+    try writer.append((0..<9).map { [UInt8](repeating: $0, count: 10) })
+    let short = try writer.proof(0)
+    #expect(short.nodes.map(\.index) == [2, 5, 11, 16])
+    try writer.append((9..<16).map { [UInt8](repeating: $0, count: 10) })
+    let reader = try replica()
+    var proof = try writer.proof(8, hash: true)
+    proof.nodes[0].size += 3
+    proof.nodes[1].size -= 3
+    try reader.put(8, value: nil, nodes: proof.nodes, signature: proof.signature)
+    #expect(try reader.node(at: 16).size == 13)
+    // Nodes that were lost let an answer lead to the roots of a length at which that leaf is one.
+    for node in [7, 23] as [UInt64] { reader.bits.setAside(node: node) }
+    try reader.put(0, value: writer.block(at: 0), nodes: short.nodes, signature: short.signature)
+    #expect(try reader.node(at: 16).size == 10)
+    #expect(try reader.node(at: 18).size == 10)
+    #expect(try reader.verify(#require(short.signature), at: 8))
+  }
+
+  @Test func `what was put in a batch is written when the feed is closed`() throws {
+    var random = SeededRandom(seed: 7)
+    let writer = try makeFeed(10, random: &random)
+    let storage = MemoryStorage()
+    let reader = try replica(in: storage)
+    var changes: [FeedChange] = []
+    reader.onChange = { changes.append($0) }
+    reader.beginBatch()
+    for block in 2..<5 as Range<UInt64> { try fetch(block, from: writer, into: reader) }
+    #expect(try bytes(of: "data", in: storage).isEmpty)
+    try reader.close()
+    #expect(changes == [.grew(to: 10), .stored([2..<5])])
+    let again = try FeedCore.open(in: storage)
+    #expect(again.report.isHealthy)
+    #expect(again.has(2..<5))
+    for block in 2..<5 as Range<UInt64> {
+      #expect(try again.block(at: block) == writer.block(at: block))
+    }
+  }
+
   @Test func `answers to requests sent ahead are verified by what came before them`() throws {
     var random = SeededRandom(seed: 4)
     let writer = try makeFeed(100, random: &random)
@@ -370,5 +410,25 @@ import Testing
     // Nothing was stored but the evidence.
     #expect(try !bytes(of: "fork.json", in: storage).isEmpty)
     #expect(try snapshot(storage) == before)
+  }
+
+  @Test func `a block of both histories shows the fork by the nodes that are sent beyond its own`()
+    throws
+  {
+    let ours = try forked(common: 4, then: 4).0
+    let theirs = try forked(common: 4, then: 12).1
+    let reader = try replica()
+    try fetch(0, from: ours, into: reader)
+    // Node 5 ends the climb. Of those above it, 11 is another one here, and 23 is not known.
+    #expect(reader.bits.hasNode(5) && reader.bits.hasNode(11) && !reader.bits.hasNode(23))
+    let proof = try theirs.proof(2)
+    #expect(proof.nodes.map(\.index) == [6, 1, 11, 23])
+    let error = #expect(throws: FeedError.self) {
+      try reader.put(
+        2, value: theirs.block(at: 2), nodes: proof.nodes, signature: proof.signature)
+    }
+    #expect(error?.code == .forked)
+    #expect(error?.fork?.isProven == true)
+    #expect(!reader.has(2))
   }
 }
