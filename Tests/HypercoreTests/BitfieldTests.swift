@@ -68,6 +68,47 @@ import Testing
     #expect(bits.countStored(in: 0..<30_000) == length)
   }
 
+  @Test(arguments: testSeeds(standard: 6))
+  func `blocks that are set aside are listed until they count again or are forgotten`(
+    seed: UInt64
+  ) throws {
+    var random = SeededRandom(seed: seed)
+    let storage = MemoryStorage()
+    let bits = try bitfield(in: storage, pages: 0)
+    let limit: UInt64 = 20_000
+    bits.setBlocks(0..<limit, to: true)
+    var aside: Set<UInt64> = []
+    var lost: Set<UInt64> = []
+    func range() -> Range<UInt64> {
+      let start = UInt64.random(in: 0..<limit, using: &random)
+      return start..<min(limit, start + UInt64.random(in: 1...150, using: &random))
+    }
+    for _ in 0..<30 {
+      let changed = range()
+      switch Int.random(in: 0..<4, using: &random) {
+      case 0:
+        bits.countAgain(changed)
+        aside.subtract(changed)
+      case 1:
+        let forgets = bits.forgetAside(changed)
+        #expect(forgets == changed.contains(where: aside.contains))
+        lost.formUnion(aside.intersection(changed))
+        aside.subtract(changed)
+      default:
+        bits.setAside(changed)
+        aside.formUnion(Set(changed).subtracting(lost))
+      }
+      let window = range()
+      #expect(bits.asideBlocks(in: window).flatMap(Array.init) == window.filter(aside.contains))
+      #expect(bits.hasAside == !aside.isEmpty)
+      #expect(bits.countStored(in: 0..<limit) == limit - UInt64(aside.count + lost.count))
+    }
+    // In the file they are still set.
+    try bits.flush()
+    let again = try bitfield(in: storage, pages: bits.pageCount)
+    #expect(again.countStored(in: 0..<limit) == limit - UInt64(lost.count))
+  }
+
   @Test func `pages that were not touched are neither read nor kept`() throws {
     let tracking = TrackingStorage()
     let file = try FeedFile("bitfield", in: tracking)

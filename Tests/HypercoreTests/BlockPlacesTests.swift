@@ -42,4 +42,24 @@ import Testing
     places.keep(0, offset: 0, sizes: [.max, .max] + repeatElement(0, count: 62))
     #expect(places.place(of: 0) == nil)
   }
+
+  @Test func `a block that is read shows where those around it are, without the tree`() throws {
+    let tracking = TrackingStorage()
+    let core = try FeedCore.open(in: tracking, options: FeedOptions(keyPair: keyPair(1)))
+    try core.append((0..<200).map { [UInt8](repeating: $0, count: Int($0)) })
+    core.releaseCaches()
+    #expect(try core.block(at: 70)?.count == 70)
+    core.tree.releaseCaches()
+    tracking.reset()
+    for block in 64..<128 as Range<UInt64> {
+      #expect(try core.block(at: block)?.count == Int(block))
+    }
+    #expect(tracking.calls(.read, "tree").isEmpty)
+    #expect(tracking.calls(.read, "data").count == 64)
+    // The last blocks are fewer than make a run, and are found by the tree each time.
+    #expect(try core.block(at: 195)?.count == 195)
+    core.tree.releaseCaches()
+    #expect(try core.block(at: 196)?.count == 196)
+    #expect(!tracking.calls(.read, "tree").isEmpty)
+  }
 }

@@ -62,6 +62,22 @@ import Testing
     #expect(await copy.length == 20)
   }
 
+  @Test func `blocks that are requested together are read at once`() async throws {
+    let disk = TrackingStorage()
+    let feed = try await Feed.open(storage: disk)
+    try await feed.append(someBlocks(20))
+    let peer = try await RawPeer(feed)
+    disk.reset()
+    let answers = try await peer.say(
+      .request(Request(index: 10)), .request(Request(index: 11)), .request(Request(index: 12)),
+      .request(Request(index: 15)))
+    var blocks: [UInt64: [UInt8]] = [:]
+    for case .data(let data) in answers { blocks[data.index] = data.value }
+    #expect(blocks.keys.sorted() == [10, 11, 12, 15])
+    for (index, block) in blocks { #expect(block == someBlocks(20)[Int(index)]) }
+    #expect(disk.calls(.read, "data").count == 2)
+  }
+
   @Test func `a Request for a byte is answered with its block`() async throws {
     let feed = try await feed()
     let position = try await feed.seek(100)
