@@ -1,6 +1,8 @@
 import DatTesting
-import Hypercore
+import HypercoreCrypto
 import Testing
+
+@testable import Hypercore
 
 @Suite struct FeedReplicationTests {
   /// Without timeouts: the load of the machine must not matter here.
@@ -45,6 +47,34 @@ import Testing
     #expect(await copy.downloaded() == 2)
     for stream in [one, other] { await stream.close() }
     await joined.value
+  }
+
+  @Test func `a feed that is opened on a running connection is exchanged too, and opened once`()
+    throws
+  {
+    let simulation = Simulation(seed: 1)
+    let writers = try (1...2 as ClosedRange<UInt8>).map { number in
+      let writer = try SimulatedReplica(
+        "writer", FeedOptions(keyPair: keyPair(number)), seed: UInt64(number))
+      try writer.core.append(someBlocks(10))
+      return writer
+    }
+    let readers = try (1...2 as ClosedRange<UInt8>).map { number in
+      try SimulatedReplica(
+        "reader", FeedOptions(key: keyPair(number).publicKey), seed: UInt64(number) + 2)
+    }
+    let connection = try SimulatedReplica.connect(
+      writers[0], readers[0], live: true, in: simulation)
+    simulation.run(for: .seconds(1))
+    #expect(readers[0].core.has(0..<10))
+    for _ in 0..<2 {
+      try connection.sessions[0].open(writers[1].replicator, download: false)
+      try connection.sessions[1].open(readers[1].replicator, download: true)
+      simulation.run(for: .seconds(1))
+      #expect(readers[1].core.has(0..<10))
+    }
+    for replica in writers + readers { #expect(replica.replicator.peers.count == 1) }
+    #expect(connection.hasEnded == [false, false])
   }
 
   @Test func `a live reader gets what is appended later`() async throws {
