@@ -31,8 +31,7 @@ extension FeedCore {
     do {
       let identity = try stored.identity(options, access: provider.access)
       let bits = Bitfield(
-        file: files.bitfield, pageSize: stored.pageSize,
-        pageCount: options.overwrite ? 0 : stored.pageCount)
+        file: files.bitfield, pageSize: stored.pageSize, pageCount: stored.pageCount)
       let core = try FeedCore(
         files, identity, options: options, bits: bits, lock: lock)
       if identity.isGenerated { stored.isNew = true }
