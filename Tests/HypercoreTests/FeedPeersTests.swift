@@ -78,6 +78,22 @@ import Testing
     while await feed.openSessions > 0 { await Task.yield() }
   }
 
+  @Test func `output is waited for until there is some, or the task is cancelled`() async throws {
+    let feed = try await writer(3)
+    let stream = try await feed.replicate(.live)
+    #expect(await stream.nextOutput()?.isEmpty == false)
+    for cancelsFirst in [true, false] {
+      let waiting = Task { await stream.nextOutput() }
+      if !cancelsFirst { for _ in 0..<20 { await Task.yield() } }
+      waiting.cancel()
+      #expect(await waiting.value == nil)
+    }
+    let last = Task { await stream.nextOutput() }
+    await stream.close()
+    #expect(await last.value != [])
+    while let bytes = await stream.nextOutput() { #expect(!bytes.isEmpty) }
+  }
+
   @Test func `a side that only downloads gives nothing, one that only uploads takes nothing`()
     async throws
   {

@@ -22,7 +22,6 @@ public actor ReplicationStream {
   private let handle: OnReplica<ReplicationSession>
   nonisolated let extensionQueue = ExtensionQueue()
   private var outputWaiter: CheckedContinuation<Void, Never>?
-  private var hasOutput = true
   private var closeWaiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
   private var lastCloseWaiter: UInt64 = 0
   private var handshakeWaiters: [CheckedContinuation<Void, Never>] = []
@@ -124,15 +123,9 @@ public actor ReplicationStream {
     while true {
       guard let output = session.takeOutput(now: .now) else { return nil }
       if !output.isEmpty { return output }
-      hasOutput = false
+      // Nothing else runs here between the look at the output and the wait.
       await withTaskCancellationHandler {
-        await withCheckedContinuation { continuation in
-          if Task.isCancelled || hasOutput {
-            continuation.resume()
-          } else {
-            outputWaiter = continuation
-          }
-        }
+        await withCheckedContinuation { outputWaiter = $0 }
       } onCancel: {
         Task { await self.wakeOutput() }
       }
@@ -206,7 +199,6 @@ public actor ReplicationStream {
   }
 
   private func wakeOutput() {
-    hasOutput = true
     outputWaiter?.resume()
     outputWaiter = nil
   }
