@@ -59,7 +59,7 @@ mutants: check-deps ## Put N=60 small faults into each MODULE="Hypercore Saga", 
 bench-plot: check-deps ## Draw what was measured, beside Node and the limits, and how cost grows; FROM=FILE of bench-json, or it measures
 	@mkdir -p Artifacts
 	@[ -n "$(FROM)" ] || $(MAKE) --no-print-directory bench-json > Artifacts/bench.jsonl
-	@Scripts/bench-plot $(or $(FROM),Artifacts/bench.jsonl) Documentation/Images
+	@Scripts/bench-plot $(or $(FROM),Artifacts/bench.jsonl) Documentation/Dat.docc/Images
 
 .PHONY: test-nat
 test-nat: check-deps ## Let peers meet behind NATs, in network namespaces, with coturn and Chromium; ONLY=STUN runs some cases
