@@ -74,7 +74,7 @@ interop: check-deps ## Put Node and Swift on either end, where NODE_PATH has Nod
 docs: check-deps ## Build the documentation, a static site in Artifacts/Documentation
 	@Scripts/docs
 
-check-docs: check-deps ## Fail if a public symbol has no documentation
+check-docs: check-deps ## Fail if a public symbol has no documentation, or a link in it leads nowhere
 	@Scripts/docs --check
 
 .PHONY: check-readme check-consumer check-api man

@@ -29,7 +29,7 @@ public struct Checkout: Sendable {
     try await db.get(prefix: Array(prefix.utf8), options, in: snapshot)
   }
 
-  /// See ``HyperDB/list(_:options:)``.
+  /// See ``HyperDB/list(_:options:)-(String,_)``.
   public func list(
     _ prefix: String = "", options: ListingOptions = ListingOptions()
   ) -> DatabaseSequence<[DatabaseNode]> {
@@ -43,7 +43,7 @@ public struct Checkout: Sendable {
     db.history(reverse: reverse, raw: raw, timeout, in: snapshot)
   }
 
-  /// See ``HyperDB/history(of:raw:timeout:)``.
+  /// See ``HyperDB/history(of:raw:timeout:)-(String,_,_)``.
   public func history(
     of key: String, raw: Bool = false, timeout: Duration? = nil
   ) -> DatabaseSequence<[DatabaseNode]> {

@@ -75,7 +75,8 @@ public struct DatabaseView<Value: Sendable>: Sendable {
     try await db.delete(fullKey(key))
   }
 
-  /// Every key under the folder with its state, in the order of ``HyperDB/list(_:options:)``.
+  /// Every key under the folder with its state, in the order of
+  /// ``HyperDB/list(_:options:)-(String,_)``.
   public func all() -> DatabaseViewSequence<Value> {
     var options = ListingOptions()
     options.transform = .unchanged

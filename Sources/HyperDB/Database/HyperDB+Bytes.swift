@@ -5,7 +5,7 @@ extension HyperDB {
   /// Deletes a key if it has a value.
   ///
   /// - Returns: the delete; nil if there was no value, and nothing was written.
-  /// - Throws: what ``put(_:_:timeout:)`` throws.
+  /// - Throws: what ``put(_:_:timeout:)-(String,[UInt8]?,_)`` throws.
   @discardableResult
   public func delete(ifPresent key: [UInt8], timeout: Duration? = nil) async throws
     -> DatabaseNode?
@@ -30,7 +30,8 @@ extension HyperDB {
     list(prefix, options, in: nil)
   }
 
-  /// The nodes that one key had, which need not be text; see ``history(of:raw:timeout:)``.
+  /// The nodes that one key had, which need not be text; see
+  /// ``history(of:raw:timeout:)-(String,_,_)``.
   public nonisolated func history(
     of key: [UInt8], raw: Bool = false, timeout: Duration? = nil
   ) -> DatabaseSequence<[DatabaseNode]> {
@@ -43,6 +44,8 @@ extension HyperDB {
   /// It looks at every entry of the database: a prefix saves no reading.
   ///
   /// - Parameter prefix: a key or folder: `a` includes `a` and `a/b`, not `ab`. Empty for everything.
+  /// - Parameter reverse: true if the newest come first.
+  /// - Parameter timeout: the longest wait if nothing is here yet; nil for the database's option.
   public nonisolated func history(
     under prefix: [UInt8], reverse: Bool = false, timeout: Duration? = nil
   ) -> DatabaseSequence<DatabaseNode> {

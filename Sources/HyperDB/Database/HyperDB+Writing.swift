@@ -145,7 +145,7 @@ extension HyperDB {
   /// - Parameter timeout: the longest wait if nothing is here yet; nil for the database's option.
   /// - Parameter key: the key; one leading `/` is ignored.
   /// - Returns: the entry that was written; nil if there was no conflict and `choose` wasn't called.
-  /// - Throws: what ``put(_:_:timeout:)`` throws, and what `choose` does.
+  /// - Throws: what ``put(_:_:timeout:)-(String,[UInt8]?,_)`` throws, and what `choose` does.
   @discardableResult
   public func resolve(
     _ key: String, timeout: Duration? = nil,

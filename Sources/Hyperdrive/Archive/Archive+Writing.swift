@@ -22,6 +22,8 @@ extension Archive {
   /// Writes a file: a new one, or another version of one.
   ///
   /// - Parameter path: the path. Missing folders on the way need not be made.
+  /// - Parameter bytes: the file's content.
+  /// - Parameter attributes: its permissions, owner and times.
   /// - Returns: its entry.
   /// - Throws: ``ArchiveError``: `notWritable`, `invalidPath`, `feed`, `closed`.
   ///

@@ -7,13 +7,14 @@ extension Archive {
   /// the bytes of its content are the files beside that.
   ///
   /// In a reader's folder each new version is laid out as it comes: a file appears as a whole, under its name,
-  /// with its permissions and time. In an owner's, ``import(ignoring:progress:)`` adds what has changed.
+  /// with its permissions and time. In an owner's, ``importFolder(ignoresHidden:progress:)`` adds what has changed.
   ///
   /// - Parameter folder: the folder with the files. For a clone or a new archive it is created if it is
   ///   missing, but not its parent.
   /// - Parameter secretKeys: the folder of secret keys; nil for `.dat/secret_keys` in the user's home.
   /// - Parameter access: with `readOnly` nothing is written and no lock is taken.
   /// - Parameter options: the options of the archive. Its content is kept only for the newest version.
+  /// - Parameter replica: the isolation domain in which it runs; a new one unless it shares another's.
   /// - Throws: ``ArchiveError`` with `folder`; `FeedError`; `StorageError` with `locked`.
   ///
   /// Stands for `hyperdrive(datStorage(folder), key, { latest: true })`.

@@ -16,6 +16,7 @@ public enum RoomIndexState: Hashable, Sendable {
 extension Saga {
   /// Examines the index of the room in a storage, without opening the room.
   ///
+  /// - Parameter storage: the storage of the room.
   /// - Parameter removing: true to empty an index that is not usable.
   /// - Throws: `HyperDBError` or `FeedError` if the database can't be opened; `StorageError`.
   public static func examineIndex(

@@ -104,6 +104,7 @@ extension Saga {
 
   /// Returns a page of the room; nil if its middle is a message that is not there.
   ///
+  /// - Parameter position: the page's place in the room.
   /// - Parameter limit: the most messages on the page.
   public func page(_ position: PagePosition, limit: Int) -> MessagePage? {
     guard options.kind == .messages else {

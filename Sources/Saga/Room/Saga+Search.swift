@@ -67,6 +67,7 @@ extension Saga {
   /// ```
   ///
   /// - Parameters:
+  ///   - words: the words to look for, as they follow each other.
   ///   - place: the place before which messages are searched; nil for all.
   ///   - feeds: the feeds whose messages are left out.
   public nonisolated func search(
