@@ -4,7 +4,7 @@ internal import Hypercore
 internal import HyperDB
 internal import Saga
 
-// What is typed or piped, and the end of a chat.
+// Lines that are typed or piped, and the end of a chat.
 extension ChatSession {
   // MARK: Input
 
@@ -103,7 +103,7 @@ extension ChatSession {
   /// Waits, at the end of standard input, until what was written has reached a peer or, if nothing was written,
   /// until what peers have is here; up to a time limit.
   private func untilDelivered() async {
-    // What is stored is shown first: the room may have been opened without waiting for it.
+    // The stored messages are shown first: the room may have been opened without waiting for it.
     await saga.initialize()
     guard options.mayMeet, options.linger > .zero else { return }
     let deadline = ContinuousClock.now + options.linger

@@ -2,7 +2,7 @@ import Testing
 
 @testable import DatHost
 
-/// What is due in a fleet by the clock.
+/// The steps of a fleet that are due by the clock.
 @Suite struct FleetScheduleTests {
   private func never() -> Task<Void, Never> { Task { try? await Task.sleep(for: .seconds(600)) } }
 
