@@ -10,8 +10,9 @@
 #include "internal.h"
 
 enum {
-  // The tick of peers that do nothing. Late by so much are heartbeats, and the clean-up of associations that are over.
-  IDLE_TICK_MS = 100,
+  // The tick of peers that do nothing. Late by so much are heartbeats, every 30 s, and the clean-up of associations that
+  // are over.
+  IDLE_TICK_MS = 1000,
   MAX_DESCRIPTORS = 16384,
 };
 
@@ -31,9 +32,9 @@ uint64_t cdc_now(void) { return tmr_jiffies(); }
 static void on_wake(int flags, void *argument) {
   (void)flags;
   (void)argument;
-  uint8_t drained[256];
-  while (read(loop.wake[0], drained, sizeof drained) > 0) {
-  }
+  uint8_t drained[16];
+  ssize_t ignored = read(loop.wake[0], drained, sizeof drained);
+  (void)ignored;
   loop.woken(loop.context);
 }
 

@@ -151,12 +151,13 @@ void cdc_peer_finish(cdc_peer *peer) {
   reset_stream(peer);
 }
 
-size_t cdc_peer_buffered(const cdc_peer *peer) {
+// Whether something that was sent is not acknowledged yet, or waits.
+static bool has_output(cdc_peer *peer) {
   struct sctp_status status;
   socklen_t length = sizeof status;
   memset(&status, 0, sizeof status);
-  if (!peer->sctp || usrsctp_getsockopt(peer->sctp, IPPROTO_SCTP, SCTP_STATUS, &status, &length)) return 0;
-  return (size_t)status.sstat_unackdata * PACKET;
+  if (usrsctp_getsockopt(peer->sctp, IPPROTO_SCTP, SCTP_STATUS, &status, &length)) return false;
+  return status.sstat_unackdata > 0 || status.sstat_penddata > 0;
 }
 
 // MARK: The channel
@@ -298,7 +299,7 @@ void cdc_sctp_received(cdc_peer *peer, const uint8_t *bytes, size_t length) {
 bool cdc_sctp_is_busy(cdc_peer *peer) {
   if (!peer->sctp || peer->has_ended) return false;
   if (!peer->is_open || peer->is_finishing) return true;
-  return peer->has_sent = peer->has_sent && cdc_peer_buffered(peer) > 0;
+  return peer->has_sent = peer->has_sent && has_output(peer);
 }
 
 void cdc_peer_set_reading(cdc_peer *peer, bool is_reading) {

@@ -41,6 +41,8 @@
     private let own: ICECredentials
     private var other = OtherSide()
     private var random = SystemRandomNumberGenerator()
+    /// The time for which the timer of ``peer`` is set; nil when it has fired.
+    private var timerDue: ICEAgent.Instant?
     private(set) var isOpen = false
 
     /// The address of the other side, and whether a relay is between, once a path was found.
@@ -189,10 +191,16 @@
           return
         }
       }
+      setTimer(peer)
+    }
+
+    /// Sets the timer of the peer if it isn't set for the agent's deadline: each check would set it otherwise, and the
+    /// library searches all its timers for the place.
+    private func setTimer(_ peer: OpaquePointer) {
+      guard let deadline = agent.deadline, deadline != timerDue else { return }
+      timerDue = deadline
       let now = cdc_now()
-      if let deadline = agent.deadline {
-        cdc_peer_set_timer(peer, deadline > now ? deadline - now : 0)
-      }
+      cdc_peer_set_timer(peer, deadline > now ? deadline - now : 0)
     }
 
     private func send(
@@ -266,6 +274,7 @@
       }
       callbacks.timer = { context in
         DataChannel.entered(context) { channel in
+          channel.timerDue = nil
           channel.agent.fire(now: cdc_now())
           channel.advance()
         }

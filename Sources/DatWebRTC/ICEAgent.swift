@@ -82,6 +82,8 @@ package struct ICEAgent {
   static let patience: Instant = 30_000
   /// The time for which a better pair is waited for after the first that works, direct or relayed.
   static let wait: (direct: Instant, relayed: Instant) = (50, 300)
+  /// The checks of consent are due at multiples of this time.
+  private static let consentStep: Instant = 250
   /// The time before a pair that didn't answer is checked again.
   static let pause: Instant = 300
 
@@ -237,16 +239,19 @@ package struct ICEAgent {
   private mutating func keepConsent(_ selected: Int, _ now: Instant) {
     if now >= consentAt + Self.patience { return fail(.noConsent) }
     guard now >= nextConsentAt else { return }
-    nextConsentAt = now + consentInterval()
+    nextConsentAt = consentDue(after: now)
     check(selected, nominates: isControlling, now)
   }
 
-  /// Returns four to six seconds: RFC 7675, section 5.1.
-  private mutating func consentInterval() -> Instant {
+  /// Returns a time four to six seconds later: RFC 7675, section 5.1.
+  ///
+  /// It is a multiple of ``consentStep``, so that a process with many connections wakes for several at once.
+  private mutating func consentDue(after now: Instant) -> Instant {
     func draw(_ random: inout some RandomNumberGenerator) -> Instant {
-      .random(in: 4000..<6000, using: &random)
+      .random(in: 4000 + Self.consentStep..<6000, using: &random)
     }
-    return draw(&random)
+    let due = now + draw(&random)
+    return due - due % Self.consentStep
   }
 
   private mutating func fail(_ why: Failure) {
@@ -316,7 +321,7 @@ package struct ICEAgent {
     if isControlling, let selected, priority(pairs[selected]) >= priority(pairs[index]) { return }
     selected = index
     consentAt = now
-    nextConsentAt = now + consentInterval()
+    nextConsentAt = consentDue(after: now)
     actions.append(.select(pairs[index].path))
   }
 

@@ -97,6 +97,8 @@ package struct SignalAgent {
   private var actions: [Action] = []
   private var lastLink = 0
   private var announceAt: Instant?
+  /// Announcements are due at multiples of this time.
+  private static let announcementStep: Instant = 500
   private var hubs: Set<Hub> = []
   private var tokens: Double
   private var filledAt: Instant = 0
@@ -138,9 +140,12 @@ package struct SignalAgent {
     func draw(_ range: Range<Instant>, _ random: inout some RandomNumberGenerator) -> Instant {
       .random(in: range, using: &random)
     }
-    // Source: webrtc-swarm: often while alone, seldom otherwise.
+    // Source: webrtc-swarm: often while alone, seldom otherwise; here at multiples of a step, so that a process with
+    // many topics wakes for several at once.
     let isAlone = !connections.values.contains { $0.isOpen }
-    announceAt = now + draw(isAlone ? 3000..<5000 : 13_000..<15_000, &random)
+    let (earliest, latest): (Instant, Instant) = isAlone ? (3000, 5000) : (13_000, 15_000)
+    let due = now + draw(earliest + Self.announcementStep..<latest, &random)
+    announceAt = due - due % Self.announcementStep
   }
 
   private mutating func say(_ message: SignalMessage, _ channel: String, _ hub: Hub?) {

@@ -17,7 +17,8 @@
     private var timer: (due: SignalAgent.Instant, task: Task<Void, Never>)?
     private var troubles: [Int: String] = [:]
     private let servers: ServerTroubles
-    private let beginning = ContinuousClock.now
+    /// The zero of ``now``, the same in all rooms, so that they announce themselves at the same instants.
+    private static let beginning = ContinuousClock.now
     private var isLeft = false
 
     init(
@@ -49,7 +50,7 @@
     }
 
     private var now: SignalAgent.Instant {
-      UInt64(max((ContinuousClock.now - beginning) / .milliseconds(1), 0))
+      UInt64(max((ContinuousClock.now - Self.beginning) / .milliseconds(1), 0))
     }
 
     /// Sentences about all that keeps hubs from working now.
@@ -108,7 +109,7 @@
       guard due != timer?.due else { return }
       timer?.task.cancel()
       timer = due.map { due in
-        let instant = beginning + .milliseconds(Int64(clamping: due))
+        let instant = Self.beginning + .milliseconds(Int64(clamping: due))
         let task = Task { @WebRTCActor [weak self] in
           do { try await Task.sleep(until: instant, clock: .continuous) } catch { return }
           self?.rang()

@@ -36,7 +36,10 @@
       var jobs: [UnownedJob] = []
       var phase = Phase.idle
     }
-    private enum Phase { case idle, starting, running }
+
+    /// Without a thread; with one that looks at the jobs before it waits; or with one that waits, or handles what
+    /// arrived, and has to be woken for a job.
+    private enum Phase { case idle, awake, waiting }
 
     private let state = NIOLockedValueBox(State())
 
@@ -44,13 +47,13 @@
       let job = UnownedJob(job)
       let phase = state.withLockedValue { state in
         state.jobs.append(job)
-        defer { if state.phase == .idle { state.phase = .starting } }
+        defer { state.phase = .awake }
         return state.phase
       }
       switch phase {
       case .idle: start()
-      case .starting: break
-      case .running: cdc_loop_wake()
+      case .awake: break
+      case .waiting: cdc_loop_wake()
       }
     }
 
@@ -62,10 +65,7 @@
             Unmanaged<WebRTCLoop>.fromOpaque(context).takeUnretainedValue().runJobs()
           }, Unmanaged.passUnretained(self).toOpaque())
         precondition(failure == 0, "libre's loop could not be opened: \(failure)")
-        state.withLockedValue { state in
-          state.phase = .running
-          state.thread = pthread_self()
-        }
+        state.withLockedValue { $0.thread = pthread_self() }
         runJobs()
         cdc_loop_run()
       }
@@ -88,6 +88,7 @@
     private func runJobs() {
       while true {
         let jobs = state.withLockedValue { state in
+          if state.jobs.isEmpty { state.phase = .waiting }
           defer { state.jobs = [] }
           return state.jobs
         }

@@ -208,6 +208,40 @@ struct ICEAgentTests {
     #expect((20...32).contains(pair.checks - before))
   }
 
+  @Test func `the checks of consent of many connections fall on few instants`() {
+    var instants: Set<UInt64> = []
+    for seed in 1...50 {
+      var agent = ICEAgent(isControlling: false, random: AgentPair.Sequence(state: UInt64(seed)))
+      agent.addLeg(0, isIPv6: false, isRelay: false, now: 0)
+      agent.addRemote(
+        TransportAddress(bytes: [10, 0, 0, 1], port: UInt16(seed)), priority: 1, now: 0)
+      // Each begins at a time of its own.
+      var now = 17 * UInt64(seed)
+      var last = now
+      agent.start(now: now)
+      while now < 60_000 {
+        while let action = agent.nextAction() {
+          guard case .check(let number, let path, _, _) = action else { continue }
+          agent.answered(number, .answered, now: now)
+          var request = ICEAgent.Request(path: path, priority: 1, nominates: true)
+          request.claim = (true, 1)
+          _ = agent.received(request, now: now)
+        }
+        now = agent.deadline ?? 60_000
+        guard agent.path != nil else { continue }
+        if now < 60_000, last > 1000 {
+          #expect((4000..<6000).contains(now - last))
+          instants.insert(now)
+        }
+        last = now
+        agent.fire(now: now)
+      }
+      #expect(agent.path != nil)
+    }
+    // 50 connections make some 550 checks.
+    #expect((1...240).contains(instants.count))
+  }
+
   @Test func `more addresses than a peer has are not tried`() {
     var agent = ICEAgent(isControlling: true, random: AgentPair.Sequence(state: 1))
     agent.addLeg(0, isIPv6: false, isRelay: false, now: 0)

@@ -152,8 +152,6 @@ ptrdiff_t cdc_peer_send(cdc_peer *peer, const uint8_t *bytes, size_t length);
 void cdc_peer_set_reading(cdc_peer *peer, bool is_reading);
 /// Ends the channel in order: what was sent arrives, then the other side sees it closed.
 void cdc_peer_finish(cdc_peer *peer);
-/// Bytes that were sent and are not acknowledged, at most.
-size_t cdc_peer_buffered(const cdc_peer *peer);
 
 // What bytes of strangers must pass before a library sees them. Without state.
 
