@@ -55,6 +55,13 @@ extension Duration {
 }
 
 extension [Double] {
+  /// The smallest of the values that at least so many hundredths of them don't exceed.
+  func percentile(_ hundredths: Int) -> Double {
+    let sorted = sorted()
+    guard !sorted.isEmpty else { return .nan }
+    return sorted[max((sorted.count * hundredths + 99) / 100 - 1, 0)]
+  }
+
   var median: Double {
     let sorted = sorted()
     return isEmpty ? .nan : sorted[count / 2]

@@ -27,6 +27,7 @@ enum RoomRows {
         Sample(
           name: "room.join.memory", value: (joined["peak"] as? Double ?? .nan) / 1e6, unit: "MB"),
         Sample(name: "room.live", value: live["live"] as? Double ?? .nan, unit: "ms"),
+        Sample(name: "room.live.p99", value: live["p99"] as? Double ?? .nan, unit: "ms"),
       ]
     }
   ]
@@ -106,7 +107,7 @@ enum RoomPeer {
       // Halved, since the message went there and back.
       times.append((ContinuousClock.now - start).seconds / 2)
     }
-    say(["live": times.median * 1e3])
+    say(["live": times.median * 1e3, "p99": times.percentile(99) * 1e3])
     await untilInputEnds()
     connection.cancel()
   }
