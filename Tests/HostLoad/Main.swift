@@ -57,7 +57,7 @@ struct HostLoad {
     }
     let list = pairs.map { "room:\($0.ana.key.hex)\n" }.joined()
     try Data(list.utf8).write(to: URL(fileURLWithPath: folder + "/keys"))
-    let host = try HostUnderLoad(dat: dat, folder: folder)
+    let host = try HostUnderLoad(dat: dat, folder: folder, rooms: rooms)
     defer { host.end() }
     show("\(rooms) rooms opened", clock.now - start)
     show("host started, nobody there", host)
@@ -114,10 +114,12 @@ final class HostUnderLoad {
   private let output = Pipe()
   let address: PeerAddress
 
-  init(dat: String, folder: String) throws {
+  init(dat: String, folder: String, rooms: Int) throws {
     process.executableURL = URL(fileURLWithPath: dat)
     process.arguments = [
       "host", folder, "--json", "--listen", "127.0.0.1:0", "--log", "warning",
+      // Twice as many as are made, since those that break off are replaced before they are gone.
+      "--max-connections", "\(4 * rooms)", "--max-per-loopback", "\(4 * rooms)",
     ]
     process.standardOutput = output
     try process.run()

@@ -58,8 +58,8 @@ extension [Double] {
   /// The smallest of the values that at least so many hundredths of them don't exceed.
   func percentile(_ hundredths: Int) -> Double {
     let sorted = sorted()
-    guard !sorted.isEmpty else { return .nan }
-    return sorted[max((sorted.count * hundredths + 99) / 100 - 1, 0)]
+    let place: Int = (sorted.count * hundredths + 99) / 100
+    return sorted.isEmpty ? .nan : sorted[Swift.max(place, 1) - 1]
   }
 
   var median: Double {
