@@ -47,7 +47,8 @@ enum TCPOptions {
         isOutboundHalfClosureEnabled: true))
   }
 
+  /// NIO keeps a channel's first buffer for as long as the channel lasts; larger ones are freed after use.
   private static var allocator: AdaptiveRecvByteBufferAllocator {
-    AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16 * 1024, maximum: maximumRead)
+    AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 4096, maximum: maximumRead)
   }
 }

@@ -184,8 +184,19 @@ public final class Connection {
     case .sendKeepAlive:
       output.buffer.addKeepAlive()
       timers.sent()
+      shed()
     case .close(let error): throw fail(error)
     }
+  }
+
+  /// The memory that is kept for what may arrive, in bytes.
+  package var keptBytes: Int { input.buffer.capacity + decoder.keptBytes }
+
+  /// Frees what is kept for the next message, since nothing was sent for seconds: a host has thousands of connections on
+  /// which nothing happens.
+  private func shed() {
+    input.shed()
+    decoder.shed()
   }
 
   /// Receives the end of the remote's output. Events from before still follow, then ``Event/end``; an

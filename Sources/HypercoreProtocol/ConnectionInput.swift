@@ -35,6 +35,9 @@ struct ConnectionInput {
   /// Releases memory that is not needed for what is here.
   mutating func trim() { buffer.trim() }
 
+  /// Releases the memory that is kept for what may come.
+  mutating func shed() { buffer.shed() }
+
   /// Allows frames of the protocol's size, as the Handshake has arrived.
   mutating func allowLargeFrames() { frameLimit = WireLimits.frameBytes }
 

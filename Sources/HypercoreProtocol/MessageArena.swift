@@ -51,7 +51,8 @@ package final class MessageArena {
     largestReservation = max(largestReservation, bytes)
     if memory.pointee.capacity < bytes {
       memory.pointee.base?.deallocate()
-      let capacity = max(bytes, keptBytes / 4)
+      // Little at first, since most connections are idle and read only small messages.
+      let capacity = max(bytes, keptBytes / 16, min(2 * memory.pointee.capacity, keptBytes))
       memory.pointee.base = .allocate(byteCount: capacity, alignment: 16)
       memory.pointee.capacity = capacity
     }
@@ -59,10 +60,17 @@ package final class MessageArena {
     return allocator
   }
 
-  /// Takes back all memory that was allocated since ``reserve(_:)``.
-  package func release() {
-    guard memory.pointee.capacity > keptBytes else { return }
+  /// The memory that is held, in bytes.
+  var capacity: Int { memory.pointee.capacity }
+
+  /// Frees the memory that is kept between messages. Call it between two messages.
+  func shed() {
     memory.pointee.base?.deallocate()
     memory.pointee = Memory()
+  }
+
+  /// Takes back all memory that was allocated since ``reserve(_:)``.
+  package func release() {
+    if memory.pointee.capacity > keptBytes { shed() }
   }
 }

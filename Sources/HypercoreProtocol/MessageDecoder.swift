@@ -22,6 +22,12 @@ package final class MessageDecoder {
 
   private let arena = MessageArena(keeping: 16_384)
 
+  /// The memory that is held for the next message, in bytes.
+  var keptBytes: Int { arena.capacity }
+
+  /// Frees the memory that is held for the next message.
+  func shed() { arena.shed() }
+
   package init() {}
 
   /// The most memory that one message took so far, not counting the values made from it.

@@ -103,6 +103,14 @@ struct ReceiveBuffer {
     if count == 0, storage.count > Self.keptBytes { removeAll() }
   }
 
+  /// The memory that is held, in bytes.
+  var capacity: Int { storage.count }
+
+  /// Releases the array if all of it is parsed.
+  mutating func shed() {
+    if count == 0 { removeAll() }
+  }
+
   /// Releases the memory of a large frame: its bytes were copied, and need not stay while the message is
   /// handled.
   mutating func giveBack(_ payload: Payload) {

@@ -46,6 +46,26 @@ import Testing
     #expect(connection.takeOutput() == [0])
   }
 
+  @Test func `a connection that sends a keep-alive keeps no memory of earlier messages`() throws {
+    let start = Connection.Instant.now
+    let connection = try greeted(.seconds(5), at: start)
+    let data = Raw.field(2, [UInt8](repeating: 1, count: 9000))
+    try connection.receive(Raw.frame(0, 9, [0x08, 0] + data), now: start)
+    var messages = 0
+    while try connection.nextEvent() != nil { messages += 1 }
+    #expect(messages == 1 && connection.keptBytes > 9000)
+    let later = start.advanced(by: .seconds(5))
+    try connection.receive([0], now: later)
+    while try connection.nextEvent() != nil { messages += 1 }
+    try connection.tick(now: later)
+    #expect(connection.outputCount == 1)
+    #expect(connection.keptBytes < 100)
+    // What comes next is read all the same.
+    try connection.receive(Raw.frame(0, 9, [0x08, 1] + data), now: later)
+    while try connection.nextEvent() != nil { messages += 1 }
+    #expect(messages == 2)
+  }
+
   @Test func `a keep-alive that may be early is sent by the last tick before it is due`() throws {
     let start = Connection.Instant.now
     var options = options(.seconds(5))
