@@ -26,6 +26,15 @@ private func id(_ key: String) -> Message.ID { Message.ID(key: key, feed: FakeRo
   #expect(log.ids(since: 995)?.count == 5)
 }
 
+@Test func `what was removed takes nothing of the budget`() {
+  var log = ChangeLog()
+  let long = String(repeating: "k", count: 4_000)
+  for number in 1...200 { log.note(id("\(number)\(long)"), number) }
+  log.removeAll(upTo: 200)
+  for number in 201...400 { log.note(id("\(number)\(long)"), number) }
+  #expect(log.ids(since: 200)?.count == 200)
+}
+
 @Test func `text is cut between characters' scalars`() {
   #expect(VisibleText.prefix("abc", bytes: 3) == "abc")
   #expect(VisibleText.prefix("aé", bytes: 2) == "a")

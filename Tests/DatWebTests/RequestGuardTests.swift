@@ -1,4 +1,5 @@
-internal import DatWeb
+internal import DatCoding
+@testable internal import DatWeb
 internal import DatWebTesting
 internal import HypercoreCrypto
 internal import Testing
@@ -162,6 +163,18 @@ private func fakeRoom() -> FakeRoom {
       #expect(answer.status == 403, "\(host)")
     }
   }
+}
+
+@Test func `a server for one address answers to that address, in brackets as well`() {
+  func isOurs(_ host: String, boundTo address: String) -> Bool {
+    RequestGuard(boundHost: address, port: 8080, names: [], secret: "s").isOurs(ForeignText(host))
+  }
+  #expect(isOurs("192.168.7.9:8080", boundTo: "192.168.7.9"))
+  #expect(isOurs("[2001:db8::1]:8080", boundTo: "2001:db8::1"))
+  #expect(isOurs("olaf.lan:8080", boundTo: "olaf.lan"))
+  #expect(!isOurs("192.168.7.8:8080", boundTo: "192.168.7.9"))
+  #expect(!isOurs("localhost:8080", boundTo: "192.168.7.9"))
+  #expect(!isOurs("192.168.7.9:8081", boundTo: "192.168.7.9"))
 }
 
 @Test func `requests larger than any the page makes are refused`() async throws {

@@ -143,13 +143,16 @@ import Testing
     let cai = try await open("cai", key: ana.key)
     var asked = decisions.makeAsyncIterator()
     for _ in 0..<2 {
-      let events = ana.events(stored: .none)
+      var events = ana.events(stored: .none).makeAsyncIterator()
       let link = try await connect(ana, cai)
+      // A connection asks twice if its proof comes late, so that what was asked may be of the one before: without a
+      // join there would be no leave.
+      while let event = await events.next() { if case .join = event { break } }
       await asked.next()
       // A new connection asks again only once the answer has arrived.
       while await !ana.newcomers.isEmpty { await Task.yield() }
       await link.close()
-      try await first(events) { if case .leave = $0 { () } else { nil } }
+      while let event = await events.next() { if case .leave = event { break } }
     }
     #expect(await ana.muted.isEmpty)
     #expect(await !ana.db.isAuthorized(cai.db.localKey))
