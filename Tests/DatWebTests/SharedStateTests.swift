@@ -108,3 +108,31 @@ extension SharedState {
   isNew = state.commit()
   #expect(isNew && state.people.muted.isEmpty && state.people.requests.list.isEmpty)
 }
+
+@Test func `how much was read of a room that opens is told, and nothing once all was`() {
+  var state = SharedState()
+  state.start(
+    identity,
+    RoomState(people: [], requests: [], isAuthorized: true, ownSeq: 0, isLoading: true),
+    patience: .seconds(30), now: 0)
+  #expect(state.loaded == 0)
+  var isNew = state.commits(.loading(done: 1, of: 4))
+  #expect(isNew && state.loaded == 25)
+  isNew = state.commits(.loading(done: 9, of: 4))
+  #expect(isNew && state.loaded == 100)
+  isNew = state.commits(.loading(done: 0, of: 0))
+  #expect(isNew && state.loaded == 0)
+  isNew = state.commits(.ready)
+  #expect(isNew && state.loaded == nil)
+}
+
+@Test func `those who are here come first by name, then the others, the latest first`() {
+  var state = state()
+  for name in ["zoe", "cai"] {
+    _ = state.commits(.join(UserData(key: FakeRoom.key(name), username: name, timestamp: 1)))
+  }
+  let authors = ["abe": 5, "dan": 9, "ana": 7].map {
+    Author(feed: FakeRoom.key($0.key), username: $0.key, messages: 1, last: Int64($0.value))
+  }
+  #expect(state.people.list(authors).map(\.name) == ["cai", "zoe", "dan", "abe"])
+}
