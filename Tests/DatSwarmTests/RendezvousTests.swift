@@ -209,6 +209,16 @@ private struct World {
   #expect(flooded >= 3_000 - limits.burst)
 }
 
+@Test func `a client wakes for a sign of life between two questions about its topic`() throws {
+  var world = World()
+  world.add(announcing: 1000)
+  world.run(to: 30)
+  // The topic is asked about every minute, and the server heard from every five seconds.
+  let now = start + .seconds(30)
+  let due = try #require(world.clients[0].deadline(now: now))
+  #expect(due > now && due <= now + .seconds(5))
+}
+
 @Test func `peers find each other over sockets through a server, also one that was restarted`()
   async throws
 {
