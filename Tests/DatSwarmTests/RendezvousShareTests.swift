@@ -178,6 +178,27 @@ private let start = ContinuousClock.now
     #expect(Set(found.map(\.host)).count == 31)
   }
 
+  @Test func `a socket that announces more ports than it may has its oldest replaced`() {
+    var table = EndpointTable()
+    let host = IPAddress(IPv4(number: 1 << 24))
+    func store(_ port: Int, at second: Int) -> EndpointTable.Outcome {
+      table.store(
+        EndpointTable.Endpoint(host: host, port: UInt16(port)), from: 1,
+        now: start + .seconds(second), lasting: .seconds(180),
+        shares: EndpointTable.Shares(total: .max, host: 64, socket: 2)
+      ).outcome
+    }
+    _ = store(1, at: 0)
+    _ = store(2, at: 1)
+    // A renewal makes the first one younger than the second.
+    let renewal = store(1, at: 2)
+    #expect(renewal == .renewed)
+    _ = store(3, at: 3)
+    var random = SeededRandom(seed: 1)
+    let left = table.sample(31, now: start + .seconds(3), lasting: .seconds(180), using: &random)
+    #expect(Set(left.map(\.port)) == [1, 3])
+  }
+
   @Test func `the cost of an answer does not grow with the topic`() {
     func drawn(_ hosts: Int) -> Int {
       var table = EndpointTable()
