@@ -154,6 +154,23 @@ func `who asks for a topic that is not here is refused, and so is who asks for n
   await patient.swarm.close()
 }
 
+@Test(.timeLimit(.minutes(1)))
+func `the limits of a swarm hold for its listeners`() async throws {
+  var options = Swarm.Options()
+  options.maximumPerLoopback = 1
+  let node = try await Node(options: options)
+  _ = await node.join(try await writer(1))
+  let held = [
+    try await TCPDialer.connect(to: await node.address),
+    try await TCPDialer.connect(to: await node.address),
+  ]
+  for await event in node.events {
+    if case .refused(_, nil, .crowded) = event { break }
+  }
+  #expect(held.count == 2)
+  await node.swarm.close()
+}
+
 @Test(.timeLimit(.minutes(2)))
 func `a banned host is let go and kept out`() async throws {
   let node = try await Node()
