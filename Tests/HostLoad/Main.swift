@@ -118,7 +118,7 @@ final class HostUnderLoad {
     process.executableURL = URL(fileURLWithPath: dat)
     process.arguments = [
       "host", folder, "--json", "--listen", "127.0.0.1:0", "--log", "warning",
-      // Twice as many as are made, since those that break off are replaced before they are gone.
+      // Twice as many as are made.
       "--max-connections", "\(4 * rooms)", "--max-per-loopback", "\(4 * rooms)",
     ]
     process.standardOutput = output

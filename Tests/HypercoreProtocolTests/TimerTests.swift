@@ -60,7 +60,7 @@ import Testing
     try connection.tick(now: later)
     #expect(connection.outputCount == 1)
     #expect(connection.keptBytes < 100)
-    // What comes next is read all the same.
+    // The next message is read all the same.
     try connection.receive(Raw.frame(0, 9, [0x08, 1] + data), now: later)
     while try connection.nextEvent() != nil { messages += 1 }
     #expect(messages == 2)
