@@ -213,7 +213,6 @@ public final class Connection {
     input.removeAll()
     output.removeAll()
     replay.removeAll()
-    timers.stop()
   }
 
   /// Closes the connection because of `error`, which the caller throws.

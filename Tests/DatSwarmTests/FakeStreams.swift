@@ -157,3 +157,26 @@ actor IdleStream: PeerStream {
 
   func close(_ error: (any Error)?) async { await ended.open() }
 }
+
+/// A stream that sends some bytes and listens.
+actor SayingStream: PeerStream {
+  private var bytes: [UInt8]?
+  private(set) var received: [UInt8] = []
+  private let ended = Gate()
+
+  init(_ bytes: [UInt8]) { self.bytes = bytes.isEmpty ? nil : bytes }
+
+  func receive(_ bytes: [UInt8]) { received += bytes }
+
+  func nextOutput() async -> [UInt8]? {
+    if let bytes {
+      self.bytes = nil
+      return bytes
+    }
+    await ended.wait()
+    return nil
+  }
+
+  func finishInput() async { await ended.open() }
+  func close(_ error: (any Error)?) async { await ended.open() }
+}

@@ -1,6 +1,7 @@
 import DatDNS
 import DatTesting
 import HypercoreCrypto
+import NIOCore
 import Testing
 
 @testable import DatSwarm
@@ -151,6 +152,41 @@ func `questions are repeated soon, then about once a minute, and soon again when
     now: now)
   #expect(
     actions == [.found(Finding(topic: topic, addresses: [asker], informant: asker.host))])
+}
+
+@Test func `what all on an interface have just heard is not said again there`() {
+  var core = LANCore(secret: [UInt8](0..<32))
+  let start = ContinuousClock.now
+  core.join(topic, announcing: 3282, now: start)
+  let question = DNSMessage(questions: [DiscoveryMessages.question(about: topic)]).encoded()!
+  func answers(_ host: Int, on interface: String = "eth0", after pause: Duration) -> Int {
+    let asker = PeerAddress(host: "192.0.2.\(host)", port: LANCore.port)
+    return core.receive(
+      question, from: asker, on: interface, ownHosts: [], now: start + pause
+    ).count
+  }
+  #expect(answers(7, after: .zero) == 1)
+  #expect(answers(8, after: .milliseconds(199)) == 0)
+  #expect(answers(8, on: "eth1", after: .milliseconds(199)) == 1)
+  #expect(answers(9, after: .milliseconds(200)) == 1)
+}
+
+@Test func `the loopback interface is used if it is asked for, or if there is no other`() throws {
+  func device(_ name: String, _ host: String) throws -> NIONetworkDevice {
+    let address = try SocketAddress(ipAddress: host, port: 0)
+    return NIONetworkDevice(
+      name: name, address: address, netmask: nil, broadcastAddress: nil,
+      pointToPointDestinationAddress: address, multicastSupported: true, interfaceIndex: 1)
+  }
+  let loopback = try device("lo", "127.0.0.1")
+  let all = [loopback, try device("eth0", "192.0.2.7"), try device("eth0", "192.0.2.8")]
+  func usable(_ devices: [NIONetworkDevice], _ wanted: Set<String>?) -> Set<String> {
+    Set(LANSource.usable(devices, wanted).keys)
+  }
+  #expect(usable(all, nil) == ["eth0 192.0.2.7"])
+  #expect(usable(all, ["lo", "eth0"]) == ["lo 127.0.0.1", "eth0 192.0.2.7"])
+  #expect(usable(all, ["eth0"]) == ["eth0 192.0.2.7"])
+  #expect(usable([loopback], nil) == ["lo 127.0.0.1"])
 }
 
 @Test func `a flood of questions gets few answers, and a flood of packets is dropped`() {

@@ -55,6 +55,43 @@ import Testing
       "a try is kept free for it")
   }
 
+  @Test func `what one host names of others takes nothing from hosts that speak for themselves`() {
+    var world = SwarmWorld {
+      $0.maximumCandidates = 5
+      $0.maximumNamed = 100
+    }
+    world.find((1...30).map { "198.51.100.\($0)" }, by: "192.0.2.66")
+    #expect(world.refusals().count { $0 == .talkative } == 10)
+    world.find((1...5).map { "192.0.2.\($0)" })
+    #expect(world.refusals().isEmpty)
+  }
+
+  @Test func `tries of hosts that speak for themselves leave those that others name their own`() {
+    var world = SwarmWorld { $0.maximumDialing = 8 }
+    world.find((1...6).map { "192.0.2.\($0)" })
+    #expect(world.orders(at: 0).count == 6)
+    world.find((1...3).map { "198.51.100.\($0)" }, by: "192.0.2.66")
+    #expect(world.orders(at: 10).count == 2, "as many as are free")
+  }
+
+  @Test func `the list of addresses that wait for a free place is bounded`() {
+    var world = SwarmWorld {
+      $0.maximumCandidates = 10
+      $0.maximumOutbound = 1
+    }
+    world.find(["192.0.2.1"])
+    #expect(world.orders(at: 0).count == 1)
+    var most = 0
+    // A host's newest address takes the place of its oldest, and all of them wait.
+    for port in 1...160 {
+      let now = Double(601 * (port / 16))
+      world.find(["192.0.2.66"], port: port, at: now)
+      #expect(world.orders(at: now).isEmpty)
+      most = max(most, world.core.rooms[world.key]?.parked.count ?? 0)
+    }
+    #expect(most == 36, "twice the addresses that are kept, and sixteen")
+  }
+
   @Test func `failed addresses go first`() {
     var world = SwarmWorld {
       $0.maximumCandidates = 6

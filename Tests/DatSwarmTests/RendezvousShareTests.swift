@@ -96,6 +96,20 @@ private let start = ContinuousClock.now
     #expect(found.count { $0.host.hasPrefix("198.51.100.") } == 10)
   }
 
+  @Test func `a place runs out at the instant when it has lasted its time`() {
+    let shares = EndpointTable.Shares(total: 10, host: 4, socket: 4)
+    var table = EndpointTable()
+    for (port, pause) in [(1, 0), (2, 1)] {
+      let endpoint = EndpointTable.Endpoint(host: IPAddress("192.0.2.1")!, port: UInt16(port))
+      _ = table.store(
+        endpoint, from: 4000, now: start + .seconds(pause), lasting: .seconds(60), shares: shares)
+    }
+    var excess: [EndpointTable.Client: Int] = [:]
+    let lost = table.sweep(now: start + .seconds(60), lasting: .seconds(60), excess: &excess)
+    #expect(Array(lost.values) == [1])
+    #expect(table.count == 1)
+  }
+
   @Test func `some hosts that announce all they may leave room to others`() {
     var limits = RendezvousServerCore.Limits()
     limits.entries = 4_000

@@ -219,6 +219,27 @@ private struct World {
   #expect(due > now && due <= now + .seconds(5))
 }
 
+@Test func `a server that is silent is asked less and less often`() {
+  var client = RendezvousClientCore(server: World.address, firstID: 1)
+  client.join(topic, announcing: 1000, now: start)
+  var (now, sent) = (start, [ContinuousClock.Instant]())
+  while sent.count < 40, let due = client.deadline(now: now) {
+    now = due
+    for case .send in client.tick(now: now) { sent.append(now) }
+  }
+  // A probe is sent five times within 7.5 seconds, and given up four seconds later.
+  let pauses = zip(sent, sent.dropFirst()).map { ($1 - $0) / .seconds(1) }.filter { $0 > 4 }
+  #expect(pauses == [5, 6, 9, 14, 24, 34, 34])
+}
+
+@Test(.timeLimit(.minutes(1)))
+func `a source that is closed has no more findings`() async {
+  let source = RendezvousSource(servers: [PeerAddress(host: "127.0.0.1", port: 9)])
+  await source.join(topic, announcing: 1001)
+  await source.close()
+  for await _ in source.findings {}
+}
+
 @Test func `peers find each other over sockets through a server, also one that was restarted`()
   async throws
 {

@@ -42,7 +42,9 @@ func `a connection that had come to its handshake is opened again soon, whatever
   let order = world.orders(at: now)[0]
   world.core.dialed(order.number)
   #expect(world.core.handshaken(order.number, remote: [2], own: [1]) == .stays)
+  world.core.lonely = []
   world.core.closed(order.number, reason: nil, now: world.at(now))
+  #expect(world.core.lonely == [world.key], "nobody is left, so sources look again")
   #expect(world.orders(at: now + 1).count == 1)
 }
 
@@ -169,8 +171,10 @@ func `a connection that had come to its handshake is opened again soon, whatever
   var world = SwarmWorld()
   world.find(["192.0.2.7", "192.0.2.8"])
   let orders = world.orders(at: 0)
+  #expect(world.core.handshaken(orders[0].number, remote: [2], own: [1]) == .stays)
   #expect(Set(world.core.leave(world.key)) == Set(orders.map(\.number)))
   for order in orders { world.core.closed(order.number, reason: nil, now: world.start) }
+  #expect(world.core.lonely.isEmpty)
   world.find(["192.0.2.9"])
   #expect(world.orders(at: 100).isEmpty)
   #expect(world.core.deadline() == nil)

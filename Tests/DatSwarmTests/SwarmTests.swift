@@ -154,10 +154,15 @@ func `who asks for a topic that is not here is refused, and so is who asks for n
   await patient.swarm.close()
 }
 
-@Test(.timeLimit(.minutes(1)))
-func `the limits of a swarm hold for its listeners`() async throws {
+@Test(.timeLimit(.minutes(1)), arguments: [false, true])
+func `the limits of a swarm hold for its listeners`(isProxy: Bool) async throws {
   var options = Swarm.Options()
-  options.maximumPerLoopback = 1
+  if isProxy {
+    options.trustedProxies = ["127.0.0.1"]
+    options.maximumPerProxy = 1
+  } else {
+    options.maximumPerLoopback = 1
+  }
   let node = try await Node(options: options)
   _ = await node.join(try await writer(1))
   let held = [
@@ -220,27 +225,4 @@ func `a given peer that goes and comes back at the same address is connected aga
   #expect(await copy.statistics.totals.downloadedBlocks == 4)
   await guest.swarm.close()
   await host.swarm.close()
-}
-
-/// A stream that sends some bytes and listens.
-private actor SayingStream: PeerStream {
-  private var bytes: [UInt8]?
-  private(set) var received: [UInt8] = []
-  private let ended = Gate()
-
-  init(_ bytes: [UInt8]) { self.bytes = bytes.isEmpty ? nil : bytes }
-
-  func receive(_ bytes: [UInt8]) { received += bytes }
-
-  func nextOutput() async -> [UInt8]? {
-    if let bytes {
-      self.bytes = nil
-      return bytes
-    }
-    await ended.wait()
-    return nil
-  }
-
-  func finishInput() async { await ended.open() }
-  func close(_ error: (any Error)?) async { await ended.open() }
 }

@@ -217,6 +217,29 @@ struct TransportTests {
     await ends.close()
   }
 
+  @Test func `a host that breaks the protocol over a transport is refused for a while`() async throws {
+    let ends = try await Ends()
+    var options = Swarm.Options()
+    options.maximumOffences = 1
+    let node = try await Node(options)
+    let key = await node.join(try await feeds().0)
+    let (left, right) = try await ends.pair()
+    node.transport.bring(key, left)
+    try? await right.pump(SayingStream([3, 0, 0xff, 0xff]))
+    for await event in node.events {
+      if case .failed = event { break }
+    }
+    let (again, _) = try await ends.pair()
+    node.transport.bring(key, again)
+    for await event in node.events {
+      guard case .refused(let address, _, let why) = event else { continue }
+      #expect(address == again.remoteAddress && why == .offended)
+      break
+    }
+    await node.swarm.close()
+    await ends.close()
+  }
+
   @Test func `troubles of a transport are told like those of a source`() async throws {
     let node = try await Node()
     let (feed, _) = try await feeds()

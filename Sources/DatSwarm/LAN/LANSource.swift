@@ -57,7 +57,6 @@ public actor LANSource: PeerSource {
     for port in ports.values { port.close() }
     found.finish()
     troubled.finish()
-    arrived.finish()
   }
 
   /// The interfaces in use, by name and address.
@@ -213,7 +212,7 @@ public actor LANSource: PeerSource {
   }
 
   /// Returns one IPv4 address of every wanted interface.
-  private static func usable(_ devices: [NIONetworkDevice], _ wanted: Set<String>?)
+  static func usable(_ devices: [NIONetworkDevice], _ wanted: Set<String>?)
     -> [String: NIONetworkDevice]
   {
     var usable: [String: NIONetworkDevice] = [:]
