@@ -217,7 +217,9 @@ struct TransportTests {
     await ends.close()
   }
 
-  @Test func `a host that breaks the protocol over a transport is refused for a while`() async throws {
+  @Test func `a host that breaks the protocol over a transport is refused for a while`()
+    async throws
+  {
     let ends = try await Ends()
     var options = Swarm.Options()
     options.maximumOffences = 1
