@@ -154,6 +154,7 @@ actor HostedReplica {
     let saga = try await Saga.open(
       folder: folder, key: key, username: self.options.name, options: options)
     for (feed, report) in await saga.db.repairReports { log(report, of: feed) }
+    await saga.db.releaseCaches()
     content = .room(saga)
   }
 
@@ -172,6 +173,7 @@ actor HostedReplica {
     options.contentFeed = true
     let database = try await HyperDB.open(folder: folder, key: key, options: options)
     for (feed, report) in await database.repairReports { log(report, of: feed) }
+    await database.releaseCaches()
     content = .database(database)
     guard kind == .unknown else { return }
     watcher = Task { [weak self] in

@@ -143,9 +143,8 @@ extension Connection {
     case .extension: return try handleExtension(header.body, on: channel)
     case .some(let type):
       if channel.isClosedLocally { return nil }
-      if payload.count > WireLimits.queuedBytes, isQueued(type, on: channel) {
-        throw fail(.tooManyMessages)
-      }
+      // It is not open here, so the message would be queued. A large one is refused before it is decoded.
+      if payload.count > WireLimits.queuedBytes { throw fail(.tooManyMessages) }
       let message = try decode(type, header.body, on: number)
       switch channels.deliver(message, on: number, byteCount: payload.count) {
       case .deliver(let id): return .message(id, message)

@@ -176,15 +176,18 @@ public final class Connection {
   /// Does what is due: sends a keep-alive, or gives the remote up. An early call does nothing. After a stall
   /// of this process, first pass in what has arrived meanwhile: it was not the remote that was silent.
   ///
+  /// - Returns: true if it sent a keep-alive: for a whole timeout nothing else was sent.
   /// - Throws: ``ProtocolError`` if the remote took too long; the connection is closed then.
-  public func tick(now: Instant) throws(ProtocolError) {
-    if isClosed { return }
+  @discardableResult
+  public func tick(now: Instant) throws(ProtocolError) -> Bool {
+    if isClosed { return false }
     switch timers.tick(now) {
-    case .none: break
+    case .none: return false
     case .sendKeepAlive:
       output.buffer.addKeepAlive()
       timers.sent()
       shed()
+      return true
     case .close(let error): throw fail(error)
     }
   }

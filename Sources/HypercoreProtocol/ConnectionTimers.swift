@@ -46,7 +46,7 @@ struct ConnectionTimers {
     guard let timeout, !isStopped else { return nil }
     var earliest = silence(timeout)
     for other in [handshakeDeadline, frameDeadline, lastSent.map { $0 + timeout }] {
-      if let other, other < earliest { earliest = other }
+      if let other { earliest = min(earliest, other) }
     }
     return earliest.instant
   }

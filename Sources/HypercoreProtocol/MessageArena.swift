@@ -64,7 +64,7 @@ package final class MessageArena {
   var capacity: Int { memory.pointee.capacity }
 
   /// Frees the memory that is kept between messages. Call it between two messages.
-  func shed() {
+  package func shed() {
     memory.pointee.base?.deallocate()
     memory.pointee = Memory()
   }

@@ -33,7 +33,7 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   public func space() throws(StorageError) -> StorageSpace? { try base.space() }
 
   public func remove(_ name: String) throws(StorageError) {
-    if isWritten { try base.remove(name) }
+    if isWritten { try base.remove(name) } else { try memory.remove(name) }
   }
 
   public func exists(_ name: String) throws(StorageError) -> Bool {
@@ -44,12 +44,14 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
     isWritten ? try base.identity(of: name) : nil
   }
 
-  /// Writes the content of memory to the base storage.
+  /// Writes the content of memory to the base storage. After an error the files that are not there yet stay in memory, and
+  /// the next write tries again.
   fileprivate func writeOut() throws(StorageError) {
-    guard !isWritten else { return }
+    while let reference = files.first {
+      try reference.writeOut()
+      files.removeFirst()
+    }
     isWritten = true
-    for reference in files { try reference.writeOut() }
-    files = []
   }
 
   /// A file, in memory and on the disk. The file that was handed out keeps its owner, so the owner doesn't keep
@@ -61,8 +63,8 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
 
     func writeOut() throws(StorageError) {
       let bytes = try Self.content(of: inMemory)
-      file?.move(to: final)
       if !bytes.isEmpty { try final.write([StorageWrite(offset: 0, bytes: bytes)]) }
+      file?.move(to: final)
     }
 
     private static func content(of file: any RandomAccessStorage) throws(StorageError) -> [UInt8] {

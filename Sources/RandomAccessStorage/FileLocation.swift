@@ -5,15 +5,16 @@ struct FileLocation {
   /// The folders between the root and the file.
   let folders: [String]
   let file: String
-  let path: String
 
   /// - Parameter parts: at least one part, checked by ``StorageName``.
   init(root: String, parts: [String]) {
     self.root = root
     folders = Array(parts.dropLast())
     file = parts.last ?? ""
-    path = root + "/" + parts.joined(separator: "/")
   }
+
+  /// Made when it is asked for: a host has thousands of files, and only errors name them.
+  var path: String { root + "/" + (folders + [file]).joined(separator: "/") }
 
   /// Opens the file; returns nil if it or a folder on the way is missing and `mode` does not
   /// create.

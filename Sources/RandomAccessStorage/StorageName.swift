@@ -33,9 +33,12 @@ enum StorageRange {
   /// The end of a range.
   ///
   /// - Throws: code `failed` if it is past ``maximum``.
-  static func end(of offset: UInt64, count: UInt64, path: String) throws(StorageError) -> UInt64 {
+  static func end(
+    of offset: UInt64, count: UInt64, path: @autoclosure () -> String
+  ) throws(StorageError) -> UInt64 {
     let (end, overflow) = offset.addingReportingOverflow(count)
     guard !overflow, end <= maximum else {
+      let path = path()
       throw StorageError(
         code: .failed, path: path, operation: "reach \(count) bytes at \(offset)",
         reason: "\(count) bytes at \(offset) of \(path) lie past the largest file there can be.")

@@ -37,6 +37,29 @@ import Testing
     return remains
   }
 
+  @Test func `a database that nobody uses keeps no pages of its feeds, though it is connected`()
+    async throws
+  {
+    let owner = try await HyperDB.open(MemoryStorage())
+    let clone = try await owner.clone()
+    try await owner.put("a", [1])
+    #expect(await owner.cachedPages > 0)
+    var options = ReplicationOptions.live
+    options.timeout = .milliseconds(50)
+    let (one, other) = (try await owner.replicate(options), try await clone.replicate(options))
+    async let joined: Void = join(one, other)
+    try await clone.until("a", has: [[1]])
+    for db in [owner, clone] {
+      while await db.cachedPages > 0 { try await Task.sleep(for: .milliseconds(5)) }
+    }
+    // What comes then is read and written as before.
+    try await clone.put("a", [2])
+    try await owner.until("a", has: [[2]])
+    await one.close()
+    await other.close()
+    await joined
+  }
+
   @Test func `nothing is kept of a feed that was closed, nor of its connection`() async throws {
     #expect(try await remainsOfTwoFeeds().left() == [])
   }
@@ -67,6 +90,10 @@ import Testing
 }
 
 extension HyperDB {
+  fileprivate var cachedPages: Int {
+    feedSet.logs.values.reduce(0) { $0 + $1.core.tree.cachedPages }
+  }
+
   fileprivate func parts() -> Remains {
     var remains = Remains()
     remains.note(feedSet)

@@ -1,3 +1,4 @@
+import DatTesting
 import RandomAccessStorage
 import Testing
 
@@ -33,6 +34,38 @@ struct DeferredStorageTests {
     }
     try storage.storage(named: "data").write([StorageWrite(offset: 0, bytes: Self.header + [4])])
     #expect(base.names == ["data", "key"])
+  }
+
+  @Test func `what is removed is not written, and what was written is removed`() throws {
+    let base = MemoryStorage()
+    let storage = DeferredStorage(base)
+    let (key, tree) = (try storage.storage(named: "key"), try storage.storage(named: "tree"))
+    for file in [key, tree] { try file.write([StorageWrite(offset: 0, bytes: Self.header)]) }
+    try storage.remove("key")
+    try tree.write([StorageWrite(offset: 32, bytes: [2])])
+    #expect(base.names == ["tree"])
+    try storage.remove("tree")
+    #expect(try base.storage(named: "tree").length() == 0)
+  }
+
+  @Test func `after an error the next write tries again, and nothing is lost`() throws {
+    let base = MemoryStorage()
+    let faulty = FaultyStorage(base)
+    let storage = DeferredStorage(faulty)
+    let files = try ["key", "bitfield", "tree"].map { try storage.storage(named: $0) }
+    for file in files { try file.write([StorageWrite(offset: 0, bytes: Self.header)]) }
+    for call in 0..<files.count {
+      faulty.fail(.init(call: call, kinds: [.write]))
+      #expect(throws: StorageError.self) {
+        try files[2].write([StorageWrite(offset: 32, bytes: [2])])
+      }
+      for file in files { #expect(try file.length() == 32) }
+    }
+    faulty.fail(nil)
+    try files[2].write([StorageWrite(offset: 32, bytes: [2])])
+    #expect(base.names == ["bitfield", "key", "tree"])
+    #expect(
+      try ["key", "bitfield", "tree"].map { try base.storage(named: $0).length() } == [32, 32, 33])
   }
 
   @Test func `a storage that is dropped without being closed is freed`() throws {

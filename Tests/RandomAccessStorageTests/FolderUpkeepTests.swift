@@ -25,6 +25,14 @@ import Testing
     FileManager.default.fileExists(atPath: storage.path + "/" + name)
   }
 
+  @Test func `a file takes the disk space of what is written, and none before`() throws {
+    let file = try storage.storage(named: "a")
+    #expect(try file.occupied() == 0)
+    try file.write([StorageWrite(offset: 0, bytes: [UInt8](repeating: 1, count: 100_000))])
+    try file.sync()
+    #expect(try file.occupied() >= 100_000)
+  }
+
   @Test func `a file is removed with the folders that it alone kept`() throws {
     for name in ["a/b/one", "a/b/c/two", "a/three"] { try write(name) }
     try storage.remove("a/b/c/two")

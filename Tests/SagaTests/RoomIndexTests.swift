@@ -278,6 +278,7 @@ import Testing
     // One message that is edited again and again.
     for seq in 0..<10_000 as Range<UInt64> { recent.keep(short, of: 7, feed: 0, at: seq) }
     #expect(recent.content(7, at: 9_999) != nil && recent.content(6, at: 1) != nil)
+    #expect(recent.queuedCount < 200)
     for record in 0..<4_100 as Range<UInt32> { recent.remove(record) }
     #expect(recent.byteCount == 0)
   }

@@ -33,6 +33,8 @@ public actor HyperDB {
   let ownID: [UInt8]
   /// The open connections, oldest first.
   var sessions: [DatabaseSession] = []
+  /// The uses of all feeds, as counted at the last keep-alive.
+  var usesWhenQuiet: UInt64 = 0
   let nonces = NonceMemory()
   /// The followers, which receive every entry.
   nonisolated let followers = Broadcast<UpdateQueue>()

@@ -11,6 +11,9 @@ package final class EntryMessageCodec {
 
   package init() {}
 
+  /// Frees the memory that is kept for the next entry.
+  func shed() { arena.shed() }
+
   /// The first block of every feed of a database.
   package static let header: [UInt8] = {
     var message = DatHyperdb__Header()
@@ -45,7 +48,7 @@ package final class EntryMessageCodec {
   private static let bytesPerField = 256
 
   private static func reservation(_ byteCount: Int, _ scan: EntryScan) -> Int {
-    byteCount + 16 * scan.fieldCount + bytesPerField * (scan.fieldCount + 4) + 4096
+    byteCount + 16 * scan.fieldCount + bytesPerField * (scan.fieldCount + 4) + 512
   }
 
   /// Returns the entry in a block; nil if the bytes are not one.

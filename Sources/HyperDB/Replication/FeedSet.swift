@@ -30,6 +30,15 @@ final class FeedSet {
   /// The bytes on disk of all feeds.
   var diskUse: UInt64 { disk.budget?.used ?? 0 }
 
+  /// Frees what is read again on demand: of each feed up to 2.5 MB of its tree, and its bitfield.
+  func releaseCaches() {
+    for log in logs.values { log.core.releaseCaches() }
+    codec.shed()
+  }
+
+  /// A number that changes when any feed is used.
+  var uses: UInt64 { logs.values.reduce(0) { $0 &+ $1.core.uses } }
+
   var isReadOnly: Bool { storage.access == .readOnly }
 
   /// Opens the first writer's feed, whose key is the database's. Its lock protects the whole folder.

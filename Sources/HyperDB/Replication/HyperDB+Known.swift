@@ -56,10 +56,11 @@ extension HyperDB {
     return try? core.content(at: FeedSequence(feed: number, seq: Int(clamping: seq)))
   }
 
-  /// Releases the feeds' cached trees, up to 2.5 MB each, so that the memory of a walk through all feeds
-  /// doesn't grow with their number. They are read again on demand.
-  package func releaseFeedCaches() {
-    for log in feedSet.logs.values { log.core.releaseCaches() }
+  /// Releases the feeds' cached trees, up to 2.5 MB each, and other memory that is filled again on demand. So a walk through
+  /// all feeds takes no more memory the more there are, and a host keeps little of a database that nobody uses.
+  package func releaseCaches() {
+    feedSet.releaseCaches()
+    core.coder.codec.shed()
   }
 
   /// The storage of the database's files, for what a layer above keeps beside them.

@@ -59,10 +59,19 @@ extension HyperDB {
     session.hooks.onFinish = { [weak self] in
       self?.assumeIsolated { $0.mayFinish(id) } ?? true
     }
+    session.hooks.onQuiet = { [weak self] in self?.assumeIsolated { $0.quiet(id) } }
     session.hooks.onClose = { [weak self] _ in self?.assumeIsolated { $0.ended(id) } }
     sessions.append(entry)
     try openFeeds(entry)
     return OnReplica(session, on: replica)
+  }
+
+  /// Releases memory if no feed was used between two keep-alives of the connection that is open for the longest.
+  private func quiet(_ id: ObjectIdentifier) {
+    guard index(of: id) == 0 else { return }
+    let uses = feedSet.uses
+    if uses == usesWhenQuiet { releaseCaches() }
+    usesWhenQuiet = uses
   }
 
   private func ended(_ id: ObjectIdentifier) {

@@ -131,7 +131,7 @@ package final class ReplicationSession {
     guard !isClosed else { return }
     self.now = Moment(now)
     perform {
-      try connection.tick(now: now)
+      if try connection.tick(now: now) { hooks.onQuiet?() }
       for peer in feeds.peers { peer?.tick(now: self.now) }
       for peer in feeds.peers { if let peer { feeds.touch(peer.replicator) } }
       try process()

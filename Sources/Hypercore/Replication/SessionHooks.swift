@@ -13,6 +13,8 @@ package struct SessionHooks {
   package var onFinish: (() throws -> Bool)?
   /// Called once, with the reason if it was not a proper end.
   package var onClose: (((any Error)?) -> Void)?
+  /// Called with each keep-alive: nothing else was sent for a whole timeout.
+  package var onQuiet: (() -> Void)?
   /// Called when there is output to take, or the end of it: once until
   /// ``ReplicationSession/takeOutput(now:)``.
   package var onOutput: (() -> Void)?

@@ -18,10 +18,14 @@ package final class Bitfield {
   /// The first error in reading a page.
   @exclusivity(unchecked) private(set) var failure: FeedError?
 
+  /// The page that stands for all that are still in their files, so that each feed doesn't hold one of its own.
+  /// Shared without a lock, since nothing changes it: no block or node has a bit in a page of number -1.
+  private nonisolated(unsafe) static let unreadPage = BitfieldPage(number: -1, indexSize: 0)
+
   private let file: FeedFile?
   /// nil: empty; `unread`: still in the file.
   @exclusivity(unchecked) private var pages: [BitfieldPage?]
-  private let unread = BitfieldPage(number: -1, indexSize: 0)
+  private let unread = Bitfield.unreadPage
   /// The page that was used last.
   @exclusivity(unchecked) private var current: BitfieldPage
   @exclusivity(unchecked) private var dirty: [Int] = []

@@ -47,6 +47,9 @@ final class TreeFile {
     fileEnd = try file.length()
   }
 
+  /// The pages in memory.
+  var cachedPages: Int { ring.count }
+
   static func offset(of index: UInt64) -> UInt64 { 32 + 40 * index }
 
   // MARK: Reading

@@ -54,7 +54,7 @@ package final class ArchiveMessageCodec {
     block.withUnsafeBytes { bytes in
       guard let fields = FieldCount(bytes, known: known, kind: kind) else { return nil }
       // The bytes of the fields, and what protobuf-c allocates for each besides.
-      let allocator = arena.reserve(bytes.count + 272 * (fields.count + 4) + 4096)
+      let allocator = arena.reserve(bytes.count + 272 * (fields.count + 4) + 512)
       defer { arena.release() }
       let base = bytes.bindMemory(to: UInt8.self).baseAddress
       return unpack(allocator, bytes.count, base).map { body($0.pointee) }

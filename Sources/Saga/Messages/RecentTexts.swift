@@ -39,6 +39,9 @@ struct RecentTexts {
 
   init(limit: Int = byteLimit) { self.limit = limit }
 
+  /// The entries of all queues, those of replaced contents included.
+  var queuedCount: Int { queues.values.reduce(0) { $0 + $1.entries.count } }
+
   /// Returns the content of a record, if it is kept and from this block.
   func content(_ record: UInt32, at seq: UInt64) -> MessageContent? {
     guard let found = kept[record], found.seq == seq else { return nil }

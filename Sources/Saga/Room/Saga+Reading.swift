@@ -238,7 +238,7 @@ extension Saga {
     blocksRead += count
     guard blocksRead >= Self.readsBetweenReleases else { return }
     blocksRead = 0
-    db.assumeIsolated { $0.releaseFeedCaches() }
+    db.assumeIsolated { $0.releaseCaches() }
   }
 
   private static let readsBetweenReleases = 8_192
