@@ -27,7 +27,7 @@ public actor SignalHub {
     public var pauses: [Duration] = [1, 2, 5, 15, 30, 60].map { .seconds($0) }
     /// The time limit of one attempt to reach it.
     public var connectTimeout = Duration.seconds(10)
-    /// The most messages that wait for the reader; beyond them the oldest is dropped.
+    /// The most messages that wait for the reader; beyond them the oldest is dropped. Other events are not dropped for them.
     public var waiting = 256
     /// Additional certificates to trust, as a PEM file: for the user's own hub.
     public var trustedCertificates: String?
@@ -47,7 +47,7 @@ public actor SignalHub {
 
   private nonisolated let application: String
   private nonisolated let options: Options
-  private nonisolated let outgoing: AsyncStream<Event>.Continuation
+  private nonisolated let backlog: EventBacklog
   private let posts: AsyncStream<(SignalMessage, String)>
   private nonisolated let posting: AsyncStream<(SignalMessage, String)>.Continuation
   private var runner: Task<Void, Never>?
@@ -69,7 +69,13 @@ public actor SignalHub {
     self.application = application
     self.id = id
     self.options = options
-    (events, outgoing) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(options.waiting))
+    let backlog = EventBacklog(limit: options.waiting)
+    self.backlog = backlog
+    events = AsyncStream {
+      await backlog.next()
+    } onCancel: {
+      backlog.finish()
+    }
     (posts, posting) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(options.waiting))
     Task { await self.start() }
   }
@@ -79,16 +85,16 @@ public actor SignalHub {
     poster = Task { [weak self, posts] in
       for await (message, channel) in posts { await self?.say(message, to: channel) }
     }
-    runner = Task { [weak self, address, application, id, options, outgoing] in
+    runner = Task { [weak self, address, application, id, options, backlog] in
       var failures = 0
       while !Task.isCancelled {
         do {
           let session = try await Self.open(address, application, id, options)
           guard let self, await self.uses(session) else { return await session.close() }
           failures = 0
-          outgoing.yield(.connected)
+          backlog.add(.connected)
           do {
-            for try await message in session.messages { outgoing.yield(.message(message)) }
+            for try await message in session.messages { backlog.add(.message(message)) }
             throw SignalError(.unreachable, "The signal hub \(address) has closed the connection.")
           } catch {
             await session.close()
@@ -99,7 +105,7 @@ public actor SignalHub {
           let pause = options.pauses[min(failures, options.pauses.count - 1)]
           failures += 1
           let error = error as? SignalError ?? SignalError(address, failed: error)
-          outgoing.yield(.disconnected(error, again: pause))
+          backlog.add(.disconnected(error, again: pause))
           // With jitter: clients that lost a hub at once should not all return at once.
           try? await Task.sleep(for: pause * Double.random(in: 0.75...1.25))
         }
@@ -125,6 +131,7 @@ public actor SignalHub {
   deinit {
     runner?.cancel()
     poster?.cancel()
+    backlog.finish()
   }
 
   /// Sends a message on a peer's channel or the common one, after earlier posts; returns at once. Messages
@@ -145,7 +152,7 @@ public actor SignalHub {
     runner?.cancel()
     poster?.cancel()
     posting.finish()
-    outgoing.finish()
+    backlog.finish()
     await session?.close()
     session = nil
   }

@@ -65,7 +65,7 @@ extension Archive {
       guard reconciliation.failure != nil else { return }
       reconciliation.failure = nil
     } catch { return noteFailure(error) }
-    hub.send(.trouble)
+    broadcast.send(.trouble)
   }
 
   /// Notes why the folder can't follow. Peers are served what is here all the same.
@@ -74,7 +74,7 @@ extension Archive {
     reconciliation.failure = failure
     if failure.cause is SystemError { reconcileLater() }
     wakeWaiters()
-    hub.send(.trouble)
+    broadcast.send(.trouble)
   }
 
   /// Looks again after ``Reconciliation/pause``, when the disk may have room.

@@ -93,7 +93,7 @@ extension Archive {
 
   /// Ends all waiting for files while nothing is fetched, such as on a full disk.
   private func notePause() {
-    hub.send(.trouble)
+    broadcast.send(.trouble)
     wakeWaiters()
   }
 
@@ -115,7 +115,7 @@ extension Archive {
       openContents()
       notifyOfVersion()
       reconcileSoon()
-    case .forked: hub.send(.trouble)
+    case .forked: broadcast.send(.trouble)
     case .peerAdded: askForNewest(isNewPeer: true)
     case .remoteUpdate: askForNewest(isNewPeer: false)
     case .paused, .resumed: notePause()
@@ -126,11 +126,11 @@ extension Archive {
   func contentChanged(_ event: ReplicatorEvent) {
     guard !isClosed else { return }
     switch event {
-    case .synced where !options.latest: hub.send(.sync(version: tree.version))
+    case .synced where !options.latest: broadcast.send(.sync(version: tree.version))
     case .stored(let ranges, _):
       if isFollowing { reconciliation.arrived += ranges }
       reconcileSoon()
-    case .forked: hub.send(.trouble)
+    case .forked: broadcast.send(.trouble)
     case .paused, .resumed: notePause()
     default: break
     }
@@ -140,7 +140,7 @@ extension Archive {
   private func notifyOfVersion() {
     guard tree.version != toldVersion else { return }
     toldVersion = tree.version
-    hub.send(.update(version: toldVersion))
+    broadcast.send(.update(version: toldVersion))
   }
 
   /// In an archive with sparse metadata, asks for the newest entry that a peer announces. It brings the

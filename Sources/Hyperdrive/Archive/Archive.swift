@@ -75,7 +75,7 @@ public actor Archive {
   let ownID: [UInt8]
   var sessions: [ArchiveSession] = []
   let nonces = NonceMemory()
-  nonisolated let hub = ArchiveHub()
+  nonisolated let broadcast = Broadcast<ArchiveEventQueue>()
   let writing = WriteLock()
   /// The reason why the archive's content can't be read, such as a first block of another kind.
   var fault: ArchiveError?
@@ -184,7 +184,7 @@ public actor Archive {
       let event = OnReplica(event, on: replica)
       self?.assumeIsolated { $0.contentChanged(event.take(on: $0.replica)) }
     }
-    hub.send(.content)
+    broadcast.send(.content)
     for waiter in firstContent { waiter.resume() }
     firstContent = []
   }
@@ -225,7 +225,7 @@ public actor Archive {
     wakeWaiters()
     defer {
       feeds.release()
-      hub.close()
+      broadcast.finish(.close)
     }
     // The feeds first, so that their followers are notified of the end.
     try await content?.close()

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Hypercore
 
 /// An event of an archive.
 @nonexhaustive
@@ -18,64 +18,49 @@ public enum ArchiveEvent: Hashable, Sendable {
 
 /// The events of an archive since the call of ``Archive/events()``.
 ///
-/// A slow reader gets the newest 16 events, each of which includes what older ones of its kind said. The
-/// sequence ends after ``ArchiveEvent/close`` or when its task is cancelled. One task should read it.
+/// A slow reader misses no kind of event: of each kind the newest waits, which includes what older ones said. The
+/// sequence ends after ``ArchiveEvent/close`` or when its task is cancelled. One task reads it; other readers call
+/// ``Archive/events()`` for sequences of their own.
 public struct ArchiveEvents: AsyncSequence, Sendable {
   public typealias Element = ArchiveEvent
 
-  let stream: AsyncStream<ArchiveEvent>
+  let subscription: Broadcast<ArchiveEventQueue>.Subscription
 
-  public func makeAsyncIterator() -> AsyncStream<ArchiveEvent>.Iterator {
-    stream.makeAsyncIterator()
+  public func makeAsyncIterator() -> Iterator { Iterator(subscription: subscription) }
+
+  /// An iterator that waits for each event.
+  public struct Iterator: AsyncIteratorProtocol {
+    let subscription: Broadcast<ArchiveEventQueue>.Subscription
+
+    /// Returns the next event; nil after ``ArchiveEvent/close`` or if the task is cancelled.
+    public mutating func next() async -> ArchiveEvent? {
+      await subscription.next()
+    }
   }
 }
 
-/// The followers of an archive.
-///
-/// Unchecked, with this proof: its state is touched under the lock only.
-final class ArchiveHub: @unchecked Sendable {
-  private let lock = NSLock()
-  private var followers: [UInt64: AsyncStream<ArchiveEvent>.Continuation] = [:]
-  private var last: UInt64 = 0
-  private var isClosed = false
+/// The events that wait for one reader, one of each kind at most.
+struct ArchiveEventQueue: BroadcastQueue {
+  private var events: [ArchiveEvent] = []
 
-  /// The most events that wait for a slow reader. Each of them includes what older ones of its kind
-  /// said.
-  private static let pending = 16
-
-  func subscribe() -> ArchiveEvents {
-    let (stream, continuation) = AsyncStream<ArchiveEvent>.makeStream(
-      bufferingPolicy: .bufferingNewest(Self.pending))
-    let (number, isClosed) = lock.withLock {
-      last += 1
-      if !self.isClosed { followers[last] = continuation }
-      return (last, self.isClosed)
-    }
-    continuation.onTermination = { [weak self] _ in self?.remove(number) }
-    if isClosed {
-      continuation.yield(.close)
-      continuation.finish()
-    }
-    return ArchiveEvents(stream: stream)
+  mutating func add(_ event: ArchiveEvent) {
+    events.removeAll { $0.kind == event.kind }
+    events.append(event)
   }
 
-  private func remove(_ number: UInt64) {
-    _ = lock.withLock { followers.removeValue(forKey: number) }
-  }
+  mutating func next() -> ArchiveEvent? { events.isEmpty ? nil : events.removeFirst() }
 
-  func send(_ event: ArchiveEvent) {
-    for follower in lock.withLock({ Array(followers.values) }) { follower.yield(event) }
-  }
+  var pendingCount: Int { events.count }
+}
 
-  func close() {
-    let followers = lock.withLock {
-      isClosed = true
-      defer { self.followers = [:] }
-      return Array(self.followers.values)
-    }
-    for follower in followers {
-      follower.yield(.close)
-      follower.finish()
+extension ArchiveEvent {
+  fileprivate var kind: Int {
+    switch self {
+    case .content: 0
+    case .update: 1
+    case .sync: 2
+    case .trouble: 3
+    case .close: 4
     }
   }
 }
@@ -84,5 +69,7 @@ extension Archive {
   /// Returns the archive's events from now on. Listening has begun when this returns.
   ///
   /// Stands for hyperdrive's events `content`, `update`, `sync` and `close`.
-  public nonisolated func events() -> ArchiveEvents { hub.subscribe() }
+  public nonisolated func events() -> ArchiveEvents {
+    ArchiveEvents(subscription: broadcast.subscribe(ArchiveEventQueue()))
+  }
 }

@@ -50,7 +50,7 @@ extension Archive {
     if reconciliation.pending.isEmpty, reconciliation.synced != version {
       reconciliation.synced = version
       reconciliation.replaced = [:]
-      hub.send(.sync(version: version))
+      broadcast.send(.sync(version: version))
     }
     if isComplete { wakeWaiters() }
   }
