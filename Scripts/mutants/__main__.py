@@ -60,13 +60,13 @@ def report(site):
 
 def try_module(runs, module, sites, state, chosen):
     print(f"\n{module}: {len(sites)} faults. Its suites without a fault:", flush=True)
-    coverage = runs.coverage(runs.suites(module))
+    coverage = runs.coverage(module, runs.suites(module))
     results = state.setdefault(module, {})
     for site in sites:
         if chosen and site.number not in chosen[module]:
             continue
         start = time.monotonic()
-        noticed = runs.notices(site.number, coverage)
+        noticed = runs.notices(module, site.number, coverage)
         results[site.key] = list(noticed) if noticed else None
         by = f"{noticed[0]}: {noticed[1][:110]}" if noticed else "SURVIVED"
         print(f"  {site.number:3} {site.file}:{site.line} {time.monotonic() - start:.0f} s {by}", flush=True)

@@ -27,9 +27,9 @@ class Runs:
         found = {line.split("/")[0] for line in listed.splitlines() if line.startswith(module + "Tests.")}
         return sorted(found)
 
-    def run(self, suite, fault=0, trace=None, limit=600):
-        """Runs one suite. Returns what was noticed (empty if nothing was), and the seconds that it took."""
-        environment = dict(os.environ, SWIFT_BACKTRACE="enable=no", DAT_MUTANT=str(fault))
+    def run(self, suite, fault="", trace=None, limit=600):
+        """Runs one suite with a fault, `module:number`. Returns what was noticed (empty if nothing was), and the seconds that it took."""
+        environment = dict(os.environ, SWIFT_BACKTRACE="enable=no", DAT_MUTANT=fault)
         if trace:
             environment["DAT_MUTANT_TRACE"] = trace
         start = time.monotonic()
@@ -75,8 +75,8 @@ class Runs:
             return f"ended with {status}: {last}", seconds
         return "", seconds
 
-    def coverage(self, suites):
-        """By suite: its seconds, and the numbers of the places that it reaches. All have to pass."""
+    def coverage(self, module, suites):
+        """By suite: its seconds, and the numbers of the module's places that it reaches. All have to pass."""
         found = {}
         for suite in suites:
             with tempfile.TemporaryDirectory() as folder:
@@ -89,16 +89,17 @@ class Runs:
                 reached = set()
                 if os.path.exists(trace):
                     with open(trace, encoding="ascii") as opened:
-                        reached = {int(line) for line in opened if line.strip().isdigit()}
+                        names = [line.strip().partition(":") for line in opened]
+                    reached = {int(number) for name, _, number in names if name == module and number.isdigit()}
                 found[suite] = (seconds, reached)
                 print(f"  {suite}: {seconds:.1f} s, {len(reached)} places", flush=True)
         return found
 
-    def notices(self, fault, coverage):
-        """The first suite that notices a fault, and how; nil if none does. The quickest come first."""
+    def notices(self, module, fault, coverage):
+        """The first suite that notices a fault of a module, and how; nil if none does. The quickest come first."""
         covering = sorted((seconds, suite) for suite, (seconds, reached) in coverage.items() if fault in reached)
         for seconds, suite in covering:
-            noticed, _ = self.run(suite, fault, limit=60 + 10 * seconds)
+            noticed, _ = self.run(suite, f"{module}:{fault}", limit=60 + 10 * seconds)
             if noticed:
                 return suite, noticed
         return None

@@ -9,9 +9,13 @@ HEAD = """// Written by Scripts/mutants.
   import Darwin
 #endif
 
-/// The number of the fault that this process has; 0 for none.
-private let mutantChosen: Int = getenv("DAT_MUTANT").flatMap { Int(String(cString: $0)) } ?? 0
-/// A file for the numbers of the places that were reached.
+/// The number of the fault that this process has in this module, as in `MODULE:7`; 0 for none.
+private let mutantChosen: Int = {
+  guard let name = getenv("DAT_MUTANT").map({ String(cString: $0) }), name.hasPrefix("MODULE:")
+  else { return 0 }
+  return Int(name.dropFirst("MODULE:".count)) ?? 0
+}()
+/// A file for the names of the places that were reached.
 private let mutantTrace: Int32 = getenv("DAT_MUTANT_TRACE").map {
   open($0, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
 } ?? -1
@@ -25,7 +29,7 @@ nonisolated(unsafe) private let mutantSeen: UnsafeMutablePointer<Bool> = {
 func isMutant(_ number: Int) -> Bool {
   if mutantTrace >= 0, !mutantSeen[number] {
     mutantSeen[number] = true
-    let line = Array("\\(number)\\n".utf8)
+    let line = Array("MODULE:\\(number)\\n".utf8)
     _ = line.withUnsafeBytes { write(mutantTrace, $0.baseAddress, $0.count) }
   }
   return number == mutantChosen
@@ -44,9 +48,10 @@ func mutantResult<T>(_ number: Int, _ value: [T]) -> [T] { isMutant(number) ? []
 """
 
 
-def source(sites):
-    """The file for these places."""
-    out = [HEAD.replace("COUNT", str(max((site.number for site in sites), default=0) + 1))]
+def source(module, sites):
+    """The file for these places of a module."""
+    count = max((site.number for site in sites), default=0) + 1
+    out = [HEAD.replace("COUNT", str(count)).replace("MODULE", module)]
     for site in sites:
         number, before, after = site.number, site.before, site.after
         name = name_of(number)

@@ -125,7 +125,7 @@ class Tree:
             files.setdefault(f"Sources/{module}/{SUPPORT}", [])
         self.copy(files)
         for module, sites in chosen.items():
-            put(os.path.join(self.path, "Sources", module, SUPPORT), support.source(sites))
+            put(os.path.join(self.path, "Sources", module, SUPPORT), support.source(module, sites))
         for file, sites in files.items():
             if file.endswith("/" + SUPPORT):
                 continue
