@@ -10,6 +10,8 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   private let base: any StorageProvider
   private let memory = MemoryStorage()
   private var files: [Reference] = []
+  /// The files that are in the base storage already, if not all could be written.
+  private var moved: Set<String> = []
   /// True once the files are in the base storage.
   private var isWritten = false
 
@@ -19,10 +21,10 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   public var access: StorageAccess { base.access }
 
   public func storage(named name: String) throws(StorageError) -> any RandomAccessStorage {
-    if isWritten { return try base.storage(named: name) }
+    if isWritten || moved.contains(name) { return try base.storage(named: name) }
     let (inMemory, final) = (try memory.storage(named: name), try base.storage(named: name))
     let file = DeferredFile(owner: self, file: inMemory, isKey: name.hasSuffix("key"))
-    files.append(Reference(file: file, inMemory: inMemory, final: final))
+    files.append(Reference(name: name, file: file, inMemory: inMemory, final: final))
     return file
   }
 
@@ -33,7 +35,8 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   public func space() throws(StorageError) -> StorageSpace? { try base.space() }
 
   public func remove(_ name: String) throws(StorageError) {
-    if isWritten { try base.remove(name) } else { try memory.remove(name) }
+    let holder: any StorageProvider = isWritten || moved.contains(name) ? base : memory
+    try holder.remove(name)
   }
 
   public func exists(_ name: String) throws(StorageError) -> Bool {
@@ -49,6 +52,7 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   fileprivate func writeOut() throws(StorageError) {
     while let reference = files.first {
       try reference.writeOut()
+      moved.insert(reference.name)
       files.removeFirst()
     }
     isWritten = true
@@ -57,6 +61,7 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   /// A file, in memory and on the disk. The file that was handed out keeps its owner, so the owner doesn't keep
   /// it: a feed that is dropped without being closed would never be freed.
   private struct Reference {
+    let name: String
     weak var file: DeferredFile?
     let inMemory: any RandomAccessStorage
     let final: any RandomAccessStorage

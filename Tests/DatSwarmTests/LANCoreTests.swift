@@ -233,3 +233,22 @@ func `peers of one machine find each other over the loopback interface`() async 
   await one.close()
   await other.close()
 }
+
+@Test(.timeLimit(.minutes(1)))
+func `a peer that came first finds one that came later, as it asks again`() async throws {
+  var options = LANSource.Options()
+  options.interfaces = ["lo", "lo0"]
+  var random = SystemRandomNumberGenerator()
+  let topic = Topic(bytes: (0..<20).map { _ in .random(in: .min ... .max, using: &random) })!
+  let one = LANSource(options: options)
+  // Only looks, so that nobody answers to what the other asks.
+  await one.join(topic, announcing: nil)
+  let other = LANSource(options: options)
+  await other.join(topic, announcing: 1002)
+  for await finding in one.findings where finding.topic == topic {
+    #expect(finding.addresses == [PeerAddress(host: "127.0.0.1", port: 1002)])
+    break
+  }
+  await one.close()
+  await other.close()
+}

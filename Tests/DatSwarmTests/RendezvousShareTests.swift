@@ -31,7 +31,8 @@ private let start = ContinuousClock.now
   }
 
   private func packet(
-    _ token: String?, about topics: [Topic] = [topic], announcing port: Int? = nil
+    _ token: String?, about topics: [Topic] = [topic], announcing port: Int? = nil,
+    subscribes: Bool = true
   ) -> [UInt8] {
     var message = DNSMessage(id: 2, questions: topics.map(DiscoveryMessages.question))
     if let token {
@@ -39,7 +40,7 @@ private let start = ContinuousClock.now
       message.additionals = [
         DiscoveryMessages.text(
           DiscoveryMessages.name(of: topics[0]),
-          [("subscribe", "true"), ("token", token)] + announce)
+          (subscribes ? [("subscribe", "true")] : []) + [("token", token)] + announce)
       ]
     }
     return message.encoded()!
@@ -94,6 +95,32 @@ private let start = ContinuousClock.now
     let found = peers(
       server.receive(packet(own), from: asker, now: start + .seconds(61)).first)
     #expect(found.count { $0.host.hasPrefix("198.51.100.") } == 10)
+  }
+
+  @Test func `who announces and hears of nobody is found all the same`() {
+    var server = RendezvousServerCore(random: SeededRandom(seed: 1))
+    let peer = PeerAddress(host: "198.51.100.1", port: 4000)
+    let own = token(&server, peer, start)
+    _ = server.receive(packet(own, announcing: 3282, subscribes: false), from: peer, now: start)
+    #expect(server.statistics.entries == 1)
+    let asker = PeerAddress(host: "203.0.113.1", port: 9)
+    let found = server.receive(packet(token(&server, asker, start)), from: asker, now: start)
+    #expect(peers(found.first) == [PeerAddress(host: peer.host, port: 3282)])
+  }
+
+  @Test func `an announcement that there is no room for is told to nobody`() {
+    var limits = RendezvousServerCore.Limits()
+    limits.entries = 3
+    var server = RendezvousServerCore(limits: limits, random: SeededRandom(seed: 1))
+    for number in 1...3 {
+      let peer = PeerAddress(host: "198.51.100.\(number)", port: 4000)
+      let own = token(&server, peer, start)
+      let sent = server.receive(packet(own, announcing: 3282), from: peer, now: start)
+      // The answer, and for the second that of whom the first hears.
+      #expect(sent.count == (number == 2 ? 2 : 1))
+    }
+    #expect(server.statistics.announced == 2 && server.statistics.pushed == 1)
+    #expect(server.statistics.full == 3, "the second's subscription, and all of the third")
   }
 
   @Test func `a place runs out at the instant when it has lasted its time`() {

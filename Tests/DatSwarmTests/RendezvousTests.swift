@@ -157,10 +157,10 @@ private struct World {
   #expect(server.statistics.entries == 2)
   // The previous one is valid as well, the one before that no longer.
   _ = server.tick(now: start)
-  _ = server.tick(now: start + .seconds(301))
+  _ = server.tick(now: start + .seconds(300))
   #expect(token(announce(fresh, from: honest)) != fresh)
   #expect(server.statistics.unproven == 2)
-  _ = server.tick(now: start + .seconds(602))
+  _ = server.tick(now: start + .seconds(600))
   _ = announce(fresh, from: honest)
   #expect(server.statistics.unproven == 3)
 }

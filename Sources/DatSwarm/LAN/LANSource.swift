@@ -84,7 +84,6 @@ public actor LANSource: PeerSource {
     ports = [:]
     found.finish()
     troubled.finish()
-    arrived.finish()
   }
 
   // MARK: Turns
