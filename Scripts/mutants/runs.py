@@ -28,7 +28,10 @@ class Runs:
         return sorted(found)
 
     def run(self, suite, fault="", trace=None, limit=600):
-        """Runs one suite with a fault, `module:number`. Returns what was noticed (empty if nothing was), and the seconds that it took."""
+        """Runs one suite with a fault, `module:number`.
+
+        Returns what was noticed (empty if nothing was), and the seconds that it took.
+        """
         environment = dict(os.environ, SWIFT_BACKTRACE="enable=no", DAT_MUTANT=fault)
         if trace:
             environment["DAT_MUTANT_TRACE"] = trace

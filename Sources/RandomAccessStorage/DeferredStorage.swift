@@ -35,16 +35,19 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
   public func space() throws(StorageError) -> StorageSpace? { try base.space() }
 
   public func remove(_ name: String) throws(StorageError) {
-    let holder: any StorageProvider = isWritten || moved.contains(name) ? base : memory
-    try holder.remove(name)
+    try holder(of: name).remove(name)
   }
 
   public func exists(_ name: String) throws(StorageError) -> Bool {
-    isWritten ? try base.exists(name) : try memory.exists(name)
+    try holder(of: name).exists(name)
   }
 
   public func identity(of name: String) throws(StorageError) -> String? {
     isWritten ? try base.identity(of: name) : nil
+  }
+
+  private func holder(of name: String) -> any StorageProvider {
+    isWritten || moved.contains(name) ? base : memory
   }
 
   /// Writes the content of memory to the base storage. After an error the files that are not there yet stay in memory, and
@@ -53,7 +56,9 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
     while let reference = files.first {
       try reference.writeOut()
       moved.insert(reference.name)
-      files.removeFirst()
+      // Every handle of the file, so that none writes its older content once more.
+      for other in files where other.name == reference.name { other.file?.move(to: other.final) }
+      files.removeAll { $0.name == reference.name }
     }
     isWritten = true
   }
@@ -69,7 +74,6 @@ public final class DeferredStorage: StorageProvider, @unchecked Sendable {
     func writeOut() throws(StorageError) {
       let bytes = try Self.content(of: inMemory)
       if !bytes.isEmpty { try final.write([StorageWrite(offset: 0, bytes: bytes)]) }
-      file?.move(to: final)
     }
 
     private static func content(of file: any RandomAccessStorage) throws(StorageError) -> [UInt8] {

@@ -52,7 +52,7 @@ import Testing
     for db in [owner, clone] {
       while await db.cachedPages > 0 { try await Task.sleep(for: .milliseconds(5)) }
     }
-    // What comes then is read and written as before.
+    // Later entries are read and written as before.
     try await clone.put("a", [2])
     try await owner.until("a", has: [[2]])
     await one.close()
