@@ -1,7 +1,7 @@
 """Puts small faults into modules, one at a time, and lists those that no test of the module notices.
 
     python3 Scripts/mutants [--modules "Hypercore Saga"] [--count 60] [--seed 1] [--again] [--only "3 17"]
-                             [--at "Saga/Peers/Roster.swift:12 …"]
+                             [--at "Saga/Peers/Roster.swift:12 …"] [--optimize]
 
 All faults are built in at once, into a copy of the package; a variable of the environment chooses one. Each is
 tried with the module's own suites that reach its place, until a test fails, the process crashes, or it takes too
@@ -30,6 +30,8 @@ def options():
     parser.add_argument("--only", default="", help="only the faults of these numbers")
     parser.add_argument("--at", default="", help="every fault of these lines, file:line below Sources, and no others")
     parser.add_argument("--build-only", action="store_true")
+    parser.add_argument("--optimize", action="store_true", default=bool(os.environ.get("OPTIMIZE")),
+                        help="an optimized build that keeps assertions: it takes longer, each run far less")
     return parser.parse_args()
 
 
@@ -97,7 +99,7 @@ def main():
         with open(memory, "w", encoding="utf-8") as written:
             json.dump(kept, written, indent=1, ensure_ascii=False)
 
-    tree = trees.Tree(root, path, os.environ.get("SWIFT") or "swift")
+    tree = trees.Tree(root, path, os.environ.get("SWIFT") or "swift", args.optimize)
     try:
         chosen = build(tree, root, modules, args.count, args.seed, dropped, args.at.split())
     finally:

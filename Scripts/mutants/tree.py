@@ -12,6 +12,8 @@ from sites import KINDS, SHARES, find
 COPIED = ("Package.swift", "Package.resolved", "Sources", "Tests", "Examples", "Interop", "Fixtures", "Documentation",
           "README.md", "Scripts", "Makefile", "Packaging")
 SUPPORT = "Mutants.swift"
+# A debug build all the same: tests see what is internal, and assertions hold.
+OPTIMIZED = ["-Xswiftc", "-O", "-Xswiftc", "-assert-config", "-Xswiftc", "Debug", "-Xcc", "-O2"]
 
 
 def candidates(root, module):
@@ -80,8 +82,9 @@ def put(path, text):
 
 
 class Tree:
-    def __init__(self, root, path, swift):
+    def __init__(self, root, path, swift, optimized):
         self.root, self.path, self.swift = root, path, swift
+        self.flags = OPTIMIZED if optimized else []
 
     def copy(self, changed):
         """Brings the tree up to the repository, but for the files in `changed`."""
@@ -139,8 +142,8 @@ class Tree:
         """Builds the suites. Returns the places of errors, (file, line); none if it succeeded."""
         environment = dict(os.environ, DAT_SUITES=" ".join(f"{module}Tests" for module in modules))
         done = subprocess.run(
-            [self.swift, "build", "--product", "dat-swiftPackageTests"], cwd=self.path, env=environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+            [self.swift, "build", *self.flags, "--product", "dat-swiftPackageTests"], cwd=self.path,
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         if done.returncode == 0:
             return []
         errors = set()

@@ -123,6 +123,21 @@ private let start = ContinuousClock.now
     #expect(server.statistics.full == 3, "the second's subscription, and all of the third")
   }
 
+  @Test func `an announcement to a full topic is told to nobody`() {
+    var limits = RendezvousServerCore.Limits()
+    limits.topic = EndpointTable.Shares(total: 3, host: 2, socket: 2)
+    var server = RendezvousServerCore(limits: limits, random: SeededRandom(seed: 1))
+    for number in 1...4 {
+      let peer = PeerAddress(host: "198.51.100.\(number)", port: 4000)
+      let own = token(&server, peer, start)
+      let sent = server.receive(packet(own, announcing: 3282), from: peer, now: start)
+      // The answer, and what those before hear of it.
+      #expect(sent.count == (number <= 3 ? number : 1))
+    }
+    #expect(server.statistics.announced == 3 && server.statistics.pushed == 3)
+    #expect(server.statistics.full == 2, "the fourth's announcement and subscription")
+  }
+
   @Test func `a place runs out at the instant when it has lasted its time`() {
     let shares = EndpointTable.Shares(total: 10, host: 4, socket: 4)
     var table = EndpointTable()

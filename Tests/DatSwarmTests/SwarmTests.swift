@@ -176,6 +176,21 @@ func `the limits of a swarm hold for its listeners`(isProxy: Bool) async throws 
   await node.swarm.close()
 }
 
+@Test(.timeLimit(.minutes(1)))
+func `where no port is preferred the system chooses one, and one in use gives way to the next`()
+  async throws
+{
+  let swarm = Swarm(options: Swarm.Options(), sources: [])
+  let chosen = try await swarm.listen(host: "127.0.0.1", preferring: [])
+  #expect(chosen.port >= 1024)
+  let other = try await swarm.listen(host: "127.0.0.1", preferring: [chosen.port, 0])
+  #expect(other.port >= 1024 && other.port != chosen.port)
+  await #expect(throws: SwarmError.self) {
+    try await swarm.listen(host: "127.0.0.1", preferring: [chosen.port])
+  }
+  await swarm.close()
+}
+
 @Test(.timeLimit(.minutes(2)))
 func `a banned host is let go and kept out`() async throws {
   let node = try await Node()

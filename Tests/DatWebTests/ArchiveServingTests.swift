@@ -40,6 +40,8 @@ import Testing
       #expect(part.status == 206 && part.body == "234")
       #expect(part.headers["content-range"] == "bytes 2-4/10")
       #expect(try await server.get("/docs/one.txt", changing: ["Range": "bytes=-3"]).body == "789")
+      let end = try await server.get("/docs/one.txt", changing: ["Range": "bytes=8-99"])
+      #expect(end.body == "89" && end.headers["content-range"] == "bytes 8-9/10")
       #expect(try await server.get("/docs/one.txt", changing: ["Range": "bytes=10-"]).status == 416)
       let tag = file.headers["etag"] ?? ""
       #expect(try await server.get("/docs/one.txt", changing: ["If-None-Match": tag]).status == 304)
@@ -51,6 +53,14 @@ import Testing
       #expect(listing.status == 200 && listing.body.contains("one.txt"))
       #expect(listing.body.contains("&lt;b&gt;&amp;") && !listing.body.contains("<b>"))
       #expect(!listing.body.unicodeScalars.contains("\u{202e}"))
+      #expect(listing.body.contains(#"<a href="./one.txt">one.txt</a></td><td>10</td>"#))
+      #expect(listing.body.contains(#"<a href="./%3Cb%3E%26%E2%80%AE">"#))
+      #expect(listing.body.contains("?version=4") && !listing.body.contains("?version=6"))
+      let first = try await server.get("/?version=1").body
+      #expect(first.contains(#"<a href="./docs/?version=1">docs/</a></td><td></td>"#))
+      #expect(first.contains("?version=0") && first.contains("?version=2"))
+      let empty = try await server.get("/?version=0").body
+      #expect(empty.contains("?version=1") && !empty.contains("earlier"))
       #expect(try await server.get("/none").status == 404)
       #expect(try await server.get("/%zz").status == 400)
     }

@@ -212,12 +212,16 @@ struct EventReader {
     }
   }
 
-  /// Waits for a sign of life.
+  /// Waits for the next sign of life, and reads it and what came before it.
   mutating func comment() async {
-    while !text.contains(": here\n\n") {
+    while true {
+      if let end = text.range(of: ": here\n\n") {
+        text.removeSubrange(..<end.upperBound)
+        comments += 1
+        return
+      }
       guard let part = await parts.next(isolation: #isolation) else { return }
       text += String(buffer: part)
     }
-    comments += 1
   }
 }

@@ -273,8 +273,10 @@ private func place(_ message: [String: Any]?) -> String {
       let first = try #require(try await events.next())
       #expect(first[list: "messages"].count == 30)
       #expect(first.data["ahead"] as? Int == 300)
+      _ = try await server.post("\(path)/messages", #"{"text":"new"}"#)
+      let next = try #require(try await events.next())
+      #expect(next.data["ahead"] as? Int == 300)
     }
-    _ = try await server.post("\(path)/messages", #"{"text":"new"}"#)
     let newest = try await server.get("\(path)/messages?limit=5")
     let last = (newest.json["messages"] as? [[String: Any]])?.last
     #expect(last?["text"] as? String == "new" && newest.json["isEnd"] as? Bool == true)

@@ -109,6 +109,25 @@ extension SharedState {
   #expect(isNew && state.people.muted.isEmpty && state.people.requests.list.isEmpty)
 }
 
+@Test func `the room's maker is named as in its messages, or as it is here`() {
+  let cai = FakeRoom.key("cai")
+  func state(_ people: [UserData]) -> SharedState {
+    var state = SharedState()
+    state.start(
+      RoomIdentity(room: bea.key, own: cai, username: "cai", asks: false),
+      RoomState(people: people, requests: [], isAuthorized: true, ownSeq: 0),
+      patience: .seconds(30), now: 0)
+    return state
+  }
+  let authors = [
+    Author(feed: cai, username: "cai", messages: 1, last: 1),
+    Author(feed: bea.key, username: "bea once", messages: 1, last: 1),
+  ]
+  #expect(state([bea]).maker(authors) == "bea once")
+  #expect(state([bea]).maker([authors[0]]) == "bea")
+  #expect(state([]).maker([]) == nil)
+}
+
 @Test func `how much was read of a room that opens is told, and nothing once all was`() {
   var state = SharedState()
   state.start(

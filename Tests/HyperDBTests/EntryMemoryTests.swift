@@ -19,5 +19,25 @@ struct EntryMemoryTests {
       #expect(try core.get(key, in: core.snapshot(.local)).count == 1)
       #expect(core.memory.index?.head == head)
     }
+    let other = try open()
+    let cut = try other.snapshot(.local)
+    #expect(other.memory.index(for: cut, in: cut) == nil)
+    #expect(other.memory.index(for: cut, in: cut)?.head == last.location, "the second read has it")
+  }
+
+  @Test func `places of entries are bounded, however long a writer says its feed is`() {
+    let cache = EntryCache(limit: 1 << 20)
+    func isHeld(_ feed: Int, _ seq: Int) -> Bool {
+      let location = FeedSequence(feed: feed, seq: seq)
+      cache.insert(.bad, at: location)
+      if case .bad = cache[location] { return true }
+      return false
+    }
+    // There are places for 33 million entries of all feeds together.
+    #expect(!isHeld(0, 1 << 25))
+    #expect(isHeld(0, 1 << 24))
+    #expect(!isHeld(1, 1 << 24))
+    #expect(isHeld(1, 1 << 23))
+    #expect(isHeld(0, 7))
   }
 }

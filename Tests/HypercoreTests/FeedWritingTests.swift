@@ -204,6 +204,23 @@ import Testing
     }
   }
 
+  @Test(arguments: [Durability.buffered, .grouped(blocks: 100)])
+  func `an append of nothing brings what waits to the disk, once, and only where that is wanted`(
+    durability: Durability
+  ) async throws {
+    let disk = TrackingStorage(MemoryStorage())
+    var options = Feed.Options()
+    options.durability = durability
+    let feed = try await Feed.open(storage: disk, options: options)
+    try await feed.append(someBlocks(10))
+    disk.reset()
+    try await feed.append([[UInt8]]())
+    #expect(disk.calls(.sync).isEmpty == (durability == .buffered))
+    disk.reset()
+    try await feed.append([[UInt8]]())
+    #expect(disk.calls(.sync).isEmpty)
+  }
+
   @Test
   func `with synced, data and tree are on the disk before the signature, and it before the end`()
     async throws

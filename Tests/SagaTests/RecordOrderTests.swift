@@ -40,4 +40,11 @@ struct RecordOrderTests {
       }
     }
   }
+
+  @Test func `numbers that go to the end share pieces`() {
+    var order = RecordOrder(sortedCount: 1_500)
+    for number in 1_500..<5_000 { order.append(UInt32(number)) }
+    #expect(numbers(order) == Array(0..<5_000))
+    #expect(order.pieceTotal == 5)
+  }
 }

@@ -10,6 +10,12 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct RoomReadingTests {
   private func room(_ count: Int, text: (Int) -> String) async throws -> Saga {
     let saga = try await Saga.open(storage: MemoryStorage(), username: "Ána")
+    try await write(count, to: saga, text: text)
+    return saga
+  }
+
+  /// Writes messages into an empty room, and returns when it has them.
+  private func write(_ count: Int, to saga: Saga, text: (Int) -> String) async throws {
     let changes = (0..<count).map { number in
       let content = MessageContent(
         text: text(number), username: "Ána", timestamp: Int64(1_000 + number))
@@ -20,7 +26,48 @@ import Testing
       try await saga.db.batch(Array(changes[start..<min(start + 500, count)]))
     }
     while await saga.messageCount < count { await Task.yield() }
-    return saga
+  }
+
+  @Test func `events are taken one at a time, too, each once and in order`() async throws {
+    let saga = try await room(600) { "\($0)" }
+    let events = saga.events()
+    var texts: [String] = []
+    reading: while let event = await events.next() {
+      switch event {
+      case .message(let message): texts.append(message.text)
+      case .ready: break reading
+      default: break
+      }
+    }
+    #expect(texts == (0..<600).map { "\($0)" })
+    await saga.close()
+    #expect(await events.next() == nil)
+  }
+
+  @Test func `large texts are handed over some at a time, those that came later as well`()
+    async throws
+  {
+    let saga = try await room(0) { _ in "" }
+    let events = saga.events()
+    while let event = await events.next(), event != .ready {}
+    let text = String(repeating: "x", count: 60_000)
+    try await write(100, to: saga) { _ in text }
+    for reader in [events.reader, saga.events().reader] {
+      var messages = 0
+      var most = 0
+      while messages < 100 {
+        let some = try #require(await saga.nextEvents(reader))
+        let bytes = some.reduce(0) { sum, event in
+          if case .message(let message) = event { sum + message.text.utf8.count } else { sum }
+        }
+        most = max(most, bytes)
+        messages += bytes / text.utf8.count
+      }
+      #expect(messages == 100)
+      // Of what waits 16 are taken together.
+      #expect(most < 1 << 20 + 16 * 60_000)
+    }
+    await saga.close()
   }
 
   @Test func `pages go back and forth without gap or overlap`() async throws {

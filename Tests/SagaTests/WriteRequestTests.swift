@@ -40,6 +40,14 @@ import Testing
     #expect(requests.listed.first?.isProven == true)
   }
 
+  @Test func `proven requests are told in the order in which they came`() {
+    var requests = WriteRequests(limits: .init())
+    for number in 0..<60 {
+      requests.add(user(number, from: "192.0.2.\(number)", proven: true), on: UInt64(number))
+    }
+    #expect(requests.fill().map(\.username) == (0..<60).map { "user \($0)" })
+  }
+
   @Test func `a customer with many IPv6 networks has the places of one address`() {
     var requests = WriteRequests(limits: .init())
     for number in 0..<100 {
@@ -167,6 +175,44 @@ import Testing
     while await !bea.db.isLocalAuthorized { await Task.yield() }
     await claim.close()
     for saga in [ana, bea, mallory] { await saga.close() }
+  }
+
+  @Test func `a claim that goes with its connection is told to be gone, and no other`() async throws
+  {
+    let ana = try await room("ana")
+    try await ana.writeMessage("welcome")
+    let (one, other) = (try await room("one", key: ana.key), try await room("other", key: ana.key))
+    let users = [one, other].map { UserData(key: $0.db.localKey, username: "x", timestamp: 1) }
+    let events = ana.events(stored: .none)
+    let first = try await meet(ana, one, as: users[0], from: "192.0.2.66")
+    _ = try #require(await request(events, of: users[0].key))
+    let second = try await meet(ana, other, as: users[1], from: "192.0.2.67")
+    _ = try #require(await request(events, of: users[1].key))
+    for (link, user) in [(first, users[0]), (second, users[1])] {
+      await link.close()
+      let gone = await events.compactMap { if case .requestGone(let key) = $0 { key } else { nil } }
+        .first { _ in true }
+      #expect(gone == user.key)
+    }
+    #expect(await ana.requests.isEmpty)
+    for saga in [ana, one, other] { await saga.close() }
+  }
+
+  @Test func `a user is muted, told of once, and shown again`() async throws {
+    let ana = try await room("ana")
+    let key = KeyPair.generate().publicKey
+    let events = ana.events(stored: .none)
+    await ana.setMuted(true, key)
+    await ana.setMuted(true, key)
+    await ana.setMuted(true, ana.db.localKey)
+    #expect(await ana.muted == [key])
+    await ana.setMuted(false, key)
+    #expect(await ana.muted.isEmpty)
+    await ana.close()
+    let told = await events.reduce(into: [SagaEvent]()) { all, event in
+      if case .muted = event { all.append(event) }
+    }
+    #expect(told == [.muted(key, true), .muted(key, false)])
   }
 
   @Test func `whoever claims the key of a writer gets neither its standing nor its name`()

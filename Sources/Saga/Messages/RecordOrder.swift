@@ -58,6 +58,9 @@ struct RecordOrder {
     }
   }
 
+  /// The number of pieces; for tests.
+  var pieceTotal: Int { pieces.count }
+
   var last: UInt32? { pieces.last.map { $0[$0.count - 1] } }
 
   // MARK: Walking

@@ -40,6 +40,9 @@ struct RoomQueue: BroadcastQueue {
 
   var pendingCount: Int { isWoken ? 1 + items.count - position : items.count - position }
 
+  /// The number of events that take memory, those that were read included; for tests.
+  var heldCount: Int { items.count }
+
   mutating func add(_ event: Event) {
     switch event {
     case .wake: isWoken = true
