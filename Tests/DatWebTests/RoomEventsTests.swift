@@ -138,6 +138,44 @@ private func evidence(of key: PublicKey) -> ForkEvidence {
 }
 
 @Test(.timeLimit(.minutes(1)))
+func
+  `a page that missed as many messages as two answers have is told them, for more it starts over`()
+  async throws
+{
+  let fake = fakeRoom(1)
+  try await TestServer.with(fake) { server in
+    let address = "/api/events?room=\(room.hex)"
+    var since = ""
+    try await server.events(address) { events in
+      let first = try #require(try await events.next())
+      let run = try #require(first.data["run"] as? String)
+      since = "&since=\(try #require(first.data["revision"] as? Int))&run=\(run)"
+    }
+    /// Returns the number of messages that the page is told of since then; nil if it starts over.
+    func missed() async throws -> Int? {
+      var count: Int?
+      try await server.events(address + since) { events in
+        let first = try #require(try await events.next())
+        if first.data["isWhole"] as? Bool == false { count = first[list: "messages"].count }
+      }
+      return count
+    }
+    for number in 1...400 {
+      await fake.tell(
+        .message(
+          Message(
+            id: Message.ID(key: "messages/bea/\(number)", feed: FakeRoom.key("bea")), text: "hi",
+            username: "bea", timestamp: end, seq: UInt64(number))))
+    }
+    var count = 0
+    while count < 400 { count = try #require(try await missed()) }
+    #expect(count == 400)
+    await fake.tell(.removal(madeUpMessages(1, until: end)[0]))
+    while let some = try await missed() { #expect(some == 400) }
+  }
+}
+
+@Test(.timeLimit(.minutes(1)))
 func `an event stream that has nothing to tell gives signs of life`() async throws {
   var options = WebServer.Options()
   options.heartbeat = .milliseconds(1)

@@ -128,6 +128,12 @@ extension SharedState {
   #expect(state([]).maker([]) == nil)
 }
 
+@Test func `a name is shown up to 256 bytes`() {
+  for count in [1, 255, 256, 257, 100_000] {
+    #expect(Wire.cut(String(repeating: "x", count: count)).utf8.count == min(count, 256))
+  }
+}
+
 @Test func `how much was read of a room that opens is told, and nothing once all was`() {
   var state = SharedState()
   state.start(
