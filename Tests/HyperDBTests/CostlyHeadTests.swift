@@ -88,9 +88,11 @@ struct CostlyHeadTests {
     let trie = try room.core.trie(for: Array("k/sound".utf8), on: [own])
     let written = room.append(
       sound, "k/sound",
-      trie: TrieCoding.encode(trie, encodeMap: Array(0...room.evil.count)))
+      trie: TrieCoding.encode(trie, encodeMap: Array(0...room.evil.count))
+    ) { $0.clock[1] = 101 }
     let node = try room.core.put(Array("k/honest".utf8), [7])
     #expect(node.covers(try #require(try room.core.node(at: written))))
+    #expect(node.clock(of: 1) == 101, "it knows what the sound head knew")
     let heads = try room.core.snapshot().heads.map(\.feed)
     #expect(Set(heads) == Set(0..<sound + 1))
     for writer in room.evil.indices where writer != sound {

@@ -178,7 +178,39 @@ struct HostileCostTests {
         clock: (0...count).map { $0 == 0 ? length : $0 == writer + 1 ? 62 : 0 })
     }
     let snapshot = try room.core.snapshot()
+    #expect(room.core.walks.headCheck.steps < 7 * HyperDBLimits.headSteps / 2)
     for number in 0..<20 { #expect(try room.value("k/\(number)", snapshot) == [[1]]) }
+  }
+
+  @Test func `a branch that takes too many steps is named and left out of a list, which goes on`()
+    throws
+  {
+    let room = try HostileRoom()
+    for number in 0..<50 { try room.core.put(Array("k/\(number)".utf8), [1]) }
+    let listing = try room.core.list(in: room.core.snapshot())
+    let limit = listing.stepLimit
+    for _ in 0..<10 { #expect(try listing.next() != nil) }
+    listing.stepLimit = 0
+    let error = #expect(throws: HyperDBError.self) { try listing.next() }
+    #expect(error?.code == .tooManySteps)
+    listing.stepLimit = limit
+    var rest = 0
+    while try listing.next() != nil { rest += 1 }
+    #expect(rest > 0 && rest < 52 - 10)
+  }
+
+  @Test func `the steps of a list are counted anew for each key`() throws {
+    let log = MemoryLog(key: try HostileRoom.key(1), isWritable: true)
+    let core = try DatabaseCore(source: log, local: nil, options: DatabaseCore.Options()) {
+      MemoryLog(key: $0, isWritable: false)
+    }
+    _ = try core.write(["a", "b", "c"].map { .put(Array($0.utf8), [1]) })
+    let listing = try core.list(in: core.snapshot())
+    #expect(try listing.next() != nil)
+    listing.stepLimit = 1
+    #expect(try listing.next() != nil)
+    #expect(try listing.next() != nil)
+    #expect(try listing.next() == nil)
   }
 
   @Test func `a slot is found from any length of it`() {

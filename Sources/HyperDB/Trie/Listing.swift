@@ -95,7 +95,8 @@ package final class Listing {
   /// Groups of keys that share the path of the group just returned, last first.
   private var collisions: [[EntryNode]] = []
   private var steps = 0
-  private let stepLimit: Int
+  /// The most steps to the next key; see ``HyperDBLimits/listSteps``. Tests lower it.
+  var stepLimit: Int
   /// The key after which the list begins, and its path.
   private let first: (key: [UInt8], path: HashPath)?
 
