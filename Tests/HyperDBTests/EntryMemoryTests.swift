@@ -40,4 +40,18 @@ struct EntryMemoryTests {
     #expect(isHeld(1, 1 << 23))
     #expect(isHeld(0, 7))
   }
+
+  @Test func `the local cut is worked out once, until a feed grows`() throws {
+    let room = try HostileRoom()
+    let first = try room.core.snapshot(.local)
+    func isFirst() throws -> Bool {
+      let heads = try room.core.snapshot(.local).heads
+      return heads.withUnsafeBufferPointer { heads in
+        first.heads.withUnsafeBufferPointer { heads.baseAddress == $0.baseAddress }
+      }
+    }
+    #expect(try isFirst())
+    try room.core.put(Array("later".utf8), [1])
+    #expect(try !isFirst())
+  }
 }

@@ -40,10 +40,10 @@ import Testing
     let start = Connection.Instant.now
     let connection = try greeted(.seconds(5), at: start)
     #expect(connection.deadline == start.advanced(by: .seconds(5)))
-    try connection.tick(now: start.advanced(by: .milliseconds(4999)))
-    #expect(connection.outputCount == 0)
-    try connection.tick(now: start.advanced(by: .seconds(5)))
-    #expect(connection.takeOutput() == [0])
+    let early = try connection.tick(now: start.advanced(by: .milliseconds(4999)))
+    #expect(!early && connection.outputCount == 0)
+    let due = try connection.tick(now: start.advanced(by: .seconds(5)))
+    #expect(due && connection.takeOutput() == [0])
   }
 
   @Test func `a connection that sends a keep-alive keeps no memory of earlier messages`() throws {

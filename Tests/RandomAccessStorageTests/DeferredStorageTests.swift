@@ -44,6 +44,11 @@ struct DeferredStorageTests {
     try storage.remove("key")
     try tree.write([StorageWrite(offset: 32, bytes: [2])])
     #expect(base.names == ["tree"])
+    // A file that came after all were written.
+    try storage.storage(named: "late").write([StorageWrite(offset: 0, bytes: [3])])
+    #expect(try base.names == ["late", "tree"] && storage.exists("late"))
+    try storage.remove("late")
+    #expect(base.names == ["tree"])
     try storage.remove("tree")
     #expect(try base.storage(named: "tree").length() == 0)
   }
