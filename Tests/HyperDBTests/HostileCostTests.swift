@@ -199,12 +199,14 @@ struct HostileCostTests {
     #expect(rest > 0 && rest < 52 - 10)
   }
 
-  @Test func `the steps of a list are counted anew for each key`() throws {
+  @Test func `the steps of a put and of each key in a list are counted anew`() throws {
     let log = MemoryLog(key: try HostileRoom.key(1), isWritable: true)
     let core = try DatabaseCore(source: log, local: nil, options: DatabaseCore.Options()) {
       MemoryLog(key: $0, isWritable: false)
     }
-    _ = try core.write(["a", "b", "c"].map { .put(Array($0.utf8), [1]) })
+    _ = try core.write([.put(Array("a".utf8), [1])])
+    #expect(core.walks.insertion.cost.steps == 0, "nothing points anywhere yet")
+    _ = try core.write(["b", "c"].map { .put(Array($0.utf8), [1]) })
     let listing = try core.list(in: core.snapshot())
     #expect(try listing.next() != nil)
     listing.stepLimit = 1
