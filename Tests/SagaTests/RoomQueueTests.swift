@@ -21,7 +21,7 @@ struct RoomQueueTests {
           return
         }
         #expect(event == request(number))
-        // What was read is let go of with the next half, or the last.
+        // Events that were read are let go of once they are half of those held, or all.
         #expect(queue.heldCount <= max(2_048, 2 * queue.pendingCount))
       }
       #expect(queue.next() == nil)
